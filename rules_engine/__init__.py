@@ -1,0 +1,97 @@
+"""Signals as rules: what administrators define in the admin, evaluated on Django's signals, run through Celery.
+
+This is the public API. Names are loaded when they are first used, so that importing the package needs no settings.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rules_engine.actions.base import Action, Route
+    from rules_engine.actions.registry import register_action
+    from rules_engine.actions.values import evaluate, problems, reads, text
+    from rules_engine.claims import Claim, cancel, claim, fail, release, renew, start, succeed
+    from rules_engine.errors import (
+        PermanentError,
+        Problem,
+        Refused,
+        RulesEngineError,
+        SettingsError,
+        TemplateError,
+        TransientError,
+        did_you_mean,
+    )
+    from rules_engine.events.actor import acting_as, paused
+    from rules_engine.events.names import register_signal
+    from rules_engine.events.snapshot import plain
+    from rules_engine.templating import render
+    from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "rules_engine.actions.base": ("Action", "Route"),
+    "rules_engine.actions.registry": ("register_action",),
+    "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
+    "rules_engine.claims": ("Claim", "cancel", "claim", "fail", "release", "renew", "start", "succeed"),
+    "rules_engine.errors": (
+        "PermanentError",
+        "Problem",
+        "Refused",
+        "RulesEngineError",
+        "SettingsError",
+        "TemplateError",
+        "TransientError",
+        "did_you_mean",
+    ),
+    "rules_engine.events.actor": ("acting_as", "paused"),
+    "rules_engine.events.names": ("register_signal",),
+    "rules_engine.events.snapshot": ("plain",),
+    "rules_engine.templating": ("render",),
+    "rules_engine.types": ("ActionContext", "ActionResult", "Event", "FieldChange", "RuleSpec"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Action",
+    "ActionContext",
+    "ActionResult",
+    "Claim",
+    "Event",
+    "FieldChange",
+    "PermanentError",
+    "Problem",
+    "Refused",
+    "Route",
+    "RuleSpec",
+    "RulesEngineError",
+    "SettingsError",
+    "TemplateError",
+    "TransientError",
+    "acting_as",
+    "cancel",
+    "claim",
+    "did_you_mean",
+    "evaluate",
+    "fail",
+    "paused",
+    "plain",
+    "problems",
+    "reads",
+    "register_action",
+    "register_signal",
+    "release",
+    "render",
+    "renew",
+    "start",
+    "succeed",
+    "text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

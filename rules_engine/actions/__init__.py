@@ -1,0 +1,1 @@
+"""What rules can do: the contract, the registry, and one module for each built-in kind."""

@@ -1,0 +1,77 @@
+"""``delete_cache_keys``: cache invalidation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.cache import InvalidCacheBackendError, caches
+
+from rules_engine import conf
+from rules_engine.actions import values
+from rules_engine.actions.base import Action
+from rules_engine.actions.registry import register_action
+from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+
+#: Whoever may edit rules must not be able to log people out: Django's two session engines that use the cache.
+SESSION_PREFIXES = ("django.contrib.sessions.cache", "django.contrib.sessions.cached_db")
+LONGEST_KEY = 250
+
+
+@register_action
+class DeleteCacheKeys(Action):
+    """Delete keys from one of the site's caches."""
+
+    kind = "delete_cache_keys"
+    label = "Delete cache keys"
+    schema = {
+        "type": "object",
+        "keys": {
+            "keys": {
+                "type": "array",
+                "title": "Keys",
+                "items": {"type": "string"},
+                "minItems": 1,
+                "helpText": "Such as doctor_{{ instance.pk }}",
+            },
+            "cache": {"type": "string", "title": "Cache", "default": "default"},
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        keys = config.get("keys")
+        if not isinstance(keys, list) or not keys:
+            yield Problem("/keys", "Name at least one key to delete.")
+            return
+        for index, key in enumerate(keys):
+            if key in ("", None):
+                yield Problem(f"/keys/{index}", "Write a key here, or remove the row.")
+            yield from values.problems(key, rule, f"/keys/{index}")
+        alias = config.get("cache") or "default"
+        if alias not in caches.settings:
+            yield Problem("/cache", f'There is no cache "{alias}".{did_you_mean(alias, list(caches.settings))}')
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        return {path for key in config.get("keys") or () for path in values.reads(key)}
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        keys = [values.text(key, context.data) for key in config["keys"]]
+        for key in keys:
+            _permit(key)
+        try:
+            cache = caches[config.get("cache") or "default"]
+        except InvalidCacheBackendError as error:
+            raise PermanentError(f"There is no such cache: {error}") from error
+        cache.delete_many(keys)
+        return ActionResult(f"Deleted {', '.join(keys)}", {"keys": keys})
+
+
+def _permit(key: str) -> None:
+    if not key or len(key) > LONGEST_KEY:
+        raise PermanentError(f"Expected a cache key of 1 to {LONGEST_KEY} characters, and got {len(key)}.")
+    allowed = conf.cache_key_prefixes()
+    if allowed is not None and not key.startswith(allowed):
+        raise Refused(f'RULES_ENGINE["CACHE_KEY_PREFIXES"] does not allow the key "{key}".')
+    if key.startswith(SESSION_PREFIXES):
+        raise Refused("Rules may not delete sessions.")

@@ -1,0 +1,93 @@
+"""``log_message``: a line in the site's log, with fields."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rules_engine.actions import values
+from rules_engine.actions.base import Action
+from rules_engine.actions.registry import register_action
+from rules_engine.errors import Problem
+from rules_engine.events.snapshot import clean_text
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+
+#: Where the lines go; configure it in Django's LOGGING.
+logger = logging.getLogger("rules_engine.messages")
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LONGEST = 4_000
+#: A forged line begins with a line break, a forged colour with ESC.
+ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
+    0x0A: "\\n",
+    0x0D: "\\r",
+    0x09: "\\t",
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+@register_action
+class LogMessage(Action):
+    """Write a line to the logger ``rules_engine.messages``."""
+
+    kind = "log_message"
+    label = "Write a log message"
+    schema = {
+        "type": "object",
+        "keys": {
+            "message": {
+                "type": "string",
+                "widget": "textarea",
+                "title": "Message",
+                "helpText": "Such as: Order {{ instance.order_number }} was created.",
+                "required": True,
+            },
+            "level": {"type": "string", "title": "Level", "choices": list(LEVELS), "default": "info"},
+            "fields": {
+                "type": "array",
+                "title": "Fields",
+                "items": {
+                    "type": "object",
+                    "keys": {
+                        "name": {"type": "string", "title": "Name"},
+                        "value": {"type": "string", "title": "Value"},
+                    },
+                },
+            },
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        if not config.get("message"):
+            yield Problem("/message", "Write the message to log.")
+        if config.get("level", "info") not in LEVELS:
+            yield Problem("/level", f"Expected one of {', '.join(LEVELS)}, and got {config['level']!r}.")
+        for pointer, value in _values(config):
+            yield from values.problems(value, rule, pointer)
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        return {path for _, value in _values(config) for path in values.reads(value)}
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)
+        level = LEVELS[config.get("level") or "info"]
+        logger.log(level, "%s", message, extra={"rule": context.rule_slug, "fields": _fields(config, context)})
+        return ActionResult(f"Logged: {message}")
+
+
+def _rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [row for row in config.get("fields") or () if isinstance(row, Mapping)]
+
+
+def _values(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows = enumerate(_rows(config))
+    return [("/message", config.get("message")), *((f"/fields/{i}/value", row.get("value")) for i, row in rows)]
+
+
+def _fields(config: Mapping[str, Any], context: ActionContext) -> dict[str, Any]:
+    return {
+        str(row.get("name")): clean_text(values.text(row.get("value"), context.data), LONGEST).translate(ESCAPED)
+        for row in _rows(config)
+    }

@@ -1,0 +1,61 @@
+"""The kinds of action this process knows."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.utils.module_loading import autodiscover_modules
+
+from rules_engine import conf
+from rules_engine.actions.base import Action, Route
+from rules_engine.errors import DuplicateRegistration, did_you_mean
+
+_actions: dict[str, Action] = {}
+
+ActionClass = TypeVar("ActionClass", bound=type[Action])
+
+
+def register_action(action_class: ActionClass) -> ActionClass:
+    """Class decorator: make a kind of action known under its ``kind``.
+
+    Raises ``DuplicateRegistration`` when another class holds that kind, naming both.
+    """
+    kind = action_class.kind
+    holder = _actions.get(kind)
+    if holder is not None and _name(type(holder)) != _name(action_class):
+        raise DuplicateRegistration(
+            f'The action kind "{kind}" is registered by {_name(type(holder))} and again by {_name(action_class)}. '
+            "Give one of them another kind."
+        )
+    _actions[kind] = action_class()
+    return action_class
+
+
+def _name(action_class: type[Action]) -> str:
+    return f"{action_class.__module__}.{action_class.__qualname__}"
+
+
+def find(kind: str) -> Action | None:
+    """The action of that kind, or None."""
+    return _actions.get(kind)
+
+
+def kinds() -> dict[str, Action]:
+    """All actions by kind, in alphabetical order."""
+    return dict(sorted(_actions.items()))
+
+
+def unknown(kind: str) -> str:
+    """The sentence that says a kind does not exist here."""
+    known = ", ".join(kinds())
+    return f'There is no action of the kind "{kind}".{did_you_mean(kind, list(_actions))} The kinds are: {known}.'
+
+
+def autodiscover() -> None:
+    """Import the ``rule_actions`` module of every installed app that has one."""
+    autodiscover_modules("rule_actions")
+
+
+def default_route() -> Route:
+    """Where executions of a kind that is not installed here wait."""
+    return Route(conf.queue())

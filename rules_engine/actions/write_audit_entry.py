@@ -1,0 +1,93 @@
+"""``write_audit_entry``: who changed what, when, in which request; exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rules_engine.actions import values
+from rules_engine.actions.base import Action
+from rules_engine.actions.registry import register_action
+from rules_engine.errors import Problem
+from rules_engine.events.snapshot import clean_text, plain
+from rules_engine.models import AuditEntry
+from rules_engine.rules.scope import path_problem
+from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Path, RuleSpec
+
+
+@register_action
+class WriteAuditEntry(Action):
+    """Add an entry to the audit trail."""
+
+    kind = "write_audit_entry"
+    label = "Write an audit entry"
+    crash_safe = True
+    schema = {
+        "type": "object",
+        "keys": {
+            "fields": {
+                "type": "array",
+                "title": "Fields",
+                "items": {"type": "string"},
+                "helpText": "Fields to keep with the entry, such as email; none keeps them all.",
+            },
+            "operation": {
+                "type": "string",
+                "title": "Operation",
+                "helpText": "Empty: what happened, such as CREATE, UPDATE or DELETE.",
+            },
+            "name": {
+                "type": "string",
+                "title": "Object's name",
+                "helpText": "Such as {{ instance.first_name }} {{ instance.last_name }}",
+            },
+            "note": {"type": "string", "widget": "textarea", "title": "Note"},
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        fields = config.get("fields") or []
+        if not isinstance(fields, list):
+            yield Problem("/fields", f"Expected a list of field names, and got {fields!r}.")
+            return
+        for index, name in enumerate(fields):
+            trouble = path_problem(rule, ("instance", *str(name).split(".")))
+            if trouble is not None:
+                yield Problem(f"/fields/{index}", trouble)
+        for key in ("operation", "name", "note"):
+            yield from values.problems(config.get(key), rule, f"/{key}")
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        texts = {path for key in ("operation", "name", "note") for path in values.reads(config.get(key))}
+        if not rule.model:
+            return texts | {("signal",)}
+        names: Sequence[str] = config.get("fields") or [EVERY_FIELD]
+        kept: set[Path] = {("instance", *name.split(".")) for name in names}
+        changes: set[Path] = {("changes", EVERY_FIELD)}
+        return texts | kept | changes
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        event, data = context.event, context.data
+        actor, request = data.get("actor") or {}, data.get("request") or {}
+        operation = values.text(config.get("operation"), data) or (event.operation or event.signal).upper()
+        changes = data.get("changes") or {}
+        entry = AuditEntry(
+            id=context.execution_id,
+            at=event.occurred_at,
+            operation=clean_text(operation, 19),
+            model=event.model,
+            object_pk="" if event.pk is None else str(event.pk)[:255],
+            object_text=clean_text(values.text(config.get("name"), data), 250),
+            actor_id=str(actor.get("id", "")),
+            actor_name=actor.get("username", ""),
+            request_id=request.get("id", ""),
+            request_path=clean_text(request.get("path", ""), 490),
+            fields=plain(data.get("instance") or data.get("signal") or {}),
+            changes=plain(changes),
+            note=values.text(config.get("note"), data),
+            rule_slug=context.rule_slug,
+            rule_version=context.rule_version,
+            event_id=event.id,
+        )
+        entry.save(force_insert=True)
+        return ActionResult(f"Wrote {operation} of {event.model} {event.pk}", {"changed": list(changes)})

@@ -1,0 +1,109 @@
+"""``manage.py check``: settings, rules that cannot run, and what stands in the way of the guarantees.
+
+Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the broker is not
+set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
+is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import current_app
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router, transaction
+
+from rules_engine import conf
+from rules_engine.models import Execution, Rule
+from rules_engine.rules.validation import rule_problems
+
+Apps = Sequence[AppConfig] | None
+MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
+
+
+@checks.register()
+def check_settings(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E001: every key of RULES_ENGINE is known and every value usable."""
+    return [checks.Error(problem, id="rules_engine.E001") for problem in conf.problems()]
+
+
+#: No database, a database not for us, and the ways in which Django's and pytest's runners forbid queries to tests.
+CANNOT_LOOK = (DatabaseError, ImproperlyConfigured, AssertionError, RuntimeError)
+
+
+@checks.register()
+def check_rules(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E002: every enabled rule can be tried. One query at the start of a command, where there is a database."""
+    using = router.db_for_read(Rule)
+    try:
+        with transaction.atomic(using=using):
+            specs = Rule.objects.using(using).filter(enabled=True).specs()
+    except CANNOT_LOOK:
+        return []  # also before the first migrate: no table, and so no rule
+    return [
+        checks.Error(f"Rule {spec.slug}: {problem}", hint="Open the rule in the admin.", id="rules_engine.E002")
+        for spec in specs
+        for problem in rule_problems(spec)
+    ]
+
+
+@checks.register()
+def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W003: without a broker of the site's own, workers are never told of work."""
+    if not conf.problems() and conf.hints() and not current_app.conf.broker_url and not _has_broker():
+        message = "Celery has no broker_url, so workers cannot be told of work."
+        hint = 'Set CELERY_BROKER_URL and load the Celery app in the project\'s __init__, or RULES_ENGINE["HINTS"] = False.'
+        return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
+    return []
+
+
+def _has_broker() -> bool:
+    return bool(current_app.conf.broker_write_url or current_app.conf.broker_read_url)
+
+
+@checks.register()
+def check_atomic_requests(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W004: outside a transaction, a kill between a save and its event loses the event (DESIGN §5.2)."""
+    using = router.db_for_write(Execution)
+    if settings.DATABASES.get(using, {}).get("ATOMIC_REQUESTS"):
+        return []
+    message = f'DATABASES["{using}"] has no ATOMIC_REQUESTS: a process killed right after a save may lose its event.'
+    return [checks.Warning(message, hint="Set ATOMIC_REQUESTS to True.", id="rules_engine.W004")]
+
+
+@checks.register()
+def check_one_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E005: rules and outbox share a database."""
+    rules, outbox = router.db_for_write(Rule), router.db_for_write(Execution)
+    if rules == outbox:
+        return []
+    message = f'Rules are stored in "{rules}" and executions in "{outbox}"; they must share a database.'
+    return [checks.Error(message, hint="Route the app rules_engine to one alias.", id="rules_engine.E005")]
+
+
+@checks.register()
+def check_threads(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W006: uWSGI without threads never runs ours."""
+    try:
+        import uwsgi  # type: ignore[import-not-found]
+    except ImportError:
+        return []
+    if uwsgi.opt.get("enable-threads") or uwsgi.opt.get("threads"):
+        return []
+    message = "uWSGI runs without threads: hints are not sent, and changed rules are not noticed."
+    hint = 'Set enable-threads, or RULES_ENGINE = {"REFRESH": "request", "HINTS": False}; the sweep carries the work.'
+    return [checks.Warning(message, hint=hint, id="rules_engine.W006")]
+
+
+@checks.register()
+def check_middleware(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W007: without the middleware nobody knows who made a change in a request."""
+    if MIDDLEWARE in settings.MIDDLEWARE or not settings.MIDDLEWARE:
+        return []
+    message = "Events of requests will not say who acted: the middleware is missing."
+    hint = f'Add "{MIDDLEWARE}" after the AuthenticationMiddleware.'
+    return [checks.Warning(message, hint=hint, id="rules_engine.W007")]

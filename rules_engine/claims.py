@@ -1,0 +1,179 @@
+"""Claiming work and saying what came of it: the verbs that ``execution.py`` and batch senders share.
+
+Claiming only leases. ``start`` charges the attempt, in a write of its own, just before the effect. ``succeed`` and
+``fail`` are fenced: they raise ``LeaseLost`` when another worker owns the execution by then.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from rules_engine import conf, retry
+from rules_engine.actions import registry
+from rules_engine.errors import LeaseLost, PermanentError, Refused
+from rules_engine.events.snapshot import clean_text, safe
+from rules_engine.models import Attempt, Execution
+from rules_engine.models.execution import ExecutionQuerySet, State, seconds_from_now
+from rules_engine.types import ActionResult
+
+#: Characters kept of an error; a traceback belongs in the worker's log.
+ERROR_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Executions leased together. ``worker`` names the claim and is the fence of every later write."""
+
+    worker: str
+    executions: tuple[Execution, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.executions)
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+
+
+def _rows() -> ExecutionQuerySet:
+    return Execution.objects.using(router.db_for_write(Execution))
+
+
+def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease: float | None = None) -> Claim:
+    """Lease what is due in these queues (all, when none is named), oldest first.
+
+    ``limit`` and ``lease`` (seconds) default to the settings BATCH_SIZE and LEASE_SECONDS. An execution that took its
+    process down comes alone.
+    """
+    rows = _rows().of_queues(queues) if queues else _rows()
+    if lane is not None:
+        rows = rows.filter(lane=lane)
+    worker = _worker_name()
+    found = rows.claim(limit or conf.batch_size(), worker=worker, lease=lease or conf.lease_seconds())
+    return Claim(worker, tuple(found))
+
+
+def renew(worker: str, lease: float | None = None) -> int:
+    """Keep a claim for another ``lease`` seconds; returns how many executions it still holds."""
+    return _rows().renew(worker, lease or conf.lease_seconds())
+
+
+def release(worker: str) -> int:
+    """Give back what the claim did not start, at no charge."""
+    return _rows().release(worker)
+
+
+def cancel(reason: str, *, queue: str, lane: str) -> int:
+    """Cancel what waits in a lane, such as a disabled endpoint's; ``reason`` is a sentence. Returns how many."""
+    return _rows().filter(queue=queue, lane=lane).cancel(reason)
+
+
+def start(execution: Execution, worker: str) -> None:
+    """Charge an attempt, durably, before its effect begins.
+
+    Raises ``LeaseLost`` when the claim no longer holds it, and ``PermanentError``, after recording it, when it has
+    already taken ``MAX_CRASHES`` processes down.
+    """
+    crashed = execution.state == State.RUNNING
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        if crashed:
+            _record_crash(execution, worker)
+        changed = _rows().held_by(worker).filter(pk=execution.pk, state=execution.state)
+        if execution.crashes >= conf.max_crashes():
+            changed = changed.filter(state=State.RUNNING)
+            _end(changed, execution, State.DISCARDED, error=_crash_sentence(execution))
+        elif not changed.update(state=State.RUNNING, attempts=F("attempts") + 1, crashes=execution.crashes):
+            raise LeaseLost(f"The lease on {execution} passed to another worker before it was started.")
+        else:
+            execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+            Attempt.objects.using(router.db_for_write(Attempt)).create(
+                execution=execution, number=execution.attempts, worker=worker
+            )
+    if execution.state == State.DISCARDED:
+        raise PermanentError(execution.error)
+
+
+def _crash_sentence(execution: Execution) -> str:
+    return f"Given up: {execution.crashes} attempts ended with the process that made them."
+
+
+def _record_crash(execution: Execution, worker: str) -> None:
+    execution.crashes += 1
+    open_attempts = Attempt.objects.using(router.db_for_write(Attempt)).open_of([execution])
+    open_attempts.update(
+        outcome=Attempt.Outcome.LOST, finished_at=Now(), error="The process ended, or lost its lease, in this attempt."
+    )
+
+
+def _end(rows: ExecutionQuerySet, execution: Execution, state: State, *, error: str = "", **columns: Any) -> None:
+    values: dict[str, Any] = {
+        "state": state,
+        "error": error,
+        "finished_at": Now(),
+        "leased_by": "",
+        "lease_until": None,
+        "crashes": execution.crashes,
+        **columns,
+    }
+    if not rows.update(**values):
+        raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is not recorded.")
+    execution.state, execution.error = state, error
+
+
+def _own(execution: Execution, worker: str) -> ExecutionQuerySet:
+    return _rows().held_by(worker).filter(pk=execution.pk, state=State.RUNNING)
+
+
+def succeed(execution: Execution, worker: str, result: ActionResult) -> None:
+    """Record that the attempt did its work. Raises ``LeaseLost``."""
+    summary = clean_text(result.summary)
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        _end(_own(execution, worker), execution, State.SUCCEEDED, summary=summary)
+        _close_attempt(execution, Attempt.Outcome.SUCCEEDED, detail=safe(dict(result.detail)))
+
+
+def fail(execution: Execution, worker: str, error: BaseException, *, detail: dict[str, Any] | None = None) -> None:
+    """Record that the attempt failed, and when the next one is, if there is one. Raises ``LeaseLost``."""
+    message = clean_text(str(error) or type(error).__name__, ERROR_LIMIT)
+    wait = retry.delay(error, execution.failures + 1, _schedule(execution), jitter=conf.retry_jitter())
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        rows = _own(execution, worker)
+        if wait is None:
+            state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
+            _end(rows, execution, state, error=message, failures=F("failures") + 1)
+        else:
+            again = {"next_attempt_at": seconds_from_now(wait), "finished_at": None, "failures": F("failures") + 1}
+            _end(rows, execution, State.RETRYABLE, error=message, **again)
+        _close_attempt(
+            execution,
+            Attempt.Outcome.FAILED,
+            error=message,
+            error_type=type(error).__name__,
+            detail=safe(detail or getattr(error, "detail", {})),
+        )
+
+
+def _schedule(execution: Execution) -> Sequence[float]:
+    action = registry.find(execution.kind)
+    own = action.retry_schedule(execution.config) if action else None
+    return conf.retry_schedule() if own is None else own
+
+
+def _close_attempt(execution: Execution, outcome: Attempt.Outcome, **columns: Any) -> None:
+    attempts = Attempt.objects.using(router.db_for_write(Attempt)).open_of([execution])
+    attempts.update(outcome=outcome, finished_at=Now(), **columns)
+
+
+def end_unstarted(execution: Execution, worker: str, state: State, reason: str) -> None:
+    """End a claimed execution without an attempt: its rule is gone, or its author may not. Raises ``LeaseLost``."""
+    rows = _rows().held_by(worker).filter(pk=execution.pk)
+    _end(rows, execution, state, error=reason)

@@ -1,0 +1,232 @@
+"""Settings: one documented, typed accessor each, over the dict ``RULES_ENGINE`` in Django's settings.
+
+Read at each call, so that ``override_settings`` works; each call is a dict lookup. ``problems()`` is the source of
+the system check: every unknown key and every unusable value, as sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from rules_engine.errors import SettingsError, did_you_mean
+
+SETTING = "RULES_ENGINE"
+
+
+def _value(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
+    value = getattr(settings, SETTING, {}).get(name, default)
+    if not accepts(value):
+        raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is {value!r}.")
+    return value
+
+
+def _is_number(value: Any, *, above: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
+
+
+def _positive(name: str, default: float) -> float:
+    return float(_value(name, default, lambda v: _is_number(v, above=0), "a number above 0"))
+
+
+def _count(name: str, default: int, *, least: int = 1) -> int:
+    return int(
+        _value(
+            name,
+            default,
+            lambda v: isinstance(v, int) and _is_number(v, above=least - 1),
+            f"a whole number of at least {least}",
+        )
+    )
+
+
+def _flag(name: str, default: bool) -> bool:
+    return bool(_value(name, default, lambda v: isinstance(v, bool), "True or False"))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
+def _texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_value(name, default, _is_texts, "a list of strings"))
+
+
+def refresh() -> str:
+    """How a process learns of changed rules: "watch" (a thread of its own, the default) or "request"
+    (one query at the start of each request and task, and no thread)."""
+    return str(_value("REFRESH", "watch", lambda v: v in ("watch", "request"), '"watch" or "request"'))
+
+
+def refresh_seconds() -> float:
+    """Seconds between two looks at the rule set's version row. Default 1.0; rules are live within twice that."""
+    return _positive("REFRESH_SECONDS", 1.0)
+
+
+def hints() -> bool:
+    """Whether committed work wakes a worker through Celery at once. Default True; without, the sweep finds it."""
+    return _flag("HINTS", True)
+
+
+def queue() -> str:
+    """The Celery queue for every action that names none of its own. Default "rules"."""
+    return str(_value("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
+
+
+def sweep_seconds() -> float:
+    """Seconds between two sweeps for work that no hint announced. Default 5."""
+    return _positive("SWEEP_SECONDS", 5.0)
+
+
+def lease_seconds() -> float:
+    """Seconds a worker owns what it claimed before another may take it; renewed while it works. Default 60."""
+    return _positive("LEASE_SECONDS", 60.0)
+
+
+def batch_size() -> int:
+    """Executions a worker claims at once. Default 50."""
+    return _count("BATCH_SIZE", 50)
+
+
+def retry_schedule() -> tuple[float, ...]:
+    """Seconds before the second, third, … attempt; after the last the execution is discarded.
+
+    Default: 10 s, 1 min, 5 min, 30 min, 2 h, 6 h, 12 h, 24 h (nine attempts over about two days).
+    """
+    default = (10, 60, 300, 1800, 7200, 21600, 43200, 86400)
+    value = _value("RETRY_SCHEDULE", default, _is_schedule, "a list of numbers of seconds, none below 0")
+    return tuple(float(seconds) for seconds in value)
+
+
+def _is_schedule(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(_is_number(seconds, above=-1e-9) for seconds in value)
+
+
+def retry_jitter() -> float:
+    """The part of a delay that is left to chance, either way, so that failures do not return in step. Default 0.2."""
+    accepts = lambda v: _is_number(v, above=-1e-9) and v < 1  # noqa: E731
+    return float(_value("RETRY_JITTER", 0.2, accepts, "a number from 0 to below 1"))
+
+
+def max_crashes() -> int:
+    """How often an execution may take its worker's process down with it before it is discarded. Default 3."""
+    return _count("MAX_CRASHES", 3)
+
+
+def max_depth() -> int:
+    """How deep rules may set off rules before the chain is cut. Default 8."""
+    return _count("MAX_DEPTH", 8)
+
+
+def root_budget() -> int:
+    """How many executions one original event may lead to, through all its cascades. Default 10,000."""
+    return _count("ROOT_BUDGET", 10_000)
+
+
+def condition_budget() -> int:
+    """Operations one condition may spend on one event. Default 100,000."""
+    return _count("CONDITION_BUDGET", 100_000)
+
+
+def retention_days() -> float | None:
+    """Days that events, executions and attempts are kept; None keeps them. Default 30."""
+    return _retention("RETENTION_DAYS", 30)
+
+
+def audit_retention_days() -> float | None:
+    """Days that audit entries are kept; None, the default, keeps them."""
+    return _retention("AUDIT_RETENTION_DAYS", None)
+
+
+def _retention(name: str, default: float | None) -> float | None:
+    accepts = lambda v: v is None or _is_number(v, above=0)  # noqa: E731
+    value = _value(name, default, accepts, "a number of days above 0, or None")
+    return None if value is None else float(value)
+
+
+def sensitive_fields() -> tuple[str, ...]:
+    """Parts of field names, besides the built-in ones, that no rule may read: ``["iban"]`` hides ``bank_iban``."""
+    return _texts("SENSITIVE_FIELDS", ())
+
+
+def text_limit() -> int:
+    """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000."""
+    return _count("TEXT_LIMIT", 10_000)
+
+
+def rows_limit() -> int:
+    """Related rows, or primary keys of one many-to-many change, kept in an event. Default 1,000."""
+    return _count("ROWS_LIMIT", 1_000)
+
+
+def cache_key_prefixes() -> tuple[str, ...] | None:
+    """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
+    accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
+    value = _value("CACHE_KEY_PREFIXES", None, accepts, "a list of strings, or None")
+    return None if value is None else tuple(value)
+
+
+def email_domains() -> tuple[str, ...] | None:
+    """Domains that rules may send mail to; None, the default, allows all."""
+    accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
+    value = _value("EMAIL_DOMAINS", None, accepts, "a list of domains, or None")
+    return None if value is None else tuple(domain.lower() for domain in value)
+
+
+def email_recipients() -> int:
+    """Recipients one execution may mail. Default 50."""
+    return _count("EMAIL_RECIPIENTS", 50)
+
+
+def email_seconds() -> float:
+    """Seconds that one conversation with the mail server may take. Default 30."""
+    return _positive("EMAIL_SECONDS", 30.0)
+
+
+ACCESSORS: Mapping[str, Callable[[], Any]] = {
+    "REFRESH": refresh,
+    "REFRESH_SECONDS": refresh_seconds,
+    "HINTS": hints,
+    "QUEUE": queue,
+    "SWEEP_SECONDS": sweep_seconds,
+    "LEASE_SECONDS": lease_seconds,
+    "BATCH_SIZE": batch_size,
+    "RETRY_SCHEDULE": retry_schedule,
+    "RETRY_JITTER": retry_jitter,
+    "MAX_CRASHES": max_crashes,
+    "MAX_DEPTH": max_depth,
+    "ROOT_BUDGET": root_budget,
+    "CONDITION_BUDGET": condition_budget,
+    "RETENTION_DAYS": retention_days,
+    "AUDIT_RETENTION_DAYS": audit_retention_days,
+    "SENSITIVE_FIELDS": sensitive_fields,
+    "TEXT_LIMIT": text_limit,
+    "ROWS_LIMIT": rows_limit,
+    "CACHE_KEY_PREFIXES": cache_key_prefixes,
+    "EMAIL_DOMAINS": email_domains,
+    "EMAIL_RECIPIENTS": email_recipients,
+    "EMAIL_SECONDS": email_seconds,
+}
+
+
+def problems() -> list[str]:
+    """Every unknown key and unusable value of the setting, as sentences; empty when all is well."""
+    configured = getattr(settings, SETTING, {})
+    if not isinstance(configured, Mapping):
+        return [f"{SETTING} should be a dict, and is {configured!r}."]
+    found = [_unknown(key) for key in configured if key not in ACCESSORS]
+    for name, accessor in ACCESSORS.items():
+        if name in configured:
+            try:
+                accessor()
+            except SettingsError as error:
+                found.append(str(error))
+    return found
+
+
+def _unknown(key: Any) -> str:
+    known = ", ".join(sorted(ACCESSORS))
+    hint = did_you_mean(str(key).upper(), list(ACCESSORS))
+    return f"{SETTING} has no setting {key!r}.{hint} The settings are: {known}."

@@ -1,0 +1,92 @@
+"""One exception tree. The first line of each docstring says what went wrong, in words an administrator can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a rule, at one place in it.
+
+    ``pointer`` is an RFC 6901 JSON pointer into the rule's plain form, such as ``/condition/and/1/var`` or
+    ``/actions/0/config/subject``; ``message`` is a sentence that says what was expected, what came and what to do.
+    """
+
+    pointer: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.message}" if self.pointer else self.message
+
+    def under(self, prefix: str) -> Problem:
+        """The same problem, seen from one level further out: ``prefix`` is put before its pointer."""
+        return Problem(prefix + self.pointer, self.message)
+
+
+class RulesEngineError(Exception):
+    """Something in the rules engine went wrong."""
+
+
+class InvalidRule(RulesEngineError):
+    """A rule, or a part of one, cannot be used as it is written."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+class ConditionError(RulesEngineError):
+    """A condition could not be evaluated; this is never the same as "did not match"."""
+
+
+class TemplateError(RulesEngineError):
+    """A text template could not be compiled or rendered."""
+
+
+class UnknownPath(RulesEngineError):
+    """A path names a field that the model does not have, or that rules may not read."""
+
+
+class SettingsError(RulesEngineError):
+    """A setting in RULES_ENGINE or WEBHOOKS has a value that cannot be used."""
+
+
+class DuplicateRegistration(RulesEngineError):
+    """Two pieces of code registered the same name."""
+
+
+class ActionError(RulesEngineError):
+    """An action did not do its work."""
+
+
+class PermanentError(ActionError):
+    """An action failed in a way that trying again cannot mend; the execution is discarded."""
+
+
+class Refused(PermanentError):
+    """An action was not permitted; the execution ends as refused."""
+
+
+class TransientError(ActionError):
+    """An action failed in a way that may pass; the execution is tried again.
+
+    ``retry_after`` is in seconds and overrides the schedule; None leaves the schedule to decide.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LeaseLost(RulesEngineError):
+    """A worker tried to finish an execution whose lease had passed to another worker."""
+
+
+def did_you_mean(word: str, known: Sequence[Any]) -> str:
+    """`` Did you mean "total"?`` for a near miss, else an empty string; made to follow a sentence."""
+    close = get_close_matches(word, [str(name) for name in known], n=1)
+    return f' Did you mean "{close[0]}"?' if close else ""

@@ -1,0 +1,1 @@
+"""From a Django signal to an event."""

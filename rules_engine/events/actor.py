@@ -1,0 +1,90 @@
+"""Who is behind the change that is being captured, and in which request. Contextvars: right under threads and asyncio."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The execution whose action is making changes right now: its event's root, and how deep the chain is."""
+
+    root_id: uuid.UUID
+    depth: int
+    rule_slug: str
+    author_id: Any = None
+
+
+_user: ContextVar[Any] = ContextVar("rules_engine_user", default=None)
+_request: ContextVar[Any] = ContextVar("rules_engine_request", default=None)
+_cause: ContextVar[Cause | None] = ContextVar("rules_engine_cause", default=None)
+_paused: ContextVar[bool] = ContextVar("rules_engine_paused", default=False)
+
+
+@contextmanager
+def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+@contextmanager
+def acting_as(user: Any) -> Iterator[None]:
+    """Changes made inside are recorded as this user's: for commands, Celery tasks and scripts."""
+    with _set(_user, user):
+        yield
+
+
+@contextmanager
+def in_request(request: Any) -> Iterator[None]:
+    """Changes made inside belong to this HTTP request and to its user. Used by the middleware."""
+    identified = {"id": uuid.uuid4().hex, "method": request.method, "path": request.path}
+    with _set(_request, (request, identified)):
+        yield
+
+
+@contextmanager
+def caused_by(cause: Cause) -> Iterator[None]:
+    """Changes made inside are a consequence of an execution; their events continue its chain."""
+    with _set(_cause, cause):
+        yield
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """No rule sees the changes made inside; for imports and repairs. Nothing of them is recorded."""
+    with _set(_paused, True):
+        yield
+
+
+def is_paused() -> bool:
+    """Whether the code runs inside ``paused()``."""
+    return _paused.get()
+
+
+def cause() -> Cause | None:
+    """The execution that is making changes, or None for changes from outside."""
+    return _cause.get()
+
+
+def actor() -> Mapping[str, Any] | None:
+    """``{"id", "username"}`` of whoever acts, or None. May load the request's user: one query, on first use."""
+    user = _user.get()
+    if user is None and (pair := _request.get()) is not None:
+        user = getattr(pair[0], "user", None)
+    if user is None or not getattr(user, "is_authenticated", False):
+        return None
+    return {"id": user.pk if isinstance(user.pk, int) else str(user.pk), "username": user.get_username()}
+
+
+def request() -> Mapping[str, Any] | None:
+    """``{"id", "method", "path"}`` of the current request, or None."""
+    pair = _request.get()
+    return None if pair is None else pair[1]

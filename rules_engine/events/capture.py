@@ -1,0 +1,151 @@
+"""The one receiver. It snapshots, matches, and hands what matched to the outbox; it never raises into the caller."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from rules_engine import outbox
+from rules_engine.events import actor, relations, saves, snapshot
+from rules_engine.events.context import Subject
+from rules_engine.events.names import MODEL_SIGNALS, find_signal
+from rules_engine.events.sources import Pair, Table, build
+from rules_engine.rules import cache, jsonlogic
+from rules_engine.rules.matching import CompiledRule, match
+from rules_engine.types import Evaluation, Path
+
+logger = logging.getLogger("rules_engine")
+
+_table = Table()
+_connected: set[Pair] = set()
+_lock = threading.RLock()
+
+#: Faults inside the receiver since the process began, for monitoring; each is also in the log.
+faults = 0
+
+
+def connect(rule_set: cache.RuleSet) -> None:
+    """Connect the receiver to what these rules need, and disconnect it from what none needs any more."""
+    global _table
+    with _lock:
+        table = build(rule_set.rules)
+        wanted = set(table.pairs())
+        for pair in _connected - wanted:
+            _signal(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
+        # The table first: the receiver may be called the moment it is connected.
+        _table = table
+        for pair in wanted - _connected:
+            _signal(pair).connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
+        _connected.clear()
+        _connected.update(wanted)
+
+
+def _uid(pair: Pair) -> str:
+    return f"rules_engine.{pair[0]}"
+
+
+def _signal(pair: Pair) -> Any:
+    name = pair[0]
+    if name in MODEL_SIGNALS:
+        return MODEL_SIGNALS[name]
+    named = find_signal(name)
+    if named is None:
+        raise LookupError(f"No signal is registered as {name!r}.")
+    return named.signal
+
+
+def receive(sender: Any, signal: Any, **sent: Any) -> None:
+    """The receiver of every signal that some rule listens to.
+
+    Whatever goes wrong in here is logged and counted, and the caller's save goes on as if we were not there.
+    """
+    if sent.get("raw") or actor.is_paused():
+        return
+    try:
+        _handle(sender, signal, sent)
+    except Exception:  # the evaluation boundary (DESIGN §5.1)
+        _count_fault()
+        logger.exception("The rules on %r could not be tried; the change itself is not affected.", sender)
+
+
+def _count_fault() -> None:
+    global faults
+    faults += 1
+
+
+def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    table = _table
+    using = sent.get("using")
+    if using is not None and using != cache.alias():
+        raise LookupError(
+            f'{sender!r} is stored in the database "{using}", and the outbox in "{cache.alias()}": nothing that is '
+            "done there can be handed over safely. Keep watched models beside the rules."
+        )
+    if signal is models.signals.m2m_changed:
+        for subject, rules in relations.changed(table.relations.get(sender, ()), sent):
+            evaluate(subject, rules)
+        return
+    watch = table.models.get(sender)
+    if watch is not None and (steps := saves.STEPS.get(id(signal))) is not None:
+        steps(watch, sent, evaluate)
+    elif (name := _name_of(signal, table.named)) is not None:
+        arguments = {key: snapshot.safe(value) for key, value in sent.items()}
+        evaluate(Subject(name, arguments=arguments), table.named[name])
+
+
+def _name_of(signal: Any, names: Iterable[str]) -> str | None:
+    return next((name for name in names if _signal((name, None)) is signal), None)
+
+
+def evaluate(
+    subject: Subject, rules: Sequence[CompiledRule], write: Callable[[saves.Write], None] | None = None
+) -> None:
+    """Try the rules on the subject. What matched is written to the outbox, or handed to ``write`` to be written when
+    the change itself is in the database; where nothing matched, nothing is written and no statement is made."""
+    rules = [rule for rule in rules if not _is_own_echo(rule)]
+    if not rules:
+        return
+    subject.occurred_at = timezone.now()
+    evaluations = match(rules, subject.operation, subject.changes, lambda left: _data(subject, left))
+    if all(evaluation.outcome == "not_matched" for evaluation in evaluations):
+        return
+    for evaluation in evaluations:
+        if evaluation.outcome == "error":
+            logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
+    finish = _writer(subject, evaluations, rules)
+    if write is None:
+        finish()
+    else:
+        write(finish)
+
+
+def _is_own_echo(rule: CompiledRule) -> bool:
+    """A rule does not set off itself: what its own actions change, it does not see."""
+    cause = actor.cause()
+    return cause is not None and cause.rule_slug == rule.slug
+
+
+def _data(subject: Subject, rules: Sequence[CompiledRule]) -> Any:
+    return jsonlogic.data_handle(subject.context(_reads(rules, lambda rule: rule.reads)))
+
+
+def _reads(rules: Iterable[CompiledRule], of: Callable[[CompiledRule], Iterable[Path]]) -> set[Path]:
+    return {path for rule in rules for path in of(rule)}
+
+
+def _writer(subject: Subject, evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> saves.Write:
+    slugs = {evaluation.rule_slug for evaluation in evaluations if evaluation.outcome == "matched"}
+    matched = [rule for rule in rules if rule.slug in slugs]
+    # Read now, not when it is written: for a pre-signal that is the state the rule matched.
+    context = subject.context(_reads(matched, lambda rule: rule.action_reads | rule.reads), whole=True)
+    event = subject.event(context)
+
+    def write() -> None:
+        outbox.record(event, evaluations, matched, cache.alias())
+
+    return write

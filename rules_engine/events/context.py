@@ -1,0 +1,131 @@
+"""The context of DESIGN §6, built of just what is read."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.db import models, transaction
+
+from rules_engine.events import actor, snapshot
+from rules_engine.events.paths import ModelClass, field_of, readable_fields
+from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+else:  # only the stubs know that a field is generic
+    Field: TypeAlias = models.Field
+
+
+def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
+    """The concrete fields whose earlier value these paths read, by column name; raises ``UnknownPath``."""
+    found: dict[str, Field] = {}
+    for root, *rest in paths:
+        if root not in ("old", "changes", "changed"):
+            continue
+        if root == "changed" or not rest or rest[0] == EVERY_FIELD:
+            return {one.attname: one for one in readable_fields(model)}
+        one = field_of(model, rest[0])
+        found[one.attname] = one
+    return found
+
+
+@dataclass(slots=True)
+class Subject:
+    """What an event is about, before it is one: gathered by the receiver, read by conditions and actions."""
+
+    signal: str
+    operation: Operation | None = None
+    instance: models.Model | None = None
+    old: Mapping[str, Any] | None = None
+    changes: Mapping[str, FieldChange] = field(default_factory=dict)
+    created: bool | None = None
+    m2m: Mapping[str, Any] | None = None
+    arguments: Mapping[str, Any] | None = None
+    occurred_at: datetime | None = None
+    #: Values that stand in for those on the instance: read back from the database, or not part of this save.
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    id: uuid.UUID = field(default_factory=new_id)
+
+    @property
+    def model(self) -> str:
+        """The label of the concrete model, empty for a signal of none."""
+        if self.instance is None:
+            return ""
+        concrete = self.instance._meta.concrete_model
+        return (concrete or type(self.instance))._meta.label_lower
+
+    @property
+    def pk(self) -> Any:
+        """The object's primary key as JSON has it."""
+        return None if self.instance is None else snapshot.safe(self.instance.pk)
+
+    def chain(self) -> tuple[uuid.UUID, int]:
+        """The first event of the chain this one belongs to, and how many stand before it."""
+        cause = actor.cause()
+        return (self.id, 0) if cause is None else (cause.root_id, cause.depth + 1)
+
+    def header(self) -> dict[str, Any]:
+        """The context's ``event``."""
+        root_id, depth = self.chain()
+        return {
+            "id": str(self.id),
+            "signal": self.signal,
+            "operation": self.operation,
+            "model": self.model,
+            "pk": self.pk,
+            "occurred_at": self.occurred_at.isoformat() if self.occurred_at else None,
+            "root_id": str(root_id),
+            "depth": depth,
+        }
+
+    def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
+        """The context with what ``paths`` read; ``whole`` adds who did it, for the record."""
+        reads = snapshot.tree_of(paths)
+        built: dict[str, Any] = {
+            "event": self.header(),
+            "instance": self._instance(reads.get("instance")),
+            "old": dict(self.old) if self.old is not None else None,
+            "changed": list(self.changes),
+            "changes": {name: {"old": one.old, "new": one.new} for name, one in self.changes.items()},
+            "created": self.created,
+            "m2m": self.m2m,
+            "signal": self.arguments,
+        }
+        if whole or "actor" in reads:
+            built["actor"] = actor.actor()
+        if whole or "request" in reads:
+            built["request"] = actor.request()
+        return built
+
+    def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
+        if self.instance is None:
+            return None
+        if tree and any(tree.values()):
+            # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
+            with transaction.atomic(using=self.instance._state.db):
+                found = snapshot.read(self.instance, tree)
+        else:
+            found = snapshot.read(self.instance, tree or {})
+        found.update((name, value) for name, value in self.settled.items() if name in found)
+        return found
+
+    def event(self, context: Mapping[str, Any]) -> Event:
+        """The finished event."""
+        root_id, depth = self.chain()
+        if self.occurred_at is None:
+            raise ValueError("An event needs the time it occurred.")
+        return Event(
+            id=self.id,
+            signal=self.signal,
+            operation=self.operation,
+            model=self.model,
+            pk=self.pk,
+            occurred_at=self.occurred_at,
+            root_id=root_id,
+            depth=depth,
+            context=context,
+        )

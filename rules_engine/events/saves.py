@@ -1,0 +1,207 @@
+"""Saves and deletes: what was there before, what changed, and when what matched may be written.
+
+What a pre-signal finds waits on the instance for its post-signal, because a save that fails in between must leave
+nothing behind. It waits on ``instance._state``, which every model instance has and no field name can collide with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from django.db import models
+
+from rules_engine.events import snapshot
+from rules_engine.events.context import Field, Subject
+from rules_engine.events.paths import field_of, readable_fields, steps
+from rules_engine.events.sources import ModelWatch
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import EVERY_FIELD, FieldChange
+
+Write = Callable[[], None]
+
+
+class Evaluate(Protocol):
+    """``capture.evaluate``, handed in so that this module need not know it."""
+
+    def __call__(
+        self, subject: Subject, rules: Sequence[CompiledRule], write: Callable[[Write], None] | None = None
+    ) -> None:
+        """Try the rules on the subject."""
+
+
+@dataclass(slots=True)
+class Before:
+    """What a pre-signal left for its post-signal."""
+
+    old: Mapping[str, Any] | None = None
+    existed: bool = False
+    writes: list[Write] = field(default_factory=list)
+
+
+ATTRIBUTE = "rules_engine_before"
+#: A save that fails leaves its entry behind; a caller that retries for ever must not pile them up.
+MOST_NESTED = 8
+
+
+def _push(instance: models.Model, before: Before) -> None:
+    stack: list[Before] = instance._state.__dict__.setdefault(ATTRIBUTE, [])
+    stack.append(before)
+    del stack[:-MOST_NESTED]
+
+
+def _pop(instance: models.Model) -> Before | None:
+    stack: list[Before] | None = instance._state.__dict__.get(ATTRIBUTE)
+    if not stack:
+        return None
+    before = stack.pop()
+    if not stack:
+        del instance._state.__dict__[ATTRIBUTE]
+    return before
+
+
+def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
+    """``pre_save``: read the old values that some rule that can still match wants; try the rules on ``pre_save``."""
+    instance: models.Model = sent["instance"]
+    written = _written(watch, sent.get("update_fields"))
+    rules, later = _possible(watch.of("pre_save"), written), _possible(watch.of("post_save"), written)
+    before = Before()
+    _push(instance, before)
+    if watch.old and (rules or later) and not _is_new(instance):
+        old = _stored(instance, watch.old, sent["using"])
+        before.old, before.existed = old, old is not None
+    if not rules:
+        return
+    existed = before.existed or (not watch.old and not instance._state.adding)
+    subject = Subject("pre_save", "update" if existed else "create", instance, before.old, created=not existed)
+    _see(subject, watch, rules, written, sent["using"])
+    evaluate(subject, rules, before.writes.append)
+
+
+def after_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
+    """``post_save``: work out what changed, try the rules, and write what ``pre_save`` matched."""
+    instance: models.Model = sent["instance"]
+    before = _pop(instance) or Before()
+    for write in before.writes:
+        write()
+    written = _written(watch, sent.get("update_fields"))
+    rules = _possible(watch.of("post_save"), written)
+    if not rules:
+        return
+    created: bool = sent["created"]
+    subject = Subject(
+        "post_save", "create" if created else "update", instance, None if created else before.old, created=created
+    )
+    _see(subject, watch, rules, written, sent["using"])
+    evaluate(subject, rules)
+
+
+def before_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
+    """``pre_delete``: the last moment at which related rows can be read."""
+    instance: models.Model = sent["instance"]
+    before = Before()
+    _push(instance, before)
+    evaluate(_deleted("pre_delete", instance), watch.of("pre_delete"), before.writes.append)
+
+
+def after_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
+    """``post_delete``: the object's own values are still at hand; its many-to-many rows are gone."""
+    instance: models.Model = sent["instance"]
+    before = _pop(instance) or Before()
+    for write in before.writes:
+        write()
+    evaluate(_deleted("post_delete", instance), watch.of("post_delete"))
+
+
+def _deleted(signal: str, instance: models.Model) -> Subject:
+    fields = [one for one in readable_fields(type(instance)) if not snapshot.is_unsettled(instance, one)]
+    old = {one.attname: snapshot.field_value(instance, one) for one in fields}
+    return Subject(signal, "delete", instance, old)
+
+
+#: By the identity of the signal object; the receiver is called with nothing else to tell signals apart.
+STEPS: Mapping[int, Callable[[ModelWatch, Mapping[str, Any], Evaluate], None]] = {
+    id(models.signals.pre_save): before_save,
+    id(models.signals.post_save): after_save,
+    id(models.signals.pre_delete): before_delete,
+    id(models.signals.post_delete): after_delete,
+}
+
+
+def _written(watch: ModelWatch, update_fields: Collection[str] | None) -> frozenset[str] | None:
+    """The names of the fields this save writes; None is all of them. Names and columns are the same thing here."""
+    if update_fields is None:
+        return None
+    known = steps(watch.model)
+    return frozenset(known[name].field.name if name in known else name for name in update_fields)
+
+
+def _possible(rules: Sequence[CompiledRule], written: frozenset[str] | None) -> Sequence[CompiledRule]:
+    """The rules that this save can match: a field that it does not write has not changed."""
+    if written is None:
+        return rules
+    return [rule for rule in rules if all(change.field in written for change in rule.changes)]
+
+
+def _is_new(instance: models.Model) -> bool:
+    """Whether Django will insert without looking: then there is nothing old to read."""
+    return instance._state.adding and (instance.pk is None or instance._meta.pk.has_default())
+
+
+def _stored(instance: models.Model, columns: Mapping[str, Field], using: str) -> dict[str, Any] | None:
+    """The row as it stands, just those columns, in one statement; None when there is no row."""
+    rows = type(instance)._base_manager.using(using).filter(pk=instance.pk).order_by()
+    for row in rows.values_list(*columns)[:1]:
+        return {name: snapshot.column_value(columns[name], value) for name, value in zip(columns, row, strict=True)}
+    return None
+
+
+def _see(
+    subject: Subject,
+    watch: ModelWatch,
+    rules: Sequence[CompiledRule],
+    written: frozenset[str] | None,
+    using: str,
+) -> None:
+    """Fill in the subject's settled values and its changes."""
+    instance = subject.instance
+    if instance is None:
+        return
+    settled: dict[str, Any] = {}
+    if subject.old is not None and written is not None:
+        # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
+        settled.update((name, value) for name, value in subject.old.items() if watch.old[name].name not in written)
+    missing = _missing(instance, watch, rules, settled)
+    if missing and subject.signal == "post_save":
+        settled.update(_stored(instance, missing, using) or {})
+    subject.settled = settled
+    if not watch.old or (subject.old is None and not subject.created):
+        return
+    new = {
+        name: settled[name] if name in settled else snapshot.field_value(instance, one)
+        for name, one in watch.old.items()
+        if name in settled or not snapshot.is_unsettled(instance, one)
+    }
+    found = snapshot.diff(watch.old.values(), subject.old, new)
+    changes = [change for change in found if written is None or change.field in written]
+    subject.changes = {change.field: FieldChange(change.field, change.old, change.new) for change in changes}
+
+
+def _missing(
+    instance: models.Model, watch: ModelWatch, rules: Sequence[CompiledRule], settled: Mapping[str, Any]
+) -> dict[str, Field]:
+    """Fields that some rule reads and the instance does not hold: deferred ones, and expressions such as ``F()``."""
+    wanted = dict(watch.old)
+    for rule in rules:
+        for path in (*rule.reads, *rule.action_reads):
+            if path[:2] == ("instance", EVERY_FIELD):
+                wanted.update((one.attname, one) for one in readable_fields(watch.model))
+            elif path[0] == "instance" and len(path) > 1:
+                step = steps(watch.model).get(path[1])
+                if step is not None and step.kind == "value":
+                    one = field_of(watch.model, path[1])
+                    wanted[one.attname] = one
+    return {
+        name: one for name, one in wanted.items() if name not in settled and snapshot.is_unsettled(instance, one)
+    }

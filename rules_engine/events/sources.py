@@ -1,0 +1,155 @@
+"""Which (signal, sender) pairs the live rules need, and what the receiver has to know at each of them.
+
+Connecting to exactly these keeps ``has_listeners`` false everywhere else, so that Django's fast paths stay fast
+(DESIGN §5.3): a receiver without a sender made deleting 10,000 unwatched rows 42 times slower.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from rules_engine.errors import UnknownPath
+from rules_engine.events.context import Field, old_fields
+from rules_engine.events.names import MODEL_SIGNALS, find_signal
+from rules_engine.events.paths import ModelClass, field_of, find_model, is_denied
+from rules_engine.rules.matching import CompiledRule
+
+Rules = tuple[CompiledRule, ...]
+#: A signal's name and its sender; None is any sender.
+Pair = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWatch:
+    """What one model's saves and deletes mean to the rules."""
+
+    model: ModelClass
+    #: The rules by signal name, in order.
+    rules: Mapping[str, Rules]
+    #: The columns whose earlier value some rule wants, by column name.
+    old: Mapping[str, Field] = field(default_factory=dict)
+
+    def of(self, signal: str) -> Rules:
+        """The rules on that signal."""
+        return self.rules.get(signal, ())
+
+
+@dataclass(frozen=True, slots=True)
+class RelationWatch:
+    """A many-to-many relation as seen from a watched model."""
+
+    model: ModelClass
+    #: The field's or the accessor's name at that model.
+    name: str
+    #: Whether the model is the one that the field points to.
+    is_target: bool
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Everything the receiver looks up, made anew with each rule set."""
+
+    models: Mapping[ModelClass, ModelWatch] = field(default_factory=dict)
+    relations: Mapping[ModelClass, tuple[RelationWatch, ...]] = field(default_factory=dict)
+    named: Mapping[str, Rules] = field(default_factory=dict)
+
+    def pairs(self) -> Iterator[Pair]:
+        """The pairs that the receiver must be connected to."""
+        for model, watch in self.models.items():
+            yield from ((name, model) for name in _signals_of(watch))
+        for through in self.relations:
+            yield ("m2m_changed", through)
+        for name in self.named:
+            yield (name, None)
+
+
+def _signals_of(watch: ModelWatch) -> set[str]:
+    names = set(watch.rules)
+    # Old values are read before the save; and what a pre-signal matched is written once its change is in the
+    # database, by the post-signal: a save that fails must leave nothing behind.
+    if "pre_save" in names or watch.old:
+        names |= {"pre_save", "post_save"}
+    if "pre_delete" in names:
+        names.add("post_delete")
+    return names
+
+
+def build(rules: Iterable[CompiledRule]) -> Table:
+    """The table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it."""
+    by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
+    relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
+    named: dict[str, list[CompiledRule]] = defaultdict(list)
+    for rule in rules:
+        model = find_model(rule.model) if rule.model else None
+        for name in sorted(rule.signals):
+            if name not in MODEL_SIGNALS:
+                named[name].append(rule)
+            elif model is None or is_denied(model):
+                continue
+            elif name == "m2m_changed":
+                for through, key in _relations_of(model):
+                    relations[through].setdefault(key, []).append(rule)
+            else:
+                for sender in senders(name, model):
+                    by_model[sender][name].append(rule)
+    return Table(
+        models={model: _watch(model, found) for model, found in by_model.items()},
+        relations={through: _relation_watches(found) for through, found in relations.items()},
+        named={name: tuple(found) for name, found in named.items() if find_signal(name) is not None},
+    )
+
+
+def senders(signal: str, model: ModelClass) -> set[ModelClass]:
+    """The classes that Django names as sender when an object of the model is saved or deleted.
+
+    A save is sent by the class of the instance alone, so a rule on a model hears its proxies and all descendants. A
+    delete is sent for the parents of the instance as well, so descendants are left out: they would count twice.
+    """
+    everyone = [one for one in apps.get_models(include_auto_created=True) if issubclass(one, model)]
+    if signal in ("pre_delete", "post_delete"):
+        concrete = model._meta.concrete_model
+        everyone = [one for one in everyone if one._meta.concrete_model is concrete]
+    return {one for one in everyone if not one._meta.abstract}
+
+
+def _watch(model: ModelClass, found: Mapping[str, list[CompiledRule]]) -> ModelWatch:
+    saves = [rule for name in ("pre_save", "post_save") for rule in found.get(name, ())]
+    return ModelWatch(model, {name: tuple(rules) for name, rules in found.items()}, wanted_old(model, saves))
+
+
+def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
+    """The columns of the model whose earlier value these rules want, by column name."""
+    found: dict[str, Field] = {}
+    for rule in rules:
+        try:
+            found.update(old_fields(model, rule.reads | rule.action_reads))
+            for change in rule.changes:
+                one = field_of(model, change.field)
+                found[one.attname] = one
+        except UnknownPath:
+            # A change condition on a many-to-many field, or a column that a migration took away since: the first has
+            # no column, and the second is the rule's own fault, which matching records.
+            continue
+    return found
+
+
+def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
+    for own in model._meta.many_to_many:
+        yield own.remote_field.through, (model, own.name, False)
+    for relation in model._meta.related_objects:
+        name = relation.get_accessor_name()
+        if isinstance(relation, models.ManyToManyRel) and name is not None:
+            yield relation.through, (model, name, True)  # type: ignore[misc]
+
+
+def _relation_watches(
+    found: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
+) -> tuple[RelationWatch, ...]:
+    return tuple(RelationWatch(*key, tuple(rules)) for key, rules in found.items())

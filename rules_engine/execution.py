@@ -1,0 +1,169 @@
+"""Runs claimed executions: the effect, the record of the attempt, and what becomes of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from django.db import connections, router, transaction
+
+from rules_engine import claims, conf
+from rules_engine.actions import registry
+from rules_engine.actions.base import Action
+from rules_engine.claims import Claim
+from rules_engine.errors import LeaseLost, PermanentError
+from rules_engine.events.actor import Cause, acting_as, caused_by
+from rules_engine.models import Execution, Rule
+from rules_engine.models.execution import State
+from rules_engine.rules.permissions import Authors
+from rules_engine.types import ActionResult, ActionSpec, RuleSpec
+
+logger = logging.getLogger("rules_engine")
+
+
+class LeaseKeeper:
+    """Renews a claim's leases from a thread of its own, for as long as the ``with`` block runs.
+
+    The thread connects to the database only if the block outlasts a third of the lease.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._keep, name="rules-engine-lease", daemon=True)
+
+    def __enter__(self) -> LeaseKeeper:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def _keep(self) -> None:
+        used = False
+        while not self.done.wait(conf.lease_seconds() / 3):
+            used = True
+            try:
+                claims.renew(self.worker)
+            except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
+                logger.exception("The leases of %s could not be renewed.", self.worker)
+                connections[router.db_for_write(Execution)].close()
+        if used:
+            connections.close_all()
+
+
+def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
+    """Claim and run what is due in these queues until nothing is, or the time is up. Returns how many it ran."""
+    end, total = time.monotonic() + seconds, 0
+    while time.monotonic() < end and (limit is None or total < limit):
+        batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - total)
+        claim = claims.claim(*queues, limit=batch)
+        if not claim:
+            break
+        total += run_claim(claim, end)
+    return total
+
+
+def run_claim(claim: Claim, end: float = float("inf")) -> int:
+    """Run a claim's executions in order; those not begun by ``end`` (monotonic) are given back. Returns how many ran."""
+    ran = 0
+    with LeaseKeeper(claim.worker):
+        try:
+            authors = Authors()
+            live = _live_rules(claim.executions)
+            for execution in claim.executions:
+                if time.monotonic() >= end:
+                    break
+                ran += 1
+                _run_one(execution, claim.worker, live, authors)
+        finally:
+            claims.release(claim.worker)
+    return ran
+
+
+def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
+    slugs = {execution.rule_slug for execution in executions}
+    return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True))
+
+
+def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: Authors) -> None:
+    try:
+        if execution.rule_slug not in live:
+            reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
+            claims.end_unstarted(execution, worker, State.CANCELLED, reason)
+            return
+        refusal = authors.refusal(execution.author_id, *_as_written(execution))
+        if refusal is not None:
+            logger.warning("%s was refused: %s", execution, refusal)
+            claims.end_unstarted(execution, worker, State.REFUSED, refusal)
+            return
+        action = registry.find(execution.kind)
+        if action is None:
+            claims.end_unstarted(execution, worker, State.DISCARDED, registry.unknown(execution.kind))
+        elif action.crash_safe:
+            _run_with_record(execution, worker, action, authors)
+        else:
+            _run_then_record(execution, worker, action, authors)
+    except LeaseLost as lost:
+        logger.warning("%s", lost)
+
+
+def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
+    event = execution.event
+    action = ActionSpec(execution.kind, execution.config, execution.position)
+    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,))
+
+
+def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
+    """The effect is outside: the attempt is committed first, so that no crash can hide it."""
+    try:
+        claims.start(execution, worker)
+    except PermanentError as error:
+        logger.error("%s: %s", execution, error)
+        return
+    try:
+        result = _effect(execution, action, authors)
+    except Exception as error:  # the execution boundary (DESIGN §7)
+        _failed(execution, worker, error)
+    else:
+        claims.succeed(execution, worker, result)
+
+
+def _run_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
+    """The effect is in our own database: it commits together with its record, so it happens exactly once."""
+    before = (execution.state, execution.attempts, execution.crashes)
+    try:
+        with transaction.atomic(using=router.db_for_write(Execution)):
+            claims.start(execution, worker)
+            claims.succeed(execution, worker, _effect(execution, action, authors))
+    except LeaseLost:
+        raise
+    except Exception as error:  # the execution boundary (DESIGN §7)
+        execution.state, execution.attempts, execution.crashes = before
+        claims.start(execution, worker)
+        _failed(execution, worker, error)
+
+
+def _failed(execution: Execution, worker: str, error: Exception) -> None:
+    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=error)
+    claims.fail(execution, worker, error)
+
+
+def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:
+    with _as_consequence(execution, authors):
+        return action.run(execution.context(), execution.config) or ActionResult()
+
+
+@contextmanager
+def _as_consequence(execution: Execution, authors: Authors) -> Iterator[None]:
+    """What the action changes continues the event's chain, in its author's name."""
+    event = execution.event
+    cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None)
+    author = authors.find(execution.author_id) if execution.author_id else None
+    with caused_by(cause), acting_as(author):
+        yield

@@ -1,0 +1,19 @@
+"""The engine's tables. Rows written while a caller saves carry no constraint to rules, users or endpoints:
+deferred constraints escape savepoints and would fail the caller's COMMIT (DESIGN §5.1)."""
+
+from rules_engine.models.audit import AuditEntry
+from rules_engine.models.event import Event, RuleError
+from rules_engine.models.execution import Attempt, Execution
+from rules_engine.models.rule import Rule, RuleAction, RuleSetVersion, RuleVersion
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "Event",
+    "Execution",
+    "Rule",
+    "RuleAction",
+    "RuleError",
+    "RuleSetVersion",
+    "RuleVersion",
+]

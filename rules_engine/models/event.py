@@ -1,0 +1,84 @@
+"""What happened, and which rules could not be evaluated on it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import types
+from rules_engine.events import snapshot
+
+
+class Event(models.Model):
+    """One captured occurrence that some rule matched or failed on; immutable."""
+
+    id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
+    signal = models.CharField(_("signal"), max_length=200)
+    operation = models.CharField(_("operation"), max_length=10, blank=True)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    object_pk = models.CharField(_("object"), max_length=255, blank=True)
+    occurred_at = models.DateTimeField(_("occurred"))
+    root_id = models.UUIDField(_("first event of its chain"))
+    depth = models.PositiveSmallIntegerField(_("depth"), default=0)
+    actor_id = models.CharField(_("actor"), max_length=64, blank=True)
+    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True)
+    request_id = models.CharField(_("request"), max_length=64, blank=True)
+    context = models.JSONField(_("context"), default=dict)
+    #: JSON pointers of the strings in ``context`` that are exact decimals.
+    decimals = models.JSONField(default=list, editable=False)
+    #: ``[{"rule", "version", "outcome", "gate", "detail"}, …]`` in the order the rules were tried.
+    evaluations = models.JSONField(_("evaluations"), default=list)
+    created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=("model", "object_pk"), name="rules_event_object"),
+            # Pruning and the admin's date hierarchy; BRIN would do on PostgreSQL, SQLite has none.
+            models.Index(fields=("created_at",), name="rules_event_created"),
+            # The budget of a chain counts the events of one root.
+            models.Index(fields=("root_id",), name="rules_event_root"),
+        ]
+
+    def __str__(self) -> str:
+        what = f"{self.model} {self.object_pk}".strip()
+        return f"{self.signal} {what}".strip()
+
+    def captured(self) -> types.Event:
+        """The event as plain data, its decimals exact again."""
+        context = snapshot.restore(self.context, self.decimals)
+        operation: types.Operation | None = self.operation or None  # type: ignore[assignment]
+        return types.Event(
+            id=self.id,
+            signal=self.signal,
+            operation=operation,
+            model=self.model,
+            pk=context.get("event", {}).get("pk"),
+            occurred_at=self.occurred_at,
+            root_id=self.root_id,
+            depth=self.depth,
+            context=context,
+        )
+
+
+class RuleError(models.Model):
+    """An evaluation that failed. A table of its own: counting on the rule's row would make savers wait in line."""
+
+    rule_slug = models.CharField(_("rule"), max_length=100)
+    rule_version = models.PositiveIntegerField(_("version"))
+    event_id = models.UUIDField(_("event"), null=True)
+    gate = models.CharField(_("gate"), max_length=20, blank=True)
+    message = models.TextField(_("message"))
+    created_at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("rule error")
+        verbose_name_plural = _("rule errors")
+        ordering = ("-created_at",)
+        indexes = [models.Index(fields=("rule_slug", "created_at"), name="rules_error_rule")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_slug}: {self.message}"

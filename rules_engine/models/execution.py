@@ -1,0 +1,248 @@
+"""The outbox: executions, their attempts, and the verbs workers use on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import types
+from rules_engine.models.event import Event
+
+
+def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
+    """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour (FAULTS 22)."""
+    return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
+
+
+class State(models.TextChoices):
+    """The states of DESIGN §2."""
+
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("succeeded")
+    RETRYABLE = "retryable", _("retryable")
+    DISCARDED = "discarded", _("discarded")
+    CANCELLED = "cancelled", _("cancelled")
+    REFUSED = "refused", _("refused")
+
+
+WAITING = (State.PENDING, State.RETRYABLE)
+LIVE = (State.PENDING, State.RETRYABLE, State.RUNNING)
+
+
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    """Verbs of the outbox. Every time in them is the database's."""
+
+    def waiting(self) -> ExecutionQuerySet:
+        """Those that nobody has started on since they were last due."""
+        return self.filter(state__in=WAITING)
+
+    def live(self) -> ExecutionQuerySet:
+        """Those that have not ended."""
+        return self.filter(state__in=LIVE)
+
+    def unleased(self) -> ExecutionQuerySet:
+        """Those that no worker owns."""
+        return self.filter(Q(lease_until__isnull=True) | Q(lease_until__lte=Now()))
+
+    def due(self) -> ExecutionQuerySet:
+        """Those that a worker may take now, crashed ones included."""
+        return self.live().unleased().filter(next_attempt_at__lte=Now())
+
+    def claim(self, limit: int, *, worker: str, lease: float) -> list[Execution]:
+        """Lease up to ``limit`` of these that are due, oldest first, for ``lease`` seconds.
+
+        One whose attempt was started when its process died comes alone, so that if it crashes this process too, its
+        neighbours lose nothing (DESIGN §5.8). ``worker`` must be different at each claim: it is the fence that a
+        late finish is held against.
+        """
+        crashed = self.filter(state=State.RUNNING).due()
+        return self._lease(crashed, 1, worker, lease) or self._lease(self.waiting().due(), limit, worker, lease)
+
+    def _lease(self, due: ExecutionQuerySet, limit: int, worker: str, lease: float) -> list[Execution]:
+        alias = router.db_for_write(self.model)
+        with transaction.atomic(using=alias):
+            due = due.using(alias).order_by("next_attempt_at", "id")
+            if transaction.get_connection(alias).features.has_select_for_update_skip_locked:
+                due = due.select_for_update(skip_locked=True, of=("self",))
+            ids = list(due.values_list("pk", flat=True)[:limit])
+            if not ids:
+                return []
+            # SQLite has no row locks: the conditions stand in the UPDATE again, and the fence tells who won.
+            rows = self.model._default_manager.using(alias).filter(pk__in=ids)
+            rows.due().update(leased_by=worker, lease_until=seconds_from_now(lease))
+        return list(rows.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
+
+    def held_by(self, worker: str) -> ExecutionQuerySet:
+        """Those that this claim still owns."""
+        return self.live().filter(leased_by=worker)
+
+    def renew(self, worker: str, lease: float) -> int:
+        """Push the end of the leases of a claim ``lease`` seconds into the future."""
+        return self.held_by(worker).update(lease_until=seconds_from_now(lease))
+
+    def release(self, worker: str) -> int:
+        """Give back what a claim took and did not start; no attempt is charged."""
+        return self.waiting().filter(leased_by=worker).update(leased_by="", lease_until=None)
+
+    def cancel(self, reason: str) -> int:
+        """End those that nobody has started; what is running goes on. ``reason`` is a sentence for people."""
+        return self.waiting().update(
+            state=State.CANCELLED, error=reason, finished_at=Now(), leased_by="", lease_until=None
+        )
+
+    def retry(self) -> int:
+        """Make ended or waiting ones due at once, with a fresh count of attempts left to the schedule."""
+        ended = self.filter(state__in=(State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE))
+        return ended.update(
+            state=State.RETRYABLE,
+            next_attempt_at=Now(),
+            failures=0,
+            crashes=0,
+            leased_by="",
+            lease_until=None,
+            finished_at=None,
+        )
+
+    def of_queues(self, queues: Collection[str]) -> ExecutionQuerySet:
+        """Those that wait in one of these Celery queues."""
+        return self.filter(queue__in=queues)
+
+
+class Execution(models.Model):
+    """One configured action for one event: the unit of work, and a row of the outbox."""
+
+    State = State
+
+    id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
+    event = models.ForeignKey(
+        Event,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="executions",
+        verbose_name=_("event"),
+    )
+    rule_slug = models.CharField(_("rule"), max_length=100)
+    rule_version = models.PositiveIntegerField(_("rule version"))
+    kind = models.CharField(_("kind"), max_length=100)
+    config = models.JSONField(_("config"), default=dict)
+    position = models.PositiveIntegerField(_("position"), default=0)
+    author_id = models.CharField(_("author"), max_length=64, blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING)
+    queue = models.CharField(_("queue"), max_length=100)
+    lane = models.CharField(_("lane"), max_length=200, blank=True)
+    order_key = models.CharField(_("order key"), max_length=255, blank=True)
+    #: Attempts started, for people; ``failures`` is what the retry schedule counts from.
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    #: Attempts that ended with the process that made them.
+    crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
+    leased_by = models.CharField(_("leased by"), max_length=200, blank=True)
+    summary = models.TextField(_("what it did"), blank=True)
+    error = models.TextField(_("error"), blank=True)
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = ExecutionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("execution")
+        verbose_name_plural = _("executions")
+        ordering = ("-created_at",)
+        permissions = [("retry_execution", _("Can retry and cancel executions"))]
+        indexes = [
+            # Claiming: only what has not ended is in it, so it stays small however long the table grows (P12).
+            models.Index(fields=("queue", "next_attempt_at"), name="rules_execution_due", condition=Q(state__in=LIVE)),
+            # Batch senders claim by lane.
+            models.Index(
+                fields=("queue", "lane", "next_attempt_at"),
+                name="rules_execution_lane",
+                condition=Q(state__in=LIVE) & ~Q(lane=""),
+            ),
+            models.Index(fields=("rule_slug", "created_at"), name="rules_execution_rule"),
+            models.Index(fields=("created_at",), name="rules_execution_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.rule_slug}"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in LIVE
+
+    def context(self) -> types.ActionContext:
+        """What its action is given."""
+        return types.ActionContext(
+            execution_id=self.id,
+            attempt=self.attempts,
+            event=self.event.captured(),
+            rule_slug=self.rule_slug,
+            rule_version=self.rule_version,
+            author_id=self.author_id or None,
+        )
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    """Attempts, as ``Attempt.objects`` gives them."""
+
+    def open_of(self, executions: Sequence[Execution]) -> AttemptQuerySet:
+        """The attempts of these executions that have no end yet."""
+        return self.filter(execution__in=[one.pk for one in executions], finished_at__isnull=True)
+
+
+class Attempt(models.Model):
+    """One try of an execution. Its row is committed just before the effect starts, so that a crash leaves a trace."""
+
+    class Outcome(models.TextChoices):
+        STARTED = "started", _("started")
+        SUCCEEDED = "succeeded", _("succeeded")
+        FAILED = "failed", _("failed")
+        LOST = "lost", _("lost with its process")
+
+    execution = models.ForeignKey(
+        Execution,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="attempt_set",
+        verbose_name=_("execution"),
+    )
+    number = models.PositiveIntegerField(_("number"))
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.STARTED)
+    worker = models.CharField(_("worker"), max_length=200, blank=True)
+    started_at = models.DateTimeField(_("started"), db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    error_type = models.CharField(_("error type"), max_length=200, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ("execution", "number")
+        constraints = [
+            models.UniqueConstraint(fields=("execution", "number"), name="rules_engine_attempt_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.outcome}"
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it took, by the database's clock; None while it goes on."""
+        return self.finished_at - self.started_at if self.finished_at else None
+
+
+def add_failure() -> dict[str, Any]:
+    """The columns of an UPDATE that counts one more failed attempt."""
+    return {"failures": F("failures") + 1}

@@ -1,0 +1,216 @@
+"""Rules as administrators write them, their versions, and the number that says the rule set has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.types import ActionSpec, RuleSpec
+
+
+class RuleSetVersion(models.Model):
+    """One row: a number that grows with each change to any rule. Every process compares it with its own."""
+
+    number = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("rule set version")
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+    @classmethod
+    def bump(cls, using: str | None = None) -> None:
+        """Say that a rule changed, in the caller's transaction. Two editors wait for each other here, savers never."""
+        rows = cls._default_manager.using(using)
+        if not rows.filter(pk=1).update(number=F("number") + 1):
+            rows.bulk_create([cls(pk=1, number=1)], ignore_conflicts=True)
+
+    @classmethod
+    def current(cls, using: str | None = None) -> int:
+        """The number now; 0 before any rule was made."""
+        return cls._default_manager.using(using).filter(pk=1).values_list("number", flat=True).first() or 0
+
+
+class BumpingQuerySet(models.QuerySet[Any]):
+    """Bulk changes send no signals, so they announce themselves."""
+
+    def update(self, **values: Any) -> int:
+        count = super().update(**values)
+        RuleSetVersion.bump(self.db)
+        return count
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> list[Any]:
+        made = super().bulk_create(objs, *args, **options)
+        RuleSetVersion.bump(self.db)
+        return made
+
+    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
+        count = super().bulk_update(objs, fields, batch_size)
+        RuleSetVersion.bump(self.db)
+        return count
+
+
+class RuleQuerySet(BumpingQuerySet):
+    """Rules, as ``Rule.objects`` gives them."""
+
+    def get_by_natural_key(self, slug: str) -> Rule:
+        """The rule of that slug, for fixtures."""
+        return self.get(slug=slug)  # type: ignore[no-any-return]
+
+    def specs(self) -> list[RuleSpec]:
+        """These rules with their actions as plain data, in the order they are tried."""
+        rules = self.order_by("position", "slug").prefetch_related("actions")
+        return [rule.spec() for rule in rules]
+
+
+class Rule(models.Model):
+    """When this happens to that model, only if these fields changed and this condition holds, do these things."""
+
+    slug = models.SlugField(_("slug"), max_length=100, unique=True, help_text=_("Its name for packs and logs."))
+    name = models.CharField(_("name"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    shadow = models.BooleanField(
+        _("shadow"), default=False, help_text=_("Evaluate and record on real changes, but do nothing.")
+    )
+    model = models.CharField(
+        _("model"), max_length=200, blank=True, help_text=_("Such as clinic.doctor; empty for a signal of no model.")
+    )
+    signals = models.JSONField(_("signals"), default=list)
+    operations = models.JSONField(_("operations"), default=list, blank=True)
+    changes = models.JSONField(_("change conditions"), default=list, blank=True)
+    condition = models.JSONField(_("condition"), null=True, blank=True)
+    position = models.IntegerField(_("position"), default=0)
+    stop_processing = models.BooleanField(
+        _("stop processing"), default=False, help_text=_("If it matches, later rules are not tried on the same event.")
+    )
+    # DO_NOTHING: deleting a user must cost nothing and must not turn their rules into the operator's (DESIGN §5.6).
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("author"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects = RuleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
+        ordering = ("position", "slug")
+
+    def __str__(self) -> str:
+        return self.name or self.slug
+
+    def natural_key(self) -> tuple[str]:
+        """What fixtures call this rule."""
+        return (self.slug,)
+
+    def spec(self) -> RuleSpec:
+        """The rule with its actions as plain data."""
+        actions = sorted(self.actions.all(), key=lambda action: action.position)
+        return self.spec_with([action.spec() for action in actions])
+
+    def spec_with(self, actions: Sequence[ActionSpec]) -> RuleSpec:
+        """The rule as plain data, with these actions in place of the stored ones."""
+        return RuleSpec(
+            slug=self.slug,
+            name=self.name,
+            description=self.description,
+            enabled=self.enabled,
+            shadow=self.shadow,
+            model=self.model,
+            signals=_texts(self.signals),
+            operations=_texts(self.operations),
+            changes=tuple(self.changes) if isinstance(self.changes, list) else (self.changes,),
+            condition=self.condition,
+            position=self.position,
+            stop_processing=self.stop_processing,
+            author_id=self.author_id,
+            actions=tuple(actions),
+        )
+
+
+def _texts(value: Any) -> tuple[Any, ...]:
+    """What stands in the column, so that validation can complain of it: a lone string is a list of one."""
+    return tuple(value) if isinstance(value, list | tuple) else () if value in (None, "") else (value,)
+
+
+class RuleActionQuerySet(BumpingQuerySet):
+    """Actions, as ``RuleAction.objects`` gives them."""
+
+    def get_by_natural_key(self, slug: str, position: int) -> RuleAction:
+        """The action at that place of that rule, for fixtures."""
+        return self.get(rule__slug=slug, position=position)  # type: ignore[no-any-return]
+
+
+class RuleAction(models.Model):
+    """One thing a rule does, as configured."""
+
+    class Timing(models.TextChoices):
+        BEFORE_SAVE = "before_save", _("before the save, on the object")
+        IN_TRANSACTION = "in_transaction", _("at once, in the same transaction")
+        AFTER_COMMIT = "after_commit", _("after the commit, by a worker")
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="actions", verbose_name=_("rule"))
+    position = models.PositiveIntegerField(_("position"), default=0)
+    kind = models.CharField(_("kind"), max_length=100)
+    config = models.JSONField(_("config"), default=dict, blank=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    timing = models.CharField(_("when"), max_length=20, choices=Timing.choices, default=Timing.AFTER_COMMIT)
+
+    objects = RuleActionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("action")
+        verbose_name_plural = _("actions")
+        ordering = ("position",)
+        constraints = [models.UniqueConstraint(fields=("rule", "position"), name="rules_engine_action_position")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.kind}"
+
+    def natural_key(self) -> tuple[str, int]:
+        """What fixtures call this action."""
+        return (self.rule.slug, self.position)
+
+    natural_key.dependencies = ["rules_engine.rule"]  # type: ignore[attr-defined]
+
+    def spec(self) -> ActionSpec:
+        """The action as plain data."""
+        timing: Any = self.timing
+        return ActionSpec(self.kind, self.config, self.position, self.enabled, timing)
+
+
+class RuleVersion(models.Model):
+    """What a rule said when processes began to run it. Written by whichever process compiles the new form first."""
+
+    rule_slug = models.CharField(_("rule"), max_length=100)
+    number = models.PositiveIntegerField(_("version"))
+    digest = models.CharField(max_length=64, editable=False)
+    content = models.JSONField(_("content"))
+    author_id = models.CharField(_("author"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("first used"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("rule version")
+        verbose_name_plural = _("rule versions")
+        ordering = ("rule_slug", "-number")
+        # Two processes that compile the same edit race to write its version; this lets one of them win.
+        constraints = [models.UniqueConstraint(fields=("rule_slug", "number"), name="rules_engine_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_slug} v{self.number}"

@@ -1,0 +1,22 @@
+"""A pytest plugin: ``-p rules_engine.pytest_plugin``, or ``pytest_plugins = ["rules_engine.pytest_plugin"]``.
+
+Rules made in a test are live in the process; after the test they are forgotten, as the database forgets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _forget_rules() -> Iterator[None]:
+    yield
+    from django.apps import apps
+
+    if apps.ready and apps.is_installed("rules_engine"):
+        from rules_engine.rules import cache
+
+        if cache.current() is not cache.EMPTY:
+            cache.reset()

@@ -1,0 +1,34 @@
+"""When a failed attempt is tried again. Pure: an error and a number in, a delay or None out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from rules_engine.errors import PermanentError, TransientError
+
+#: However long another server asks us to wait, a day is the most we keep an execution open for one answer.
+LONGEST_RETRY_AFTER = 86_400.0
+
+
+def delay(
+    error: BaseException,
+    attempt: int,
+    schedule: Sequence[float],
+    *,
+    jitter: float = 0.2,
+    chance: float | None = None,
+) -> float | None:
+    """Seconds until the next attempt, or None when there is none.
+
+    ``attempt`` counts the attempts made so far, from 1. An error that is not ours (a bug in an action, say) is
+    treated as one that may pass: an administrator sees it on the execution, and a deploy may mend it meanwhile.
+    ``chance`` is a number from 0 to 1 that stands in for the random one.
+    """
+    if isinstance(error, PermanentError) or attempt > len(schedule):
+        return None
+    asked = error.retry_after if isinstance(error, TransientError) else None
+    if asked is not None and 0 <= asked <= LONGEST_RETRY_AFTER:
+        return asked
+    roll = random.random() if chance is None else chance  # noqa: S311 - spreads load, guards nothing
+    return schedule[attempt - 1] * (1 + jitter * (2 * roll - 1))

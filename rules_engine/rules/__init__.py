@@ -1,0 +1,1 @@
+"""Rules as data: conditions, validation, compilation, matching."""

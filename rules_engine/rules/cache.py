@@ -1,0 +1,112 @@
+"""The compiled rule set of this process, and how it is exchanged for a newer one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import DatabaseError, connections, router, transaction
+
+from rules_engine.models import Rule, RuleSetVersion
+from rules_engine.rules.compiler import compile_rule
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.versions import number_versions
+
+logger = logging.getLogger("rules_engine")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All live rules, in the order they are tried. ``number`` is the rule set version they were read at."""
+
+    number: int
+    rules: tuple[CompiledRule, ...] = ()
+
+    def find(self, slug: str) -> CompiledRule | None:
+        """The live rule of that slug, or None."""
+        return next((rule for rule in self.rules if rule.slug == slug), None)
+
+
+EMPTY = RuleSet(number=-1)
+
+_current = EMPTY
+_on_change: list[Callable[[RuleSet], None]] = []
+#: Held over fork, so that no child inherits it locked by a thread that it does not have.
+_lock = threading.RLock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def current() -> RuleSet:
+    """The rule set this process works by."""
+    return _current
+
+
+def on_change(listener: Callable[[RuleSet], None]) -> None:
+    """Call ``listener`` with each new rule set: how the receiver learns what to connect to."""
+    _on_change.append(listener)
+
+
+def alias() -> str:
+    """The database that rules and outbox live in."""
+    return router.db_for_write(Rule)
+
+
+def refresh(*, force: bool = False) -> bool:
+    """Exchange the rule set if the stored one is newer; one query when it is not. Returns whether it was.
+
+    In a transaction it reads inside a savepoint, so that a missing table costs the caller nothing. Before the first
+    ``migrate`` the rule set is empty. Raises ``DatabaseError`` when the tables exist and cannot be read.
+    """
+    using = alias()
+    with _lock:
+        try:
+            with transaction.atomic(using=using):
+                number = RuleSetVersion.current(using)
+                if number == _current.number and not force:
+                    return False
+                loaded = load(number, using)
+        except DatabaseError:
+            if _tables_exist(using):
+                raise
+            loaded = EMPTY
+        install(loaded)
+    return True
+
+
+def _tables_exist(using: str) -> bool:
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        return Rule._meta.db_table in connection.introspection.table_names(cursor)
+
+
+def load(number: int, using: str) -> RuleSet:
+    """Read and compile the enabled rules. The number is read before the rules: a change in between is seen again."""
+    specs = Rule.objects.using(using).filter(enabled=True).specs()
+    versions = number_versions(specs, using)
+    return RuleSet(number, tuple(compile_rule(spec, versions[spec.slug]) for spec in specs))
+
+
+def compile_one(rule: Rule) -> CompiledRule:
+    """One rule as the database has it now, enabled or not, numbered by its latest version."""
+    spec = rule.spec()
+    return compile_rule(spec, number_versions([spec], alias())[spec.slug])
+
+
+def install(rule_set: RuleSet) -> None:
+    """Make this the rule set of the process and tell whoever listens."""
+    global _current
+    with _lock:
+        _current = rule_set
+        for rule in rule_set.rules:
+            if rule.fault:
+                logger.error("The rule %s cannot be tried: %s", rule.slug, rule.fault)
+        for listener in _on_change:
+            listener(rule_set)
+
+
+def reset() -> None:
+    """Forget all rules: for tests, after which nothing of one may be left to the next."""
+    install(EMPTY)

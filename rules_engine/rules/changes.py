@@ -1,0 +1,101 @@
+"""Change conditions as written, ``{"field", "from"?, "to"?}``, checked and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from rules_engine.errors import Problem, UnknownPath, did_you_mean
+from rules_engine.events.paths import ModelClass, field_of, steps
+from rules_engine.events.snapshot import column_value
+from rules_engine.rules.matching import CompiledChange
+
+KEYS = ("field", "from", "to")
+
+
+def change_problems(model: ModelClass | None, changes: Any) -> Iterator[Problem]:
+    """What is wrong with a rule's list of change conditions."""
+    for index, change in enumerate(changes):
+        pointer = f"/{index}"
+        if not isinstance(change, Mapping):
+            yield Problem(pointer, f'Expected an object like {{"field": "status", "to": "paid"}}, and got {change!r}.')
+            continue
+        for key in change:
+            if key not in KEYS:
+                hint = did_you_mean(str(key), KEYS)
+                yield Problem(
+                    f"{pointer}/{key}", f'A change condition has "field", "from" and "to", not "{key}".{hint}'
+                )
+        yield from _field_problems(model, change, pointer)
+
+
+def _field_problems(model: ModelClass | None, change: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
+    name = change.get("field")
+    if not isinstance(name, str) or not name:
+        yield Problem(f"{pointer}/field", "Name the field whose change matters.")
+        return
+    if model is None:
+        yield Problem(f"{pointer}/field", "A rule that listens to no model has no fields that could change.")
+        return
+    if _is_many_to_many(model, name):
+        if "from" in change or "to" in change:
+            yield Problem(pointer, f'"{name}" holds many objects, so it has no "from" or "to".')
+        return
+    try:
+        field = field_of(model, name)
+    except UnknownPath as error:
+        yield Problem(f"{pointer}/field", str(error))
+        return
+    for key in ("from", "to"):
+        if key in change and (trouble := _value_problem(field, change[key])):
+            yield Problem(f"{pointer}/{key}", trouble)
+
+
+def _is_many_to_many(model: ModelClass, name: str) -> bool:
+    step = steps(model).get(name)
+    return step is not None and step.kind == "to_many" and step.field.many_to_many
+
+
+def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, list | dict) and not isinstance(field, models.JSONField):
+        return f'Expected one value of "{field.name}", and got {value!r}.'
+    choices = [choice for choice, _ in field.flatchoices]
+    if choices and value not in choices:
+        names = [str(choice) for choice in choices]
+        return f'{value!r} is no value of "{field.name}".{did_you_mean(str(value), names)} It has: {", ".join(names)}.'
+    try:
+        field.to_python(value)
+    except ValidationError as error:
+        return f'{value!r} is no value of "{field.name}": {" ".join(error.messages)}'
+    return None
+
+
+def compile_changes(model: ModelClass | None, changes: Any) -> tuple[CompiledChange, ...]:
+    """Change conditions with their values as events carry them; raises ``UnknownPath`` for a field that is gone."""
+    if model is None:
+        return ()
+    return tuple(_compile(model, change) for change in changes)
+
+
+def _compile(model: ModelClass, change: Mapping[str, Any]) -> CompiledChange:
+    name = change["field"]
+    if _is_many_to_many(model, name):
+        return CompiledChange(name)
+    field = field_of(model, name)
+    return CompiledChange(
+        field=field.name,
+        has_old="from" in change,
+        old=_compiled_value(field, change.get("from")),
+        has_new="to" in change,
+        new=_compiled_value(field, change.get("to")),
+    )
+
+
+def _compiled_value(field: models.Field[Any, Any], value: Any) -> Any:
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    return None if value is None else column_value(field, target.to_python(value))

@@ -1,0 +1,100 @@
+"""From a rule as written to a rule that can be tried: its condition compiled, its reads known, its actions routed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from rules_engine.actions import registry
+from rules_engine.errors import InvalidRule, UnknownPath
+from rules_engine.events.paths import find_model
+from rules_engine.rules import jsonlogic
+from rules_engine.rules.changes import compile_changes
+from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.rules.scope import path_problem
+from rules_engine.rules.validation import condition_problems
+from rules_engine.types import ActionSpec, Path, RuleSpec
+
+#: What the rule is called and whether it is on do not change what it does.
+NOT_PART_OF_A_VERSION = ("enabled", "author_id")
+
+
+def content_of(spec: RuleSpec) -> dict[str, Any]:
+    """A rule's plain form: what versions store and compare."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=_plain))
+    for name in NOT_PART_OF_A_VERSION:
+        del content[name]
+    return content
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """A fingerprint of a rule's plain form: equal for equal rules, in every process."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
+    """The rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
+    try:
+        return _compile(spec, version)
+    except (InvalidRule, UnknownPath, ValidationError, TypeError, KeyError) as error:
+        fault = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+        return _faulty(spec, version, fault or type(error).__name__)
+
+
+def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
+    return CompiledRule(
+        slug=spec.slug,
+        version=version,
+        model=spec.model,
+        signals=frozenset(spec.signals),
+        operations=frozenset(spec.operations),
+        shadow=spec.shadow,
+        author_id=spec.author_id,
+        fault=fault,
+    )
+
+
+def _compile(spec: RuleSpec, version: int) -> CompiledRule:
+    found = condition_problems(spec)
+    if found:
+        raise InvalidRule([problem.under("/condition") for problem in found])
+    condition = None if spec.condition is None else jsonlogic.compile_condition(spec.condition)
+    active = [action for action in spec.actions if action.enabled]
+    return CompiledRule(
+        slug=spec.slug,
+        version=version,
+        model=spec.model,
+        signals=frozenset(spec.signals),
+        operations=frozenset(spec.operations),
+        changes=compile_changes(find_model(spec.model) if spec.model else None, spec.changes),
+        condition=condition,
+        reads=condition.reads if condition else frozenset(),
+        actions=tuple(_compile_action(action) for action in active),
+        action_reads=frozenset(path for action in active for path in _reads(action, spec)),
+        shadow=spec.shadow,
+        stop_processing=spec.stop_processing,
+        author_id=spec.author_id,
+    )
+
+
+def _compile_action(spec: ActionSpec) -> CompiledAction:
+    action = registry.find(spec.kind)
+    # A kind that is not installed here may be in the worker; there it is found, or discarded with the reason.
+    route = action.route(spec.config) if action else registry.default_route()
+    return CompiledAction(spec.position, spec.kind, spec.config, spec.timing, route.queue, route.lane, route.order_key)
+
+
+def _reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
+    action = registry.find(spec.kind)
+    found = action.reads(spec.config, rule) if action else ()
+    # A path that is gone must not keep the event from being recorded: the action fails by itself, where it is seen.
+    return {path for path in found if path_problem(rule, path) is None}

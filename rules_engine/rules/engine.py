@@ -1,0 +1,147 @@
+"""The evaluator, ``datalogic-py``, set up once: which operators there are, what null means, how much work is allowed.
+
+The library crashes the process on Python objects that are nested deeply or contain themselves; so it is handed JSON
+text of bounded depth, or data that was copied and bounded here. ``jsonlogic.py`` is the module for others to import.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from datalogic_py import DataHandle, DataLogicError, Engine
+
+from rules_engine.errors import ConditionError
+
+#: Everything but the tensor and feature-flag families, which have no use in rules.
+FAMILIES = ("ExtString", "ExtArray", "ExtObject", "ExtMath", "ExtControl", "ErrorHandling", "DateTime")
+
+#: A null or missing operand never satisfies an ordering comparison, and is no number in arithmetic (DESIGN §6).
+CONFIG: Mapping[str, Any] = {"numeric_coercion": {"null_to_zero": False}}
+
+DATA_DEPTH = 64
+DATA_ITEMS = 1_000_000
+_AS_IS = frozenset({str, int, bool, type(None)})
+
+
+@lru_cache(maxsize=8)
+def engine_for(budget: int) -> Engine:
+    """The engine whose evaluations may spend ``budget`` operations each; thread-safe, shared."""
+    return Engine(families=list(FAMILIES), config={**CONFIG, "ops_budget": budget})
+
+
+@lru_cache(maxsize=1)
+def operators() -> Mapping[str, Any]:
+    """Every operator, by name and alias: the library's description (``min_args``, ``scoped_arg``, …)."""
+    table: dict[str, Any] = {}
+    for info in engine_for(1).operators():
+        table.update(dict.fromkeys((info["name"], *info["aliases"]), info))
+    return table
+
+
+def data_handle(context: Mapping[str, Any]) -> DataHandle:
+    """A context, ready to be evaluated against by any number of conditions.
+
+    ``Decimal`` becomes a number. Raises ``ConditionError`` for what is not JSON, for more than ``DATA_DEPTH`` levels,
+    for more than ``DATA_ITEMS`` items, and for data that contains itself.
+    """
+    try:
+        return DataHandle(plain_data(context))
+    except DataLogicError as error:
+        raise ConditionError(f"The event's data is not JSON: {error}.") from error
+
+
+def plain_data(context: Mapping[str, Any]) -> Any:
+    """A copy made of nothing but JSON types. Raises ``ConditionError`` as ``data_handle`` does."""
+    return _plain(context, DATA_DEPTH, [DATA_ITEMS])
+
+
+def _plain(value: Any, depth: int, room: list[int]) -> Any:
+    # The two exact types come first because they are nearly everything; this runs for every captured event.
+    kind = type(value)
+    if kind is dict:
+        _spend(depth, room, len(value))
+        return {k: v if type(v) in _AS_IS else _plain(v, depth - 1, room) for k, v in value.items()}
+    if kind is list or kind is tuple:
+        _spend(depth, room, len(value))
+        return [v if type(v) in _AS_IS else _plain(v, depth - 1, room) for v in value]
+    if kind in _AS_IS:
+        return value
+    if isinstance(value, Mapping):
+        return _plain(dict(value), depth, room)
+    return _scalar(value)
+
+
+def _spend(depth: int, room: list[int], items: int) -> None:
+    room[0] -= items
+    if depth <= 0:
+        raise ConditionError(f"The event's data is nested deeper than {DATA_DEPTH} levels, or contains itself.")
+    if room[0] < 0:
+        raise ConditionError(f"The event's data has more than {DATA_ITEMS:,} items.")
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float | Decimal):
+        number = float(value)
+        if math.isfinite(number):
+            # Whole decimals keep all their digits; a float has 53 bits of them.
+            return int(value) if isinstance(value, Decimal) and _is_whole(number) else number
+        raise ConditionError("The event's data holds a NaN or an infinite number, which JSON has not.")
+    raise ConditionError(f'The event\'s data holds a Python "{type(value).__name__}", which is not JSON.')
+
+
+def _is_whole(number: float) -> bool:
+    return number.is_integer() and abs(number) < 2**63
+
+
+def explain(error: DataLogicError) -> str:
+    """An evaluation's failure as a sentence that names the operator, its JSON pointer and the remedy.
+
+    Never holds a value from the event: error texts travel further than the event's data may.
+    """
+    kind = getattr(error, "error_type", "")
+    where = _where(error)
+    if kind == "BudgetExceeded":
+        budget = getattr(error, "budget", None)
+        return (
+            f"The condition took more than {budget or 0:,} operations on this event and was stopped{where}. "
+            "Make it simpler, or raise CONDITION_BUDGET in RULES_ENGINE."
+        )
+    operator = getattr(error, "operator", None) or "?"
+    if (kind == "Thrown" and "NaN" in str(error)) or kind == "InvalidArguments":
+        return f'The operator "{operator}" could not work with the values it was given{where}. {_remedy(operator)}'
+    return f'The operator "{operator}" failed{where}: {_reason(kind)}.'
+
+
+def _where(error: DataLogicError) -> str:
+    path = getattr(error, "path", None)
+    if not path:
+        return ""
+    place = path[-1]["json_pointer"]
+    return f" (at {place})" if place else " (the outermost one)"
+
+
+def _reason(kind: str) -> str:
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind).strip()
+    return words or "no reason was given"
+
+
+def _remedy(operator: str) -> str:
+    if operator in ("<", "<=", ">", ">="):
+        return "It compares two numbers, two texts or two dates, not one kind with another and no objects or lists."
+    if operator in ("==", "!="):
+        return 'It can not compare a list or an object with a plain value; use "===" or name a field of it.'
+    if operator in ("datetime", "timestamp", "parse_date", "format_date", "date_diff"):
+        return "It expects a date and time such as 2026-01-31T12:00:00Z; an empty field is none."
+    divides = " A division by zero counts as such, too." if operator in ("/", "%") else ""
+    return (
+        "An empty or missing field is no number and no list; give it a value to stand in, "
+        f'such as {{"??": [{{"var": "instance.total"}}, 0]}}.{divides}'
+    )

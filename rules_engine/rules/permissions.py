@@ -1,0 +1,68 @@
+"""A rule has no more power than its author: checked when it is saved, and again each time it acts (DESIGN §5.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+
+from rules_engine.actions import registry
+from rules_engine.rules import jsonlogic
+from rules_engine.rules.scope import view_permissions
+from rules_engine.types import ActionSpec, Path, RuleSpec
+
+
+def needed(rule: RuleSpec) -> set[str]:
+    """Every permission that the whole rule takes: to view what it reads, and what its actions ask for."""
+    wanted = view_permissions(rule, _condition_reads(rule))
+    for action in rule.actions:
+        wanted |= needed_by_action(action, rule)
+    return wanted
+
+
+def _condition_reads(rule: RuleSpec) -> Iterable[Path]:
+    if rule.condition is None or jsonlogic.check(rule.condition):
+        return ()
+    return jsonlogic.compile_condition(rule.condition).reads
+
+
+def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:
+    """The permissions that one action of the rule takes."""
+    known = registry.find(action.kind)
+    if known is None:
+        return set()
+    reads = known.reads(action.config, rule)
+    return view_permissions(rule, reads) | set(known.permissions(action.config, rule))
+
+
+def lacking(user: Any, permissions: Iterable[str]) -> list[str]:
+    """Those of the permissions that the user does not have, in order."""
+    return sorted(permission for permission in permissions if not user.has_perm(permission))
+
+
+class Authors:
+    """The authors of a batch: each is fetched, and their permissions computed, once."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, Any] = {}
+
+    def find(self, author_id: str) -> Any:
+        """The user, or None when there is none any more."""
+        if author_id not in self._users:
+            self._users[author_id] = get_user_model()._default_manager.filter(pk=author_id).first()
+        return self._users[author_id]
+
+    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec) -> str | None:
+        """Why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's."""
+        if not author_id:
+            return None
+        user = self.find(author_id)
+        if user is None:
+            return "The rule's author no longer exists; reassign the rule to somebody."
+        if not user.is_active:
+            return f"The rule's author, {user.get_username()}, is inactive; reassign the rule to somebody."
+        missing = lacking(user, needed_by_action(action, rule))
+        if missing:
+            return f"The rule's author, {user.get_username()}, lacks the permission {', '.join(missing)}."
+        return None

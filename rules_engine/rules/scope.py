@@ -1,0 +1,123 @@
+"""Which paths a rule's conditions, expressions and texts may read, and the sentence for one that they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rules_engine.errors import UnknownPath, did_you_mean
+from rules_engine.events.paths import field_of, find_model, label_of, readable_fields, resolve
+from rules_engine.types import EVERY_FIELD, Path, RuleSpec
+
+#: The keys of DESIGN §6, and what each one holds; None is free, or checked elsewhere.
+ROOTS: dict[str, tuple[str, ...] | None] = {
+    "event": ("id", "signal", "operation", "model", "pk", "occurred_at", "root_id", "depth"),
+    "instance": None,
+    "old": None,
+    "changed": None,
+    "changes": None,
+    "created": (),
+    "actor": ("id", "username"),
+    "request": ("id", "method", "path"),
+    "m2m": ("field", "action", "pks", "count"),
+    "signal": None,
+}
+OF_A_MODEL = ("instance", "old", "changed", "changes")
+
+
+def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str | None:
+    """Why the rule cannot read the path, as a sentence, or None when it can.
+
+    ``within`` is the to-many path whose rows ``path`` is read from, as inside JSONLogic's ``some``.
+    """
+    if within is not None:
+        return _row_problem(rule, within, path)
+    if not path:
+        return None
+    root, *rest = path
+    if root not in ROOTS:
+        return _unknown_root(rule, root)
+    if root in OF_A_MODEL:
+        return _model_problem(rule, root, tuple(rest))
+    known = ROOTS[root]
+    if rest and known is not None and rest[0] not in known:
+        return f'"{root}" has no "{rest[0]}".{did_you_mean(rest[0], known)}'
+    return None
+
+
+def _unknown_root(rule: RuleSpec, root: str) -> str:
+    model = find_model(rule.model) if rule.model else None
+    if model is not None:
+        try:
+            resolve(model, (root,))
+        except UnknownPath:
+            pass
+        else:
+            return f'"{root}" is not known here. Did you mean "instance.{root}"?'
+    known = ", ".join(ROOTS)
+    return f'"{root}" is not known here.{did_you_mean(root, list(ROOTS))} A path begins with one of: {known}.'
+
+
+def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
+    if not rule.model:
+        return f'This rule listens to no model, so there is no "{root}"; the signal\'s arguments are under "signal".'
+    model = find_model(rule.model)
+    if model is None or not rest:
+        return None
+    try:
+        if root == "instance":
+            resolve(model, rest)
+        elif root != "changed" and rest[0] != EVERY_FIELD:
+            field = field_of(model, rest[0])
+            if root == "old" and rest[0] != field.attname:
+                return f'Old values are kept by column: write "old.{field.attname}".'
+            if root == "changes" and rest[0] != field.name:
+                return f'Changes are kept by field name: write "changes.{field.name}".'
+            if root == "changes" and rest[1:] and rest[1] not in ("old", "new"):
+                return f'A change has "old" and "new", not "{rest[1]}".'
+    except UnknownPath as error:
+        return str(error)
+    return None
+
+
+def _row_problem(rule: RuleSpec, within: Path, path: Path) -> str | None:
+    model = find_model(rule.model) if rule.model else None
+    if model is None or within[:1] != ("instance",) or not path:
+        return None
+    try:
+        rows = resolve(model, within[1:])
+        if rows.kind != "to_many" or rows.model is None or path == ("pk",):
+            return None
+        field = field_of(rows.model, path[0])
+        if field.attname != path[0]:
+            return f'Rows hold their own columns: write "{field.attname}".'
+    except UnknownPath as error:
+        return str(error)
+    return None
+
+
+def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
+    """The ``view`` permissions, such as ``"clinic.view_doctor"``, that reading these paths takes."""
+    model = find_model(rule.model) if rule.model else None
+    if model is None:
+        return set()
+    labels = {label_of(model)}
+    for path in reads:
+        for end in range(2, len(path) + 1):
+            try:
+                step = resolve(model, path[1:end]) if path[0] == "instance" else None
+            except UnknownPath:
+                break
+            if step is not None and step.model is not None:
+                labels.add(label_of(step.model))
+    return {_view_codename(label) for label in labels}
+
+
+def _view_codename(label: str) -> str:
+    app, _, name = label.partition(".")
+    return f"{app}.view_{name}"
+
+
+def all_fields(rule: RuleSpec) -> list[str]:
+    """The names of the fields that a rule's own model lets it read; empty where there is no such model."""
+    model = find_model(rule.model) if rule.model else None
+    return [] if model is None else [field.name for field in readable_fields(model)]

@@ -1,0 +1,131 @@
+"""Keeps the rule set of a process fresh: a daemon thread that looks at one row every second, on its own connection.
+
+It is started by the first database connection of a process, never in ``ready()``: whatever can save, has connected.
+That first connection also loads the rules, before the statement it was opened for. In a forked child the thread is
+gone; the child starts its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from rules_engine import conf
+from rules_engine.models import Execution, Rule, RuleSetVersion
+from rules_engine.rules import cache
+
+logger = logging.getLogger("rules_engine")
+
+_lock = threading.RLock()
+_loaded_in: int | None = None
+_thread: threading.Thread | None = None
+
+
+def _after_fork() -> None:
+    global _lock, _loaded_in, _thread
+    _lock = threading.RLock()
+    was_watching, _thread, _loaded_in = _thread is not None, None, None
+    # A child that goes on with a connection opened before the fork sees no ``connection_created``.
+    if was_watching:
+        _start_thread()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def is_test_environment() -> bool:
+    """Whether Django's test runner is at work: tests say themselves when rules are read (``rules_engine.testing``)."""
+    utils = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(utils._TestState, "saved_data")
+
+
+def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of ``connection_created``: the first connection of a process loads the rules."""
+    if connection.alias != cache.alias() or threading.current_thread() is _thread or is_test_environment():
+        return
+    ensure_loaded()
+
+
+def ensure_loaded() -> None:
+    """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it."""
+    global _loaded_in
+    if _loaded_in == os.getpid():
+        return
+    with _lock:
+        if _loaded_in == os.getpid():
+            return
+        _loaded_in = os.getpid()
+        look()
+        if conf.refresh() == "watch" and _can_watch():
+            _start_thread()
+
+
+def _can_watch() -> bool:
+    # Another connection to an in-memory database is another database.
+    connection = connections[cache.alias()]
+    return not (connection.vendor == "sqlite" and connection.is_in_memory_db())  # type: ignore[attr-defined]
+
+
+def look() -> None:
+    """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
+    try:
+        cache.refresh()
+    except (DatabaseError, InterfaceError):
+        logger.exception("The rules could not be read; this process goes on with those it has.")
+
+
+def _start_thread() -> None:
+    global _thread
+    if _thread is not None and _thread.is_alive():
+        return
+    _thread = threading.Thread(target=_watch, name="rules-engine-watcher", daemon=True)
+    _thread.start()
+
+
+def _watch() -> None:
+    pause = threading.Event()
+    failed = False
+    while not pause.wait(conf.refresh_seconds()):
+        try:
+            cache.refresh()
+            failed = False
+        except (DatabaseError, InterfaceError):
+            # Said once, not every second; the connection may be dead, the next look opens another.
+            if not failed:
+                logger.exception("The rules could not be read; trying again every second.")
+            failed = True
+            connections[cache.alias()].close()
+
+
+def rule_changed(sender: Any, instance: Any, using: str, **_: Any) -> None:
+    """Receiver for changes of our own ``Rule`` and ``RuleAction``: tell every process, this one at once."""
+    RuleSetVersion.bump(using)
+    if is_test_environment():
+        cache.refresh(force=True)
+    else:
+        transaction.on_commit(look, using=using, robust=True)
+
+
+def rule_saved(sender: Any, instance: Rule, using: str, **_: Any) -> None:
+    """Receiver: what waits for a rule that was switched off is cancelled."""
+    if not instance.enabled:
+        waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
+        waiting.cancel(f'The rule "{instance.slug}" was disabled.')
+
+
+def rule_deleted(sender: Any, instance: Rule, using: str, **_: Any) -> None:
+    """Receiver: what waits for a deleted rule is cancelled; its history stays."""
+    waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
+    waiting.cancel(f'The rule "{instance.slug}" was deleted.')
+
+
+def started(**_: Any) -> None:
+    """Receiver of the start of a request or task, where RULES_ENGINE["REFRESH"] is "request"."""
+    if not is_test_environment():
+        look()

@@ -1,0 +1,165 @@
+"""For tests of sites that use rules. The pytest plugin (``rules_engine.pytest_plugin``) resets rules after each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from rules_engine import models, types
+from rules_engine.actions import registry
+from rules_engine.actions.base import Action
+from rules_engine.claims import claim
+from rules_engine.errors import InvalidRule, PermanentError, TransientError
+from rules_engine.events.paths import label_of
+from rules_engine.execution import run_claim
+from rules_engine.rules import cache, jsonlogic
+from rules_engine.rules.matching import match
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange
+
+__all__ = ["ActionContractTests", "create_rule", "explain", "refresh", "reset", "run_due"]
+
+
+def create_rule(
+    model: Any = "",
+    signals: Sequence[str] = ("post_save",),
+    operations: Sequence[str] | None = None,
+    changes: Sequence[Mapping[str, Any]] | None = None,
+    condition: Any = None,
+    actions: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    **fields: Any,
+) -> models.Rule:
+    """Make a rule, live in this process at once.
+
+    ``model`` is a model class or a label; ``actions`` is ``[(kind, config), …]``; ``fields`` are further fields of
+    ``Rule`` (a slug is made up). Raises ``InvalidRule`` with every problem when the rule could not run.
+    """
+    label = model if isinstance(model, str) else label_of(model)
+    slug = fields.pop("slug", None) or f"rule-{types.new_id().hex}"
+    rule = models.Rule(
+        slug=slug,
+        name=fields.pop("name", slug),
+        model=label,
+        signals=list(signals),
+        operations=list(operations or ()),
+        changes=[dict(change) for change in changes or ()],
+        condition=condition,
+        **fields,
+    )
+    rows = [models.RuleAction(position=n, kind=kind, config=dict(config)) for n, (kind, config) in enumerate(actions)]
+    problems = rule_problems(rule.spec_with([row.spec() for row in rows]))
+    if problems:
+        raise InvalidRule(problems)
+    with transaction.atomic():
+        rule.save(force_insert=True)
+        for row in rows:
+            row.rule = rule
+        models.RuleAction.objects.bulk_create(rows)
+    refresh()
+    return rule
+
+
+def refresh() -> None:
+    """Read the rules again: after changing or loading them in a test."""
+    cache.refresh(force=True)
+
+
+def reset() -> None:
+    """Forget all rules in this process; the database is left alone."""
+    cache.reset()
+
+
+def run_due(limit: int | None = None) -> int:
+    """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
+    ran = 0
+    while limit is None or ran < limit:
+        claimed = claim(limit=None if limit is None else limit - ran)
+        if not claimed:
+            break
+        ran += run_claim(claimed)
+    return ran
+
+
+def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
+    """What the rule, as it is in the database now, says to a recorded event."""
+    captured = event.captured() if isinstance(event, models.Event) else event
+    compiled = cache.compile_one(rule)
+    changes = {
+        name: FieldChange(name, one["old"], one["new"]) for name, one in (captured.context.get("changes") or {}).items()
+    }
+    [evaluation] = match(
+        [compiled], captured.operation, changes, lambda _: jsonlogic.data_handle(dict(captured.context))
+    )
+    return evaluation
+
+
+class ActionContractTests:
+    """What every action must hold to. Subclass it in a test module, and name the kind and a config that works.
+
+    ::
+
+        class TestPageOnCall(ActionContractTests):
+            kind = "page_on_call"
+            config = {"text": "Order {{ instance.pk }}"}
+            context = {"instance": {"pk": 1}}
+            rule = RuleSpec(slug="r", model="shop.order", signals=("post_save",))
+    """
+
+    kind: str
+    config: Mapping[str, Any] = {}
+    context: Mapping[str, Any] = {}
+    rule = types.RuleSpec(slug="contract", signals=("post_save",))
+
+    def action(self) -> Action:
+        """The registered action under test."""
+        found = registry.find(self.kind)
+        assert found is not None, registry.unknown(self.kind)
+        return found
+
+    def test_it_names_itself(self) -> None:
+        """It has a label for people and a flat schema for the form."""
+        assert self.action().label
+        assert self.action().schema.get("type") == "object"
+
+    def test_a_working_config_has_no_problems(self) -> None:
+        """The config under test passes its own validation."""
+        assert not list(self.action().validate_config(self.config, self.rule))
+
+    def test_an_empty_config_is_refused_or_fine_and_never_crashes(self) -> None:
+        """Validation takes anything an administrator may leave out."""
+        list(self.action().validate_config({}, self.rule))
+        list(self.action().reads({}, self.rule))
+
+    def test_what_it_reads_are_paths(self) -> None:
+        """Reads are tuples of names that begin with a root of the context."""
+        for path in self.action().reads(self.config, self.rule):
+            assert isinstance(path, tuple)
+            assert path
+
+    def test_it_runs_or_fails_in_words(self) -> None:
+        """It returns a result, or raises one of the two errors that ``execution`` knows what to do with."""
+        try:
+            result = self.action().run(self._context(), self.config)
+        except (PermanentError, TransientError) as error:
+            assert str(error)
+        else:
+            assert isinstance(result, ActionResult)
+
+    def _context(self) -> ActionContext:
+        from django.utils import timezone
+
+        event_id = types.new_id()
+        event = types.Event(
+            id=event_id,
+            signal=self.rule.signals[0],
+            operation="create",
+            model=self.rule.model,
+            pk=1,
+            occurred_at=timezone.now(),
+            root_id=event_id,
+            depth=0,
+            context=self.context,
+        )
+        return ActionContext(types.new_id(), 1, event, self.rule.slug, 1)

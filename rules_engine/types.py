@@ -1,0 +1,145 @@
+"""The plain data that flows from the receiver to the actions. Every type is frozen; none knows a database."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+#: A place in the context: ``("instance", "doctor", "email")``.
+Path = tuple[str, ...]
+
+Operation = Literal["create", "update", "delete", "add", "remove", "clear"]
+Outcome = Literal["matched", "not_matched", "error"]
+Gate = Literal["operations", "changes", "condition"]
+Timing = Literal["before_save", "in_transaction", "after_commit"]
+
+#: The last step of a path that stands for every readable concrete field: ``("instance", "*")``.
+EVERY_FIELD = "*"
+
+
+def new_id() -> uuid.UUID:
+    """A time-ordered UUID (version 7, RFC 9562): new rows land side by side in the index, and need no round trip."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field whose stored value differs before and after; both values are JSON-safe."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One captured occurrence.
+
+    ``context`` is the JSON-safe tree of DESIGN §6, holding only what the candidate rules read; ``model`` is a label
+    such as ``"clinic.doctor"``, empty for a signal without a model; ``pk`` is the object's key as JSON has it.
+    """
+
+    id: uuid.UUID
+    signal: str
+    operation: Operation | None
+    model: str
+    pk: Any
+    occurred_at: datetime
+    root_id: uuid.UUID
+    depth: int
+    context: Mapping[str, Any]
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The names of the fields that changed."""
+        return frozenset(self.context.get("changed") or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of testing one rule on one event. ``gate`` is where it stopped, None where it matched."""
+
+    rule_slug: str
+    rule_version: int
+    outcome: Outcome
+    gate: Gate | None = None
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The row form kept on the event: ``{"rule", "version", "outcome", "gate", "detail"}``."""
+        return {
+            "rule": self.rule_slug,
+            "version": self.rule_version,
+            "outcome": self.outcome,
+            "gate": self.gate,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """An action as written in a rule."""
+
+    kind: str
+    config: Mapping[str, Any]
+    position: int = 0
+    enabled: bool = True
+    timing: Timing = "after_commit"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """A rule as written, free of the database: what validation, compilation, versions and packs work on."""
+
+    slug: str
+    name: str = ""
+    description: str = ""
+    enabled: bool = True
+    shadow: bool = False
+    model: str = ""
+    signals: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, Any], ...] = ()
+    condition: Any = None
+    position: int = 0
+    stop_processing: bool = False
+    author_id: Any = None
+    actions: tuple[ActionSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """What an action is given: the event and which execution of it this is.
+
+    ``execution_id`` is the same at every attempt, and so the idempotency key of any effect outside the database;
+    ``attempt`` counts from 1; ``author_id`` is the primary key of the rule's author, None for the operator's rules.
+    """
+
+    execution_id: uuid.UUID
+    attempt: int
+    event: Event
+    rule_slug: str
+    rule_version: int
+    author_id: Any = None
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The event's context, for templates and expressions."""
+        return self.event.context
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What an action did: one line for people, and JSON-safe detail for the attempt's record."""
+
+    summary: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)

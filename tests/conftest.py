@@ -1,0 +1,84 @@
+"""What all tests share: services that may be missing, and the environment for processes that tests start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+
+from tests import services
+
+pytest_plugins = ["rules_engine.pytest_plugin"]
+
+_wanted: set[str] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Remember which services the collected tests name."""
+    _wanted.update(mark.name for item in items for mark in item.iter_markers() if mark.name in services.SERVICES)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a missing service, or fail it where CI=true."""
+    for mark in item.iter_markers():
+        service = services.SERVICES.get(mark.name)
+        if service is None:
+            continue
+        if service.find() is None:
+            reason = f"{service.name} was not found; {service.variable} may say where it is."
+            (pytest.fail if services.in_ci() else pytest.skip)(reason)
+        if service.marker == "postgres" and connection.vendor != "postgresql":
+            pytest.skip("This run is on SQLite, as DATABASE_URL asks.")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where CI=true, a missing service fails a run that would have passed."""
+    if services.in_ci() and exitstatus == pytest.ExitCode.OK and _left_out():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out for want of services."""
+    if names := _left_out():
+        verdict = "a failure, since CI=true" if services.in_ci() else "those tests were left out"
+        terminalreporter.write_line(f"Services not found: {', '.join(names)}; {verdict}.", yellow=True)
+
+
+def _left_out() -> list[str]:
+    on_sqlite_by_choice = os.environ.get("DATABASE_URL", "").startswith("sqlite")
+    found_missing = services.missing(_wanted)
+    return [s.name for s in found_missing if not (s.marker == "postgres" and on_sqlite_by_choice)]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """Nothing cached by one test is seen by the next."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> dict[str, str]:
+    """The environment for a process that shares this test's database, broker, cache and media folder."""
+    return {
+        **os.environ,
+        "DATABASE_URL": database_url(),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DEMO_VAR": str(settings.VAR),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def database_url() -> str:
+    """The address of the database that the running test uses, for another process."""
+    values = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{values['NAME']}"
+    login = f"{values['USER']}:{values['PASSWORD']}@" if values["USER"] else ""
+    port = f":{values['PORT']}" if values["PORT"] else ""
+    return f"postgres://{login}{values['HOST']}{port}/{values['NAME']}"

@@ -1,0 +1,30 @@
+"""The demo's settings for tests: nothing is shared with the demo's ``var/`` or with another run of the tests.
+
+PostgreSQL is the database where one is found; ``DATABASE_URL=sqlite://`` asks for SQLite all the same. A process that
+a test starts inherits ``DEMO_VAR``, and so the same broker, cache and media folders.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from tests import services
+
+if "DEMO_VAR" not in os.environ:
+    os.environ["DEMO_VAR"] = tempfile.mkdtemp(prefix="signal-rules-tests-")
+    atexit.register(shutil.rmtree, os.environ["DEMO_VAR"], ignore_errors=True)
+if "DATABASE_URL" not in os.environ and (found := services.postgres_url()):
+    os.environ["DATABASE_URL"] = found
+
+from project.settings import *  # noqa: F403
+from project.settings import DATABASES, VAR
+
+_database = DATABASES["default"]
+if "TEST" not in _database:
+    _is_sqlite = _database["ENGINE"].endswith("sqlite3")
+    # A file, not memory: a worker process looks at it too.
+    _database["TEST"] = {"NAME": str(VAR / "test.sqlite3") if _is_sqlite else f"test_signal_rules_{os.getpid()}"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from rules_engine import SettingsError
+from webhooks import conf
+from webhooks.checks import libraries_are_installed, settings_are_usable
+
+
+def test_the_defaults_are_those_of_the_documentation(settings: Any) -> None:
+    settings.WEBHOOKS = {}
+    assert conf.allow_http() is False
+    assert conf.allowed_networks() == ()
+    assert conf.allowed_ports() == {80, 443}
+    assert conf.deadline_seconds() == 15
+    assert conf.response_bytes() == 16_384
+    assert conf.encryption_keys() == ()
+    assert conf.retry_schedule() == (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+
+
+def test_no_setting_at_all_is_fine(settings: Any) -> None:
+    del settings.WEBHOOKS
+    assert conf.problems() == []
+
+
+def test_an_unknown_setting_is_an_error_with_a_suggestion(settings: Any) -> None:
+    settings.WEBHOOKS = {"DEADLINE_SECOND": 5}
+    [error] = settings_are_usable(None)
+    assert error.id == "webhooks.E001"
+    assert 'Did you mean "DEADLINE_SECONDS"?' in error.msg
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOW_HTTP", "yes"),
+        ("ALLOWED_NETWORKS", "10.0.0.0/8"),
+        ("ALLOWED_NETWORKS", ["10.0.0.1/8"]),
+        ("ALLOWED_NETWORKS", [10]),
+        ("ALLOWED_PORTS", [0]),
+        ("ALLOWED_PORTS", [True]),
+        ("ALLOWED_PORTS", ["443"]),
+        ("CA_FILE", "nowhere.pem"),
+        ("DEADLINE_SECONDS", 0),
+        ("RESPONSE_BYTES", -1),
+        ("RETRY_SCHEDULE", [-1]),
+        ("RETRY_SCHEDULE", 5),
+        ("ENCRYPTION_KEYS", "key"),
+        ("ENCRYPTION_KEYS", ["short"]),
+    ],
+)
+def test_an_unusable_value_is_an_error(settings: Any, name: str, value: Any) -> None:
+    settings.WEBHOOKS = {name: value}
+    [problem] = conf.problems()
+    assert name in problem
+    with pytest.raises(SettingsError):
+        conf.ACCESSORS[name]()
+
+
+def test_a_malformed_encryption_key_is_not_quoted(settings: Any) -> None:
+    settings.WEBHOOKS = {"ENCRYPTION_KEYS": [Fernet.generate_key().decode(), "nearly-a-key"]}
+    [problem] = conf.problems()
+    assert "nearly-a-key" not in problem
+
+
+def test_a_setting_that_is_no_dict_is_an_error(settings: Any) -> None:
+    settings.WEBHOOKS = ["ALLOW_HTTP"]
+    assert conf.problems() == ["WEBHOOKS should be a dict, and is a list."]
+
+
+def test_a_missing_library_is_a_warning_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.checks.NEEDED", ("json", "no_such_library"))
+    [warning] = libraries_are_installed(None)
+    assert "no_such_library" in warning.msg
+    assert "install django-signal-rules[webhooks]" in warning.msg
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(accessor.__doc__ for accessor in conf.ACCESSORS.values())

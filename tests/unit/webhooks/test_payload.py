@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from rules_engine import Event, PermanentError
+from webhooks.masking import masked, masked_url
+from webhooks.payload import body, event_type, texts
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+INSTANCE = {"id": 7, "name": 'Zoë "Z" O\'Neil\n<b>', "tags": [{"id": 1}], "note": None}
+
+
+def event(**changes: Any) -> Event:
+    identifier = uuid.UUID(int=1)
+    fields: dict[str, Any] = {
+        "id": identifier,
+        "signal": "post_save",
+        "operation": "update",
+        "model": "shop.order",
+        "pk": 7,
+        "occurred_at": WHEN,
+        "root_id": identifier,
+        "depth": 0,
+        "context": {"instance": INSTANCE},
+    }
+    return Event(**{**fields, **changes})
+
+
+def test_without_a_template_the_whole_context_is_sent() -> None:
+    sent = body(event())
+    assert json.loads(sent) == {
+        "type": "shop.order.update",
+        "timestamp": "2026-01-02T03:04:05+00:00",
+        "data": {"instance": INSTANCE},
+    }
+    assert b'{"type":"shop.order.update","timestamp"' in sent
+    assert "Zoë".encode() in sent
+
+
+def test_the_same_event_gives_the_same_bytes() -> None:
+    assert body(event()) == body(event())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "shop.order.update"),
+        ({"operation": None}, "shop.order.post_save"),
+        ({"model": "", "operation": None, "signal": "user_logged_in"}, "user_logged_in"),
+    ],
+)
+def test_the_type_says_what_happened(changes: dict[str, Any], expected: str) -> None:
+    assert event_type(event(**changes)) == expected
+
+
+@pytest.mark.parametrize("written", [str, dict], ids=["as text", "as JSON"])
+def test_values_cannot_break_out_of_a_json_template(written: Any) -> None:
+    template: Any = {"who": "{{ instance.name }}", "greeting": "Hello {{ instance.name }}!", "fixed": [1, True]}
+    sent = json.loads(body(event(), json.dumps(template) if written is str else template))
+    assert sent["who"] == INSTANCE["name"]
+    assert sent["fixed"] == [1, True]
+    assert set(sent) == {"who", "greeting", "fixed"}
+
+
+def test_a_place_that_stands_alone_keeps_its_values_type() -> None:
+    template = {"id": "{{ instance.id }}", "tags": "{{ instance.tags }}", "tag": "{{instance.tags.0.id}}"}
+    assert json.loads(body(event(), template)) == {"id": 7, "tags": [{"id": 1}], "tag": 1}
+
+
+def test_a_template_that_is_not_json_once_filled_in_is_explained() -> None:
+    with pytest.raises(PermanentError, match="inside quotes"):
+        body(event(), '{"name": {{ instance.name }}}')
+
+
+def test_a_template_of_another_shape_is_rendered_as_a_whole() -> None:
+    assert json.loads(body(event(), '{"id": {{ instance.id }}}')) == {"id": 7}
+
+
+def test_a_payload_over_256_kb_is_refused() -> None:
+    with pytest.raises(PermanentError, match="262,144"):
+        body(event(context={"instance": {"text": "x" * 300_000}}))
+
+
+def test_what_json_does_not_know_becomes_its_text() -> None:
+    assert json.loads(body(event(context={"total": Decimal("1.10")})))["data"] == {"total": "1.10"}
+
+
+def test_the_texts_of_a_template_are_found_wherever_they_are() -> None:
+    assert texts('{"a": ["{{ b }}", 1], "c": {"d": "e"}}') == ["{{ b }}", "e"]
+    assert texts("{% if a %}1{% endif %}") == ["{% if a %}1{% endif %}"]
+
+
+def test_a_records_url_has_no_query() -> None:
+    assert masked_url("https://example.com/hook?token=abc") == "https://example.com/hook?…"
+    assert masked_url("https://example.com/hook") == "https://example.com/hook"
+
+
+def test_an_echoed_secret_is_masked_and_long_answers_are_cut() -> None:
+    assert masked("Bearer abcd and Bearer", ["Bearer abcd", "Bearer"]) == "… and …"
+    assert masked("a-b", ["-"]) == "a-b"
+    assert len(masked("x" * 5000, [])) == 1001

@@ -1,0 +1,1 @@
+"""Signed outbound webhooks, as an action of the rules engine."""

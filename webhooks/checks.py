@@ -1,0 +1,27 @@
+"""What ``manage.py check`` says about webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
+
+from webhooks import conf
+from webhooks.errors import MissingExtra
+
+NEEDED = ("aiohttp", "cryptography")
+
+
+@register(Tags.compatibility)
+def settings_are_usable(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """webhooks.E001: a key of ``WEBHOOKS`` that does not exist, or a value that cannot be used."""
+    return [Error(problem, id="webhooks.E001") for problem in conf.problems()]
+
+
+@register(Tags.compatibility)
+def libraries_are_installed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """webhooks.W001: a library that is needed to store secrets or to send is not installed."""
+    missing = [library for library in NEEDED if find_spec(library) is None]
+    return [Warning(str(MissingExtra(library)), id="webhooks.W001") for library in missing]

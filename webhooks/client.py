@@ -1,0 +1,274 @@
+"""One HTTP POST that a hostile server cannot hold, swell, or send elsewhere.
+
+Each address is checked where the socket is made, after the one lookup there is, so what was checked is what is
+dialled. Nothing is taken from the environment, no redirect is followed, nothing is decompressed, and one deadline
+runs from the lookup to the last byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+from webhooks import addresses, conf
+from webhooks.destination import checked_url
+from webhooks.errors import (
+    ConnectFailed,
+    DeadlinePassed,
+    DeliveryError,
+    DestinationRefused,
+    MissingExtra,
+    NameNotResolved,
+    ProtocolFailed,
+    TlsFailed,
+)
+
+try:
+    import aiohttp
+except ImportError as error:
+    raise MissingExtra("aiohttp") from error
+
+from yarl import URL
+
+from webhooks.resolver import Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the other side answered, whatever its status.
+
+    ``excerpt`` is the body up to the cap, as text that any database takes; ``duration`` is in seconds;
+    ``truncated`` is True when there was more body than was read.
+    """
+
+    status: int
+    excerpt: str
+    duration: float
+    truncated: bool = False
+    retry_after: str | None = None
+
+
+@dataclass(slots=True)
+class _Dialling:
+    """What became of one delivery's addresses; the socket factory and the traces write, ``deliver`` reads."""
+
+    refused: int = 0
+    dialled: int = 0
+    reused: bool = False
+
+
+_dialling: ContextVar[_Dialling] = ContextVar("webhooks_dialling")
+
+
+@dataclass(slots=True)
+class Client:
+    """An open client; keeps connections alive between deliveries. Use as ``async with Client() as client``.
+
+    ``resolver`` stands in for the system's own, and needs aiohttp's resolver interface.
+    """
+
+    resolver: Any = None
+    limit: int = 100
+    _session: aiohttp.ClientSession | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._session = self._new_session()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=self.resolver or Resolver(),
+            use_dns_cache=False,
+            socket_factory=_checked_socket,
+            ssl=_tls(conf.ca_file()),
+            limit=self.limit,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+            trace_configs=[_tracing()],
+        )
+
+    async def deliver(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None
+    ) -> Response:
+        """POST ``body``, exactly these bytes, and return the answer, also one that says no.
+
+        ``deadline`` is in seconds, ``WEBHOOKS["DEADLINE_SECONDS"]`` by default. Raises a ``DeliveryError`` when there
+        was no complete answer; ``DestinationRefused`` before anything is sent.
+        """
+        if self._session is None:
+            raise RuntimeError("The client is not open: use it as `async with Client() as client`.")
+        target = checked_url(url)
+        seconds = conf.deadline_seconds() if deadline is None else deadline
+        dialling = _Dialling()
+        token = _dialling.set(dialling)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._deliver(target, body, headers, dialling)
+        except TimeoutError:
+            raise DeadlinePassed(f"There was no complete answer within {seconds:g} seconds.") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _explained(error, dialling) from error
+        finally:
+            _dialling.reset(token)
+
+    async def _deliver(self, url: str, body: bytes, headers: Mapping[str, str], dialling: _Dialling) -> Response:
+        assert self._session is not None  # noqa: S101 - deliver() has looked
+        started = time.monotonic()
+        try:
+            return await _post(self._session, url, body, headers, started)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            # A kept connection that the server closed while it idled says nothing about the server.
+            if not dialling.reused:
+                raise
+        async with self._new_session() as fresh:
+            return await _post(fresh, url, body, headers, started)
+
+
+async def _post(
+    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], started: float
+) -> Response:
+    async with session.post(
+        URL(url, encoded=True),
+        data=body,
+        headers={**headers, "Accept-Encoding": "identity"},
+        allow_redirects=False,
+    ) as response:
+        content, truncated = await _read(response, conf.response_bytes())
+        return Response(
+            status=response.status,
+            excerpt=_text(content),
+            duration=time.monotonic() - started,
+            truncated=truncated,
+            retry_after=response.headers.get("Retry-After"),
+        )
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+    content = bytearray()
+    while chunk := await response.content.read(most + 1 - len(content)):
+        content += chunk
+        if len(content) > most:
+            # Closed, not released: releasing would read what is left in order to use the connection again.
+            response.close()
+            return bytes(content[:most]), True
+    return bytes(content), False
+
+
+def _text(content: bytes) -> str:
+    text = content.decode("utf-8", errors="replace")
+    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
+
+
+def _checked_socket(info: Any) -> socket.socket:
+    family, kind, protocol, _name, sockaddr = info
+    dialling = _dialling.get()
+    address = addresses.parse(str(sockaddr[0]))
+    if address is None or addresses.refusal(address, conf.allowed_networks()) is not None:
+        dialling.refused += 1
+        # An OSError, so that the next address is tried.
+        raise OSError("not allowed")
+    dialling.dialled += 1
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    async def reused(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
+        _dialling.get().reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return trace
+
+
+@lru_cache(maxsize=4)
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    # Not ssl.create_default_context(): it asks SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+        return context
+    compiled_in = ssl.get_default_verify_paths()
+    file, directory = Path(compiled_in.openssl_cafile), Path(compiled_in.openssl_capath)
+    if file.is_file():
+        context.load_verify_locations(cafile=str(file))
+    if directory.is_dir():
+        context.load_verify_locations(capath=str(directory))
+    return context
+
+
+def _explained(error: Exception, dialling: _Dialling) -> DeliveryError:
+    if isinstance(error, DeliveryError):
+        return error
+    if dialling.refused and not dialling.dialled:
+        return DestinationRefused("The endpoint's host has no address that webhooks may go to.")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return NameNotResolved("The endpoint's host could not be found.")
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return TlsFailed(f"No secure connection could be made: {_tls_reason(error)}.")
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return ConnectFailed("The server closed the connection without an answer.")
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
+        return ProtocolFailed("The answer is not a complete HTTP response.")
+    return ConnectFailed("No connection could be made, or it broke before there was an answer.")
+
+
+def _tls_reason(error: Exception) -> str:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    return str(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__)
+
+
+async def deliver(url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None) -> Response:
+    """One delivery with a client of its own; see ``Client.deliver``."""
+    async with Client() as client:
+        return await client.deliver(url, body, headers, deadline=deadline)
+
+
+def deliver_now(url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None) -> Response:
+    """The same for code that is not asynchronous, from any thread, also one whose event loop is running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(deliver(url, body, headers, deadline=deadline))
+    return _in_a_thread(url, body, headers, deadline)
+
+
+def _in_a_thread(url: str, body: bytes, headers: Mapping[str, str], deadline: float | None) -> Response:
+    outcome: list[Response | DeliveryError] = []
+
+    def work() -> None:
+        try:
+            outcome.append(asyncio.run(deliver(url, body, headers, deadline=deadline)))
+        except DeliveryError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work, name="webhooks-delivery")
+    thread.start()
+    thread.join()
+    if not outcome:
+        raise ConnectFailed("The delivery's thread ended without a result.")
+    if isinstance(outcome[0], DeliveryError):
+        raise outcome[0]
+    return outcome[0]

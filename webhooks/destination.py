@@ -1,0 +1,166 @@
+"""What an endpoint's URL and headers may be: checked on save, in words, and again before anything is sent."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from webhooks import addresses, conf
+from webhooks.errors import DestinationRefused
+
+LONGEST_URL = 2000
+MOST_HEADERS = 32
+LONGEST_HEADER = 4096
+
+#: Headers that say what the message is and how it travels; only the client sets them.
+RESERVED_HEADERS = frozenset(
+    [
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+RESERVED_PREFIX = "webhook-"
+
+#: What RFC 3986 lets stand in a path; the percent sign too, so that what is encoded stays as it is.
+_KEPT = "%/:@!$&'()*+,;=~-._"
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+
+
+def checked_url(url: str) -> str:
+    """``url`` in its canonical form: lower-case scheme, host in ASCII (IDNA), no default port, a path.
+
+    Raises ``DestinationRefused`` with a sentence about what is wrong with it.
+    """
+    parts = _split(url)
+    if parts.scheme not in ("http", "https"):
+        raise DestinationRefused(f"The URL should begin with https://, and begins with {parts.scheme or 'no scheme'}.")
+    if parts.scheme == "http" and not conf.allow_http():
+        raise DestinationRefused(
+            "The URL begins with http://, which sends everything unencrypted. Use https://, or ask the operator to "
+            'set WEBHOOKS["ALLOW_HTTP"].'
+        )
+    host, port = _checked_host(parts.hostname or ""), _checked_port(parts)
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None:
+        netloc += f":{port}"
+    path, query = quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT + "?")
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def _split(url: str) -> SplitResult:
+    if len(url) > LONGEST_URL:
+        raise DestinationRefused(f"The URL should have at most {LONGEST_URL} characters, and has {len(url)}.")
+    if "\\" in url:
+        raise DestinationRefused("The URL contains a backslash, which programs read differently. Use / or %5C.")
+    if any(character.isspace() or unicodedata.category(character) == "Cc" for character in url):
+        raise DestinationRefused("The URL contains a space, a line break or a control character. Write it as %20.")
+    if "#" in url:
+        raise DestinationRefused("The URL has a fragment (#…), which is never sent to a server. Leave it out.")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DestinationRefused(f"The URL cannot be read: {error}.") from None
+    if "@" in parts.netloc:
+        raise DestinationRefused(
+            "The URL carries a user name or password (user:pass@host). Put an Authorization header into the headers, "
+            "which are stored encrypted."
+        )
+    return parts
+
+
+def _checked_port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        raise DestinationRefused("The URL's port should be a number from 1 to 65535.") from None
+    usual = 443 if parts.scheme == "https" else 80
+    actual = usual if port is None else port
+    allowed = conf.allowed_ports()
+    if actual not in allowed:
+        known = ", ".join(str(number) for number in sorted(allowed))
+        raise DestinationRefused(f"Webhooks may not go to port {actual}. The ports that the operator allows: {known}.")
+    return None if actual == usual else actual
+
+
+def _checked_host(host: str) -> str:
+    if not host:
+        raise DestinationRefused("The URL has no host. Write it as https://example.com/path.")
+    address = addresses.parse(host) if "%" not in host else None
+    if address is not None:
+        _refuse_private(host, addresses.refusal(address, conf.allowed_networks()))
+        return str(address)
+    plain = unicodedata.normalize("NFKC", host).replace("。", ".").lower()
+    if addresses.parse(plain) is not None or _NUMERIC_LABEL.fullmatch(plain.rstrip(".").rpartition(".")[2]):
+        raise DestinationRefused(
+            f"The host {host!r} is a number, or an address in disguise. Write an address as four plain decimal "
+            "numbers, such as 203.0.113.7."
+        )
+    return _ascii_host(plain)
+
+
+def _refuse_private(host: str, reason: str | None) -> None:
+    if reason is not None:
+        raise DestinationRefused(
+            f"Webhooks may not go to {host} ({reason}). For a host in your own network, ask the operator to list its "
+            'network in WEBHOOKS["ALLOWED_NETWORKS"].'
+        )
+
+
+def _ascii_host(host: str) -> str:
+    if not host.isascii():
+        # Comes with aiohttp; a plain ASCII host does without, so that unit tests and fixtures need no extra.
+        import idna
+
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise DestinationRefused(f"The host {host!r} is not a valid international domain name: {error}.") from None
+    if len(host) > 253 or not _HOST.fullmatch(host):
+        raise DestinationRefused(f"The host {host!r} is not a valid name: letters, digits, hyphens and dots.")
+    return host
+
+
+def header_problems(headers: Any) -> list[str]:
+    """What is wrong with an endpoint's own headers, as sentences that quote names and never values."""
+    if not isinstance(headers, Mapping):
+        return ['Headers should be a JSON object, such as {"Authorization": "Bearer …"}.']
+    found = [problem for name, value in headers.items() for problem in _header_problems(name, value)]
+    if len(headers) > MOST_HEADERS:
+        found.append(f"At most {MOST_HEADERS} headers can be set, and there are {len(headers)}.")
+    lowered = [str(name).lower() for name in headers]
+    found += [f"The header {name!r} is there twice." for name in sorted(set(lowered)) if lowered.count(name) > 1]
+    return found
+
+
+def _header_problems(name: Any, value: Any) -> list[str]:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        return [f"The header name {name!r} should be of ASCII letters, digits and hyphens."]
+    if name.lower() in RESERVED_HEADERS or name.lower().startswith(RESERVED_PREFIX):
+        return [f"The header {name!r} is reserved: it is set for each delivery and cannot be chosen."]
+    if not isinstance(value, str):
+        return [f"The value of the header {name!r} should be a text, and is a {type(value).__name__}."]
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        return [f"The value of the header {name!r} contains a line break or another control character."]
+    if not value.isascii():
+        return [f"The value of the header {name!r} has characters beyond ASCII, which servers read differently."]
+    if len(name) + len(value) > LONGEST_HEADER:
+        return [f"The header {name!r} is longer than {LONGEST_HEADER} characters."]
+    return []

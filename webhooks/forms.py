@@ -1,0 +1,112 @@
+"""The endpoint's form: secrets go in and never come out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from webhooks.destination import header_problems
+from webhooks.errors import EncryptionKeyError, InvalidSecret
+from webhooks.models import ROTATION_OVERLAP, Endpoint
+from webhooks.signing import key_of
+
+if TYPE_CHECKING:
+    _EndpointModelForm = forms.ModelForm[Endpoint]
+else:
+    _EndpointModelForm = forms.ModelForm
+
+
+class EndpointForm(_EndpointModelForm):
+    """``secret`` and ``headers`` are always drawn empty; left empty, what is stored stays.
+
+    ``generated_secret`` is the new secret after a save that made one, to be shown this once, else empty.
+    """
+
+    secret = forms.CharField(
+        label=_("Signing secret"),
+        required=False,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("Never shown again. Empty: the stored one is kept, and a new endpoint is given a new one."),
+    )
+    generate_secret = forms.BooleanField(
+        label=_("Generate a new secret"),
+        required=False,
+        help_text=_("The new secret is shown once. Deliveries are signed with the old one too for 24 hours."),
+    )
+    revoke_previous = forms.BooleanField(
+        label=_("Revoke the old secret at once"),
+        required=False,
+        help_text=_("No overlap: sign with the current secret only, starting now."),
+    )
+    headers = forms.CharField(
+        label=_("Headers"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+        help_text=_(
+            'Never shown again. A JSON object such as {"Authorization": "Bearer …"} replaces all that are stored, '
+            "{} removes them, and empty keeps them."
+        ),
+    )
+
+    generated_secret: str = ""
+
+    class Meta:
+        model = Endpoint
+        # Drawn by the fields above; without this the form would be filled with what is stored.
+        exclude = ("secret", "headers")
+
+    def clean_secret(self) -> str:
+        secret: str = self.cleaned_data["secret"]
+        if secret:
+            try:
+                key_of(secret)
+            except InvalidSecret as error:
+                raise ValidationError(str(error)) from None
+        return secret
+
+    def clean_headers(self) -> dict[str, str] | None:
+        text: str = self.cleaned_data["headers"].strip()
+        if not text:
+            return None
+        try:
+            headers = json.loads(text)
+        except ValueError as error:
+            raise ValidationError(_("The headers are not JSON: %s.") % error) from None
+        if problems := header_problems(headers):
+            raise ValidationError(problems)
+        assert isinstance(headers, dict)  # noqa: S101 - header_problems() has seen to it
+        return headers
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("secret") and cleaned.get("generate_secret"):
+            self.add_error("generate_secret", _("Give a secret or have one generated, not both."))
+        if not self.errors:
+            self._take_secret(cleaned)
+            if cleaned.get("headers") is not None:
+                self.instance.headers = cleaned["headers"]
+        return cleaned
+
+    def _take_secret(self, cleaned: dict[str, Any]) -> None:
+        given, revoke = cleaned.get("secret", ""), bool(cleaned.get("revoke_previous"))
+        if self.instance.pk is None:
+            self.generated_secret = "" if given else str(self.instance.secret)
+            self.instance.secret = given or self.generated_secret
+        elif given or cleaned.get("generate_secret"):
+            new = self._rotated(given, revoke)
+            self.generated_secret = "" if given else new
+        elif revoke:
+            self.instance.previous_secret, self.instance.previous_secret_expires_at = "", None
+
+    def _rotated(self, given: str, revoke: bool) -> str:
+        none_left = ROTATION_OVERLAP * 0
+        try:
+            return self.instance.rotate_secret(given, overlap=none_left if revoke else ROTATION_OVERLAP)
+        except EncryptionKeyError:
+            # The key is lost, and with it the old secret: there is nothing left to overlap with.
+            return self.instance.rotate_secret(given, overlap=none_left)

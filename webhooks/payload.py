@@ -1,0 +1,128 @@
+"""The body of a delivery: the event's whole context, or what the rule's payload template makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rules_engine import Event, PermanentError, render
+
+#: Above this, in bytes, the attempt's record carries a warning; above the other nothing is sent.
+LARGE = 20 * 1024
+TOO_LARGE = 256 * 1024
+
+_PLACE = re.compile(r"\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}")
+_MISSING = object()
+
+
+def event_type(event: Event) -> str:
+    """``"shop.order.update"`` where there is a model and an operation, else what there is."""
+    parts = [part for part in (event.model, event.operation or "") if part]
+    return ".".join(parts) if event.operation and event.model else ".".join((*parts, event.signal))
+
+
+def body(event: Event, template: Any = None) -> bytes:
+    """The JSON that is signed and sent: the same bytes at every attempt.
+
+    Without a template: ``{"type", "timestamp", "data"}`` with the whole context as ``data``. A template that is JSON
+    has its texts filled in one by one, so that no value can break out of its quotes, and a text that is nothing but
+    ``{{ a.path }}`` becomes the value itself. Any other template is rendered as a whole and must then be JSON.
+    Raises ``PermanentError`` for a result that is no JSON or is over 256 KB.
+    """
+    content = encoded(_content(event, template))
+    if len(content) > TOO_LARGE:
+        raise PermanentError(
+            f"The payload is {len(content):,} bytes, and at most {TOO_LARGE:,} are sent. "
+            "Give the action a payload with only what the receiver needs."
+        )
+    return content
+
+
+def encoded(value: Any) -> bytes:
+    """Compact UTF-8 JSON."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
+    return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _content(event: Event, template: Any) -> Any:
+    if template in (None, "", {}, []):
+        data = dict(event.context)
+        return {"type": event_type(event), "timestamp": event.occurred_at.isoformat(), "data": data}
+    if isinstance(template, str):
+        structure = parsed(template)
+        if structure is _MISSING:
+            return _rendered(template, event.context)
+        template = structure
+    return _filled(template, event.context)
+
+
+def parsed(text: str) -> Any:
+    """The JSON that a template already is before anything is filled in; ``is_structure`` says whether it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return _MISSING
+
+
+def is_structure(text: str) -> bool:
+    """Whether a template is JSON as it stands, so that its texts are filled in one by one."""
+    return parsed(text) is not _MISSING
+
+
+def texts(template: Any) -> list[str]:
+    """Every text of a template that is rendered: to check each, and to say which is wrong."""
+    if isinstance(template, str):
+        structure = parsed(template)
+        return [template] if structure is _MISSING else _leaves(structure)
+    return _leaves(template)
+
+
+def _leaves(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _leaves(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _leaves(item)]
+    return []
+
+
+def _filled(template: Any, data: Mapping[str, Any]) -> Any:
+    if isinstance(template, Mapping):
+        return {key: _filled(value, data) for key, value in template.items()}
+    if isinstance(template, list | tuple):
+        return [_filled(value, data) for value in template]
+    return _filled_text(template, data) if isinstance(template, str) else template
+
+
+def _filled_text(text: str, data: Mapping[str, Any]) -> Any:
+    place = _PLACE.fullmatch(text.strip())
+    value = _looked_up(data, place.group(1).split(".")) if place else _MISSING
+    return render(text, data) if value is _MISSING else value
+
+
+def _looked_up(value: Any, steps: Sequence[str]) -> Any:
+    for step in steps:
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, list | tuple) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return _MISSING
+    return value
+
+
+def _rendered(template: str, data: Mapping[str, Any]) -> Any:
+    try:
+        return json.loads(render(template, data))
+    except ValueError as error:
+        raise PermanentError(
+            f"The payload is not JSON once its values are filled in: {error}. Write the payload as JSON, with "
+            'places such as "{{ instance.name }}" inside quotes: values are then encoded for you.'
+        ) from None

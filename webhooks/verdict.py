@@ -1,0 +1,63 @@
+"""What an answer means: pure, a status and a few headers in, success or an error out.
+
+Any 2xx is success. 410 says the receiver is gone for good. Everything else may pass, so it is tried again on the
+endpoint's schedule: 408, 409, 425, 429 and 5xx by their meaning, redirects (which are never followed) and the other
+4xx because what causes them is as a rule a deploy, a wrong URL or a wrong header, which somebody mends within days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+#: The longest that one answer may put off the next attempt, in seconds.
+LONGEST_WAIT = 86_400.0
+GONE = 410
+
+
+def succeeded(status: int) -> bool:
+    """Whether the receiver has taken the delivery."""
+    return 200 <= status < 300
+
+
+def refusal_text(status: int) -> str:
+    """A sentence about an answer that is not a success."""
+    if 300 <= status < 400:
+        return f"The endpoint answered {status}, a redirect; webhooks do not follow redirects. Set the final URL."
+    if status == GONE:
+        return "The endpoint answered 410, that it is gone for good, and was disabled."
+    return f"The endpoint answered {status}."
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Seconds to wait by a ``Retry-After`` header, at most a day; None where it is absent, past or nonsense."""
+    text = (value or "").strip()
+    # Eighteen digits are any number of seconds that anybody means; more would only cost time to convert.
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        seconds = float(text)
+    else:
+        moment = _moment(text)
+        if moment is None:
+            return None
+        seconds = (moment - now).total_seconds()
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def wait(asked: float | None, attempt: int, schedule: Sequence[float]) -> float | None:
+    """Seconds that ``Retry-After`` adds to the schedule, or None to keep to it.
+
+    The header makes a wait longer and never shorter: a receiver that says "1 second" through an outage would
+    otherwise use up all attempts within seconds. ``attempt`` counts from 1.
+    """
+    if asked is None or not 0 < attempt <= len(schedule):
+        return None
+    return asked if asked > schedule[attempt - 1] else None
