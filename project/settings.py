@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "project.accounts",
     "project.clinic",
     "project.shop",
+    "project.demo",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -180,8 +181,12 @@ DEFAULT_FROM_EMAIL = "demo@example.com"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Celery
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or os.environ.get("AMQP_URL") or REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = (
+    os.environ.get("CELERY_BROKER_URL") or os.environ.get("AMQP_URL") or REDIS_URL or "filesystem://localhost"
+)
 if CELERY_BROKER_URL.startswith("filesystem:"):
+    # Remote control would leave a queue of files behind for each worker that was killed.
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_folder("broker/messages")),
         "data_folder_out": str(_folder("broker/messages")),

@@ -14,7 +14,7 @@ from rules_engine.claims import claim
 from rules_engine.errors import InvalidRule, PermanentError, TransientError
 from rules_engine.events.paths import label_of
 from rules_engine.execution import run_claim
-from rules_engine.rules import cache, jsonlogic
+from rules_engine.rules import cache, jsonlogic, watcher
 from rules_engine.rules.matching import match
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange
@@ -52,7 +52,7 @@ def create_rule(
     problems = rule_problems(rule.spec_with([row.spec() for row in rows]))
     if problems:
         raise InvalidRule(problems)
-    with transaction.atomic():
+    with watcher.held(), transaction.atomic():
         rule.save(force_insert=True)
         for row in rows:
             row.rule = rule

@@ -20,7 +20,7 @@ if "DATABASE_URL" not in os.environ and (found := services.postgres_url()):
     os.environ["DATABASE_URL"] = found
 
 from project.settings import *  # noqa: F403
-from project.settings import DATABASES, VAR
+from project.settings import DATABASES, INSTALLED_APPS, VAR
 
 _database = DATABASES["default"]
 if "TEST" not in _database:
@@ -28,3 +28,4 @@ if "TEST" not in _database:
     # A file, not memory: a worker process looks at it too.
     _database["TEST"] = {"NAME": str(VAR / "test.sqlite3") if _is_sqlite else f"test_signal_rules_{os.getpid()}"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+INSTALLED_APPS += ["tests.zoo"]

@@ -23,13 +23,12 @@ from rules_engine.testing import create_rule, run_due
 
 assert "site-packages" in rules_engine.__file__ and "site-packages" in webhooks.__file__, rules_engine.__file__
 assert (resources.files("rules_engine") / "py.typed").is_file()
-create_rule(model="auth.group", signals=["post_save"], actions=[("log_message", {"message": "a group was saved"})])
-from django.contrib.auth.models import Group
-Group.objects.create(name="doctors")
+create_rule(model="auth.user", signals=["post_save"], actions=[("log_message", {"message": "a user was saved"})])
+admin = get_user_model().objects.create_superuser("admin")
 run_due()
 assert [execution.state for execution in Execution.objects.all()] == ["succeeded"], list(Execution.objects.values())
 client = Client(headers={"host": "localhost"})
-client.force_login(get_user_model().objects.create_superuser("admin"))
+client.force_login(admin)
 for path in ("rules_engine/rule/", "rules_engine/rule/add/", "rules_engine/execution/", "webhooks/endpoint/add/"):
     response = client.get(f"/admin/{path}")
     assert response.status_code == 200, (path, response.status_code)

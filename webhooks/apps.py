@@ -10,7 +10,7 @@ class WebhooksConfig(AppConfig):
     """Endpoints in the admin, and the action that calls them."""
 
     name = "webhooks"
-    verbose_name = _("Webhooks")  # type: ignore[assignment]
+    verbose_name = _("Webhooks")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -8,6 +8,7 @@ runs from the lookup to the last byte.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 from webhooks import addresses, conf
 from webhooks.destination import checked_url
@@ -41,6 +43,9 @@ except ImportError as error:
 from yarl import URL
 
 from webhooks.resolver import Resolver
+
+#: Turns of the event loop that closing sockets may take; two or three do in practice.
+TURNS_TO_CLOSE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Client:
     resolver: Any = None
     limit: int = 100
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    _sockets: WeakSet[socket.socket] = field(default_factory=WeakSet, init=False)
 
     async def __aenter__(self) -> Self:
         self._session = self._new_session()
@@ -91,12 +97,20 @@ class Client:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            await self._sockets_closed()
+
+    async def _sockets_closed(self) -> None:
+        # A transport that is aborted closes its socket some turns of the loop later; a loop that ends before leaks it.
+        for _ in range(TURNS_TO_CLOSE):
+            if all(one.fileno() == -1 for one in list(self._sockets)):
+                return
+            await asyncio.sleep(0)
 
     def _new_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             resolver=self.resolver or Resolver(),
             use_dns_cache=False,
-            socket_factory=_checked_socket,
+            socket_factory=self._checked_socket,
             ssl=_tls(conf.ca_file()),
             limit=self.limit,
         )
@@ -108,6 +122,19 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
             trace_configs=[_tracing()],
         )
+
+    def _checked_socket(self, info: Any) -> socket.socket:
+        family, kind, protocol, _name, sockaddr = info
+        dialling = _dialling.get()
+        address = addresses.parse(str(sockaddr[0]))
+        if address is None or addresses.refusal(address, conf.allowed_networks()) is not None:
+            dialling.refused += 1
+            # An OSError, so that the next address is tried.
+            raise OSError("not allowed")
+        dialling.dialled += 1
+        made = socket.socket(family=family, type=kind, proto=protocol)
+        self._sockets.add(made)
+        return made
 
     async def deliver(
         self, url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None
@@ -129,7 +156,8 @@ class Client:
         except TimeoutError:
             raise DeadlinePassed(f"There was no complete answer within {seconds:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _explained(error, dialling) from error
+            # Not "from error": aiohttp's texts hold the whole URL, with its query, and end up in logs.
+            raise _explained(error, dialling) from None
         finally:
             _dialling.reset(token)
 
@@ -138,7 +166,7 @@ class Client:
         started = time.monotonic()
         try:
             return await _post(self._session, url, body, headers, started)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except aiohttp.ClientConnectionError:
             # A kept connection that the server closed while it idled says nothing about the server.
             if not dialling.reused:
                 raise
@@ -181,18 +209,6 @@ def _text(content: bytes) -> str:
     return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
 
 
-def _checked_socket(info: Any) -> socket.socket:
-    family, kind, protocol, _name, sockaddr = info
-    dialling = _dialling.get()
-    address = addresses.parse(str(sockaddr[0]))
-    if address is None or addresses.refusal(address, conf.allowed_networks()) is not None:
-        dialling.refused += 1
-        # An OSError, so that the next address is tried.
-        raise OSError("not allowed")
-    dialling.dialled += 1
-    return socket.socket(family=family, type=kind, proto=protocol)
-
-
 def _tracing() -> aiohttp.TraceConfig:
     async def reused(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
         _dialling.get().reused = True
@@ -232,7 +248,9 @@ def _explained(error: Exception, dialling: _Dialling) -> DeliveryError:
         return ConnectFailed("The server closed the connection without an answer.")
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
         return ProtocolFailed("The answer is not a complete HTTP response.")
-    return ConnectFailed("No connection could be made, or it broke before there was an answer.")
+    number = getattr(error, "errno", None)
+    reason = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
+    return ConnectFailed(f"No connection could be made, or it broke before there was an answer{reason}.")
 
 
 def _tls_reason(error: Exception) -> str:

@@ -17,6 +17,8 @@ from django.conf import settings
 from rules_engine import SettingsError, did_you_mean
 
 SETTING = "WEBHOOKS"
+#: The Celery queue that deliveries wait in, in one lane for each endpoint's slug (DESIGN §8: not a setting).
+QUEUE = "webhooks"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

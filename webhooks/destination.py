@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from webhooks import addresses, conf
-from webhooks.errors import DestinationRefused
+from webhooks.errors import DestinationRefused, MissingExtra
 
 LONGEST_URL = 2000
 MOST_HEADERS = 32
@@ -127,8 +127,10 @@ def _refuse_private(host: str, reason: str | None) -> None:
 def _ascii_host(host: str) -> str:
     if not host.isascii():
         # Comes with aiohttp; a plain ASCII host does without, so that unit tests and fixtures need no extra.
-        import idna
-
+        try:
+            import idna
+        except ImportError as error:
+            raise MissingExtra("idna") from error
         try:
             host = idna.encode(host, uts46=True).decode()
         except idna.IDNAError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from rules_engine import RulesEngineError
+from rules_engine import PermanentError, RulesEngineError, TransientError
 
 
 class WebhookError(RulesEngineError):
@@ -79,3 +80,19 @@ class ProtocolFailed(DeliveryError):
     """What came back is not a complete HTTP response."""
 
     kind = "protocol"
+
+
+class EndpointGone(PermanentError):
+    """The receiver said that it is gone for good. ``detail`` is the attempt's record."""
+
+    def __init__(self, message: str, detail: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.detail = dict(detail)
+
+
+class Unanswered(TransientError):
+    """There was no answer, or one that may change. ``detail`` is the attempt's record."""
+
+    def __init__(self, message: str, detail: Mapping[str, Any], *, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.detail = dict(detail)

@@ -94,7 +94,7 @@ class EndpointForm(_EndpointModelForm):
 
     def _take_secret(self, cleaned: dict[str, Any]) -> None:
         given, revoke = cleaned.get("secret", ""), bool(cleaned.get("revoke_previous"))
-        if self.instance.pk is None:
+        if self.instance._state.adding:
             self.generated_secret = "" if given else str(self.instance.secret)
             self.instance.secret = given or self.generated_secret
         elif given or cleaned.get("generate_secret"):

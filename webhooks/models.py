@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from webhooks import conf
 from webhooks.destination import checked_url, header_problems
 from webhooks.errors import DestinationRefused, InvalidSecret
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
@@ -74,6 +75,8 @@ class Endpoint(models.Model):
         """Saves what passes ``clean``; raises ``ValidationError`` else, so that code is held to it like the admin."""
         self.clean()
         super().save(*args, **kwargs)
+        if not self.enabled:
+            self._cancel_waiting()
 
     def natural_key(self) -> tuple[str]:
         return (self.slug,)
@@ -127,12 +130,19 @@ class Endpoint(models.Model):
         return [self.secret, self.previous_secret] if overlapping and self.previous_secret else [self.secret]
 
     def disable(self, reason: str) -> None:
-        """Switch it off at once, in one statement that needs no key; ``reason`` is shown in the admin."""
+        """Switch it off and cancel what waits for it; needs no key. ``reason`` is shown in the admin."""
         now = timezone.now()
         type(self).objects.filter(pk=self.pk, enabled=True).update(
             enabled=False, disabled_reason=reason[:500], updated_at=now
         )
         self.enabled, self.disabled_reason = False, reason[:500]
+        self._cancel_waiting()
+
+    def _cancel_waiting(self) -> None:
+        # Here, because the engine's own models may be loaded after these.
+        from rules_engine import cancel
+
+        cancel(f'The endpoint "{self.slug}" was disabled.', queue=conf.QUEUE, lane=self.slug)
 
     def _is_sealed(self, name: str) -> bool:
         field = self._meta.get_field(name)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rules_engine import Event, PermanentError, render
+from rules_engine import Event, PermanentError, TemplateError, render
 
 #: Above this, in bytes, the attempt's record carries a warning; above the other nothing is sent.
 LARGE = 20 * 1024
@@ -29,9 +29,13 @@ def body(event: Event, template: Any = None) -> bytes:
     Without a template: ``{"type", "timestamp", "data"}`` with the whole context as ``data``. A template that is JSON
     has its texts filled in one by one, so that no value can break out of its quotes, and a text that is nothing but
     ``{{ a.path }}`` becomes the value itself. Any other template is rendered as a whole and must then be JSON.
-    Raises ``PermanentError`` for a result that is no JSON or is over 256 KB.
+    Raises ``PermanentError`` for a template that cannot be filled in, no JSON, and anything over 256 KB.
     """
-    content = encoded(_content(event, template))
+    try:
+        content = encoded(_content(event, template))
+    except TemplateError as error:
+        # The event never changes, so neither does the outcome.
+        raise PermanentError(f"The payload cannot be filled in: {error}") from error
     if len(content) > TOO_LARGE:
         raise PermanentError(
             f"The payload is {len(content):,} bytes, and at most {TOO_LARGE:,} are sent. "

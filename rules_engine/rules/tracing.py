@@ -70,14 +70,17 @@ class _Trace:
             error = self.record.get("error")
             return {"error": _reason(error)} if error else {"value": self.record["result"]}
         # The library logs no step for the rows of a loop, though it always reads them.
-        operator = next(iter(_at(self.logic, parent)), "")
-        is_rows = operators().get(operator, {}).get("scoped_arg") == 1 and place.endswith("/0")
-        if looped and is_rows:
+        if looped and place.endswith("/0") and _is_loop(_at(self.logic, parent)):
             record = json.loads(
                 engine_for(TRACE_BUDGET).evaluate_with_trace(json.dumps(_at(self.logic, place)), json.dumps(self.data))
             )
             return {"value": record["result"]}
         return {"skipped": True}
+
+
+def _is_loop(logic: Any) -> bool:
+    info = operators().get(next(iter(logic), "")) if isinstance(logic, dict) else None
+    return info is not None and info["scoped_arg"] in (1, 2)
 
 
 def _reason(error: str) -> str:

@@ -11,6 +11,9 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
@@ -21,6 +24,8 @@ from rules_engine.models import Execution, Rule, RuleSetVersion
 from rules_engine.rules import cache
 
 logger = logging.getLogger("rules_engine")
+
+_held: ContextVar[bool] = ContextVar("rules_engine_held", default=False)
 
 _lock = threading.RLock()
 _loaded_in: int | None = None
@@ -106,10 +111,30 @@ def _watch() -> None:
 def rule_changed(sender: Any, instance: Any, using: str, **_: Any) -> None:
     """Receiver for changes of our own ``Rule`` and ``RuleAction``: tell every process, this one at once."""
     RuleSetVersion.bump(using)
-    if is_test_environment():
-        cache.refresh(force=True)
+    if _in_test_case(using):
+        _refresh_in_test_case()
     else:
         transaction.on_commit(look, using=using, robust=True)
+
+
+def _in_test_case(using: str) -> bool:
+    """Whether the transaction is one of Django's ``TestCase``, which is never committed."""
+    return any(getattr(block, "_from_testcase", False) for block in connections[using].atomic_blocks)
+
+
+def _refresh_in_test_case() -> None:
+    if not _held.get():
+        cache.refresh(force=True)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Inside, a ``TestCase`` does not read the rules at each change: for making a rule in several steps."""
+    token = _held.set(True)
+    try:
+        yield
+    finally:
+        _held.reset(token)
 
 
 def rule_saved(sender: Any, instance: Rule, using: str, **_: Any) -> None:

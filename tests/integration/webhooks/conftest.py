@@ -10,6 +10,11 @@ import pytest
 from tests.http_server import MisbehavingServer
 
 
+@pytest.fixture(autouse=True)
+def _defaults(settings: Any) -> None:
+    settings.WEBHOOKS = {}
+
+
 @pytest.fixture
 def server(settings: Any) -> Iterator[MisbehavingServer]:
     with MisbehavingServer() as running:

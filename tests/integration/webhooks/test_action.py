@@ -15,7 +15,7 @@ from standardwebhooks import Webhook as Verifier
 from rules_engine import ActionContext, Event, PermanentError, RuleSpec, TransientError
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
-from webhooks.errors import EncryptionKeyError
+from webhooks.errors import EncryptionKeyError, Unanswered
 from webhooks.models import Endpoint
 from webhooks.rule_actions import Webhook
 from webhooks.signing import generate_secret
@@ -170,7 +170,9 @@ def test_row_37_with_a_lost_key_nothing_is_sent(server: MisbehavingServer, endpo
 def test_what_a_receiver_echoes_is_recorded_without_secrets(server: MisbehavingServer, endpoint: Endpoint) -> None:
     async def echo(conversation: behave.Conversation) -> None:
         lines = [f"{name}: {value}" for name, value in conversation.request.headers]
-        await behave.answer(200, "\n".join([*lines, endpoint.secret]).encode())(conversation)
+        await behave.answer(200, "\n".join([conversation.request.target, *lines, endpoint.secret]).encode())(
+            conversation
+        )
 
     server.script(echo)
     recorded = json.dumps(run().detail)
@@ -204,6 +206,40 @@ def test_a_misspelt_endpoint_or_setting_is_met_with_a_suggestion(endpoint: Endpo
     assert problems(endpoint="crn") == [("/endpoint", 'There is no endpoint "crn". Did you mean "crm"?')]
     [(pointer, message)] = problems(endpoint="crm", paylod="x")
     assert (pointer, 'Did you mean "payload"?' in message) == ("/paylod", True)
+
+
+def test_a_mistake_in_the_payload_is_found_when_it_is_saved(endpoint: Endpoint) -> None:
+    for template in ('{"id": "{{ instance.id| }}"}', '{"total": "{{ instnce.total }}"}', "{% load x %}"):
+        [(pointer, message)] = problems(endpoint="crm", payload=template)
+        assert pointer == "/payload"
+        assert message
+
+
+def test_a_payload_of_ones_own_reads_only_what_it_names() -> None:
+    paths = Webhook().reads({**CONFIG, "payload": '{"id": "{{ instance.id }}", "who": "{{ actor.username }}"}'}, RULE)
+    assert set(paths) == {("instance", "id"), ("actor", "username")}
+    assert ("instance", "*") in Webhook().reads(CONFIG, RULE)
+    assert ("instance", "*") not in Webhook().reads(CONFIG, RuleSpec(slug="rule"))
+
+
+def test_a_payload_that_names_what_the_event_lacks_is_final(server: MisbehavingServer, endpoint: Endpoint) -> None:
+    with pytest.raises(PermanentError, match="cannot be filled in"):
+        run(payload='{"id": "{{ instance.total }}"}')
+    assert server.connections == 0
+
+
+def test_a_failed_attempts_record_says_what_was_answered(server: MisbehavingServer, endpoint: Endpoint) -> None:
+    server.script(behave.answer(500, b"broken"), behave.drop())
+    with pytest.raises(Unanswered) as raised:
+        run()
+    assert (raised.value.detail["status"], raised.value.detail["excerpt"]) == (500, "broken")
+    with pytest.raises(Unanswered) as raised:
+        run()
+    assert raised.value.detail == {
+        "url": server.url("/hook?…"),
+        "error_kind": "connect",
+        "our_fault": False,
+    }
 
 
 @pytest.mark.parametrize("value", [None, "", 5])

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -20,7 +21,7 @@ HEADERS = {"Authorization": "Bearer canary"}
 
 
 def signed_in(*permissions: str) -> Client:
-    user = User.objects.create_user("staff", is_staff=True)
+    user = get_user_model().objects.create_user("staff", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)

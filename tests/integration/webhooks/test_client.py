@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import socket
 import threading
@@ -116,13 +117,15 @@ def test_row_5_of_a_huge_answer_only_the_cap_is_read(server: MisbehavingServer) 
 
 
 def test_row_6_a_compressed_answer_is_never_unpacked(server: MisbehavingServer) -> None:
-    server.script(behave.gzip_bomb())
+    packed = gzip.compress(b"unpacked " * 1000)
+    server.script(behave.gzip_bomb(), behave.answer(200, packed, {"Content-Encoding": "gzip"}))
 
-    response = post(server)
+    bomb, small = post(server), post(server)
 
-    assert response.status == 200
-    assert len(response.excerpt) <= 16_384
-    assert "\x00" not in response.excerpt
+    assert (bomb.status, small.status) == (200, 200)
+    assert len(bomb.excerpt) <= 16_384
+    assert len(small.excerpt) <= len(packed)
+    assert "unpacked unpacked" not in small.excerpt
 
 
 @pytest.mark.parametrize("behaviour", [behave.header_bomb(), behave.long_header()], ids=["many", "long"])
@@ -205,9 +208,9 @@ def test_cookies_are_not_kept(server: MisbehavingServer) -> None:
     server.script(behave.answer(headers={"Set-Cookie": "a=b"}))
 
     async def twice() -> None:
-        async with Client() as client:
-            await client.deliver(server.url(), BODY, {})
-            await client.deliver(server.url(), BODY, {})
+        async with Client(resolver=Names(["127.0.0.1"])) as client:
+            await client.deliver(server.url("/", host="receiver.example"), BODY, {})
+            await client.deliver(server.url("/", host="receiver.example"), BODY, {})
 
     asyncio.run(twice())
     assert [request.header("cookie") for request in server.requests] == ["", ""]
@@ -312,3 +315,30 @@ def test_an_error_under_a_running_loop_is_the_same_error(server: MisbehavingServ
 
     with pytest.raises(DeadlinePassed):
         asyncio.run(under_a_loop())
+
+
+def test_deliveries_side_by_side_do_not_mix_up_what_was_refused(server: MisbehavingServer) -> None:
+    class ByName(Names):
+        async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_UNSPEC) -> Any:
+            self.answers = [["10.0.0.1"] if host.startswith("private") else ["127.0.0.1"]]
+            return await super().resolve(host, port, family)
+
+    async def together() -> list[Any]:
+        async with Client(resolver=ByName()) as client:
+            hosts = [f"{kind}{n}.example" for n in range(10) for kind in ("private", "public")]
+            urls = [server.url("/", host=host) for host in hosts]
+            return await asyncio.gather(*(client.deliver(url, BODY, {}) for url in urls), return_exceptions=True)
+
+    outcomes = asyncio.run(together())
+    assert all(isinstance(outcome, DestinationRefused) for outcome in outcomes[::2])
+    assert [outcome.status for outcome in outcomes[1::2]] == [200] * 10
+
+
+def test_an_error_quotes_neither_the_address_nor_the_query(server: MisbehavingServer) -> None:
+    for behaviour in (behave.garbage(), behave.drop(), behave.header_bomb(), behave.truncated_body()):
+        server.script(behaviour)
+        with pytest.raises((ConnectFailed, ProtocolFailed)) as raised:
+            deliver_now(server.url("/hook?token=canary"), BODY, {})
+        assert "canary" not in str(raised.value)
+        assert "127.0.0.1" not in str(raised.value)
+        assert raised.value.__suppress_context__

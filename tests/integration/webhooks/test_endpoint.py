@@ -138,12 +138,11 @@ def test_a_rotation_without_overlap_revokes_at_once_and_needs_no_old_key(setting
     assert Endpoint.objects.get().signing_secrets() == [new]
 
 
-def test_disabling_takes_one_statement_and_no_key(settings: Any, django_assert_num_queries: Any) -> None:
+def test_disabling_needs_no_key(settings: Any) -> None:
     make()
     settings.WEBHOOKS = {"ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
     endpoint = Endpoint.objects.get()
-    with django_assert_num_queries(1):
-        endpoint.disable("gone " * 200)
+    endpoint.disable("gone " * 200)
     endpoint = Endpoint.objects.get()
     assert not endpoint.enabled
     assert endpoint.disabled_reason.startswith("gone ")

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.certificates import Authority
 from webhooks.client import deliver_now
-from webhooks.errors import TlsFailed
+from webhooks.errors import DeadlinePassed, TlsFailed
 
 Start = Callable[..., MisbehavingServer]
 
@@ -43,6 +44,17 @@ def start(settings: Any) -> Iterator[Start]:
 def test_a_server_that_the_operators_authority_vouches_for_is_reached(start: Start, authority: Authority) -> None:
     server = start(authority.server("127.0.0.1"), CA_FILE=str(authority.file))
     assert deliver_now(server.url(), b"{}", {}).status == 200
+
+
+def test_a_server_that_hangs_behind_tls_cannot_hold_the_caller_past_the_deadline(
+    start: Start, authority: Authority
+) -> None:
+    server = start(authority.server("127.0.0.1"), CA_FILE=str(authority.file))
+    server.script(behave.hang(), behave.hang_mid_body(), behave.huge_body())
+    for _ in range(2):
+        with pytest.raises(DeadlinePassed):
+            deliver_now(server.url(), b"{}", {}, deadline=0.3)
+    assert deliver_now(server.url(), b"{}", {}).truncated
 
 
 @pytest.mark.parametrize(("host", "days"), [("127.0.0.1", -1), ("elsewhere.example", 10)], ids=["expired", "name"])

@@ -8,6 +8,11 @@ from webhooks.destination import checked_url, header_problems
 from webhooks.errors import DestinationRefused
 
 
+@pytest.fixture(autouse=True)
+def _defaults(settings: Any) -> None:
+    settings.WEBHOOKS = {}
+
+
 @pytest.mark.parametrize(
     ("url", "canonical"),
     [

@@ -12,6 +12,7 @@ from webhooks import encryption
 from webhooks.errors import EncryptionKeyError
 
 ROOT = Path(__file__).resolve().parents[3]
+APPS = ["django.contrib.auth", "django.contrib.contenttypes", "rules_engine", "webhooks"]
 KEY, OTHER = (Fernet.generate_key().decode() for _ in range(2))
 
 
@@ -84,7 +85,7 @@ def test_the_derivation_is_the_documented_one(settings: Any) -> None:
 def test_without_the_extra_only_its_use_fails_and_says_what_to_install(hidden: str, code: str) -> None:
     script = (
         f"import sys; sys.modules[{hidden!r}] = None\n"
-        "from django.conf import settings; settings.configure(SECRET_KEY='x', INSTALLED_APPS=['webhooks'])\n"
+        f"from django.conf import settings; settings.configure(SECRET_KEY='x', INSTALLED_APPS={APPS!r})\n"
         "import django; django.setup(); import webhooks.models, webhooks.rule_actions\n"
         "print('loaded')\n" + code
     )

@@ -1,0 +1,91 @@
+"""Data to play with. Making it a second time changes nothing; what people changed stays as they left it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+
+from project.accounts.models import User
+from project.clinic.models import Appointment, Department, Doctor, Patient
+from project.demo.ports import HOST
+from project.demo.receiver import PATH, SLUG
+from project.shop.models import Category, Order, OrderItem, Product, Tag
+from rules_engine import paused
+from webhooks.models import Endpoint
+
+ADMIN = "admin"
+
+DOCTORS = (
+    ("Asha", "Rao", "asha.rao@clinic.example", "Cardiologist", "Cardiology"),
+    ("Jonas", "Lindqvist", "jonas.lindqvist@clinic.example", "Paediatrician", "Children"),
+    ("Mei", "Tanaka", "mei.tanaka@clinic.example", "Neurologist", "Neurology"),
+)
+PATIENTS = (("Tomas Novak", "tomas@example.org"), ("Leila Haddad", "leila@example.org"), ("Sam Okoye", "sam@example.org"))
+PRODUCTS = (("Field notebook", "7.50", 120, "Paper"), ("Fountain pen", "32.00", 40, "Pens"), ("Blue ink", "9.90", 75, "Pens"))
+
+
+def make(webhook_port: int) -> None:
+    """Make what is missing; no rule fires for it."""
+    with paused(), transaction.atomic():
+        _endpoint(webhook_port)
+        _users()
+        _clinic()
+        _shop()
+
+
+def _endpoint(port: int) -> None:
+    url = f"http://{HOST}:{port}{PATH}"
+    endpoint, _ = Endpoint.objects.get_or_create(slug=SLUG, defaults={"name": "The demo's own receiver", "url": url})
+    if endpoint.url != url:
+        endpoint.url = url
+        endpoint.save(update_fields=["url", "updated_at"])
+
+
+def _users() -> None:
+    if not User.objects.filter(username=ADMIN).exists():
+        User.objects.create_superuser(ADMIN, "admin@example.com", ADMIN)
+    customer, made = User.objects.get_or_create(
+        username="carmen", defaults={"first_name": "Carmen", "last_name": "Ortiz", "email": "carmen@example.org"}
+    )
+    if made:
+        customer.set_unusable_password()
+        customer.save()
+
+
+def _clinic() -> None:
+    for first, last, address, qualification, department in DOCTORS:
+        doctor, made = Doctor.objects.get_or_create(
+            email=address,
+            defaults={
+                "first_name": first,
+                "last_name": last,
+                "qualification": qualification,
+                "slug": f"{first}-{last}".lower(),
+            },
+        )
+        if made:
+            doctor.departments.add(Department.objects.get_or_create(name=department)[0])
+    for name, address in PATIENTS:
+        Patient.objects.get_or_create(email=address, defaults={"name": name})
+    if not Appointment.objects.exists():
+        doctors, day = list(Doctor.objects.all()), dt.date.today() + dt.timedelta(days=7)  # noqa: DTZ011 - a calendar day
+        for hour, patient in enumerate(Patient.objects.all(), start=9):
+            Appointment.objects.create(doctor=doctors[hour % len(doctors)], patient=patient, date=day, time=dt.time(hour))
+
+
+def _shop() -> None:
+    tag, _ = Tag.objects.get_or_create(name="new")
+    for name, price, stock, shelf in PRODUCTS:
+        category, _ = Category.objects.get_or_create(name=shelf)
+        fields = {"slug": name.lower().replace(" ", "-"), "price": price, "stock": stock, "category": category}
+        product, made = Product.objects.get_or_create(name=name, defaults=fields)
+        if made:
+            product.tags.add(tag)
+    order, made = Order.objects.get_or_create(
+        order_number="2026-0001",
+        defaults={"customer": User.objects.get(username="carmen"), "subtotal": "39.50", "total": "39.50"},
+    )
+    if made:
+        for product in Product.objects.filter(name__in=("Field notebook", "Fountain pen")):
+            OrderItem.objects.create(order=order, product=product, quantity=1, unit_price=product.price)

@@ -1,0 +1,78 @@
+"""Other processes for fault tests: real ones, that save, stall and die."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PRELUDE = """
+import json, os, signal, sys, time
+import django
+django.setup()
+from django.db import connection, transaction
+from project.clinic.models import Doctor
+from rules_engine import hints
+def doctor(slug):
+    return Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@example.com", slug=slug)
+def say(**said):
+    print(json.dumps(said), flush=True)
+connection.ensure_connection()
+"""
+
+
+def python(code: str, environment: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
+    """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def said(process: subprocess.Popen[str], seconds: float = 60) -> list[dict[str, Any]]:
+    """What the process printed, a JSON object a line, once it has ended."""
+    out, err = process.communicate(timeout=seconds)
+    assert out or process.returncode < 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A port that accepts connections and says nothing; gives its number."""
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(server.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            for one in held:
+                one.close()
+
+
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

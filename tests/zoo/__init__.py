@@ -1,0 +1,1 @@
+"""An app of models in every shape that Django has, for tests."""
