@@ -11,33 +11,36 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kombu.transport import filesystem
-from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps
+
+#: Kombu's own, which knows more types than Python's; it is not annotated.
+_as_json: Callable[[Any], str] = dumps
 
 
 class Channel(filesystem.Channel):
     """Writes a file under a name that no reader looks for, then renames it."""
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    # Kombu itself has another name for ``payload`` in the class above its own.
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         # Readers take files by name, so the time comes first.
         _write(Path(self.data_folder_out) / f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg", payload)
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         while True:
             try:
-                return super()._get(queue)
+                return super()._get(queue)  # type: ignore[no-untyped-call]
             except ValueError:
                 continue  # not JSON, and taken away by now: look for the next
 
     def get_table(self, exchange: str) -> list[Any]:
         try:
-            return list(super().get_table(exchange))
+            return list(super().get_table(exchange))  # type: ignore[no-untyped-call]
         except ValueError:
             return []
 
@@ -46,7 +49,8 @@ class Channel(filesystem.Channel):
         with _locked(self.control_folder):
             table = self.get_table(exchange)
             if bound not in table:
-                _write(self._exchange_file(exchange), [bound, *table])
+                path: Path = self._exchange_file(exchange)  # type: ignore[no-untyped-call]
+                _write(path, [bound, *table])
 
 
 class Transport(filesystem.Transport):
@@ -57,7 +61,7 @@ class Transport(filesystem.Transport):
 
 def _write(path: Path, content: Any) -> None:
     draft = path.with_name(f".{uuid.uuid4()}")
-    draft.write_bytes(str_to_bytes(dumps(content)))
+    draft.write_text(_as_json(content), encoding="utf-8")
     os.replace(draft, path)
 
 
@@ -65,4 +69,8 @@ def _write(path: Path, content: Any) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Said, and not left to the closing: a child forked meanwhile has the file open too.
+            fcntl.flock(file, fcntl.LOCK_UN)

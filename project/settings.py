@@ -156,6 +156,7 @@ CACHES: dict[str, dict[str, Any]] = {
         else {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(_folder("cache"))}
     )
 }
+FIXTURE_DIRS = [BASE_DIR / "fixtures"]
 MEDIA_ROOT = str(VAR / "media")
 MEDIA_URL = "/media/"
 STATIC_URL = "/static/"

@@ -19,10 +19,10 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.actions import (  # noqa: F401 - registers them
             delete_cache_keys,
             log_message,
+            registry,
             send_email,
             write_audit_entry,
         )
-        from rules_engine.actions import registry
         from rules_engine.events import capture
         from rules_engine.rules import cache
 
@@ -34,18 +34,18 @@ class RulesEngineConfig(AppConfig):
         from celery.signals import task_prerun
         from django.core.signals import request_started
         from django.db.backends.signals import connection_created
-        from django.db.models.signals import post_delete, post_save
+        from django.db.models.signals import pre_save
 
         from rules_engine import conf
         from rules_engine.models import Rule, RuleAction
+        from rules_engine.models.rule import rules_changed
+        from rules_engine.packs import loading
         from rules_engine.rules import watcher
 
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
         for model in (Rule, RuleAction):
-            for signal in (post_save, post_delete):
-                signal.connect(watcher.rule_changed, sender=model, dispatch_uid="rules_engine.changed")
-        post_save.connect(watcher.rule_saved, sender=Rule, dispatch_uid="rules_engine.saved")
-        post_delete.connect(watcher.rule_deleted, sender=Rule, dispatch_uid="rules_engine.deleted")
+            pre_save.connect(loading.before_raw_save, sender=model, dispatch_uid="rules_engine.loading")
+        rules_changed.connect(watcher.rules_changed, dispatch_uid="rules_engine.changed")
         if conf.refresh() == "request":
             request_started.connect(watcher.started, dispatch_uid="rules_engine.request")
             task_prerun.connect(watcher.started, dispatch_uid="rules_engine.task", weak=False)

@@ -7,6 +7,7 @@ is missing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.db import DatabaseError, router, transaction
 from rules_engine import conf
 from rules_engine.models import Execution, Rule
 from rules_engine.rules.validation import rule_problems
+from rules_engine.rules.watcher import is_test_environment
 
 Apps = Sequence[AppConfig] | None
 MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
@@ -44,11 +46,18 @@ def check_rules(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
             specs = Rule.objects.using(using).filter(enabled=True).specs()
     except CANNOT_LOOK:
         return []  # also before the first migrate: no table, and so no rule
+    level = checks.Error if _is_asked() else checks.Warning
     return [
-        checks.Error(f"Rule {spec.slug}: {problem}", hint="Open the rule in the admin.", id="rules_engine.E002")
+        level(f"Rule {spec.slug}: {problem}", hint="Open the rule in the admin.", id="rules_engine.E002")
         for spec in specs
         for problem in rule_problems(spec)
     ]
+
+
+def _is_asked() -> bool:
+    """Whether somebody wants to know: ``check`` fails then. To every other command a broken rule is a warning, for it
+    must stop neither the migration that it waits for nor the site on which it will be mended."""
+    return sys.argv[1:2] == ["check"] or is_test_environment()
 
 
 @checks.register()
@@ -56,7 +65,7 @@ def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W003: without a broker of the site's own, workers are never told of work."""
     if not conf.problems() and conf.hints() and not current_app.conf.broker_url and not _has_broker():
         message = "Celery has no broker_url, so workers cannot be told of work."
-        hint = 'Set CELERY_BROKER_URL and load the Celery app in the project\'s __init__, or RULES_ENGINE["HINTS"] = False.'
+        hint = 'Set CELERY_BROKER_URL and import the Celery app in the project, or set RULES_ENGINE["HINTS"] to False.'
         return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
     return []
 
@@ -89,7 +98,7 @@ def check_one_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]
 def check_threads(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W006: uWSGI without threads never runs ours."""
     try:
-        import uwsgi  # type: ignore[import-not-found]
+        import uwsgi
     except ImportError:
         return []
     if uwsgi.opt.get("enable-threads") or uwsgi.opt.get("threads"):

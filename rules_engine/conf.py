@@ -152,8 +152,8 @@ def sensitive_fields() -> tuple[str, ...]:
 
 
 def text_limit() -> int:
-    """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000."""
-    return _count("TEXT_LIMIT", 10_000)
+    """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000, at least 250."""
+    return _count("TEXT_LIMIT", 10_000, least=250)
 
 
 def rows_limit() -> int:

@@ -86,7 +86,7 @@ class LeaseLost(RulesEngineError):
     """A worker tried to finish an execution whose lease had passed to another worker."""
 
 
-def did_you_mean(word: str, known: Sequence[Any]) -> str:
+def did_you_mean(word: object, known: Sequence[Any]) -> str:
     """`` Did you mean "total"?`` for a near miss, else an empty string; made to follow a sentence."""
-    close = get_close_matches(word, [str(name) for name in known], n=1)
+    close = get_close_matches(str(word), [str(name) for name in known], n=1)
     return f' Did you mean "{close[0]}"?' if close else ""

@@ -70,7 +70,7 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
 
 
 def run_claim(claim: Claim, end: float = float("inf")) -> int:
-    """Run a claim's executions in order; those not begun by ``end`` (monotonic) are given back. Returns how many ran."""
+    """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many ran."""
     ran = 0
     with LeaseKeeper(claim.worker):
         try:

@@ -36,6 +36,8 @@ class Publisher:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.queues: set[str] = set()
+        #: What the thread has taken from ``queues`` and is announcing now.
+        self.publishing: set[str] = set()
         self.wake = threading.Condition()
         self.thread: threading.Thread | None = None
         self.failing = False
@@ -55,15 +57,14 @@ class Publisher:
             with self.wake:
                 while not self.queues:
                     self.wake.wait()
-                queues, self.queues = self.queues, set()
-            left = {queue for queue in queues if not self._publish(queue)}
-            if not left:
-                pause = FIRST_PAUSE
-                continue
+                self.publishing, self.queues = self.queues, set()
+            left = {queue for queue in self.publishing if not self._publish(queue)}
             with self.wake:
                 self.queues |= left
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+                self.publishing = set()
+            if left:
+                time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE) if left else FIRST_PAUSE
 
     def _publish(self, queue: str) -> bool:
         try:
@@ -79,7 +80,7 @@ class Publisher:
     def flush(self, seconds: float) -> None:
         """Wait until all is announced, for at most this long."""
         end = time.monotonic() + seconds
-        while self.queues and time.monotonic() < end:
+        while (self.queues or self.publishing) and time.monotonic() < end:
             time.sleep(0.005)
 
 

@@ -20,11 +20,12 @@ class ActorMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Response]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Response:
-        if iscoroutinefunction(self):
+        if self.is_async:
             return self._answer_async(request)
         with in_request(request):
             return self.get_response(request)

@@ -11,21 +11,25 @@ from django.db.transaction import TransactionManagementError
 
 from rules_engine import conf, hints, models, types
 from rules_engine.events import snapshot
+from rules_engine.models.execution import State
+from rules_engine.models.insertion import insert
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 logger = logging.getLogger("rules_engine")
 
+#: A row's values by column name.
+Row = dict[str, Any]
 #: Evaluations kept of the rules that did not match; those that matched or failed are always kept.
 MISSES_KEPT = 200
 
 
 def record(
     event: types.Event, evaluations: Sequence[types.Evaluation], matched: Sequence[CompiledRule], using: str
-) -> list[models.Execution]:
+) -> int:
     """Write the event, its executions and its evaluation errors, and announce the work once it is committed.
 
     All in a savepoint, or in a transaction of our own where the caller has none: what fails here is undone here, and
-    the ``DatabaseError`` goes to the receiver, which keeps it from the caller.
+    the ``DatabaseError`` goes to the receiver, which keeps it from the caller. Returns the number of executions.
     """
     over = _over_limit(event, matched, using)
     if over:
@@ -35,36 +39,36 @@ def record(
     executions = [_execution(event, rule, action) for rule in matched for action in rule.actions if not rule.shadow]
     failed = [evaluation for evaluation in evaluations if evaluation.outcome == "error"]
     with transaction.atomic(using=using):
-        models.Event.objects.using(using).bulk_create([_row(event, evaluations)])
+        insert(models.Event, [_row(event, evaluations)], using)
         if executions:
-            models.Execution.objects.using(using).bulk_create(executions)
+            insert(models.Execution, executions, using)
         if failed:
-            models.RuleError.objects.using(using).bulk_create([_error(event, one) for one in failed])
-    _announce({execution.queue for execution in executions}, using)
-    return executions
+            insert(models.RuleError, [_error(event, one) for one in failed], using)
+    _announce({execution["queue"] for execution in executions}, using)
+    return len(executions)
 
 
-def _row(event: types.Event, evaluations: Sequence[types.Evaluation]) -> models.Event:
+def _row(event: types.Event, evaluations: Sequence[types.Evaluation]) -> Row:
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
     actor: Mapping[str, Any] = event.context.get("actor") or {}
     request: Mapping[str, Any] = event.context.get("request") or {}
-    return models.Event(
-        id=event.id,
-        signal=event.signal,
-        operation=event.operation or "",
-        model=event.model,
-        object_pk="" if event.pk is None else str(event.pk)[:255],
-        occurred_at=event.occurred_at,
-        root_id=event.root_id,
-        depth=event.depth,
-        actor_id=str(actor.get("id", ""))[:64],
-        actor_name=snapshot.clean_text(str(actor.get("username", "")), 250),
-        request_id=request.get("id", ""),
-        context=context,
-        decimals=decimals,
-        evaluations=[evaluation.as_json() for evaluation in _kept(evaluations)],
-    )
+    return {
+        "id": event.id,
+        "signal": event.signal,
+        "operation": event.operation or "",
+        "model": event.model,
+        "object_pk": "" if event.pk is None else str(event.pk)[:255],
+        "occurred_at": event.occurred_at,
+        "root_id": event.root_id,
+        "depth": event.depth,
+        "actor_id": str(actor.get("id", ""))[:64],
+        "actor_name": snapshot.clean_text(str(actor.get("username", "")), 250),
+        "request_id": request.get("id", ""),
+        "context": context,
+        "decimals": decimals,
+        "evaluations": [snapshot.safe(evaluation.as_json()) for evaluation in _kept(evaluations)],
+    }
 
 
 def _kept(evaluations: Sequence[types.Evaluation]) -> Iterable[types.Evaluation]:
@@ -75,30 +79,32 @@ def _kept(evaluations: Sequence[types.Evaluation]) -> Iterable[types.Evaluation]
             yield evaluation
 
 
-def _execution(event: types.Event, rule: CompiledRule, action: CompiledAction) -> models.Execution:
-    return models.Execution(
-        event_id=event.id,
-        rule_slug=rule.slug,
-        rule_version=rule.version,
-        kind=action.kind,
-        config=action.config,
-        position=action.position,
-        author_id="" if rule.author_id is None else str(rule.author_id),
-        queue=action.queue,
-        lane=action.lane,
+def _execution(event: types.Event, rule: CompiledRule, action: CompiledAction) -> Row:
+    return {
+        "id": types.new_id(),
+        "state": State.PENDING.value,
+        "event_id": event.id,
+        "rule_slug": rule.slug,
+        "rule_version": rule.version,
+        "kind": action.kind,
+        "config": action.config,
+        "position": action.position,
+        "author_id": "" if rule.author_id is None else str(rule.author_id),
+        "queue": action.queue,
+        "lane": action.lane,
         # What belongs to one object can be kept in order by a sender that wants to.
-        order_key=action.order_key or f"{event.model}:{event.pk}"[:255],
-    )
+        "order_key": action.order_key or f"{event.model}:{event.pk}"[:255],
+    }
 
 
-def _error(event: types.Event, evaluation: types.Evaluation) -> models.RuleError:
-    return models.RuleError(
-        rule_slug=evaluation.rule_slug,
-        rule_version=evaluation.rule_version,
-        event_id=event.id,
-        gate=evaluation.gate or "",
-        message=evaluation.detail,
-    )
+def _error(event: types.Event, evaluation: types.Evaluation) -> Row:
+    return {
+        "rule_slug": evaluation.rule_slug,
+        "rule_version": evaluation.rule_version,
+        "event_id": event.id,
+        "gate": evaluation.gate or "",
+        "message": snapshot.clean_text(evaluation.detail),
+    }
 
 
 def _over_limit(event: types.Event, matched: Sequence[CompiledRule], using: str) -> str:

@@ -1,4 +1,4 @@
-"""For tests of sites that use rules. The pytest plugin (``rules_engine.pytest_plugin``) resets rules after each test."""
+"""For tests of sites that use rules; the plugin ``rules_engine.pytest_plugin`` forgets rules after each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rules_engine.errors import InvalidRule, PermanentError, TransientError
 from rules_engine.events.paths import label_of
 from rules_engine.execution import run_claim
 from rules_engine.rules import cache, jsonlogic, watcher
-from rules_engine.rules.matching import match
+from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange
 
@@ -89,10 +89,7 @@ def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
     changes = {
         name: FieldChange(name, one["old"], one["new"]) for name, one in (captured.context.get("changes") or {}).items()
     }
-    [evaluation] = match(
-        [compiled], captured.operation, changes, lambda _: jsonlogic.data_handle(dict(captured.context))
-    )
-    return evaluation
+    return evaluate(compiled, captured.operation, changes, jsonlogic.data_handle(dict(captured.context)))
 
 
 class ActionContractTests:

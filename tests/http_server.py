@@ -51,7 +51,9 @@ class Conversation:
     keep: bool = True
 
     async def send(self, data: bytes) -> None:
-        """Put bytes on the wire."""
+        """Put bytes on the wire; raises ``ConnectionError`` when nobody is there, which TLS would keep quiet about."""
+        if self.writer.is_closing():
+            raise ConnectionResetError("The client has gone.")
         self.writer.write(data)
         await self.writer.drain()
 

@@ -8,12 +8,13 @@ runs from the lookup to the last byte.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -70,6 +71,7 @@ class _Dialling:
     refused: int = 0
     dialled: int = 0
     reused: bool = False
+    made: list[socket.socket] = field(default_factory=list)
 
 
 _dialling: ContextVar[_Dialling] = ContextVar("webhooks_dialling")
@@ -100,7 +102,8 @@ class Client:
             await self._sockets_closed()
 
     async def _sockets_closed(self) -> None:
-        # A transport that is aborted closes its socket some turns of the loop later; a loop that ends before leaks it.
+        # A transport closes its socket some turns of the loop after it was told to; a loop that ends before leaks it.
+        _cut(self._sockets)
         for _ in range(TURNS_TO_CLOSE):
             if all(one.fileno() == -1 for one in list(self._sockets)):
                 return
@@ -134,6 +137,7 @@ class Client:
         dialling.dialled += 1
         made = socket.socket(family=family, type=kind, proto=protocol)
         self._sockets.add(made)
+        dialling.made.append(made)
         return made
 
     async def deliver(
@@ -149,10 +153,12 @@ class Client:
         target = checked_url(url)
         seconds = conf.deadline_seconds() if deadline is None else deadline
         dialling = _Dialling()
-        token = _dialling.set(dialling)
+        token, complete = _dialling.set(dialling), False
         try:
             async with asyncio.timeout(seconds):
-                return await self._deliver(target, body, headers, dialling)
+                response = await self._deliver(target, body, headers, dialling)
+            complete = not response.truncated
+            return response
         except TimeoutError:
             raise DeadlinePassed(f"There was no complete answer within {seconds:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -160,6 +166,8 @@ class Client:
             raise _explained(error, dialling) from None
         finally:
             _dialling.reset(token)
+            if not complete:
+                _cut(dialling.made)
 
     async def _deliver(self, url: str, body: bytes, headers: Mapping[str, str], dialling: _Dialling) -> Response:
         assert self._session is not None  # noqa: S101 - deliver() has looked
@@ -207,6 +215,13 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, boo
 def _text(content: bytes) -> str:
     text = content.decode("utf-8", errors="replace")
     return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
+
+
+def _cut(sockets: Iterable[socket.socket]) -> None:
+    # asyncio closes TLS politely: it waits half a minute for the other side to say goodbye, which may never come.
+    for one in list(sockets):
+        with contextlib.suppress(OSError):  # it is closed already
+            one.shutdown(socket.SHUT_RDWR)
 
 
 def _tracing() -> aiohttp.TraceConfig:

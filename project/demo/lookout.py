@@ -53,16 +53,16 @@ class Lookout:
     def _look_at_cache(self) -> None:
         now = time.monotonic()
         found = cache.get_many(list(self.keys))
-        for key, refill_at in list(self.keys.items()):
-            if not refill_at and key not in found:
-                self.keys[key] = now + REFILL_SECONDS
-                arrivals.add("cache", key, f"Deleted. The demo fills it again in {REFILL_SECONDS:g} seconds.")
+        gone = [key for key, refill_at in self.keys.items() if not refill_at and key not in found]
+        if gone:
+            self.keys |= dict.fromkeys(gone, now + REFILL_SECONDS)
+            told = f"Deleted from the cache; the demo caches again in {REFILL_SECONDS:g} seconds."
+            arrivals.add("cache", ", ".join(gone), told)
         wanted = _wanted_keys()
         self.keys = {key: at for key, at in self.keys.items() if key in wanted}
-        for key in wanted:
-            if self.keys.get(key, now) and self.keys.get(key, 0) <= now:
-                cache.set(key, "cached by the demo", None)
-                self.keys[key] = 0
+        due = [key for key in wanted if key not in self.keys or 0 < self.keys[key] <= now]
+        cache.set_many(dict.fromkeys(due, "cached by the demo"), None)
+        self.keys |= dict.fromkeys(due, 0.0)
 
     def _look_at_audit_trail(self) -> None:
         for entry in reversed(_latest_entries()):

@@ -21,7 +21,7 @@ class Mailbox:
         """Keep the message, and answer as SMTP wants."""
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         plain = message.get_body(("plain",))
-        text = plain.get_content().strip() if plain else ""
+        text = "\n".join(plain.get_content().strip().splitlines()) if plain else ""
         arrivals.add("mail", f"{message['subject']}", f"To {', '.join(envelope.rcpt_tos)}\n\n{text}")
         return "250 OK"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import transaction
+from django.utils import timezone
 
 from project.accounts.models import User
 from project.clinic.models import Appointment, Department, Doctor, Patient
@@ -21,8 +22,16 @@ DOCTORS = (
     ("Jonas", "Lindqvist", "jonas.lindqvist@clinic.example", "Paediatrician", "Children"),
     ("Mei", "Tanaka", "mei.tanaka@clinic.example", "Neurologist", "Neurology"),
 )
-PATIENTS = (("Tomas Novak", "tomas@example.org"), ("Leila Haddad", "leila@example.org"), ("Sam Okoye", "sam@example.org"))
-PRODUCTS = (("Field notebook", "7.50", 120, "Paper"), ("Fountain pen", "32.00", 40, "Pens"), ("Blue ink", "9.90", 75, "Pens"))
+PATIENTS = (
+    ("Tomas Novak", "tomas@example.org"),
+    ("Leila Haddad", "leila@example.org"),
+    ("Sam Okoye", "sam@example.org"),
+)
+PRODUCTS = (
+    ("Field notebook", "7.50", 120, "Paper"),
+    ("Fountain pen", "32.00", 40, "Pens"),
+    ("Blue ink", "9.90", 75, "Pens"),
+)
 
 
 def make(webhook_port: int) -> None:
@@ -69,9 +78,11 @@ def _clinic() -> None:
     for name, address in PATIENTS:
         Patient.objects.get_or_create(email=address, defaults={"name": name})
     if not Appointment.objects.exists():
-        doctors, day = list(Doctor.objects.all()), dt.date.today() + dt.timedelta(days=7)  # noqa: DTZ011 - a calendar day
+        doctors, day = list(Doctor.objects.all()), timezone.localdate() + dt.timedelta(days=7)
         for hour, patient in enumerate(Patient.objects.all(), start=9):
-            Appointment.objects.create(doctor=doctors[hour % len(doctors)], patient=patient, date=day, time=dt.time(hour))
+            Appointment.objects.create(
+                doctor=doctors[hour % len(doctors)], patient=patient, date=day, time=dt.time(hour)
+            )
 
 
 def _shop() -> None:

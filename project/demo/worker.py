@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import signals
@@ -22,7 +22,7 @@ STOP_SECONDS = 1.0
 class Worker(WorkController):  # type: ignore[misc]  # celery has no types
     """Celery's worker without its command line's part: no signal handlers, which only a main thread may set."""
 
-    def on_before_init(self, **_: Any) -> None:
+    def on_after_init(self, **_: Any) -> None:
         """Let Celery's Django fixup know, which keeps database connections fresh."""
         signals.worker_init.send(sender=self)
 
@@ -65,8 +65,8 @@ def working(start_seconds: float = 20.0) -> Iterator[None]:
         yield
     finally:
         state.should_stop = 0
-        try:
-            hints.send(QUEUES[0])  # or it would wait for a message for up to two seconds before it looks
-        except hints.PUBLISH_ERRORS:
-            pass
+        with suppress(*hints.PUBLISH_ERRORS):
+            # It waits two seconds for a message before it looks whether to stop, and once more when it has looked.
+            for _ in range(2):
+                hints.send(QUEUES[0])
         thread.join(STOP_SECONDS)

@@ -8,9 +8,9 @@ from email.utils import make_msgid
 from typing import Any
 
 from django.conf import settings
+from django.core import mail
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMultiAlternatives, get_connection
-from django.core.mail.message import BadHeaderError
+from django.core.mail import EmailMultiAlternatives
 from django.core.validators import validate_email
 
 from rules_engine import conf, templating
@@ -119,7 +119,7 @@ def _address(written: str) -> str:
     try:
         validate_email(written)
     except ValidationError as error:
-        raise PermanentError("A recipient is not one plain email address; look at the template it came from.") from error
+        raise PermanentError("A recipient is not one plain address; look at the template it came from.") from error
     allowed = conf.email_domains()
     if allowed is not None and written.rsplit("@", 1)[1].lower() not in allowed:
         raise Refused('A recipient\'s domain is not in RULES_ENGINE["EMAIL_DOMAINS"].')
@@ -129,12 +129,12 @@ def _address(written: str) -> str:
 def _send(messages: list[EmailMultiAlternatives]) -> None:
     """One conversation for all; what the server says decides whether another try makes sense (RFC 5321 §4.2.1)."""
     try:
-        connection = get_connection()
-        if getattr(connection, "timeout", 0) is None:
-            connection.timeout = conf.email_seconds()
-        connection.send_messages(messages)
-    except BadHeaderError as error:
-        raise PermanentError(f"The message has a line break in a header: {error}") from error
+        mailer = _mailer()
+        if getattr(mailer, "timeout", 0) is None:
+            mailer.timeout = conf.email_seconds()
+        mailer.send_messages(messages)
+    except ValueError as error:
+        raise PermanentError(f"The message could not be built: {error}") from error
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         raise _by_code(min(codes, default=500), error) from error
@@ -142,6 +142,12 @@ def _send(messages: list[EmailMultiAlternatives]) -> None:
         raise _by_code(error.smtp_code, error) from error
     except (smtplib.SMTPException, OSError) as error:
         raise TransientError(f"The mail server could not be used: {error}") from error
+
+
+def _mailer() -> Any:
+    """The site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
+    mailers = getattr(mail, "mailers", None)
+    return mail.get_connection() if mailers is None else mailers.default
 
 
 def _by_code(code: int, error: Exception) -> PermanentError | TransientError:

@@ -62,7 +62,7 @@ class WriteAuditEntry(Action):
         if not rule.model:
             return texts | {("signal",)}
         names: Sequence[str] = config.get("fields") or [EVERY_FIELD]
-        kept: set[Path] = {("instance", *name.split(".")) for name in names}
+        kept: set[Path] = {("instance", *str(name).split(".")) for name in names}
         changes: set[Path] = {("changes", EVERY_FIELD)}
         return texts | kept | changes
 

@@ -1,4 +1,4 @@
-"""Who is behind the change that is being captured, and in which request. Contextvars: right under threads and asyncio."""
+"""Who is behind the change that is being captured, and in which request. Right under threads and asyncio alike."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
 from rules_engine import outbox
@@ -23,6 +23,8 @@ logger = logging.getLogger("rules_engine")
 
 _table = Table()
 _connected: set[Pair] = set()
+#: Where rules and outbox live; asked of the router once a rule set, not once a save.
+_alias = DEFAULT_DB_ALIAS
 _lock = threading.RLock()
 
 #: Faults inside the receiver since the process began, for monitoring; each is also in the log.
@@ -31,8 +33,9 @@ faults = 0
 
 def connect(rule_set: cache.RuleSet) -> None:
     """Connect the receiver to what these rules need, and disconnect it from what none needs any more."""
-    global _table
+    global _table, _alias
     with _lock:
+        _alias = cache.alias()
         table = build(rule_set.rules)
         wanted = set(table.pairs())
         for pair in _connected - wanted:
@@ -81,9 +84,9 @@ def _count_fault() -> None:
 def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     table = _table
     using = sent.get("using")
-    if using is not None and using != cache.alias():
+    if using is not None and using != _alias:
         raise LookupError(
-            f'{sender!r} is stored in the database "{using}", and the outbox in "{cache.alias()}": nothing that is '
+            f'{sender!r} is stored in the database "{using}", and the outbox in "{_alias}": nothing that is '
             "done there can be handed over safely. Keep watched models beside the rules."
         )
     if signal is models.signals.m2m_changed:
@@ -107,12 +110,14 @@ def evaluate(
 ) -> None:
     """Try the rules on the subject. What matched is written to the outbox, or handed to ``write`` to be written when
     the change itself is in the database; where nothing matched, nothing is written and no statement is made."""
-    rules = [rule for rule in rules if not _is_own_echo(rule)]
+    if (cause := actor.cause()) is not None:
+        # A rule does not set off itself: what its own actions change, it does not see.
+        rules = [rule for rule in rules if rule.slug != cause.rule_slug]
     if not rules:
         return
     subject.occurred_at = timezone.now()
     evaluations = match(rules, subject.operation, subject.changes, lambda left: _data(subject, left))
-    if all(evaluation.outcome == "not_matched" for evaluation in evaluations):
+    if not evaluations:
         return
     for evaluation in evaluations:
         if evaluation.outcome == "error":
@@ -122,12 +127,6 @@ def evaluate(
         finish()
     else:
         write(finish)
-
-
-def _is_own_echo(rule: CompiledRule) -> bool:
-    """A rule does not set off itself: what its own actions change, it does not see."""
-    cause = actor.cause()
-    return cause is not None and cause.rule_slug == rule.slug
 
 
 def _data(subject: Subject, rules: Sequence[CompiledRule]) -> Any:
@@ -146,6 +145,6 @@ def _writer(subject: Subject, evaluations: Sequence[Evaluation], rules: Sequence
     event = subject.event(context)
 
     def write() -> None:
-        outbox.record(event, evaluations, matched, cache.alias())
+        outbox.record(event, evaluations, matched, _alias)
 
     return write

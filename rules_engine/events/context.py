@@ -33,6 +33,9 @@ def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
     return found
 
 
+PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
+
+
 @dataclass(slots=True)
 class Subject:
     """What an event is about, before it is one: gathered by the receiver, read by conditions and actions."""
@@ -48,7 +51,14 @@ class Subject:
     occurred_at: datetime | None = None
     #: Values that stand in for those on the instance: read back from the database, or not part of this save.
     settled: Mapping[str, Any] = field(default_factory=dict)
-    id: uuid.UUID = field(default_factory=new_id)
+    _id: uuid.UUID | None = None
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The event's id, made when it is first asked for: most subjects never become events."""
+        if self._id is None:
+            self._id = new_id()
+        return self._id
 
     @property
     def model(self) -> str:
@@ -83,23 +93,32 @@ class Subject:
         }
 
     def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
-        """The context with what ``paths`` read; ``whole`` adds who did it, for the record."""
+        """The parts of the context that ``paths`` read; ``whole`` adds all the others, for the record."""
         reads = snapshot.tree_of(paths)
-        built: dict[str, Any] = {
-            "event": self.header(),
-            "instance": self._instance(reads.get("instance")),
-            "old": dict(self.old) if self.old is not None else None,
-            "changed": list(self.changes),
-            "changes": {name: {"old": one.old, "new": one.new} for name, one in self.changes.items()},
-            "created": self.created,
-            "m2m": self.m2m,
-            "signal": self.arguments,
-        }
-        if whole or "actor" in reads:
-            built["actor"] = actor.actor()
-        if whole or "request" in reads:
-            built["request"] = actor.request()
-        return built
+        return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+
+    def _part(self, name: str, reads: snapshot.Tree) -> Any:
+        match name:
+            case "event":
+                return self.header()
+            case "instance":
+                return self._instance(reads.get("instance"))
+            case "old":
+                return dict(self.old) if self.old is not None else None
+            case "changed":
+                return list(self.changes)
+            case "changes":
+                return {one.field: {"old": one.old, "new": one.new} for one in self.changes.values()}
+            case "created":
+                return self.created
+            case "actor":
+                return actor.actor()
+            case "request":
+                return actor.request()
+            case "m2m":
+                return self.m2m
+            case _:
+                return self.arguments
 
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:

@@ -70,9 +70,7 @@ def _told(watch: RelationWatch, sent: Mapping[str, Any], operation: Operation, o
         yield _subject(watch, instance, operation, [sent["instance"].pk]), watch.rules
 
 
-def _subject(
-    watch: RelationWatch, instance: models.Model, operation: Operation, others: Sequence[Any]
-) -> Subject:
+def _subject(watch: RelationWatch, instance: models.Model, operation: Operation, others: Sequence[Any]) -> Subject:
     kept = [snapshot.safe(pk) for pk in others[: conf.rows_limit()]]
     m2m = {"field": watch.name, "action": operation, "pks": kept, "count": len(others)}
     gone, come = (kept, []) if operation != "add" else ([], kept)

@@ -16,6 +16,7 @@ from rules_engine.events import snapshot
 from rules_engine.events.context import Field, Subject
 from rules_engine.events.paths import field_of, readable_fields, steps
 from rules_engine.events.sources import ModelWatch
+from rules_engine.events.stored import StoredRow
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, FieldChange
 
@@ -69,7 +70,7 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) 
     before = Before()
     _push(instance, before)
     if watch.old and (rules or later) and not _is_new(instance):
-        old = _stored(instance, watch.old, sent["using"])
+        old = watch.stored.read(instance.pk, sent["using"])
         before.old, before.existed = old, old is not None
     if not rules:
         return
@@ -149,14 +150,6 @@ def _is_new(instance: models.Model) -> bool:
     return instance._state.adding and (instance.pk is None or instance._meta.pk.has_default())
 
 
-def _stored(instance: models.Model, columns: Mapping[str, Field], using: str) -> dict[str, Any] | None:
-    """The row as it stands, just those columns, in one statement; None when there is no row."""
-    rows = type(instance)._base_manager.using(using).filter(pk=instance.pk).order_by()
-    for row in rows.values_list(*columns)[:1]:
-        return {name: snapshot.column_value(columns[name], value) for name, value in zip(columns, row, strict=True)}
-    return None
-
-
 def _see(
     subject: Subject,
     watch: ModelWatch,
@@ -174,7 +167,7 @@ def _see(
         settled.update((name, value) for name, value in subject.old.items() if watch.old[name].name not in written)
     missing = _missing(instance, watch, rules, settled)
     if missing and subject.signal == "post_save":
-        settled.update(_stored(instance, missing, using) or {})
+        settled.update(StoredRow(watch.model, missing).read(instance.pk, using) or {})
     subject.settled = settled
     if not watch.old or (subject.old is None and not subject.created):
         return
@@ -202,6 +195,4 @@ def _missing(
                 if step is not None and step.kind == "value":
                     one = field_of(watch.model, path[1])
                     wanted[one.attname] = one
-    return {
-        name: one for name, one in wanted.items() if name not in settled and snapshot.is_unsettled(instance, one)
-    }
+    return {name: one for name, one in wanted.items() if name not in settled and snapshot.is_unsettled(instance, one)}

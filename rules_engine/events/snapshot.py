@@ -26,6 +26,8 @@ from rules_engine.types import EVERY_FIELD, FieldChange, Path
 #: Nested values (JSON fields, signal arguments) are kept to this depth.
 MAX_DEPTH = 16
 CUT = "…"
+#: The least that TEXT_LIMIT can be: of texts up to it, the setting need not be looked up.
+SHORT = 250
 
 #: A tree of the names to read: ``{"doctor": {"email": {}}}``.
 Tree = dict[str, Any]
@@ -43,9 +45,9 @@ def tree_of(paths: Iterable[Path]) -> Tree:
 
 def clean_text(text: str, limit: int | None = None) -> str:
     """Text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long."""
-    most = conf.text_limit() if limit is None else limit
-    if len(text) > most:
-        text = text[:most] + CUT
+    if len(text) > (SHORT if limit is None else limit):
+        most = conf.text_limit() if limit is None else limit
+        text = text if len(text) <= most else text[:most] + CUT
     if text.isascii():
         return text.replace("\x00", "\ufffd")
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")

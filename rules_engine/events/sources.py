@@ -18,6 +18,7 @@ from rules_engine.errors import UnknownPath
 from rules_engine.events.context import Field, old_fields
 from rules_engine.events.names import MODEL_SIGNALS, find_signal
 from rules_engine.events.paths import ModelClass, field_of, find_model, is_denied
+from rules_engine.events.stored import StoredRow
 from rules_engine.rules.matching import CompiledRule
 
 Rules = tuple[CompiledRule, ...]
@@ -32,8 +33,13 @@ class ModelWatch:
     model: ModelClass
     #: The rules by signal name, in order.
     rules: Mapping[str, Rules]
-    #: The columns whose earlier value some rule wants, by column name.
-    old: Mapping[str, Field] = field(default_factory=dict)
+    #: Reads the columns whose earlier value some rule wants.
+    stored: StoredRow
+
+    @property
+    def old(self) -> Mapping[str, Field]:
+        """The columns whose earlier value some rule wants, by column name."""
+        return self.stored.columns
 
     def of(self, signal: str) -> Rules:
         """The rules on that signal."""
@@ -121,7 +127,8 @@ def senders(signal: str, model: ModelClass) -> set[ModelClass]:
 
 def _watch(model: ModelClass, found: Mapping[str, list[CompiledRule]]) -> ModelWatch:
     saves = [rule for name in ("pre_save", "post_save") for rule in found.get(name, ())]
-    return ModelWatch(model, {name: tuple(rules) for name, rules in found.items()}, wanted_old(model, saves))
+    by_signal = {name: tuple(rules) for name, rules in found.items()}
+    return ModelWatch(model, by_signal, StoredRow(model, wanted_old(model, saves)))
 
 
 def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
@@ -142,11 +149,12 @@ def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Fi
 
 def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
     for own in model._meta.many_to_many:
-        yield own.remote_field.through, (model, own.name, False)
+        if own.remote_field.through is not None:
+            yield own.remote_field.through, (model, own.name, False)
     for relation in model._meta.related_objects:
         name = relation.get_accessor_name()
-        if isinstance(relation, models.ManyToManyRel) and name is not None:
-            yield relation.through, (model, name, True)  # type: ignore[misc]
+        if isinstance(relation, models.ManyToManyRel) and name is not None and relation.through is not None:
+            yield relation.through, (model, name, True)
 
 
 def _relation_watches(

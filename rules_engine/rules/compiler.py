@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from django.core.exceptions import ValidationError
-
 from rules_engine.actions import registry
 from rules_engine.errors import InvalidRule, UnknownPath
 from rules_engine.events.paths import find_model
@@ -17,7 +15,7 @@ from rules_engine.rules import jsonlogic
 from rules_engine.rules.changes import compile_changes
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.scope import path_problem
-from rules_engine.rules.validation import condition_problems
+from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
 #: What the rule is called and whether it is on do not change what it does.
@@ -45,18 +43,18 @@ def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
     """The rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
     try:
         return _compile(spec, version)
-    except (InvalidRule, UnknownPath, ValidationError, TypeError, KeyError) as error:
-        fault = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-        return _faulty(spec, version, fault or type(error).__name__)
+    except (InvalidRule, UnknownPath) as error:
+        return _faulty(spec, version, str(error))
+    except Exception as error:  # an action's own code looks at the config here; one rule must not take all others along
+        return _faulty(spec, version, f"{type(error).__name__}: {error}")
 
 
 def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
     return CompiledRule(
         slug=spec.slug,
         version=version,
-        model=spec.model,
-        signals=frozenset(spec.signals),
-        operations=frozenset(spec.operations),
+        model=spec.model if isinstance(spec.model, str) else "",
+        signals=frozenset(name for name in spec.signals if isinstance(name, str)),
         shadow=spec.shadow,
         author_id=spec.author_id,
         fault=fault,
@@ -64,9 +62,9 @@ def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
 
 
 def _compile(spec: RuleSpec, version: int) -> CompiledRule:
-    found = condition_problems(spec)
+    found = type_problems(spec) or [problem.under("/condition") for problem in condition_problems(spec)]
     if found:
-        raise InvalidRule([problem.under("/condition") for problem in found])
+        raise InvalidRule(found)
     condition = None if spec.condition is None else jsonlogic.compile_condition(spec.condition)
     active = [action for action in spec.actions if action.enabled]
     return CompiledRule(

@@ -7,11 +7,11 @@ come first, and the context is built only for the rules that get as far as their
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rules_engine.errors import ConditionError
-from rules_engine.types import Evaluation, FieldChange, Gate, Operation, Path, Timing
+from rules_engine.types import Evaluation, FieldChange, Gate, Operation, Outcome, Path, Timing
 
 
 class Predicate(Protocol):
@@ -72,20 +72,10 @@ class CompiledRule:
     fault: str = ""
 
 
-@dataclass(slots=True)
-class Tried:
-    """How far each rule has come; the evaluations are in the order of the rules."""
-
-    rules: Sequence[CompiledRule]
-    stopped: dict[str, Evaluation] = field(default_factory=dict)
-
-    def stop(self, rule: CompiledRule, gate: Gate, detail: str = "") -> None:
-        """The rule does not match, and this is where that showed."""
-        self.stopped[rule.slug] = Evaluation(rule.slug, rule.version, "not_matched", gate, detail)
-
-    def fail(self, rule: CompiledRule, gate: Gate, detail: str) -> None:
-        """Whether the rule matches cannot be said."""
-        self.stopped[rule.slug] = Evaluation(rule.slug, rule.version, "error", gate, detail)
+#: Where a rule stopped and what is to be said of it; None is nowhere.
+Stop = tuple[Outcome, Gate, str]
+#: Shared by all rules that stop there, so that a rule that does not match costs no object.
+FALSE: Stop = ("not_matched", "condition", "The condition is false.")
 
 
 def match(
@@ -96,41 +86,63 @@ def match(
 ) -> list[Evaluation]:
     """Try the rules in order; one evaluation each, up to the first match that stops processing.
 
+    Empty where no rule matched and none failed: then there is nothing to tell, and that is the case that must be fast.
     ``data_for`` gives the context, as the conditions take it, for the rules that came as far as their condition. What
     it raises goes to the caller; a condition that cannot be evaluated is an "error" evaluation of its rule alone.
     """
-    tried = Tried(rules)
-    for rule in rules:
-        _early_gates(tried, rule, operation, changes)
-    left = [rule for rule in rules if rule.slug not in tried.stopped and rule.condition is not None]
+    stops, told = try_rules(rules, operation, changes, data_for)
+    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if told else []
+
+
+def try_rules(
+    rules: Sequence[CompiledRule],
+    operation: Operation | None,
+    changes: Mapping[str, FieldChange],
+    data_for: Callable[[Sequence[CompiledRule]], Any],
+) -> tuple[list[Stop | None], bool]:
+    """Where each rule stopped, in order, and whether any matched or failed; see ``match``."""
+    early = [_early_gates(rule, operation, changes) for rule in rules]
+    left = [rule for rule, stop in zip(rules, early, strict=True) if stop is None and rule.condition is not None]
     data = data_for(left) if left else None
-    found: list[Evaluation] = []
-    for rule in rules:
-        evaluation = tried.stopped.get(rule.slug) or _last_gate(rule, data)
-        found.append(evaluation)
-        if evaluation.outcome == "matched" and rule.stop_processing:
+    stops: list[Stop | None] = []
+    told = False
+    for rule, stop in zip(rules, early, strict=True):
+        if stop is None and rule.condition is not None:
+            stop = _condition_gate(rule.condition, data)
+        stops.append(stop)
+        told = told or stop is None or stop[0] == "error"
+        if stop is None and rule.stop_processing:
             break
-    return found
+    return stops, told
 
 
-def _early_gates(
-    tried: Tried, rule: CompiledRule, operation: Operation | None, changes: Mapping[str, FieldChange]
-) -> None:
+def _early_gates(rule: CompiledRule, operation: Operation | None, changes: Mapping[str, FieldChange]) -> Stop | None:
     if rule.operations and operation not in rule.operations:
-        tried.stop(rule, "operations", f"This was: {operation or 'a signal without operation'}.")
-    elif rule.fault:
-        tried.fail(rule, "condition", rule.fault)
-    else:
-        missed = next((change.field for change in rule.changes if not change.holds(changes)), None)
-        if missed is not None:
-            tried.stop(rule, "changes", f"{missed} did not change as asked.")
+        return "not_matched", "operations", f"This was: {operation or 'a signal without operation'}."
+    if rule.fault:
+        return "error", "condition", rule.fault
+    for change in rule.changes:
+        if not change.holds(changes):
+            return "not_matched", "changes", f"{change.field} did not change as asked."
+    return None
 
 
-def _last_gate(rule: CompiledRule, data: Any) -> Evaluation:
+def _condition_gate(condition: Predicate, data: Any) -> Stop | None:
     try:
-        holds = rule.condition is None or rule.condition.matches(data)
+        return None if condition.matches(data) else FALSE
     except ConditionError as error:
-        return Evaluation(rule.slug, rule.version, "error", "condition", str(error))
-    if holds:
+        return "error", "condition", str(error)
+
+
+def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:
+    if stop is None:
         return Evaluation(rule.slug, rule.version, "matched")
-    return Evaluation(rule.slug, rule.version, "not_matched", "condition", "The condition is false.")
+    return Evaluation(rule.slug, rule.version, *stop)
+
+
+def evaluate(
+    rule: CompiledRule, operation: Operation | None, changes: Mapping[str, FieldChange], data: Any
+) -> Evaluation:
+    """What one rule says, whatever it is: for explanations."""
+    [stop], _ = try_rules([rule], operation, changes, lambda _: data)
+    return _evaluation(rule, stop)

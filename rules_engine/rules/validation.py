@@ -1,11 +1,13 @@
-"""Everything that can be said against a rule before it runs: one function, for the admin, fixtures, packs and checks."""
+"""All that can be said against a rule before it runs: one function, for the admin, fixtures, packs and checks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from rules_engine.actions import registry
+from rules_engine.actions.base import Action
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, known_signals
 from rules_engine.events.paths import ModelClass, find_model, is_denied
@@ -15,15 +17,46 @@ from rules_engine.rules.scope import path_problem
 from rules_engine.rules.variables import variables
 from rules_engine.types import ActionSpec, RuleSpec
 
+#: What may stand for each plain type of a schema; a null is a missing value.
+PLAIN: Mapping[str, tuple[type, ...]] = {
+    "string": (str, int, float, bool, NoneType),
+    "integer": (int, NoneType),
+    "number": (int, float, NoneType),
+    "boolean": (bool, NoneType),
+}
+
 
 def rule_problems(rule: RuleSpec) -> list[Problem]:
     """What is wrong with a rule; empty when it can run. Pointers are into its plain form (``/actions/0/config``)."""
-    model = find_model(rule.model) if isinstance(rule.model, str) and rule.model else None
+    found = type_problems(rule)
+    if found:
+        return found
+    model = find_model(rule.model) if rule.model else None
     found = [*_signal_problems(rule), *_model_problems(rule, model), *_operation_problems(rule)]
     found += [problem.under("/changes") for problem in change_problems(model, rule.changes)]
     found += [problem.under("/condition") for problem in condition_problems(rule)]
     for index, action in enumerate(rule.actions):
         found += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
+    return found
+
+
+def type_problems(rule: RuleSpec) -> list[Problem]:
+    """What is not even of the type that the rest of validation, and compilation, count on."""
+    found = []
+    if not isinstance(rule.model, str):
+        found.append(Problem("/model", f'Expected a label such as "shop.order", and got {rule.model!r}.'))
+    for part, names in (("signals", rule.signals), ("operations", rule.operations)):
+        wrong = [(index, name) for index, name in enumerate(names) if not isinstance(name, str)]
+        found += [Problem(f"/{part}/{index}", f"Expected a name, and got {name!r}.") for index, name in wrong]
+    for index, change in enumerate(rule.changes):
+        if not isinstance(change, Mapping):
+            message = f'Expected an object like {{"field": "status", "to": "paid"}}, and got {change!r}.'
+            found.append(Problem(f"/changes/{index}", message))
+    for index, action in enumerate(rule.actions):
+        if not isinstance(action.kind, str):
+            found.append(Problem(f"/actions/{index}/kind", f"Expected the name of a kind, and got {action.kind!r}."))
+        if not isinstance(action.config, Mapping):
+            found.append(Problem(f"/actions/{index}/config", f"Expected an object, and got {action.config!r}."))
     return found
 
 
@@ -89,11 +122,39 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
     if spec.timing not in action.timings:
         listed = " or ".join(action.timings)
         yield Problem("/timing", f'"{action.label}" can act {listed}, not {spec.timing}.')
-    if not isinstance(spec.config, Mapping):
-        yield Problem("/config", f"Expected an object, and got {spec.config!r}.")
-        return
-    yield from (problem.under("/config") for problem in _unknown_keys(spec.config, action.schema))
-    yield from (problem.under("/config") for problem in action.validate_config(spec.config, rule))
+    found = [*_unknown_keys(spec.config, action.schema), *_config_type_problems(spec.config, action.schema)]
+    if not found:
+        found = _own_problems(action, spec, rule)
+    yield from (problem.under("/config") for problem in found)
+
+
+def _own_problems(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Problem]:
+    try:
+        return list(action.validate_config(spec.config, rule))
+    except Exception as error:  # an action's own code, perhaps a site's: what it cannot take, it cannot run
+        return [Problem("", f'"{action.label}" cannot take this config ({type(error).__name__}: {error}).')]
+
+
+def _config_type_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, part in schema.get("keys", schema.get("properties", {})).items():
+        if config.get(key) is not None:
+            yield from _value_type_problems(config[key], part, f"/{key}")
+
+
+def _value_type_problems(value: Any, part: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
+    """A dict stands for an expression wherever a plain value is wanted, and one plain value for a list of one."""
+    wanted = part.get("type", "string")
+    if wanted == "array" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _value_type_problems(item, part.get("items", {}), f"{pointer}/{index}")
+    elif wanted == "array":
+        if not isinstance(value, str | Mapping):
+            yield Problem(pointer, f"Expected a list, and got {value!r}.")
+    elif wanted in ("object", "dict"):
+        if not isinstance(value, Mapping):
+            yield Problem(pointer, f"Expected an object, and got {value!r}.")
+    elif not isinstance(value, (*PLAIN[wanted], Mapping) if wanted in PLAIN else object):
+        yield Problem(pointer, f"Expected {wanted}, and got {value!r}.")
 
 
 def _unknown_keys(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine import conf
-from rules_engine.models import Execution, Rule, RuleSetVersion
+from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
 from rules_engine.rules import cache
 
 logger = logging.getLogger("rules_engine")
@@ -108,8 +108,15 @@ def _watch() -> None:
             connections[cache.alias()].close()
 
 
-def rule_changed(sender: Any, instance: Any, using: str, **_: Any) -> None:
-    """Receiver for changes of our own ``Rule`` and ``RuleAction``: tell every process, this one at once."""
+def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
+    """Receiver of ``models.rule.rules_changed``: cancel what waits for a rule that went, and tell every process."""
+    if isinstance(instance, Rule) and (deleted or not instance.enabled):
+        waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
+        waiting.cancel(f'The rule "{instance.slug}" was {"deleted" if deleted else "disabled"}.')
+    _announce(using)
+
+
+def _announce(using: str) -> None:
     RuleSetVersion.bump(using)
     if _in_test_case(using):
         _refresh_in_test_case()
@@ -135,19 +142,6 @@ def held() -> Iterator[None]:
         yield
     finally:
         _held.reset(token)
-
-
-def rule_saved(sender: Any, instance: Rule, using: str, **_: Any) -> None:
-    """Receiver: what waits for a rule that was switched off is cancelled."""
-    if not instance.enabled:
-        waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
-        waiting.cancel(f'The rule "{instance.slug}" was disabled.')
-
-
-def rule_deleted(sender: Any, instance: Rule, using: str, **_: Any) -> None:
-    """Receiver: what waits for a deleted rule is cancelled; its history stays."""
-    waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
-    waiting.cancel(f'The rule "{instance.slug}" was deleted.')
 
 
 def started(**_: Any) -> None:

@@ -44,22 +44,27 @@ def _on_text(function: Filter) -> Filter:
 
 
 def default(value: Any, arg: Any) -> Any:
+    """``arg`` in place of anything empty; also forgives a path that the event does not have."""
     return value or arg
 
 
 def default_if_none(value: Any, arg: Any) -> Any:
+    """``arg`` in place of null alone; also forgives a path that the event does not have."""
     return arg if value is None else value
 
 
 def length(value: Any) -> int:
+    """Characters of a text, rows of a list; null has none."""
     return 0 if value is None else len(value)
 
 
 def first(value: Any) -> Any:
+    """The first row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
     return _rows(value)[0] if value else None
 
 
 def last(value: Any) -> Any:
+    """The last row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
     return _rows(value)[-1] if value else None
 
 
@@ -70,6 +75,7 @@ def _rows(value: Any) -> Rows:
 
 
 def join(value: Any, arg: Any, autoescape: bool = True) -> str:
+    """The rows of a list with ``arg`` between them, cut at the length of one value. Raises ``TypeError``."""
     if value is None:
         return ""
     parts: list[str] = []
@@ -96,6 +102,7 @@ def json(value: Any) -> str:
 
 
 def floatformat(value: Any, arg: Any = -1) -> str:
+    """A number, or an exact decimal as text, with so many places. Raises ``TemplateError`` for more than 99."""
     # Django's takes any number of places, and makes that many digits.
     if not re.fullmatch(r"(-?\d{1,2})?[gu]{0,2}", str(arg), re.ASCII) or str(arg) == "":
         raise TemplateError('floatformat takes up to 99 decimal places, such as floatformat:2 or floatformat:"2g".')

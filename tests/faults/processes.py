@@ -29,10 +29,10 @@ connection.ensure_connection()
 """
 
 
-def python(code: str, environment: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
-    """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``."""
+def python(code: str, environment: Mapping[str, str], *, first: str = "", **options: Any) -> subprocess.Popen[str]:
+    """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``, and ``first`` before it."""
     return subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
+        [sys.executable, "-c", first + PRELUDE + textwrap.dedent(code)],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.PIPE,

@@ -239,6 +239,30 @@ def said_after_newline(process: Any) -> list[dict[str, Any]]:
     return said(process)
 
 
+def test_without_the_watcher_rules_are_fresh_at_the_start_of_each_request(process_environment: dict[str, str]) -> None:
+    first = """
+from django.conf import settings
+settings.RULES_ENGINE = {"REFRESH": "request"}
+"""
+    code = """
+    import threading
+    from django.core.signals import request_started
+    from django.db.models.signals import post_save
+    say(ready=True)
+    sys.stdin.readline()
+    before = post_save.has_listeners(Doctor)
+    request_started.send(sender=None, environ={})
+    watchers = [thread.name for thread in threading.enumerate() if thread.name == "rules-engine-watcher"]
+    say(before=before, after=post_save.has_listeners(Doctor), watchers=watchers)
+    """
+    process = python(code, process_environment, first=first)
+    assert process.stdout is not None
+    assert "ready" in process.stdout.readline()
+    create_rule(model=Doctor, actions=LOG)
+    [answer] = said_after_newline(process)
+    assert answer == {"before": False, "after": True, "watchers": []}
+
+
 def test_a_process_that_saves_at_once_and_ends_still_obeys_the_rules(process_environment: dict[str, str]) -> None:
     create_rule(model=Doctor, actions=LOG)
     said(python("doctor('quick'); say(done=True)", process_environment))

@@ -7,6 +7,7 @@ import decimal
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
@@ -30,7 +31,9 @@ def events(**of: Any) -> list[Event]:
 
 
 def statements(act: Callable[[], Any]) -> list[str]:
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
         act()
     return [one["sql"] for one in captured.captured_queries]
 
@@ -78,8 +81,12 @@ def test_a_field_that_update_fields_leaves_out_has_not_changed() -> None:
 
 
 def test_what_update_fields_leaves_out_is_told_as_it_is_stored() -> None:
-    create_rule(model=Animal, operations=["update"], changes=[{"field": "legs"}],
-                actions=[("write_audit_entry", {"fields": ["name", "legs"]})])
+    create_rule(
+        model=Animal,
+        operations=["update"],
+        changes=[{"field": "legs"}],
+        actions=[("write_audit_entry", {"fields": ["name", "legs"]})],
+    )
     animal = Animal.objects.create(name="a")
     animal.name, animal.legs = "never stored", 3
     animal.save(update_fields=["legs"])
@@ -111,7 +118,8 @@ def test_an_f_expression_is_told_with_its_stored_value_by_one_statement() -> Non
     animal = Animal.objects.create(name="a")
     animal.legs = F("legs") + 1
     found = statements(lambda: animal.save(update_fields=["legs"]))
-    assert len([one for one in found if one.startswith("SELECT")]) == 2
+    # One for the old value; from Django 6.0 on the UPDATE itself returns the new one.
+    assert len([one for one in found if one.startswith("SELECT")]) == (2 if django.VERSION < (6,) else 1)
     assert events()[0].context["changes"]["legs"] == {"old": 4, "new": 5}
 
 
@@ -123,7 +131,9 @@ def test_an_f_expression_that_no_rule_reads_adds_nothing() -> None:
 
 
 def test_a_deferred_field_is_not_fetched_unless_a_rule_reads_it() -> None:
-    create_rule(model=Animal, condition={"==": [{"var": "instance.name"}, "a"]}, actions=[("log_message", {"message": "x"})])
+    create_rule(
+        model=Animal, condition={"==": [{"var": "instance.name"}, "a"]}, actions=[("log_message", {"message": "x"})]
+    )
     animal = Animal.objects.create(name="a", notes="n")
     animal = Animal.objects.only("name").get(pk=animal.pk)
     found = statements(animal.save)
@@ -204,8 +214,12 @@ def test_to_many_rows_can_be_asked() -> None:
 
 @pytest.mark.parametrize("side", ["forward", "reverse"])
 def test_relation_changes_are_told_from_the_watched_side_whichever_side_was_touched(side: str) -> None:
-    create_rule(model=Animal, signals=["m2m_changed"], changes=[{"field": "tags"}],
-                actions=[("log_message", {"message": "{{ instance.name }} {{ m2m.action }} {{ m2m.pks }}"})])
+    create_rule(
+        model=Animal,
+        signals=["m2m_changed"],
+        changes=[{"field": "tags"}],
+        actions=[("log_message", {"message": "{{ instance.name }} {{ m2m.action }} {{ m2m.pks }}"})],
+    )
     animal, tag = Animal.objects.create(name="a"), Tag.objects.create(name="t")
     if side == "forward":
         animal.tags.add(tag)
@@ -237,7 +251,7 @@ def test_pre_save_and_pre_delete_leave_nothing_when_the_change_fails() -> None:
     animal = Animal.objects.create(name="a")
     ticket = Ticket.objects.create(animal=animal)
     assert len(events()) == 1
-    with pytest.raises(Exception, match="(?i)unique|duplicate"), transaction.atomic():
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"), transaction.atomic():
         Ticket(id=ticket.pk, animal=animal).save(force_insert=True)
     assert len(events()) == 1
 

@@ -274,8 +274,12 @@ def test_an_effect_in_our_database_and_its_record_commit_together(fails: bool, p
 
 def test_changes_made_by_an_action_continue_the_chain_and_stop_at_the_depth_limit(probe: Any, settings: Any) -> None:
     settings.RULES_ENGINE = {"MAX_DEPTH": 3}
-    create_rule(model=Doctor, slug="ping", actions=[("probe", {})], condition={"in": ["ping", {"var": "instance.slug"}]})
-    create_rule(model=Doctor, slug="pong", actions=[("probe", {})], condition={"in": ["pong", {"var": "instance.slug"}]})
+    create_rule(
+        model=Doctor, slug="ping", actions=[("probe", {})], condition={"in": ["ping", {"var": "instance.slug"}]}
+    )
+    create_rule(
+        model=Doctor, slug="pong", actions=[("probe", {})], condition={"in": ["pong", {"var": "instance.slug"}]}
+    )
 
     def other(context: Any) -> None:
         name = "pong" if context.rule_slug == "ping" else "ping"

@@ -24,7 +24,9 @@ def test_a_saved_object_sends_the_mail_its_rule_asks_for() -> None:
         model=Doctor,
         operations=["create"],
         condition={"==": [{"var": "instance.last_name"}, "Byron"]},
-        actions=[("send_email", {"to": ["{{ instance.email }}"], "subject": "Hi {{ instance.first_name }}", "body": "x"})],
+        actions=[
+            ("send_email", {"to": ["{{ instance.email }}"], "subject": "Hi {{ instance.first_name }}", "body": "x"})
+        ],
     )
     doctor = make_doctor()
     assert mail.outbox == []

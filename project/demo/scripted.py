@@ -1,0 +1,103 @@
+"""The round that ``demo --once`` plays: what is done, and what must arrive for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+from django.core.cache import cache
+from django.core.management.base import OutputWrapper
+
+from project.clinic.models import Appointment, Doctor, Patient
+from project.demo.arrivals import arrivals
+from project.shop.models import Order
+from rules_engine.models import AuditEntry
+
+#: For the whole round; it takes about two.
+SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Expectation:
+    """An effect in words, and how to tell whether it is here. Once seen it counts: the demo refills its cache."""
+
+    text: str
+    is_here: Callable[[], bool]
+    seen: bool = False
+
+    def has_arrived(self) -> bool:
+        """Whether it is here, or has been."""
+        self.seen = self.seen or self.is_here()
+        return self.seen
+
+
+def play(out: TextIO | OutputWrapper) -> list[str]:
+    """Do it all, wait, print a checklist; returns what did not arrive."""
+    out.write("Playing one round: a doctor, an appointment, an order …\n")
+    expected = [*_doctor(), *_appointment(), *_order()]
+    arrivals.wait_until(lambda: not _missing(expected), SECONDS)
+    missing = _missing(expected)
+    for one in expected:
+        out.write(f"  [{' ' if one in missing else 'x'}] {one.text}\n")
+    return [one.text for one in missing]
+
+
+def _missing(expected: list[Expectation]) -> list[Expectation]:
+    # All are asked each time, since what is here now may be gone when the others have come.
+    return [one for one in expected if not one.has_arrived()]
+
+
+def _doctor() -> Iterator[Expectation]:
+    """A doctor is created, changed, and another deleted."""
+    doctor = Doctor.objects.create(first_name="Nadia", last_name="Petrov", email="nadia@clinic.example", slug="nadia")
+    keys = [f"doctor_{doctor.pk}", "doctor_list"]
+    gone = Doctor.objects.create(first_name="Otto", last_name="Brandt", email="otto@clinic.example", slug="otto")
+    gone_pk = str(gone.pk)
+    cache.set_many(dict.fromkeys(keys, "cached"), None)
+    doctor.is_on_vacation = True
+    doctor.save()
+    gone.delete()
+    yield _sent("a welcome mail to the new doctor", "mail", "nadia@clinic.example")
+    yield _sent("a mail to the office about the changed doctor", "mail", "Nadia Petrov was saved")
+    yield Expectation("the doctor's cache keys deleted", lambda: not cache.get_many(keys[:1]))
+    yield Expectation("an audit entry for the creation", lambda: _audited("CREATE", str(doctor.pk)))
+    yield Expectation("an audit entry for the update", lambda: _audited("UPDATE", str(doctor.pk)))
+    yield Expectation("an audit entry for the deletion", lambda: _audited("DELETE", gone_pk))
+    yield _sent("a verified webhook for the new doctor", "webhook", f"clinic.doctor.create {doctor.pk}")
+    yield _sent("a verified webhook for the deleted doctor", "webhook", f"clinic.doctor.delete {gone_pk}")
+    yield _sent("a log line about the doctor", "log", "Petrov")
+
+
+def _appointment() -> Iterator[Expectation]:
+    doctor = Doctor.objects.get(slug="asha-rao")
+    patient = Patient.objects.get(email="leila@example.org")
+    Appointment.objects.create(doctor=doctor, patient=patient, date=dt.date(2031, 5, 6), time=dt.time(10, 30))
+    yield _sent("a mail to the patient about the appointment", "mail", "To leila@example.org")
+    yield _sent("a mail to the doctor about the appointment", "mail", "To asha.rao@clinic.example")
+
+
+def _order() -> Iterator[Expectation]:
+    order = Order.objects.get(order_number="2026-0001")
+    key = f"order_{order.pk}"
+    cache.set(key, "cached", None)
+    order.status = Order.Status.PAID
+    order.save()
+    yield _sent("a mail to the customer", "mail", "To carmen@example.org")
+    yield Expectation("the order's cache key deleted", lambda: cache.get(key) is None)
+    yield Expectation("an audit entry for the order", lambda: _audited("UPDATE", str(order.pk), "shop.order"))
+    yield _sent("a verified webhook for the order", "webhook", f"shop.order.update {order.pk}")
+    yield _sent("a log line about the order", "log", "2026-0001")
+
+
+def _sent(text: str, kind: str, part: str) -> Expectation:
+    def is_here() -> bool:
+        found = (one for one in arrivals.after(0) if one.kind == kind and one.good)
+        return any(part in f"{one.title}\n{one.text}" for one in found)
+
+    return Expectation(text, is_here)
+
+
+def _audited(operation: str, pk: str, model: str = "clinic.doctor") -> bool:
+    return AuditEntry.objects.filter(operation=operation, model=model, object_pk=pk).exists()

@@ -1,0 +1,94 @@
+"""The page of arrivals."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from project.clinic.models import Doctor
+from project.demo import lookout
+from project.demo.arrivals import arrivals
+from project.shop.models import Order
+from rules_engine.models import Execution
+
+SHOWN = 60
+
+
+@require_safe
+@transaction.non_atomic_requests
+def page(request: HttpRequest) -> HttpResponse:
+    """What to try, and what came of it; the admin where the site runs without the command ``demo``."""
+    if lookout.on_duty is None:
+        return redirect("admin:index")
+    return render(request, "demo/page.html", {"steps": [step for step in _steps() if step["url"]]})
+
+
+@require_safe
+@never_cache
+@transaction.non_atomic_requests  # on SQLite a transaction would take the writers' lock, every second
+def news(request: HttpRequest) -> JsonResponse:
+    """The arrivals after number ``after``, the cache keys, and how many executions have not ended."""
+    after = request.GET.get("after", "")
+    duty = lookout.on_duty
+    return JsonResponse(
+        {
+            "arrivals": [asdict(one) for one in arrivals.after(int(after) if after.isdecimal() else 0)[-SHOWN:]],
+            "last": arrivals.count,
+            "keys": duty.states() if duty else {},
+            "waiting": Execution.objects.live().count(),
+        }
+    )
+
+
+def _steps() -> list[dict[str, str]]:
+    doctor, order = Doctor.objects.order_by("pk").first(), Order.objects.order_by("pk").first()
+    return [
+        {
+            "url": _admin("clinic_doctor", doctor),
+            "title": "Save a doctor",
+            "text": "Log in as admin with the password admin, change something, and press Save: "
+            "a mail, cache keys, an audit entry, a signed webhook and a log line.",
+        },
+        {
+            "url": _admin("clinic_appointment"),
+            "title": "Add an appointment",
+            "text": "The patient and the doctor each get a mail.",
+        },
+        {
+            "url": _admin("shop_order", order),
+            "title": "Change the status of an order",
+            "text": "One rule with five actions.",
+        },
+        {
+            "url": _list("rules_engine_rule"),
+            "title": "Look at the rules",
+            "text": "Change a text, switch one off, or switch the appointments' webhook on: it counts within a second.",
+        },
+        {
+            "url": _list("rules_engine_execution"),
+            "title": "See what was done",
+            "text": "Each action, each attempt, and what it said.",
+        },
+    ]
+
+
+def _admin(name: str, obj: Any = None) -> str:
+    return _address(f"admin:{name}_change", obj.pk) if obj else _address(f"admin:{name}_add")
+
+
+def _list(name: str) -> str:
+    return _address(f"admin:{name}_changelist")
+
+
+def _address(name: str, *args: Any) -> str:
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""

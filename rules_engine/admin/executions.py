@@ -1,0 +1,242 @@
+"""Executions: what rules did and could not do. They are read here, retried and cancelled, never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.formats import localize
+from django.utils.safestring import SafeString
+from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import hints
+from rules_engine.actions import registry
+from rules_engine.admin.readonly import ReadOnlyAdmin
+from rules_engine.admin.rendering import (
+    context_block,
+    json_block,
+    link,
+    object_link,
+    page_url,
+    table,
+    text_block,
+)
+from rules_engine.models import Attempt, Execution, Rule
+from rules_engine.models.execution import WAITING, State
+
+RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
+PERMISSION = "rules_engine.retry_execution"
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By kind; asking the table which there are would read all of it."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(kind, str(action.label)) for kind, action in registry.kinds().items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class RuleFilter(admin.SimpleListFilter):
+    """By rule, also one that is gone: then its slug is named in the address."""
+
+    title = _("rule")
+    parameter_name = "rule_slug"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        found = dict(Rule.objects.values_list("slug", "name"))
+        named = request.GET.get(self.parameter_name)
+        if named and named not in found:
+            found[named] = named
+        # An empty list would make Django drop the filter, and the address would be refused.
+        return list(found.items()) or [("", "–")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(rule_slug=self.value()) if self.value() else queryset
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnlyAdmin):
+    """The outbox, as people read it."""
+
+    list_display = ("created_at", "state", "rule_slug", "kind", "object_shown", "attempts", "next_shown", "outcome")
+    list_display_links = ("created_at", "state")
+    list_filter = ("state", RuleFilter, KindFilter)
+    list_select_related = ("event",)
+    date_hierarchy = "created_at"
+    search_fields = ("rule_slug", "=event__object_pk", "=id")
+    search_help_text = _("A rule's slug or a part of it, an object's key, or an execution's id.")
+    actions = ("retry_selected", "cancel_selected")
+    change_form_template = "admin/rules_engine/execution/change_form.html"
+    readonly_fields = (
+        "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
+        "context_shown",
+    )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        state = ("state", "outcome_shown", "attempts_shown", "next_shown", "created_at", "finished_at")
+        origin = ("rule_shown", "rule_version", "kind", "event_shown", "object_shown", "author_id")
+        place = ("queue", "lane", "order_key", "leased_by", "lease_until", "crashes")
+        return [
+            (None, {"fields": state}),
+            (_("Why"), {"fields": origin}),
+            (_("With what"), {"fields": ("config_shown", "context_shown")}),
+            (_("Where it waits"), {"fields": place, "classes": ("collapse",)}),
+        ]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        return lookup == "event__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may retry and cancel."""
+        return request.user.has_perm(PERMISSION)
+
+    # Retry and cancel
+
+    @admin.action(description=_("Retry selected executions"), permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._retry(request, queryset)
+
+    @admin.action(description=_("Cancel selected executions"), permissions=["retry"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._cancel(request, queryset)
+
+    def _retry(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        with transaction.atomic(using=router.db_for_write(Execution)):
+            rows = self._lock(chosen, RETRYABLE_STATES)
+            Execution.objects.filter(pk__in=[row.pk for row in rows]).retry()
+            self._log(request, rows, gettext("Retried."))
+            for queue in sorted({row.queue for row in rows}):
+                transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
+        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
+        self._tell(request, text % {"count": len(rows)}, len(rows))
+
+    def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        reason = gettext("Cancelled by %s.") % request.user.get_username()
+        with transaction.atomic(using=router.db_for_write(Execution)):
+            rows = self._lock(chosen, WAITING)
+            Execution.objects.filter(pk__in=[row.pk for row in rows]).cancel(reason)
+            self._log(request, rows, gettext("Cancelled."))
+        text = ngettext("%(count)s execution was cancelled.", "%(count)s executions were cancelled.", len(rows))
+        self._tell(request, text % {"count": len(rows)}, len(rows))
+
+    def _lock(self, chosen: QuerySet[Any], states: Collection[str]) -> list[Execution]:
+        """Those of the chosen in these states, held so that the log names exactly what was changed."""
+        ids = list(chosen.order_by().values_list("pk", flat=True))
+        rows = Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=ids, state__in=states)
+        return list(rows.select_for_update())
+
+    def _log(self, request: HttpRequest, rows: list[Execution], message: str) -> None:
+        if rows:
+            LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
+
+    def _tell(self, request: HttpRequest, text: str, count: int) -> None:
+        nothing = gettext("Nothing was changed: none of them is in a state for that.")
+        self.message_user(request, text if count else nothing, messages.SUCCESS if count else messages.WARNING)
+
+    def get_urls(self) -> list[Any]:
+        views = [
+            path(f"<path:object_id>/{verb}/", self.admin_site.admin_view(partial(self._one, verb=verb)),
+                 name=f"rules_engine_execution_{verb}")
+            for verb in ("retry", "cancel")
+        ]  # fmt: skip
+        return [*views, *super().get_urls()]
+
+    def _one(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        execution = self.get_object(request, object_id)
+        if not self.has_retry_permission(request) or not self.has_view_permission(request, execution):
+            raise PermissionDenied
+        if execution is None:
+            raise Http404
+        act = self._retry if verb == "retry" else self._cancel
+        act(request, Execution.objects.filter(pk=execution.pk))
+        return HttpResponseRedirect(page_url("execution", execution.pk))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        execution = self.get_object(request, object_id)
+        verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING} if self.has_retry_permission(request) else {}
+        buttons = {
+            f"{verb}_url": reverse(f"admin:rules_engine_execution_{verb}", args=[execution.pk])
+            for verb, states in verbs.items()
+            if execution is not None and execution.state in states
+        }
+        return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
+
+    # What is shown
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if obj is not None:
+            # Whether the data may be seen depends on who asks; a display method is not told.
+            obj.context_html = context_block(request, obj.event.model, obj.event.context)
+        return super().get_form(request, obj, change, **options)
+
+    @admin.display(description=_("object"))
+    def object_shown(self, execution: Execution) -> SafeString:
+        return object_link(execution.event.model, execution.event.object_pk)
+
+    @admin.display(description=_("next attempt"), ordering="next_attempt_at")
+    def next_shown(self, execution: Execution) -> str:
+        return _time(execution.next_attempt_at) if execution.state in WAITING else "–"
+
+    @admin.display(description=_("outcome"))
+    def outcome(self, execution: Execution) -> str:
+        text = execution.error or execution.summary
+        return text if len(text) <= 100 else f"{text[:100]}…"
+
+    @admin.display(description=_("outcome"))
+    def outcome_shown(self, execution: Execution) -> SafeString:
+        return text_block(execution.error or execution.summary)
+
+    @admin.display(description=_("rule"))
+    def rule_shown(self, execution: Execution) -> SafeString:
+        pk = Rule.objects.filter(slug=execution.rule_slug).values_list("pk", flat=True).first()
+        return link(page_url("rule", pk) if pk else "", execution.rule_slug)
+
+    @admin.display(description=_("event"))
+    def event_shown(self, execution: Execution) -> SafeString:
+        return link(page_url("event", execution.event_id), execution.event)
+
+    @admin.display(description=_("config"))
+    def config_shown(self, execution: Execution) -> SafeString:
+        return json_block(execution.config)
+
+    @admin.display(description=_("context"))
+    def context_shown(self, execution: Any) -> SafeString:
+        shown: SafeString = execution.context_html
+        return shown
+
+    @admin.display(description=_("attempts"))
+    def attempts_shown(self, execution: Execution) -> SafeString:
+        attempts = Attempt.objects.filter(execution=execution).order_by("number")
+        headings = (_("number"), _("outcome"), _("started"), _("took"), _("error"), _("detail"))
+        rows = [_attempt_row(attempt) for attempt in attempts]
+        return table(headings, rows) if rows else text_block(gettext("None yet."))
+
+
+def _time(moment: datetime) -> str:
+    return str(localize(localtime(moment) if is_aware(moment) else moment))
+
+
+def _attempt_row(attempt: Attempt) -> tuple[Any, ...]:
+    duration = attempt.duration
+    took = "–" if duration is None else gettext("%.3f s") % duration.total_seconds()
+    error = f"{attempt.error_type}: {attempt.error}" if attempt.error_type else attempt.error
+    when, detail = _time(attempt.started_at), json_block(attempt.detail)
+    return attempt.number, attempt.get_outcome_display(), when, took, text_block(error), detail

@@ -1,0 +1,243 @@
+"""The rule's form and its rows of actions. The whole rule is validated, and each problem is said at its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import F
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.actions import registry
+from rules_engine.admin import choices
+from rules_engine.admin.fields import JSONTextField, NamesField, sentence
+from rules_engine.admin.jsonform import ConfigWidget
+from rules_engine.errors import Problem
+from rules_engine.models import Rule, RuleAction
+from rules_engine.rules.permissions import lacking, needed, needed_by_action
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import RuleSpec
+
+CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
+#: Far above any place that people give, so that rows can change places without meeting on the way.
+OUT_OF_THE_WAY = 1_000_000
+
+
+def _ceiling(missing: list[str]) -> str:
+    text = gettext("A rule can do no more than its author, and you lack the permission %(missing)s.")
+    return text % {"missing": ", ".join(missing)}
+
+
+def _names(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+class RuleForm(forms.ModelForm):
+    """A rule without its actions. ``user`` is who is editing; the admin sets it on the class it makes."""
+
+    user: Any = None
+
+    model = forms.ChoiceField(
+        label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
+    )
+    signals = NamesField(label=_("Signals"), required=False, help_text=_("At least one."))
+    operations = NamesField(
+        label=_("Only when it was"),
+        required=False,
+        help_text=_("None ticked: whatever happened. Created, updated and deleted go with saving and deleting."),
+    )
+    changes = JSONTextField(
+        label=_("Only if these fields changed"),
+        empty=[],
+        widget=forms.Textarea(
+            attrs={**CODE, "rows": 4, "placeholder": '[{"field": "status", "from": "draft", "to": "paid"}]'}
+        ),
+        help_text=_(
+            'A JSON list such as [{"field": "status", "to": "paid"}, {"field": "email"}]. "from" and "to" can be left '
+            "out; all of the list must hold. Empty: any change."
+        ),
+    )
+    condition = JSONTextField(
+        label=_("Condition"),
+        empty=None,
+        widget=forms.Textarea(attrs={**CODE, "rows": 8, "placeholder": '{">": [{"var": "instance.total"}, 100]}'}),
+        help_text=_(
+            'JSONLogic, such as {"and": [{"==": [{"var": "instance.status"}, "paid"]}, '
+            '{">": [{"var": "instance.total"}, 100]}]}. Paths begin with instance, old, changed, changes, actor or '
+            "request. Empty: always."
+        ),
+    )
+
+    class Meta:
+        model = Rule
+        fields = (
+            "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
+            "condition", "position", "stop_processing",
+        )  # fmt: skip
+        widgets = {"description": forms.Textarea(attrs={"rows": 2, "cols": 80})}
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        rule = self.instance
+        offers = {
+            "model": choices.models(rule.model),
+            "signals": choices.signals(_names(rule.signals)),
+            "operations": choices.operations(_names(rule.operations)),
+        }
+        for name, offered in offers.items():
+            if name in self.fields:
+                self.fields[name].choices = offered  # type: ignore[attr-defined]
+        for name in ("signals", "operations", "changes", "condition"):
+            if name in self.fields and rule.pk:
+                value = getattr(rule, name)
+                self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        spec = self.instance.spec_with([])
+        for problem in rule_problems(spec):
+            self._say(problem)
+        if self.user is not None and not self.errors and (missing := lacking(self.user, needed(spec))):
+            self.add_error(None, ValidationError(_ceiling(missing), code="ceiling"))
+
+    def _say(self, problem: Problem) -> None:
+        _root, name, *rest = problem.pointer.split("/", 2)
+        known = name in self.fields
+        if known and (name in self.errors and not self._found_here(name)):
+            return  # What could not be read at all was said already, and this is about the old value.
+        inner = Problem("/" + rest[0], problem.message) if rest and name in ("condition", "changes") else None
+        text = sentence(inner) if inner else problem.message if known else sentence(problem)
+        self.add_error(name if known else None, ValidationError(text, code="rule"))
+
+    def _found_here(self, name: str) -> bool:
+        return all(error.code == "rule" for error in self.errors[name].as_data())
+
+
+def _kind_choices() -> list[choices.Choice]:
+    return choices.kinds()
+
+
+class RuleActionForm(forms.ModelForm):
+    """One action. A kind that is not installed here is shown and kept; only its place and switch can be changed."""
+
+    kind = forms.ChoiceField(label=_("What to do"), choices=_kind_choices)
+    timing = forms.ChoiceField(
+        label=_("When"), choices=[("", _("– as is usual for it –")), *RuleAction.Timing.choices], required=False
+    )
+    position = forms.IntegerField(
+        label=_("Order"), required=False, min_value=0, max_value=OUT_OF_THE_WAY - 1, help_text=_("Empty: last.")
+    )
+    config = JSONTextField(label=_("Settings"), empty={}, widget=ConfigWidget())
+
+    class Meta:
+        model = RuleAction
+        fields = ("position", "kind", "timing", "enabled", "config")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.stored_kind = self.instance.kind
+        if self.instance.pk is None:
+            self.initial["position"] = None
+            return
+        if "config" in self.fields:
+            self.fields["config"].stored = self.instance.config  # type: ignore[attr-defined]
+        if self.is_unknown and "kind" in self.fields:
+            self._keep_as_it_is()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the stored action is of a kind that is not installed here."""
+        return self.instance.pk is not None and registry.find(self.stored_kind) is None
+
+    def _keep_as_it_is(self) -> None:
+        kind = self.stored_kind
+        self.fields["kind"].choices = choices.kinds(kind)  # type: ignore[attr-defined]
+        for name in ("kind", "timing", "config"):
+            self.fields[name].disabled = True
+        reason = gettext("It is kept as it is, and done by workers that know the kind. To be rid of it, delete it.")
+        # Django does not escape help texts.
+        self.fields["kind"].help_text = format_html("{} {}", registry.unknown(kind), reason)
+
+    def clean_timing(self) -> str:
+        """The kind's first timing, where none was posted."""
+        action = registry.find(str(self.cleaned_data.get("kind")))
+        return self.cleaned_data["timing"] or (action.timings[0] if action else RuleAction.Timing.AFTER_COMMIT)
+
+    # The formset sees to this: rows change places, and each alone would be held against what is stored.
+    def validate_unique(self) -> None: ...
+
+    def validate_constraints(self) -> None: ...
+
+    def say(self, problems: list[Problem]) -> None:
+        """Put problems, with pointers into the action, at this row's fields."""
+        for problem in problems:
+            name, _slash, rest = problem.pointer.removeprefix("/").partition("/")
+            inner = Problem("/" + rest if rest else "", problem.message)
+            self.add_error(name if name in self.fields else None, sentence(inner))
+            if name == "config":
+                self.fields["config"].widget.problems.append(inner)
+
+
+class RuleActionFormSet(forms.BaseInlineFormSet):
+    """The rows of a rule's actions, validated against the rule as it was typed above them."""
+
+    user: Any = None
+
+    def clean(self) -> None:
+        """Give places, then hold each action against the rule and against what its author may do."""
+        rows = list(self._rows())
+        self._place(rows)
+        sound = [row for row in rows if not row.errors and not row.is_unknown]
+        spec = self.instance.spec_with([row.instance.spec() for row in sound])
+        problems = rule_problems(spec)
+        for index, row in enumerate(sound):
+            place = f"/actions/{index}"
+            own = [one for one in problems if one.pointer == place or one.pointer.startswith(place + "/")]
+            row.say([Problem(one.pointer.removeprefix(place), one.message) for one in own])
+            if not problems:
+                self._check_ceiling(row, spec)
+
+    def _rows(self) -> Iterator[RuleActionForm]:
+        rows: list[Any] = self.forms
+        going = [row for row in rows if self.can_delete and row.cleaned_data.get("DELETE")]
+        for form in rows:
+            is_blank = form.instance.pk is None and not form.has_changed()
+            if not is_blank and form not in going:
+                yield form
+
+    def _place(self, rows: list[RuleActionForm]) -> None:
+        taken: set[int] = set()
+        for row in rows:
+            place = row.cleaned_data.get("position") if hasattr(row, "cleaned_data") else None
+            if place in taken:
+                row.add_error("position", gettext("Two actions have the place %s; give each its own.") % place)
+            elif place is not None:
+                taken.add(place)
+        for row in rows:
+            if hasattr(row, "cleaned_data") and row.cleaned_data.get("position", 0) is None:
+                row.instance.position = row.cleaned_data["position"] = max(taken, default=-1) + 1
+                taken.add(row.instance.position)
+
+    def _check_ceiling(self, row: RuleActionForm, spec: RuleSpec) -> None:
+        if self.user is None:
+            return
+        # What the rule itself takes is said above the rows.
+        wanted = needed_by_action(row.instance.spec(), spec) - needed(replace(spec, actions=()))
+        if missing := lacking(self.user, wanted):
+            row.add_error(None, ValidationError(_ceiling(missing), code="ceiling"))
+
+    def save(self, commit: bool = True) -> Any:
+        """Save the rows; those that move, or go, first make room."""
+        if commit:
+            moving = [
+                form.instance.pk
+                for form in self.initial_forms
+                if "position" in form.changed_data or form in self.deleted_forms
+            ]
+            RuleAction.objects.filter(pk__in=moving).update(position=F("position") + OUT_OF_THE_WAY)
+        return super().save(commit)

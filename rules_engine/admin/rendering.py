@@ -1,0 +1,92 @@
+"""Small pieces of pages: readable JSON, tables, links. All data is escaped; nothing here is marked safe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from rules_engine.events.paths import find_model
+
+User = AbstractBaseUser | AnonymousUser
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as people read it: indented, letters as they are."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def json_block(value: Any) -> SafeString:
+    """The same as a block of a page; a dash for nothing."""
+    if value in (None, "", [], {}):
+        return format_html("<span>{}</span>", "–")
+    return format_html('<pre class="rules-json">{}</pre>', json_text(value))
+
+
+def text_block(text: str) -> SafeString:
+    """A text with its line breaks; a dash for none."""
+    return format_html('<span class="rules-text">{}</span>', text or "–")
+
+
+def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> SafeString:
+    """A table; every cell is escaped unless it is safe already."""
+    head = format_html_join("", '<th scope="col">{}</th>', ((heading,) for heading in headings))
+    body = format_html_join("", "<tr>{}</tr>", ((_cells(row),) for row in rows))
+    whole = format_html('<table class="rules-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, body)
+    return format_html('<div class="rules-scroll">{}</div>', whole)
+
+
+def _cells(row: Sequence[Any]) -> SafeString:
+    return format_html_join("", "<td>{}</td>", ((cell,) for cell in row))
+
+
+def link(url: str, text: Any) -> SafeString:
+    """A link; plain text where there is no address."""
+    return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
+
+
+def list_url(name: str, **filters: Any) -> str:
+    """The address of one of our list pages, such as ``list_url("execution", rule_slug="x")``."""
+    return f"{reverse(f'admin:rules_engine_{name}_changelist')}?{urlencode(filters)}"
+
+
+def page_url(name: str, pk: Any) -> str:
+    """The address of the page of one of our own objects."""
+    return reverse(f"admin:rules_engine_{name}_change", args=[pk])
+
+
+def object_link(label: str, pk: str) -> SafeString:
+    """The object of a rule's model, linked to its own admin page where the site has one."""
+    text = f"{label} {pk}".strip() or "–"
+    model = find_model(label) if label else None
+    if model is None or not pk or not admin.site.is_registered(model):
+        return link("", text)
+    try:
+        return link(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[pk]), text)
+    except NoReverseMatch:
+        return link("", text)
+
+
+def may_view(user: User, label: str) -> bool:
+    """Whether somebody may see data of that model; data of no model is for whoever sees the event."""
+    model = find_model(label) if label else None
+    if model is None:
+        return not label or bool(getattr(user, "is_superuser", False))
+    app, name = model._meta.app_label, model._meta.model_name
+    return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))  # type: ignore[union-attr]
+
+
+def context_block(request: HttpRequest, label: str, context: Mapping[str, Any]) -> SafeString:
+    """An event's data, for those who may view its model."""
+    if may_view(request.user, label):
+        return json_block(context)
+    return text_block(gettext("You may not view objects of this model, and so not this data either."))

@@ -1,0 +1,219 @@
+"""Rules in the admin: when, only if, then do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin import standing, switching
+from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
+from rules_engine.admin.rendering import json_block, list_url, text_block
+from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
+from rules_engine.models import Rule, RuleAction, RuleError
+from rules_engine.rules.validation import rule_problems
+
+LATEST_ERRORS = 5
+WHEN = ("model", "signals", "operations", "changes")
+WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
+
+
+class RuleActionInline(admin.StackedInline):
+    """The actions of a rule. Whoever may change the rule may change them."""
+
+    model = RuleAction
+    form = RuleActionForm
+    formset = RuleActionFormSet
+    ordering = ("position",)
+    verbose_name_plural = _("Then do")
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **options: Any) -> int:
+        return 0 if obj else 1
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
+        formset = super().get_formset(request, obj, **options)
+        formset.user = request.user  # type: ignore[attr-defined]
+        return formset
+
+    def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
+        return request.user.has_perm("rules_engine.change_rule" if rule else "rules_engine.add_rule")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj) or request.user.has_perm("rules_engine.view_rule")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        config = "config" if self._may_write(request, obj) else "config_shown"
+        return [(None, {"fields": (("position", "kind", "timing", "enabled"), config)})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if self._may_write(request, obj) else ("position", "kind", "timing", "enabled", "config_shown")
+
+    @admin.display(description=_("Settings"))
+    def config_shown(self, action: RuleAction) -> SafeString:
+        return json_block(action.config)
+
+
+@admin.register(Rule)
+class RuleAdmin(admin.ModelAdmin):
+    """Rules and their actions."""
+
+    form = RuleForm
+    inlines = (RuleActionInline,)
+    actions = (switching.enable, switching.disable, switching.duplicate)
+    list_display = ("name", "listens", "state", "fired", "failed", "last_error")
+    list_filter = (
+        "enabled",
+        "shadow",
+        ("model", admin.AllValuesFieldListFilter),
+        ("actions__kind", admin.AllValuesFieldListFilter),
+    )
+    list_per_page = 50
+    list_select_related = ("author",)
+    search_fields = ("slug", "name", "description", "model")
+    prepopulated_fields = {"slug": ("name",)}
+    save_on_top = True
+    change_form_template = "admin/rules_engine/rule/change_form.html"
+
+    class Media:
+        css = {"all": ["rules_engine/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("author").prefetch_related("actions")
+
+    # The form
+
+    def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
+        return self.has_change_permission(request, rule) if rule else self.has_add_permission(request)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        may_write = self._may_write(request, obj)
+        state = ("author_shown", "updated_at") if obj else ()
+        return [
+            (None, {"fields": ("name", "slug", "description", ("enabled", "shadow"), *state)}),
+            (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
+            (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
+            (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        shown = ("author_shown", "updated_at")
+        if not self._may_write(request, obj):
+            return (*shown, *WHEN_SHOWN, "condition_shown")
+        # Executions and errors name the slug, so it stays once it is given.
+        return (*shown, "slug") if obj else shown
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
+    def get_form(self, request: HttpRequest, obj: Rule | None = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        form.user = request.user  # type: ignore[attr-defined]
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        if not change or form.has_changed():
+            obj.author = self._author(request)
+            super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        rule = form.instance
+        if rule.author_id != request.user.pk and any(formset.has_changed() for formset in formsets):
+            rule.author = self._author(request)
+            rule.save(update_fields=["author", "updated_at"])
+
+    def _author(self, request: HttpRequest) -> Any:
+        return request.user
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        if (edited := context.get("original")) is not None:
+            # The form has put into that one what was typed; this is about what is stored.
+            context["rule"] = _notices(self.get_queryset(request).get(pk=edited.pk))
+        return super().render_change_form(request, context, *args, **options)
+
+    # What whoever may not change a rule sees of it
+
+    @admin.display(description=_("author"))
+    def author_shown(self, rule: Rule) -> str:
+        return str(standing.author_of(rule) or "–")
+
+    @admin.display(description=_("Model"))
+    def model_shown(self, rule: Rule) -> str:
+        return f"{model_title(rule.model)} ({rule.model})" if rule.model else "–"
+
+    @admin.display(description=_("Signals"))
+    def signals_shown(self, rule: Rule) -> SafeString:
+        return text_block("\n".join(signal_words(str(name)) for name in rule.spec().signals))
+
+    @admin.display(description=_("Only when it was"))
+    def operations_shown(self, rule: Rule) -> SafeString:
+        return text_block("\n".join(operation_words(str(name)) for name in rule.spec().operations))
+
+    @admin.display(description=_("Only if these fields changed"))
+    def changes_shown(self, rule: Rule) -> SafeString:
+        return json_block(rule.changes)
+
+    @admin.display(description=_("Condition"))
+    def condition_shown(self, rule: Rule) -> SafeString:
+        return json_block(rule.condition)
+
+    # The list
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        rules: Any = changelist.result_list
+        activity = standing.last_day([rule.slug for rule in rules])
+        for rule in rules:
+            rule.activity = activity[rule.slug]
+        return changelist
+
+    @admin.display(description=_("When"))
+    def listens(self, rule: Rule) -> str:
+        return listens_to(rule)
+
+    @admin.display(description=_("State"), ordering="enabled")
+    def state(self, rule: Rule) -> SafeString:
+        found = standing.standing_of(rule)
+        badge = format_html('<span class="rules-state rules-state-{}">{}</span>', found.name, found.words)
+        return format_html("{} {}", badge, found.reasons[0]) if found.reasons else badge
+
+    @admin.display(description=_("Fired, 24 h"))
+    def fired(self, rule: Any) -> SafeString:
+        return format_html('<a href="{}">{}</a>', list_url("execution", rule_slug=rule.slug), rule.activity.fired)
+
+    @admin.display(description=_("Failed, 24 h"))
+    def failed(self, rule: Any) -> str:
+        return str(rule.activity.failed + rule.activity.errors)
+
+    @admin.display(description=_("Last error, 24 h"))
+    def last_error(self, rule: Any) -> str:
+        text: str = rule.activity.last_error
+        return text if len(text) <= 120 else f"{text[:120]}…"
+
+
+def _notices(rule: Rule) -> dict[str, Any]:
+    """What a rule's page says above its form."""
+    activity = standing.last_day([rule.slug])[rule.slug]
+    problems = [*map(str, rule_problems(rule.spec())), *standing.author_faults(rule)]
+    return {
+        "sentence": gettext("It is tried when %s.") % listens_to(rule),
+        "problems": problems,
+        "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
+        "activity": activity,
+        "executions_url": list_url("execution", rule_slug=rule.slug),
+        "versions_url": list_url("ruleversion", q=rule.slug),
+    }

@@ -1,0 +1,115 @@
+"""What can be done to several rules of the list at once: switching on and off, and copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.models import Rule, RuleAction
+from rules_engine.rules.permissions import lacking, needed
+from rules_engine.rules.validation import rule_problems
+
+LONGEST_SLUG = 100
+
+
+@admin.action(description=_("Enable selected rules"), permissions=["change"])
+def enable(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Switch rules on: those that can run, and that the user could have written."""
+    chosen = [rule for rule in _with_actions(queryset) if not rule.enabled]
+    _each(model_admin, request, chosen, _why_not_enable, _switch(model_admin, request, on=True))
+
+
+@admin.action(description=_("Disable selected rules"), permissions=["change"])
+def disable(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Switch rules off; what already waits is cancelled by the workers when its turn comes."""
+    chosen = [rule for rule in _with_actions(queryset) if rule.enabled]
+    _each(model_admin, request, chosen, lambda _request, _rule: None, _switch(model_admin, request, on=False))
+
+
+@admin.action(description=_("Duplicate selected rules"), permissions=["add"])
+def duplicate(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Copy rules with their actions, switched off, as rules of the user's own."""
+
+    def copy(rule: Rule) -> None:
+        made = _copy(rule, request.user)
+        model_admin.log_addition(request, made, gettext("A copy of %s.") % rule.slug)
+
+    _each(model_admin, request, _with_actions(queryset), _why_not_own, copy)
+
+
+def _with_actions(queryset: Any) -> list[Rule]:
+    return list(queryset.select_related("author").prefetch_related("actions"))
+
+
+def _switch(model_admin: Any, request: HttpRequest, *, on: bool) -> Callable[[Rule], None]:
+    def switch(rule: Rule) -> None:
+        rule.enabled = on
+        # One by one: processes learn of a change by its signal.
+        rule.save(update_fields=["enabled", "updated_at"])
+        model_admin.log_change(request, rule, gettext("Enabled.") if on else gettext("Disabled."))
+
+    return switch
+
+
+def _each(
+    model_admin: Any,
+    request: HttpRequest,
+    rules: list[Rule],
+    why_not: Callable[[HttpRequest, Rule], str | None],
+    do: Callable[[Rule], None],
+) -> None:
+    done = 0
+    with transaction.atomic():
+        for rule in rules:
+            reason = why_not(request, rule)
+            if reason is None:
+                do(rule)
+                done += 1
+            else:
+                model_admin.message_user(request, f"{rule}: {reason}", messages.ERROR)
+    text = ngettext("%(count)s rule was changed.", "%(count)s rules were changed.", done) % {"count": done}
+    model_admin.message_user(request, text, messages.SUCCESS if done else messages.INFO)
+
+
+def _why_not_own(request: HttpRequest, rule: Rule) -> str | None:
+    missing = lacking(request.user, needed(rule.spec()))
+    return gettext("you lack the permission %s.") % ", ".join(missing) if missing else None
+
+
+def _why_not_enable(request: HttpRequest, rule: Rule) -> str | None:
+    problems = rule_problems(rule.spec())
+    return str(problems[0]) if problems else _why_not_own(request, rule)
+
+
+def _copy(rule: Rule, author: Any) -> Rule:
+    actions = list(rule.actions.all())
+    made = Rule(**{field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields})
+    made.pk, made.slug, made.author, made.enabled = None, _free_slug(rule.slug), author, False
+    made.name = (gettext("%s (copy)") % rule.name)[:200]
+    made.save(force_insert=True)
+    for action in actions:
+        RuleAction.objects.create(
+            rule=made,
+            position=action.position,
+            kind=action.kind,
+            config=action.config,
+            enabled=action.enabled,
+            timing=action.timing,
+        )
+    return made
+
+
+def _free_slug(slug: str) -> str:
+    number = 1
+    while True:
+        ending = "-copy" if number == 1 else f"-copy-{number}"
+        candidate = slug[: LONGEST_SLUG - len(ending)] + ending
+        if not Rule.objects.filter(slug=candidate).exists():
+            return candidate
+        number += 1

@@ -1,0 +1,108 @@
+"""Signals and operations in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.events.paths import find_model
+from rules_engine.models import Rule
+
+SIGNALS = {
+    "pre_save": _("before it is saved"),
+    "post_save": _("after it is saved"),
+    "pre_delete": _("before it is deleted"),
+    "post_delete": _("after it is deleted"),
+    "m2m_changed": _("after a many-to-many field of it changes"),
+    "request_started": _("when a request starts"),
+    "request_finished": _("when a request is finished"),
+    "got_request_exception": _("when a request ends in an exception"),
+    "pre_migrate": _("before an app is migrated"),
+    "post_migrate": _("after an app is migrated"),
+    "class_prepared": _("when a model class is ready"),
+    "setting_changed": _("when a test changes a setting"),
+    "template_rendered": _("when a test renders a template"),
+    "connection_created": _("when a database connection is opened"),
+    "user_logged_in": _("after a user logs in"),
+    "user_logged_out": _("after a user logs out"),
+    "user_login_failed": _("after a login fails"),
+}
+OPERATION_WORDS = {
+    "create": _("created"),
+    "update": _("updated"),
+    "delete": _("deleted"),
+    "add": _("added"),
+    "remove": _("removed"),
+    "clear": _("cleared"),
+}
+_HAPPENS = {
+    "pre_save": _("is about to be %(operations)s"),
+    "post_save": _("is %(operations)s"),
+    "pre_delete": _("is about to be %(operations)s"),
+    "post_delete": _("is %(operations)s"),
+    "m2m_changed": _("has related objects %(operations)s"),
+}
+CANNOT_SEE = gettext_lazy(
+    "A rule sees what goes through a model's save(), delete() and many-to-many fields. It cannot see bulk writes "
+    "(QuerySet.update, bulk_create, bulk_update), raw SQL, or what other programs write to the database."
+)
+
+
+def signal_words(name: str) -> str:
+    """A signal as a checkbox names it: ``after it is saved (post_save)``."""
+    named = find_signal(name)
+    words = SIGNALS.get(name) or (named.label if named and named.label != name else "")
+    return f"{words} ({name})" if words else name
+
+
+def operation_words(name: str) -> str:
+    """An operation as a checkbox names it: ``created (create)``."""
+    words = OPERATION_WORDS.get(name)
+    return f"{words} ({name})" if words else name
+
+
+def listens_to(rule: Rule) -> str:
+    """What sets the rule off, as a clause: ``an order is created or updated``."""
+    names = [str(name) for name in rule.spec_with([]).signals]
+    happens = [_model_clause(rule, name) for name in names if name in MODEL_SIGNALS and _operations(rule, name)]
+    others = [str(SIGNALS.get(name) or signal_words(name)) for name in names if name not in MODEL_SIGNALS]
+    clauses = ([f"{_model_words(rule.model)} {_any_of(happens)}"] if happens else []) + others
+    return _any_of(clauses) + _change_words(rule) if clauses else gettext("nothing")
+
+
+def _model_clause(rule: Rule, name: str) -> str:
+    words = _any_of(str(OPERATION_WORDS[operation]) for operation in _operations(rule, name))
+    return str(_HAPPENS[name]) % {"operations": words}
+
+
+def _operations(rule: Rule, name: str) -> list[str]:
+    wanted = [str(one) for one in rule.spec_with([]).operations]
+    return [one for one in OPERATIONS.get(name, ()) if not wanted or one in wanted]
+
+
+def _model_words(label: str) -> str:
+    model = find_model(label) if label else None
+    name = str(model._meta.verbose_name) if model else label
+    article = gettext("an %(model)s") if name[:1].lower() in "aeio" else gettext("a %(model)s")
+    return article % {"model": name}
+
+
+def _change_words(rule: Rule) -> str:
+    changes = rule.changes if isinstance(rule.changes, list) else []
+    fields = [str(change.get("field")) for change in changes if isinstance(change, dict)]
+    return gettext(", and %(fields)s changed") % {"fields": ", ".join(fields)} if fields else ""
+
+
+def _any_of(words: Iterable[str]) -> str:
+    *first, last = list(words)
+    return gettext("%(first)s or %(last)s") % {"first": ", ".join(first), "last": last} if first else last
+
+
+def model_title(label: str) -> str:
+    """A model's name for a heading or a filter, its label where there is no such model."""
+    model = find_model(label) if label else None
+    return str(capfirst(model._meta.verbose_name)) if model else label

@@ -1,0 +1,60 @@
+"""``manage.py rules_erase MODEL PK``: forgets all that is recorded of one object."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import router, transaction
+
+from rules_engine import retention
+from rules_engine.management.objects import model_label
+from rules_engine.management.terminal import counted, shown
+from rules_engine.models import Event
+
+
+class Command(BaseCommand):
+    """Removes the events, executions, attempts and audit entries of one object, once somebody has confirmed it."""
+
+    help = (
+        "Removes all that is recorded of one object, its audit entries included; what waits to be done about it is "
+        "not done any more. The object itself stays. Records of other objects that mention this one stay as well: "
+        "name those objects in their turn."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", help="The object's model, such as clinic.patient.")
+        parser.add_argument("pk", metavar="PK", help="The object's primary key.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count what would be removed.")
+        parser.add_argument("--no-input", action="store_true", help="Do not ask; for scripts.")
+
+    def handle(self, *args: Any, model: str, pk: str, dry_run: bool, no_input: bool, **options: Any) -> None:
+        """Count, ask, remove."""
+        label = model_label(model)
+        counts = retention.erase(label, pk, dry_run=True)
+        if not any(counts.values()):
+            self.stdout.write(f"Nothing is recorded of {shown(label)} {shown(pk)}.")
+            return
+        if dry_run:
+            self._say(counts, "would be removed")
+            return
+        if not no_input:
+            self._say(counts, "will be removed")
+            self._confirm(f"{shown(label)} {shown(pk)}", sum(counts.values()))
+        with transaction.atomic(using=router.db_for_write(Event)):
+            counts = retention.erase(label, pk)
+        self._say(counts, "removed")
+
+    def _say(self, counts: dict[str, int], what: str) -> None:
+        for name, count in counts.items():
+            self.stdout.write(f"{name}: {count:,} {what}")
+
+    def _confirm(self, name: str, rows: int) -> None:
+        try:
+            answer = input(f'Remove {counted(rows, "record")} of {name} for good? Type "yes": ')
+        except EOFError:
+            raise CommandError("Nobody is there to confirm; give --no-input to erase all the same.") from None
+        if answer.strip().lower() != "yes":
+            raise CommandError("Nothing was removed.")

@@ -1,0 +1,118 @@
+"""``manage.py rules_explain MODEL PK``: what happened to an object, as far as it was recorded."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from rules_engine.management.objects import model_label
+from rules_engine.management.terminal import shown
+from rules_engine.models import Attempt, Event, Execution
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Command(BaseCommand):
+    """Tells the recorded events of one object: rules tried, where each stopped, what each action did."""
+
+    help = (
+        "Shows the recorded events of one object: which rules were tried and at which gate each stopped, what was done "
+        "and what came of each attempt. An event that no rule matched leaves no record."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("model", metavar="MODEL", help="The object's model, such as clinic.doctor.")
+        parser.add_argument("pk", metavar="PK", help="The object's primary key.")
+        parser.add_argument(
+            "--since", type=moment, help="Only events since then: 30m, 2h, 7d, 2026-01-31 or 2026-01-31T08:00."
+        )
+        parser.add_argument("--limit", type=int, default=20, help="So many events, the newest ones. Default: 20.")
+
+    def handle(self, *args: Any, model: str, pk: str, since: datetime | None, limit: int, **options: Any) -> None:
+        """Tell them, oldest first."""
+        label = model_label(model)
+        events = Event.objects.filter(model=label, object_pk=pk)
+        if since is not None:
+            events = events.filter(occurred_at__gte=since)
+        found = list(events.order_by("-occurred_at", "-id").prefetch_related("executions")[: max(1, limit)])
+        if not found:
+            when = "" if since is None else f" since {_time(since)}"
+            self.stdout.write(
+                f"{shown(label)} {shown(pk)}: not recorded{when}. An event is recorded when a rule matches it or fails "
+                "on it, and kept for the time of retention: this says nothing about what happened, or why not."
+            )
+            return
+        more = events.count() - len(found)
+        if more > 0:
+            self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
+        attempts = _attempts(found)
+        for event in reversed(found):
+            self._tell(event, attempts)
+
+    def _tell(self, event: Event, attempts: dict[Any, list[Attempt]]) -> None:
+        actor = f" by {shown(event.actor_name or event.actor_id)}" if event.actor_id else ""
+        request = f" in request {shown(event.request_id)}" if event.request_id else ""
+        chain = f", {event.depth} deep in the chain of {event.root_id}" if event.depth else ""
+        what = f"{event.signal} ({event.operation})" if event.operation else event.signal
+        self.stdout.write(f"{_time(event.occurred_at)} {what}{actor}{request}{chain} [event {event.id}]")
+        if event.context.get("changed"):
+            self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
+        executions = sorted(event.executions.all(), key=lambda one: (one.rule_slug, one.position))
+        for evaluation in event.evaluations:
+            self.stdout.write(f"  {_outcome(evaluation)}")
+            for execution in executions:
+                if (execution.rule_slug, execution.rule_version) == (evaluation["rule"], evaluation["version"]):
+                    self._tell_execution(execution, attempts.get(execution.pk, []))
+
+    def _tell_execution(self, execution: Execution, attempts: list[Attempt]) -> None:
+        said = execution.error or execution.summary
+        end = f": {shown(said)}" if said else ""
+        self.stdout.write(f"    {execution.position}. {shown(execution.kind)}: {execution.state}{end}")
+        if execution.state == Execution.State.RETRYABLE:
+            self.stdout.write(f"       next attempt at {_time(execution.next_attempt_at)}")
+        for attempt in attempts:
+            took = f", {attempt.duration.total_seconds():.2f} s" if attempt.duration is not None else ""
+            error = f": {shown(attempt.error)}" if attempt.error else ""
+            line = f"attempt {attempt.number} at {_time(attempt.started_at)}: {attempt.outcome}{took}{error}"
+            self.stdout.write(f"       {line}")
+
+
+def _attempts(events: list[Event]) -> dict[Any, list[Attempt]]:
+    found: dict[Any, list[Attempt]] = {}
+    for attempt in Attempt.objects.filter(execution__event__in=events).order_by("number"):
+        found.setdefault(attempt.execution_id, []).append(attempt)
+    return found
+
+
+def _outcome(evaluation: dict[str, Any]) -> str:
+    name = f"{shown(evaluation.get('rule'))} v{evaluation.get('version')}"
+    detail = f": {shown(evaluation['detail'])}" if evaluation.get("detail") else ""
+    gate = f" at {evaluation['gate']}" if evaluation.get("gate") else ""
+    outcome = {"matched": "matched", "not_matched": "did not match", "error": "failed"}
+    return f"{name} {outcome.get(evaluation.get('outcome', ''), '?')}{gate}{detail}"
+
+
+def _time(value: datetime) -> str:
+    return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S") if timezone.is_aware(value) else str(value)
+
+
+def moment(text: str) -> datetime:
+    """The time that ``--since`` means. Raises ``ArgumentTypeError``."""
+    ago = re.fullmatch(r"(\d{1,5})([mhdw])", text, re.ASCII)
+    if ago:
+        return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        day = parse_date(text)
+        found = parse_datetime(text) if day is None else datetime.combine(day, time())
+    except ValueError:
+        found = None
+    if found is None:
+        raise ArgumentTypeError(f"expected a time such as 2h, 7d or 2026-01-31, and got {text!r}")
+    return timezone.make_aware(found) if timezone.is_naive(found) else found

@@ -1,0 +1,178 @@
+"""From a pack's objects to rules, and everything that can be said against them on the way. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from rules_engine.errors import Problem, did_you_mean
+from rules_engine.models import Rule, RuleAction
+from rules_engine.packs.fields import brief, field_problems
+from rules_engine.rules.shape import shape_problems
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import ActionSpec, RuleSpec
+
+MODELS: Mapping[str, type[models.Model]] = {"rules_engine.rule": Rule, "rules_engine.ruleaction": RuleAction}
+KEYS = ("model", "fields", "pk")
+#: A hostile pack could say as much as it is long.
+MOST_FINDINGS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a pack. ``place`` is a rule's slug, or the number of an object in the file."""
+
+    place: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.problem}".strip()
+
+
+@dataclass(slots=True)
+class Pack:
+    """What a pack says: its rules in the file's order, what stops it, and what is worth knowing.
+
+    A rule that the pack ships switched off may lack something of the site, such as a webhook's endpoint: a note.
+    """
+
+    rules: list[RuleSpec] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+    left_out: int = 0
+
+    def report(self, place: str, problems: Iterable[Problem], *, as_notes: bool = False) -> bool:
+        """Add problems; returns whether there were any."""
+        found = [Finding(place, problem) for problem in problems]
+        listed = self.notes if as_notes else self.problems
+        room = max(0, MOST_FINDINGS - len(listed))
+        listed += found[:room]
+        self.left_out += len(found[room:])
+        return bool(found)
+
+
+def check(objects: Any) -> Pack:
+    """Check what was read from a pack's file. Never raises for what stands in it."""
+    pack = Pack()
+    if not isinstance(objects, list):
+        pack.report("", [Problem("", f"Expected a list of objects, and got {brief(objects)}.")])
+        return pack
+    rules: dict[str, RuleSpec | None] = {}
+    actions: dict[str, dict[int, ActionSpec]] = {}
+    usable = [
+        (number, MODELS[one["model"].lower()], one["fields"])
+        for number, one in enumerate(objects, start=1)
+        if not pack.report(f"object {number}", _object_problems(one))
+    ]
+    later = {values["slug"] for _, model, values in usable if model is Rule and isinstance(values.get("slug"), str)}
+    for number, model, values in usable:
+        if model is Rule:
+            _take_rule(pack, rules, number, values)
+        else:
+            _take_action(pack, rules, actions, number, values, later)
+    if not rules and not pack.problems:
+        pack.report("", [Problem("", "The pack has no rules.")])
+    for slug, rule in rules.items():
+        if rule is not None:
+            _take_whole(pack, rule, actions.get(slug, {}))
+    return pack
+
+
+def _object_problems(one: Any) -> Iterator[Problem]:
+    if not isinstance(one, dict):
+        yield Problem("", f'Expected an object with "model" and "fields", and got {brief(one)}.')
+        return
+    misshapen = shape_problems(one)
+    if misshapen:
+        yield from misshapen
+        return
+    for key in one:
+        if key not in KEYS:
+            yield Problem("", f"{brief(key)} is not known here.{did_you_mean(key[:100], KEYS)}")
+    if one.get("pk") is not None:
+        yield Problem("/pk", "Rules of a pack are known by their slug; remove the pk.")
+    yield from _model_problems(one.get("model"))
+    if not isinstance(one.get("fields"), dict):
+        yield Problem("/fields", f"Expected an object, and got {brief(one.get('fields'))}.")
+
+
+def _model_problems(label: Any) -> Iterator[Problem]:
+    if not isinstance(label, str):
+        yield Problem("/model", f"Expected rules_engine.rule or rules_engine.ruleaction, and got {brief(label)}.")
+    elif label.lower() not in MODELS:
+        known = ", ".join(MODELS)
+        if label.count(".") == 1 and _is_installed(label):
+            yield Problem("/model", f"A pack holds rules and nothing else, and this is {brief(label)}; remove it.")
+        else:
+            hint = did_you_mean(label[:100].lower(), list(MODELS))
+            yield Problem("/model", f"There is no model {brief(label)}.{hint} A pack holds: {known}.")
+
+
+def _is_installed(label: str) -> bool:
+    try:
+        return bool(apps.get_model(label))
+    except LookupError:
+        return False
+
+
+def _take_rule(pack: Pack, rules: dict[str, RuleSpec | None], number: int, values: Mapping[str, Any]) -> None:
+    slug = values.get("slug")
+    place = slug[:100] if isinstance(slug, str) and slug else f"object {number}"
+    broken = pack.report(place, field_problems(Rule, values))
+    if not isinstance(slug, str):
+        return
+    if slug in rules:
+        pack.report(f"object {number}", [Problem("/slug", f'There is a rule "{slug}" above; give this one another.')])
+        return
+    rules[slug] = None if broken else _rule(values)
+
+
+def _rule(values: Mapping[str, Any]) -> RuleSpec:
+    lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in ("signals", "operations", "changes")}
+    plain = {name: value for name, value in values.items() if name not in (*lists, "author", "updated_at")}
+    return RuleSpec(**plain, **lists)
+
+
+def _take_action(
+    pack: Pack,
+    rules: Mapping[str, RuleSpec | None],
+    actions: dict[str, dict[int, ActionSpec]],
+    number: int,
+    values: Mapping[str, Any],
+    later: Collection[str],
+) -> None:
+    if pack.report(f"object {number}", field_problems(RuleAction, values)):
+        return
+    slug, position = values["rule"][0], values.get("position", 0)
+    if slug not in rules and slug in later:
+        # Django's deserializer asks for the rule as soon as it reads the action.
+        message = f"The action stands before its rule {brief(slug)}; loaddata wants the rule first."
+        pack.report(f"object {number}", [Problem("/rule/0", message)])
+    elif slug not in rules:
+        hint = did_you_mean(slug[:100], list(rules))
+        pack.report(f"object {number}", [Problem("/rule/0", f"The pack has no rule {brief(slug)}.{hint}")])
+    elif position in actions.setdefault(slug, {}):
+        message = f"The rule has an action at position {position} above; give this one another."
+        pack.report(slug, [Problem(f"/actions/{len(actions[slug])}/position", message)])
+    else:
+        rest = {name: value for name, value in values.items() if name not in ("rule", "config", "position")}
+        actions[slug][position] = ActionSpec(config=values.get("config", {}), position=position, **rest)
+
+
+def _take_whole(pack: Pack, rule: RuleSpec, actions: Mapping[int, ActionSpec]) -> None:
+    whole = replace(rule, actions=tuple(action for _, action in sorted(actions.items())))
+    pack.rules.append(whole)
+    pack.report(whole.slug, problems_of(whole), as_notes=not whole.enabled)
+
+
+def problems_of(rule: RuleSpec) -> list[Problem]:
+    """``rule_problems``, for rules whose actions' code may not have expected what stands in their config."""
+    try:
+        return rule_problems(rule)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        message = f"An action's config has a value of a type that its kind cannot take ({error}); compare the docs."
+        return [Problem("/actions", message)]

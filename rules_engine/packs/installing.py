@@ -1,0 +1,160 @@
+"""What installing a pack would change here, and doing it. What an administrator edited is not overwritten unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from typing import Any, Literal
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from rules_engine.models import Rule, RuleAction, RuleVersion
+from rules_engine.models.rule import rules_changed
+from rules_engine.packs import writing
+from rules_engine.rules import watcher
+from rules_engine.rules.compiler import content_of, digest_of
+from rules_engine.types import RuleSpec
+
+#: ``kept``: edited here, and the pack's rule is as it was installed. ``conflict``: both changed, or nobody knows.
+Verdict = Literal["new", "changed", "unchanged", "kept", "conflict"]
+#: The key in a version's content that says from which pack the operator installed it.
+FROM_PACK = "pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one rule of a pack. ``here`` is the rule in the database, None where there is none."""
+
+    rule: RuleSpec
+    here: RuleSpec | None
+    verdict: Verdict
+
+    @property
+    def writes(self) -> bool:
+        """Whether installing writes this rule."""
+        return self.verdict in ("new", "changed")
+
+
+def plan(rules: Sequence[RuleSpec], *, overwrite: bool = False, lock: bool = False) -> list[Change]:
+    """What installing would do with each rule, in the pack's order; reads the database and writes nothing.
+
+    With ``lock`` the rules that are here are held until the caller's transaction ends.
+    """
+    using = router.db_for_write(Rule)
+    slugs = [rule.slug for rule in rules]
+    rows = Rule.objects.using(using).filter(slug__in=slugs)
+    here = {spec.slug: spec for spec in (rows.select_for_update() if lock else rows).specs()}
+    installed = _installed(slugs, using)
+    changes = []
+    for rule in rules:
+        verdict = _verdict(rule, here.get(rule.slug), installed.get(rule.slug, []))
+        if overwrite and verdict in ("kept", "conflict"):
+            verdict = "changed"
+        changes.append(Change(rule, here.get(rule.slug), verdict))
+    return changes
+
+
+def _verdict(rule: RuleSpec, here: RuleSpec | None, installed: Sequence[str]) -> Verdict:
+    if here is None:
+        return "new"
+    ours, theirs = _digest(here), _digest(rule)
+    if ours == theirs:
+        return "unchanged"
+    if ours in installed:
+        return "changed"
+    return "kept" if installed and installed[-1] == theirs else "conflict"
+
+
+def _digest(rule: RuleSpec) -> str:
+    return digest_of(content_of(rule))
+
+
+def _installed(slugs: Iterable[str], using: str) -> dict[str, list[str]]:
+    """The digests of the forms that packs gave each rule, oldest first."""
+    rows = RuleVersion._default_manager.using(using).filter(rule_slug__in=slugs, content__has_key=FROM_PACK)
+    found: dict[str, list[str]] = {}
+    for slug, digest in rows.order_by("number").values_list("rule_slug", "digest"):
+        found.setdefault(slug, []).append(digest)
+    return found
+
+
+def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> list[Change]:
+    """Write what the plan says, all of it or nothing; returns what was written.
+
+    A rule that is here keeps its switch, unless ``disabled``; what an operator installs has no author.
+    """
+    using = router.db_for_write(Rule)
+    written = [change for change in changes if change.writes]
+    # The rule set is read once, when all of them stand: a rule without its actions is no form that should ever run.
+    with transaction.atomic(using=using):
+        with watcher.held():
+            for change in written:
+                rule = _write(change, disabled, using)
+                _remember(change.rule, pack, using)
+                if change.here is not None and change.here.enabled and not rule.enabled:
+                    rules_changed.send(Rule, using=using, instance=rule, deleted=False)
+        if written:
+            rules_changed.send(Rule, using=using, instance=None, deleted=False)
+    return written
+
+
+def _write(change: Change, disabled: bool, using: str) -> Rule:
+    spec = change.rule
+    columns: dict[str, Any] = {
+        "name": spec.name,
+        "description": spec.description,
+        "enabled": (spec if change.here is None else change.here).enabled and not disabled,
+        "shadow": spec.shadow,
+        "model": spec.model,
+        "signals": list(spec.signals),
+        "operations": list(spec.operations),
+        "changes": list(spec.changes),
+        "condition": spec.condition,
+        "position": spec.position,
+        "stop_processing": spec.stop_processing,
+        "author": None,
+    }
+    rows = Rule.objects.using(using)
+    if change.here is None:
+        rows.bulk_create([Rule(slug=spec.slug, **columns)])
+    else:
+        rows.filter(slug=spec.slug).update(**columns, updated_at=timezone.now())
+    rule: Rule = rows.get(slug=spec.slug)
+    actions = RuleAction.objects.using(using)
+    actions.filter(rule=rule).delete()
+    actions.bulk_create(
+        RuleAction(
+            rule=rule,
+            position=action.position,
+            kind=action.kind,
+            config=action.config,
+            enabled=action.enabled,
+            timing=action.timing,
+        )
+        for action in spec.actions
+    )
+    return rule
+
+
+def _remember(rule: RuleSpec, pack: str, using: str) -> None:
+    """Note in the rule's history that this form came from a pack: what the next install compares with."""
+    content, digest = {**content_of(rule), FROM_PACK: pack}, _digest(rule)
+    rows = RuleVersion._default_manager.using(using).filter(rule_slug=rule.slug)
+    latest = rows.order_by("-number").first()
+    if latest is not None and latest.digest == digest:
+        rows.filter(pk=latest.pk).update(content=content)
+    else:
+        number = 1 if latest is None else latest.number + 1
+        rows.create(rule_slug=rule.slug, number=number, digest=digest, content=content)
+
+
+def difference(change: Change) -> str:
+    """How the rule here differs from the pack's, line by line; empty where both are the same but for the switch."""
+    before = "" if change.here is None else writing.text([change.here])
+    # Whether a rule is on is the administrator's business and not part of what packs compare.
+    switch = change.rule.enabled if change.here is None else change.here.enabled
+    after = writing.text([replace(change.rule, enabled=switch)])
+    lines = unified_diff(before.splitlines(), after.splitlines(), "here", "in the pack", lineterm="", n=2)
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""Rules as the text of a pack: always the same text for the same rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rules_engine.actions import registry
+from rules_engine.events.paths import SENSITIVE
+from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
+from rules_engine.rules.changes import KEYS
+from rules_engine.types import ActionSpec, RuleSpec
+
+#: Written even where they say what goes without saying.
+ALWAYS = ("slug", "name", "enabled", "model", "signals", "position", "kind", "config")
+_NO_RULE = RuleSpec(slug="")
+_NO_ACTION = ActionSpec("", {})
+
+
+def objects(rules: Iterable[RuleSpec]) -> Iterator[dict[str, Any]]:
+    """Each rule, followed by its actions, as a fixture has them."""
+    for rule in rules:
+        yield {"model": "rules_engine.rule", "fields": _fields(rule, _NO_RULE, RULE_FIELDS, without=("position",))}
+        for action in rule.actions:
+            fields = _fields(action, _NO_ACTION, ACTION_FIELDS, without=("enabled",))
+            yield {"model": "rules_engine.ruleaction", "fields": {"rule": [rule.slug], **fields}}
+
+
+def _fields(spec: Any, default: Any, names: Iterable[str], without: tuple[str, ...]) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        value = getattr(spec, name, None)
+        if name != "rule" and ((name in ALWAYS and name not in without) or value != getattr(default, name)):
+            found[name] = _ordered(value, _first_keys(spec, name))
+    return found
+
+
+def _first_keys(spec: Any, name: str) -> Sequence[str]:
+    if name == "changes":
+        return KEYS
+    action = registry.find(spec.kind) if name == "config" else None
+    return list(action.schema.get("keys", ())) if action is not None else ()
+
+
+def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
+    """The value with its keys in the form's order, then by alphabet: PostgreSQL's jsonb has an order of its own."""
+    if isinstance(value, list | tuple):
+        return [_ordered(one, first) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    known = [key for key in first if key in value]
+    return {key: _ordered(value[key]) for key in (*known, *sorted(value.keys() - set(known)))}
+
+
+def text(rules: Iterable[RuleSpec]) -> str:
+    """The pack's text, ending in a line break."""
+    return json.dumps(list(objects(rules)), indent=2, ensure_ascii=False) + "\n"
+
+
+def without_secrets(rule: RuleSpec) -> tuple[RuleSpec, list[str]]:
+    """The rule with nothing in place of what looks like a secret in its actions' configs, and where that was.
+
+    Secrets belong in endpoints and settings; this catches one that somebody wrote into a rule all the same.
+    """
+    removed: list[str] = []
+    actions = tuple(
+        replace(action, config=_cleaned(action.config, f"/actions/{index}/config", removed))
+        for index, action in enumerate(rule.actions)
+    )
+    return replace(rule, actions=actions), removed
+
+
+def _cleaned(value: Any, pointer: str, removed: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_cleaned(one, f"{pointer}/{index}", removed) for index, one in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    made = {}
+    for key, one in value.items():
+        if isinstance(one, str) and one and "{{" not in one and any(part in str(key).lower() for part in SENSITIVE):
+            removed.append(f"{pointer}/{key}")
+            one = ""
+        made[key] = _cleaned(one, f"{pointer}/{key}", removed)
+    return made

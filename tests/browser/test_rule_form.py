@@ -1,0 +1,250 @@
+"""The rule form in a real browser: the form of an action's settings over its JSON textarea."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from project.shop.models import Order
+from rules_engine.models import Execution, Rule, RuleAction
+from rules_engine.testing import create_rule, run_due
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+ADD = "/admin/rules_engine/rule/add/"
+POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'"
+PHONE = {"width": 390, "height": 844}
+MAIL = {"to": ["a@example.com"], "subject": "x", "body": "x"}
+LOG = {"message": "Order {{ instance.order_number }}"}
+
+
+class Watched:
+    """A page under a strict content security policy; ``complaints`` is all that its console said against it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self._note(message))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.route("**/*", self._with_policy)
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "favicon" not in message.location.get("url", ""):
+            self.complaints.append(message.text)
+
+    def _with_policy(self, route: Route) -> None:
+        response = route.fetch(max_redirects=0)
+        route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
+
+
+@pytest.fixture
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go: SCREENSHOTS, or a folder that is thrown away."""
+    named = os.environ.get("SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def watched(browse: Any) -> Iterator[Any]:
+    """``watched(color_scheme="dark", …)`` opens a page as an administrator; at the end, none may have complained."""
+    user = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    opened: list[Watched] = []
+
+    def open_page(**options: Any) -> Page:
+        opened.append(Watched(browse(user, **options).new_page()))
+        return opened[-1].page
+
+    yield open_page
+    assert [complaint for one in opened for complaint in one.complaints] == []
+
+
+def field(page: Page, label: str) -> Any:
+    return page.locator("#actions-0").get_by_label(label, exact=True)
+
+
+def config(page: Page, row: int = 0) -> Any:
+    text = page.input_value(f"#id_actions-{row}-config")
+    return json.loads(text) if text else None
+
+
+def unlabelled(page: Page) -> list[str]:
+    """Names of the controls that a screen reader could not name."""
+    script = """(controls) => controls
+        .filter((one) => one.type !== "hidden" && one.type !== "submit" && one.checkVisibility())
+        .filter((one) => !one.labels.length && !one.getAttribute("aria-label") && !one.getAttribute("title"))
+        .map((one) => one.name || one.id)"""
+    found: list[str] = page.eval_on_selector_all("#rule_form :is(input, select, textarea)", script)
+    return found
+
+
+def change_url(rule: Rule) -> str:
+    return f"/admin/rules_engine/rule/{rule.pk}/change/"
+
+
+def save(page: Page) -> None:
+    page.click('.submit-row >> nth=-1 >> input[name="_save"]')
+    page.wait_for_url("**/admin/rules_engine/rule/")
+
+
+def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.fill("#id_name", "Tell the shop")
+    page.select_option("#id_model", "shop.order")
+    page.check('input[name="signals"][value="post_save"]')
+    page.check('input[name="operations"][value="create"]')
+    page.select_option("#id_actions-0-kind", "log_message")
+    field(page, "Message").fill("Order {{ instance.order_number }}")
+    assert config(page) == LOG
+    page.select_option("#id_actions-0-kind", "send_email")
+    assert field(page, "Message").count() == 0
+    field(page, "Subject").fill("New order")
+    assert unlabelled(page) == []
+    page.screenshot(path=str(shots / "add-light.png"), full_page=True)
+    page.select_option("#id_actions-0-kind", "log_message")
+    assert field(page, "Message").input_value() == "Order {{ instance.order_number }}"
+    page.click(".add-row a")
+    page.select_option("#id_actions-1-kind", "write_audit_entry")
+    page.locator("#actions-1").get_by_label("Note").fill("It came in.")
+    assert config(page, 1) == {"note": "It came in."}
+    save(page)
+    assert page.get_by_text("an order is created", exact=False).count() == 1
+    page.screenshot(path=str(shots / "list-light.png"), full_page=True)
+    rule = Rule.objects.get(slug="tell-the-shop")
+    assert [(one.kind, one.config) for one in rule.actions.all()] == [
+        ("log_message", LOG),
+        ("write_audit_entry", {"note": "It came in."}),
+    ]
+    Order.objects.create(order_number="1")
+    assert run_due() == 2
+
+
+def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
+    configs: list[tuple[str, dict[str, Any]]] = [
+        ("log_message", LOG),
+        ("log_message", {"level": "info", "message": {"cat": ["a", {"var": "instance.total"}]}}),
+        ("log_message", {"message": "x", "fields": [{"name": "total"}]}),
+        ("write_audit_entry", {}),
+    ]
+    rule = create_rule(model=Order, slug="kept", actions=configs)
+    page = watched()
+    page.goto(change_url(rule))
+    assert page.locator("#actions-0 .rjf-form-wrapper").count() == 1
+    assert page.locator("#id_actions-1-config").is_visible()
+    assert "nothing is lost" in page.locator("#actions-1 .rules-config-note").inner_text()
+    updated = rule.updated_at
+    save(page)
+    rule.refresh_from_db()
+    assert rule.updated_at == updated
+    assert [(one.kind, one.config) for one in rule.actions.all()] == configs
+
+
+def test_a_change_in_the_form_leaves_the_other_keys_alone(watched: Any) -> None:
+    stored = {"message": "x", "fields": [{"name": "total"}]}
+    rule = create_rule(model=Order, slug="kept", actions=[("log_message", stored)])
+    page = watched()
+    page.goto(change_url(rule))
+    field(page, "Message").fill("y")
+    assert config(page) == {**stored, "message": "y"}
+    field(page, "Message").fill("x")
+    save(page)
+    assert RuleAction.objects.get().config == stored
+
+
+def test_settings_can_be_edited_as_json_and_as_a_form(watched: Any) -> None:
+    rule = create_rule(model=Order, slug="both", actions=[("log_message", LOG)])
+    page = watched()
+    page.goto(change_url(rule))
+    button = page.locator("#actions-0 .rules-config-switch")
+    button.click()
+    page.fill("#id_actions-0-config", '{"message": "by hand"}')
+    button.click()
+    assert field(page, "Message").input_value() == "by hand"
+    save(page)
+    assert RuleAction.objects.get().config == {"message": "by hand"}
+
+
+def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any, shots: Path) -> None:
+    rule = create_rule(model=Order, slug="wrong", name="Wrong", actions=[("log_message", LOG)])
+    for scheme, viewport in (("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)):
+        page = watched(color_scheme=scheme, **({"viewport": viewport} if viewport else {}))
+        page.goto(change_url(rule))
+        page.fill("#id_condition", '{"==": [{"var": "instance.totl"}, 1]}')
+        field(page, "Message").fill("{{ instance.order_numbre }}")
+        page.click('.submit-row >> nth=-1 >> input[name="_save"]')
+        page.wait_for_selector(".errornote")
+        assert page.get_by_text('Did you mean "total"?').count() == 1
+        assert page.locator(".rjf-form-wrapper").get_by_text('Did you mean "order_number"?').count() == 1
+        assert field(page, "Message").input_value() == "{{ instance.order_numbre }}"
+        assert page.input_value("#id_condition") == '{"==": [{"var": "instance.totl"}, 1]}'
+        width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert width <= 0
+        name = f"error-{scheme}{'-phone' if viewport else ''}.png"
+        page.screenshot(path=str(shots / name), full_page=True)
+
+
+def test_rows_keep_their_forms_when_one_above_is_removed(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.fill("#id_name", "Fewer")
+    page.select_option("#id_model", "shop.order")
+    page.check('input[name="signals"][value="post_save"]')
+    page.click(".add-row a")
+    for row, text in enumerate(("first", "second")):
+        page.select_option(f"#id_actions-{row}-kind", "log_message")
+        page.locator(f"#actions-{row}").get_by_label("Message", exact=True).fill(text)
+    page.click("#actions-0 .inline-deletelink")
+    field(page, "Message").fill("second, edited")
+    save(page)
+    assert RuleAction.objects.get().config == {"message": "second, edited"}
+
+
+def test_the_pages_of_an_execution_fit_everywhere(watched: Any, shots: Path) -> None:
+    create_rule(model=Order, slug="told", name="Tell the shop", actions=[("log_message", LOG)])
+    create_rule(model=Order, slug="mailed", name="Mail", actions=[("send_email", {**MAIL, "to": ["nobody"]})])
+    Order.objects.create(order_number="2026-0001")
+    run_due()
+    failed = Execution.objects.get(rule_slug="mailed")
+    pages = {
+        "execution": f"/admin/rules_engine/execution/{failed.pk}/change/",
+        "executions": "/admin/rules_engine/execution/",
+        "event": f"/admin/rules_engine/event/{failed.event_id}/change/",
+        "rules": "/admin/rules_engine/rule/",
+    }
+    for scheme, viewport in (("light", None), ("dark", PHONE)):
+        page = watched(color_scheme=scheme, **({"viewport": viewport} if viewport else {}))
+        for name, url in pages.items():
+            page.goto(url)
+            width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert width <= 0, name
+            page.screenshot(path=str(shots / f"{name}-{scheme}.png"), full_page=True)
+    page.goto(pages["execution"])
+    page.get_by_role("button", name="Retry").click()
+    page.get_by_text("1 execution is due again.").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("1 execution was cancelled.").wait_for()
+
+
+def test_without_javascript_the_settings_are_a_textarea(browse: Any) -> None:
+    user = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    page = browse(user, java_script_enabled=False).new_page()
+    page.goto(ADD)
+    page.fill("#id_name", "Plain")
+    page.fill("#id_slug", "plain")
+    page.select_option("#id_model", "shop.order")
+    page.check('input[name="signals"][value="post_save"]')
+    page.select_option("#id_actions-0-kind", "log_message")
+    page.fill("#id_actions-0-config", json.dumps(LOG))
+    save(page)
+    assert RuleAction.objects.get().config == LOG

@@ -1,0 +1,12 @@
+"""The demo's settings for worker processes of fault tests: with the probe app, and ``RULES_ENGINE`` from the test."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from project.settings import *  # noqa: F403
+from project.settings import INSTALLED_APPS
+
+INSTALLED_APPS += ["tests.faults.probe_app.apps.ProbeConfig"]
+RULES_ENGINE = json.loads(os.environ["PROBE_RULES_ENGINE"])

@@ -1,0 +1,222 @@
+"""Worker processes and a Redis server that a test may stop, freeze and kill; each is ended by its own process id."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kombu
+import pytest
+import redis
+
+from project.celery import app
+from rules_engine import hints
+from tests.faults.processes import ROOT, closed_port
+
+#: For anything to happen; most of it takes a fraction of this.
+SECONDS = 30.0
+#: Short, so that a test sees a lease end and a sweep begin. Sweeps come often enough to stand for hints.
+RULES_ENGINE: Mapping[str, Any] = {
+    "LEASE_SECONDS": 2.0,
+    "SWEEP_SECONDS": 0.3,
+    "RETRY_SCHEDULE": [0.2, 0.2, 0.2],
+    "RETRY_JITTER": 0,
+}
+
+
+def eventually(is_met: Callable[[], Any], said: Callable[[], str] = str, seconds: float = SECONDS) -> None:
+    """Wait until that is so; the test fails with what was ``said`` when it does not come to be."""
+    end = time.monotonic() + seconds
+    while not is_met():
+        if time.monotonic() > end:
+            pytest.fail(f"It did not happen within {seconds:g} s.\n{said()}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Worker:
+    """A worker in a process group of its own. ``path`` is the file with all it has said."""
+
+    process: subprocess.Popen[bytes]
+    path: Path
+
+    @property
+    def log(self) -> str:
+        return self.path.read_text(encoding="utf-8", errors="replace")
+
+    def wait_until_ready(self) -> None:
+        eventually(lambda: " ready." in self.log or self.process.poll() is not None, lambda: self.log)
+        assert self.process.poll() is None, self.log
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the worker and its children; they may be gone already."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """The machine is switched off."""
+        self.signal_all(signal.SIGKILL)
+        self.process.wait(SECONDS)
+
+    def children(self) -> list[int]:
+        """The process ids of its pool."""
+        files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for file in files for pid in file.read_text().split()]
+
+    def owns(self, pid: int) -> bool:
+        """Whether that process, which lives, belongs to this worker."""
+        return os.getpgid(pid) == self.process.pid
+
+
+@dataclass
+class Crew:
+    """The workers of a test, their common broker and database, and the folder in which their actions keep books."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    broker: str = "filesystem://localhost"
+    workers: list[Worker] = field(default_factory=list)
+
+    def settings(self, **rules: Any) -> dict[str, str]:
+        """The environment of a process of this crew, with these settings of ``RULES_ENGINE``."""
+        return {
+            **self.environment,
+            "CELERY_BROKER_URL": self.broker,
+            "DEMO_VAR": str(self.folder),
+            "DJANGO_SETTINGS_MODULE": "tests.faults.worker_settings",
+            "LOG_LEVEL": "INFO",
+            "PROBE_RULES_ENGINE": json.dumps({**RULES_ENGINE, **rules}),
+        }
+
+    def start(
+        self,
+        processes: int = 1,
+        *,
+        solo: bool = False,
+        ready: bool = True,
+        clock: float = 0,
+        drain_seconds: float = 10,
+        **rules: Any,
+    ) -> Worker:
+        """A new worker with that many processes; ``clock`` is how many seconds its own is ahead."""
+        name = f"worker{len(self.workers)}"
+        entry = ["celery"] if not clock else ["tests.faults.wrong_clock", str(clock)]
+        command = [sys.executable, "-m", *entry, "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info"]
+        # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
+        command += ["-n", f"{name}@%h", "-c", str(processes), "-P", "solo" if solo else "prefork"]
+        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        path = self.folder / f"{name}.log"
+        environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
+        with path.open("wb") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        worker = Worker(process, path)
+        self.workers.append(worker)
+        if ready:
+            worker.wait_until_ready()
+        return worker
+
+    def start_two(self, processes: int = 1, **options: Any) -> tuple[Worker, Worker]:
+        """Two workers that come up side by side."""
+        both = self.start(processes, ready=False, **options), self.start(processes, ready=False, **options)
+        for worker in both:
+            worker.wait_until_ready()
+        return both
+
+    def end(self) -> None:
+        """Nothing of the crew is left, whatever became of the test."""
+        for worker in self.workers:
+            worker.kill()
+
+    def eventually(self, is_met: Callable[[], Any], seconds: float = SECONDS) -> None:
+        """Wait until that is so; a failure shows what the workers and the books say."""
+        eventually(is_met, self._said, seconds)
+
+    def _said(self) -> str:
+        logs = [f"{worker.path.name} ({worker.process.poll()}):\n{worker.log[-4000:]}" for worker in self.workers]
+        return "\n".join([*logs, f"began: {self.book('began')[-5:]}", f"ledger: {self.book('ledger')[-5:]}"])
+
+    def book(self, name: str) -> list[dict[str, Any]]:
+        """The lines that actions wrote into a book."""
+        file = self.folder / name
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def done(self) -> list[str]:
+        """The executions of the ledger, one entry for each time an effect happened."""
+        return [line["execution"] for line in self.book("ledger")]
+
+    def owner(self, pid: int) -> Worker:
+        """The worker whose process that is."""
+        return next(worker for worker in self.workers if worker.process.poll() is None and worker.owns(pid))
+
+    def open_gate(self) -> None:
+        """Let the actions that wait go on, now and later."""
+        (self.folder / "gate").touch()
+
+    def hint(self, times: int = 1, task_id: str | None = None) -> None:
+        """Publish a hint through this crew's broker, the same message as often as asked."""
+        with kombu.Connection(self.broker) as connection:
+            for _ in range(times):
+                app.send_task(
+                    hints.DRAIN, kwargs={"queue": "rules"}, queue="rules", task_id=task_id, connection=connection
+                )
+
+
+@dataclass
+class RedisServer:
+    """A Redis server of the test's own, with nothing on disk: what it forgets is gone."""
+
+    folder: Path
+    port: int = field(default_factory=closed_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2)
+
+    def start(self) -> None:
+        server = shutil.which("redis-server")
+        assert server is not None
+        command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
+        eventually(self._answers, lambda: (self.folder / "redis.log").read_text())
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(SECONDS)
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """A Redis server while the block runs; a test without the program is skipped."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("The program redis-server was not found; this test ends and restarts one of its own.")
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

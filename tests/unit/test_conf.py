@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rules_engine import conf
+from rules_engine.errors import SettingsError
+
+
+def test_every_setting_has_a_default_that_it_accepts(settings: Any) -> None:
+    settings.RULES_ENGINE = {}
+    assert conf.problems() == []
+    for accessor in conf.ACCESSORS.values():
+        accessor()
+
+
+def test_every_accessor_says_what_it_is() -> None:
+    assert all(accessor.__doc__ for accessor in conf.ACCESSORS.values())
+
+
+def test_an_unknown_setting_is_reported_with_the_one_that_was_meant(settings: Any) -> None:
+    settings.RULES_ENGINE = {"LEASE_SECOND": 5}
+    [problem] = conf.problems()
+    assert "'LEASE_SECOND'" in problem
+    assert 'Did you mean "LEASE_SECONDS"?' in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REFRESH", "sometimes"),
+        ("REFRESH_SECONDS", 0),
+        ("HINTS", "yes"),
+        ("QUEUE", ""),
+        ("BATCH_SIZE", 0),
+        ("BATCH_SIZE", True),
+        ("RETRY_SCHEDULE", "10"),
+        ("RETRY_SCHEDULE", [10, "x"]),
+        ("RETRY_JITTER", 1),
+        ("RETENTION_DAYS", -1),
+        ("SENSITIVE_FIELDS", "iban"),
+        ("EMAIL_DOMAINS", "example.com"),
+    ],
+)
+def test_an_unusable_value_is_reported_with_what_was_expected(name: str, value: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = {name: value}
+    [problem] = conf.problems()
+    assert problem.startswith(f"RULES_ENGINE['{name}'] should be ")
+    assert repr(value) in problem
+    with pytest.raises(SettingsError):
+        conf.ACCESSORS[name]()
+
+
+def test_a_setting_that_is_no_dict_is_reported(settings: Any) -> None:
+    settings.RULES_ENGINE = ["HINTS"]
+    assert "should be a dict" in conf.problems()[0]
