@@ -1,7 +1,7 @@
 """What a save costs with rules about: ratios against a save without the engine, measured side by side in one run.
 
-``DATABASE_URL=… python -m tests.benchmarks.saves [ROUNDS]`` prints a table with an A/A row that shows the noise; the goals
-beside the rows are those that the design sets. Never a test.
+``DATABASE_URL=… python -m tests.benchmarks.saves [ROUNDS]`` prints a table with an A/A row that shows the noise; the
+goals beside the rows are those that the design sets. Never a test.
 """
 
 from __future__ import annotations

@@ -68,14 +68,12 @@ class Worker:
         self.signal_all(signal.SIGKILL)
         self.process.wait(SECONDS)
 
-    def children(self) -> list[int]:
-        """The process ids of its pool."""
-        files = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for file in files for pid in file.read_text().split()]
-
-    def owns(self, pid: int) -> bool:
-        """Whether that process, which lives, belongs to this worker."""
-        return os.getpgid(pid) == self.process.pid
+    def has_child(self, pid: int) -> bool:
+        """Whether that process lives and belongs to this worker's pool."""
+        try:
+            return pid != self.process.pid and os.getpgid(pid) == self.process.pid
+        except ProcessLookupError:
+            return False
 
 
 @dataclass
@@ -158,7 +156,11 @@ class Crew:
 
     def owner(self, pid: int) -> Worker:
         """The worker whose process that is."""
-        return next(worker for worker in self.workers if worker.process.poll() is None and worker.owns(pid))
+        return next(worker for worker in self.workers if worker.has_child(pid))
+
+    def children(self, worker: Worker) -> list[int]:
+        """The processes of a worker's pool that have done something."""
+        return sorted({line["pid"] for line in self.book("began") if worker.has_child(line["pid"])})
 
     def open_gate(self) -> None:
         """Let the actions that wait go on, now and later."""
