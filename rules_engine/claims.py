@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from rules_engine import conf, retry
 from rules_engine.actions import registry
 from rules_engine.errors import LeaseLost, PermanentError, Refused
-from rules_engine.events.snapshot import clean_text, safe
+from rules_engine.events.snapshot import clean_text, plain, safe
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import ExecutionQuerySet, State, seconds_from_now
 from rules_engine.types import ActionResult
@@ -135,10 +135,10 @@ def _own(execution: Execution, worker: str) -> ExecutionQuerySet:
 
 def succeed(execution: Execution, worker: str, result: ActionResult) -> None:
     """Record that the attempt did its work. Raises ``LeaseLost``."""
-    summary = clean_text(result.summary)
+    summary = clean_text(str(result.summary or ""))
     with transaction.atomic(using=router.db_for_write(Execution)):
         _end(_own(execution, worker), execution, State.SUCCEEDED, summary=summary)
-        _close_attempt(execution, Attempt.Outcome.SUCCEEDED, detail=safe(dict(result.detail)))
+        _close_attempt(execution, Attempt.Outcome.SUCCEEDED, detail=plain(safe(dict(result.detail))))
 
 
 def fail(execution: Execution, worker: str, error: BaseException, *, detail: dict[str, Any] | None = None) -> None:
@@ -158,7 +158,7 @@ def fail(execution: Execution, worker: str, error: BaseException, *, detail: dic
             Attempt.Outcome.FAILED,
             error=message,
             error_type=type(error).__name__,
-            detail=safe(detail or getattr(error, "detail", {})),
+            detail=plain(safe(detail or getattr(error, "detail", {}))),
         )
 
 

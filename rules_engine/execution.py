@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from django.db import connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
 from rules_engine import claims, conf
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
 from rules_engine.claims import Claim
 from rules_engine.errors import LeaseLost, PermanentError
-from rules_engine.events.actor import Cause, acting_as, caused_by
+from rules_engine.events.actor import Cause, acting_as, caused_by, paused
 from rules_engine.models import Execution, Rule
 from rules_engine.models.execution import State
 from rules_engine.rules.permissions import Authors
@@ -49,7 +49,8 @@ class LeaseKeeper:
         while not self.done.wait(conf.lease_seconds() / 3):
             used = True
             try:
-                claims.renew(self.worker)
+                with paused():  # as in drain: opening this thread's connection is no event
+                    claims.renew(self.worker)
             except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
                 logger.exception("The leases of %s could not be renewed.", self.worker)
                 connections[router.db_for_write(Execution)].close()
@@ -62,7 +63,8 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
     end, total = time.monotonic() + seconds, 0
     while time.monotonic() < end and (limit is None or total < limit):
         batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - total)
-        claim = claims.claim(*queues, limit=batch)
+        with paused():  # the engine's own connecting is no event, or a rule on connection_created would never end
+            claim = claims.claim(*queues, limit=batch)
         if not claim:
             break
         total += run_claim(claim, end)
@@ -97,7 +99,14 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
             reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
             claims.end_unstarted(execution, worker, State.CANCELLED, reason)
             return
-        refusal = authors.refusal(execution.author_id, *_as_written(execution))
+        try:
+            refusal = authors.refusal(execution.author_id, *_as_written(execution))
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception as error:  # the execution boundary: the action's or an auth backend's own code
+            if _started(execution, worker):
+                _failed(execution, worker, error)
+            return
         if refusal is not None:
             logger.warning("%s was refused: %s", execution, refusal)
             claims.end_unstarted(execution, worker, State.REFUSED, refusal)
@@ -121,10 +130,7 @@ def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
 
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
     """The effect is outside: the attempt is committed first, so that no crash can hide it."""
-    try:
-        claims.start(execution, worker)
-    except PermanentError as error:
-        logger.error("%s: %s", execution, error)
+    if not _started(execution, worker):
         return
     try:
         result = _effect(execution, action, authors)
@@ -135,18 +141,34 @@ def _run_then_record(execution: Execution, worker: str, action: Action, authors:
 
 
 def _run_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """The effect is in our own database: it commits together with its record, so it happens exactly once."""
+    """The effect is in our own database: it commits together with its record, so it happens exactly once.
+
+    The attempt's own write is spared, unless the execution is suspect: then a crash must leave its trace.
+    """
+    if execution.is_suspect and not _started(execution, worker):
+        return
     before = (execution.state, execution.attempts, execution.crashes)
     try:
         with transaction.atomic(using=router.db_for_write(Execution)):
-            claims.start(execution, worker)
+            if not execution.is_suspect:
+                claims.start(execution, worker)
             claims.succeed(execution, worker, _effect(execution, action, authors))
     except LeaseLost:
         raise
     except Exception as error:  # the execution boundary (DESIGN §7)
         execution.state, execution.attempts, execution.crashes = before
+        if execution.is_suspect or _started(execution, worker):
+            _failed(execution, worker, error)
+
+
+def _started(execution: Execution, worker: str) -> bool:
+    """Whether the attempt may begin; False when the execution has crashed too many processes, which is recorded."""
+    try:
         claims.start(execution, worker)
-        _failed(execution, worker, error)
+    except PermanentError as error:
+        logger.error("%s: %s", execution, error)
+        return False
+    return True
 
 
 def _failed(execution: Execution, worker: str, error: Exception) -> None:
@@ -156,7 +178,9 @@ def _failed(execution: Execution, worker: str, error: Exception) -> None:
 
 def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:
     with _as_consequence(execution, authors):
-        return action.run(execution.context(), execution.config) or ActionResult()
+        result = action.run(execution.context(), execution.config) or ActionResult()
+        # The effect has happened: what an action answers instead of a result must not make it happen again.
+        return result if isinstance(result, ActionResult) else ActionResult(str(result))
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Publisher:
     def _publish(self, queue: str) -> bool:
         try:
             send(queue)
-        except PUBLISH_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a transport raises
             if not self.failing:
                 logger.warning("Workers cannot be told of new work (%s); it waits for their sweep.", error)
             self.failing = True

@@ -11,6 +11,7 @@ from django.db.transaction import TransactionManagementError
 
 from rules_engine import conf, hints, models, types
 from rules_engine.events import snapshot
+from rules_engine.events.confined import confined
 from rules_engine.models.execution import State
 from rules_engine.models.insertion import insert
 from rules_engine.rules.matching import CompiledAction, CompiledRule
@@ -114,7 +115,9 @@ def _over_limit(event: types.Event, matched: Sequence[CompiledRule], using: str)
     if event.depth > conf.max_depth():
         return f"Rules set off rules {event.depth} levels deep; RULES_ENGINE['MAX_DEPTH'] is {conf.max_depth()}."
     chain = models.Execution.objects.using(using).filter(event__root_id=event.root_id)
-    if chain.count() >= conf.root_budget():
+    with confined(using):
+        count = chain.count()
+    if count >= conf.root_budget():
         return f"One event led to {conf.root_budget()} executions, all that RULES_ENGINE['ROOT_BUDGET'] allows."
     return ""
 

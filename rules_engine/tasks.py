@@ -11,6 +11,7 @@ from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
 from rules_engine import conf, hints, retention
+from rules_engine.events.actor import paused
 from rules_engine.execution import drain as drain_outbox
 from rules_engine.models import Execution
 
@@ -58,7 +59,9 @@ def _sweep_while_running() -> None:
     failed = False
     while not _stop.wait(conf.sweep_seconds()):
         try:
-            for queue in due_queues():
+            with paused():  # opening this thread's connection is no event
+                queues = due_queues()
+            for queue in queues:
                 hints.send(queue)
             failed = False
         except (DatabaseError, InterfaceError, *hints.PUBLISH_ERRORS) as error:

@@ -22,7 +22,8 @@ LAYERS: dict[int, str] = {
        conf retry templating/ conditions
        rules/__init__ rules/changes rules/diagnosis rules/engine rules/jsonlogic rules/jsontext rules/matching
        rules/scope rules/shape rules/tracing rules/variables
-       events/__init__ events/actor events/context events/names events/paths events/snapshot
+       events/__init__ events/actor events/arguments events/confined events/context
+       events/names events/paths events/snapshot
        """,
     2: "actions/__init__ actions/base actions/registry actions/values",
     3: "models/ hints",
@@ -43,6 +44,8 @@ BOUNDARIES = {
     "rules_engine/events/capture.py": "evaluation: a rule never breaks a save",
     "rules_engine/events/snapshot.py": "a field's own __str__ may raise anything",
     "rules_engine/execution.py": "execution: an action may raise anything",
+    "rules_engine/hints.py": "its thread outlives whatever a transport raises",
+    "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
     "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",
     "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",
 }

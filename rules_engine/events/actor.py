@@ -9,6 +9,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db import router
+from django.utils.functional import empty
+
+from rules_engine.events.confined import confined
+from rules_engine.events.snapshot import clean_text
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -45,7 +52,11 @@ def acting_as(user: Any) -> Iterator[None]:
 @contextmanager
 def in_request(request: Any) -> Iterator[None]:
     """Changes made inside belong to this HTTP request and to its user. Used by the middleware."""
-    identified = {"id": uuid.uuid4().hex, "method": request.method, "path": request.path}
+    identified = {
+        "id": uuid.uuid4().hex,
+        "method": clean_text(request.method or "", 20),
+        "path": clean_text(request.path, 1_000),
+    }
     with _set(_request, (request, identified)):
         yield
 
@@ -79,6 +90,9 @@ def actor() -> Mapping[str, Any] | None:
     user = _user.get()
     if user is None and (pair := _request.get()) is not None:
         user = getattr(pair[0], "user", None)
+    if getattr(user, "_wrapped", None) is empty:
+        with confined(router.db_for_read(get_user_model())):
+            bool(user)
     if user is None or not getattr(user, "is_authenticated", False):
         return None
     return {"id": user.pk if isinstance(user.pk, int) else str(user.pk), "username": user.get_username()}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, models
 from django.utils import timezone
 
 from rules_engine import outbox
-from rules_engine.events import actor, relations, saves, snapshot
+from rules_engine.errors import ConditionError, UnknownPath
+from rules_engine.events import actor, relations, saves
+from rules_engine.events.arguments import arguments as json_arguments
 from rules_engine.events.context import Subject
 from rules_engine.events.names import MODEL_SIGNALS, find_signal
 from rules_engine.events.sources import Pair, Table, build
@@ -22,10 +27,15 @@ from rules_engine.types import Evaluation, Path
 logger = logging.getLogger("rules_engine")
 
 _table = Table()
+_OF_MODELS = tuple(MODEL_SIGNALS.values())
 _connected: set[Pair] = set()
 #: Where rules and outbox live; asked of the router once a rule set, not once a save.
 _alias = DEFAULT_DB_ALIAS
 _lock = threading.RLock()
+
+#: A rule that cannot be tried at all says so once a minute and process, not with two rows at each save.
+TROUBLE_SECONDS = 60.0
+_told_at: dict[tuple[str, int], float] = {}
 
 #: Faults inside the receiver since the process began, for monitoring; each is also in the log.
 faults = 0
@@ -42,6 +52,7 @@ def connect(rule_set: cache.RuleSet) -> None:
             _signal(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
+        _told_at.clear()
         for pair in wanted - _connected:
             _signal(pair).connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
         _connected.clear()
@@ -67,7 +78,7 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
 
     Whatever goes wrong in here is logged and counted, and the caller's save goes on as if we were not there.
     """
-    if sent.get("raw") or actor.is_paused():
+    if actor.is_paused() or (sent.get("raw") and signal in _OF_MODELS):
         return
     try:
         _handle(sender, signal, sent)
@@ -84,7 +95,7 @@ def _count_fault() -> None:
 def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     table = _table
     using = sent.get("using")
-    if using is not None and using != _alias:
+    if using is not None and using != _alias and signal in _OF_MODELS:
         raise LookupError(
             f'{sender!r} is stored in the database "{using}", and the outbox in "{_alias}": nothing that is '
             "done there can be handed over safely. Keep watched models beside the rules."
@@ -97,7 +108,7 @@ def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     if watch is not None and (steps := saves.STEPS.get(id(signal))) is not None:
         steps(watch, sent, evaluate)
     elif (name := _name_of(signal, table.named)) is not None:
-        arguments = {key: snapshot.safe(value) for key, value in sent.items()}
+        arguments = json_arguments(sent)
         evaluate(Subject(name, arguments=arguments), table.named[name])
 
 
@@ -117,7 +128,7 @@ def evaluate(
         return
     subject.occurred_at = timezone.now()
     evaluations = match(rules, subject.operation, subject.changes, lambda left: _data(subject, left))
-    if not evaluations:
+    if not evaluations or _is_known_trouble(evaluations, rules):
         return
     for evaluation in evaluations:
         if evaluation.outcome == "error":
@@ -126,11 +137,35 @@ def evaluate(
     if write is None:
         finish()
     else:
-        write(finish)
+        write(partial(_write_later, finish, subject.signal))
+
+
+def _is_known_trouble(evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> bool:
+    """Whether there is nothing to tell but that rules which cannot be tried still cannot."""
+    told = [one for one in evaluations if one.outcome != "not_matched"]
+    faulty = {rule.slug for rule in rules if rule.fault}
+    if any(one.rule_slug not in faulty for one in told):
+        return False
+    now = time.monotonic()
+    new = [one for one in told if now - _told_at.get((one.rule_slug, one.rule_version), -math.inf) >= TROUBLE_SECONDS]
+    _told_at.update({(one.rule_slug, one.rule_version): now for one in new})
+    return not new
+
+
+def _write_later(finish: saves.Write, signal: str) -> None:
+    """One deferred write that fails must not silence the others, nor the post-signal's rules."""
+    try:
+        finish()
+    except Exception:  # the evaluation boundary
+        _count_fault()
+        logger.exception("What %s matched could not be written.", signal)
 
 
 def _data(subject: Subject, rules: Sequence[CompiledRule]) -> Any:
-    return jsonlogic.data_handle(subject.context(_reads(rules, lambda rule: rule.reads)))
+    try:
+        return jsonlogic.data_handle(subject.context(_reads(rules, lambda rule: rule.reads)))
+    except (DatabaseError, UnknownPath) as error:
+        raise ConditionError(f"What it reads could not be read ({type(error).__name__}).") from error
 
 
 def _reads(rules: Iterable[CompiledRule], of: Callable[[CompiledRule], Iterable[Path]]) -> set[Path]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.events import actor, snapshot
-from rules_engine.events.paths import ModelClass, field_of, readable_fields
+from rules_engine.events.confined import confined
+from rules_engine.events.paths import ModelClass, field_of, readable_fields, steps
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
 
 
 PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
+
+
+def _without_caches(instance: models.Model) -> models.Model:
+    """The instance to follow relations from: without what the caller prefetched or has not saved, and left alone."""
+    fresh = copy.copy(instance)
+    fresh._state.fields_cache = {}
+    fresh.__dict__.pop("_prefetched_objects_cache", None)
+    return fresh
 
 
 @dataclass(slots=True)
@@ -123,10 +133,11 @@ class Subject:
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:
             return None
-        if tree and any(tree.values()):
+        known = steps(type(self.instance))
+        if any(name in known and known[name].kind != "value" for name in tree or ()):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
-            with transaction.atomic(using=self.instance._state.db):
-                found = snapshot.read(self.instance, tree)
+            with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
+                found = snapshot.read(_without_caches(self.instance), tree or {})
         else:
             found = snapshot.read(self.instance, tree or {})
         found.update((name, value) for name, value in self.settled.items() if name in found)

@@ -88,6 +88,11 @@ def _sensitive_pattern(extra: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(part.lower()) for part in (*SENSITIVE, *extra)))
 
 
+def is_secret(name: str) -> bool:
+    """Whether what goes by that name is a secret, wherever it stands."""
+    return _sensitive_pattern(conf.sensitive_fields()).search(name.lower()) is not None
+
+
 def is_sensitive(model: ModelClass, name: str) -> bool:
     """Whether a field of that name is kept out of every context."""
     if _sensitive_pattern(conf.sensitive_fields()).search(name.lower()):

@@ -9,6 +9,7 @@ from django.db import models
 
 from rules_engine import conf
 from rules_engine.events import snapshot
+from rules_engine.events.confined import confined
 from rules_engine.events.context import Subject
 from rules_engine.events.saves import ATTRIBUTE
 from rules_engine.events.sources import RelationWatch
@@ -47,7 +48,8 @@ def _remember(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> None
     for watch in watches:
         name = watch.name if watch.is_target == sent["reverse"] else _other_name(watch)
         rows = getattr(sent["instance"], name)
-        sent["instance"]._state.__dict__[_key(sent)] = list(rows.order_by().values_list("pk", flat=True))
+        with confined(sent["using"]):
+            sent["instance"]._state.__dict__[_key(sent)] = list(rows.order_by().values_list("pk", flat=True))
         return
 
 
@@ -62,10 +64,13 @@ def _other_name(watch: RelationWatch) -> str:
 
 def _told(watch: RelationWatch, sent: Mapping[str, Any], operation: Operation, others: Sequence[Any]) -> Found:
     if watch.is_target == sent["reverse"]:
-        yield _subject(watch, sent["instance"], operation, others), watch.rules
+        # A rule on a descendant hears the relation it inherits for its own objects alone.
+        if isinstance(sent["instance"], watch.model):
+            yield _subject(watch, sent["instance"], operation, others), watch.rules
         return
     limited = others[: conf.rows_limit()]
-    rows = watch.model._base_manager.using(sent["using"]).filter(pk__in=limited)
+    with confined(sent["using"]):
+        rows = list(watch.model._base_manager.using(sent["using"]).filter(pk__in=limited))
     for instance in rows:
         yield _subject(watch, instance, operation, [sent["instance"].pk]), watch.rules
 

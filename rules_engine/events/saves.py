@@ -36,9 +36,14 @@ class Evaluate(Protocol):
 class Before:
     """What a pre-signal left for its post-signal."""
 
+    kind: str = "save"
     old: Mapping[str, Any] | None = None
     existed: bool = False
     writes: list[Write] = field(default_factory=list)
+
+    def __reduce__(self) -> Any:
+        # Callers pickle and copy instances, in their own receivers too; what waits here stays here.
+        return Before, ("copied",)
 
 
 ATTRIBUTE = "rules_engine_before"
@@ -52,14 +57,16 @@ def _push(instance: models.Model, before: Before) -> None:
     del stack[:-MOST_NESTED]
 
 
-def _pop(instance: models.Model) -> Before | None:
+def _pop(instance: models.Model, kind: str) -> Before | None:
     stack: list[Before] | None = instance._state.__dict__.get(ATTRIBUTE)
+    found = None
+    while stack and found is None:
+        # Of another kind: left by a save or delete that failed. Calls nest, so it cannot be one that goes on.
+        top = stack.pop()
+        found = top if top.kind == kind else None
     if not stack:
-        return None
-    before = stack.pop()
-    if not stack:
-        del instance._state.__dict__[ATTRIBUTE]
-    return before
+        instance._state.__dict__.pop(ATTRIBUTE, None)
+    return found
 
 
 def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
@@ -83,7 +90,7 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) 
 def after_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
     """``post_save``: work out what changed, try the rules, and write what ``pre_save`` matched."""
     instance: models.Model = sent["instance"]
-    before = _pop(instance) or Before()
+    before = _pop(instance, "save") or Before()
     for write in before.writes:
         write()
     written = _written(watch, sent.get("update_fields"))
@@ -101,7 +108,7 @@ def after_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -
 def before_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
     """``pre_delete``: the last moment at which related rows can be read."""
     instance: models.Model = sent["instance"]
-    before = Before()
+    before = Before("delete")
     _push(instance, before)
     evaluate(_deleted("pre_delete", instance), watch.of("pre_delete"), before.writes.append)
 
@@ -109,7 +116,7 @@ def before_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate
 def after_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
     """``post_delete``: the object's own values are still at hand; its many-to-many rows are gone."""
     instance: models.Model = sent["instance"]
-    before = _pop(instance) or Before()
+    before = _pop(instance, "delete") or Before()
     for write in before.writes:
         write()
     evaluate(_deleted("post_delete", instance), watch.of("post_delete"))
@@ -165,8 +172,8 @@ def _see(
     if subject.old is not None and written is not None:
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled.update((name, value) for name, value in subject.old.items() if watch.old[name].name not in written)
-    missing = _missing(instance, watch, rules, settled)
-    if missing and subject.signal == "post_save":
+    missing = _missing(instance, watch, rules, settled, written, subject.created)
+    if missing and (subject.signal == "post_save" or not instance._state.adding):
         settled.update(StoredRow(watch.model, missing).read(instance.pk, using) or {})
     subject.settled = settled
     if not watch.old or (subject.old is None and not subject.created):
@@ -182,9 +189,14 @@ def _see(
 
 
 def _missing(
-    instance: models.Model, watch: ModelWatch, rules: Sequence[CompiledRule], settled: Mapping[str, Any]
+    instance: models.Model,
+    watch: ModelWatch,
+    rules: Sequence[CompiledRule],
+    settled: Mapping[str, Any],
+    written: frozenset[str] | None,
+    created: bool | None,
 ) -> dict[str, Field]:
-    """Fields that some rule reads and the instance does not hold: deferred ones, and expressions such as ``F()``."""
+    """Fields that some rule reads and whose stored value the instance does not hold."""
     wanted = dict(watch.old)
     for rule in rules:
         for path in (*rule.reads, *rule.action_reads):
@@ -195,4 +207,19 @@ def _missing(
                 if step is not None and step.kind == "value":
                     one = field_of(watch.model, path[1])
                     wanted[one.attname] = one
-    return {name: one for name, one in wanted.items() if name not in settled and snapshot.is_unsettled(instance, one)}
+    return {
+        name: one
+        for name, one in wanted.items()
+        if name not in settled and (_is_left_out(one, written) or _is_elsewhere(instance, one, created))
+    }
+
+
+def _is_left_out(field: Field, written: frozenset[str] | None) -> bool:
+    """Whether this save does not write the field, so that what the instance holds may never be stored."""
+    return written is not None and field.name not in written and not field.primary_key
+
+
+def _is_elsewhere(instance: models.Model, field: Field, created: bool | None) -> bool:
+    """Whether only the database knows the value: deferred, an expression, or generated (Django 5.2 reads it back on
+    insert alone)."""
+    return snapshot.is_unsettled(instance, field) or (getattr(field, "generated", False) and not created)

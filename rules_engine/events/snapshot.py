@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import hashlib
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,13 +45,22 @@ def tree_of(paths: Iterable[Path]) -> Tree:
 
 
 def clean_text(text: str, limit: int | None = None) -> str:
-    """Text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long."""
-    if len(text) > (SHORT if limit is None else limit):
-        most = conf.text_limit() if limit is None else limit
-        text = text if len(text) <= most else text[:most] + CUT
+    """Text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long.
+
+    ``limit`` is in characters, without the mark. Without it TEXT_LIMIT holds, and the mark tells cut texts apart.
+    """
+    if limit is not None:
+        text = text if len(text) <= limit else text[:limit] + CUT
+    elif len(text) > SHORT and len(text) > (most := conf.text_limit()):
+        text = text[:most] + CUT + _fingerprint(text)
     if text.isascii():
         return text.replace("\x00", "\ufffd")
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _fingerprint(text: str) -> str:
+    # Two long texts that differ beyond the cut are not the same text: a change there is a change.
+    return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=4).hexdigest()
 
 
 def safe(value: Any, depth: int = 0) -> Any:
@@ -62,7 +72,7 @@ def safe(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return clean_text(str(value))
+        return clean_text(str.__str__(value))  # of an Enum, str() is the member's name
     if isinstance(value, int):
         # Beyond 64 bits JSON parsers and columns disagree on what a number is.
         return int(value) if -(2**63) <= value < 2**63 else str(value)
@@ -74,6 +84,9 @@ def safe(value: Any, depth: int = 0) -> Any:
 
 
 def _safe_other(value: Any, depth: int) -> Any:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        # One instant has one form, whichever time zone the caller thinks in; the database answers in UTC.
+        return value.astimezone(datetime.UTC).isoformat()
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -125,10 +138,8 @@ def column_value(field: models.Field[Any, Any], value: Any) -> Any:
     """A value of that column as JSON-safe data."""
     if isinstance(field, models.FileField):
         return clean_text(str(getattr(value, "name", value) or ""))
-    if isinstance(value, str) and not isinstance(field, models.CharField | models.TextField):
+    if value is not None and not isinstance(field, models.JSONField | models.BinaryField):
         value = _as_python(field, value)
-    elif isinstance(field, models.DecimalField) and value is not None:
-        value = _quantized(field, value)
     return safe(value)
 
 
@@ -136,7 +147,7 @@ def _as_python(field: models.Field[Any, Any], value: Any) -> Any:
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     try:
         python = target.to_python(value)
-    except ValidationError:
+    except (ValidationError, TypeError, ValueError, ArithmeticError, AttributeError):
         return value
     return _quantized(target, python) if isinstance(target, models.DecimalField) else python
 

@@ -17,7 +17,7 @@ from django.db import models
 from rules_engine.errors import UnknownPath
 from rules_engine.events.context import Field, old_fields
 from rules_engine.events.names import MODEL_SIGNALS, find_signal
-from rules_engine.events.paths import ModelClass, field_of, find_model, is_denied
+from rules_engine.events.paths import ModelClass, field_of, find_model, is_denied, steps
 from rules_engine.events.stored import StoredRow
 from rules_engine.rules.matching import CompiledRule
 
@@ -149,11 +149,13 @@ def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Fi
 
 def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
     for own in model._meta.many_to_many:
-        if own.remote_field.through is not None:
+        if own.remote_field.through is not None and own.name in steps(model):
             yield own.remote_field.through, (model, own.name, False)
     for relation in model._meta.related_objects:
         name = relation.get_accessor_name()
-        if isinstance(relation, models.ManyToManyRel) and name is not None and relation.through is not None:
+        if name is None or name not in steps(model) or not isinstance(relation, models.ManyToManyRel):
+            continue
+        if relation.through is not None:
             yield relation.through, (model, name, True)
 
 

@@ -13,6 +13,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine.events import snapshot
+from rules_engine.events.confined import confined
 from rules_engine.events.context import Field
 from rules_engine.events.paths import ModelClass
 
@@ -29,7 +30,8 @@ class StoredRow:
 
     def read(self, pk: Any, using: str) -> dict[str, Any] | None:
         """JSON-safe values by column name, or None when there is no such row. One statement."""
-        values = self._by_statement(pk, using) if self._is_plain(pk) else self._by_queryset(pk, using)
+        with confined(using):
+            values = self._by_statement(pk, using) if self._is_plain(pk) else self._by_queryset(pk, using)
         if values is None:
             return None
         pairs = zip(self.columns.items(), values, strict=True)

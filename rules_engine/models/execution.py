@@ -58,12 +58,14 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def claim(self, limit: int, *, worker: str, lease: float) -> list[Execution]:
         """Lease up to ``limit`` of these that are due, oldest first, for ``lease`` seconds.
 
-        One whose attempt was started when its process died comes alone, so that if it crashes this process too, its
-        neighbours lose nothing (DESIGN §5.8). ``worker`` must be different at each claim: it is the fence that a
-        late finish is held against.
+        One whose lease expired comes alone, marked as suspect: its last worker died or stalled, perhaps because of
+        it, and if it takes this process down too, its neighbours lose nothing (DESIGN §5.8). ``worker`` must be
+        different at each claim: it is the fence that a late finish is held against.
         """
-        crashed = self.filter(state=State.RUNNING).due()
-        return self._lease(crashed, 1, worker, lease) or self._lease(self.waiting().due(), limit, worker, lease)
+        suspects = self._lease(self.exclude(leased_by="").due(), 1, worker, lease)
+        for suspect in suspects:
+            suspect.is_suspect = True
+        return suspects or self._lease(self.filter(leased_by="").due(), limit, worker, lease)
 
     def _lease(self, due: ExecutionQuerySet, limit: int, worker: str, lease: float) -> list[Execution]:
         alias = router.db_for_write(self.model)
@@ -119,6 +121,9 @@ class Execution(models.Model):
     """One configured action for one event: the unit of work, and a row of the outbox."""
 
     State = State
+
+    #: Set by ``claim`` on one whose last lease expired.
+    is_suspect = False
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     event = models.ForeignKey(

@@ -34,9 +34,30 @@ EMPTY = RuleSet(number=-1)
 
 _current = EMPTY
 _on_change: list[Callable[[RuleSet], None]] = []
-#: Held over fork, so that no child inherits it locked by a thread that it does not have.
 _lock = threading.RLock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+#: A fork waits this long for a refresh in another thread to end; one that hangs on its database is not waited for.
+FORK_WAITS_SECONDS = 1.0
+_held_over_fork = False
+
+
+def _before_fork() -> None:
+    # The child has none of its parent's threads, and whatever lock one of them held (ours, or a signal's while we
+    # connect to it) would never be released there.
+    global _held_over_fork
+    _held_over_fork = _lock.acquire(timeout=FORK_WAITS_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    if _held_over_fork:
+        _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def current() -> RuleSet:
@@ -99,12 +120,13 @@ def install(rule_set: RuleSet) -> None:
     """Make this the rule set of the process and tell whoever listens."""
     global _current
     with _lock:
-        _current = rule_set
         for rule in rule_set.rules:
             if rule.fault:
                 logger.error("The rule %s cannot be tried: %s", rule.slug, rule.fault)
         for listener in _on_change:
             listener(rule_set)
+        # Last: a listener that fails leaves the number as it was, and the next look tries again.
+        _current = rule_set
 
 
 def reset() -> None:

@@ -69,6 +69,8 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
         field.to_python(value)
     except ValidationError as error:
         return f'{value!r} is no value of "{field.name}": {" ".join(error.messages)}'
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        return f'{value!r} is no value of "{field.name}": {error}.'
     return None
 
 

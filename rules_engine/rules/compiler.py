@@ -55,6 +55,7 @@ def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
         version=version,
         model=spec.model if isinstance(spec.model, str) else "",
         signals=frozenset(name for name in spec.signals if isinstance(name, str)),
+        operations=frozenset(name for name in spec.operations if isinstance(name, str)),
         shadow=spec.shadow,
         author_id=spec.author_id,
         fault=fault,

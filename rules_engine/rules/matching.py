@@ -103,12 +103,12 @@ def try_rules(
     """Where each rule stopped, in order, and whether any matched or failed; see ``match``."""
     early = [_early_gates(rule, operation, changes) for rule in rules]
     left = [rule for rule, stop in zip(rules, early, strict=True) if stop is None and rule.condition is not None]
-    data = data_for(left) if left else None
+    data_of = _shared_or_each(left, data_for)
     stops: list[Stop | None] = []
     told = False
     for rule, stop in zip(rules, early, strict=True):
         if stop is None and rule.condition is not None:
-            stop = _condition_gate(rule.condition, data)
+            stop = _condition_gate(rule, rule.condition, data_of)
         stops.append(stop)
         told = told or stop is None or stop[0] == "error"
         if stop is None and rule.stop_processing:
@@ -127,9 +127,20 @@ def _early_gates(rule: CompiledRule, operation: Operation | None, changes: Mappi
     return None
 
 
-def _condition_gate(condition: Predicate, data: Any) -> Stop | None:
+def _shared_or_each(
+    left: Sequence[CompiledRule], data_for: Callable[[Sequence[CompiledRule]], Any]
+) -> Callable[[CompiledRule], Any]:
+    """One context for all; where what one rule reads cannot be read, one for each, so that the others are tried."""
     try:
-        return None if condition.matches(data) else FALSE
+        shared = data_for(left) if left else None
+    except ConditionError:
+        return lambda rule: data_for([rule])
+    return lambda rule: shared
+
+
+def _condition_gate(rule: CompiledRule, condition: Predicate, data_of: Callable[[CompiledRule], Any]) -> Stop | None:
+    try:
+        return None if condition.matches(data_of(rule)) else FALSE
     except ConditionError as error:
         return "error", "condition", str(error)
 

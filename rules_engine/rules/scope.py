@@ -32,7 +32,7 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
     if within is not None:
         return _row_problem(rule, within, path)
     if not path:
-        return None
+        return "This names nothing; name a field, such as instance.status."
     root, *rest = path
     if root not in ROOTS:
         return _unknown_root(rule, root)

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine import conf
+from rules_engine.events.actor import paused
 from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
 from rules_engine.rules import cache
 
@@ -28,14 +29,16 @@ logger = logging.getLogger("rules_engine")
 _held: ContextVar[bool] = ContextVar("rules_engine_held", default=False)
 
 _lock = threading.RLock()
+#: The process that has loaded, and the thread that is loading, which must not wait for itself.
 _loaded_in: int | None = None
+_loading_by: int | None = None
 _thread: threading.Thread | None = None
 
 
 def _after_fork() -> None:
-    global _lock, _loaded_in, _thread
+    global _lock, _loaded_in, _loading_by, _thread
     _lock = threading.RLock()
-    was_watching, _thread, _loaded_in = _thread is not None, None, None
+    was_watching, _thread, _loaded_in, _loading_by = _thread is not None, None, None, None
     # A child that goes on with a connection opened before the fork sees no ``connection_created``.
     if was_watching:
         _start_thread()
@@ -59,16 +62,21 @@ def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 def ensure_loaded() -> None:
     """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it."""
-    global _loaded_in
-    if _loaded_in == os.getpid():
+    global _loaded_in, _loading_by
+    if _loaded_in == os.getpid() or _loading_by == threading.get_ident():
         return
     with _lock:
         if _loaded_in == os.getpid():
             return
-        _loaded_in = os.getpid()
-        look()
-        if conf.refresh() == "watch" and _can_watch():
-            _start_thread()
+        _loading_by = threading.get_ident()
+        try:
+            look()
+            if conf.refresh() == "watch" and _can_watch():
+                _start_thread()
+        except Exception:  # the caller is opening a connection for work of its own
+            logger.exception("The rules could not be loaded.")
+        finally:
+            _loading_by, _loaded_in = None, os.getpid()
 
 
 def _can_watch() -> bool:
@@ -81,7 +89,7 @@ def look() -> None:
     """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
     try:
         cache.refresh()
-    except (DatabaseError, InterfaceError):
+    except Exception:  # the caller is at work of its own: connecting, committing, starting a request
         logger.exception("The rules could not be read; this process goes on with those it has.")
 
 
@@ -98,9 +106,10 @@ def _watch() -> None:
     failed = False
     while not pause.wait(conf.refresh_seconds()):
         try:
-            cache.refresh()
+            with paused():  # opening this thread's connection is no event
+                cache.refresh()
             failed = False
-        except (DatabaseError, InterfaceError):
+        except Exception:  # the thread must outlive a bug in one rule; it is said once, and mended by the next edit
             # Said once, not every second; the connection may be dead, the next look opens another.
             if not failed:
                 logger.exception("The rules could not be read; trying again every second.")
@@ -147,4 +156,5 @@ def held() -> Iterator[None]:
 def started(**_: Any) -> None:
     """Receiver of the start of a request or task, where RULES_ENGINE["REFRESH"] is "request"."""
     if not is_test_environment():
+        ensure_loaded()  # first, so that the two locks are always taken in one order
         look()

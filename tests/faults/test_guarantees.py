@@ -7,6 +7,7 @@ import statistics
 import threading
 from typing import Any
 
+import django
 import pytest
 from django.db import connection, connections, transaction
 
@@ -168,8 +169,11 @@ def test_an_action_that_raises_is_retried_and_recorded_and_the_save_knows_nothin
 
 
 def test_a_mail_server_that_refuses_leaves_the_mail_to_be_tried_again(settings: Any) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", closed_port()
+    backend, port = "django.core.mail.backends.smtp.EmailBackend", closed_port()
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"host": "127.0.0.1", "port": port}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = backend, "127.0.0.1", port
     create_rule(model=Doctor, actions=[("send_email", {"to": ["{{ instance.email }}"], "subject": "s", "body": "b"})])
     make_doctor()
     run_due()

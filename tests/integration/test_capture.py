@@ -301,7 +301,8 @@ def test_hostile_text_neither_breaks_the_save_nor_the_row() -> None:
     animal.notes, animal.data = "n\x00ul \ud800", {"inf": float("inf"), "big": 10**40, "nan": [float("nan")]}
     animal.save(update_fields=["legs"])
     assert len(events()) == 4
-    assert len(events()[2].context["instance"]["notes"]) == 10_001
+    length = len(events()[2].context["instance"]["notes"])
+    assert 10_000 < length < 10_020
 
 
 def test_one_event_for_durable_nested_and_autocommit_saves() -> None:

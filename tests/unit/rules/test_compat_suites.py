@@ -60,9 +60,10 @@ def test_the_runner_tells_a_wrong_result_and_a_missing_error_apart_from_right_on
     assert "1/3     in all" in compat.report(outcomes)
 
 
-@pytest.mark.skipif("JSONLOGIC_SUITES" not in os.environ, reason="JSONLOGIC_SUITES names no folder of suites")
-def test_another_folder_of_suites_differs_only_where_null_meets_a_number(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = Path(os.environ["JSONLOGIC_SUITES"])
+@pytest.mark.parametrize("folder", [Path(os.environ.get("JSONLOGIC_SUITES", OWN))], ids=["folder"])
+def test_a_folder_of_suites_differs_only_where_null_meets_a_number(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     as_it_comes = Engine()
 
     outcomes = [compat.run(case) for case in compat.cases(folder)]
