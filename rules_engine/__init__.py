@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rules_engine.actions.base import Action, Route
     from rules_engine.actions.registry import register_action
     from rules_engine.actions.values import evaluate, problems, reads, text
-    from rules_engine.claims import Claim, cancel, claim, fail, release, renew, start, succeed
+    from rules_engine.claims import Claim, cancel, claim, finish, release, renew, start
     from rules_engine.errors import (
         PermanentError,
         Problem,
@@ -35,7 +35,7 @@ _HOMES = {
     "rules_engine.actions.base": ("Action", "Route"),
     "rules_engine.actions.registry": ("register_action",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
-    "rules_engine.claims": ("Claim", "cancel", "claim", "fail", "release", "renew", "start", "succeed"),
+    "rules_engine.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
     "rules_engine.errors": (
         "PermanentError",
         "Problem",
@@ -75,7 +75,7 @@ __all__ = [
     "claim",
     "did_you_mean",
     "evaluate",
-    "fail",
+    "finish",
     "paused",
     "plain",
     "problems",
@@ -86,7 +86,6 @@ __all__ = [
     "render",
     "renew",
     "start",
-    "succeed",
     "text",
 ]
 

@@ -162,6 +162,14 @@ def fail(execution: Execution, worker: str, error: BaseException, *, detail: dic
         )
 
 
+def finish(execution: Execution, worker: str, outcome: ActionResult | BaseException) -> None:
+    """Record what came of an attempt: a result is success, an error decides by its type. Raises ``LeaseLost``."""
+    if isinstance(outcome, ActionResult):
+        succeed(execution, worker, outcome)
+    else:
+        fail(execution, worker, outcome)
+
+
 def _schedule(execution: Execution) -> Sequence[float]:
     action = registry.find(execution.kind)
     own = action.retry_schedule(execution.config) if action else None

@@ -13,7 +13,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine.events import snapshot
-from rules_engine.events.confined import confined
+from rules_engine.events.confined import confined, fetch_one
 from rules_engine.events.context import Field
 from rules_engine.events.paths import ModelClass
 
@@ -30,8 +30,7 @@ class StoredRow:
 
     def read(self, pk: Any, using: str) -> dict[str, Any] | None:
         """JSON-safe values by column name, or None when there is no such row. One statement."""
-        with confined(using):
-            values = self._by_statement(pk, using) if self._is_plain(pk) else self._by_queryset(pk, using)
+        values = self._by_statement(pk, using) if self._is_plain(pk) else self._by_queryset(pk, using)
         if values is None:
             return None
         pairs = zip(self.columns.items(), values, strict=True)
@@ -59,9 +58,7 @@ class StoredRow:
         if using not in self._statements:
             self._statements[using] = self._prepare(connection)
         statement, converters = self._statements[using]
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [self.model._meta.pk.get_db_prep_value(pk, connection)])
-            row = cursor.fetchone()
+        row = fetch_one(using, statement, [self.model._meta.pk.get_db_prep_value(pk, connection)])
         if row is None:
             return None
         return [convert(value) for convert, value in zip(converters, row, strict=True)]
@@ -86,4 +83,5 @@ class StoredRow:
 
     def _by_queryset(self, pk: Any, using: str) -> Sequence[Any] | None:
         rows = self.model._base_manager.using(using).filter(pk=pk).order_by()
-        return next(iter(rows.values_list(*self.columns)[:1]), None)
+        with confined(using):
+            return next(iter(rows.values_list(*self.columns)[:1]), None)

@@ -27,7 +27,7 @@ from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.testing import create_rule
 from tests.faults.probe_app.actions import ACTIONS
-from tests.faults.processes import python, said
+from tests.faults.processes import python
 from tests.faults.workers import Crew, RedisServer, redis_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,8 +117,13 @@ def assert_each_done_once(crew: Crew, count: int) -> None:
 def hints_alone_deliver(crew: Crew, **options: Any) -> None:
     rule(crew)
     crew.start(SWEEP_SECONDS=NEVER, **options)
-    said(python("with transaction.atomic(): doctor('ada')\nsay(saved=True)", crew.settings()))
-    crew.eventually(lambda: Execution.objects.exists() and all_ended())
+    # It stays until the work is done, for a process that ends gives its hints no more than a moment.
+    saver = python("with transaction.atomic(): doctor('ada')\nsys.stdin.readline()", crew.settings())
+    try:
+        crew.eventually(lambda: Execution.objects.exists() and all_ended())
+    finally:
+        saver.kill()
+        saver.communicate()
     assert_each_done_once(crew, 1)
 
 

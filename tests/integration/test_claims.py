@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+import rules_engine
 from project.clinic.models import Doctor
 from rules_engine import ActionResult, TransientError, claims
 from rules_engine.actions import registry
@@ -149,6 +150,20 @@ def test_two_workers_never_claim_the_same() -> None:
     for thread in threads:
         thread.join()
     assert len(found) == len(set(found)) == 40
+
+
+def test_a_batch_sender_can_be_built_on_the_public_verbs() -> None:
+    pending(3)
+    claim = rules_engine.claim("rules", lane="", limit=3)
+    done, failed, left = claim.executions
+    rules_engine.start(done, claim.worker)
+    rules_engine.finish(done, claim.worker, ActionResult("sent"))
+    rules_engine.start(failed, claim.worker)
+    rules_engine.finish(failed, claim.worker, TransientError("busy", retry_after=60))
+    assert rules_engine.release(claim.worker) == 1
+    assert rules_engine.cancel("The endpoint is gone.", queue="rules", lane="") == 2
+    states = dict(Execution.objects.values_list("pk", "state"))
+    assert [states[one.pk] for one in (done, failed, left)] == ["succeeded", "cancelled", "cancelled"]
 
 
 def test_the_schedule_ends_in_discarded_with_every_attempt_kept(probe: Any, settings: Any) -> None:
