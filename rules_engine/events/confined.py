@@ -26,9 +26,8 @@ def _can_spoil(connection: BaseDatabaseWrapper) -> bool:
 def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
     """The first row of a confined SELECT, or None. Raises ``DatabaseError``, with the transaction as it was.
 
-    A savepoint of its own takes two more round trips, each as long as a small save's own; where the driver sends several
-    statements at once, all three go in one. Measured on PostgreSQL, a save with an old value read took 2.3 times a
-    plain one with three trips and 1.6 with one.
+    A savepoint takes two more round trips, each as long as a small save's own; where the driver sends several statements
+    at once, all three go in one.
     """
     connection = connections[using]
     if _can_spoil(connection) and _sends_several(connection):
