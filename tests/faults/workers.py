@@ -21,6 +21,7 @@ import redis
 
 from project.celery import app
 from rules_engine import hints
+from tests import services
 from tests.faults.processes import ROOT, closed_port
 
 #: For anything to happen; most of it takes a fraction of this.
@@ -213,9 +214,10 @@ class RedisServer:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A Redis server while the block runs; a test without the program is skipped."""
+    """A Redis server while the block runs; without the program a test is skipped, or fails where CI=true."""
     if shutil.which("redis-server") is None:
-        pytest.skip("The program redis-server was not found; this test ends and restarts one of its own.")
+        reason = "The program redis-server was not found; this test ends and restarts one of its own."
+        (pytest.fail if services.in_ci() else pytest.skip)(reason)
     server = RedisServer(folder)
     try:
         server.start()
