@@ -25,10 +25,10 @@ LAYERS: dict[int, str] = {
        events/__init__ events/actor events/arguments events/confined events/context
        events/names events/paths events/snapshot
        """,
-    2: "actions/__init__ actions/base actions/registry actions/values",
+    2: "actions/__init__ actions/base actions/registry actions/values rules/validation",
     3: "models/ hints",
     4: """
-       rules/cache rules/compiler rules/permissions rules/validation rules/versions rules/watcher
+       rules/cache rules/compiler rules/permissions rules/versions rules/watcher
        actions/ rule_actions claims execution retention
        """,
     5: "outbox",

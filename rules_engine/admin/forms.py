@@ -98,6 +98,7 @@ class RuleForm(forms.ModelForm):
                 self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
 
     def _post_clean(self) -> None:
+        self.instance.is_checked_by_form = True
         super()._post_clean()  # type: ignore[misc]
         spec = self.instance.spec_with([])
         for problem in rule_problems(spec):
@@ -140,6 +141,7 @@ class RuleActionForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.instance.is_checked_by_form = True
         self.stored_kind = self.instance.kind
         if self.instance.pk is None:
             self.initial["position"] = None

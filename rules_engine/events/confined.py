@@ -26,8 +26,8 @@ def _can_spoil(connection: BaseDatabaseWrapper) -> bool:
 def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
     """The first row of a confined SELECT, or None. Raises ``DatabaseError``, with the transaction as it was.
 
-    A savepoint takes two more round trips, each as long as a small save's own; where the driver sends several statements
-    at once, all three go in one.
+    A savepoint takes two more round trips, each as long as a small save's own; where the driver sends several
+    statements at once, all three go in one.
     """
     connection = connections[using]
     if _can_spoil(connection) and _sends_several(connection):
@@ -42,7 +42,7 @@ def _sends_several(connection: BaseDatabaseWrapper) -> bool:
     """Whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
     return (
         connection.vendor == "postgresql"
-        and connection.Database.__name__ == "psycopg"
+        and connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]
         and not connection.settings_dict["OPTIONS"].get("server_side_binding")
     )
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.errors import Problem
+from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
 
@@ -154,6 +157,9 @@ class Rule(AnnouncingModel):
     )
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
+    #: The admin's form says what is wrong by itself, at its own fields and for the whole rule.
+    is_checked_by_form = False
+
     objects = RuleQuerySet.as_manager()
 
     class Meta:
@@ -163,6 +169,11 @@ class Rule(AnnouncingModel):
 
     def __str__(self) -> str:
         return self.name or self.slug
+
+    def clean(self) -> None:
+        """What ``full_clean`` says of the rule without its actions: each problem at its field."""
+        if not self.is_checked_by_form:
+            _raise_problems(rule_problems(self.spec_with([])))
 
     def natural_key(self) -> tuple[str]:
         """What fixtures call this rule."""
@@ -193,6 +204,17 @@ class Rule(AnnouncingModel):
         )
 
 
+def _raise_problems(problems: Iterable[Problem]) -> None:
+    """``ValidationError`` with each problem at the field that its pointer begins with."""
+    by_field: dict[str, list[str]] = {}
+    for problem in problems:
+        field, _slash, rest = problem.pointer.removeprefix("/").partition("/")
+        said = f"/{rest}: {problem.message}" if rest else problem.message
+        by_field.setdefault(field, []).append(said)
+    if by_field:
+        raise ValidationError(by_field)
+
+
 def _texts(value: Any) -> tuple[Any, ...]:
     """What stands in the column, so that validation can complain of it: a lone string is a list of one."""
     return tuple(value) if isinstance(value, list | tuple) else () if value in (None, "") else (value,)
@@ -221,6 +243,9 @@ class RuleAction(AnnouncingModel):
     enabled = models.BooleanField(_("enabled"), default=True)
     timing = models.CharField(_("when"), max_length=20, choices=Timing.choices, default=Timing.AFTER_COMMIT)
 
+    #: As on ``Rule``.
+    is_checked_by_form = False
+
     objects = RuleActionQuerySet.as_manager()
 
     class Meta:
@@ -231,6 +256,11 @@ class RuleAction(AnnouncingModel):
 
     def __str__(self) -> str:
         return f"{self.position}: {self.kind}"
+
+    def clean(self) -> None:
+        """What ``full_clean`` says of the action: each problem at its field."""
+        if not self.is_checked_by_form:
+            _raise_problems(action_problems(self.spec(), self.rule.spec_with([])))
 
     def natural_key(self) -> tuple[str, int]:
         """What fixtures call this action."""

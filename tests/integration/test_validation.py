@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from rules_engine.models import Rule
+from rules_engine.models import Rule, RuleAction
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
@@ -100,6 +101,22 @@ def test_rubbish_in_any_column_is_a_problem_or_a_fault_and_never_a_crash(fields:
     spec = rule.spec_with([ActionSpec(kind, config) for kind, config in actions])
     rule_problems(spec)
     compile_rule(spec, 1)
+
+
+@pytest.mark.django_db
+def test_full_clean_says_what_is_wrong_with_a_rule_and_its_action_at_their_fields() -> None:
+    rule = Rule(slug="r", name="R", model="zoo.animal", signals=["post_save"], condition={"var": "instance.nam"})
+    with pytest.raises(ValidationError) as caught:
+        rule.full_clean()
+    assert list(caught.value.message_dict) == ["condition"]
+    assert 'Did you mean "name"?' in caught.value.message_dict["condition"][0]
+    rule.condition = None
+    rule.full_clean()
+    rule.save()
+    with pytest.raises(ValidationError) as caught:
+        RuleAction(rule=rule, kind="log_message", config={"message": "{{ instance.nam }}"}).full_clean()
+    assert list(caught.value.message_dict) == ["config"]
+    assert caught.value.message_dict["config"][0].startswith("/message: ")
 
 
 @pytest.mark.django_db
