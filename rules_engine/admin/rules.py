@@ -210,7 +210,7 @@ def _notices(rule: Rule) -> dict[str, Any]:
     activity = standing.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *standing.author_faults(rule)]
     return {
-        "sentence": gettext("It is tried when %s.") % listens_to(rule),
+        "sentence": gettext("Trigger: %s.") % listens_to(rule),
         "problems": problems,
         "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
         "activity": activity,
