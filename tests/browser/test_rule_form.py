@@ -16,7 +16,7 @@ from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.testing import create_rule, run_due
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Page, Route, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -112,7 +112,7 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     field(page, "Message").fill("Order {{ instance.order_number }}")
     assert config(page) == LOG
     page.select_option("#id_actions-0-kind", "send_email")
-    assert field(page, "Message").count() == 0
+    expect(field(page, "Message")).to_have_count(0)
     field(page, "Subject").fill("New order")
     assert unlabelled(page) == []
     page.screenshot(path=str(shots / "add-light.png"), full_page=True)
@@ -123,7 +123,7 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     page.locator("#actions-1").get_by_label("Note").fill("It came in.")
     assert config(page, 1) == {"note": "It came in."}
     save(page)
-    assert page.get_by_text("an order is created", exact=False).count() == 1
+    expect(page.get_by_text("an order is created", exact=False)).to_have_count(1)
     page.screenshot(path=str(shots / "list-light.png"), full_page=True)
     rule = Rule.objects.get(slug="tell-the-shop")
     assert [(one.kind, one.config) for one in rule.actions.all()] == [
@@ -144,7 +144,7 @@ def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
     rule = create_rule(model=Order, slug="kept", actions=configs)
     page = watched()
     page.goto(change_url(rule))
-    assert page.locator("#actions-0 .rjf-form-wrapper").count() == 1
+    expect(page.locator("#actions-0 .rjf-form-wrapper")).to_have_count(1)
     assert page.locator("#id_actions-1-config").is_visible()
     assert "nothing is lost" in page.locator("#actions-1 .rules-config-note").inner_text()
     updated = rule.updated_at
@@ -188,9 +188,9 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
         field(page, "Message").fill("{{ instance.order_numbre }}")
         page.click('.submit-row >> nth=-1 >> input[name="_save"]')
         page.wait_for_selector(".errornote")
-        assert page.get_by_text('Did you mean "total"?').count() == 1
-        assert page.locator(".rjf-form-wrapper").get_by_text('Did you mean "order_number"?').count() == 1
-        assert field(page, "Message").input_value() == "{{ instance.order_numbre }}"
+        expect(page.get_by_text('Did you mean "total"?')).to_have_count(1)
+        expect(page.locator(".rjf-form-wrapper").get_by_text('Did you mean "order_number"?')).to_have_count(1)
+        expect(field(page, "Message")).to_have_value("{{ instance.order_numbre }}")
         assert page.input_value("#id_condition") == '{"==": [{"var": "instance.totl"}, 1]}'
         width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert width <= 0

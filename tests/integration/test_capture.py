@@ -117,7 +117,7 @@ def test_an_f_expression_is_told_with_its_stored_value_by_one_statement() -> Non
     create_rule(model=Animal, operations=["update"], changes=[{"field": "legs", "from": 4, "to": 5}], actions=LOG)
     animal = Animal.objects.create(name="a")
     animal.legs = F("legs") + 1
-    found = statements(lambda: animal.save(update_fields=["legs"]))
+    found = statements(animal.save)
     # One for the old value; from Django 6.0 on the UPDATE itself returns the new one.
     assert len([one for one in found if one.startswith("SELECT")]) == (2 if django.VERSION < (6,) else 1)
     assert events()[0].context["changes"]["legs"] == {"old": 4, "new": 5}
