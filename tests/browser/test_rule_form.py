@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from playwright.sync_api import expect
 
 from project.shop.models import Order
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.testing import create_rule, run_due
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route, expect
+    from playwright.sync_api import Page, Route
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
