@@ -64,3 +64,28 @@ class Hanger(models.Model):
     """Hangs on a bystander, so that deleting one cascades."""
 
     bystander = models.ForeignKey(Bystander, on_delete=models.CASCADE)
+
+
+class Enclosure(models.Model):
+    """Its key has two columns."""
+
+    pk = models.CompositePrimaryKey("house", "number")
+    house = models.IntegerField()
+    number = models.IntegerField()
+    name = models.CharField(max_length=100, blank=True)
+
+
+class Feeding(models.Model):
+    """The database works a column out."""
+
+    portions = models.IntegerField(default=1)
+    grams = models.GeneratedField(
+        expression=models.F("portions") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+
+
+class Cage(models.Model):
+    """The database fills in what is not given, the key too."""
+
+    code = models.CharField(max_length=100, primary_key=True, db_default="spare")
+    name = models.CharField(max_length=100, db_default="empty")

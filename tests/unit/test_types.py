@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import uuid
+
+from rules_engine.types import new_id
+
+
+def test_ids_are_version_7_of_the_rfc_and_in_the_order_they_were_made() -> None:
+    made = [new_id() for _ in range(1_000)]
+    assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
+    wraps = sum(later < earlier for earlier, later in zip(made, made[1:], strict=False))
+    assert wraps <= 1, "the counter begins anew once in 4,096 ids"
+    assert len(set(made)) == 1_000
