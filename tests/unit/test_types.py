@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import uuid
 
 from rules_engine.types import new_id
@@ -8,6 +9,6 @@ from rules_engine.types import new_id
 def test_ids_are_version_7_of_the_rfc_and_in_the_order_they_were_made() -> None:
     made = [new_id() for _ in range(1_000)]
     assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
-    wraps = sum(later < earlier for earlier, later in zip(made, made[1:], strict=False))
+    wraps = sum(later < earlier for earlier, later in itertools.pairwise(made))
     assert wraps <= 1, "the counter begins anew once in 4,096 ids"
     assert len(set(made)) == 1_000
