@@ -1,7 +1,7 @@
 """The stored row of an object, just some columns of it, by one prebuilt SELECT.
 
 Prebuilt, because putting a QuerySet together costs more than the rest of a small save: measured on SQLite, reading one
-old value made a save 2.4 times as long with ``values_list`` and 1.2 times with this (tests/benchmarks/saves.py).
+old value made a save 2.4 times as long with ``values_list`` and 1.4 times with this (tests/benchmarks/saves.py).
 """
 
 from __future__ import annotations
