@@ -17,10 +17,16 @@ class RulesEngineConfig(AppConfig):
         """Load the kinds of action, connect the few receivers of our own, and register the checks."""
         from rules_engine import checks  # noqa: F401 - registers them
         from rules_engine.actions import (  # noqa: F401 - registers them
+            create_object,
             delete_cache_keys,
+            delete_files,
             log_message,
             registry,
+            run_task,
             send_email,
+            send_signal,
+            set_fields,
+            update_objects,
             write_audit_entry,
         )
         from rules_engine.events import capture

@@ -185,6 +185,19 @@ def email_seconds() -> float:
     return _positive("EMAIL_SECONDS", 30.0)
 
 
+def tasks() -> dict[str, str]:
+    """The Celery tasks that rules may run, each with its name for people. Default none.
+
+    The setting is a list of names, or a dict of names and labels.
+    """
+    value = _value("TASKS", (), _is_tasks, "a list of task names, or a dict of task names and labels")
+    return dict(value) if isinstance(value, Mapping) else {name: name for name in value}
+
+
+def _is_tasks(value: Any) -> bool:
+    return _is_texts([*value, *value.values()]) if isinstance(value, Mapping) else _is_texts(value)
+
+
 ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "REFRESH": refresh,
     "REFRESH_SECONDS": refresh_seconds,
@@ -208,6 +221,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "EMAIL_DOMAINS": email_domains,
     "EMAIL_RECIPIENTS": email_recipients,
     "EMAIL_SECONDS": email_seconds,
+    "TASKS": tasks,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
@@ -24,25 +24,57 @@ Row = dict[str, Any]
 MISSES_KEPT = 200
 
 
+class Ended(Protocol):
+    """What an action did that acted in the process of the save; ``error`` is empty where it worked."""
+
+    @property
+    def rule(self) -> CompiledRule:
+        """Whose action it was."""
+
+    @property
+    def action(self) -> CompiledAction:
+        """The action."""
+
+    @property
+    def summary(self) -> str:
+        """What it did, in a line."""
+
+    @property
+    def error(self) -> str:
+        """Why it did not."""
+
+
 def record(
-    event: types.Event, evaluations: Sequence[types.Evaluation], matched: Sequence[CompiledRule], using: str
+    event: types.Event,
+    evaluations: Sequence[types.Evaluation],
+    matched: Sequence[CompiledRule],
+    using: str,
+    ended: Sequence[Ended] = (),
 ) -> int:
     """Write the event, its executions and its evaluation errors, and announce the work once it is committed.
 
     All in a savepoint, or in a transaction of our own where the caller has none: what fails here is undone here, and
-    the ``DatabaseError`` goes to the receiver, which keeps it from the caller. Returns the number of executions.
+    the ``DatabaseError`` goes to the receiver, which keeps it from the caller. ``ended`` are actions that acted before
+    the save; they are written as they ended. Returns the number of executions that wait for a worker.
     """
     over = _over_limit(event, matched, using)
     if over:
         logger.error("Event %s: %s", event.id, over)
         evaluations = [*evaluations, *(_cut(rule, over) for rule in matched)]
         matched = ()
-    executions = [_execution(event, rule, action) for rule in matched for action in rule.actions if not rule.shadow]
+    executions = [
+        _execution(event, rule, action)
+        for rule in matched
+        for action in rule.actions
+        if not rule.shadow and action.timing == "after_commit"
+    ]
     failed = [evaluation for evaluation in evaluations if evaluation.outcome == "error"]
     with transaction.atomic(using=using):
         insert(models.Event, [_row(event, evaluations)], using)
         if executions:
             insert(models.Execution, executions, using)
+        if ended:
+            insert(models.Execution, [_ended(event, one) for one in ended], using)
         if failed:
             insert(models.RuleError, [_error(event, one) for one in failed], using)
     _announce({execution["queue"] for execution in executions}, using)
@@ -95,6 +127,17 @@ def _execution(event: types.Event, rule: CompiledRule, action: CompiledAction) -
         "lane": action.lane,
         # What belongs to one object can be kept in order by a sender that wants to.
         "order_key": action.order_key or f"{event.model}:{event.pk}"[:255],
+    }
+
+
+def _ended(event: types.Event, one: Ended) -> Row:
+    return {
+        **_execution(event, one.rule, one.action),
+        "state": (State.DISCARDED if one.error else State.SUCCEEDED).value,
+        "attempts": 1,
+        "summary": snapshot.clean_text(one.summary),
+        "error": snapshot.clean_text(one.error),
+        "finished_at": event.occurred_at,
     }
 
 

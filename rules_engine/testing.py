@@ -48,7 +48,10 @@ def create_rule(
         condition=condition,
         **fields,
     )
-    rows = [models.RuleAction(position=n, kind=kind, config=dict(config)) for n, (kind, config) in enumerate(actions)]
+    rows = [
+        models.RuleAction(position=n, kind=kind, config=dict(config), timing=_usual_timing(kind))
+        for n, (kind, config) in enumerate(actions)
+    ]
     problems = rule_problems(rule.spec_with([row.spec() for row in rows]))
     if problems:
         raise InvalidRule(problems)
@@ -59,6 +62,11 @@ def create_rule(
         models.RuleAction.objects.bulk_create(rows)
     refresh()
     return rule
+
+
+def _usual_timing(kind: str) -> str:
+    action = registry.find(kind)
+    return action.timings[0] if action else "after_commit"
 
 
 def refresh() -> None:

@@ -128,6 +128,7 @@ class ActionContext:
 
     ``execution_id`` is the same at every attempt, and so the idempotency key of any effect outside the database;
     ``attempt`` counts from 1; ``author_id`` is the primary key of the rule's author, None for the operator's rules.
+    ``instance`` is the live object, for actions that act before its save; None for all others.
     """
 
     execution_id: uuid.UUID
@@ -136,6 +137,7 @@ class ActionContext:
     rule_slug: str
     rule_version: int
     author_id: Any = None
+    instance: Any = None
 
     @property
     def data(self) -> Mapping[str, Any]:

@@ -43,6 +43,7 @@ FACE = "rules_engine"
 BOUNDARIES = {
     "rules_engine/events/capture.py": "evaluation: a rule never breaks a save",
     "rules_engine/events/snapshot.py": "a field's own __str__ may raise anything",
+    "rules_engine/events/immediate.py": "execution: an action may raise anything, and never breaks a save",
     "rules_engine/execution.py": "execution: an action may raise anything",
     "rules_engine/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",

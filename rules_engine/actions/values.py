@@ -5,7 +5,7 @@ A string is a template; a dict is an expression; anything else stands for itself
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,9 @@ from rules_engine.rules import jsonlogic
 from rules_engine.rules.scope import path_problem
 from rules_engine.rules.variables import variables
 from rules_engine.types import Path, RuleSpec
+
+#: Why a rule cannot read a path, perhaps within the rows of another one, as a sentence; None when it can.
+PathCheck = Callable[[RuleSpec, Path, Path | None], str | None]
 
 
 def reads(value: Any) -> set[Path]:
@@ -29,34 +32,37 @@ def reads(value: Any) -> set[Path]:
     return set()
 
 
-def problems(value: Any, rule: RuleSpec, pointer: str) -> Iterator[Problem]:
-    """What is wrong with a value at ``pointer``: its syntax, and paths the rule cannot read."""
+def problems(value: Any, rule: RuleSpec, pointer: str, check: PathCheck = path_problem) -> Iterator[Problem]:
+    """What is wrong with a value at ``pointer``: its syntax, and paths the rule cannot read.
+
+    ``check`` is for actions whose values may read more than the event's context.
+    """
     if isinstance(value, str):
-        yield from _text_problems(value, rule, pointer)
+        yield from _text_problems(value, rule, pointer, check)
     elif isinstance(value, Mapping):
-        yield from _expression_problems(value, rule, pointer)
+        yield from _expression_problems(value, rule, pointer, check)
 
 
-def _text_problems(source: str, rule: RuleSpec, pointer: str) -> Iterator[Problem]:
+def _text_problems(source: str, rule: RuleSpec, pointer: str, check: PathCheck) -> Iterator[Problem]:
     try:
         text = templating.compile_text(source)
     except TemplateError as error:
         yield Problem(pointer, str(error))
         return
     for variable in text.variables:
-        trouble = path_problem(rule, variable.path, variable.rows)
+        trouble = check(rule, variable.path, variable.rows)
         if trouble is not None:
             yield Problem(pointer, f"Line {variable.line}: {trouble}")
 
 
-def _expression_problems(logic: Mapping[str, Any], rule: RuleSpec, pointer: str) -> Iterator[Problem]:
+def _expression_problems(logic: Mapping[str, Any], rule: RuleSpec, pointer: str, check: PathCheck) -> Iterator[Problem]:
     try:
         jsonlogic.compile_expression(logic)
     except InvalidRule as error:
         yield from (problem.under(pointer) for problem in error.problems)
         return
     for variable in variables(logic):
-        trouble = path_problem(rule, variable.path, variable.within)
+        trouble = check(rule, variable.path, variable.within)
         if trouble is not None:
             yield Problem(pointer + variable.pointer, trouble)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from rules_engine import outbox
 from rules_engine.errors import ConditionError, UnknownPath
-from rules_engine.events import actor, relations, saves
+from rules_engine.events import actor, immediate, relations, saves
 from rules_engine.events.arguments import arguments as json_arguments
 from rules_engine.events.context import Subject
 from rules_engine.events.names import MODEL_SIGNALS, find_signal
@@ -178,8 +178,17 @@ def _writer(subject: Subject, evaluations: Sequence[Evaluation], rules: Sequence
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
     context = subject.context(_reads(matched, lambda rule: rule.action_reads | rule.reads), whole=True)
     event = subject.event(context)
+    done: Sequence[immediate.Done] = ()
+    if subject.signal == "pre_save" and subject.instance is not None:
+        done = immediate.act_before_save(
+            subject.instance,
+            event,
+            matched,
+            subject.written,
+            lambda rule: subject.context(rule.action_reads, whole=True),
+        )
 
     def write() -> None:
-        outbox.record(event, evaluations, matched, _alias)
+        outbox.record(event, evaluations, matched, _alias, done)
 
     return write

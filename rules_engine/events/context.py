@@ -59,6 +59,8 @@ class Subject:
     m2m: Mapping[str, Any] | None = None
     arguments: Mapping[str, Any] | None = None
     occurred_at: datetime | None = None
+    #: The names of the fields that the save writes; None is all of them.
+    written: frozenset[str] | None = None
     #: Values that stand in for those on the instance: read back from the database, or not part of this save.
     settled: Mapping[str, Any] = field(default_factory=dict)
     _id: uuid.UUID | None = None

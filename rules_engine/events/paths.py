@@ -97,10 +97,11 @@ def is_sensitive(model: ModelClass, name: str) -> bool:
     """Whether a field of that name is kept out of every context."""
     if _sensitive_pattern(conf.sensitive_fields()).search(name.lower()):
         return True
-    return name in USER_FLAGS and model._meta.swapped is None and _is_user(model)
+    return name in USER_FLAGS and model._meta.swapped is None and is_user_model(model)
 
 
-def _is_user(model: ModelClass) -> bool:
+def is_user_model(model: ModelClass) -> bool:
+    """Whether its rows are people who can log in: rules may never write those."""
     user_label = settings.AUTH_USER_MODEL.lower()
     lineage = (model, *model._meta.get_parent_list())
     return any(label_of(one) == user_label for one in lineage) or "user_permissions" in _field_names(model)

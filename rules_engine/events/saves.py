@@ -83,6 +83,7 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) 
         return
     existed = before.existed or (not watch.old and not instance._state.adding)
     subject = Subject("pre_save", "update" if existed else "create", instance, before.old, created=not existed)
+    subject.written = written
     _see(subject, watch, rules, written, sent["using"])
     evaluate(subject, rules, before.writes.append)
 

@@ -145,7 +145,7 @@ def test_c15_what_is_rolled_back_sends_nothing(worker: Worker, pack: None, mailb
     assert {message["To"] for message in mailbox.messages} == {"outer@clinic.example", "last@clinic.example"}
     assert "Lost" not in worker.log
     assert "Inner" not in worker.log
-    assert Event.objects.count() == 2
+    assert Event.objects.filter(signal="post_save").count() == 2
     assert AuditEntry.objects.count() == 2
 
 
@@ -165,3 +165,10 @@ def test_a_new_appointment_is_posted_to_an_endpoint_with_a_signature_that_others
     assert content["type"] == "clinic.appointment.create"
     assert content["data"]["instance"]["id"] == appointment.pk
     assert headers["webhook-id"] == str(Execution.objects.get(kind="webhook").pk)
+
+
+def test_c08_a_doctors_email_slug_and_biography_are_tidied_before_the_save(pack: None) -> None:
+    doctor = Doctor.objects.create(first_name="Ada", last_name="Byron", email="  ADA@Example.com ", slug="")
+    doctor.refresh_from_db()
+    assert (doctor.email, doctor.slug) == ("ada@example.com", "ada-byron")
+    assert doctor.biography.startswith("Ada Byron")

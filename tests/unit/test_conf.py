@@ -41,6 +41,8 @@ def test_an_unknown_setting_is_reported_with_the_one_that_was_meant(settings: An
         ("RETENTION_DAYS", -1),
         ("SENSITIVE_FIELDS", "iban"),
         ("EMAIL_DOMAINS", "example.com"),
+        ("TASKS", "shop.tasks.fulfil"),
+        ("TASKS", {"shop.tasks.fulfil": None}),
     ],
 )
 def test_an_unusable_value_is_reported_with_what_was_expected(name: str, value: Any, settings: Any) -> None:
@@ -50,6 +52,13 @@ def test_an_unusable_value_is_reported_with_what_was_expected(name: str, value: 
     assert repr(value) in problem
     with pytest.raises(SettingsError):
         conf.ACCESSORS[name]()
+
+
+@pytest.mark.parametrize("value", [["shop.tasks.fulfil"], {"shop.tasks.fulfil": "shop.tasks.fulfil"}])
+def test_the_tasks_are_a_list_of_names_or_a_dict_of_names_and_labels(value: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = {"TASKS": value}
+    assert conf.problems() == []
+    assert conf.tasks() == {"shop.tasks.fulfil": "shop.tasks.fulfil"}
 
 
 def test_a_setting_that_is_no_dict_is_reported(settings: Any) -> None:

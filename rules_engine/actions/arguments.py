@@ -1,0 +1,74 @@
+"""Named arguments in a config, as rows of ``name`` and ``value``: what a signal or a task is given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from rules_engine.actions import values
+from rules_engine.errors import ConditionError, PermanentError, Problem, TemplateError
+from rules_engine.types import Path, RuleSpec
+
+#: The form for them.
+SCHEMA: Mapping[str, Any] = {
+    "type": "array",
+    "title": "Arguments",
+    "items": {
+        "type": "object",
+        "keys": {
+            "name": {"type": "string", "title": "Name"},
+            "value": {
+                "type": "string",
+                "title": "Value",
+                "helpText": 'A text such as {{ instance.pk }}; {"var": "instance.pk"} keeps a number a number.',
+            },
+        },
+    },
+}
+
+
+def problems(config: Mapping[str, Any], rule: RuleSpec, reserved: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with the rows at ``/arguments``; no argument may have one of the ``reserved`` names."""
+    written = config.get("arguments") or []
+    if not isinstance(written, list):
+        yield Problem("/arguments", f"Expected a list of names and values, and got {written!r}.")
+        return
+    names = Counter(str(row.get("name")) for row in written if isinstance(row, Mapping))
+    for index, row in enumerate(written):
+        pointer = f"/arguments/{index}"
+        if not isinstance(row, Mapping):
+            yield Problem(pointer, f"Expected a name and a value, and got {row!r}.")
+            continue
+        if trouble := _name_problem(row.get("name"), names, reserved):
+            yield Problem(f"{pointer}/name", trouble)
+        yield from values.problems(row.get("value"), rule, f"{pointer}/value")
+
+
+def _name_problem(name: Any, names: Mapping[str, int], reserved: Collection[str]) -> str | None:
+    if name in (None, ""):
+        return "Name the argument, or remove the row."
+    if not isinstance(name, str) or not name.isidentifier():
+        return f"Expected a name of letters, digits and _, such as order_id, and got {name!r}."
+    if name in reserved:
+        return f'"{name}" is taken; choose another name.'
+    return f'"{name}" is given {names[name]} times; once is enough.' if names[name] > 1 else None
+
+
+def rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rows that are rows."""
+    written = config.get("arguments")
+    return [row for row in written if isinstance(row, Mapping)] if isinstance(written, list) else []
+
+
+def reads(config: Mapping[str, Any]) -> set[Path]:
+    """The context paths that the values read."""
+    return {path for row in rows(config) for path in values.reads(row.get("value"))}
+
+
+def evaluate(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for this context, by name. Raises ``PermanentError`` for one that has no value there."""
+    try:
+        return {str(row["name"]): values.evaluate(row.get("value"), data) for row in rows(config)}
+    except (TemplateError, ConditionError) as error:
+        raise PermanentError(str(error)) from error

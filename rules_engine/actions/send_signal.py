@@ -1,0 +1,154 @@
+"""``send_signal``: a signal of the project's own, for its receivers and for the rules that listen to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.contrib.auth import signals as auth
+from django.core import signals as core
+from django.db import models, router
+from django.db.backends import signals as backends
+from django.db.models import signals as of_models
+from django.dispatch import Signal
+
+from rules_engine.actions import arguments
+from rules_engine.actions.base import Action
+from rules_engine.actions.registry import register_action
+from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
+from rules_engine.events.names import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
+from rules_engine.events.paths import find_model
+from rules_engine.events.snapshot import plain, safe
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+
+#: The object goes by the first of these, and ``Signal.send`` has the others for itself.
+RESERVED = ("instance", "sender", "signal", "self")
+DELETES = {"pre_delete", "post_delete"}
+
+
+@register_action
+class SendSignal(Action):
+    """Send a signal from the worker. The sender is the rule's model, or none."""
+
+    kind = "send_signal"
+    label = "Send a signal"
+    schema = {
+        "type": "object",
+        "keys": {
+            "signal": {
+                "type": "string",
+                "title": "Signal",
+                "required": True,
+                "helpText": "One that the site's own code registered, such as shop.order_paid.",
+            },
+            "with_object": {
+                "type": "boolean",
+                "title": "With the object",
+                "default": False,
+                "helpText": "Receivers are given the object, as it is by then, as their argument instance.",
+            },
+            "arguments": arguments.SCHEMA,
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        name = config.get("signal")
+        named = _own(name)
+        if not name:
+            yield Problem("/signal", f"Name the signal to send. {_listed()}")
+        elif named is None:
+            yield Problem("/signal", _signal_problem(name))
+        if config.get("with_object"):
+            yield from _object_problems(rule)
+        yield from arguments.problems(config, rule, RESERVED)
+        if named is not None:
+            yield from _undocumented(config, named)
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        return arguments.reads(config)
+
+    def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
+        """Receivers do things to the object they are given: whoever hands it over must be allowed to change it."""
+        model = find_model(rule.model) if rule.model and config.get("with_object") else None
+        return () if model is None else [f"{model._meta.app_label}.change_{model._meta.model_name}"]
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        named = _own(config["signal"])
+        if named is None:
+            raise Refused(_signal_problem(config["signal"]))
+        label = context.event.model
+        model = find_model(label) if label else None
+        given = arguments.evaluate(config, context.data)
+        shown = plain(safe(given))
+        if config.get("with_object"):
+            given["instance"] = _object(model, context.event.pk)
+        # All receivers are called whatever one of them does, as their number and order are not the rule's to know.
+        answers = named.signal.send_robust(sender=model, **given)
+        _raise_for([(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)])
+        return ActionResult(f"Sent {named.name} to {len(answers)} receivers", {"arguments": shown})
+
+
+def _own(name: Any) -> NamedSignal | None:
+    """The project's signal of that name; None for Django's, which mean that something of Django's has happened."""
+    if not isinstance(name, str) or name in MODEL_SIGNALS or name == TEMPLATE_RENDERED:
+        return None
+    named = find_signal(name)
+    return None if named is None or _is_djangos(named.signal) else named
+
+
+def _is_djangos(signal: Signal) -> bool:
+    # Whatever name it was registered under. Django's test package is looked at only where it is loaded anyway.
+    modules = [auth, backends, core, of_models, sys.modules.get("django.test.signals")]
+    return any(one is signal for module in modules if module is not None for one in vars(module).values())
+
+
+def _own_names() -> list[str]:
+    return sorted(name for name in known_signals() if _own(name) is not None)
+
+
+def _listed() -> str:
+    known = _own_names()
+    return f"The signals are: {', '.join(known)}." if known else "The site's code has registered none."
+
+
+def _signal_problem(name: Any) -> str:
+    if name in known_signals():
+        return f"\"{name}\" is Django's to send; rules send signals of the site's own. {_listed()}"
+    return f'There is no signal "{name}" here.{did_you_mean(name, _own_names())} {_listed()}'
+
+
+def _object_problems(rule: RuleSpec) -> Iterator[Problem]:
+    if not rule.model:
+        yield Problem("/with_object", "This rule listens to no model, so there is no object to send.")
+    elif rule.signals and set(rule.signals) <= DELETES:
+        yield Problem("/with_object", "The object is gone when this is sent; send its values as arguments instead.")
+
+
+def _undocumented(config: Mapping[str, Any], named: NamedSignal) -> Iterator[Problem]:
+    known = [name for name in named.arguments if name not in RESERVED]
+    for index, row in enumerate(arguments.rows(config)):
+        name = row.get("name")
+        if named.arguments and name and name not in named.arguments and name not in RESERVED:
+            hint = did_you_mean(name, known)
+            listed = ", ".join(known) or "no arguments but the object"
+            yield Problem(f"/arguments/{index}/name", f'{named.name} carries no "{name}".{hint} It has: {listed}.')
+
+
+def _object(model: type[models.Model] | None, pk: Any) -> models.Model:
+    found = None
+    if model is not None and pk is not None:
+        found = model._base_manager.using(router.db_for_write(model)).filter(pk=pk).first()
+    if found is None:
+        raise PermanentError("The object is gone.")
+    return found
+
+
+def _raise_for(failed: list[tuple[Any, Exception]]) -> None:
+    if failed:
+        said = "; ".join(f"{_name(receiver)}: {type(error).__name__}: {error}" for receiver, error in failed)
+        raise TransientError(f"Receivers failed: {said}") from failed[0][1]
+
+
+def _name(receiver: Any) -> str:
+    return f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__qualname__)}"

@@ -1,0 +1,74 @@
+"""One stored file by the name that a row had for it: whether it is a plain name, who else uses it, and its removal."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import FileSystemStorage, Storage
+from django.core.files.utils import validate_file_name
+from django.db import models, router
+
+from rules_engine.errors import Refused, TransientError
+
+FileField = models.FileField
+
+
+def permit(name: str) -> None:
+    """Raise ``Refused`` for a name that is not written the one way in which every row would write it.
+
+    ``cv/./ada.pdf`` is the file of the row that has ``cv/ada.pdf``, and a search for the first would not find that row.
+    """
+    try:
+        validate_file_name(name, allow_relative_path=True)
+    except SuspiciousFileOperation as error:
+        raise Refused(f"The stored name {name!r} leads out of its storage, or to no file.") from error
+    if "\\" in name or name != posixpath.normpath(name):
+        raise Refused(f"The stored name {name!r} is no plain path, such as {posixpath.normpath(name)!r}.")
+
+
+def user_of(field: FileField, name: str) -> str:
+    """Which field of which model has a row with that file, as ``"shop.product.image"``; empty when none has.
+
+    Every file field of the site is asked whose storage may be the same: one query each, until one says yes.
+    """
+    for model, other in _file_fields():
+        rows = model._base_manager.using(router.db_for_write(model)).filter(**{other.name: name})
+        if _may_share(field.storage, other.storage) and rows.exists():
+            return f"{model._meta.label_lower}.{other.name}"
+    return ""
+
+
+def _file_fields() -> Iterator[tuple[type[models.Model], FileField]]:
+    for model in apps.get_models(include_auto_created=True):
+        if not model._meta.proxy:
+            yield from ((model, one) for one in model._meta.local_concrete_fields if isinstance(one, FileField))
+
+
+def _may_share(one: Storage, other: Storage) -> bool:
+    """Storages cannot be compared, but for two folders: a file that is left behind is better than one that is lost."""
+    folders = [_folder(storage) for storage in (one, other)]
+    return None in folders or folders[0] == folders[1]
+
+
+def _folder(storage: Any) -> str | None:
+    return str(storage.location) if isinstance(storage, FileSystemStorage) else None
+
+
+def remove(field: FileField, name: str) -> bool:
+    """Delete the file from the field's storage; False when it is not there. ``permit`` the name first.
+
+    Raises ``Refused`` for a name that the storage itself finds suspicious, ``TransientError`` when it cannot be used.
+    """
+    try:
+        if not field.storage.exists(name):
+            return False
+        field.storage.delete(name)
+    except SuspiciousFileOperation as error:
+        raise Refused(f"The storage does not take the name {name!r}.") from error
+    except OSError as error:
+        raise TransientError(f"The file {name!r} could not be deleted: {error}") from error
+    return True
