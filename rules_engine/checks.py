@@ -2,7 +2,7 @@
 
 Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the broker is not
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
-is missing.
+is missing. W003, W004, W006 and W007 are about a deployment, and come with ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _is_asked() -> bool:
     return sys.argv[1:2] == ["check"] or is_test_environment()
 
 
-@checks.register()
+@checks.register(deploy=True)
 def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W003: without a broker of the site's own, workers are never told of work."""
     if not conf.problems() and conf.hints() and not current_app.conf.broker_url and not _has_broker():
@@ -74,7 +74,7 @@ def _has_broker() -> bool:
     return bool(current_app.conf.broker_write_url or current_app.conf.broker_read_url)
 
 
-@checks.register()
+@checks.register(deploy=True)
 def check_atomic_requests(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W004: outside a transaction, a kill between a save and its event loses the event (DESIGN §5.2)."""
     using = router.db_for_write(Execution)
@@ -94,7 +94,7 @@ def check_one_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]
     return [checks.Error(message, hint="Route the app rules_engine to one alias.", id="rules_engine.E005")]
 
 
-@checks.register()
+@checks.register(deploy=True)
 def check_threads(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W006: uWSGI without threads never runs ours."""
     try:
@@ -108,7 +108,7 @@ def check_threads(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(message, hint=hint, id="rules_engine.W006")]
 
 
-@checks.register()
+@checks.register(deploy=True)
 def check_middleware(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W007: without the middleware nobody knows who made a change in a request."""
     if MIDDLEWARE in settings.MIDDLEWARE or not settings.MIDDLEWARE:
