@@ -55,6 +55,8 @@ class Subject:
     instance: models.Model | None = None
     old: Mapping[str, Any] | None = None
     changes: Mapping[str, FieldChange] = field(default_factory=dict)
+    #: False where no rule asked what changed: then the record says null, not "nothing".
+    knows_changes: bool = True
     created: bool | None = None
     m2m: Mapping[str, Any] | None = None
     arguments: Mapping[str, Any] | None = None
@@ -118,9 +120,10 @@ class Subject:
             case "old":
                 return dict(self.old) if self.old is not None else None
             case "changed":
-                return list(self.changes)
+                return list(self.changes) if self.knows_changes else None
             case "changes":
-                return {one.field: {"old": one.old, "new": one.new} for one in self.changes.values()}
+                told = {one.field: {"old": one.old, "new": one.new} for one in self.changes.values()}
+                return told if self.knows_changes else None
             case "created":
                 return self.created
             case "actor":

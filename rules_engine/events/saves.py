@@ -177,7 +177,8 @@ def _see(
     if missing and (subject.signal == "post_save" or not instance._state.adding):
         settled.update(StoredRow(watch.model, missing).read(instance.pk, using) or {})
     subject.settled = settled
-    if not watch.old or (subject.old is None and not subject.created):
+    subject.knows_changes = bool(watch.old) and (subject.old is not None or bool(subject.created))
+    if not subject.knows_changes:
         return
     new = {
         name: settled[name] if name in settled else snapshot.field_value(instance, one)

@@ -80,6 +80,14 @@ def test_a_field_that_update_fields_leaves_out_has_not_changed() -> None:
     assert event.context["changed"] == ["legs"]
 
 
+def test_what_changed_is_not_recorded_where_no_rule_asks_and_never_told_as_nothing() -> None:
+    create_rule(model=Animal, actions=LOG)
+    Animal.objects.create(name="a")
+    context = events()[0].context
+    assert context["changed"] is None
+    assert context["changes"] is None
+
+
 def test_what_update_fields_leaves_out_is_told_as_it_is_stored() -> None:
     create_rule(
         model=Animal,
