@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
@@ -106,16 +106,6 @@ def _run(
     refusal = _trusted.refusal(author_id, written, RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,)))
     if refusal is not None:
         raise PermanentError(refusal)
-    seen = Event(
-        id=event.id,
-        signal=event.signal,
-        operation=event.operation,
-        model=event.model,
-        pk=event.pk,
-        occurred_at=event.occurred_at,
-        root_id=event.root_id,
-        depth=event.depth,
-        context=context_for(rule),
-    )
+    seen = replace(event, context=context_for(rule))
     context = ActionContext(new_id(), 1, seen, rule.slug, rule.version, rule.author_id, instance)
     return known.run(context, action.config) or ActionResult()
