@@ -180,6 +180,9 @@ else:
     EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _mail["host"], _mail["port"], _mail["timeout"]
 DEFAULT_FROM_EMAIL = "demo@example.com"
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# Until Django 6.0 each is a name and an address.
+ADMINS: list[Any] = ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
+MANAGERS: list[Any] = ADMINS
 
 # Celery
 CELERY_BROKER_URL = (
@@ -213,5 +216,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Rules mail the administrators; Django's own handler would do it within the request that failed.
+    "loggers": {"django": {"handlers": []}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rules_engine.actions.base import Action, Route
+    from rules_engine.actions.base import ANYTHING, Action, Effect, Route
     from rules_engine.actions.registry import register_action
     from rules_engine.actions.values import evaluate, problems, reads, text
     from rules_engine.claims import Claim, cancel, claim, finish, release, renew, start
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "rules_engine.actions.base": ("Action", "Route"),
+    "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Route"),
     "rules_engine.actions.registry": ("register_action",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
     "rules_engine.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
@@ -55,10 +55,12 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ANYTHING",
     "Action",
     "ActionContext",
     "ActionResult",
     "Claim",
+    "Effect",
     "Event",
     "FieldChange",
     "PermanentError",

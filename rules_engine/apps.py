@@ -22,6 +22,7 @@ class RulesEngineConfig(AppConfig):
             delete_files,
             log_message,
             registry,
+            reject,
             run_task,
             send_email,
             send_signal,
@@ -44,7 +45,7 @@ class RulesEngineConfig(AppConfig):
 
         from rules_engine import conf
         from rules_engine.models import Rule, RuleAction
-        from rules_engine.models.rule import rules_changed
+        from rules_engine.models.rule_set import rules_changed
         from rules_engine.packs import loading
         from rules_engine.rules import watcher
 

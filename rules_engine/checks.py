@@ -2,7 +2,8 @@
 
 Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the broker is not
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
-is missing. W003, W004, W006 and W007 are about a deployment, and come with ``check --deploy``.
+is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop. W003, W004 and W006 to W008
+are about a deployment, and come with ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router, transaction
 
 from rules_engine import conf
+from rules_engine.events import names
 from rules_engine.models import Execution, Rule
+from rules_engine.rules.cascades import analyse
 from rules_engine.rules.validation import rule_problems
 from rules_engine.rules.watcher import is_test_environment
+from rules_engine.types import RuleSpec
 
 Apps = Sequence[AppConfig] | None
 MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
@@ -40,24 +44,59 @@ CANNOT_LOOK = (DatabaseError, ImproperlyConfigured, AssertionError, RuntimeError
 @checks.register()
 def check_rules(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E002: every enabled rule can be tried. One query at the start of a command, where there is a database."""
-    using = router.db_for_read(Rule)
-    try:
-        with transaction.atomic(using=using):
-            specs = Rule.objects.using(using).filter(enabled=True).specs()
-    except CANNOT_LOOK:
-        return []  # also before the first migrate: no table, and so no rule
     level = checks.Error if _is_asked() else checks.Warning
     return [
         level(f"Rule {spec.slug}: {problem}", hint="Open the rule in the admin.", id="rules_engine.E002")
-        for spec in specs
+        for spec in _enabled_rules()
         for problem in rule_problems(spec)
     ]
+
+
+def _enabled_rules() -> list[RuleSpec]:
+    using = router.db_for_read(Rule)
+    try:
+        with transaction.atomic(using=using):
+            return Rule.objects.using(using).filter(enabled=True).specs()
+    except CANNOT_LOOK:
+        return []  # also before the first migrate: no table, and so no rule
+
+
+@checks.register(deploy=True)
+def check_loops(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W008: enabled rules that can set off each other, round and round, until a limit stops them."""
+    hint = "See the rules' pages in the admin; a condition, or naming the fields that must have changed, may end it."
+    found = analyse(_enabled_rules())
+    return [checks.Warning(said, hint=hint, id="rules_engine.W008") for said in found.loops_said()]
 
 
 def _is_asked() -> bool:
     """Whether somebody wants to know: ``check`` fails then. To every other command a broken rule is a warning, for it
     must stop neither the migration that it waits for nor the site on which it will be mended."""
     return sys.argv[1:2] == ["check"] or is_test_environment()
+
+
+@checks.register()
+def check_signals(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E008: signals that code or RULES_ENGINE["SIGNALS"] names by their path are there, each name once."""
+    by_path = [one for one in names.registered().values() if isinstance(one.source, str) and not _is_late(one)]
+    found = [*by_path, *names.configured().values()]
+    sentences = [one.trouble or _clash(one) for one in found]
+    hint = 'Write the path of the Signal object, such as "shop.signals.order_paid".'
+    return [checks.Error(one, hint=hint, id="rules_engine.E008") for one in sentences if one]
+
+
+def _is_late(named: names.NamedSignal) -> bool:
+    # Django's test package is imported only for a rule that wants it.
+    return named.name == names.TEMPLATE_RENDERED
+
+
+def _clash(named: names.NamedSignal) -> str:
+    holder = names.registered().get(named.name)
+    if named.name not in names.MODEL_SIGNALS and (holder is None or names.is_same(holder, named)):
+        return ""
+    return (
+        f'RULES_ENGINE["SIGNALS"] names "{named.name}", which already stands for another signal; choose another name.'
+    )
 
 
 @checks.register(deploy=True)

@@ -11,22 +11,27 @@ import socket
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import router, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from rules_engine import conf, retry
+from rules_engine import conf, hints, retry
 from rules_engine.actions import registry
 from rules_engine.errors import LeaseLost, PermanentError, Refused
 from rules_engine.events.snapshot import clean_text, plain, safe
-from rules_engine.models import Attempt, Execution
-from rules_engine.models.execution import ExecutionQuerySet, State, seconds_from_now
+from rules_engine.models import Attempt, Execution, Pause, Rule
+from rules_engine.models.execution import LIVE, ExecutionQuerySet, State, seconds_from_now
 from rules_engine.types import ActionResult
 
 #: Characters kept of an error; a traceback belongs in the worker's log.
 ERROR_LIMIT = 2_000
+#: States that an execution ends in without having done its work.
+FAILED = (State.DISCARDED, State.CANCELLED, State.REFUSED)
+#: Groups looked at by one sweep.
+FORGOTTEN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,58 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     ``limit`` and ``lease`` (seconds) default to the settings BATCH_SIZE and LEASE_SECONDS. An execution that took its
     process down comes alone.
     """
-    rows = _rows().of_queues(queues) if queues else _rows()
+    rows = unpaused(_rows().of_queues(queues) if queues else _rows())
     if lane is not None:
         rows = rows.filter(lane=lane)
     worker = _worker_name()
     found = rows.claim(limit or conf.batch_size(), worker=worker, lease=lease or conf.lease_seconds())
     return Claim(worker, tuple(found))
+
+
+def unpaused(rows: ExecutionQuerySet) -> ExecutionQuerySet:
+    """Those of the rows that no pause stops. One small query, and a second one while a model is paused."""
+    pauses = list(Pause.objects.using(rows.db))
+    if not pauses:
+        return rows
+    if any(pause.is_everything for pause in pauses):
+        return rows.none()
+    slugs = {pause.rule_slug for pause in pauses if pause.rule_slug}
+    models = [pause.model for pause in pauses if pause.model]
+    if models:
+        slugs |= set(Rule.objects.using(rows.db).filter(model__in=models).values_list("slug", flat=True))
+    return rows.exclude(rule_slug__in=slugs)
+
+
+def settle(event_id: Any, rule_slug: str) -> None:
+    """Let go on what waited for another action of its rule, or end it, now that more is known of that one.
+
+    The waiting rows are locked first: of two workers that finish the last two at once, the second sees both ends.
+    """
+    using = router.db_for_write(Execution)
+    with transaction.atomic(using=using):
+        of_rule = _rows().filter(event_id=event_id, rule_slug=rule_slug)
+        waiting = list(of_rule.waiting().filter(next_attempt_at__isnull=True).order_by("pk").select_for_update())
+        if not waiting:
+            return
+        stops = list(of_rule.filter(on_failure="stop").values_list("position", "state"))
+        live = min((position for position, state in stops if state in LIVE), default=None)
+        failed = min((position for position, state in stops if state in FAILED), default=None)
+        for one in waiting:
+            if failed is not None and failed < one.position:
+                reason = "An action before it failed, and the rule says that nothing is to be done after that."
+                _rows().filter(pk=one.pk).cancel(reason)
+            elif live is None or one.position <= live:
+                _rows().filter(pk=one.pk).update(next_attempt_at=seconds_from_now(one.delay))
+                transaction.on_commit(partial(hints.notify, one.queue), using=using, robust=True)
+
+
+def settle_forgotten() -> int:
+    """``settle`` for whatever waits on its own: what it waited for was cancelled by hand, say. Returns the groups."""
+    rows = _rows().waiting().filter(next_attempt_at__isnull=True)
+    groups = list(rows.order_by().values_list("event_id", "rule_slug").distinct()[:FORGOTTEN])
+    for event_id, rule_slug in groups:
+        settle(event_id, rule_slug)
+    return len(groups)
 
 
 def renew(worker: str, lease: float | None = None) -> int:
@@ -127,6 +178,8 @@ def _end(rows: ExecutionQuerySet, execution: Execution, state: State, *, error: 
     if not rows.update(**values):
         raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is not recorded.")
     execution.state, execution.error = state, error
+    if execution.on_failure == "stop" and state != State.RETRYABLE:
+        settle(execution.event_id, execution.rule_slug)
 
 
 def _own(execution: Execution, worker: str) -> ExecutionQuerySet:

@@ -7,6 +7,7 @@ the system check: every unknown key and every unusable value, as sentences.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -181,8 +182,13 @@ def email_recipients() -> int:
 
 
 def email_seconds() -> float:
-    """Seconds that one conversation with the mail server may take. Default 30."""
+    """Seconds that connecting to the mail server may take, and then each message. Default 30."""
     return _positive("EMAIL_SECONDS", 30.0)
+
+
+def email_attachment_bytes() -> int:
+    """Bytes that all files of one message may have together. Default 10,000,000."""
+    return _count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
 
 
 def tasks() -> dict[str, str]:
@@ -196,6 +202,53 @@ def tasks() -> dict[str, str]:
 
 def _is_tasks(value: Any) -> bool:
     return _is_texts([*value, *value.values()]) if isinstance(value, Mapping) else _is_texts(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSignal:
+    """A signal that the setting names: its dotted path, and what is said of it."""
+
+    path: str
+    label: str = ""
+    arguments: Mapping[str, str] | None = None
+
+
+def signals() -> dict[str, ConfiguredSignal]:
+    """Signals that rules may listen to without code of the site's: names and dotted paths. Default none.
+
+    ``{"shop.order_paid": "project.shop.signals.order_paid"}``, or instead of the path a dict with it as ``signal``,
+    with ``label`` and with ``arguments`` (a dict of names and what each is).
+    """
+    expected = (
+        'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
+        'or instead of a path {"signal": path, "label": text, "arguments": {name: text}}'
+    )
+    value = _value("SIGNALS", {}, _is_signals, expected)
+    return {name: _configured_signal(one) for name, one in value.items()}
+
+
+def _configured_signal(value: Any) -> ConfiguredSignal:
+    if isinstance(value, str):
+        return ConfiguredSignal(value)
+    return ConfiguredSignal(value["signal"], value.get("label", ""), value.get("arguments"))
+
+
+def _is_signals(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not _is_texts([*value]):
+        return False
+    return all(isinstance(one, str) or _is_described_signal(one) for one in value.values())
+
+
+def _is_described_signal(one: Any) -> bool:
+    if not isinstance(one, Mapping) or set(one) - {"signal", "label", "arguments"}:
+        return False
+    arguments = one.get("arguments", {})
+    return (
+        isinstance(one.get("signal"), str)
+        and isinstance(one.get("label", ""), str)
+        and isinstance(arguments, Mapping)
+        and _is_texts([*arguments, *arguments.values()])
+    )
 
 
 ACCESSORS: Mapping[str, Callable[[], Any]] = {
@@ -221,7 +274,9 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "EMAIL_DOMAINS": email_domains,
     "EMAIL_RECIPIENTS": email_recipients,
     "EMAIL_SECONDS": email_seconds,
+    "EMAIL_ATTACHMENT_BYTES": email_attachment_bytes,
     "TASKS": tasks,
+    "SIGNALS": signals,
 }
 
 

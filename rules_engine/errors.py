@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+
+from django.core.exceptions import ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,15 @@ class DuplicateRegistration(RulesEngineError):
 
 
 class ActionError(RulesEngineError):
-    """An action did not do its work."""
+    """An action did not do its work.
+
+    ``detail`` is JSON-safe data for the attempt's record, such as what was done before it failed; the next attempt
+    finds it in ``context.earlier()``.
+    """
+
+    def __init__(self, message: str = "", *, detail: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.detail = dict(detail or {})
 
 
 class PermanentError(ActionError):
@@ -77,9 +87,31 @@ class TransientError(ActionError):
     ``retry_after`` is in seconds and overrides the schedule; None leaves the schedule to decide.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, detail=detail)
         self.retry_after = retry_after
+
+
+class Rejected(ValidationError):
+    """A rule does not allow a save or a delete; what it says is for the person who wanted it.
+
+    Django's forms show it like any other ``ValidationError``. ``rule_slug`` is the rule's.
+    """
+
+    def __init__(self, message: str, *, rule_slug: str = "", field: str = "") -> None:
+        super().__init__({field: [ValidationError(message, code="rejected")]} if field else message, code="rejected")
+        self.rule_slug = rule_slug
+
+    @property
+    def text(self) -> str:
+        """What the rule says, as one text."""
+        return " ".join(self.messages)
+
+
+class ChangeUndone(RulesEngineError):
+    """An action that belongs to a change's own transaction failed, and its rule asks that the change fail with it."""
 
 
 class LeaseLost(RulesEngineError):

@@ -125,7 +125,9 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
 def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     event = execution.event
     action = ActionSpec(execution.kind, execution.config, execution.position)
-    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,))
+    source = (execution.given or {}).get("each")
+    each = None if source is None else tuple(filter(None, source.split(".")))
+    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,), each=each)
 
 
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
@@ -187,7 +189,7 @@ def _effect(execution: Execution, action: Action, authors: Authors) -> ActionRes
 def _as_consequence(execution: Execution, authors: Authors) -> Iterator[None]:
     """What the action changes continues the event's chain, in its author's name."""
     event = execution.event
-    cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None)
+    cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None, execution.pk)
     author = authors.find(execution.author_id) if execution.author_id else None
     with caused_by(cause), acting_as(author):
         yield

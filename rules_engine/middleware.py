@@ -7,13 +7,17 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
-from rules_engine.events.actor import in_request
+from rules_engine.events import requests
+from rules_engine.events.actor import during
 
 Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 
 class ActorMiddleware:
-    """Put it after ``AuthenticationMiddleware``. Costs nothing until a rule asks who acted: the user is read then."""
+    """Costs nothing until a rule asks who acted: the user is read then. So it may stand anywhere in ``MIDDLEWARE``.
+
+    First, it knows every request; further down, those that no middleware before it has answered.
+    """
 
     sync_capable = True
     async_capable = True
@@ -27,12 +31,24 @@ class ActorMiddleware:
     def __call__(self, request: HttpRequest) -> Response:
         if self.is_async:
             return self._answer_async(request)
-        with in_request(request):
-            return self.get_response(request)
+        told = requests.describe(request)
+        visit = requests.until_finished(request, told)
+        with during(request, told):
+            answer = self.get_response(request)
+            _note(answer, visit)
+            return answer
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        with in_request(request):
+        told = requests.describe(request)
+        visit = requests.until_finished(request, told)
+        with during(request, told):
             answer = self.get_response(request)
             if not isinstance(answer, HttpResponseBase):
                 answer = await answer
+            _note(answer, visit)
             return answer
+
+
+def _note(answer: Response, visit: requests.Visit | None) -> None:
+    if visit is not None and isinstance(answer, HttpResponseBase):
+        visit.told["status"] = answer.status_code

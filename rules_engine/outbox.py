@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
+from django.utils import timezone
 
 from rules_engine import conf, hints, models, types
-from rules_engine.events import snapshot
-from rules_engine.events.confined import confined
-from rules_engine.models.execution import State
+from rules_engine.errors import TemplateError
+from rules_engine.events import actor, snapshot
+from rules_engine.models.execution import State, seconds_from_now
 from rules_engine.models.insertion import insert
+from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 logger = logging.getLogger("rules_engine")
@@ -25,7 +28,7 @@ MISSES_KEPT = 200
 
 
 class Ended(Protocol):
-    """What an action did that acted in the process of the save; ``error`` is empty where it worked."""
+    """What an action did that acted in the process of the save. ``state`` is the one its execution ends in."""
 
     @property
     def rule(self) -> CompiledRule:
@@ -36,12 +39,20 @@ class Ended(Protocol):
         """The action."""
 
     @property
-    def summary(self) -> str:
-        """What it did, in a line."""
+    def id(self) -> UUID:
+        """Its execution's id."""
 
     @property
-    def error(self) -> str:
-        """Why it did not."""
+    def state(self) -> State:
+        """How it ended."""
+
+    @property
+    def text(self) -> str:
+        """What it did, in a line, or why it did not."""
+
+
+#: The rows of actions that are carried out for each of some, by rule and position; a text says why there are none.
+Rows = Mapping[tuple[str, int], Sequence[Any] | str]
 
 
 def record(
@@ -50,41 +61,179 @@ def record(
     matched: Sequence[CompiledRule],
     using: str,
     ended: Sequence[Ended] = (),
+    rows: Rows | None = None,
 ) -> int:
     """Write the event, its executions and its evaluation errors, and announce the work once it is committed.
 
     All in a savepoint, or in a transaction of our own where the caller has none: what fails here is undone here, and
-    the ``DatabaseError`` goes to the receiver, which keeps it from the caller. ``ended`` are actions that acted before
-    the save; they are written as they ended. Returns the number of executions that wait for a worker.
+    the ``DatabaseError`` goes to the receiver, which keeps it from the caller. A match of a rule that holds back, or
+    that acts for each of some rows, is written as one held match instead. ``ended`` are actions that acted in the
+    process; they are written as they ended. Returns the number of rows that wait for a worker.
     """
-    over = _over_limit(event, matched, using)
-    if over:
-        logger.error("Event %s: %s", event.id, over)
-        evaluations = [*evaluations, *(_cut(rule, over) for rule in matched)]
-        matched = ()
-    executions = [
-        _execution(event, rule, action)
-        for rule in matched
-        for action in rule.actions
-        if not rule.shadow and action.timing == "after_commit"
-    ]
+    stopped = {one.rule.slug: one.action.position for one in ended if _stops(one)}
+    executions: list[Row] = []
+    held: list[Row] = []
+    for rule in matched:
+        found = [_execution(event, rule, action) for action in _later_actions(rule, stopped)]
+        if found and _is_decided_later(rule):
+            try:
+                held.append(_held(event, rule, found, rows or {}))
+            except TemplateError as error:
+                evaluations = [*evaluations, cut(rule, f"It cannot be said what it is held back by: {error}")]
+        else:
+            executions += found
     failed = [evaluation for evaluation in evaluations if evaluation.outcome == "error"]
     with transaction.atomic(using=using):
-        insert(models.Event, [_row(event, evaluations)], using)
-        if executions:
-            insert(models.Execution, executions, using)
+        count = len(executions) + len(ended) + sum(_count(one) for one in held)
+        insert(models.Event, [_row(event, evaluations, count)], using)
+        _insert_executions(executions, using)
+        if held:
+            _insert_held(held, using)
         if ended:
             insert(models.Execution, [_ended(event, one) for one in ended], using)
         if failed:
             insert(models.RuleError, [_error(event, one) for one in failed], using)
-    _announce({execution["queue"] for execution in executions}, using)
-    return len(executions)
+    _announce({execution["queue"] for execution in executions} | ({conf.queue()} if held else set()), using)
+    return len(executions) + len(held)
 
 
-def _row(event: types.Event, evaluations: Sequence[types.Evaluation]) -> Row:
+def release(match: models.HeldMatch, held: int, using: str) -> int:
+    """Write the executions of a held match, in the caller's transaction. ``held`` is how many it stands for besides
+    itself. Returns their number, and announces them once they are committed."""
+    executions = []
+    for action in match.actions:
+        each = action.get("rows")
+        if isinstance(each, str):
+            executions.append({**_released(match, action, None, held), **_failed(each)})
+        else:
+            executions += [_released(match, action, row, held) for row in ([None] if each is None else each)]
+    ended = [one for one in executions if "error" in one]
+    waiting = [one for one in executions if "error" not in one]
+    _insert_executions(waiting, using)
+    if ended:
+        insert(models.Execution, ended, using)
+    _announce({execution["queue"] for execution in waiting}, using)
+    return len(waiting)
+
+
+def _released(match: models.HeldMatch, action: Row, row: Any, held: int) -> Row:
+    columns = {name: value for name, value in action.items() if name not in ("rows", "each")}
+    return {
+        **columns,
+        "id": types.new_id(),
+        "event_id": match.event_id,
+        "rule_slug": match.rule_slug,
+        "rule_version": match.rule_version,
+        "author_id": match.author_id,
+        "given": match.given(row, held, action.get("each", "")),
+    }
+
+
+def _failed(why: str) -> Row:
+    return {"state": State.DISCARDED.value, "error": snapshot.clean_text(why), "finished_at": timezone.now()}
+
+
+def _stops(one: Ended) -> bool:
+    return one.state != State.SUCCEEDED and one.action.on_failure == "stop"
+
+
+def _later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[CompiledAction]:
+    """The actions that a worker is to carry out. One that failed before the save may have stopped those after it."""
+    if rule.shadow:
+        return []
+    last = stopped.get(rule.slug)
+    found = [action for action in rule.actions if action.timing == "after_commit"]
+    return found if last is None else [action for action in found if action.position < last]
+
+
+def _is_decided_later(rule: CompiledRule) -> bool:
+    return rule.hold is not None or any(action.each is not None for action in rule.actions)
+
+
+def _insert_executions(executions: Sequence[Row], using: str) -> None:
+    if not executions:
+        return
+    insert(models.Execution, executions, using)
+    written = models.Execution.objects.using(using)
+    # By the database's clock, so one statement more where there is a delay; there rarely is.
+    delays = {one["delay"] for one in executions if one["delay"]}
+    for seconds in delays:
+        ids = [one["id"] for one in executions if one["delay"] == seconds]
+        written.filter(pk__in=ids).update(next_attempt_at=seconds_from_now(seconds))
+    if waiting := _waiting(executions):
+        written.filter(pk__in=waiting).update(next_attempt_at=None)
+
+
+def _waiting(executions: Sequence[Row]) -> list[Any]:
+    """Those that come after an action which stops its rule when it fails: they wait for it."""
+    first_stop: dict[tuple[Any, str], int] = {}
+    for one in executions:
+        if one["on_failure"] == "stop":
+            key = one["event_id"], one["rule_slug"]
+            first_stop[key] = min(one["position"], first_stop.get(key, one["position"]))
+    if not first_stop:
+        return []
+    nowhere = max(one["position"] for one in executions)
+    return [
+        one["id"]
+        for one in executions
+        if one["position"] > first_stop.get((one["event_id"], one["rule_slug"]), nowhere)
+    ]
+
+
+def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], rows: Rows) -> Row:
+    hold = rule.hold or Hold()
+    kept = ("kind", "config", "position", "state", "queue", "lane", "order_key", "delay", "on_failure")
+    actions = []
+    for one in executions:
+        action = {name: one[name] for name in kept}
+        if (found := rows.get((rule.slug, one["position"]))) is not None:
+            action["rows"] = found if isinstance(found, str) else [_stored_row(row) for row in found]
+            action["each"] = _source(rule, one["position"])
+        actions.append(action)
+    return {
+        "id": types.new_id(),
+        "event_id": event.id,
+        "rule_slug": rule.slug,
+        "rule_version": rule.version,
+        "author_id": "" if rule.author_id is None else str(rule.author_id),
+        "terms": hold.terms(),
+        "actions": actions,
+        "throttle_key": hold.throttle_key(event),
+        "coalesce_key": hold.coalesce_key(event),
+    }
+
+
+def _source(rule: CompiledRule, position: int) -> str:
+    each = next(action.each for action in rule.actions if action.position == position)
+    return ".".join(each.source) if each else ""
+
+
+def _stored_row(row: Any) -> dict[str, Any]:
+    """A row as JSON, with the places of its exact decimals."""
+    decimals: list[str] = []
+    return {"row": snapshot.plain(row, found=decimals), "decimals": decimals}
+
+
+def _insert_held(held: Sequence[Row], using: str) -> None:
+    insert(models.HeldMatch, held, using)
+    for one in held:
+        if seconds := one["terms"]["coalesce"]:
+            rows = models.HeldMatch.objects.using(using).filter(pk=one["id"])
+            rows.update(due_at=seconds_from_now(seconds))
+
+
+def _count(held: Row) -> int:
+    """The executions that a held match may come to."""
+    rows = [action.get("rows") for action in held["actions"]]
+    return sum(len(one) if isinstance(one, list) else 1 for one in rows)
+
+
+def _row(event: types.Event, evaluations: Sequence[types.Evaluation], executions: int) -> Row:
+    cause = actor.cause()
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
-    actor: Mapping[str, Any] = event.context.get("actor") or {}
+    who: Mapping[str, Any] = event.context.get("actor") or {}
     request: Mapping[str, Any] = event.context.get("request") or {}
     return {
         "id": event.id,
@@ -95,8 +244,10 @@ def _row(event: types.Event, evaluations: Sequence[types.Evaluation]) -> Row:
         "occurred_at": event.occurred_at,
         "root_id": event.root_id,
         "depth": event.depth,
-        "actor_id": str(actor.get("id", ""))[:64],
-        "actor_name": snapshot.clean_text(str(actor.get("username", "")), 250),
+        "cause_id": cause.execution_id if cause else None,
+        "execution_count": executions,
+        "actor_id": str(who.get("id", ""))[:64],
+        "actor_name": snapshot.clean_text(str(who.get("username", "")), 250),
         "request_id": request.get("id", ""),
         "context": context,
         "decimals": decimals,
@@ -127,16 +278,19 @@ def _execution(event: types.Event, rule: CompiledRule, action: CompiledAction) -
         "lane": action.lane,
         # What belongs to one object can be kept in order by a sender that wants to.
         "order_key": action.order_key or f"{event.model}:{event.pk}"[:255],
+        "delay": action.delay,
+        "on_failure": action.on_failure,
     }
 
 
 def _ended(event: types.Event, one: Ended) -> Row:
     return {
         **_execution(event, one.rule, one.action),
-        "state": (State.DISCARDED if one.error else State.SUCCEEDED).value,
-        "attempts": 1,
-        "summary": snapshot.clean_text(one.summary),
-        "error": snapshot.clean_text(one.error),
+        "id": one.id,
+        "state": one.state.value,
+        "attempts": int(one.state != State.CANCELLED),
+        "summary": snapshot.clean_text(one.text if one.state == State.SUCCEEDED else ""),
+        "error": snapshot.clean_text("" if one.state == State.SUCCEEDED else one.text),
         "finished_at": event.occurred_at,
     }
 
@@ -151,21 +305,8 @@ def _error(event: types.Event, evaluation: types.Evaluation) -> Row:
     }
 
 
-def _over_limit(event: types.Event, matched: Sequence[CompiledRule], using: str) -> str:
-    """Why a cascade must stop here, or an empty string. Events from outside are never limited."""
-    if event.depth == 0 or not matched:
-        return ""
-    if event.depth > conf.max_depth():
-        return f"Rules set off rules {event.depth} levels deep; RULES_ENGINE['MAX_DEPTH'] is {conf.max_depth()}."
-    chain = models.Execution.objects.using(using).filter(event__root_id=event.root_id)
-    with confined(using):
-        count = chain.count()
-    if count >= conf.root_budget():
-        return f"One event led to {conf.root_budget()} executions, all that RULES_ENGINE['ROOT_BUDGET'] allows."
-    return ""
-
-
-def _cut(rule: CompiledRule, why: str) -> types.Evaluation:
+def cut(rule: CompiledRule, why: str) -> types.Evaluation:
+    """The error of a rule that matched and whose actions are not carried out."""
     return types.Evaluation(rule.slug, rule.version, "error", None, why)
 
 

@@ -11,11 +11,14 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from rules_engine import conf
-from rules_engine.models import Attempt, AuditEntry, Event, Execution, RuleError
+from rules_engine.models import Attempt, AuditEntry, Event, Execution, HeldMatch, Reservation, RuleError
 from rules_engine.models.execution import LIVE
 
 #: Rows removed by one statement: a few milliseconds of locks.
 BATCH = 1_000
+
+#: Days that a reservation is kept after it ended, for transactions that began before. Not a record of anything.
+RESERVATION_DAYS = 1
 
 
 def _older_than(days: float, column: str = "created_at") -> dict[str, Any]:
@@ -25,7 +28,8 @@ def _older_than(days: float, column: str = "created_at") -> dict[str, Any]:
 def prune(*, dry_run: bool = False) -> dict[str, int]:
     """Remove what is older than RETENTION_DAYS and AUDIT_RETENTION_DAYS. Returns the rows by table name.
 
-    What has not ended is kept however old it is, and so is its event. With ``dry_run`` the rows are only counted.
+    What has not ended is kept however old it is, and so is its event. Reservations that ended go after a day, whatever
+    the settings. With ``dry_run`` the rows are only counted.
     """
     counts: dict[str, int] = {}
     for rows in _prunable():
@@ -40,11 +44,17 @@ def _prunable() -> Iterator[QuerySet[Any]]:
         ended = Execution.objects.filter(**_older_than(days)).exclude(state__in=LIVE)
         yield Attempt.objects.filter(execution__in=ended.values("pk"))
         yield ended
-        yield Event.objects.filter(~Exists(Execution.objects.filter(event=OuterRef("pk"))), **_older_than(days))
+        # What a rule said "once" of is kept: it would say it again.
+        decided = HeldMatch.objects.filter(**_older_than(days)).exclude(state=HeldMatch.State.WAITING)
+        yield decided.exclude(state=HeldMatch.State.RELEASED, terms__once=True)
+        waiting = HeldMatch.objects.filter(event=OuterRef("pk"), state=HeldMatch.State.WAITING)
+        acted_on = Execution.objects.filter(event=OuterRef("pk"))
+        yield Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days))
         yield RuleError.objects.filter(**_older_than(days))
     audit_days = conf.audit_retention_days()
     if audit_days is not None:
         yield AuditEntry.objects.filter(**_older_than(audit_days, "at"))
+    yield Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until"))
 
 
 def _remove(rows: QuerySet[Any]) -> int:
@@ -65,6 +75,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
     rows_by_table: tuple[QuerySet[Any], ...] = (
         Attempt.objects.filter(execution__in=executions.values("pk")),
         executions,
+        HeldMatch.objects.filter(event__in=events.values("pk")),
         RuleError.objects.filter(event_id__in=events.values("pk")),
         events,
         AuditEntry.objects.filter(model=model.lower(), object_pk=pk),

@@ -10,7 +10,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from rules_engine import conf, hints, retention
+from rules_engine import claims, conf, hints, releasing, retention
 from rules_engine.events.actor import paused
 from rules_engine.execution import drain as drain_outbox
 from rules_engine.models import Execution
@@ -26,6 +26,9 @@ _stop = threading.Event()
 @shared_task(name="rules_engine.tasks.drain", ignore_result=True)
 def drain(queue: str) -> int:
     """Run what is due in a queue until nothing is; returns how many executions it ran."""
+    if queue == conf.queue():
+        with paused():
+            releasing.release_due(seconds=DRAIN_SECONDS)
     ran = drain_outbox(queue, seconds=DRAIN_SECONDS)
     if due_queues(queue):
         hints.notify(queue)
@@ -35,6 +38,7 @@ def drain(queue: str) -> int:
 @shared_task(name="rules_engine.tasks.sweep", ignore_result=True)
 def sweep() -> list[str]:
     """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
+    claims.settle_forgotten()
     queues = due_queues()
     for queue in queues:
         hints.notify(queue)
@@ -49,10 +53,13 @@ def prune() -> dict[str, int]:
 
 def due_queues(*only: str) -> list[str]:
     """The queues in which something is due now."""
-    rows = Execution.objects.due()
+    rows = claims.unpaused(Execution.objects.due())
     if only:
         rows = rows.of_queues(only)
-    return sorted(rows.order_by().values_list("queue", flat=True).distinct())
+    found = set(rows.order_by().values_list("queue", flat=True).distinct())
+    if (not only or conf.queue() in only) and releasing.is_any_due():
+        found.add(conf.queue())
+    return sorted(found)
 
 
 def _sweep_while_running() -> None:
@@ -60,6 +67,7 @@ def _sweep_while_running() -> None:
     while not _stop.wait(conf.sweep_seconds()):
         try:
             with paused():  # opening this thread's connection is no event
+                claims.settle_forgotten()
                 queues = due_queues()
             for queue in queues:
                 hints.send(queue)

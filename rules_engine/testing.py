@@ -14,6 +14,7 @@ from rules_engine.claims import claim
 from rules_engine.errors import InvalidRule, PermanentError, TransientError
 from rules_engine.events.paths import label_of
 from rules_engine.execution import run_claim
+from rules_engine.releasing import release_due
 from rules_engine.rules import cache, jsonlogic, watcher
 from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
@@ -28,13 +29,14 @@ def create_rule(
     operations: Sequence[str] | None = None,
     changes: Sequence[Mapping[str, Any]] | None = None,
     condition: Any = None,
-    actions: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    actions: Iterable[Sequence[Any]] = (),
     **fields: Any,
 ) -> models.Rule:
     """Make a rule, live in this process at once.
 
-    ``model`` is a model class or a label; ``actions`` is ``[(kind, config), …]``; ``fields`` are further fields of
-    ``Rule`` (a slug is made up). Raises ``InvalidRule`` with every problem when the rule could not run.
+    ``model`` is a model class or a label; ``actions`` is ``[(kind, config), …]``, each perhaps with a third part:
+    further fields of ``RuleAction``, such as ``{"delay": 60}``; ``fields`` are further fields of ``Rule`` (a slug is
+    made up). Raises ``InvalidRule`` with every problem when the rule could not run.
     """
     label = model if isinstance(model, str) else label_of(model)
     slug = fields.pop("slug", None) or f"rule-{types.new_id().hex}"
@@ -49,8 +51,10 @@ def create_rule(
         **fields,
     )
     rows = [
-        models.RuleAction(position=n, kind=kind, config=dict(config), timing=_usual_timing(kind))
-        for n, (kind, config) in enumerate(actions)
+        models.RuleAction(
+            **{"position": n, "kind": kind, "config": dict(config), "timing": _usual_timing(kind), **dict(*further)}
+        )
+        for n, (kind, config, *further) in enumerate(actions)
     ]
     problems = rule_problems(rule.spec_with([row.spec() for row in rows]))
     if problems:
@@ -83,6 +87,7 @@ def run_due(limit: int | None = None) -> int:
     """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
     ran = 0
     while limit is None or ran < limit:
+        release_due()
         claimed = claim(limit=None if limit is None else limit - ran)
         if not claimed:
             break

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -18,21 +18,35 @@ Operation = Literal["create", "update", "delete", "add", "remove", "clear"]
 Outcome = Literal["matched", "not_matched", "error"]
 Gate = Literal["operations", "changes", "condition"]
 Timing = Literal["before_save", "in_transaction", "after_commit"]
+#: What becomes of a rule's later actions when one of them fails for good.
+OnFailure = Literal["go_on", "stop"]
 
 #: The last step of a path that stands for every readable concrete field: ``("instance", "*")``.
 EVERY_FIELD = "*"
 
 
-_counter = itertools.count()
+_last = 0
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_id() -> uuid.UUID:
     """A time-ordered UUID (version 7, RFC 9562): new rows land side by side in the index, and need no round trip.
 
-    Those of one process and millisecond are in order too, by a counter where the RFC has 12 bits for one.
+    Those of one process are in order too, also within a millisecond: by a counter where the RFC has 12 bits for one,
+    which runs on into the next millisecond when it is used up.
     """
-    milliseconds = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
-    counter = next(_counter) & 0xFFF
+    global _last
+    with _lock:
+        _last = max((time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF) << 12, _last + 1)
+        milliseconds, counter = _last >> 12, _last & 0xFFF
     chance = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0x2 << 62 | chance)
 
@@ -100,11 +114,22 @@ class ActionSpec:
     position: int = 0
     enabled: bool = True
     timing: Timing = "after_commit"
+    #: Seconds between the commit and the first attempt.
+    delay: int = 0
+    on_failure: OnFailure = "go_on"
+    #: A to-many path such as ``"instance.items"``, or a JSONLogic expression that yields a list; None: once.
+    for_each: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSpec:
-    """A rule as written, free of the database: what validation, compilation, versions and packs work on."""
+    """A rule as written, free of the database: what validation, compilation, versions and packs work on.
+
+    A throttle lets ``throttle_count`` matches through in ``throttle_seconds``, counted for each text that
+    ``throttle_by`` comes to (the whole rule where it is empty). With ``coalesce_seconds`` matches wait that long, and
+    of those for which ``coalesce_by`` comes to the same text (the same object where it is empty) only the last acts;
+    with ``debounce`` each new one starts the wait again.
+    """
 
     slug: str
     name: str = ""
@@ -118,8 +143,22 @@ class RuleSpec:
     condition: Any = None
     position: int = 0
     stop_processing: bool = False
+    raw: bool = False
+    sample_percent: int = 100
+    active_from: datetime | None = None
+    active_until: datetime | None = None
+    once: bool = False
+    throttle_count: int | None = None
+    throttle_seconds: int | None = None
+    throttle_by: str = ""
+    coalesce_seconds: int | None = None
+    coalesce_by: str = ""
+    debounce: bool = False
     author_id: Any = None
     actions: tuple[ActionSpec, ...] = ()
+    #: Where an action's ``each`` comes from while that action is looked at: the path of the rows, or an empty path for
+    #: rows that are no model's. None: there is no ``each``. Never stored.
+    each: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +167,9 @@ class ActionContext:
 
     ``execution_id`` is the same at every attempt, and so the idempotency key of any effect outside the database;
     ``attempt`` counts from 1; ``author_id`` is the primary key of the rule's author, None for the operator's rules.
-    ``instance`` is the live object, for actions that act before its save; None for all others.
+    ``instance`` is the live object, for actions that act before its save; None for all others. ``written`` are the
+    names of the fields that this save writes (``update_fields``); None is all of them.
+    ``earlier()`` gives the recorded details of this execution's attempts before this one, in order: a query.
     """
 
     execution_id: uuid.UUID
@@ -138,6 +179,8 @@ class ActionContext:
     rule_version: int
     author_id: Any = None
     instance: Any = None
+    written: frozenset[str] | None = None
+    earlier: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
     @property
     def data(self) -> Mapping[str, Any]:

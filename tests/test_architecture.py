@@ -20,32 +20,39 @@ LAYERS: dict[int, str] = {
     0: "errors types",
     1: """
        conf retry templating/ conditions
-       rules/__init__ rules/changes rules/diagnosis rules/engine rules/jsonlogic rules/jsontext rules/matching
-       rules/scope rules/shape rules/tracing rules/variables
-       events/__init__ events/actor events/arguments events/confined events/context
-       events/names events/paths events/snapshot
+       rules/__init__ rules/changes rules/components rules/diagnosis rules/engine rules/jsonlogic rules/jsontext
+       rules/matching rules/repetition rules/scope rules/shape rules/signals rules/tracing rules/variables
+       events/__init__ events/actor events/aggregates events/arguments events/confined events/context
+       events/exceptions events/names events/paths events/requests events/snapshot
        """,
-    2: "actions/__init__ actions/base actions/registry actions/values rules/validation",
+    2: """
+       actions/__init__ actions/base actions/registry actions/values
+       rules/cascades rules/holding rules/validation
+       """,
     3: "models/ hints",
     4: """
        rules/cache rules/compiler rules/permissions rules/versions rules/watcher
-       actions/ rule_actions claims execution retention
+       actions/ rule_actions claims execution limits retention source/
        """,
-    5: "outbox",
+    5: "outbox releasing",
     6: "events/ middleware",
     7: "tasks",
-    8: "apps checks packs packs/ admin/ management/ testing pytest_plugin",
+    8: "apps checks packs packs/ admin/ management/ recipes testing pytest_plugin",
 }
 #: The public face: it may bring out anything, and nothing inside goes through it.
 FACE = "rules_engine"
 
 #: Where an error of any kind is caught, and why that is right.
 BOUNDARIES = {
+    "rules_engine/actions/mailing.py": "a site's mail backend may raise anything, and who was mailed must be recorded",
     "rules_engine/events/capture.py": "evaluation: a rule never breaks a save",
     "rules_engine/events/snapshot.py": "a field's own __str__ may raise anything",
+    "rules_engine/events/named.py": "evaluation: hands what went wrong in its thread to the receiver",
     "rules_engine/events/immediate.py": "execution: an action may raise anything, and never breaks a save",
+    "rules_engine/events/vetoes.py": "evaluation: validation goes on without a rule that cannot be asked",
     "rules_engine/execution.py": "execution: an action may raise anything",
     "rules_engine/hints.py": "its thread outlives whatever a transport raises",
+    "rules_engine/rules/cascades.py": "an action's own code says what it changes",
     "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
     "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",
     "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",

@@ -18,7 +18,10 @@ _MISSING = object()
 
 
 def event_type(event: Event) -> str:
-    """``"shop.order.update"`` where there is a model and an operation, else what there is."""
+    """``"shop.order.update"`` where there is a model and an operation, ``"shop.order_paid"`` for a site's own signal,
+    else what there is."""
+    if not event.operation and "." in event.signal:
+        return event.signal
     parts = [part for part in (event.model, event.operation or "") if part]
     return ".".join(parts) if event.operation and event.model else ".".join((*parts, event.signal))
 

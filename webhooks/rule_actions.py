@@ -99,6 +99,17 @@ class Webhook(Action):
         """Seconds before the second, third, … attempt."""
         return conf.retry_schedule()
 
+    def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
+        """A call to be filled in: address, headers and secret are the endpoint's."""
+        return [
+            "def call_endpoint(slug, payload):",
+            '    """Sign and POST it, with retries: this is yours to write."""',
+            "    raise NotImplementedError(slug)",
+            "",
+            f"# The endpoint is found under Webhooks > Endpoints; the payload is {_payload_words(config)}.",
+            f"call_endpoint({str(config.get('endpoint', ''))!r}, {config.get('payload') or None!r})",
+        ]
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         endpoint = _endpoint(str(config.get("endpoint", "")))
         body = payload.body(context.event, config.get("payload"))
@@ -114,6 +125,10 @@ class Webhook(Action):
         asked = verdict.retry_after_seconds(response.retry_after, datetime.now(UTC))
         schedule = self.retry_schedule(config) or ()
         raise Unanswered(text, detail, retry_after=verdict.wait(asked, context.attempt, schedule))
+
+
+def _payload_words(config: Mapping[str, Any]) -> str:
+    return "a template over the event" if config.get("payload") else "the whole event"
 
 
 def _endpoint_problems(slug: Any) -> Iterable[Problem]:

@@ -33,6 +33,28 @@ class Route:
     order_key: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that an action changes and rules may hear of.
+
+    ``operation`` is create, update, delete, add, remove or clear, of objects of ``model`` (a label such as
+    ``"shop.order"``); or, without a model, the name of a signal that is sent. ``fields`` are the names of the fields
+    that are written, or of the many-to-many fields; None is any of them.
+    """
+
+    model: str
+    operation: str
+    fields: frozenset[str] | None = None
+
+    def writes(self, field: str) -> bool:
+        """Whether that field may be among those written."""
+        return self.fields is None or field in self.fields
+
+
+#: For an action of which nobody can say what it changes.
+ANYTHING = Effect("", "")
+
+
 class Action:
     """One kind of thing a rule can do. Instances are shared between threads: keep no state on them."""
 
@@ -45,6 +67,8 @@ class Action:
     timings: ClassVar[Sequence[Timing]] = ("after_commit",)
     #: True when the only effect is in our own database: effect and record then commit together, exactly once.
     crash_safe: ClassVar[bool] = False
+    #: True for a kind whose ``run`` raises ``Rejected`` before a save or a delete that is not to be.
+    vetoes: ClassVar[bool] = False
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         """What is wrong with ``config``, each problem with a pointer into it (``/subject``). Nothing: it is fine."""
@@ -58,6 +82,10 @@ class Action:
         """Permissions such as ``"shop.change_order"`` that the rule's author needs, besides viewing what is read."""
         return ()
 
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        """What it changes that rules may hear of, for telling which rule can set off which; ``ANYTHING`` if unknown."""
+        return ()
+
     def route(self, config: Mapping[str, Any]) -> Route:
         """Where the execution waits; ``rules`` with no lane unless a kind says otherwise."""
         return Route(conf.queue())
@@ -65,6 +93,13 @@ class Action:
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
         """Seconds before the second, third, … attempt; None leaves it to ``RULES_ENGINE["RETRY_SCHEDULE"]``."""
         return None
+
+    def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
+        """What the admin's "Show as Python" prints for it: lines of a function's body, in which ``instance`` is the
+        object; they import for themselves what they use. Unless overridden, a comment that says what was configured.
+        """
+        settings = [f"#   {key}: {value!r}" for key, value in config.items()]
+        return [f"# {self.label} ({self.kind}): to be written by hand. It is configured as", *settings]
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """Do it once. Raise ``PermanentError`` or ``TransientError``; never retry in here.

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, models, router, transaction
 
 from rules_engine.actions import field_rows
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Effect
 from rules_engine.actions.conversion import computed, convert
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.writing import (
@@ -35,6 +35,7 @@ class CreateObject(Action):
     kind = "create_object"
     label = "Create an object"
     crash_safe = True
+    timings = ("after_commit", "in_transaction")
     schema = {
         "type": "object",
         "keys": {
@@ -82,6 +83,11 @@ class CreateObject(Action):
             return ()  # there is nothing to permit: run() refuses it to everybody
         looks = [permission("view", model)] if config.get("unless_exists") else []
         return [permission("add", model), *looks]
+
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        model = find_model(str(config.get("model")))
+        # Of any field: what no value is given for may have a default, which counts as a change from null.
+        return () if model is None or is_forbidden(model) else [Effect(label_of(model), "create")]
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         try:

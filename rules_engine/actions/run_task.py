@@ -10,7 +10,7 @@ from celery import current_app
 
 from rules_engine import conf
 from rules_engine.actions import arguments
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import ANYTHING, Action, Effect
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem, Refused, TransientError, did_you_mean
 from rules_engine.events.snapshot import plain, safe
@@ -54,6 +54,9 @@ class RunTask(Action):
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return arguments.reads(config)
+
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        return [ANYTHING]
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         name, queue = config["task"], config.get("queue") or None

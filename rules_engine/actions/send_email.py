@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import smtplib
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.utils import make_msgid
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core import mail
-from django.core.exceptions import ValidationError
-from django.core.mail import EmailMultiAlternatives
-from django.core.validators import validate_email
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 
 from rules_engine import conf, templating
-from rules_engine.actions import values
+from rules_engine.actions import attachments, mailing, recipients, values
+from rules_engine.actions.attachments import Attachment
 from rules_engine.actions.base import Action
+from rules_engine.actions.mailing import Ledger, Outcome
 from rules_engine.actions.registry import register_action
-from rules_engine.errors import PermanentError, Problem, Refused, TemplateError, TransientError
+from rules_engine.errors import ConditionError, PermanentError, Problem, Refused, TemplateError, TransientError
+from rules_engine.templating.limits import OUTPUT
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 LONGEST_SUBJECT = 250
+TEXTS = ("subject", "body", "html", "reply_to")
 
 
 @register_action
@@ -37,121 +39,141 @@ class SendEmail(Action):
                 "title": "To",
                 "items": {"type": "string"},
                 "minItems": 1,
-                "helpText": "An address, or {{ instance.email }}; each gets a message of its own.",
+                "helpText": "Addresses, {{ instance.email }}, admins or managers; each gets a message of its own.",
             },
             "subject": {"type": "string", "title": "Subject", "required": True},
             "body": {"type": "string", "widget": "textarea", "title": "Text", "required": True},
             "html": {"type": "string", "widget": "textarea", "title": "HTML", "helpText": "Optional."},
             "reply_to": {"type": "string", "title": "Reply to", "helpText": "Optional."},
+            "attachments": {
+                "type": "array",
+                "title": "Attachments",
+                "items": {"type": "string"},
+                "helpText": "File fields, such as instance.image, or instance.images.image for those of related rows.",
+            },
         },
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
-        if not _recipients(config):
-            yield Problem("/to", "Name at least one recipient, such as {{ instance.email }}.")
+        yield from recipients.problems(config, rule)
         for key in ("subject", "body"):
             if not config.get(key):
                 yield Problem(f"/{key}", f"Write the {'subject' if key == 'subject' else 'text'} of the message.")
-        for pointer, value in _texts(config):
-            if value is not None and not isinstance(value, str | Mapping):
-                yield Problem(pointer, f"Expected text, and got {value!r}.")
-            yield from values.problems(value, rule, pointer)
+        for key in TEXTS:
+            yield from _text_problems(key, config.get(key), rule)
+        yield from attachments.problems(config, rule)
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
-        return {path for _, value in _texts(config) for path in values.reads(value)}
+        texts = {path for key in TEXTS for path in values.reads(config.get(key))}
+        return {*recipients.reads(config), *texts, *attachments.reads(config, rule)}
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         try:
-            messages = list(_messages(context, config))
-        except TemplateError as error:
+            addresses, unusable = recipients.find(config, context.data)
+            letter = _letter(context, config)
+        except (TemplateError, ConditionError) as error:
             raise PermanentError(str(error)) from error
-        recipients = [message.to[0] for message in messages]
-        _send(messages)
-        return ActionResult(f"Mailed {', '.join(recipients)}", {"to": recipients, "subject": messages[0].subject})
+        _check_number(addresses, unusable)
+        ledger = Ledger.of(context.earlier())
+        owed = [address for address in addresses if ledger.owes(address)]
+        outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed)
+        outcome.refused = {**ledger.refused, **outcome.refused}
+        detail = {"to": outcome.sent, "refused": outcome.refused, "left": list(outcome.left)}
+        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]})
 
 
-def _recipients(config: Mapping[str, Any]) -> list[Any]:
-    to = config.get("to")
-    return [one for one in (to if isinstance(to, list) else [to]) if one not in (None, "")]
+def _text_problems(key: str, value: Any, rule: RuleSpec) -> Iterator[Problem]:
+    pointer = f"/{key}"
+    if value in (None, ""):
+        return
+    if not isinstance(value, str | Mapping):
+        yield Problem(pointer, f"Expected text, and got {value!r}.")
+    elif key == "html" and not isinstance(value, str):
+        yield Problem(pointer, "Expected text: values are made safe for HTML where a template prints them.")
+    elif key == "reply_to" and isinstance(value, str) and recipients.is_constant(value):
+        yield from recipients.address_problems(value, pointer)
+    else:
+        yield from values.problems(value, rule, pointer)
 
 
-def _texts(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    to = config.get("to")
-    yield from ((f"/to/{index}", one) for index, one in enumerate(to)) if isinstance(to, list) else [("/to", to)]
-    yield from ((f"/{key}", config.get(key)) for key in ("subject", "body", "html", "reply_to"))
-
-
-def _messages(context: ActionContext, config: Mapping[str, Any]) -> Iterator[EmailMultiAlternatives]:
-    data = context.data
-    addresses = list(dict.fromkeys(_addresses(config, data)))
+def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) -> None:
+    # More than ROWS_LIMIT would not all be in the attempt's record, and some would be mailed twice.
+    most, setting = min((conf.email_recipients(), "EMAIL_RECIPIENTS"), (conf.rows_limit(), "ROWS_LIMIT"))
+    if len(addresses) > most:
+        raise Refused(f'{len(addresses)} recipients; RULES_ENGINE["{setting}"] is {most}.')
     if not addresses:
-        raise PermanentError("No recipient is left: every address came out empty.")
-    if len(addresses) > conf.email_recipients():
-        raise Refused(f'{len(addresses)} recipients; RULES_ENGINE["EMAIL_RECIPIENTS"] is {conf.email_recipients()}.')
-    subject = " ".join(values.text(config["subject"], data).split())[:LONGEST_SUBJECT]
-    body = values.text(config["body"], data)
-    html = templating.render(config["html"], data, autoescape=True) if config.get("html") else ""
-    reply_to = [_address(values.text(config["reply_to"], data))] if config.get("reply_to") else None
-    for number, address in enumerate(addresses, start=1):
-        headers = {"Message-ID": _message_id(context, number)}
-        message = EmailMultiAlternatives(subject, body, None, [address], headers=headers, reply_to=reply_to)
-        if html:
-            message.attach_alternative(html, "text/html")
-        yield message
+        refused = [error for error in unusable if isinstance(error, Refused)]
+        empty = PermanentError("No recipient is left: every address came out empty.")
+        raise next(iter([*refused, *unusable]), empty)
 
 
-def _message_id(context: ActionContext, number: int) -> str:
+def _letter(context: ActionContext, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same for all recipients. Raises as the templates, the expressions and the files do."""
+    data = context.data
+    subject = templating.single_line(_text(config, "subject", data))
+    reply_to = _text(config, "reply_to", data).strip()
+    return {
+        "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
+        "body": _text(config, "body", data),
+        "html": templating.render(config["html"], data, autoescape=True) if config.get("html") else "",
+        "reply_to": [_reply_to(reply_to)] if reply_to else None,
+        "files": attachments.load(context, config),
+    }
+
+
+def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:
+    text = values.text(config[key] if key in ("subject", "body") else config.get(key), data)
+    if len(text) > OUTPUT:
+        raise PermanentError(f"The {key} comes to more than {OUTPUT:,} characters; print fewer values or rows.")
+    return text
+
+
+def _reply_to(written: str) -> str:
+    try:
+        return recipients.permitted(written)
+    except PermanentError as error:
+        raise type(error)(f"Reply to: {error}") from error
+
+
+def _message(context: ActionContext, letter: Mapping[str, Any], address: str) -> EmailMessage:
+    # RFC 3834: so that nobody's holiday notice answers a machine.
+    headers = {"Message-ID": _message_id(context, address), "Auto-Submitted": "auto-generated"}
+    message = EmailMultiAlternatives(
+        letter["subject"], letter["body"], None, [address], headers=headers, reply_to=letter["reply_to"]
+    )
+    if letter["html"]:
+        message.attach_alternative(letter["html"], "text/html")
+    for file in letter["files"]:
+        _attach(message, file)
+    return message
+
+
+def _attach(message: EmailMessage, file: Attachment) -> None:
+    message.attach(file.name, file.content, file.content_type)
+
+
+def _message_id(context: ActionContext, address: str) -> str:
     """The same at each attempt, so that a mailbox can drop the second of two."""
-    domain = make_msgid().rsplit("@", 1)[1].rstrip(">")
-    sender = settings.DEFAULT_FROM_EMAIL.rsplit("@", 1)
-    domain = sender[1].strip("> ") if len(sender) == 2 else domain
-    return f"<{context.execution_id}.{number}@{domain}>"
+    sender = settings.DEFAULT_FROM_EMAIL if "@" in settings.DEFAULT_FROM_EMAIL else make_msgid()
+    domain = sender.rsplit("@", 1)[1].strip("> ")
+    # Short, so that the header stays on one line: what tells executions apart is the other part.
+    whom = hashlib.blake2s(address.lower().encode(), digest_size=4).hexdigest()
+    return f"<{context.execution_id}.{whom}@{domain}>"
 
 
-def _addresses(config: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
-    for one in _recipients(config):
-        written = values.text(one, data).strip()
-        if written:
-            yield _address(written)
-
-
-def _address(written: str) -> str:
-    try:
-        validate_email(written)
-    except ValidationError as error:
-        raise PermanentError("A recipient is not one plain address; look at the template it came from.") from error
-    allowed = conf.email_domains()
-    if allowed is not None and written.rsplit("@", 1)[1].lower() not in allowed:
-        raise Refused('A recipient\'s domain is not in RULES_ENGINE["EMAIL_DOMAINS"].')
-    return written
-
-
-def _send(messages: list[EmailMultiAlternatives]) -> None:
-    """One conversation for all; what the server says decides whether another try makes sense (RFC 5321 §4.2.1)."""
-    try:
-        mailer = _mailer()
-        if getattr(mailer, "timeout", 0) is None:
-            mailer.timeout = conf.email_seconds()
-        mailer.send_messages(messages)
-    except ValueError as error:
-        raise PermanentError(f"The message could not be built: {error}") from error
-    except smtplib.SMTPRecipientsRefused as error:
-        codes = [code for code, _ in error.recipients.values()]
-        raise _by_code(min(codes, default=500), error) from error
-    except smtplib.SMTPResponseException as error:
-        raise _by_code(error.smtp_code, error) from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise TransientError(f"The mail server could not be used: {error}") from error
-
-
-def _mailer() -> Any:
-    """The site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
-    mailers = getattr(mail, "mailers", None)
-    return mail.get_connection() if mailers is None else mailers.default
-
-
-def _by_code(code: int, error: Exception) -> PermanentError | TransientError:
-    # 535 and its like mean that the site's own password is wrong, which an operator will mend.
-    permanent = code >= 500 and not isinstance(error, smtplib.SMTPAuthenticationError)
-    sentence = f"The mail server answered: {error}"
-    return PermanentError(sentence) if permanent else TransientError(sentence)
+def _conclusion(
+    outcome: Outcome, number: int, unusable: Sequence[PermanentError], detail: Mapping[str, Any]
+) -> ActionResult:
+    """What came of it. Raises while somebody is left, and when somebody will never get theirs."""
+    mailed = f"Mailed {', '.join(outcome.sent) or 'nobody'}"
+    if outcome.left:
+        trouble = outcome.trouble or TransientError(next(iter(outcome.left.values())))
+        sentence = str(trouble) if number == 1 else f"{trouble} {mailed}. Left: {', '.join(outcome.left)}."
+        raise type(trouble)(sentence, detail=detail)
+    before = number - len(outcome.sent) - len(outcome.refused)
+    mailed += f"; {before} had theirs from an earlier attempt" if before else ""
+    if not (outcome.refused or unusable):
+        return ActionResult(mailed, detail)
+    refused = [f"{address}: {answer}" for address, answer in outcome.refused.items()]
+    reasons = " ".join([*refused, *(str(error) for error in unusable)])
+    raise PermanentError(reasons if number == len(refused) == 1 else f"{mailed}. Not mailed: {reasons}", detail=detail)

@@ -14,7 +14,7 @@ from django.db.models import signals as of_models
 from django.dispatch import Signal
 
 from rules_engine.actions import arguments
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Effect
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
 from rules_engine.events.names import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
@@ -73,6 +73,11 @@ class SendSignal(Action):
         model = find_model(rule.model) if rule.model and config.get("with_object") else None
         return () if model is None else [f"{model._meta.app_label}.change_{model._meta.model_name}"]
 
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        """The signal; what the site's own receivers do on it is not known here."""
+        named = _own(config.get("signal"))
+        return () if named is None else [Effect("", named.name)]
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         named = _own(config["signal"])
         if named is None:
@@ -94,7 +99,7 @@ def _own(name: Any) -> NamedSignal | None:
     if not isinstance(name, str) or name in MODEL_SIGNALS or name == TEMPLATE_RENDERED:
         return None
     named = find_signal(name)
-    return None if named is None or _is_djangos(named.signal) else named
+    return None if named is None or named.trouble or _is_djangos(named.signal) else named
 
 
 def _is_djangos(signal: Signal) -> bool:
@@ -113,6 +118,8 @@ def _listed() -> str:
 
 
 def _signal_problem(name: Any) -> str:
+    if isinstance(name, str) and (named := find_signal(name)) is not None and named.trouble:
+        return named.trouble
     if name in known_signals():
         return f"\"{name}\" is Django's to send; rules send signals of the site's own. {_listed()}"
     return f'There is no signal "{name}" here.{did_you_mean(name, _own_names())} {_listed()}'

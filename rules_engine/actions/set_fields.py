@@ -12,6 +12,7 @@ from rules_engine.actions import values
 from rules_engine.actions.base import Action
 from rules_engine.actions.conversion import computed, convert
 from rules_engine.actions.registry import register_action
+from rules_engine.actions.unique_values import unique_problem, unique_value
 from rules_engine.actions.writing import invalid, writable_field, writable_model
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
 from rules_engine.events.paths import ModelClass, find_model, label_of
@@ -44,6 +45,11 @@ class SetFields(Action):
                             "helpText": "Such as {{ instance.name|slugify }}",
                         },
                         "only_if_empty": {"type": "boolean", "title": "Only if it is empty", "default": False},
+                        "unique": {
+                            "type": "boolean",
+                            "title": "Unique, with a counter when taken",
+                            "default": False,
+                        },
                     },
                 },
             }
@@ -62,6 +68,8 @@ class SetFields(Action):
             pointer = f"/fields/{index}"
             if model is not None and (trouble := _field_problem(model, row.get("field"))):
                 yield Problem(f"{pointer}/field", trouble)
+            elif trouble := _unique_problem(model, row):
+                yield Problem(f"{pointer}/unique", trouble)
             yield from values.problems(row.get("value"), rule, f"{pointer}/value")
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
@@ -76,7 +84,7 @@ class SetFields(Action):
         instance = context.instance
         if instance is None:
             raise PermanentError("There is no object that is being saved.")
-        found = dict(_new_values(instance, config, context.data))
+        found = dict(_new_values(instance, config, context))
         for field, value in found.items():
             setattr(instance, field.attname, value)
         names = [field.name for field in found]
@@ -96,20 +104,29 @@ def _field_problem(model: ModelClass, name: Any) -> str | None:
     return None
 
 
+def _unique_problem(model: ModelClass | None, row: Mapping[str, Any]) -> str | None:
+    if not isinstance(wanted := row.get("unique", False), bool):
+        return f"Expected true or false, and got {wanted!r}."
+    return unique_problem(_writable(model, row.get("field"))) if wanted and model is not None else None
+
+
 def _writable(model: ModelClass, name: Any) -> models.Field[Any, Any]:
     writable_model(label_of(model))
     return writable_field(model, str(name), creating=False)
 
 
 def _new_values(
-    instance: models.Model, config: Mapping[str, Any], data: Mapping[str, Any]
+    instance: models.Model, config: Mapping[str, Any], context: ActionContext
 ) -> Iterator[tuple[models.Field[Any, Any], Any]]:
     model = type(instance)
     for row in _rows(config):
         field = _writable(model, row.get("field"))
+        if row.get("unique") and context.written is not None and field.name not in context.written:
+            continue  # what is not stored need not be looked up
         if row.get("only_if_empty") and getattr(instance, field.attname) not in EMPTY:
             continue
         try:
-            yield field, convert(field, computed(row.get("value"), data))
+            value = convert(field, computed(row.get("value"), context.data))
         except ValidationError as error:
             raise invalid(model, ValidationError({field.name: error.error_list})) from None
+        yield field, unique_value(instance, field, value) if row.get("unique") else value

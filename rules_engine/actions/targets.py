@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import models, router
 
@@ -50,6 +51,16 @@ def model_of(config: Mapping[str, Any], label: str) -> ModelClass:
             raise UnknownPath('Name the model to look in, such as "shop.product".')
         return writable_model(str(config["model"]))
     return writable_model(label if target == INSTANCE else label_of(_hops(_own_model(label), target)[-1][1]))
+
+
+def saved_models(config: Mapping[str, Any], model: ModelClass) -> list[ModelClass]:
+    """What the objects may be when they are saved. A rule's own object may be of a descendant, and is then saved as
+    that; seen by way of a proxy it is what the proxy stands for."""
+    if name_of(config) != INSTANCE:
+        return [model]
+    descendants = [one for one in apps.get_models() if issubclass(one, model) and not one._meta.proxy]
+    concrete = model._meta.concrete_model
+    return list(dict.fromkeys([concrete, *descendants] if concrete else descendants))
 
 
 def _own_model(label: str) -> ModelClass:

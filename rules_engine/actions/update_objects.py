@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, models, transaction
 
 from rules_engine.actions import changes, field_rows, targets
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Effect
 from rules_engine.actions.changes import Change
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.targets import Rows
@@ -32,6 +32,7 @@ class UpdateObjects(Action):
     kind = "update_objects"
     label = "Update objects"
     crash_safe = True
+    timings = ("after_commit", "in_transaction")
     schema = {
         "type": "object",
         "keys": {
@@ -104,6 +105,17 @@ class UpdateObjects(Action):
             return ()  # there is nothing to permit: run() refuses it to everybody
         looks = targets.view_needs(config, rule, model) | field_rows.own_view_permissions(config, rule, model)
         return {permission("change", model), *looks}
+
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        if config.get("one_statement"):
+            return ()  # neither signals nor rules hear of it
+        try:
+            model = targets.model_of(config, rule.model)
+            names = [change.field.name for change in changes.changes_of(config, model)]
+        except (UnknownPath, PermanentError):
+            return ()  # it would not run
+        fields = frozenset([*names, *_kept_by_save(model)]) if names else None
+        return [Effect(label_of(one), "update", fields) for one in targets.saved_models(config, model)]
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         try:

@@ -9,10 +9,11 @@ from rules_engine.actions import values
 from rules_engine.actions.base import Action
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem
+from rules_engine.events.names import MODEL_SIGNALS
 from rules_engine.events.snapshot import clean_text, plain
 from rules_engine.models import AuditEntry
 from rules_engine.rules.scope import path_problem
-from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Path, RuleSpec
+from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec
 
 
 @register_action
@@ -22,6 +23,7 @@ class WriteAuditEntry(Action):
     kind = "write_audit_entry"
     label = "Write an audit entry"
     crash_safe = True
+    timings = ("after_commit", "in_transaction")
     schema = {
         "type": "object",
         "keys": {
@@ -61,15 +63,15 @@ class WriteAuditEntry(Action):
         texts = {path for key in ("operation", "name", "note") for path in values.reads(config.get(key))}
         if not rule.model:
             return texts | {("signal",)}
-        names: Sequence[str] = config.get("fields") or [EVERY_FIELD]
-        kept: set[Path] = {("instance", *str(name).split(".")) for name in names}
+        if not MODEL_SIGNALS.keys() & set(rule.signals):
+            return texts | {("signal",)} | _kept(config)
         changes: set[Path] = {("changes", EVERY_FIELD)}
-        return texts | kept | changes
+        return texts | _kept(config) | changes
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         event, data = context.event, context.data
         actor, request = data.get("actor") or {}, data.get("request") or {}
-        operation = values.text(config.get("operation"), data) or (event.operation or event.signal).upper()
+        operation = values.text(config.get("operation"), data) or _happened(event).upper()
         changes = data.get("changes") or {}
         entry = AuditEntry(
             id=context.execution_id,
@@ -90,4 +92,15 @@ class WriteAuditEntry(Action):
             event_id=event.id,
         )
         entry.save(force_insert=True)
-        return ActionResult(f"Wrote {operation} of {event.model} {event.pk}", {"changed": list(changes)})
+        about = f" of {event.model} {event.pk}" if event.model else ""
+        return ActionResult(f"Wrote {operation}{about}", {"changed": list(changes)})
+
+
+def _kept(config: Mapping[str, Any]) -> set[Path]:
+    names: Sequence[str] = config.get("fields") or [EVERY_FIELD]
+    return {("instance", *str(name).split(".")) for name in names}
+
+
+def _happened(event: Event) -> str:
+    """The operation, or the signal without the app that it is of."""
+    return event.operation or event.signal.rpartition(".")[2]

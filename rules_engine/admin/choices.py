@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from rules_engine.actions import registry
 from rules_engine.admin.wording import SIGNALS, operation_words, signal_words
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, known_signals
+from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, NamedSignal, find_signal, is_djangos, known_signals
 from rules_engine.events.paths import is_denied, label_of
 
 Choice = tuple[str, Any]
@@ -47,6 +49,23 @@ def signals(stored: Iterable[Any] = ()) -> list[Choice]:
     strangers = _strangers(stored, known)
     found = [(title, [(name, signal_words(name)) for name in names]) for title, names in groups if names]
     return [*strangers, *found]
+
+
+def what_signals_send() -> SafeString:
+    """The arguments of the signals without a model, and where they are not heard: help below the signals."""
+    own = sorted(name for name in known_signals() if name not in MODEL_SIGNALS and not is_djangos(name))
+    named = [find_signal(name) for name in (*own, *(name for name in SIGNALS if name not in MODEL_SIGNALS))]
+    rows = [(signal_words(one.name), _sends(one), one.hearing) for one in named if one is not None]
+    shown = format_html_join("", "<dt>{}</dt><dd>{} {}</dd>", rows)
+    return format_html("<details><summary>{}</summary><dl>{}</dl></details>", gettext("What each signal sends"), shown)
+
+
+def _sends(named: NamedSignal) -> SafeString:
+    if not named.is_documented:
+        return format_html("{}", gettext("Its arguments are not documented."))
+    if not named.arguments:
+        return format_html("{}", gettext("It has no arguments."))
+    return format_html_join("", "<code>signal.{}</code>: {} ", list(named.arguments.items()))
 
 
 def operations(stored: Iterable[Any] = ()) -> list[Choice]:

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.chain import chain_block
 from rules_engine.admin.readonly import ReadOnlyAdmin
 from rules_engine.admin.rendering import context_block, link, list_url, object_link, page_url, table
 from rules_engine.models import Event
@@ -28,12 +29,21 @@ class EventAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     search_fields = ("=object_pk", "=request_id", "=actor_name", "=model", "=signal")
     search_help_text = _("An object's key, a request's id, an actor's name, a model or a signal, in full.")
-    readonly_fields = ("object_shown", "root_shown", "evaluations_shown", "executions_shown", "context_shown")
+    readonly_fields = (
+        "object_shown",
+        "root_shown",
+        "cause_shown",
+        "evaluations_shown",
+        "executions_shown",
+        "chain_shown",
+        "context_shown",
+    )
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (
             "signal", "operation", "object_shown", "occurred_at", "created_at", "actor_name", "actor_id",
-            "request_id", "depth", "root_shown", "evaluations_shown", "executions_shown", "context_shown",
+            "request_id", "depth", "root_shown", "cause_shown", "evaluations_shown", "executions_shown", "chain_shown",
+            "context_shown",
         )  # fmt: skip
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
@@ -53,6 +63,14 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description=_("first event of its chain"))
     def root_shown(self, event: Event) -> SafeString:
         return link(page_url("event", event.root_id) if event.root_id != event.pk else "", event.root_id)
+
+    @admin.display(description=_("caused by"))
+    def cause_shown(self, event: Event) -> SafeString:
+        return link(page_url("execution", event.cause_id) if event.cause_id else "", event.cause_id or "–")
+
+    @admin.display(description=_("chain"))
+    def chain_shown(self, event: Event) -> SafeString:
+        return chain_block(event)
 
     @admin.display(description=_("evaluations"))
     def evaluations_shown(self, event: Event) -> SafeString:

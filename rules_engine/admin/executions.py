@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import hints
 from rules_engine.actions import registry
+from rules_engine.admin.chain import caused_by
 from rules_engine.admin.readonly import ReadOnlyAdmin
 from rules_engine.admin.rendering import (
     context_block,
@@ -85,11 +86,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
     change_form_template = "admin/rules_engine/execution/change_form.html"
     readonly_fields = (
         "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
-        "context_shown",
+        "caused_shown", "context_shown",
     )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        state = ("state", "outcome_shown", "attempts_shown", "next_shown", "created_at", "finished_at")
+        state = ("state", "outcome_shown", "attempts_shown", "caused_shown", "next_shown", "created_at", "finished_at")
         origin = ("rule_shown", "rule_version", "kind", "event_shown", "object_shown", "author_id")
         place = ("queue", "lane", "order_key", "leased_by", "lease_until", "crashes")
         return [
@@ -193,7 +194,9 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("next attempt"), ordering="next_attempt_at")
     def next_shown(self, execution: Execution) -> str:
-        return _time(execution.next_attempt_at) if execution.state in WAITING else "–"
+        if execution.state not in WAITING:
+            return "–"
+        return _time(execution.next_attempt_at) if execution.next_attempt_at else gettext("after the action before it")
 
     @admin.display(description=_("outcome"))
     def outcome(self, execution: Execution) -> str:
@@ -212,6 +215,10 @@ class ExecutionAdmin(ReadOnlyAdmin):
     @admin.display(description=_("event"))
     def event_shown(self, execution: Execution) -> SafeString:
         return link(page_url("event", execution.event_id), execution.event)
+
+    @admin.display(description=_("events it led to"))
+    def caused_shown(self, execution: Execution) -> SafeString:
+        return caused_by(execution)
 
     @admin.display(description=_("config"))
     def config_shown(self, execution: Execution) -> SafeString:

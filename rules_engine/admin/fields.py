@@ -85,6 +85,38 @@ class JSONTextField(forms.Field):
         return _canonical(value) != _canonical(before)
 
 
+class RowsField(forms.CharField):
+    """A path as plain text, or an expression as JSON; None where it is empty."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+    def to_python(self, value: Any) -> Any:
+        """The path, the expression or None; raises ``ValidationError`` with line and column."""
+        if self.disabled:
+            return value
+        text = super().to_python(value)
+        if not text or not text.startswith(("{", "[")):
+            return text or None
+        try:
+            return parse(text)
+        except InvalidRule as error:
+            raise ValidationError([sentence(problem) for problem in error.problems]) from None
+
+    # The rule's own validation knows what may stand here.
+    def validate(self, value: Any) -> None: ...
+
+    def run_validators(self, value: Any) -> None: ...
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        if self.disabled:
+            return False
+        try:
+            return _canonical(self.to_python(data)) != _canonical(initial)
+        except ValidationError:
+            return True
+
+
 class NamesField(forms.MultipleChoiceField):
     """A JSON list of names as checkboxes. The stored order stays while the same boxes are ticked."""
 

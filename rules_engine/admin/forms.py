@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import registry
 from rules_engine.admin import choices
-from rules_engine.admin.fields import JSONTextField, NamesField, sentence
+from rules_engine.admin.fields import JSONTextField, NamesField, RowsField, sentence
 from rules_engine.admin.jsonform import ConfigWidget
 from rules_engine.errors import Problem
 from rules_engine.models import Rule, RuleAction
+from rules_engine.models.rule import LONGEST_WAIT
 from rules_engine.rules.permissions import lacking, needed, needed_by_action
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec
@@ -26,6 +27,13 @@ from rules_engine.types import RuleSpec
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 #: Far above any place that people give, so that rows can change places without meeting on the way.
 OUT_OF_THE_WAY = 1_000_000
+
+
+#: What decides how often, and when, a rule acts.
+HOLDING = (
+    "active_from", "active_until", "sample_percent", "raw", "once", "throttle_count", "throttle_seconds",
+    "throttle_by", "coalesce_seconds", "coalesce_by", "debounce",
+)  # fmt: skip
 
 
 def _ceiling(missing: list[str]) -> str:
@@ -73,13 +81,26 @@ class RuleForm(forms.ModelForm):
         ),
     )
 
+    sample_percent = forms.IntegerField(
+        label=_("Sample, in percent"),
+        required=False,
+        min_value=1,
+        max_value=100,
+        initial=100,
+        help_text=_("Tried on this share of all events, chosen by chance."),
+    )
+
     class Meta:
         model = Rule
         fields = (
             "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
-            "condition", "position", "stop_processing",
+            "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
-        widgets = {"description": forms.Textarea(attrs={"rows": 2, "cols": 80})}
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2, "cols": 80}),
+            "throttle_by": forms.TextInput(attrs={"size": 60}),
+            "coalesce_by": forms.TextInput(attrs={"size": 60}),
+        }
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -92,10 +113,16 @@ class RuleForm(forms.ModelForm):
         for name, offered in offers.items():
             if name in self.fields:
                 self.fields[name].choices = offered  # type: ignore[attr-defined]
+        if "signals" in self.fields:
+            self.fields["signals"].help_text = format_html("{} {}", _("At least one."), choices.what_signals_send())
         for name in ("signals", "operations", "changes", "condition"):
             if name in self.fields and rule.pk:
                 value = getattr(rule, name)
                 self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
+
+    def clean_sample_percent(self) -> int:
+        """All of them, where nothing was posted."""
+        return self.cleaned_data["sample_percent"] or 100
 
     def _post_clean(self) -> None:
         self.instance.is_checked_by_form = True
@@ -134,10 +161,22 @@ class RuleActionForm(forms.ModelForm):
         label=_("Order"), required=False, min_value=0, max_value=OUT_OF_THE_WAY - 1, help_text=_("Empty: last.")
     )
     config = JSONTextField(label=_("Settings"), empty={}, widget=ConfigWidget())
+    for_each = RowsField(
+        label=_("Once for each of"),
+        required=False,
+        help_text=_(
+            "A relation to many, such as instance.items, or a JSONLogic expression that gives a list. Texts then read "
+            "the one as each: {{ each.name }}. Empty: once."
+        ),
+    )
+    delay = forms.IntegerField(
+        label=_("Delay, in seconds"), required=False, min_value=0, max_value=LONGEST_WAIT, initial=0
+    )
+    on_failure = forms.ChoiceField(label=_("If it fails"), choices=RuleAction.OnFailure.choices, required=False)
 
     class Meta:
         model = RuleAction
-        fields = ("position", "kind", "timing", "enabled", "config")
+        fields = ("position", "kind", "timing", "enabled", "config", "for_each", "delay", "on_failure")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -159,7 +198,7 @@ class RuleActionForm(forms.ModelForm):
     def _keep_as_it_is(self) -> None:
         kind = self.stored_kind
         self.fields["kind"].choices = choices.kinds(kind)  # type: ignore[attr-defined]
-        for name in ("kind", "timing", "config"):
+        for name in ("kind", "timing", "config", "for_each", "delay", "on_failure"):
             self.fields[name].disabled = True
         reason = gettext("It is kept as it is, and done by workers that know the kind. To be rid of it, delete it.")
         # Django does not escape help texts.
@@ -169,6 +208,14 @@ class RuleActionForm(forms.ModelForm):
         """The kind's first timing, where none was posted."""
         action = registry.find(str(self.cleaned_data.get("kind")))
         return self.cleaned_data["timing"] or (action.timings[0] if action else RuleAction.Timing.AFTER_COMMIT)
+
+    def clean_delay(self) -> int:
+        """None given is none."""
+        return self.cleaned_data["delay"] or 0
+
+    def clean_on_failure(self) -> str:
+        """The usual, where nothing was posted."""
+        return self.cleaned_data["on_failure"] or RuleAction.OnFailure.GO_ON
 
     # The formset sees to this: rows change places, and each alone would be held against what is stored.
     def validate_unique(self) -> None: ...

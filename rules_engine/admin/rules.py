@@ -12,14 +12,26 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin import standing, switching
+from rules_engine.admin.cascades import cascades_of
 from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
+from rules_engine.admin.from_template import FromTemplateMixin
 from rules_engine.admin.rendering import json_block, list_url, text_block
+from rules_engine.admin.source import SourceMixin
 from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
 from rules_engine.models import Rule, RuleAction, RuleError
+from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
 
 LATEST_ERRORS = 5
 WHEN = ("model", "signals", "operations", "changes")
+HOLDING_ROWS = (
+    ("active_from", "active_until"),
+    ("throttle_count", "throttle_seconds"),
+    "throttle_by",
+    ("coalesce_seconds", "debounce"),
+    "coalesce_by",
+    ("once", "sample_percent", "raw"),
+)
 WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
 
 
@@ -57,18 +69,28 @@ class RuleActionInline(admin.StackedInline):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         config = "config" if self._may_write(request, obj) else "config_shown"
-        return [(None, {"fields": (("position", "kind", "timing", "enabled"), config)})]
+        rest = (("for_each" if self._may_write(request, obj) else "for_each_shown"), ("delay", "on_failure"))
+        return [
+            (None, {"fields": (("position", "kind", "timing", "enabled"), config)}),
+            (_("Repetition, delay and failure"), {"fields": rest, "classes": ("collapse",)}),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if self._may_write(request, obj) else ("position", "kind", "timing", "enabled", "config_shown")
+        if self._may_write(request, obj):
+            return ()
+        return ("position", "kind", "timing", "enabled", "config_shown", "for_each_shown", "delay", "on_failure")
 
     @admin.display(description=_("Settings"))
     def config_shown(self, action: RuleAction) -> SafeString:
         return json_block(action.config)
 
+    @admin.display(description=_("Once for each of"))
+    def for_each_shown(self, action: RuleAction) -> SafeString | str:
+        return action.for_each if isinstance(action.for_each, str) else json_block(action.for_each)
+
 
 @admin.register(Rule)
-class RuleAdmin(admin.ModelAdmin):
+class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     """Rules and their actions."""
 
     form = RuleForm
@@ -87,6 +109,7 @@ class RuleAdmin(admin.ModelAdmin):
     prepopulated_fields = {"slug": ("name",)}
     save_on_top = True
     change_form_template = "admin/rules_engine/rule/change_form.html"
+    change_list_template = "admin/rules_engine/rule/change_list.html"
 
     class Media:
         css = {"all": ["rules_engine/admin.css"]}
@@ -107,6 +130,7 @@ class RuleAdmin(admin.ModelAdmin):
             (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
             (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
             (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
+            (_("How often, and until when"), {"fields": HOLDING_ROWS, "classes": ("collapse",)}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
@@ -212,8 +236,10 @@ def _notices(rule: Rule) -> dict[str, Any]:
     return {
         "sentence": gettext("Trigger: %s.") % listens_to(rule),
         "problems": problems,
+        "remarks": hearing(rule.spec_with([])),
         "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
         "activity": activity,
+        "cascades": cascades_of(rule),
         "executions_url": list_url("execution", rule_slug=rule.slug),
         "versions_url": list_url("ruleversion", q=rule.slug),
     }

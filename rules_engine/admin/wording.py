@@ -69,7 +69,8 @@ def listens_to(rule: Rule) -> str:
     """What sets the rule off, as a clause: ``an order is created or updated``."""
     names = [str(name) for name in rule.spec_with([]).signals]
     happens = [_model_clause(rule, name) for name in names if name in MODEL_SIGNALS and _operations(rule, name)]
-    others = [str(SIGNALS.get(name) or signal_words(name)) for name in names if name not in MODEL_SIGNALS]
+    about = f" ({_model_words(rule.model)})" if rule.model else ""
+    others = [str(SIGNALS.get(name) or signal_words(name)) + about for name in names if name not in MODEL_SIGNALS]
     clauses = ([f"{_model_words(rule.model)} {_any_of(happens)}"] if happens else []) + others
     return _any_of(clauses) + _change_words(rule) if clauses else gettext("nothing")
 

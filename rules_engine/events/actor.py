@@ -6,15 +6,25 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import router
 from django.utils.functional import empty
 
+from rules_engine.events import requests
 from rules_engine.events.confined import confined
-from rules_engine.events.snapshot import clean_text
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many executions a chain had when they were last counted, how many were added here since, and the slugs of
+    the rules that were told of it when the chain was stopped."""
+
+    counted: int | None = None
+    added: int = 0
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +35,14 @@ class Cause:
     depth: int
     rule_slug: str
     author_id: Any = None
+    execution_id: uuid.UUID | None = None
+    tally: Tally = field(default_factory=Tally, compare=False)
 
 
 _user: ContextVar[Any] = ContextVar("rules_engine_user", default=None)
 _request: ContextVar[Any] = ContextVar("rules_engine_request", default=None)
 _cause: ContextVar[Cause | None] = ContextVar("rules_engine_cause", default=None)
+_loading: ContextVar[bool] = ContextVar("rules_engine_loading", default=False)
 _paused: ContextVar[bool] = ContextVar("rules_engine_paused", default=False)
 
 
@@ -52,12 +65,14 @@ def acting_as(user: Any) -> Iterator[None]:
 @contextmanager
 def in_request(request: Any) -> Iterator[None]:
     """Changes made inside belong to this HTTP request and to its user. Used by the middleware."""
-    identified = {
-        "id": uuid.uuid4().hex,
-        "method": clean_text(request.method or "", 20),
-        "path": clean_text(request.path, 1_000),
-    }
-    with _set(_request, (request, identified)):
+    with during(request, requests.describe(request)):
+        yield
+
+
+@contextmanager
+def during(request: Any, told: Mapping[str, Any]) -> Iterator[None]:
+    """What happens inside belongs to this request, told as ``{"id", "method", "path"}``; Django's own may be None."""
+    with _set(_request, (request, told)):
         yield
 
 
@@ -73,6 +88,18 @@ def paused() -> Iterator[None]:
     """No rule sees the changes made inside; for imports and repairs. Nothing of them is recorded."""
     with _set(_paused, True):
         yield
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Changes made inside are data being loaded: only the rules that ask for those see them."""
+    with _set(_loading, True):
+        yield
+
+
+def is_loading() -> bool:
+    """Whether the code runs inside ``loading()``."""
+    return _loading.get()
 
 
 def is_paused() -> bool:

@@ -6,29 +6,29 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
-from rules_engine import outbox
-from rules_engine.errors import ConditionError, UnknownPath
-from rules_engine.events import actor, immediate, relations, saves
-from rules_engine.events.arguments import arguments as json_arguments
+from rules_engine.errors import ChangeUndone, Rejected
+from rules_engine.events import actor, named, relations, requests, saves, vetoes
+from rules_engine.events.candidates import data_of, tried
+from rules_engine.events.consequences import prepare
 from rules_engine.events.context import Subject
 from rules_engine.events.names import MODEL_SIGNALS, find_signal
 from rules_engine.events.sources import Pair, Table, build
-from rules_engine.rules import cache, jsonlogic
+from rules_engine.rules import cache
 from rules_engine.rules.matching import CompiledRule, match
-from rules_engine.types import Evaluation, Path
+from rules_engine.types import Evaluation
 
 logger = logging.getLogger("rules_engine")
 
 _table = Table()
 _OF_MODELS = tuple(MODEL_SIGNALS.values())
-_connected: set[Pair] = set()
+_connected: dict[Pair, Any] = {}
 #: Where rules and outbox live; asked of the router once a rule set, not once a save.
 _alias = DEFAULT_DB_ALIAS
 _lock = threading.RLock()
@@ -48,15 +48,16 @@ def connect(rule_set: cache.RuleSet) -> None:
         _alias = cache.alias()
         table = build(rule_set.rules)
         wanted = set(table.pairs())
-        for pair in _connected - wanted:
-            _signal(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
+        for pair in _connected.keys() - wanted:
+            _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
         _told_at.clear()
-        for pair in wanted - _connected:
-            _signal(pair).connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
-        _connected.clear()
-        _connected.update(wanted)
+        requests.listen(table.named)
+        for pair in wanted - _connected.keys():
+            _connected[pair] = _signal(pair)
+            _connected[pair].connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
+        vetoes.attach(table)
 
 
 def _uid(pair: Pair) -> str:
@@ -67,21 +68,30 @@ def _signal(pair: Pair) -> Any:
     name = pair[0]
     if name in MODEL_SIGNALS:
         return MODEL_SIGNALS[name]
-    named = find_signal(name)
-    if named is None:
+    found = find_signal(name)
+    if found is None:
         raise LookupError(f"No signal is registered as {name!r}.")
-    return named.signal
+    return found.signal
 
 
 def receive(sender: Any, signal: Any, **sent: Any) -> None:
     """The receiver of every signal that some rule listens to.
 
-    Whatever goes wrong in here is logged and counted, and the caller's save goes on as if we were not there.
+    Whatever goes wrong in here is logged and counted, and the caller's save goes on as if we were not there; unless a
+    rule asks that it does not, by a veto or by an action that nothing is to be done without.
     """
-    if actor.is_paused() or (sent.get("raw") and signal in _OF_MODELS):
+    # A signal of a site's own may send something called raw.
+    is_raw = bool(sent.get("raw")) and signal in _OF_MODELS
+    if actor.is_paused() or (is_raw and not _table.hears_raw):
         return
     try:
-        _handle(sender, signal, sent)
+        if is_raw:
+            with actor.loading():
+                _handle(sender, signal, sent)
+        else:
+            _handle(sender, signal, sent)
+    except (Rejected, ChangeUndone):
+        raise
     except Exception:  # the evaluation boundary (DESIGN §5.1)
         _count_fault()
         logger.exception("The rules on %r could not be tried; the change itself is not affected.", sender)
@@ -107,13 +117,8 @@ def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     watch = table.models.get(sender)
     if watch is not None and (steps := saves.STEPS.get(id(signal))) is not None:
         steps(watch, sent, evaluate)
-    elif (name := _name_of(signal, table.named)) is not None:
-        arguments = json_arguments(sent)
-        evaluate(Subject(name, arguments=arguments), table.named[name])
-
-
-def _name_of(signal: Any, names: Iterable[str]) -> str | None:
-    return next((name for name in names if _signal((name, None)) is signal), None)
+    elif told := table.told(signal):
+        named.heard(told, signal, sender, sent, evaluate, _alias)
 
 
 def evaluate(
@@ -121,19 +126,17 @@ def evaluate(
 ) -> None:
     """Try the rules on the subject. What matched is written to the outbox, or handed to ``write`` to be written when
     the change itself is in the database; where nothing matched, nothing is written and no statement is made."""
-    if (cause := actor.cause()) is not None:
-        # A rule does not set off itself: what its own actions change, it does not see.
-        rules = [rule for rule in rules if rule.slug != cause.rule_slug]
+    subject.occurred_at = timezone.now()
+    rules = tried(rules, subject.occurred_at)
     if not rules:
         return
-    subject.occurred_at = timezone.now()
-    evaluations = match(rules, subject.operation, subject.changes, lambda left: _data(subject, left))
+    evaluations = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
     if not evaluations or _is_known_trouble(evaluations, rules):
         return
     for evaluation in evaluations:
         if evaluation.outcome == "error":
             logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
-    finish = _writer(subject, evaluations, rules)
+    finish = prepare(subject, evaluations, rules, _alias)
     if write is None:
         finish()
     else:
@@ -156,39 +159,8 @@ def _write_later(finish: saves.Write, signal: str) -> None:
     """One deferred write that fails must not silence the others, nor the post-signal's rules."""
     try:
         finish()
+    except ChangeUndone:
+        raise
     except Exception:  # the evaluation boundary
         _count_fault()
         logger.exception("What %s matched could not be written.", signal)
-
-
-def _data(subject: Subject, rules: Sequence[CompiledRule]) -> Any:
-    try:
-        return jsonlogic.data_handle(subject.context(_reads(rules, lambda rule: rule.reads)))
-    except (DatabaseError, UnknownPath) as error:
-        raise ConditionError(f"What it reads could not be read ({type(error).__name__}).") from error
-
-
-def _reads(rules: Iterable[CompiledRule], of: Callable[[CompiledRule], Iterable[Path]]) -> set[Path]:
-    return {path for rule in rules for path in of(rule)}
-
-
-def _writer(subject: Subject, evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> saves.Write:
-    slugs = {evaluation.rule_slug for evaluation in evaluations if evaluation.outcome == "matched"}
-    matched = [rule for rule in rules if rule.slug in slugs]
-    # Read now, not when it is written: for a pre-signal that is the state the rule matched.
-    context = subject.context(_reads(matched, lambda rule: rule.action_reads | rule.reads), whole=True)
-    event = subject.event(context)
-    done: Sequence[immediate.Done] = ()
-    if subject.signal == "pre_save" and subject.instance is not None:
-        done = immediate.act_before_save(
-            subject.instance,
-            event,
-            matched,
-            subject.written,
-            lambda rule: subject.context(rule.action_reads, whole=True),
-        )
-
-    def write() -> None:
-        outbox.record(event, evaluations, matched, _alias, done)
-
-    return write

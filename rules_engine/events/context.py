@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.events import actor, snapshot
 from rules_engine.events.confined import confined
-from rules_engine.events.paths import ModelClass, field_of, readable_fields, steps
+from rules_engine.events.paths import ModelClass, field_of, is_queried, readable_fields
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
 
 if TYPE_CHECKING:
@@ -138,8 +138,7 @@ class Subject:
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:
             return None
-        known = steps(type(self.instance))
-        if any(name in known and known[name].kind != "value" for name in tree or ()):
+        if any(is_queried(type(self.instance), name) for name in tree or ()):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
                 found = snapshot.read(_without_caches(self.instance), tree or {})

@@ -1,7 +1,8 @@
-"""Actions that act in the process of the save, before it: on the object itself, or not at all.
+"""Actions that act in the process of the change: before a save, against it, or in the same transaction.
 
-What fails here is recorded and the save goes on. Nothing here queries, but for the permissions of a rule's author,
-which are looked up at most every ``TRUST_SECONDS``.
+What fails here is recorded and the change goes on, but for two things that a rule asks for: ``reject``, and an action
+in the transaction whose failure is to undo the change. Before a save nothing queries, but for the permissions of a
+rule's author, which are looked up at most every ``TRUST_SECONDS``, and what an action needs to find a free value.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from rules_engine.actions import registry
-from rules_engine.errors import PermanentError
+from rules_engine.actions.base import Action
+from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
+from rules_engine.events.actor import Cause, caused_by
 from rules_engine.events.confined import confined
+from rules_engine.models.execution import State
+from rules_engine.outbox import Rows
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
 from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, RuleSpec, new_id
@@ -31,12 +37,13 @@ ContextFor = Callable[[CompiledRule], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of an action that acted at once."""
+    """What came of an action that acted at once: how its execution ended, and a line about it."""
 
     rule: CompiledRule
     action: CompiledAction
-    summary: str = ""
-    error: str = ""
+    state: State
+    text: str = ""
+    id: UUID = field(default_factory=new_id)
 
 
 class _TrustedAuthors:
@@ -55,6 +62,34 @@ class _TrustedAuthors:
 _trusted = _TrustedAuthors()
 
 
+def veto(
+    instance: models.Model, event: Event, matched: Sequence[CompiledRule], context_for: ContextFor
+) -> tuple[list[Done], Rejected | None]:
+    """What the first rule that does not allow the change says, None where all allow it; and what is to be recorded.
+
+    A veto that itself fails is no veto.
+    """
+    done: list[Done] = []
+    for rule in matched:
+        for action in _acting(rule, "before_save"):
+            if rule.is_paused or not is_veto(action):
+                continue
+            try:
+                _run(instance, event, rule, action, context_for(rule))
+            except Rejected as rejected:
+                rejected.rule_slug = rule.slug
+                return [*done, Done(rule, action, State.SUCCEEDED, f"Rejected: {rejected.text}")], rejected
+            except Exception as error:  # the execution boundary: a rule that fails does not stand in the way
+                done.append(_failed(rule, action, error))
+    return done, None
+
+
+def is_veto(action: CompiledAction) -> bool:
+    """Whether the action exists to stop a change."""
+    known = registry.find(action.kind)
+    return known is not None and known.vetoes
+
+
 def act_before_save(
     instance: models.Model,
     event: Event,
@@ -62,50 +97,135 @@ def act_before_save(
     written: frozenset[str] | None,
     context_for: ContextFor,
 ) -> list[Done]:
-    """Run the ``before_save`` actions of the rules that matched, in order.
+    """Run the ``before_save`` actions of the rules that matched, in order; vetoes have had their say by then.
 
     Each rule's values are worked out from the object as the rules before it left it. Fields that the save does not
     write (``update_fields``) keep their values: what is not stored must not look as if it were.
     """
     before = dict(instance.__dict__)
-    done = list(_act(instance, event, matched, context_for))
-    for field in instance._meta.concrete_fields if written is not None else ():
-        if written is not None and field.name not in written and field.attname in before:
-            instance.__dict__[field.attname] = before[field.attname]
+    done = list(_act(instance, event, matched, written, context_for))
+    for one in instance._meta.concrete_fields if written is not None else ():
+        if written is not None and one.name not in written and one.attname in before:
+            instance.__dict__[one.attname] = before[one.attname]
     return done
 
 
 def _act(
-    instance: models.Model, event: Event, matched: Sequence[CompiledRule], context_for: ContextFor
+    instance: models.Model,
+    event: Event,
+    matched: Sequence[CompiledRule],
+    written: frozenset[str] | None,
+    context_for: ContextFor,
 ) -> Iterator[Done]:
     for rule in matched:
-        for action in rule.actions:
-            if action.timing == "before_save" and not rule.shadow:
-                yield _act_one(instance, event, rule, action, context_for)
+        for action in _acting(rule, "before_save"):
+            if rule.is_paused:
+                yield Done(rule, action, State.CANCELLED, "The rule is paused, and this cannot be done afterwards.")
+                continue
+            if is_veto(action):
+                continue
+            one = _act_one(instance, event, rule, action, written, context_for)
+            yield one
+            if one.state != State.SUCCEEDED and action.on_failure == "stop":
+                break
+
+
+def _acting(rule: CompiledRule, timing: str) -> Iterator[CompiledAction]:
+    return (action for action in rule.actions if action.timing == timing and not rule.shadow)
 
 
 def _act_one(
-    instance: models.Model, event: Event, rule: CompiledRule, action: CompiledAction, context_for: ContextFor
+    instance: models.Model,
+    event: Event,
+    rule: CompiledRule,
+    action: CompiledAction,
+    written: frozenset[str] | None,
+    context_for: ContextFor,
 ) -> Done:
     try:
-        result = _run(instance, event, rule, action, context_for)
+        result = _run(instance, event, rule, action, context_for(rule), written)
     except Exception as error:  # the execution boundary: a rule never breaks a save
-        logger.exception("%s of the rule %s failed; the save goes on.", action.kind, rule.slug)
-        return Done(rule, action, error=str(error) or type(error).__name__)
-    return Done(rule, action, summary=result.summary)
+        return _failed(rule, action, error)
+    return Done(rule, action, State.SUCCEEDED, result.summary)
+
+
+def _failed(rule: CompiledRule, action: CompiledAction, error: Exception) -> Done:
+    logger.exception("%s of the rule %s failed; the change goes on.", action.kind, rule.slug)
+    state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
+    return Done(rule, action, state, str(error) or type(error).__name__)
+
+
+def act_in_transaction(event: Event, matched: Sequence[CompiledRule], rows: Rows, using: str) -> list[Done]:
+    """Run the ``in_transaction`` actions of the rules that matched, each in a savepoint of its own.
+
+    Raises ``ChangeUndone`` for one that fails and whose rule asks that nothing be done without it.
+    """
+    found = []
+    for rule in matched:
+        for action in _acting(rule, "in_transaction"):
+            if rule.is_paused:
+                found.append(Done(rule, action, State.CANCELLED, "The rule is paused."))
+            else:
+                found += _in_savepoints(event, rule, action, rows.get((rule.slug, action.position)), using)
+    return found
+
+
+def _in_savepoints(
+    event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None, using: str
+) -> Iterator[Done]:
+    if isinstance(rows, str):
+        yield _undo_or_tell(rule, action, PermanentError(rows))
+        return
+    for row in [None] if rows is None else rows:
+        context = event.context if rows is None else {**event.context, "each": row}
+        execution_id = new_id()
+        try:
+            with transaction.atomic(using=using), caused_by(_cause(event, rule, execution_id)):
+                result = _run(None, event, rule, action, context)
+        except Exception as error:  # the execution boundary
+            yield _undo_or_tell(rule, action, error)
+        else:
+            yield Done(rule, action, State.SUCCEEDED, result.summary, execution_id)
+
+
+def _undo_or_tell(rule: CompiledRule, action: CompiledAction, error: Exception) -> Done:
+    if action.on_failure == "stop":
+        raise ChangeUndone(
+            f'"{action.kind}" of the rule "{rule.slug}" failed, and the rule says that nothing is to be done without '
+            f"it: {error}"
+        ) from error
+    return _failed(rule, action, error)
+
+
+def _cause(event: Event, rule: CompiledRule, execution_id: UUID) -> Cause:
+    author_id = None if rule.author_id is None else str(rule.author_id)
+    return Cause(event.root_id, event.depth, rule.slug, author_id, execution_id)
 
 
 def _run(
-    instance: models.Model, event: Event, rule: CompiledRule, action: CompiledAction, context_for: ContextFor
+    instance: models.Model | None,
+    event: Event,
+    rule: CompiledRule,
+    action: CompiledAction,
+    data: Mapping[str, Any],
+    written: frozenset[str] | None = None,
 ) -> ActionResult:
+    known = _permitted(event, rule, action)
+    seen = replace(event, context=data)
+    context = ActionContext(new_id(), 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
+    result = known.run(context, action.config) or ActionResult()
+    return result if isinstance(result, ActionResult) else ActionResult(str(result))
+
+
+def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Action:
+    """The action, if it exists here and the rule's author may do that. Raises ``PermanentError`` or ``Refused``."""
     known = registry.find(action.kind)
     if known is None:
         raise PermanentError(registry.unknown(action.kind))
     author_id = "" if rule.author_id is None else str(rule.author_id)
     written = ActionSpec(action.kind, action.config, action.position)
-    refusal = _trusted.refusal(author_id, written, RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,)))
-    if refusal is not None:
-        raise PermanentError(refusal)
-    seen = replace(event, context=context_for(rule))
-    context = ActionContext(new_id(), 1, seen, rule.slug, rule.version, rule.author_id, instance)
-    return known.run(context, action.config) or ActionResult()
+    each = action.each.source if action.each else None
+    spec = RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,), each=each)
+    if (refusal := _trusted.refusal(author_id, written, spec)) is not None:
+        raise Refused(refusal)
+    return known

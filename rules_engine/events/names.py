@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from django.contrib.auth import signals as auth
 from django.core import signals as core
@@ -11,17 +12,54 @@ from django.db.backends.signals import connection_created
 from django.db.models import signals as models
 from django.dispatch import Signal
 
-from rules_engine.errors import DuplicateRegistration
+from rules_engine import conf
+from rules_engine.errors import DuplicateRegistration, SettingsError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
 class NamedSignal:
-    """A signal under the name that rules use. ``arguments`` documents what it sends, name by name."""
+    """A signal under the name that rules use.
+
+    ``source`` is the signal, or its dotted path, looked up when it is first needed. ``arguments`` documents what it
+    sends, name by name; None says nothing of them. ``hearing`` is a sentence about processes that cannot hear it.
+    """
 
     name: str
-    signal: Signal
+    source: Signal | str
     label: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    hearing: str = ""
+    #: Whether ``arguments`` are all there are; an argument of another name is then a mistake.
+    is_documented: bool = True
+
+    @property
+    def signal(self) -> Signal:
+        """The signal itself. Raises ``SettingsError``, with a sentence, where its path leads to none."""
+        return _found(self.name, self.source) if isinstance(self.source, str) else self.source
+
+    @property
+    def trouble(self) -> str:
+        """Why the signal cannot be listened to, as a sentence; empty where it can."""
+        try:
+            _ = self.signal
+        except SettingsError as error:
+            return str(error)
+        return ""
+
+
+def _found(name: str, path: str) -> Signal:
+    module_name, _, attribute = path.rpartition(".")
+    try:
+        module = import_module(module_name)
+    except (ImportError, ValueError) as error:
+        message = f'The signal "{name}" stands for "{path}", and {module_name or "its module"} cannot be imported'
+        raise SettingsError(f"{message}: {error}.") from error
+    found = getattr(module, attribute, None)
+    if isinstance(found, Signal):
+        return found
+    message = f'The signal "{name}" stands for "{path}", which is no django.dispatch.Signal.'
+    others = [one for one, value in vars(module).items() if isinstance(value, Signal)]
+    raise SettingsError(message + did_you_mean(attribute, others))
 
 
 #: Sent for a model; each event of a rule on one of these has an ``instance``.
@@ -42,51 +80,150 @@ OPERATIONS: Mapping[str, Sequence[str]] = {
 }
 
 TEMPLATE_RENDERED = "template_rendered"
+#: The argument by which a signal of the project's own sends the object that it is about.
+INSTANCE = "instance"
 
 _named: dict[str, NamedSignal] = {}
 
 
 def register_signal(
-    name: str, signal: Signal, *, label: str = "", arguments: Mapping[str, str] | None = None
+    name: str,
+    signal: Signal | str,
+    *,
+    label: str = "",
+    arguments: Mapping[str, str] | None = None,
+    hearing: str = "",
 ) -> NamedSignal:
     """Let rules listen to a signal under a name such as ``"clinic.appointment_cancelled"``.
 
-    ``arguments`` says what the signal sends: ``{"reason": "Why, as the receptionist wrote it"}``. Raises
+    ``signal`` is the ``Signal``, or its dotted path, which is looked up when a rule first needs it. ``arguments`` says
+    what the signal sends: ``{"reason": "Why, as the receptionist wrote it"}``; rules may then read these alone.
+    ``hearing`` is a sentence for people, where not every process can hear the signal. Raises
     ``DuplicateRegistration`` when the name already stands for another signal.
     """
+    made = NamedSignal(name, signal, label or name, dict(arguments or {}), hearing, arguments is not None)
     holder = _named.get(name)
-    if (holder is not None and holder.signal is not signal) or name in MODEL_SIGNALS:
+    if name in MODEL_SIGNALS or (holder is not None and not is_same(holder, made)):
         raise DuplicateRegistration(f'The signal name "{name}" already stands for another signal; choose another name.')
-    _named[name] = NamedSignal(name, signal, label or name, dict(arguments or {}))
-    return _named[name]
+    _named[name] = made
+    return made
+
+
+def is_same(one: NamedSignal, other: NamedSignal) -> bool:
+    """Whether both stand for one signal."""
+    if one.source is other.source or (isinstance(one.source, str) and one.source == other.source):
+        return True
+    if type(one.source) is type(other.source):
+        return False
+    return not one.trouble and not other.trouble and one.signal is other.signal
+
+
+def configured() -> dict[str, NamedSignal]:
+    """The signals that ``RULES_ENGINE["SIGNALS"]`` names; none where that setting cannot be used (check E001)."""
+    try:
+        found = conf.signals()
+    except SettingsError:
+        return {}
+    return {
+        name: NamedSignal(
+            name, one.path, one.label or name, dict(one.arguments or {}), is_documented=one.arguments is not None
+        )
+        for name, one in found.items()
+    }
+
+
+def registered() -> Mapping[str, NamedSignal]:
+    """The signals that code registered, Django's own among them."""
+    return _named
 
 
 def find_signal(name: str) -> NamedSignal | None:
-    """The signal without a model of that name, or None."""
-    if name == TEMPLATE_RENDERED and name not in _named:
-        # Imported only for a rule that wants it: Django's test package has no place in a web process.
-        from django.test.signals import template_rendered
+    """The signal without a model of that name, or None. What code registered goes before the setting."""
+    return _named.get(name) or configured().get(name)
 
-        register_signal(name, template_rendered)
-    return _named.get(name)
+
+def is_djangos(name: str) -> bool:
+    """Whether the name is one of Django's own signals without a model."""
+    return name in _DJANGOS
 
 
 def known_signals() -> frozenset[str]:
     """Every name that a rule's ``signals`` may hold in this process."""
-    return frozenset(MODEL_SIGNALS) | frozenset(_named) | {TEMPLATE_RENDERED}
+    return frozenset(MODEL_SIGNALS) | frozenset(_named) | frozenset(configured())
 
 
-for _name, _signal in {
-    "request_started": core.request_started,
-    "request_finished": core.request_finished,
-    "got_request_exception": core.got_request_exception,
-    "pre_migrate": models.pre_migrate,
-    "post_migrate": models.post_migrate,
-    "class_prepared": models.class_prepared,
-    "setting_changed": core.setting_changed,
-    "connection_created": connection_created,
-    "user_logged_in": auth.user_logged_in,
-    "user_logged_out": auth.user_logged_out,
-    "user_login_failed": auth.user_login_failed,
-}.items():
-    register_signal(_name, _signal)
+_TESTS_ONLY = "Only Django's test tools send it: a rule hears it in test runs, and nowhere else."
+_LATE = "A process reads its rules when it first connects to the database; what it sends before that is not heard. "
+_REQUEST = "The request's method and path."
+_MIGRATED = {
+    "app": "The app's label, such as shop: it is sent once for each app.",
+    "last": "true for the last app of this migrate: a rule on it acts once.",
+    "plan": "The migrations of this migrate, such as shop.0002_stock; empty when there was nothing to do.",
+    "using": "The database's alias.",
+    "verbosity": "How much the command says, from 0 to 3.",
+    "interactive": "Whether somebody may be asked.",
+}
+_FIRST_MIGRATE = "The very first migrate, which makes the tables of the rules themselves, is not heard."
+_USER = "The user: username, pk, model, text."
+
+for _name, _source, _arguments, _hearing in (
+    (
+        "request_started",
+        core.request_started,
+        {
+            "environ": "What a WSGI server says: REQUEST_METHOD, SCRIPT_NAME and PATH_INFO; see request.path for both.",
+            "scope": "What an ASGI server says: type, method and path; see request.path for both.",
+        },
+        _LATE,
+    ),
+    (
+        "request_finished",
+        core.request_finished,
+        {},
+        f"{_LATE}It knows the requests, as request.path, that came as far as ActorMiddleware.",
+    ),
+    (
+        "got_request_exception",
+        core.got_request_exception,
+        {"exception": "type, text and where (module and line) of the exception.", "request": _REQUEST},
+        _LATE,
+    ),
+    ("pre_migrate", models.pre_migrate, _MIGRATED, _FIRST_MIGRATE),
+    ("post_migrate", models.post_migrate, _MIGRATED, _FIRST_MIGRATE),
+    (
+        "class_prepared",
+        models.class_prepared,
+        {"model": "The model's label, such as shop.order."},
+        "Django sends it while it starts, before any rule is read: a rule hears only of models that are made later.",
+    ),
+    (
+        "setting_changed",
+        core.setting_changed,
+        {"setting": "Its name.", "value": "Its new value.", "enter": "true where it begins, false where it ends."},
+        _TESTS_ONLY,
+    ),
+    (
+        TEMPLATE_RENDERED,
+        # Looked up only for a rule that wants it: Django's test package has no place in a web process.
+        "django.test.signals.template_rendered",
+        {"template": "The template's name.", "context": "Nothing of it but its type."},
+        _TESTS_ONLY,
+    ),
+    (
+        "connection_created",
+        connection_created,
+        {"connection": "alias and vendor of the database."},
+        "The first connection of a process is the one by which its rules are read, and is not heard.",
+    ),
+    ("user_logged_in", auth.user_logged_in, {"user": _USER, "request": _REQUEST}, ""),
+    ("user_logged_out", auth.user_logged_out, {"user": f"{_USER} Null where nobody was.", "request": _REQUEST}, ""),
+    (
+        "user_login_failed",
+        auth.user_login_failed,
+        {"credentials": "username, as it was tried; never a password.", "request": f"{_REQUEST} Null outside of one."},
+        "",
+    ),
+):
+    register_signal(_name, _source, arguments=_arguments, hearing=_hearing.strip())
+
+_DJANGOS = frozenset(_named)

@@ -2,6 +2,7 @@
 
 A path below ``instance`` walks a model's own fields and relations: ``("doctor", "email")``. A relation's key is its
 column name (``doctor_id``); the relation itself (``doctor``) is an object, or a list of objects for a to-many one.
+What the rows of a to-many relation come to is a value as well: ``("items__count",)``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from django.db.models.fields.reverse_related import ForeignObjectRel
 
 from rules_engine import conf
 from rules_engine.errors import UnknownPath, did_you_mean
+from rules_engine.events import aggregates
+from rules_engine.events.aggregates import Aggregate
 from rules_engine.types import EVERY_FIELD, Path
 
 ModelClass = type[models.Model]
@@ -57,12 +60,16 @@ DENIED_APPS = frozenset({"rules_engine", "webhooks"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One resolved name on a path: what kind of thing it is, the field behind it, and where a relation leads."""
+    """One resolved name on a path: what kind of thing it is, the field behind it, and where a relation leads.
+
+    A value that is worked out from related rows has an ``aggregate`` in place of a field.
+    """
 
     name: str
     kind: Kind
     field: Any = None
     model: ModelClass | None = None
+    aggregate: Aggregate | None = None
 
 
 def find_model(label: str) -> ModelClass | None:
@@ -162,6 +169,38 @@ def field_of(model: ModelClass, name: str) -> models.Field[Any, Any]:
     return field
 
 
+@lru_cache(maxsize=1024)
+def aggregate_of(model: ModelClass, name: str) -> Aggregate:
+    """The aggregate of that name at a model. Raises ``UnknownPath`` with a suggestion, for other names as well."""
+    relation = name.partition(aggregates.BETWEEN)[0]
+    related = _many(model, relation)
+    if related is None or relation == name:
+        raise UnknownPath(_no_aggregate(model, relation, name))
+    fields = tuple(field_of(related, one) for one in aggregates.field_names(name))
+    return aggregates.check(Aggregate(name, relation, related, fields, name.rpartition(aggregates.BETWEEN)[2]))
+
+
+def _many(model: ModelClass, relation: str) -> ModelClass | None:
+    """Where a to-many relation leads; None where that is the name of none."""
+    step = steps(model).get(relation)
+    return step.model if step is not None and step.kind == "to_many" else None
+
+
+def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:
+    step = steps(model).get(relation)
+    if not aggregates.is_one(name) or step is None:
+        return unknown_name(model, relation if aggregates.is_one(name) else name)
+    rest = name.partition(aggregates.BETWEEN)[2]
+    remedy = f'; write "{relation}.{rest}"' if step.kind == "to_one" and aggregates.is_one(rest) else ""
+    return f'"{relation}" of {model._meta.verbose_name} is no relation to many rows, as "{name}" needs one{remedy}.'
+
+
+def is_queried(model: ModelClass, name: str) -> bool:
+    """Whether reading that name at a model takes a query: related rows, and what they come to."""
+    step = steps(model).get(name)
+    return aggregates.BETWEEN in name if step is None else step.kind != "value"
+
+
 def resolve(model: ModelClass, path: Path) -> Step:
     """The last step of a path below ``instance``.
 
@@ -170,6 +209,7 @@ def resolve(model: ModelClass, path: Path) -> Step:
     """
     here: ModelClass | None = model
     step = Step("", "every")
+    rows = ""
     for name in path:
         if here is None:
             if isinstance(step.field, models.JSONField):
@@ -179,12 +219,20 @@ def resolve(model: ModelClass, path: Path) -> Step:
             return Step(EVERY_FIELD, "every", model=here)
         if name.isdigit() and step.kind == "to_many":
             continue
-        found = steps(here).get(name)
-        if found is None:
-            raise UnknownPath(unknown_name(here, name))
-        step = found
+        step = steps(here).get(name) or _aggregate_step(here, name, rows)
+        rows = name if step.kind == "to_many" else rows
         here = step.model
     return step
+
+
+def _aggregate_step(model: ModelClass, name: str, rows: str) -> Step:
+    found = aggregate_of(model, name)
+    if rows:
+        raise UnknownPath(
+            f'"{name}" stands behind "{rows}" and would be a query for each of its rows; aggregates are read of one '
+            "object, at the beginning of a path or after relations to one object."
+        )
+    return Step(name, "value", aggregate=found)
 
 
 def unknown_name(model: ModelClass, name: str) -> str:
@@ -192,6 +240,8 @@ def unknown_name(model: ModelClass, name: str) -> str:
     title = str(model._meta.verbose_name)
     if name in _field_names(model) or name == "pk":
         return f'Rules may not read "{name}" of {title}.'
+    if aggregates.is_one(name) and _many(model, name.partition(aggregates.BETWEEN)[0]):
+        return f'"{name}" is worked out from rows and is no field of {title}: read it of one object, as it is now.'
     return f'{title.capitalize()} has no field "{name}".{did_you_mean(name, sorted(steps(model)))}'
 
 
@@ -199,6 +249,7 @@ def _forget(*, setting: str, **_: object) -> None:
     if setting in (conf.SETTING, "AUTH_USER_MODEL"):
         steps.cache_clear()
         readable_fields.cache_clear()
+        aggregate_of.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="rules_engine.paths")

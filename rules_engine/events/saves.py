@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from django.db import models
 
+from rules_engine.errors import Rejected
 from rules_engine.events import snapshot
+from rules_engine.events.confined import confined
 from rules_engine.events.context import Field, Subject
 from rules_engine.events.paths import field_of, readable_fields, steps
 from rules_engine.events.sources import ModelWatch
@@ -38,7 +40,6 @@ class Before:
 
     kind: str = "save"
     old: Mapping[str, Any] | None = None
-    existed: bool = False
     writes: list[Write] = field(default_factory=list)
 
     def __reduce__(self) -> Any:
@@ -73,19 +74,32 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) 
     """``pre_save``: read the old values that some rule that can still match wants; try the rules on ``pre_save``."""
     instance: models.Model = sent["instance"]
     written = _written(watch, sent.get("update_fields"))
-    rules, later = _possible(watch.of("pre_save"), written), _possible(watch.of("post_save"), written)
     before = Before()
     _push(instance, before)
-    if watch.old and (rules or later) and not _is_new(instance):
-        old = watch.stored.read(instance.pk, sent["using"])
-        before.old, before.existed = old, old is not None
+    rules, later = _possible(watch.of("pre_save"), written), _possible(watch.of("post_save"), written)
     if not rules:
+        if watch.old and later and not _is_new(instance):
+            before.old = watch.stored.read(instance.pk, sent["using"])
         return
-    existed = before.existed or (not watch.old and not instance._state.adding)
-    subject = Subject("pre_save", "update" if existed else "create", instance, before.old, created=not existed)
+    subject, before.old = about_to_save(watch, instance, written, sent["using"])
+    try:
+        evaluate(subject, rules, before.writes.append)
+    except Rejected:
+        # No post-signal will come for this one.
+        _pop(instance, "save")
+        raise
+
+
+def about_to_save(
+    watch: ModelWatch, instance: models.Model, written: frozenset[str] | None, using: str
+) -> tuple[Subject, Mapping[str, Any] | None]:
+    """The subject of a ``pre_save``, and the stored values that some rule wants, None where there are none."""
+    old = watch.stored.read(instance.pk, using) if watch.old and not _is_new(instance) else None
+    existed = old is not None if watch.old else _exists(instance, using)
+    subject = Subject("pre_save", "update" if existed else "create", instance, old, created=not existed)
     subject.written = written
-    _see(subject, watch, rules, written, sent["using"])
-    evaluate(subject, rules, before.writes.append)
+    _see(subject, watch, _possible(watch.of("pre_save"), written), written, using)
+    return subject, old
 
 
 def after_save(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
@@ -111,7 +125,11 @@ def before_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate
     instance: models.Model = sent["instance"]
     before = Before("delete")
     _push(instance, before)
-    evaluate(_deleted("pre_delete", instance), watch.of("pre_delete"), before.writes.append)
+    try:
+        evaluate(_deleted("pre_delete", instance), watch.of("pre_delete"), before.writes.append)
+    except Rejected:
+        _pop(instance, "delete")
+        raise
 
 
 def after_delete(watch: ModelWatch, sent: Mapping[str, Any], evaluate: Evaluate) -> None:
@@ -158,6 +176,15 @@ def _is_new(instance: models.Model) -> bool:
     return instance._state.adding and (instance.pk is None or instance._meta.pk.has_default())
 
 
+def _exists(instance: models.Model, using: str) -> bool:
+    """Whether the save will be an update, where no old value was read that tells. An object that came from the
+    database is taken to be there still; only of a key given by hand the database is asked."""
+    if instance.pk is None or _is_new(instance) or not instance._state.adding:
+        return instance.pk is not None and not instance._state.adding
+    with confined(using):
+        return type(instance)._base_manager.using(using).filter(pk=instance.pk).exists()
+
+
 def _see(
     subject: Subject,
     watch: ModelWatch,
@@ -173,9 +200,9 @@ def _see(
     if subject.old is not None and written is not None:
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled.update((name, value) for name, value in subject.old.items() if watch.old[name].name not in written)
-    missing = _missing(instance, watch, rules, settled, written, subject.created)
-    if missing and (subject.signal == "post_save" or not instance._state.adding):
-        settled.update(StoredRow(watch.model, missing).read(instance.pk, using) or {})
+    unsettled = missing(instance, watch, rules, settled, written, subject.created)
+    if unsettled and (subject.signal == "post_save" or not instance._state.adding):
+        settled.update(StoredRow(watch.model, unsettled).read(instance.pk, using) or {})
     subject.settled = settled
     subject.knows_changes = bool(watch.old) and (subject.old is not None or bool(subject.created))
     if not subject.knows_changes:
@@ -190,7 +217,7 @@ def _see(
     subject.changes = {change.field: FieldChange(change.field, change.old, change.new) for change in changes}
 
 
-def _missing(
+def missing(
     instance: models.Model,
     watch: ModelWatch,
     rules: Sequence[CompiledRule],

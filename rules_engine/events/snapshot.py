@@ -12,16 +12,18 @@ import hashlib
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.files import File
-from django.db import models
+from django.db import connection, models
 from django.utils.functional import Promise
 
 from rules_engine import conf
-from rules_engine.errors import UnknownPath
-from rules_engine.events.paths import ModelClass, field_of, readable_fields, steps
+from rules_engine.events import aggregates
+from rules_engine.events.paths import ModelClass, Step, aggregate_of, field_of, readable_fields, steps
 from rules_engine.types import EVERY_FIELD, FieldChange, Path
 
 #: Nested values (JSON fields, signal arguments) are kept to this depth.
@@ -30,8 +32,21 @@ CUT = "…"
 #: The least that TEXT_LIMIT can be: of texts up to it, the setting need not be looked up.
 SHORT = 250
 
+#: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
+_most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
+
 #: A tree of the names to read: ``{"doctor": {"email": {}}}``.
 Tree = dict[str, Any]
+
+
+@contextmanager
+def up_to(rows: int) -> Iterator[None]:
+    """Read that many rows of a relation inside, whatever ROWS_LIMIT says."""
+    token = _most_rows.set(rows)
+    try:
+        yield
+    finally:
+        _most_rows.reset(token)
 
 
 def tree_of(paths: Iterable[Path]) -> Tree:
@@ -154,8 +169,11 @@ def _as_python(field: models.Field[Any, Any], value: Any) -> Any:
 
 def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
     """The digits that will be stored: an instance may hold ``Decimal("5")`` or ``5.0`` for a column of two places."""
+    exponent = decimal.Decimal(1).scaleb(-(field.decimal_places or 0))
+    # These two are handed all digits and round by themselves; for the others Django rounds, to the even digit.
+    rounds = connection.vendor in ("postgresql", "oracle")
     try:
-        return decimal.Decimal(str(value)).quantize(decimal.Decimal(1).scaleb(-(field.decimal_places or 0)))
+        return decimal.Decimal(str(value)).quantize(exponent, decimal.ROUND_HALF_UP if rounds else None)
     except (decimal.InvalidOperation, ValueError):
         return value
 
@@ -163,9 +181,11 @@ def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
 def read(instance: models.Model, tree: Tree) -> dict[str, Any]:
     """The asked-for part of an instance: ``{field: value, relation: {…}, to-many relation: [ {…}, … ]}``.
 
-    Follows relations, so it may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden.
+    What the rows of a to-many relation come to stands under its own name, ``items__count``. Follows relations, so it
+    may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden.
     """
     model = type(instance)
+    known = steps(model)
     found: dict[str, Any] = {}
     for name, below in tree.items():
         if name == EVERY_FIELD:
@@ -173,8 +193,11 @@ def read(instance: models.Model, tree: Tree) -> dict[str, Any]:
             found.setdefault("pk", safe(instance.pk))
         elif name == "pk":
             found["pk"] = safe(instance.pk)
-        else:
-            found[name] = _read_step(instance, model, name, below)
+        elif name in known:
+            found[name] = _read_step(instance, known[name], below)
+    if others := [name for name in tree if name not in known and name != EVERY_FIELD]:
+        values = aggregates.read(instance, [aggregate_of(model, name) for name in others])
+        found.update((name, safe(value)) for name, value in values.items())
     return found
 
 
@@ -183,16 +206,13 @@ def _settled(instance: models.Model, field: models.Field[Any, Any]) -> Any:
     return None if is_unsettled(instance, field) else field_value(instance, field)
 
 
-def _read_step(instance: models.Model, model: ModelClass, name: str, below: Tree) -> Any:
-    step = steps(model).get(name)
-    if step is None:
-        raise UnknownPath(f'{model._meta.verbose_name} has no field "{name}".')
+def _read_step(instance: models.Model, step: Step, below: Tree) -> Any:
     if step.kind == "value":
-        return _settled(instance, field_of(model, name))
+        return _settled(instance, field_of(type(instance), step.name))
     if step.kind == "to_many":
-        return _rows(instance, name, below)
+        return _rows(instance, step.name, below)
     try:
-        related = getattr(instance, name)
+        related = getattr(instance, step.name)
     except ObjectDoesNotExist:
         return None
     return None if related is None else _object(related, below)
@@ -209,8 +229,20 @@ def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
     rows = getattr(instance, name).all()
     if not rows.query.is_sliced:
-        rows = rows[: conf.rows_limit()]
+        if one_to_one := list(_to_one(rows.model, below)):
+            rows = rows.select_related(*one_to_one)  # or each row would be a query more
+        rows = rows[: _most_rows.get() or conf.rows_limit()]
     return [_object(row, below) for row in rows]
+
+
+def _to_one(model: ModelClass, below: Tree) -> Iterator[str]:
+    """The relations to one that the tree follows, as ``select_related`` has them: ``patient__user``."""
+    known = steps(model)
+    for name, further in below.items():
+        step = known.get(name)
+        if step is not None and step.kind == "to_one" and step.model is not None:
+            yield step.field.name
+            yield from (f"{step.field.name}__{one}" for one in _to_one(step.model, further))
 
 
 def diff(

@@ -65,6 +65,10 @@ class Table:
     models: Mapping[ModelClass, ModelWatch] = field(default_factory=dict)
     relations: Mapping[ModelClass, tuple[RelationWatch, ...]] = field(default_factory=dict)
     named: Mapping[str, Rules] = field(default_factory=dict)
+    #: Whether any rule wants to see what loaddata saves.
+    hears_raw: bool = False
+    #: The names of a signal, by its identity.
+    names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def pairs(self) -> Iterator[Pair]:
         """The pairs that the receiver must be connected to."""
@@ -72,8 +76,13 @@ class Table:
             yield from ((name, model) for name in _signals_of(watch))
         for through in self.relations:
             yield ("m2m_changed", through)
-        for name in self.named:
-            yield (name, None)
+        for names in self.names.values():
+            # Once for each signal, by whichever names: the receiver tries the rules on all of them.
+            yield (names[0], None)
+
+    def told(self, signal: Any) -> Mapping[str, Rules]:
+        """The rules on a signal that is none of a model's, by the names that it goes by."""
+        return {name: self.named[name] for name in self.names.get(id(signal), ())}
 
 
 def _signals_of(watch: ModelWatch) -> set[str]:
@@ -92,11 +101,14 @@ def build(rules: Iterable[CompiledRule]) -> Table:
     by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
     relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
     named: dict[str, list[CompiledRule]] = defaultdict(list)
+    hears_raw = False
     for rule in rules:
+        hears_raw = hears_raw or rule.raw
         model = find_model(rule.model) if rule.model else None
         for name in sorted(rule.signals):
             if name not in MODEL_SIGNALS:
-                named[name].append(rule)
+                if not rule.model or (model is not None and not is_denied(model)):
+                    named[name].append(rule)
             elif model is None or is_denied(model):
                 continue
             elif name == "m2m_changed":
@@ -105,10 +117,16 @@ def build(rules: Iterable[CompiledRule]) -> Table:
             else:
                 for sender in senders(name, model):
                     by_model[sender][name].append(rule)
+    live = {name: found for name in sorted(named) if (found := find_signal(name)) is not None and not found.trouble}
+    names: dict[int, tuple[str, ...]] = {}
+    for name, found in live.items():
+        names[id(found.signal)] = (*names.get(id(found.signal), ()), name)
     return Table(
-        models={model: _watch(model, found) for model, found in by_model.items()},
-        relations={through: _relation_watches(found) for through, found in relations.items()},
-        named={name: tuple(found) for name, found in named.items() if find_signal(name) is not None},
+        models={model: _watch(model, by_signal) for model, by_signal in by_model.items()},
+        relations={through: _relation_watches(watches) for through, watches in relations.items()},
+        named={name: tuple(named[name]) for name in live},
+        names=names,
+        hears_raw=hears_raw,
     )
 
 

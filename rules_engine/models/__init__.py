@@ -4,13 +4,20 @@ deferred constraints escape savepoints and would fail the caller's COMMIT (DESIG
 from rules_engine.models.audit import AuditEntry
 from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
-from rules_engine.models.rule import Rule, RuleAction, RuleSetVersion, RuleVersion
+from rules_engine.models.held import HeldMatch
+from rules_engine.models.pause import Pause
+from rules_engine.models.reservation import Reservation
+from rules_engine.models.rule import Rule, RuleAction, RuleVersion
+from rules_engine.models.rule_set import RuleSetVersion
 
 __all__ = [
     "Attempt",
     "AuditEntry",
     "Event",
     "Execution",
+    "HeldMatch",
+    "Pause",
+    "Reservation",
     "Rule",
     "RuleAction",
     "RuleError",

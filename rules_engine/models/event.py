@@ -21,6 +21,10 @@ class Event(models.Model):
     occurred_at = models.DateTimeField(_("occurred"))
     root_id = models.UUIDField(_("first event of its chain"))
     depth = models.PositiveSmallIntegerField(_("depth"), default=0)
+    #: The execution whose action made the change; null for an event from outside.
+    cause_id = models.UUIDField(_("caused by"), null=True, editable=False)
+    #: How many executions it led to, for the budget of its chain.
+    execution_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     actor_id = models.CharField(_("actor"), max_length=64, blank=True)
     actor_name = models.CharField(_("actor's name"), max_length=255, blank=True)
     request_id = models.CharField(_("request"), max_length=64, blank=True)
@@ -39,8 +43,8 @@ class Event(models.Model):
             models.Index(fields=("model", "object_pk"), name="rules_event_object"),
             # Pruning and the admin's date hierarchy; BRIN would do on PostgreSQL, SQLite has none.
             models.Index(fields=("created_at",), name="rules_event_created"),
-            # The budget of a chain counts the events of one root.
-            models.Index(fields=("root_id",), name="rules_event_root"),
+            # The budget of a chain adds up the events of one root, from the index alone.
+            models.Index(fields=("root_id", "execution_count"), name="rules_event_chain"),
         ]
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
+from rules_engine.events import snapshot
 from rules_engine.models.event import Event
 
 
@@ -148,7 +150,15 @@ class Execution(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False)
     #: Attempts that ended with the process that made them.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
-    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    #: What its action may read besides the event: ``{"context": {"each", "held"}, "decimals": […], "each": the path of
+    #: the rows}``; null for most.
+    given = models.JSONField(_("besides the event"), null=True, blank=True)
+    #: Seconds between the commit, or the end of what it waits for, and the first attempt.
+    delay = models.PositiveIntegerField(_("delay"), default=0)
+    #: "stop": what comes after it in its rule waits until it has succeeded.
+    on_failure = models.CharField(max_length=10, default="go_on", editable=False)
+    #: Null while it waits for an action before it.
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True, db_default=Now())
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
     leased_by = models.CharField(_("leased by"), max_length=200, blank=True)
     summary = models.TextField(_("what it did"), blank=True)
@@ -186,14 +196,25 @@ class Execution(models.Model):
 
     def context(self) -> types.ActionContext:
         """What its action is given."""
+        event = self.event.captured()
+        if self.given:
+            own = snapshot.restore(self.given["context"], self.given.get("decimals", ()))
+            event = replace(event, context={**event.context, **own})
         return types.ActionContext(
             execution_id=self.id,
             attempt=self.attempts,
-            event=self.event.captured(),
+            event=event,
             rule_slug=self.rule_slug,
             rule_version=self.rule_version,
             author_id=self.author_id or None,
+            earlier=self.earlier_details,
         )
+
+    def earlier_details(self) -> list[dict[str, Any]]:
+        """What the attempts before the present one recorded, in order."""
+        attempts = Attempt.objects.using(router.db_for_write(Attempt))
+        before = attempts.filter(execution=self, number__lt=self.attempts).order_by("number")
+        return list(before.values_list("detail", flat=True))
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):

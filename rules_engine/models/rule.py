@@ -1,4 +1,4 @@
-"""Rules as administrators write them, their versions, and the number that says the rule set has changed."""
+"""Rules as administrators write them, and their versions."""
 
 from __future__ import annotations
 
@@ -7,107 +7,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F
-from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.errors import Problem
+from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
-
-class RuleSetVersion(models.Model):
-    """One row: a number that grows with each change to any rule. Every process compares it with its own."""
-
-    number = models.BigIntegerField(default=0)
-
-    class Meta:
-        verbose_name = _("rule set version")
-
-    def __str__(self) -> str:
-        return str(self.number)
-
-    @classmethod
-    def bump(cls, using: str | None = None) -> None:
-        """Say that a rule changed, in the caller's transaction. Two editors wait for each other here, savers never."""
-        rows = cls._default_manager.using(using)
-        if not rows.filter(pk=1).update(number=F("number") + 1):
-            rows.bulk_create([cls(pk=1, number=1)], ignore_conflicts=True)
-
-    @classmethod
-    def current(cls, using: str | None = None) -> int:
-        """The number now; 0 before any rule was made."""
-        return cls._default_manager.using(using).filter(pk=1).values_list("number", flat=True).first() or 0
-
-
-#: Sent when rules have changed: by ``Rule`` or ``RuleAction``, with ``using``, and with ``instance`` and ``deleted``
-#: where it was one row. Our own and not Django's ``post_save``, so that a site without rules has no receiver of ours
-#: on any of Django's.
-rules_changed = Signal()
-
-
-class AnnouncingQuerySet(models.QuerySet[Any]):
-    """Bulk changes send none of Django's signals, so they announce themselves."""
-
-    def _announce(self) -> None:
-        rules_changed.send(self.model, using=self.db, instance=None, deleted=False)
-
-    def update(self, **values: Any) -> int:
-        count = super().update(**values)
-        self._announce()
-        return count
-
-    update.alters_data = True  # type: ignore[attr-defined]
-
-    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> list[Any]:
-        made = super().bulk_create(objs, *args, **options)
-        self._announce()
-        return made
-
-    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
-        count = super().bulk_update(objs, fields, batch_size)
-        self._announce()
-        return count
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        rows = list(self)
-        done = super().delete()
-        for row in rows:
-            rules_changed.send(self.model, using=self.db, instance=row, deleted=True)
-        return done
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-
-class AnnouncingModel(models.Model):
-    """A row whose every change is a change of the rule set, raw ones included.
-
-    ``_save_table`` is the one step that ordinary saves and those of ``loaddata`` share: the latter call
-    ``Model.save_base`` past any override. A test holds that Django still has it.
-    """
-
-    class Meta:
-        abstract = True
-
-    def _save_table(
-        self,
-        raw: bool = False,
-        cls: Any = None,
-        force_insert: bool = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Any = None,
-    ) -> Any:
-        updated = super()._save_table(raw, cls, force_insert, force_update, using, update_fields)  # type: ignore[misc]
-        rules_changed.send(type(self), using=using, instance=self, deleted=False)
-        return updated
-
-    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
-        done = super().delete(*args, **options)
-        rules_changed.send(type(self), using=self._state.db, instance=self, deleted=True)
-        return done
+#: Seconds that a match or an action may be put off: thirty days, after which events are forgotten.
+LONGEST_WAIT = 30 * 24 * 3600
 
 
 class RuleQuerySet(AnnouncingQuerySet):
@@ -143,6 +53,46 @@ class Rule(AnnouncingModel):
     position = models.IntegerField(_("position"), default=0)
     stop_processing = models.BooleanField(
         _("stop processing"), default=False, help_text=_("If it matches, later rules are not tried on the same event.")
+    )
+    raw = models.BooleanField(
+        _("also when data is loaded"),
+        default=False,
+        help_text=_("Rules do not see what loaddata saves, unless this is ticked."),
+    )
+    sample_percent = models.PositiveSmallIntegerField(
+        _("sample, in percent"),
+        default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_("Tried on this share of all events, chosen by chance."),
+    )
+    active_from = models.DateTimeField(_("active from"), null=True, blank=True)
+    active_until = models.DateTimeField(_("active until"), null=True, blank=True)
+    once = models.BooleanField(
+        _("once per object"), default=False, help_text=_("It acts on the first match of each object, and never again.")
+    )
+    throttle_count = models.PositiveIntegerField(
+        _("at most so many times"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    throttle_seconds = models.PositiveIntegerField(
+        _("in so many seconds"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    throttle_by = models.TextField(
+        _("counted separately for each"),
+        blank=True,
+        help_text=_("A text such as {{ instance.customer_id }}; empty: the rule as a whole."),
+    )
+    coalesce_seconds = models.PositiveIntegerField(
+        _("wait for more, in seconds"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(LONGEST_WAIT)],
+        help_text=_("Of several matches in that time only the last one acts. 0: of those in one transaction."),
+    )
+    coalesce_by = models.TextField(
+        _("taken together by"), blank=True, help_text=_("A text such as {{ signal.path }}; empty: the object.")
+    )
+    debounce = models.BooleanField(
+        _("wait until it is quiet"), default=False, help_text=_("Each further match starts the wait again.")
     )
     # DO_NOTHING: deleting a user must cost nothing and must not turn their rules into the operator's (DESIGN §5.6).
     author = models.ForeignKey(
@@ -199,6 +149,17 @@ class Rule(AnnouncingModel):
             condition=self.condition,
             position=self.position,
             stop_processing=self.stop_processing,
+            raw=self.raw,
+            sample_percent=self.sample_percent,
+            active_from=self.active_from,
+            active_until=self.active_until,
+            once=self.once,
+            throttle_count=self.throttle_count,
+            throttle_seconds=self.throttle_seconds,
+            throttle_by=self.throttle_by,
+            coalesce_seconds=self.coalesce_seconds,
+            coalesce_by=self.coalesce_by,
+            debounce=self.debounce,
             author_id=self.author_id,
             actions=tuple(actions),
         )
@@ -236,12 +197,24 @@ class RuleAction(AnnouncingModel):
         IN_TRANSACTION = "in_transaction", _("at once, in the same transaction")
         AFTER_COMMIT = "after_commit", _("after the commit, by a worker")
 
+    class OnFailure(models.TextChoices):
+        GO_ON = "go_on", _("the next actions go on")
+        STOP = "stop", _("the next actions are not carried out")
+
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="actions", verbose_name=_("rule"))
     position = models.PositiveIntegerField(_("position"), default=0)
     kind = models.CharField(_("kind"), max_length=100)
     config = models.JSONField(_("config"), default=dict, blank=True)
     enabled = models.BooleanField(_("enabled"), default=True)
     timing = models.CharField(_("when"), max_length=20, choices=Timing.choices, default=Timing.AFTER_COMMIT)
+    delay = models.PositiveIntegerField(_("delay, in seconds"), default=0, validators=[MaxValueValidator(LONGEST_WAIT)])
+    on_failure = models.CharField(_("if it fails"), max_length=10, choices=OnFailure.choices, default=OnFailure.GO_ON)
+    for_each = models.JSONField(
+        _("once for each of"),
+        null=True,
+        blank=True,
+        help_text=_("A relation such as instance.items, or an expression that gives a list; texts then read each."),
+    )
 
     #: As on ``Rule``.
     is_checked_by_form = False
@@ -271,7 +244,10 @@ class RuleAction(AnnouncingModel):
     def spec(self) -> ActionSpec:
         """The action as plain data."""
         timing: Any = self.timing
-        return ActionSpec(self.kind, self.config, self.position, self.enabled, timing)
+        on_failure: Any = self.on_failure
+        return ActionSpec(
+            self.kind, self.config, self.position, self.enabled, timing, self.delay, on_failure, self.for_each
+        )
 
 
 class RuleVersion(models.Model):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
 
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.fields import brief, field_problems
 from rules_engine.rules.shape import shape_problems
+from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -43,6 +48,8 @@ class Pack:
     rules: list[RuleSpec] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    #: What is no mistake: where a rule's signals are not heard.
+    remarks: list[Finding] = field(default_factory=list)
     left_out: int = 0
 
     def report(self, place: str, problems: Iterable[Problem], *, as_notes: bool = False) -> bool:
@@ -134,7 +141,14 @@ def _take_rule(pack: Pack, rules: dict[str, RuleSpec | None], number: int, value
 def _rule(values: Mapping[str, Any]) -> RuleSpec:
     lists: dict[str, Any] = {name: tuple(values.get(name, ())) for name in ("signals", "operations", "changes")}
     plain = {name: value for name, value in values.items() if name not in (*lists, "author", "updated_at")}
-    return RuleSpec(**plain, **lists)
+    times = {name: _time(values.get(name)) for name in ("active_from", "active_until")}
+    return RuleSpec(**{**plain, **times}, **lists)
+
+
+def _time(value: Any) -> datetime | None:
+    """A time as a column holds it: one without a zone is meant in the site's."""
+    found = parse_datetime(value) if isinstance(value, str) else None
+    return make_aware(found) if found is not None and is_naive(found) and settings.USE_TZ else found
 
 
 def _take_action(
@@ -167,6 +181,7 @@ def _take_whole(pack: Pack, rule: RuleSpec, actions: Mapping[int, ActionSpec]) -
     whole = replace(rule, actions=tuple(action for _, action in sorted(actions.items())))
     pack.rules.append(whole)
     pack.report(whole.slug, problems_of(whole), as_notes=not whole.enabled)
+    pack.remarks += [Finding(whole.slug, Problem("/signals", one)) for one in hearing(whole)]
 
 
 def problems_of(rule: RuleSpec) -> list[Problem]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.dateparse import parse_datetime
 
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.models import Rule, RuleAction
@@ -34,6 +36,21 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_amount(value: Any) -> bool:
+    return value is None or _is_whole(value)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return value is None or isinstance(value, datetime) or parse_datetime(value) is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_rows(value: Any) -> bool:
+    return value is None or isinstance(value, str | dict)
+
+
 def _is_reference(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str)
 
@@ -41,6 +58,9 @@ def _is_reference(value: Any) -> bool:
 TEXT = Kind(lambda value: isinstance(value, str), "text")
 FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 WHOLE = Kind(_is_whole, "a whole number")
+AMOUNT = Kind(_is_amount, "a whole number, or null")
+TIME = Kind(_is_time, 'a time such as "2031-05-06T08:00:00Z", or null')
+ROWS = Kind(_is_rows, 'a path such as "instance.items", an expression, or null')
 TEXTS = Kind(_is_texts, 'a list of texts, such as ["post_save"]')
 CHANGES = Kind(_is_objects, 'a list of objects, such as [{"field": "status", "to": "paid"}]')
 CONFIG = Kind(lambda value: isinstance(value, dict), "an object")
@@ -62,6 +82,17 @@ RULE_FIELDS: Fields = {
     "condition": ANYTHING,
     "position": WHOLE,
     "stop_processing": FLAG,
+    "raw": FLAG,
+    "sample_percent": WHOLE,
+    "active_from": TIME,
+    "active_until": TIME,
+    "once": FLAG,
+    "throttle_count": AMOUNT,
+    "throttle_seconds": AMOUNT,
+    "throttle_by": TEXT,
+    "coalesce_seconds": AMOUNT,
+    "coalesce_by": TEXT,
+    "debounce": FLAG,
 }
 ACTION_FIELDS: Fields = {
     "rule": REFERENCE,
@@ -70,6 +101,9 @@ ACTION_FIELDS: Fields = {
     "config": CONFIG,
     "enabled": FLAG,
     "timing": TEXT,
+    "delay": WHOLE,
+    "on_failure": TEXT,
+    "for_each": ROWS,
 }
 FIELDS: Mapping[type[models.Model], Fields] = {Rule: RULE_FIELDS, RuleAction: ACTION_FIELDS}
 REQUIRED: Mapping[type[models.Model], tuple[str, ...]] = {
@@ -107,7 +141,7 @@ def value_problems(model: type[models.Model], name: str, value: Any) -> Iterator
     if not kind.accepts(value):
         yield Problem(pointer(name), f"Expected {kind.expected}, and got {brief(value)}.")
         return
-    if kind not in (TEXT, WHOLE):
+    if kind not in (TEXT, WHOLE, AMOUNT):
         return
     try:
         model._meta.get_field(name).clean(value, None)  # type: ignore[union-attr]

@@ -11,8 +11,9 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from rules_engine.models import Rule, RuleAction, RuleVersion
-from rules_engine.models.rule import rules_changed
+from rules_engine.models.rule_set import rules_changed
 from rules_engine.packs import writing
+from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
 from rules_engine.rules import watcher
 from rules_engine.rules.compiler import content_of, digest_of
 from rules_engine.types import RuleSpec
@@ -102,20 +103,10 @@ def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> 
 
 def _write(change: Change, disabled: bool, using: str) -> Rule:
     spec = change.rule
-    columns: dict[str, Any] = {
-        "name": spec.name,
-        "description": spec.description,
-        "enabled": (spec if change.here is None else change.here).enabled and not disabled,
-        "shadow": spec.shadow,
-        "model": spec.model,
-        "signals": list(spec.signals),
-        "operations": list(spec.operations),
-        "changes": list(spec.changes),
-        "condition": spec.condition,
-        "position": spec.position,
-        "stop_processing": spec.stop_processing,
-        "author": None,
-    }
+    # By the names that a pack may write, so that a new field of a rule is installed from the day packs know it.
+    columns = {name: _column(getattr(spec, name)) for name in RULE_FIELDS if name != "slug"}
+    columns["enabled"] = (spec if change.here is None else change.here).enabled and not disabled
+    columns["author"] = None
     rows = Rule.objects.using(using)
     if change.here is None:
         rows.bulk_create([Rule(slug=spec.slug, **columns)])
@@ -125,17 +116,15 @@ def _write(change: Change, disabled: bool, using: str) -> Rule:
     actions = RuleAction.objects.using(using)
     actions.filter(rule=rule).delete()
     actions.bulk_create(
-        RuleAction(
-            rule=rule,
-            position=action.position,
-            kind=action.kind,
-            config=action.config,
-            enabled=action.enabled,
-            timing=action.timing,
-        )
+        RuleAction(rule=rule, **{name: getattr(action, name) for name in ACTION_FIELDS if name != "rule"})
         for action in spec.actions
     )
     return rule
+
+
+def _column(value: Any) -> Any:
+    """A spec's tuples are lists in the database."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _remember(rule: RuleSpec, pack: str, using: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from rules_engine.actions import registry
@@ -46,6 +47,8 @@ def _first_keys(spec: Any, name: str) -> Sequence[str]:
 
 def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
     """The value with its keys in the form's order, then by alphabet: PostgreSQL's jsonb has an order of its own."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, list | tuple):
         return [_ordered(one, first) for one in value]
     if not isinstance(value, Mapping):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connections, router, transaction
 
-from rules_engine.models import Rule, RuleSetVersion
+from rules_engine.models import Pause, Rule, RuleSetVersion
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.versions import number_versions
@@ -107,7 +107,17 @@ def load(number: int, using: str) -> RuleSet:
     """Read and compile the enabled rules. The number is read before the rules: a change in between is seen again."""
     specs = Rule.objects.using(using).filter(enabled=True).specs()
     versions = number_versions(specs, using)
-    return RuleSet(number, tuple(compile_rule(spec, versions[spec.slug]) for spec in specs))
+    pauses = list(Pause.objects.using(using))
+    rules = [compile_rule(spec, versions[spec.slug]) for spec in specs]
+    return RuleSet(number, tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None))
+
+
+def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:
+    """The rule as the pauses leave it: None where it is not to be tried."""
+    modes = {pause.mode for pause in pauses if pause.stops(rule.slug, rule.model)}
+    if Pause.Mode.DROP in modes:
+        return None
+    return replace(rule, is_paused=True) if modes else rule
 
 
 def compile_one(rule: Rule) -> CompiledRule:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from rules_engine.actions import registry
@@ -13,13 +14,15 @@ from rules_engine.errors import InvalidRule, UnknownPath
 from rules_engine.events.paths import find_model
 from rules_engine.rules import jsonlogic
 from rules_engine.rules.changes import compile_changes
+from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
 from rules_engine.rules.scope import path_problem
 from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
 #: What the rule is called and whether it is on do not change what it does.
-NOT_PART_OF_A_VERSION = ("enabled", "author_id")
+NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each")
 
 
 def content_of(spec: RuleSpec) -> dict[str, Any]:
@@ -31,6 +34,8 @@ def content_of(spec: RuleSpec) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
@@ -77,23 +82,48 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         changes=compile_changes(find_model(spec.model) if spec.model else None, spec.changes),
         condition=condition,
         reads=condition.reads if condition else frozenset(),
-        actions=tuple(_compile_action(action) for action in active),
-        action_reads=frozenset(path for action in active for path in _reads(action, spec)),
+        actions=tuple(_compile_action(action, spec) for action in active),
+        action_reads=frozenset(path for action in active for path in _reads(action, spec)) | _key_reads(spec),
         shadow=spec.shadow,
         stop_processing=spec.stop_processing,
         author_id=spec.author_id,
+        raw=spec.raw,
+        sample=spec.sample_percent / 100,
+        active_from=spec.active_from,
+        active_until=spec.active_until,
+        hold=hold_of(spec),
     )
 
 
-def _compile_action(spec: ActionSpec) -> CompiledAction:
+def _compile_action(spec: ActionSpec, rule: RuleSpec) -> CompiledAction:
     action = registry.find(spec.kind)
     # A kind that is not installed here may be in the worker; there it is found, or discarded with the reason.
     route = action.route(spec.config) if action else registry.default_route()
-    return CompiledAction(spec.position, spec.kind, spec.config, spec.timing, route.queue, route.lane, route.order_key)
+    return CompiledAction(
+        position=spec.position,
+        kind=spec.kind,
+        config=spec.config,
+        timing=spec.timing,
+        queue=route.queue,
+        lane=route.lane,
+        order_key=route.order_key,
+        delay=spec.delay,
+        on_failure=spec.on_failure,
+        each=None if spec.for_each is None else compile_each(spec.for_each, _all_reads(spec, rule)),
+    )
+
+
+def _key_reads(spec: RuleSpec) -> set[Path]:
+    return {path for path in key_reads(spec) if path_problem(spec, path) is None}
 
 
 def _reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
+    return {path for path in _all_reads(spec, rule) if path[:1] != (EACH,)}
+
+
+def _all_reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
     action = registry.find(spec.kind)
+    rule = rule_seen_by(spec, rule)
     found = action.reads(spec.config, rule) if action else ()
     # A path that is gone must not keep the event from being recorded: the action fails by itself, where it is seen.
     return {path for path in found if path_problem(rule, path) is None}

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rules_engine.errors import ConditionError
-from rules_engine.types import Evaluation, FieldChange, Gate, Operation, Outcome, Path, Timing
+from rules_engine.types import Evaluation, FieldChange, Gate, OnFailure, Operation, Outcome, Path, Timing
+
+if TYPE_CHECKING:
+    from rules_engine.rules.holding import Hold
+    from rules_engine.rules.repetition import Each
 
 
 class Predicate(Protocol):
@@ -50,6 +55,9 @@ class CompiledAction:
     queue: str
     lane: str = ""
     order_key: str = ""
+    delay: int = 0
+    on_failure: OnFailure = "go_on"
+    each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,25 @@ class CompiledRule:
     stop_processing: bool = False
     author_id: Any = None
     fault: str = ""
+    raw: bool = False
+    #: The share of events it is tried on, 1.0 for all.
+    sample: float = 1.0
+    active_from: datetime | None = None
+    active_until: datetime | None = None
+    hold: Hold | None = None
+    #: Whether it is paused; its matches are kept, and what acts in the process of the save does not.
+    is_paused: bool = False
+
+    @property
+    def is_always_tried(self) -> bool:
+        """Whether no date and no chance decides if it is tried."""
+        return self.sample >= 1.0 and self.active_from is None and self.active_until is None
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether the time lies between its dates."""
+        return (self.active_from is None or self.active_from <= now) and (
+            self.active_until is None or now < self.active_until
+        )
 
 
 #: Where a rule stopped and what is to be said of it; None is nowhere.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rules_engine.errors import UnknownPath, did_you_mean
+from rules_engine.events.names import MODEL_SIGNALS
 from rules_engine.events.paths import field_of, find_model, label_of, readable_fields, resolve
+from rules_engine.rules.signals import argument_problem
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The keys of DESIGN §6, and what each one holds; None is free, or checked elsewhere.
@@ -17,9 +20,10 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "changes": None,
     "created": (),
     "actor": ("id", "username"),
-    "request": ("id", "method", "path"),
+    "request": ("id", "method", "path", "status"),
     "m2m": ("field", "action", "pks", "count"),
     "signal": None,
+    "held": ("count",),
 }
 OF_A_MODEL = ("instance", "old", "changed", "changes")
 
@@ -30,21 +34,39 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
     ``within`` is the to-many path whose rows ``path`` is read from, as inside JSONLogic's ``some``.
     """
     if within is not None:
+        if within[:1] == ("each",) and rule.each:
+            within = (*rule.each, *within[1:])
         return _row_problem(rule, within, path)
     if not path:
         return "This names nothing; name a field, such as instance.status."
     root, *rest = path
+    if root == "each" and rule.each is not None:
+        return path_problem(replace(rule, each=None), (*rule.each, *rest)) if rule.each else None
     if root not in ROOTS:
         return _unknown_root(rule, root)
     if root in OF_A_MODEL:
         return _model_problem(rule, root, tuple(rest))
+    if root == "signal":
+        return argument_problem(rule, tuple(rest))
+    if root == "request" and rest[:1] == ["status"] and "request_finished" not in rule.signals:
+        return "The status of a request is known when it is finished, to rules on request_finished."
     known = ROOTS[root]
     if rest and known is not None and rest[0] not in known:
         return f'"{root}" has no "{rest[0]}".{did_you_mean(rest[0], known)}'
     return None
 
 
+def is_of_rows(rule: RuleSpec, path: Path) -> bool:
+    """Whether the path leads to a list, as far as that can be said beforehand."""
+    model = find_model(rule.model) if rule.model else None
+    if path[:1] != ("instance",):
+        return path == ("m2m", "pks") or path[:1] in (("signal",), ("changed",))
+    return model is not None and len(path) > 1 and resolve(model, path[1:]).kind == "to_many"
+
+
 def _unknown_root(rule: RuleSpec, root: str) -> str:
+    if root == "each":
+        return 'There is no "each" here: the action is carried out once. Say what it is to be done for in "for_each".'
     model = find_model(rule.model) if rule.model else None
     if model is not None:
         try:
@@ -60,6 +82,8 @@ def _unknown_root(rule: RuleSpec, root: str) -> str:
 def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
     if not rule.model:
         return f'This rule listens to no model, so there is no "{root}"; the signal\'s arguments are under "signal".'
+    if root != "instance" and rule.signals and not set(rule.signals) & set(MODEL_SIGNALS):
+        return f'{rule.signals[0]} does not tell what changed, so there is no "{root}".'
     model = find_model(rule.model)
     if model is None or not rest:
         return None
@@ -102,13 +126,15 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
         return set()
     labels = {label_of(model)}
     for path in reads:
+        if path[:1] == ("each",) and rule.each:
+            path = (*rule.each, *path[1:])
         for end in range(2, len(path) + 1):
             try:
                 step = resolve(model, path[1:end]) if path[0] == "instance" else None
             except UnknownPath:
                 break
-            if step is not None and step.model is not None:
-                labels.add(label_of(step.model))
+            if step is not None and (seen := step.aggregate.model if step.aggregate else step.model):
+                labels.add(label_of(seen))
     return {_view_codename(label) for label in labels}
 
 

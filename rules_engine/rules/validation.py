@@ -9,14 +9,17 @@ from typing import Any
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
 from rules_engine.errors import Problem, did_you_mean
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, known_signals
+from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS
 from rules_engine.events.paths import ModelClass, find_model, is_denied
-from rules_engine.rules import jsonlogic
+from rules_engine.rules import jsonlogic, signals
 from rules_engine.rules.changes import change_problems
+from rules_engine.rules.holding import hold_problems
+from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
 from rules_engine.rules.variables import variables
 from rules_engine.types import ActionSpec, RuleSpec
 
+ON_FAILURE = ("go_on", "stop")
 #: What may stand for each plain type of a schema; a null is a missing value.
 PLAIN: Mapping[str, tuple[type, ...]] = {
     "string": (str, int, float, bool, NoneType),
@@ -32,9 +35,11 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
     if found:
         return found
     model = find_model(rule.model) if rule.model else None
-    found = [*_signal_problems(rule), *_model_problems(rule, model), *_operation_problems(rule)]
+    found = [*signals.signal_problems(rule), *_model_problems(rule, model), *_operation_problems(rule)]
     found += [problem.under("/changes") for problem in change_problems(model, rule.changes)]
+    found += signals.change_problems(rule)
     found += [problem.under("/condition") for problem in condition_problems(rule)]
+    found += hold_problems(rule)
     for index, action in enumerate(rule.actions):
         found += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
     return found
@@ -58,16 +63,6 @@ def type_problems(rule: RuleSpec) -> list[Problem]:
         if not isinstance(action.config, Mapping):
             found.append(Problem(f"/actions/{index}/config", f"Expected an object, and got {action.config!r}."))
     return found
-
-
-def _signal_problems(rule: RuleSpec) -> Iterator[Problem]:
-    if not rule.signals:
-        yield Problem("/signals", "Name at least one signal, such as post_save.")
-    known = known_signals()
-    for index, name in enumerate(rule.signals):
-        if name not in known:
-            hint = did_you_mean(str(name), sorted(known))
-            yield Problem(f"/signals/{index}", f'There is no signal "{name}" here.{hint}')
 
 
 def _model_problems(rule: RuleSpec, model: ModelClass | None) -> Iterator[Problem]:
@@ -122,10 +117,27 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
     if spec.timing not in action.timings:
         listed = " or ".join(action.timings)
         yield Problem("/timing", f'"{action.label}" can act {listed}, not {spec.timing}.')
+    yield from _repetition_problems(spec, action, rule)
     found = [*_unknown_keys(spec.config, action.schema), *_config_type_problems(spec.config, action.schema)]
     if not found:
-        found = _own_problems(action, spec, rule)
+        found = _own_problems(action, spec, rule_seen_by(spec, rule))
     yield from (problem.under("/config") for problem in found)
+
+
+def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
+    """Delay, ``on_failure`` and ``for_each``."""
+    if not isinstance(spec.delay, int) or isinstance(spec.delay, bool) or spec.delay < 0:
+        yield Problem("/delay", f"Expected a whole number of seconds, and got {spec.delay!r}.")
+    elif spec.delay and spec.timing != "after_commit":
+        yield Problem("/delay", "Only what is done after the commit can be delayed.")
+    if spec.on_failure not in ON_FAILURE:
+        hint = did_you_mean(spec.on_failure, ON_FAILURE)
+        yield Problem("/on_failure", f"Expected go_on or stop, and got {spec.on_failure!r}.{hint}")
+    if spec.for_each is None:
+        return
+    if spec.timing == "before_save":
+        yield Problem("/for_each", f'"{action.label}" is about the one object that is being saved.')
+    yield from (problem.under("/for_each") for problem in each_problems(spec.for_each, rule))
 
 
 def _own_problems(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Problem]:

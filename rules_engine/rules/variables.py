@@ -66,6 +66,11 @@ def reading_problems(logic: Any) -> list[Problem]:
     return problems
 
 
+def rows_path(logic: Any) -> Path | None:
+    """The to-many path whose rows an expression yields, perhaps filtered or sorted; None where they are computed."""
+    return _source(logic, _ROOT)
+
+
 def _odd_path(read: Variable) -> str | None:
     if len(read.path) > MAX_STEPS or any(len(name) > MAX_NAME for name in read.path):
         return f"This name is far too long: at most {MAX_STEPS} steps of {MAX_NAME} characters."

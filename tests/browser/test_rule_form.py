@@ -217,7 +217,12 @@ def test_rows_keep_their_forms_when_one_above_is_removed(watched: Any) -> None:
 
 def test_the_pages_of_an_execution_fit_everywhere(watched: Any, shots: Path) -> None:
     create_rule(model=Order, slug="told", name="Tell the shop", actions=[("log_message", LOG)])
-    create_rule(model=Order, slug="mailed", name="Mail", actions=[("send_email", {**MAIL, "to": ["nobody"]})])
+    create_rule(
+        model=Order,
+        slug="mailed",
+        name="Mail",
+        actions=[("send_email", {**MAIL, "to": ["{{ instance.order_number }}"]})],
+    )
     Order.objects.create(order_number="2026-0001")
     run_due()
     failed = Execution.objects.get(rule_slug="mailed")

@@ -381,3 +381,28 @@ def test_a_shadow_rule_is_recorded_and_does_nothing() -> None:
     Animal.objects.create(name="a")
     assert events()[0].evaluations[0]["outcome"] == "matched"
     assert not Execution.objects.exists()
+
+
+def test_a_pre_save_rule_on_updates_hears_a_known_object_saved_by_its_key() -> None:
+    create_rule(model=Keeper, signals=["pre_save"], operations=["update"], actions=[("log_message", {"message": "x"})])
+    keeper = Keeper.objects.create(name="Kim")
+    Keeper(pk=keeper.pk, name="Kay").save()
+    Keeper(pk=keeper.pk + 1_000_000, name="new").save()
+    assert [(event.operation, event.object_pk) for event in events()] == [("update", str(keeper.pk))]
+
+
+def test_a_pre_save_rule_on_creation_hears_a_deleted_object_saved_anew() -> None:
+    create_rule(model=Keeper, signals=["pre_save"], operations=["create"], actions=[("log_message", {"message": "x"})])
+    keeper = Keeper.objects.create(name="Kim")
+    keeper.delete()
+    keeper.save()
+    assert [event.operation for event in events()] == ["create", "create"]
+
+
+def test_a_decimal_is_told_as_the_database_rounds_it() -> None:
+    create_rule(model=Animal, changes=[{"field": "weight"}], actions=LOG)
+    animal = Animal.objects.create(name="a", weight=decimal.Decimal("0.125"))
+    stored = Animal.objects.get(pk=animal.pk).weight
+    assert events()[0].context["changes"]["weight"]["new"] == str(stored)
+    animal.save()
+    assert len(events()) == 1

@@ -207,7 +207,11 @@ def test_an_explanation_names_rules_gates_executions_and_attempts():
         actions=[("log_message", {"message": "x"})],
     )
     create_rule(slug="only-update", model=Doctor, operations=["update"], actions=[("log_message", {"message": "x"})])
-    create_rule(slug="bad-mail", model=Doctor, actions=[("send_email", {"to": ["-"], "subject": "s", "body": "b"})])
+    create_rule(
+        slug="bad-mail",
+        model=Doctor,
+        actions=[("send_email", {"to": ["{{ instance.first_name }}"], "subject": "s", "body": "b"})],
+    )
     [doctor] = doctors()
     run_due()
     said = run("rules_explain", "clinic.doctor", str(doctor.pk))

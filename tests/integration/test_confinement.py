@@ -112,6 +112,17 @@ def test_a_failed_read_of_related_rows_leaves_the_transaction_usable() -> None:
 
 
 @pytest.mark.postgres
+def test_a_failed_count_of_related_rows_leaves_the_transaction_usable() -> None:
+    condition = {">": [{"var": "instance.animals__legs__sum"}, 1]}
+    create_rule(model=Keeper, operations=["update"], condition=condition, actions=LOG)
+    keeper = Keeper.objects.create(name="k")
+    with failing_reads(Animal, "legs"):
+        keeper.name = "stored"
+        keeper.save()
+    assert Keeper.objects.get().name == "stored"
+
+
+@pytest.mark.postgres
 def test_a_failed_read_of_the_other_side_of_a_relation_leaves_the_transaction_usable() -> None:
     create_rule(model=Animal, signals=["m2m_changed"], actions=LOG)
     animal, tag = Animal.objects.create(name="a"), Tag.objects.create(name="t")

@@ -221,6 +221,29 @@ def test_each_installed_rule_has_one_version_and_no_author():
     assert len(slugs) == len(set(slugs)) == 11
 
 
+def test_each_field_of_a_rule_is_installed_and_installed_anew(pack):
+    how = {
+        "raw": True,
+        "sample_percent": 50,
+        "active_from": "2031-05-06T08:00:00Z",
+        "active_until": "2032-05-06T08:00:00Z",
+        "once": True,
+        "throttle_count": 3,
+        "throttle_seconds": 60,
+        "throttle_by": "{{ instance.email }}",
+        "stop_processing": True,
+        "position": 7,
+    }
+    each = {"delay": 60, "on_failure": "stop", "for_each": "instance.departments"}
+    rulepack("install", pack(rule(), action()))
+    path = pack(rule(**how), action(config={"message": "{{ each.name }}"}, **each))
+    rulepack("install", path)
+    of_rule, of_action = (written["fields"] for written in writing.objects([Rule.objects.get().spec()]))
+    assert {name: of_rule[name] for name in how} == how
+    assert {name: of_action[name] for name in each} == each
+    assert "Nothing to change" in rulepack("install", path)
+
+
 def test_after_loaddata_an_install_has_nothing_to_do():
     call_command("loaddata", "clinic", verbosity=0)
     before = state()

@@ -53,6 +53,23 @@ class Ticket(models.Model):
     unwatched: ClassVar[bool] = True
 
 
+class Meal(models.Model):
+    """Numbers of every kind, to add up and to multiply."""
+
+    animal = models.ForeignKey(Animal, on_delete=models.CASCADE, related_name="meals")
+    portions = models.IntegerField(default=1)
+    spoons = models.IntegerField(default=1)
+    grams = models.FloatField(default=0)
+    price = models.DecimalField(max_digits=12, decimal_places=3, default=0)
+    discount = models.DecimalField(max_digits=4, decimal_places=2, default=1)
+    is_warm = models.BooleanField(default=False)
+    lasted = models.DurationField(null=True)
+    api_key = models.IntegerField(default=0)
+    doubled = models.GeneratedField(
+        expression=models.F("portions") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+
+
 class Bystander(models.Model):
     """No rule ever listens to it."""
 
@@ -89,3 +106,29 @@ class Cage(models.Model):
 
     code = models.CharField(max_length=100, primary_key=True, db_default="spare")
     name = models.CharField(max_length=100, db_default="empty")
+
+
+class Plaque(models.Model):
+    """Its slug is short, and the database holds it to be unique."""
+
+    title = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=12, unique=True, null=True)  # noqa: DJ001 - empty in many rows
+    code = models.CharField(max_length=5, blank=True)
+    size = models.CharField(max_length=20, choices=[("s", "small"), ("l", "large")], blank=True)
+    words = models.TextField(blank=True)
+
+
+class Club(models.Model):
+    """Its members hang on a table of their own, in which the same animal may stand twice."""
+
+    name = models.CharField(max_length=100, unique=True)
+    members = models.ManyToManyField(Animal, through="Membership", related_name="clubs")
+    dogs = models.ManyToManyField(Dog, related_name="dog_clubs")
+
+
+class Membership(models.Model):
+    """An animal in a club."""
+
+    club = models.ForeignKey(Club, on_delete=models.CASCADE)
+    animal = models.ForeignKey(Animal, on_delete=models.CASCADE)
+    role = models.CharField(max_length=100, blank=True)

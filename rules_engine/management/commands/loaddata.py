@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
 
+from rules_engine.events.actor import loading
 from rules_engine.management.terminal import shown
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.loading import loaded_problems
@@ -18,7 +19,9 @@ class Command(loaddata.Command):
     def loaddata(self, fixture_labels: Any) -> None:
         """Load, then check the rules that came; called inside the transaction of the whole command."""
         self.loaded_rules: set[Any] = set()
-        super().loaddata(fixture_labels)
+        # Raw saves say that they are; the many-to-many changes among them do not.
+        with loading():
+            super().loaddata(fixture_labels)
         if not self.loaded_rules:
             return
         problems, notes = loaded_problems(self.loaded_rules, self.using)

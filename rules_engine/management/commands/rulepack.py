@@ -17,6 +17,7 @@ from rules_engine.packs import checking, files, installing, writing
 from rules_engine.packs.checking import Pack
 from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
+from rules_engine.rules.cascades import analyse
 
 #: What is said of each rule when a pack is, or would be, installed.
 SAID = {
@@ -99,6 +100,8 @@ class Command(BaseCommand):
         self._report(found)
         if found.problems:
             raise CommandError(self._verdict(path, found))
+        for said in analyse(found.rules).loops_said():
+            self.stdout.write(f"remark: {shown(said)}")
         rules, actions = len(found.rules), sum(len(rule.actions) for rule in found.rules)
         self.stdout.write(f"{shown(path)}: {counted(rules, 'rule')}, {counted(actions, 'action')}, no problems.")
 
@@ -116,6 +119,8 @@ class Command(BaseCommand):
             self.stdout.write(shown(finding))
         for note in pack.notes:
             self.stdout.write(f"note: {shown(note)} (The pack ships this rule switched off.)")
+        for remark in pack.remarks[: checking.MOST_FINDINGS]:
+            self.stdout.write(f"remark: {shown(remark)}")
         if pack.left_out:
             self.stdout.write(f"… and {counted(pack.left_out, 'more problem', 'more problems')}.")
 

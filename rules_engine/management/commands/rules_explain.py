@@ -7,13 +7,15 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from rules_engine.errors import did_you_mean
 from rules_engine.management.objects import model_label
 from rules_engine.management.terminal import shown
-from rules_engine.models import Attempt, Event, Execution
+from rules_engine.models import Attempt, Event, Execution, Rule
+from rules_engine.source.module import python_of
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -28,15 +30,23 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("model", metavar="MODEL", help="The object's model, such as clinic.doctor.")
-        parser.add_argument("pk", metavar="PK", help="The object's primary key.")
+        parser.add_argument("model", metavar="MODEL", nargs="?", help="The object's model, such as clinic.doctor.")
+        parser.add_argument("pk", metavar="PK", nargs="?", help="The object's primary key.")
+        parser.add_argument("--python", metavar="SLUG", help="Instead, print that rule as a Django receiver.")
         parser.add_argument(
             "--since", type=moment, help="Only events since then: 30m, 2h, 7d, 2026-01-31 or 2026-01-31T08:00."
         )
         parser.add_argument("--limit", type=int, default=20, help="So many events, the newest ones. Default: 20.")
 
-    def handle(self, *args: Any, model: str, pk: str, since: datetime | None, limit: int, **options: Any) -> None:
-        """Tell them, oldest first."""
+    def handle(
+        self, *args: Any, model: str | None, pk: str | None, since: datetime | None, limit: int, **options: Any
+    ) -> None:
+        """Tell them, oldest first; or print a rule as Python."""
+        if options.get("python") is not None:
+            self.stdout.write(_python(options["python"]), ending="")
+            return
+        if model is None or pk is None:
+            raise CommandError("Name the object's model and its key, such as clinic.doctor 7; or --python SLUG.")
         label = model_label(model)
         events = Event.objects.filter(model=label, object_pk=pk)
         if since is not None:
@@ -75,13 +85,21 @@ class Command(BaseCommand):
         said = execution.error or execution.summary
         end = f": {shown(said)}" if said else ""
         self.stdout.write(f"    {execution.position}. {shown(execution.kind)}: {execution.state}{end}")
-        if execution.state == Execution.State.RETRYABLE:
+        if execution.state == Execution.State.RETRYABLE and execution.next_attempt_at:
             self.stdout.write(f"       next attempt at {_time(execution.next_attempt_at)}")
         for attempt in attempts:
             took = f", {attempt.duration.total_seconds():.2f} s" if attempt.duration is not None else ""
             error = f": {shown(attempt.error)}" if attempt.error else ""
             line = f"attempt {attempt.number} at {_time(attempt.started_at)}: {attempt.outcome}{took}{error}"
             self.stdout.write(f"       {line}")
+
+
+def _python(slug: str) -> str:
+    rule = Rule.objects.filter(slug=slug).first()
+    if rule is None:
+        hint = did_you_mean(slug, list(Rule.objects.values_list("slug", flat=True)))
+        raise CommandError(f'There is no rule "{slug}".{hint}')
+    return python_of([rule.spec()])
 
 
 def _attempts(events: list[Event]) -> dict[Any, list[Attempt]]:

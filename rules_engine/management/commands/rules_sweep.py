@@ -11,9 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 
 from rules_engine import conf, hints
+from rules_engine.claims import settle_forgotten, unpaused
 from rules_engine.execution import drain
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution
+from rules_engine.releasing import release_due
 from rules_engine.tasks import due_queues
 
 
@@ -64,8 +66,10 @@ class Command(BaseCommand):
 
     def _run(self, queues: Sequence[str], limit: int | None, seconds: float | None) -> int:
         end = float("inf") if seconds is None else time.monotonic() + seconds
+        settle_forgotten()
         ran = 0
         while limit is None or ran < limit:
+            release_due(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)
             more = drain(*queues, seconds=end - time.monotonic(), limit=batch)
             if not more:
@@ -77,7 +81,7 @@ class Command(BaseCommand):
 
 
 def _due(queues: Sequence[str]) -> Any:
-    rows = Execution.objects.due()
+    rows = unpaused(Execution.objects.due())
     return rows.of_queues(queues) if queues else rows
 
 

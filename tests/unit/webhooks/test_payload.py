@@ -53,6 +53,7 @@ def test_the_same_event_gives_the_same_bytes() -> None:
         ({}, "shop.order.update"),
         ({"operation": None}, "shop.order.post_save"),
         ({"model": "", "operation": None, "signal": "user_logged_in"}, "user_logged_in"),
+        ({"operation": None, "signal": "shop.order_paid"}, "shop.order_paid"),
     ],
 )
 def test_the_type_says_what_happened(changes: dict[str, Any], expected: str) -> None:

@@ -1,0 +1,221 @@
+"""Handing messages to the site's mail backend, one by one, and keeping who got theirs.
+
+What a server says decides whether another try makes sense (RFC 5321 §4.2.1). An attempt that fails records whom it
+mailed, who was refused for good and who is left, so that the next one mails only those who are left.
+"""
+
+from __future__ import annotations
+
+import copy
+import smtplib
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
+
+from rules_engine import conf
+from rules_engine.errors import PermanentError, TransientError
+
+#: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
+LOGIN = frozenset({530, 534, 535, 538})
+LONGEST_ANSWER = 300
+
+
+class Watch:
+    """Ends a conversation that takes too long: it shuts the socket, from a thread of its own, when time is up.
+
+    A timeout of the socket alone is not enough: a server that sends one byte now and then never meets it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.is_over = False
+        self._timer: threading.Timer | None = None
+        self._seen: Any = None
+        self._socket: socket.socket | None = None
+
+    def restart(self) -> None:
+        """Begin to count anew."""
+        self.stop()
+        self._timer = threading.Timer(self.seconds, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Count no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def close(self) -> None:
+        """Count no more, and let go of the socket."""
+        self.stop()
+        self._let_go()
+
+    def look_at(self, found: Any) -> None:
+        """Watch this socket: a double of it, since TLS takes the socket apart that it wraps."""
+        if found is not self._seen and found is not None:
+            self._let_go()
+            self._seen, self._socket = found, socket.fromfd(found.fileno(), found.family, found.type)
+            if self.is_over:
+                self._end()
+
+    def _let_go(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def _end(self) -> None:
+        self.is_over = True
+        if self._socket is not None:
+            with suppress(OSError):  # closed meanwhile
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Watched:
+    """Put before smtplib's class: shows each new socket to the watch before the first answer is read from it."""
+
+    watch: Watch
+    sock: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        self.watch.look_at(self.sock)
+        reply: tuple[int, bytes] = super().getreply()  # type: ignore[misc]
+        return reply
+
+
+@dataclass
+class Outcome:
+    """Who was mailed, who was refused and who is left, each with what was said."""
+
+    sent: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    #: Why nobody else was tried.
+    trouble: PermanentError | TransientError | None = None
+
+    def answered(self, address: str, code: int, answer: object) -> None:
+        """The server would not take this one: for good with a code of 500 and more."""
+        where = self.refused if code >= 500 and code not in LOGIN else self.left
+        where[address] = f"The mail server answered: {code} {_text(answer)}"
+
+
+Letters = Iterable[tuple[str, Callable[[], EmailMessage]]]
+
+
+def send(letters: Letters) -> Outcome:
+    """Mail each address its letter, as far as the server goes along. Never raises for what server or backend do."""
+    outcome = Outcome()
+    watch = Watch(conf.email_seconds())
+    waiting = list(letters)
+    mailer = _mailer(watch)
+    try:
+        watch.restart()
+        outcome.trouble = _opened(mailer, watch)
+        while waiting and outcome.trouble is None:
+            address, letter = waiting.pop(0)
+            watch.restart()
+            _send_one(mailer, address, letter, outcome, watch)
+        _close(mailer)
+    finally:
+        watch.close()
+    outcome.left.update((address, str(outcome.trouble)) for address, _ in waiting)
+    return outcome
+
+
+def _opened(mailer: Any, watch: Watch) -> TransientError | None:
+    try:
+        mailer.open()
+    except Exception as error:  # the backend is the site's own; see test_architecture.BOUNDARIES
+        # Whatever the code: before any message it is about the site, and an operator will mend it.
+        return _unusable(error, watch)
+    return None
+
+
+def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], outcome: Outcome, watch: Watch) -> None:
+    try:
+        if mailer.send_messages([letter()]) == 0:
+            raise smtplib.SMTPException("the backend says that it sent nothing")
+    except smtplib.SMTPRecipientsRefused as error:
+        outcome.answered(address, *next(iter(error.recipients.values()), (550, b"")))
+    except smtplib.SMTPSenderRefused as error:
+        outcome.trouble = _by_code(error)
+    except smtplib.SMTPDataError as error:
+        outcome.answered(address, error.smtp_code, error.smtp_error)
+    except ValueError as error:
+        outcome.refused[address] = f"The message could not be built: {error}"
+    except Exception as error:  # as above: who was mailed has to be recorded, or they would be mailed again
+        outcome.trouble = _unusable(error, watch)
+    else:
+        outcome.sent.append(address)
+    if outcome.trouble is not None:
+        outcome.left[address] = str(outcome.trouble)
+
+
+def _close(mailer: Any) -> None:
+    # The messages are with the server; how it says goodbye changes nothing.
+    with suppress(smtplib.SMTPException, OSError):
+        mailer.close()
+
+
+def _unusable(error: Exception, watch: Watch) -> TransientError:
+    if watch.is_over:
+        return TransientError(
+            f"The mail server could not be used: it took longer than {watch.seconds:g} s, "
+            'RULES_ENGINE["EMAIL_SECONDS"].'
+        )
+    said = f"{error.smtp_code} {_text(error.smtp_error)}" if isinstance(error, smtplib.SMTPResponseException) else error
+    return TransientError(f"The mail server could not be used: {str(said) or type(error).__name__}")
+
+
+def _by_code(error: smtplib.SMTPResponseException) -> PermanentError | TransientError:
+    sentence = f"The mail server answered: {error.smtp_code} {_text(error.smtp_error)}"
+    for_good = error.smtp_code >= 500 and error.smtp_code not in LOGIN
+    return PermanentError(sentence) if for_good else TransientError(sentence)
+
+
+def _text(answer: object) -> str:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
+    return " ".join(text.split())[:LONGEST_ANSWER]
+
+
+def _mailer(watch: Watch) -> Any:
+    """The site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
+    mailers = getattr(mail, "mailers", None)
+    mailer: Any = mail.get_connection() if mailers is None else mailers.default
+    return _watched(mailer, watch) if isinstance(mailer, EmailBackend) else mailer
+
+
+def _watched(mailer: Any, watch: Watch) -> Any:
+    """The same backend on a connection that is watched, and whose socket has a timeout."""
+    connection = type("WatchedConnection", (_Watched, mailer.connection_class), {"watch": watch})
+    mailer = copy.copy(mailer)
+    mailer.__class__ = type(type(mailer).__name__, (type(mailer),), {"connection_class": connection})
+    if mailer.timeout is None:
+        mailer.timeout = watch.seconds
+    return mailer
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the attempts before this one did, by address in lower case."""
+
+    sent: frozenset[str]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def of(cls, earlier: Sequence[Mapping[str, Any]]) -> Ledger:
+        """From the attempts' details. Who was refused is not asked again, unless a person wants another try:
+        that is so when the last attempt had left nobody over."""
+        sent = frozenset(address.lower() for detail in earlier for address in detail.get("to") or ())
+        tried = [detail for detail in earlier if "refused" in detail]
+        last = tried[-1] if tried else {}
+        return cls(sent, dict(last.get("refused") or {}) if last.get("left") else {})
+
+    def owes(self, address: str) -> bool:
+        """Whether the address is still to be mailed."""
+        return address.lower() not in self.sent and address not in self.refused

@@ -1,0 +1,184 @@
+"""Whom a mail goes to: what ``to`` may say, and the plain addresses it comes to for one event.
+
+An item of ``to`` is an address, a template for one, an expression for one or for a list of them, or one of the words
+``admins`` and ``managers``, which stand for the people in the settings of those names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.encoding import punycode
+
+from rules_engine import conf
+from rules_engine.actions import values
+from rules_engine.errors import InvalidRule, PermanentError, Problem, Refused, UnknownPath, did_you_mean
+from rules_engine.events.paths import find_model, resolve
+from rules_engine.rules import jsonlogic
+from rules_engine.rules.scope import path_problem
+from rules_engine.types import EVERY_FIELD, Path, RuleSpec
+
+#: Words that stand for the people of a setting: the operator named them, so EMAIL_DOMAINS does not hold for them.
+PEOPLE = {"admins": "ADMINS", "managers": "MANAGERS"}
+
+#: RFC 5321 §4.5.3.1.3, without the brackets.
+LONGEST_ADDRESS = 254
+
+
+def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
+    """What is wrong with ``to``."""
+    if not any(_items(config)):
+        yield Problem("/to", "Name at least one recipient, such as {{ instance.email }}.")
+    for pointer, item in _items(config).items():
+        if isinstance(item, Mapping):
+            yield from values.problems(item, rule, pointer, _problem_with_path)
+        elif not isinstance(item, str):
+            yield Problem(pointer, f"Expected text, and got {item!r}.")
+        elif is_constant(item) and item.strip() not in PEOPLE:
+            yield from address_problems(item, pointer, others=tuple(PEOPLE))
+        else:
+            yield from values.problems(item, rule, pointer)
+
+
+def reads(config: Mapping[str, Any]) -> set[Path]:
+    """The context paths that ``to`` reads, those of related rows included."""
+    return {path for item in _items(config).values() for path in (*values.reads(item), *_rows_read(item))}
+
+
+def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str], list[PermanentError]]:
+    """The addresses for this context, each once and none empty, and why others cannot be used.
+
+    Raises ``TemplateError`` and ``ConditionError``.
+    """
+    found: dict[str, str] = {}
+    unusable: list[PermanentError] = []
+    for item in _items(config).values():
+        for written in _written(item, data):
+            try:
+                address = plain(written) if _is_people(item) else permitted(written)
+            except PermanentError as error:
+                unusable.append(error)
+            else:
+                found.setdefault(address.lower(), address)
+    return list(found.values()), unusable
+
+
+def _items(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The items that say something, by their pointers; one outside of a list stands for a list of one."""
+    to = config.get("to")
+    items = {f"/to/{index}": item for index, item in enumerate(to)} if isinstance(to, list) else {"/to": to}
+    return {pointer: item for pointer, item in items.items() if item not in (None, "")}
+
+
+def _is_people(item: Any) -> bool:
+    return isinstance(item, str) and item.strip() in PEOPLE
+
+
+def _written(item: Any, data: Mapping[str, Any]) -> Iterator[Any]:
+    """What one item comes to, without what is empty."""
+    if _is_people(item):
+        people = getattr(settings, PEOPLE[item.strip()], None) or ()
+        # Before Django 6.0 each is a name and an address, since then one text.
+        yield from (parseaddr(one)[1] if isinstance(one, str) else one[1] for one in people)
+        return
+    value = values.evaluate(item, data)
+    for one in value if isinstance(value, list) else [value]:
+        if one is not None and (not isinstance(one, str) or one.strip()):
+            yield one
+
+
+def is_constant(text: str) -> bool:
+    """Whether the text is the same for every event."""
+    return not any(opening in text for opening in ("{{", "{%", "{#"))
+
+
+def address_problems(text: str, pointer: str, others: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """Why a constant text is no address, and what to write; ``others`` are words that may stand there, too."""
+    try:
+        plain(text)
+    except PermanentError:
+        yield Problem(pointer, _advice(text, others))
+
+
+def _advice(text: str, others: tuple[str, ...]) -> str:
+    if text.count("@") > 1 and ("," in text or ";" in text):
+        return (
+            "These are several addresses in one text; write each as an item of its own."
+            if others
+            else ("These are several addresses, and only one fits here.")
+        )
+    name, address = parseaddr(text)
+    if name and "@" in address:
+        return f'Write the address alone, without a name and brackets: "{address}".'
+    words = "".join(f', or "{word}"' for word in others)
+    hint = did_you_mean(text.strip(), others)
+    return f'"{text[:80]}" is no address.{hint} Write one such as ada@example.com, or {{{{ instance.email }}}}{words}.'
+
+
+def plain(written: Any) -> str:
+    """One address and nothing else, its domain as the net has it. Raises ``PermanentError``, without the value."""
+    wrong = PermanentError(
+        "A recipient is not one plain address; look at the template or the expression that it came from."
+    )
+    if not isinstance(written, str):
+        raise wrong
+    local, _, domain = written.strip().rpartition("@")
+    try:
+        # Encoded first: a full stop of another script would make another domain of it afterwards.
+        address = f"{local}@{punycode(domain).lower()}"
+        validate_email(address)
+    except (UnicodeError, ValidationError) as error:
+        raise wrong from error
+    if '"' in local or not address.isascii() or len(address) > LONGEST_ADDRESS:
+        raise wrong
+    return address
+
+
+def permitted(written: Any) -> str:
+    """The plain address, if rules may send mail there. Raises ``PermanentError``, ``Refused`` where they may not."""
+    address = plain(written)
+    allowed = conf.email_domains()
+    if allowed is not None and address.rpartition("@")[2] not in map(_as_sent, allowed):
+        raise Refused('A recipient\'s domain is not in RULES_ENGINE["EMAIL_DOMAINS"].')
+    return address
+
+
+def _as_sent(domain: str) -> str:
+    try:
+        return punycode(domain).lower()
+    except UnicodeError:
+        return domain
+
+
+def _rows_read(item: Any) -> Iterator[Path]:
+    """What an expression reads of what related rows lead to, with the rows' own columns, which others may read."""
+    if not isinstance(item, Mapping):
+        return
+    try:
+        jsonlogic.compile_expression(item)
+    except InvalidRule:
+        return
+    for variable in jsonlogic.variables(item):
+        if variable.within and variable.within[0] == "instance" and len(variable.path) > 1:
+            yield (*variable.within, EVERY_FIELD)
+            yield (*variable.within, *variable.path)
+
+
+def _problem_with_path(rule: RuleSpec, path: Path, within: Path | None) -> str | None:
+    """As elsewhere, but a row may lead to what it belongs to: the patient of an appointment."""
+    model = find_model(rule.model) if rule.model else None
+    if within is None or within[:1] != ("instance",) or len(path) < 2 or model is None:
+        return path_problem(rule, path, within)
+    try:
+        rows = resolve(model, within[1:])
+        if rows.kind != "to_many" or rows.model is None:
+            return path_problem(rule, path, within)
+        end = resolve(rows.model, path)
+    except UnknownPath as error:
+        return str(error)
+    return None if end.kind == "value" else f'"{".".join(path)}" leads to an object; name the field with the address.'

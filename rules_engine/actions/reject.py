@@ -1,0 +1,74 @@
+"""``reject``: does not allow a save or a delete, and says why to whoever wanted it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rules_engine.actions import values
+from rules_engine.actions.base import Action
+from rules_engine.actions.registry import register_action
+from rules_engine.errors import ConditionError, PermanentError, Problem, Rejected, TemplateError, UnknownPath
+from rules_engine.events.paths import field_of, find_model
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+
+SIGNALS = ("pre_save", "pre_delete")
+LONGEST_MESSAGE = 1_000
+
+
+@register_action
+class Reject(Action):
+    """Stop the save or the delete that the rule matched, with a message."""
+
+    kind = "reject"
+    label = "Reject the change"
+    timings = ("before_save",)
+    vetoes = True
+    schema = {
+        "type": "object",
+        "keys": {
+            "message": {
+                "type": "string",
+                "widget": "textarea",
+                "title": "Message",
+                "required": True,
+                "helpText": "For whoever wants to save or delete it, such as: A paid order cannot go back to draft.",
+            },
+            "field": {
+                "type": "string",
+                "title": "At the field",
+                "helpText": "Where a form shows it; empty: above the whole form.",
+            },
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        if not rule.signals or not set(rule.signals) <= set(SIGNALS):
+            listed = " and ".join(SIGNALS)
+            yield Problem("", f"Only what has not happened yet can be rejected: let the rule listen to {listed} alone.")
+        if not config.get("message"):
+            yield Problem("/message", "Say why, to whoever wants to save or delete it.")
+        yield from values.problems(config.get("message"), rule, "/message")
+        model = find_model(rule.model) if rule.model else None
+        if config.get("field") and model is not None:
+            try:
+                field_of(model, str(config["field"]))
+            except UnknownPath as error:
+                yield Problem("/field", str(error))
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        return values.reads(config.get("message"))
+
+    def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
+        """Who may not change or delete an object must not decide that nobody may."""
+        app, _, name = rule.model.partition(".")
+        verbs = {"pre_save": "change", "pre_delete": "delete"}
+        return {f"{app}.{verbs[signal]}_{name}" for signal in rule.signals if signal in verbs}
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        """Raises ``Rejected``; ``PermanentError`` where the message cannot be written."""
+        try:
+            message = values.text(config.get("message"), context.data).strip()[:LONGEST_MESSAGE]
+        except (TemplateError, ConditionError) as error:
+            raise PermanentError(str(error)) from error
+        raise Rejected(message or "This is not allowed.", field=str(config.get("field") or ""))

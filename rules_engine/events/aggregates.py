@@ -1,0 +1,175 @@
+"""What the rows of a to-many relation come to: ``items__count``, ``items__quantity__times__unit_price__sum``.
+
+To a path it is a plain value of the object. The database works it out, over all the rows however many there are, by
+one query for all that is asked of a relation. ``paths.aggregate_of`` knows which ones a model has.
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.db import models
+from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Min, Sum
+from django.db.models.functions import Cast
+
+from rules_engine.errors import UnknownPath, did_you_mean
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+else:  # only the stubs know that a field is generic
+    Field: TypeAlias = models.Field
+
+BETWEEN = "__"
+COUNT, TIMES = "count", "times"
+OF_FIELDS: Mapping[str, Any] = {"sum": Sum, "avg": Avg, "min": Min, "max": Max}
+FUNCTIONS = (COUNT, *OF_FIELDS)
+
+NUMBERS = (models.IntegerField, models.DecimalField, models.FloatField)
+ORDERED = (
+    *NUMBERS,
+    models.DateField,
+    models.TimeField,
+    models.DurationField,
+    models.CharField,
+    models.TextField,
+)
+#: An average has no last digit: of decimals it is rounded to so many places more than they have.
+MORE_PLACES = 4
+#: What both databases agree on of a binary fraction, whatever the order in which they add the rows up.
+DIGITS = 15
+EXACT = decimal.Context(prec=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One value worked out from related rows; ``model`` is theirs, ``fields`` are none, one, or two to multiply."""
+
+    name: str
+    relation: str
+    model: type[models.Model]
+    fields: tuple[Field, ...]
+    function: str
+
+    def expression(self) -> Any:
+        """What ``QuerySet.aggregate`` takes."""
+        if not self.fields:
+            return Count("*")
+        operand: Any = F(self.fields[0].name)
+        if len(self.fields) == 2:
+            operand = self._product()
+        elif self.function in ("min", "max"):
+            return OF_FIELDS[self.function](operand)
+        return OF_FIELDS[self.function](operand, output_field=self._result())
+
+    def _product(self) -> Any:
+        first, second = (F(field.name) for field in self.fields)
+        if self._is(models.IntegerField):
+            # Two whole numbers that fit their columns may have a product that does not.
+            wide = models.DecimalField(max_digits=38, decimal_places=0)
+            return ExpressionWrapper(Cast(first, wide) * second, models.BigIntegerField())
+        return ExpressionWrapper(first * second, self._result())
+
+    def _is(self, kind: type[Field]) -> bool:
+        return all(isinstance(_stored(field), kind) for field in self.fields)
+
+    def _is_decimal(self) -> bool:
+        """Whether it comes to an exact number with places."""
+        exact = (models.IntegerField, models.DecimalField)
+        return all(isinstance(_stored(field), exact) for field in self.fields) and not self._is(models.IntegerField)
+
+    def _result(self) -> Field:
+        if self._is_decimal():
+            return models.DecimalField(max_digits=1000, decimal_places=self._places())
+        whole = self._is(models.IntegerField) and self.function != "avg"
+        return models.BigIntegerField() if whole else models.FloatField()
+
+    def _places(self) -> int:
+        own = sum(getattr(_stored(field), "decimal_places", None) or 0 for field in self.fields)
+        return own + (MORE_PLACES if self.function == "avg" else 0)
+
+    def value(self, found: Any) -> Any:
+        """What the database found, the same from each; null over no rows, where a sum and a count are 0."""
+        if found is None and self.function in (COUNT, "sum"):
+            found = 0
+        if found is None or self.function == COUNT:
+            return found
+        if self._is_decimal():
+            return _rounded(decimal.Decimal(found), self._places())
+        if isinstance(found, float) and (len(self.fields) == 2 or self.function in ("sum", "avg")):
+            return float(f"{found:.{DIGITS}g}") if math.isfinite(found) else found
+        return found
+
+
+def _stored(field: Field) -> Field:
+    """The field, or of a generated one what it is stored as."""
+    found: Field = getattr(field, "output_field", field)
+    return found
+
+
+def _rounded(value: decimal.Decimal, places: int) -> decimal.Decimal:
+    # SQLite adds decimals up as binary fractions; here they get their cents back.
+    if not value.is_finite():
+        return value
+    return value.quantize(decimal.Decimal(1).scaleb(-places), context=EXACT)
+
+
+def is_one(name: str) -> bool:
+    """Whether a name looks like an aggregate's: ``items__count``, and not ``items`` or ``items__product``."""
+    relation, _, rest = name.partition(BETWEEN)
+    return bool(relation) and rest.split(BETWEEN)[-1] in FUNCTIONS
+
+
+def field_names(name: str) -> Sequence[str]:
+    """The names of the fields in an aggregate's name. Raises ``UnknownPath`` for one that is not put together right."""
+    relation, _, rest = name.partition(BETWEEN)
+    *names, function = rest.split(BETWEEN)
+    if function == COUNT and not names:
+        return ()
+    if function in OF_FIELDS and len(names) == 1:
+        return names
+    if function in OF_FIELDS and len(names) == 3 and names[1] == TIMES:
+        return (names[0], names[2])
+    hint = did_you_mean(function, FUNCTIONS)
+    raise UnknownPath(
+        f'"{name}" is nothing that can be worked out of "{relation}".{hint} Write "{relation}__count", or a field '
+        f'and {", ".join(OF_FIELDS)}, such as "{relation}__price__sum" or "{relation}__quantity__times__price__sum".'
+    )
+
+
+def check(found: Aggregate) -> Aggregate:
+    """The aggregate itself. Raises ``UnknownPath`` naming a field that cannot be added up, multiplied or compared."""
+    number = found.function in ("sum", "avg") or len(found.fields) > 1
+    for field in found.fields:
+        if not isinstance(_stored(field), NUMBERS if number else ORDERED):
+            what = "number" if number else "number, date or text"
+            raise UnknownPath(
+                f'"{field.name}" of {found.model._meta.verbose_name} is no {what}, and "{found.name}" needs one.'
+            )
+    return found
+
+
+def read(instance: models.Model, wanted: Iterable[Aggregate]) -> dict[str, Any]:
+    """Their values by name, one query for each relation; none for an object without a key, which has no rows."""
+    of_relation: dict[str, list[Aggregate]] = {}
+    for one in wanted:
+        of_relation.setdefault(one.relation, []).append(one)
+    values: dict[str, Any] = {}
+    for relation, listed in of_relation.items():
+        found = {} if instance.pk is None else _query(instance, relation, listed)
+        values.update((one.name, one.value(found.get(_alias(n)))) for n, one in enumerate(listed))
+    return values
+
+
+def _query(instance: models.Model, relation: str, wanted: Sequence[Aggregate]) -> dict[str, Any]:
+    expressions = {_alias(n): one.expression() for n, one in enumerate(wanted)}
+    found: dict[str, Any] = getattr(instance, relation).all().aggregate(**expressions)
+    return found
+
+
+def _alias(number: int) -> str:
+    # Not the name itself: a database cuts long ones.
+    return f"rules_engine_{number}"

@@ -1,0 +1,129 @@
+"""From the rules that matched to what is done about it: vetoes, actions at once, and rows for the workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError, transaction
+
+from rules_engine import limits, outbox
+from rules_engine.errors import ConditionError, UnknownPath
+from rules_engine.events import immediate, saves, snapshot
+from rules_engine.events.candidates import reads_of
+from rules_engine.events.context import Subject
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.repetition import MOST_ROWS
+from rules_engine.types import Evaluation, Event
+
+logger = logging.getLogger("rules_engine")
+
+BEFORE = ("pre_save", "pre_delete")
+
+
+def prepare(
+    subject: Subject, evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule], using: str
+) -> saves.Write:
+    """Do what has to be done before the change, and return what writes the rest once it is made.
+
+    Raises ``Rejected`` where a rule does not allow the change. The function returned raises ``ChangeUndone`` where an
+    action in the transaction failed whose rule wants that, and ``DatabaseError``.
+    """
+    slugs = {evaluation.rule_slug for evaluation in evaluations if evaluation.outcome == "matched"}
+    matched = [rule for rule in rules if rule.slug in slugs]
+    # Read now, not when it is written: for a pre-signal that is the state the rule matched.
+    event = subject.event(subject.context(reads_of(matched, lambda rule: rule.action_reads | rule.reads), whole=True))
+    done: list[immediate.Done] = []
+    if subject.signal in BEFORE and subject.instance is not None:
+        done = _before(subject, event, evaluations, matched, using)
+    rows = _rows(subject, matched)
+    # What acts before a save belongs to that save; what would go on from here may have to stop.
+    over = limits.reason_to_stop(event, _count(matched, rows), using) if matched else ""
+    if over:
+        if not limits.is_news(matched) and not done:
+            return _nothing
+        logger.error("Event %s: %s", event.id, over)
+        evaluations, matched = [*evaluations, *(outbox.cut(rule, over) for rule in matched)], []
+    return partial(_write, event, evaluations, matched, using, done, rows)
+
+
+def _nothing() -> None:
+    """What is written of an event that a stopped chain has told often enough."""
+
+
+def _count(matched: Sequence[CompiledRule], rows: outbox.Rows) -> int:
+    """The executions that these rules come to, besides those that have acted already."""
+    found = 0
+    for rule in matched:
+        for action in rule.actions if not rule.shadow else ():
+            each = rows.get((rule.slug, action.position))
+            if action.timing != "before_save":
+                found += 1 if each is None or isinstance(each, str) else len(each)
+    return found
+
+
+def _write(
+    event: Event,
+    evaluations: Sequence[Evaluation],
+    matched: Sequence[CompiledRule],
+    using: str,
+    done: Sequence[immediate.Done],
+    rows: outbox.Rows,
+) -> None:
+    if not any(action.timing == "in_transaction" for rule in matched for action in rule.actions):
+        outbox.record(event, evaluations, matched, using, done, rows)
+        return
+    # What they do and the record of it stand or fall together, also where the caller has no transaction.
+    with transaction.atomic(using=using):
+        done = [*done, *immediate.act_in_transaction(event, matched, rows, using)]
+        outbox.record(event, evaluations, matched, using, done, rows)
+
+
+def _before(
+    subject: Subject, event: Event, evaluations: Sequence[Evaluation], matched: Sequence[CompiledRule], using: str
+) -> list[immediate.Done]:
+    def context_for(rule: CompiledRule) -> Mapping[str, Any]:
+        return subject.context(rule.action_reads, whole=True)
+
+    done, rejected = immediate.veto(subject.instance, event, matched, context_for)  # type: ignore[arg-type]
+    if rejected is not None:
+        logger.info("The rule %s rejected %s of %s %s.", rejected.rule_slug, subject.signal, event.model, event.pk)
+        _record_rejection(event, evaluations, done, using)
+        raise rejected
+    if subject.signal == "pre_save":
+        done += immediate.act_before_save(
+            subject.instance,  # type: ignore[arg-type]
+            event,
+            matched,
+            subject.written,
+            context_for,
+        )
+    return done
+
+
+def _record_rejection(
+    event: Event, evaluations: Sequence[Evaluation], done: Sequence[immediate.Done], using: str
+) -> None:
+    """It is lost with the caller's transaction where that one is undone; the caller was told in any case."""
+    try:
+        outbox.record(event, evaluations, (), using, done)
+    except DatabaseError:
+        logger.exception("That %s was rejected could not be recorded.", event.model)
+
+
+def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> outbox.Rows:
+    """The rows of each action that is carried out for each of some, or why they cannot be told."""
+    found: dict[tuple[str, int], Sequence[Any] | str] = {}
+    for rule in matched:
+        for action in rule.actions:
+            if action.each is None or rule.shadow:
+                continue
+            try:
+                with snapshot.up_to(MOST_ROWS + 1):
+                    data = subject.context(action.each.reads)
+                found[rule.slug, action.position] = action.each.rows(data)
+            except (ConditionError, DatabaseError, UnknownPath) as error:
+                found[rule.slug, action.position] = f"for_each could not be worked out: {error}"
+    return found

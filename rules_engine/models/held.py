@@ -1,0 +1,72 @@
+"""Matches that wait: what a throttle, a coalescing rule or ``for_each`` decides outside of the save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import types
+from rules_engine.models.event import Event
+
+
+class HeldMatch(models.Model):
+    """A rule matched an event, and a worker is to say whether, and how often, its actions are carried out.
+
+    Written in the caller's transaction in place of executions; nobody waits for anybody there.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RELEASED = "released", _("released")
+        DROPPED = "dropped", _("held back")
+
+    id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
+    event = models.ForeignKey(
+        Event, on_delete=models.DO_NOTHING, db_constraint=False, related_name="held_matches", verbose_name=_("event")
+    )
+    rule_slug = models.CharField(_("rule"), max_length=100)
+    rule_version = models.PositiveIntegerField(_("rule version"))
+    author_id = models.CharField(_("author"), max_length=64, blank=True)
+    #: ``{"throttle": [count, seconds], "coalesce": seconds, "debounce": flag, "once": flag}``, as the rule had it.
+    terms = models.JSONField(default=dict, editable=False)
+    #: The actions as rows of the outbox, ``rows`` among them where there is one execution for each of those.
+    actions = models.JSONField(default=list, editable=False)
+    throttle_key = models.CharField(_("counted for"), max_length=255, blank=True)
+    coalesce_key = models.CharField(_("taken together as"), max_length=255, blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    reason = models.TextField(_("reason"), blank=True)
+    #: When the first of those that this one stands for began to wait: no debounce goes on for ever.
+    waits_since = models.DateTimeField(_("waiting since"), db_default=Now(), editable=False)
+    due_at = models.DateTimeField(_("due"), db_default=Now())
+    created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+
+    objects = models.Manager["HeldMatch"]()
+
+    class Meta:
+        verbose_name = _("held match")
+        verbose_name_plural = _("held matches")
+        ordering = ("-created_at",)
+        indexes = [
+            # What workers look for: it holds only what waits.
+            models.Index(fields=("due_at",), name="rules_held_due", condition=Q(state="waiting")),
+            # What a throttle counts, and what a rule says "once" of.
+            models.Index(fields=("rule_slug", "throttle_key", "decided_at"), name="rules_held_throttle"),
+            models.Index(fields=("rule_slug", "coalesce_key"), name="rules_held_coalesce"),
+            models.Index(fields=("created_at",), name="rules_held_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_slug}: {self.event_id}"
+
+    def given(self, row: Any, held: int, source: str = "") -> dict[str, Any]:
+        """What an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
+        context: dict[str, Any] = {"held": {"count": held}}
+        if row is None:
+            return {"context": context}
+        decimals = [f"/each{pointer}" for pointer in row["decimals"]]
+        return {"context": {**context, "each": row["row"]}, "decimals": decimals, "each": source}

@@ -1,0 +1,72 @@
+"""Pauses: a rule, a model or everything held still for a while, without switching anything off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.models.rule import Rule
+from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
+
+
+class PauseQuerySet(AnnouncingQuerySet):
+    """Pauses, as ``Pause.objects`` gives them."""
+
+    def is_everything(self) -> bool:
+        """Whether the whole site is paused."""
+        return any(pause.is_everything for pause in self)
+
+    def paused_slugs(self, rules: Iterable[tuple[str, str]]) -> set[str]:
+        """Which of these rules, as pairs of slug and model, one of the pauses stops."""
+        pauses = list(self)
+        return {slug for slug, model in rules if any(pause.stops(slug, model) for pause in pauses)}
+
+
+class Pause(AnnouncingModel):
+    """While it stands, no action of these rules is carried out. What was due already waits until it is lifted."""
+
+    class Mode(models.TextChoices):
+        HOLD = "hold", _("hold: what happens meanwhile is acted on afterwards")
+        DROP = "drop", _("drop: what happens meanwhile is not looked at")
+
+    rule_slug = models.CharField(_("rule"), max_length=100, blank=True, help_text=_("Its slug."))
+    model = models.CharField(
+        _("model"), max_length=200, blank=True, help_text=_("Such as clinic.doctor: all rules that watch it.")
+    )
+    mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.HOLD)
+    reason = models.CharField(_("reason"), max_length=250, blank=True)
+    created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
+
+    objects = PauseQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("pause")
+        verbose_name_plural = _("pauses")
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return self.rule_slug or self.model or gettext("everything")
+
+    def clean(self) -> None:
+        """One scope only, and one that exists: what is mistyped would stop nothing, silently."""
+        if self.rule_slug and self.model:
+            raise ValidationError(gettext("Name a rule or a model, not both; name neither to pause everything."))
+        if self.rule_slug and not Rule.objects.filter(slug=self.rule_slug).exists():
+            raise ValidationError({"rule_slug": gettext('There is no rule "%s".') % self.rule_slug})
+        if self.model and not Rule.objects.filter(model=self.model).exists():
+            raise ValidationError({"model": gettext('No rule watches "%s".') % self.model})
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it stops all rules."""
+        return not self.rule_slug and not self.model
+
+    def stops(self, slug: str, model: Any) -> bool:
+        """Whether it stops the rule of that slug, which watches that model."""
+        return self.is_everything or (self.rule_slug == slug if self.rule_slug else self.model == model)

@@ -1,0 +1,29 @@
+"""Values that somebody is about to store: one row a value, so that two savers at once never take the same one."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Reservation(models.Model):
+    """A value of one column that is being stored, known by its digest. ``held_until`` is by the database's clock."""
+
+    digest = models.UUIDField(_("digest"), primary_key=True, editable=False)
+    held_until = models.DateTimeField(_("held until"), db_index=True)
+
+    class Meta:
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
+
+    def __str__(self) -> str:
+        return self.digest.hex
+
+
+def digest_of(table: str, column: str, value: str) -> uuid.UUID:
+    """The key of the reservation of a value."""
+    key = "\0".join((table, column, value)).encode("utf-8", "surrogatepass")
+    return uuid.UUID(bytes=hashlib.blake2b(key, digest_size=16).digest())

@@ -1,0 +1,105 @@
+"""``for_each``: the rows that an action is carried out for, once each.
+
+It is a to-many path (``"instance.items"``), or a JSONLogic expression that yields a list, such as a ``filter`` over
+one. Texts and expressions of the action read the row as ``each``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rules_engine.errors import ConditionError, InvalidRule, Problem
+from rules_engine.rules import jsonlogic
+from rules_engine.rules.scope import is_of_rows, path_problem
+from rules_engine.rules.variables import rows_path, variables
+from rules_engine.types import EVERY_FIELD, ActionSpec, Path, RuleSpec
+
+EACH = "each"
+#: Executions that one action may be spread out to.
+MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A compiled ``for_each``. ``source`` is the path of its rows, empty where they are no model's."""
+
+    source: Path
+    reads: frozenset[Path]
+    expression: jsonlogic.Condition | None = None
+
+    def rows(self, data: Mapping[str, Any]) -> list[Any]:
+        """The rows in this context. Raises ``ConditionError`` where there is no list, or too long a one."""
+        at_source = _at(data, self.source) if self.source else None
+        found = at_source if self.expression is None else self.expression.value(jsonlogic.data_handle(data))
+        if found is None:
+            return []
+        if not isinstance(found, list):
+            raise ConditionError("It did not come to a list.")
+        if len(found) > MOST_ROWS or (isinstance(at_source, list) and len(at_source) > MOST_ROWS):
+            raise ConditionError(
+                f"for_each came to more than {MOST_ROWS:,} rows, which is as many as one rule may take."
+            )
+        return found if self.expression is None else _originals(found, at_source)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for name in path:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
+def _originals(found: list[Any], source: Any) -> list[Any]:
+    """The rows as they were captured: JSONLogic has made binary numbers of their decimals."""
+    by_pk = {str(row["pk"]): row for row in source or () if isinstance(row, Mapping) and "pk" in row}
+    return [by_pk.get(str(row.get("pk")), row) if isinstance(row, Mapping) else row for row in found]
+
+
+def source_of(for_each: Any) -> Path:
+    """The path of the rows of a ``for_each`` as written; empty where they are computed."""
+    if isinstance(for_each, str):
+        return tuple(for_each.split("."))
+    return rows_path(for_each) or ()
+
+
+def rule_seen_by(action: ActionSpec, rule: RuleSpec) -> RuleSpec:
+    """The rule as one of its actions sees it: with ``each``, where it is carried out for each of some rows."""
+    return rule if action.for_each is None else replace(rule, each=source_of(action.for_each))
+
+
+def compile_each(for_each: Any, own_reads: Iterable[Path]) -> Each:
+    """Ready to be used; ``own_reads`` is what the action reads of ``each``. Raises ``InvalidRule``."""
+    source = source_of(for_each)
+    below = (
+        {(*source, *path[1:]) for path in own_reads if path[:1] == (EACH,)} if source[:1] == ("instance",) else set()
+    )
+    if isinstance(for_each, str):
+        return Each(source, frozenset(_rows_reads(source) | below))
+    expression = jsonlogic.compile_expression(for_each)
+    others = {path for path in expression.reads if path != source}
+    return Each(source, frozenset(_rows_reads(source) | below | others), expression)
+
+
+def _rows_reads(source: Path) -> set[Path]:
+    if not source:
+        return set()
+    return {(*source, EVERY_FIELD)} if source[:1] == ("instance",) else {source}
+
+
+def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
+    """What is wrong with a ``for_each``; pointers are into it."""
+    if isinstance(for_each, str):
+        source = source_of(for_each)
+        trouble = path_problem(rule, source)
+        if trouble is None and not is_of_rows(rule, source):
+            trouble = f'"{for_each}" is one thing and no list; name a relation to many, such as instance.items.'
+        return [Problem("", trouble)] if trouble else []
+    if not isinstance(for_each, Mapping):
+        return [Problem("", f'Expected a path such as "instance.items" or an expression, and got {for_each!r}.')]
+    try:
+        jsonlogic.compile_expression(for_each)
+    except InvalidRule as error:
+        return list(error.problems)
+    found = [(variable, path_problem(rule, variable.path, variable.within)) for variable in variables(for_each)]
+    return [Problem(variable.pointer, trouble) for variable, trouble in found if trouble is not None]

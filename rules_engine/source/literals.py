@@ -1,0 +1,97 @@
+"""Data as Python literals and comments: whatever a text holds, it stays inside of them."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+WIDTH = 110
+INDENT = "    "
+
+
+def quoted(text: str) -> str:
+    """A text as a literal in double quotes, where that takes no further escaping."""
+    written = repr(text)
+    if written.startswith("'") and '"' not in written and "\\'" not in written:
+        return f'"{written[1:-1]}"'
+    return written
+
+
+def literal(value: Any) -> str:
+    """JSON data as Python writes it. Raises ``TypeError`` for what is no JSON."""
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{quoted(str(key))}: {literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(literal, value)) + "]"
+    raise TypeError(f"Expected JSON, and got a {type(value).__name__}.")
+
+
+def comment(text: str, limit: int = 100) -> list[str]:
+    """A text as comment lines; what cannot be printed becomes a question mark."""
+    words = "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in text).split()
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) < limit:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"# {word}")
+    return lines
+
+
+def docstring(text: str) -> str:
+    """A text as the docstring of a function, on one line."""
+    line = " ".join(text.split())[:100]
+    if line.isprintable() and not set(line) & {'"', "\\"}:
+        return f'"""{line}"""'
+    return quoted(line)
+
+
+def json_of(value: Any) -> str:
+    """JSON text of JSON data, as a literal."""
+    return quoted(json.dumps(value, ensure_ascii=True, default=str))
+
+
+def identifier(text: str, fallback: str = "rule") -> str:
+    """A name for a function: ``c06_clear_cache`` for ``c06-clear-cache``."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()[:60]
+    if not name or name[0].isdigit() or keyword.iskeyword(name):
+        return f"{fallback}_{name}".rstrip("_")
+    return name
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether the name can stand before ``=`` in a call."""
+    return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+
+
+def keywords(given: Mapping[str, str]) -> list[str]:
+    """Arguments of a call, by name; names that Python keeps for itself go through a dict."""
+    plain = [f"{name}={code}" for name, code in given.items() if is_plain_name(name)]
+    odd = [f"{quoted(name)}: {code}" for name, code in given.items() if not is_plain_name(name)]
+    return [*plain, *(["**{" + ", ".join(odd) + "}"] if odd else [])]
+
+
+def call(function: str, arguments: Sequence[str], brackets: str = "()") -> str:
+    """A call on one line, or with one argument a line where that is too long."""
+    opening, closing = brackets[0], brackets[1]
+    line = f"{function}{opening}{', '.join(arguments)}{closing}"
+    if not arguments or (len(line) <= WIDTH - 12 and "\n" not in line):
+        return line
+    return "\n".join([f"{function}{opening}", *indented([f"{one}," for one in arguments]), closing])
+
+
+def mapping(given: Mapping[str, str]) -> str:
+    """A dict of these expressions."""
+    return call("", [f"{quoted(name)}: {code}" for name, code in given.items()], "{}")
+
+
+def indented(pieces: Iterable[str], levels: int = 1) -> list[str]:
+    """Lines moved to the right; a piece may have several. No literal of ours goes over a line's end."""
+    return [INDENT * levels + line if line else "" for piece in pieces for line in piece.split("\n")]

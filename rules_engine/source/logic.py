@@ -1,0 +1,313 @@
+"""JSONLogic as Python expressions. Where the types are known it is what a developer would write; where they are not,
+it calls the small functions of ``printed``, which do as JSONLogic does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rules_engine.source.comparing import as_text, equal, identical, negated, ordered
+from rules_engine.source.literals import literal, quoted
+from rules_engine.source.names import NULL, below, context_value, unsupported
+from rules_engine.source.numbers import arithmetic, rounded, smallest
+from rules_engine.source.writer import Value, Writer
+from rules_engine.types import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """Where an expression stands: the writer, and the rows of the loops around it, the innermost last."""
+
+    writer: Writer
+    rows: tuple[Value, ...] = ()
+
+    def read(self, path: Path) -> Value:
+        """A path from here: of the innermost row, or of the context."""
+        if not self.rows:
+            return context_value(self.writer, path) if path else unsupported(self.writer, {"var": ""})
+        row = self.rows[-1]
+        if row.kind == "pair":
+            return self._of_pair(row, path)
+        if not path or row.model is not None:
+            return below(self.writer, row, path)
+        return Value(f"{self.writer.module.function('read')}({row.code}, {', '.join(map(quoted, path))})")
+
+    def _of_pair(self, pair: Value, path: Path) -> Value:
+        if path[:1] == ("accumulator",) and len(path) == 1:
+            return Value("accumulator")
+        if path[:1] != ("current",):
+            return unsupported(self.writer, {"var": ".".join(path)})
+        start = Value("current", "object" if pair.model else "any", pair.model is None, model=pair.model)
+        return below(self.writer, start, path[1:])
+
+    def out(self, levels: int) -> Scopes:
+        """As seen from so many loops further out."""
+        return Scopes(self.writer, self.rows[: len(self.rows) - levels])
+
+
+def condition(writer: Writer, logic: Any) -> list[Value]:
+    """The parts of a condition that must all hold."""
+    if isinstance(logic, Mapping) and list(logic) == ["and"] and isinstance(logic["and"], list):
+        return [part for one in logic["and"] for part in condition(writer, one)]
+    return [expression(writer, logic)]
+
+
+def expression(writer: Writer, logic: Any) -> Value:
+    """Any expression over the context."""
+    return _written(Scopes(writer), logic)
+
+
+def _written(scopes: Scopes, logic: Any) -> Value:
+    if isinstance(logic, list):
+        return Value(f"[{', '.join(_written(scopes, one).code for one in logic)}]", "list", False)
+    if not isinstance(logic, Mapping):
+        return _constant(logic)
+    if len(logic) != 1:
+        return unsupported(scopes.writer, logic)
+    ((operator, given),) = logic.items()
+    arguments = given if isinstance(given, list) else [given]
+    build = OPERATORS.get(operator)
+    found = build(scopes, arguments) if build else None
+    return unsupported(scopes.writer, logic) if found is None else found
+
+
+def _constant(value: Any) -> Value:
+    kinds = {bool: "boolean", int: "integer", float: "float", str: "text"}
+    if value is None:
+        return NULL
+    level = 10 if isinstance(value, int | float) and value < 0 else 12
+    return Value(literal(value), kinds[type(value)], False, level, constant=(value,))
+
+
+Arguments = list[Any]
+Build = Callable[[Scopes, Arguments], Value | None]
+
+
+def _var(scopes: Scopes, arguments: Arguments) -> Value | None:
+    name = arguments[0] if arguments else ""
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        return None
+    path = tuple(str(name).split(".")) if name != "" else ()
+    return scopes.read(path)  # what a path leads to is there, if null: a default has nothing to stand in for
+
+
+def _val(scopes: Scopes, arguments: Arguments) -> Value | None:
+    levels = 0
+    if arguments and isinstance(arguments[0], list):
+        if not (len(arguments[0]) == 1 and isinstance(arguments[0][0], int)) or abs(arguments[0][0]) % 2:
+            return None
+        levels, arguments = min(abs(arguments[0][0]) // 2, len(scopes.rows)), arguments[1:]
+    return scopes.out(levels).read(tuple(map(str, arguments)))
+
+
+def _exists(scopes: Scopes, arguments: Arguments) -> Value | None:
+    path = tuple(map(str, arguments))
+    is_field = len(path) == 2 and path[0] == "instance" and not scopes.rows
+    return Value("True", "boolean", False, constant=(True,)) if is_field else None
+
+
+def _missing(scopes: Scopes, arguments: Arguments) -> Value | None:
+    names = [str(name) for one in arguments for name in (one if isinstance(one, list) else [one])]
+    direct = all(name.count(".") == 1 and name.startswith("instance.") for name in names) and not scopes.rows
+    return Value("[]", "list", False) if direct else None  # a field is always there
+
+
+def _each(scopes: Scopes, arguments: Arguments) -> list[Value]:
+    return [_written(scopes, one) for one in arguments]
+
+
+def _truth(scopes: Scopes, arguments: Arguments, *, wanted: bool) -> Value:
+    value = _written(scopes, arguments[0]) if arguments else NULL
+    no = f"not {value.at(5)}"
+    if wanted:
+        return Value(f"bool({value.code})", "boolean", False, opposite=no)
+    return Value(negated(value), "boolean", False, 1 if value.opposite else 5, opposite=value.code)
+
+
+def _joined(scopes: Scopes, arguments: Arguments, word: str, level: int) -> Value:
+    parts = _each(scopes, arguments)
+    kinds = {part.kind for part in parts}
+    code = f" {word} ".join(part.at(level + 1) for part in parts)
+    return Value(code, kinds.pop() if len(kinds) == 1 else "any", any(part.null for part in parts), level)
+
+
+def _if(scopes: Scopes, arguments: Arguments) -> Value:
+    parts = _each(scopes, arguments)
+    rest = parts.pop() if len(parts) % 2 else NULL
+    for index in range(len(parts) - 2, -1, -2):
+        test, then = parts[index], parts[index + 1]
+        kind = then.kind if then.kind == rest.kind else rest.kind if then.kind == "null" else then.kind
+        kind = kind if rest.kind in (kind, "null") and then.kind in (kind, "null") else "any"
+        rest = Value(f"{then.at(2)} if {test.at(2)} else {rest.at(1)}", kind, then.null or rest.null, 1)
+    return rest
+
+
+def _coalesce(scopes: Scopes, arguments: Arguments) -> Value:
+    *first, last = _each(scopes, arguments)
+    for one in reversed(first):
+        if one.null:
+            kind = one.kind if last.kind == one.kind else _wider(one.kind, last.kind)
+            last = Value(f"{one.at(2)} if {one.at(7)} is not None else {last.at(1)}", kind, last.null, 1)
+        else:
+            last = one
+    return last
+
+
+def _wider(first: str, second: str) -> str:
+    return first if {first, second} <= {"decimal", "integer"} and first == "decimal" else "any"
+
+
+def _in(scopes: Scopes, arguments: Arguments) -> Value | None:
+    needle, whole = _each(scopes, arguments)
+    if isinstance(arguments[1], list) and all(isinstance(one, str | int | bool | None) for one in arguments[1]):
+        items = literal(arguments[1])
+        code = f"({items[1:-1]}{',' if len(arguments[1]) == 1 else ''})"
+        item = needle if needle.kind in ("text", "integer", "decimal", "float", "null") else _plain(scopes, needle)
+        return _contained(item, Value(code))
+    if whole.kind == "list":
+        return _contained(needle, whole)
+    if whole.kind == "text" and needle.kind == "text" and not needle.null:
+        return _contained(needle, Value(f'({whole.at(3)} or "")') if whole.null else whole)
+    return None
+
+
+def _plain(scopes: Scopes, value: Value) -> Value:
+    return Value(f"{scopes.writer.module.function('plain')}({value.code})")
+
+
+def _contained(needle: Value, whole: Value) -> Value:
+    found, not_found = (f"{needle.at(7)} {word} {whole.at(7)}" for word in ("in", "not in"))
+    return Value(found, "boolean", False, 6, opposite=not_found)
+
+
+def _cat(scopes: Scopes, arguments: Arguments) -> Value:
+    parts = [as_text(scopes.writer, one) for one in _each(scopes, arguments)]
+    return Value(" + ".join(part.at(9) for part in parts) or '""', "text", False, 8 if len(parts) > 1 else 12)
+
+
+def _method(name: str) -> Build:
+    def build(scopes: Scopes, arguments: Arguments) -> Value:
+        subject, *rest = _each(scopes, arguments)
+        text = as_text(scopes.writer, subject)
+        given = ", ".join(as_text(scopes.writer, one).code for one in rest)
+        kind = "boolean" if name in ("startswith", "endswith") else "text"
+        return Value(f"{text.at(12)}.{name}({given})", kind, False)
+
+    return build
+
+
+def _substr(scopes: Scopes, arguments: Arguments) -> Value:
+    text, *rest = _each(scopes, arguments)
+    given = [as_text(scopes.writer, text).code, *(one.code for one in rest)]
+    return Value(f"{scopes.writer.module.function('substr')}({', '.join(given)})", "text", False)
+
+
+def _length(scopes: Scopes, arguments: Arguments) -> Value:
+    value = _written(scopes, arguments[0])
+    if value.kind == "rows" and value.code.endswith(".all()"):
+        return Value(f"{value.code.removesuffix('.all()')}.count()", "integer", False)
+    return Value(f"len({value.code})", "integer", False)
+
+
+def _merge(scopes: Scopes, arguments: Arguments) -> Value:
+    parts = ", ".join(one.code for one in _each(scopes, arguments))
+    return Value(f"{scopes.writer.module.function('merge')}({parts})", "list", False)
+
+
+def _now(scopes: Scopes, arguments: Arguments) -> Value:
+    return Value(f"{scopes.writer.module.use('django.utils', 'timezone')}.now()", "datetime", False)
+
+
+def _loop(scopes: Scopes, arguments: Arguments) -> tuple[Value, Value, Value]:
+    """The rows, one of them, and the body."""
+    rows = _written(scopes, arguments[0])
+    name = "row" if not scopes.rows and scopes.writer.row is None else f"row_{len(scopes.rows) + 2}"
+    row = Value(name, "object" if rows.model else "any", rows.model is None, model=rows.model)
+    body = _written(Scopes(scopes.writer, (*scopes.rows, row)), arguments[1])
+    source = rows if rows.kind in ("rows", "list") and not rows.null else Value(f"({rows.at(3)} or ())")
+    return source, row, body
+
+
+def _any(scopes: Scopes, arguments: Arguments, *, wanted: bool) -> Value:
+    rows, row, body = _loop(scopes, arguments)
+    code = f"any({body.at(2)} for {row.code} in {rows.at(3)})"
+    yes, no = Value(code, "boolean", False, opposite=f"not {code}"), Value(f"not {code}", "boolean", False, 5)
+    return yes if wanted else no
+
+
+def _all(scopes: Scopes, arguments: Arguments) -> Value:
+    rows, row, body = _loop(scopes, arguments)
+    code = f"{scopes.writer.module.function('every')}({rows.code}, lambda {row.code}: {body.code})"
+    return Value(code, "boolean", False)
+
+
+def _filter(scopes: Scopes, arguments: Arguments) -> Value:
+    rows, row, body = _loop(scopes, arguments)
+    code = f"[{row.code} for {row.code} in {rows.at(3)} if {body.at(2)}]"
+    return Value(code, "list", False, model=row.model)
+
+
+def _map(scopes: Scopes, arguments: Arguments) -> Value:
+    rows, row, body = _loop(scopes, arguments)
+    return Value(f"[{body.at(2)} for {row.code} in {rows.at(3)}]", "list", False)
+
+
+def _reduce(scopes: Scopes, arguments: Arguments) -> Value | None:
+    if len(arguments) < 3:
+        return None
+    rows = _written(scopes, arguments[0])
+    body = _written(Scopes(scopes.writer, (*scopes.rows, Value("", "pair", model=rows.model))), arguments[1])
+    start = _written(scopes, arguments[2])
+    function = scopes.writer.module.use("functools", "reduce")
+    source = rows.code if rows.kind in ("rows", "list") and not rows.null else f"{rows.at(3)} or ()"
+    return Value(f"{function}(lambda accumulator, current: {body.code}, {source}, {start.code})", "any", False)
+
+
+def _over(function: Callable[..., Value | None], *more: Any) -> Build:
+    """An operator of values that were written already."""
+    return lambda scopes, arguments: function(scopes.writer, _each(scopes, arguments), *more)
+
+
+OPERATORS: Mapping[str, Build] = {
+    "var": _var,
+    "val": _val,
+    "exists": _exists,
+    "missing": _missing,
+    "==": _over(equal, True),
+    "!=": _over(equal, False),
+    "===": _over(identical, True),
+    "!==": _over(identical, False),
+    **{operator: _over(ordered, operator) for operator in ("<", "<=", ">", ">=")},
+    "!": lambda scopes, arguments: _truth(scopes, arguments, wanted=False),
+    "!!": lambda scopes, arguments: _truth(scopes, arguments, wanted=True),
+    "and": lambda scopes, arguments: _joined(scopes, arguments, "and", 4),
+    "or": lambda scopes, arguments: _joined(scopes, arguments, "or", 3),
+    "if": _if,
+    "?:": _if,
+    "??": _coalesce,
+    **{operator: _over(arithmetic, operator) for operator in ("+", "-", "*", "/", "%")},
+    "max": _over(smallest, "max"),
+    "min": _over(smallest, "min"),
+    "abs": _over(rounded, "abs"),
+    "ceil": _over(rounded, "ceil"),
+    "floor": _over(rounded, "floor"),
+    "in": _in,
+    "cat": _cat,
+    "lower": _method("lower"),
+    "upper": _method("upper"),
+    "trim": _method("strip"),
+    "starts_with": _method("startswith"),
+    "ends_with": _method("endswith"),
+    "substr": _substr,
+    "length": _length,
+    "merge": _merge,
+    "now": _now,
+    "some": lambda scopes, arguments: _any(scopes, arguments, wanted=True),
+    "none": lambda scopes, arguments: _any(scopes, arguments, wanted=False),
+    "all": _all,
+    "filter": _filter,
+    "map": _map,
+    "reduce": _reduce,
+}

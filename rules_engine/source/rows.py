@@ -1,0 +1,183 @@
+"""``create_object`` and ``update_objects`` as a developer would write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.db import models
+
+from rules_engine.actions import field_rows, targets
+from rules_engine.errors import UnknownPath
+from rules_engine.events.paths import ModelClass, field_of, find_model
+from rules_engine.source.literals import call, comment, indented, keywords, quoted
+from rules_engine.source.names import context_value, kind_of
+from rules_engine.source.texts import value_of
+from rules_engine.source.writer import Value, Writer
+
+Config = Mapping[str, Any]
+
+
+def _field(model: ModelClass | None, name: str) -> Any:
+    try:
+        return None if model is None else field_of(model, name)
+    except UnknownPath:
+        return None
+
+
+def is_text(model: ModelClass | None, name: str) -> bool:
+    """Whether the field holds texts."""
+    return isinstance(_field(model, name), models.CharField | models.TextField)
+
+
+def field_value(writer: Writer, model: ModelClass | None, name: str, written: Any) -> str:
+    """A config's value as the field takes it: null for an empty text where it holds none, and the other way round."""
+    field, value = _field(model, name), value_of(writer, written)
+    if field is None:
+        return value.code
+    if value.constant and value.constant[0] == "" and not field.empty_strings_allowed:
+        return "None"
+    if is_text(model, name) and not field.null and value.null:
+        return f'{value.at(4)} or ""'
+    if kind_of(field) == "boolean" and value.constant and isinstance(value.constant[0], str):
+        return str(value.constant[0].lower() in ("true", "yes", "on", "1"))
+    return value.code
+
+
+def _column(model: ModelClass | None, name: str) -> str:
+    field = _field(model, name)
+    return name if field is None or name == "pk" else str(field.attname)
+
+
+def create_lines(writer: Writer, config: Config) -> list[str]:
+    """A new row, validated and saved; unless there is one."""
+    model = find_model(str(config.get("model")))
+    if model is None:
+        return ["pass"]
+    name = writer.module.model(model)
+    given = {
+        _column(model, str(row["field"])): field_value(writer, model, str(row["field"]), row.get("value"))
+        for _, row in field_rows.rows(config, "values")
+    }
+    made = ["row = " + call(name, keywords(given)), "row.full_clean()", "row.save()"]
+    same = {_column(model, str(one)) for one in config.get("unless_exists") or ()}
+    if not same:
+        return made
+    looked_up = keywords({column: code for column, code in given.items() if column in same})
+    return [f"if not {call(f'{name}.objects.filter', looked_up)}.exists():", *indented(made)]
+
+
+def update_lines(writer: Writer, config: Config) -> list[str]:
+    """Rows, locked, changed and saved; or one statement."""
+    try:
+        model = targets.model_of(config, writer.rule.model)
+    except UnknownPath:
+        return ["pass"]
+    found = _rows(writer, config, model)
+    if found is None:
+        return [
+            *comment("Which rows: the deleted object's relation to many is gone by now; the rule kept its keys."),
+            "pass",
+        ]
+    if config.get("one_statement"):
+        given = {row["field"]: _changed(writer, model, row) for _, row in field_rows.rows(config, "values")}
+        return [call(f"{found}.update", keywords(given))]
+    atomic = writer.module.use("django.db", "transaction")
+    loop = f'for row in {found}.select_for_update().order_by("pk"):'
+    body = _body(replace(writer, row=model), config, model)
+    return [f"with {atomic}.atomic():", *indented([loop, *indented(body)])]
+
+
+def _body(writer: Writer, config: Config, model: ModelClass) -> list[str]:
+    rows = [row for _, row in field_rows.rows(config, "values")]
+    if not rows:
+        return ["row.save()"]
+    plain = {
+        str(row["field"]): field_value(writer, model, str(row["field"]), row.get("value"))
+        for row in rows
+        if _is_set(row)
+    }
+    others = [row for row in rows if not _is_set(row)]
+    set_values = writer.module.function("set_values") if plain else ""
+    lines = ["names = " + call(set_values, ["row", *keywords(plain)]) if plain else "names = []"]
+    for row in others:
+        lines += [f"row.{row['field']} = {_changed(writer, model, row)}", f"names.append({quoted(str(row['field']))})"]
+    kept = [quoted(one.name) for one in model._meta.concrete_fields if getattr(one, "auto_now", False)]
+    save = f"row.save(update_fields=[{', '.join(['*names', *kept])}])" if kept else "row.save(update_fields=names)"
+    return [*lines, "if names:", *indented([save])] if not others else [*lines, save]
+
+
+def _is_set(row: Mapping[str, Any]) -> bool:
+    return (row.get("how") or "set") == "set"
+
+
+def _changed(writer: Writer, model: ModelClass, row: Mapping[str, Any]) -> str:
+    """The value; for an increment or an appended text, an expression for the database to work out."""
+    name = str(row["field"])
+    code = field_value(writer, model, name, row.get("value"))
+    if _is_set(row):
+        return code
+    f = writer.module.use("django.db.models", "F")
+    if row.get("how") == "append":
+        concat = writer.module.use("django.db.models.functions", "Concat")
+        value = writer.module.use("django.db.models", "Value")
+        return f"{concat}({f}({quoted(name)}), {value}({code}))"
+    code = _amount(writer, model, name, row.get("value"), code)
+    field = _field(model, name)
+    if field is not None and field.null:
+        coalesce = writer.module.use("django.db.models.functions", "Coalesce")
+        return f"{coalesce}({f}({quoted(name)}), 0) + {code}"
+    return f"{f}({quoted(name)}) + {code}"
+
+
+def _amount(writer: Writer, model: ModelClass, name: str, written: Any, code: str) -> str:
+    value = value_of(writer, written)
+    if value.constant and isinstance(value.constant[0], str):
+        kind = kind_of(_field(model, name))
+        if kind == "integer" and value.constant[0].strip().lstrip("+-").isdecimal():
+            number = int(value.constant[0])
+            return str(number) if number >= 0 else f"({number})"
+        return f"{writer.module.use('decimal', 'Decimal')}({code})"
+    return value.at(9)
+
+
+def _rows(writer: Writer, config: Config, model: ModelClass) -> str | None:
+    target = targets.name_of(config)
+    name = writer.module.model(model)
+    filters = _filters(writer, config, model)
+    if target == targets.QUERY:
+        return call(f"{name}.objects.filter", filters)
+    if target == targets.INSTANCE:
+        return call(f"{name}._base_manager.filter", ["pk=instance.pk", *filters])
+    own = writer.model
+    if own is None:
+        return None
+    path = target.split(".")
+    if writer.deletes:
+        start = context_value(writer, ("instance", path[0], "pk"))
+        if len(path) > 1 or start.kind in ("any", "rows"):
+            return None
+        return call(f"{name}.objects.filter", [f"pk={start.code}", *filters])
+    source = (
+        f"{writer.module.model(own)}._base_manager.filter(pk=instance.pk).values({quoted('__'.join([*path, 'pk']))})"
+    )
+    return call(f"{name}.objects.filter", [f"pk__in={source}", *filters])
+
+
+def _filters(writer: Writer, config: Config, model: ModelClass) -> list[str]:
+    found: dict[str, str] = {}
+    for _, row in field_rows.rows(config, "filter"):
+        written = targets.filter_of(model, str(row.get("field")))
+        found[f"{written.name}__{written.lookup}".removesuffix("__exact")] = _operand(writer, written, row.get("value"))
+    return keywords(found)
+
+
+def _operand(writer: Writer, written: targets.Filter, given: Any) -> str:
+    value: Value = value_of(writer, given)
+    constant = value.constant[0] if value.constant else None
+    if written.lookup == "isnull" and isinstance(constant, str):
+        return str(constant.lower() in ("true", "yes", "on", "1"))
+    if written.lookup == "in" and isinstance(constant, str):
+        return "[" + ", ".join(quoted(one.strip()) for one in constant.split(",")) + "]"
+    return value.code

@@ -1,0 +1,59 @@
+"""The pages of ready templates and of a rule as Python, in a real browser: no page is wider than its screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from project.shop.models import Order
+from rules_engine.models import Rule
+from rules_engine.testing import create_rule
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_x01_x02_the_pages_fit_the_screen_and_lead_to_each_other_without_javascript(
+    browse: Any, size: str, tmp_path: Path
+) -> None:
+    shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    root = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    page = browse(root, viewport=SIZES[size], java_script_enabled=False).new_page()
+
+    def look(name: str) -> None:
+        page.screenshot(path=shots / f"{name}-{size}.png", full_page=True)
+        assert page.locator("#content-main, #changelist").first.is_visible()
+        box = page.locator("body").bounding_box()
+        assert box["width"] <= SIZES[size]["width"], "The page is wider than the screen."
+
+    page.goto("/admin/rules_engine/rule/")
+    look("empty-list")
+    page.get_by_role("link", name="Add from a template").click()
+    look("templates")
+    page.get_by_role("link", name="Track a status").click()
+    page.get_by_label("Model").select_option("shop.order")
+    page.get_by_label("Status field").fill("statsu")
+    page.get_by_role("button", name="Make the rule").click()
+    assert page.get_by_text('Did you mean "status"?').first.is_visible()
+    look("form-with-errors")
+    page.get_by_label("Status field").fill("status")
+    page.get_by_role("button", name="Make the rule").click()
+    assert page.get_by_text("It is switched off: look it over").is_visible()
+    assert not Rule.objects.get().enabled
+    page.get_by_role("link", name="Show as Python").click()
+    assert page.get_by_text("@receiver(post_save, sender=Order").is_visible()
+    look("python")
+
+
+def test_x02_the_code_is_copied_as_it_is_shown(browse: Any) -> None:
+    rule = create_rule(Order, actions=[("log_message", {"message": "Order\n<b>{{ instance.pk }}</b>"})], slug="r")
+    root = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    page = browse(root).new_page()
+    page.goto(f"/admin/rules_engine/rule/{rule.pk}/python/")
+    compile(page.locator("pre.rules-source").text_content(), "copied", "exec")

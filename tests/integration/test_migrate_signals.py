@@ -1,0 +1,103 @@
+"""Rules on ``pre_migrate`` and ``post_migrate``, in the process of ``manage.py migrate``, on a fresh database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.conftest import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST = {"==": [{"var": "signal.last"}, True]}
+SHOP = {"==": [{"var": "signal.app"}, "shop"]}
+TOLD = """
+import json, django
+django.setup()
+from rules_engine.models import Execution
+found = Execution.objects.select_related("event").order_by("created_at", "rule_slug")
+print(json.dumps([[one.rule_slug, one.state, one.event.context["signal"]] for one in found]))
+"""
+
+
+@pytest.fixture
+def fresh(process_environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment for processes that use a database without any table."""
+    if connection.vendor == "sqlite":
+        yield {**process_environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.sqlite3'}"}
+        return
+    name = f"{connection.settings_dict['NAME']}_fresh"
+    quoted = connection.ops.quote_name(name)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {quoted}")
+        cursor.execute(f"CREATE DATABASE {quoted}")
+    try:
+        yield {**process_environment, "DATABASE_URL": database_url().rpartition("/")[0] + f"/{name}"}
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {quoted} WITH (FORCE)")
+
+
+def manage(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def told(environment: dict[str, str]) -> list[Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+def rule(slug: str, signal: str, condition: Any, message: str) -> list[dict[str, Any]]:
+    fields = {"slug": slug, "name": slug, "enabled": True, "signals": [signal], "condition": condition}
+    action = {"rule": [slug], "position": 0, "kind": "log_message", "config": {"message": message}}
+    return [{"model": "rules_engine.rule", "fields": fields}, {"model": "rules_engine.ruleaction", "fields": action}]
+
+
+def test_rules_hear_the_migrations_of_every_migrate_but_the_first(fresh: dict[str, str], tmp_path: Path) -> None:
+    said = manage(fresh, "migrate", "--verbosity", "0")
+    assert "could not" not in said
+    assert "Traceback" not in said
+    pack = tmp_path / "deploys.json"
+    text = "{{ signal.app }} {{ signal.plan.0 }} on {{ signal.using }}"
+    pack.write_text(
+        json.dumps(
+            [
+                *rule("a-before", "pre_migrate", SHOP, text),
+                *rule("b-after", "post_migrate", SHOP, text),
+                *rule("c-deployed", "post_migrate", LAST, "Migrated"),
+            ]
+        )
+    )
+    manage(fresh, "rulepack", "install", str(pack))
+    assert told(fresh) == []
+    manage(fresh, "migrate", "shop", "zero", "--verbosity", "0")
+    found = told(fresh)
+    assert [one[:2] for one in found] == [[slug, "pending"] for slug in ("a-before", "b-after", "c-deployed")]
+    before, after, last = (one[2] for one in found)
+    expected = {"app": "shop", "plan": ["shop.0001_initial"], "using": "default", "verbosity": 0, "interactive": True}
+    assert before.items() >= expected.items()
+    assert after.items() >= expected.items()
+    assert last["last"] is True
+    assert manage(fresh, "rules_sweep") is not None
+    assert [one[1] for one in told(fresh)] == ["succeeded"] * 3
