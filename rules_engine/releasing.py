@@ -83,12 +83,52 @@ def _decide_rule(slug: str) -> int:
         return len(found)
 
 
+def release_now(slug: str, chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Carry out what these matches of the rule ask for, whatever the rule would have waited for. Returns those that
+    still waited; none where the rule is disabled or deleted."""
+    return _by_hand(slug, chosen, reason, is_released=True)
+
+
+def discard(slug: str, chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Hold these matches of the rule back for good. Returns those that still waited."""
+    return _by_hand(slug, chosen, reason, is_released=False)
+
+
+def _by_hand(slug: str, chosen: Collection[Any], reason: str, *, is_released: bool) -> list[HeldMatch]:
+    using = router.db_for_write(HeldMatch)
+    with transaction.atomic(using=using):
+        _take_turn(slug, using)
+        if is_released and not Rule.objects.using(using).filter(slug=slug, enabled=True).exists():
+            return []
+        decision = _Decision(slug, using)
+        waiting = decision.rows.filter(pk__in=chosen, state=HeldMatch.State.WAITING)
+        found = list(waiting.select_related("event").order_by("id"))
+        if is_released:
+            for match in found:
+                decision.release(match, reason)
+        else:
+            decision.drop(found, reason)
+        return found
+
+
+def _number_of(slug: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"held {slug}".encode(), digest_size=8).digest(), signed=True)
+
+
+def _take_turn(slug: str, using: str) -> None:
+    """Be the one that decides for the rule until the transaction ends, after whoever decides now."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number_of(slug)])
+
+
 def _has_turn(slug: str, using: str) -> bool:
     """Whether this worker is the one that decides for the rule until it commits. SQLite has one writer anyway."""
     connection = connections[using]
     if connection.vendor != "postgresql":
         return True
-    number = int.from_bytes(hashlib.blake2b(f"held {slug}".encode(), digest_size=8).digest(), signed=True)
+    number = _number_of(slug)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
         [won] = cursor.fetchone() or [False]
@@ -115,7 +155,7 @@ class _Decision:
             count, seconds = throttle
             self.drop([match], f"The rule acts at most {count:,} times in {seconds:,} seconds.")
             return
-        self._release(match)
+        self.release(match)
 
     def _has_acted_on(self, key: str) -> bool:
         released = self.rows.filter(coalesce_key=key, state=HeldMatch.State.RELEASED, terms__once=True)
@@ -146,10 +186,11 @@ class _Decision:
             waiting = self.rows.filter(pk__in=pks)
             waiting.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now())
 
-    def _release(self, match: HeldMatch) -> None:
+    def release(self, match: HeldMatch, reason: str = "") -> None:
+        """Hand what the match asks for to the outbox."""
         self.decided.add(match.pk)
         held = self._held_since_last(match)
-        self.rows.filter(pk=match.pk).update(state=HeldMatch.State.RELEASED, decided_at=Now())
+        self.rows.filter(pk=match.pk).update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now())
         outbox.release(match, held, self.using)
 
     def _held_since_last(self, match: HeldMatch) -> int:

@@ -3,7 +3,17 @@
 from rules_engine.admin.audit import AuditEntryAdmin
 from rules_engine.admin.events import EventAdmin
 from rules_engine.admin.executions import ExecutionAdmin
+from rules_engine.admin.held import HeldMatchAdmin
+from rules_engine.admin.pauses import PauseAdmin
 from rules_engine.admin.rules import RuleAdmin
 from rules_engine.admin.versions import RuleVersionAdmin
 
-__all__ = ["AuditEntryAdmin", "EventAdmin", "ExecutionAdmin", "RuleAdmin", "RuleVersionAdmin"]
+__all__ = [
+    "AuditEntryAdmin",
+    "EventAdmin",
+    "ExecutionAdmin",
+    "HeldMatchAdmin",
+    "PauseAdmin",
+    "RuleAdmin",
+    "RuleVersionAdmin",
+]

@@ -7,13 +7,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db import router, transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import path, reverse
+from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localtime
@@ -23,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import hints
 from rules_engine.actions import registry
 from rules_engine.admin.chain import caused_by
-from rules_engine.admin.readonly import ReadOnlyAdmin
 from rules_engine.admin.rendering import (
     context_block,
     json_block,
@@ -33,6 +29,7 @@ from rules_engine.admin.rendering import (
     table,
     text_block,
 )
+from rules_engine.admin.verbs import VerbsAdmin, log_changes
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, State
 
@@ -72,8 +69,11 @@ class RuleFilter(admin.SimpleListFilter):
 
 
 @admin.register(Execution)
-class ExecutionAdmin(ReadOnlyAdmin):
+class ExecutionAdmin(VerbsAdmin):
     """The outbox, as people read it."""
+
+    verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING}
+    verbs_permission = PERMISSION
 
     list_display = ("created_at", "state", "rule_slug", "kind", "object_shown", "attempts", "next_shown", "outcome")
     list_display_links = ("created_at", "state")
@@ -105,7 +105,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whether the user may retry and cancel."""
-        return request.user.has_perm(PERMISSION)
+        return self.may_act(request)
 
     # Retry and cancel
 
@@ -121,64 +121,26 @@ class ExecutionAdmin(ReadOnlyAdmin):
         with transaction.atomic(using=router.db_for_write(Execution)):
             rows = self._lock(chosen, RETRYABLE_STATES)
             Execution.objects.filter(pk__in=[row.pk for row in rows]).retry()
-            self._log(request, rows, gettext("Retried."))
+            log_changes(request, rows, gettext("Retried."))
             for queue in sorted({row.queue for row in rows}):
                 transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
         text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
-        self._tell(request, text % {"count": len(rows)}, len(rows))
+        self.tell(request, text % {"count": len(rows)}, len(rows))
 
     def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Cancelled by %s.") % request.user.get_username()
         with transaction.atomic(using=router.db_for_write(Execution)):
             rows = self._lock(chosen, WAITING)
             Execution.objects.filter(pk__in=[row.pk for row in rows]).cancel(reason)
-            self._log(request, rows, gettext("Cancelled."))
+            log_changes(request, rows, gettext("Cancelled."))
         text = ngettext("%(count)s execution was cancelled.", "%(count)s executions were cancelled.", len(rows))
-        self._tell(request, text % {"count": len(rows)}, len(rows))
+        self.tell(request, text % {"count": len(rows)}, len(rows))
 
     def _lock(self, chosen: QuerySet[Any], states: Collection[str]) -> list[Execution]:
         """Those of the chosen in these states, held so that the log names exactly what was changed."""
         ids = list(chosen.order_by().values_list("pk", flat=True))
         rows = Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=ids, state__in=states)
         return list(rows.select_for_update())
-
-    def _log(self, request: HttpRequest, rows: list[Execution], message: str) -> None:
-        if rows:
-            LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
-
-    def _tell(self, request: HttpRequest, text: str, count: int) -> None:
-        nothing = gettext("Nothing was changed: none of them is in a state for that.")
-        self.message_user(request, text if count else nothing, messages.SUCCESS if count else messages.WARNING)
-
-    def get_urls(self) -> list[Any]:
-        views = [
-            path(f"<path:object_id>/{verb}/", self.admin_site.admin_view(partial(self._one, verb=verb)),
-                 name=f"rules_engine_execution_{verb}")
-            for verb in ("retry", "cancel")
-        ]  # fmt: skip
-        return [*views, *super().get_urls()]
-
-    def _one(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        execution = self.get_object(request, object_id)
-        if not self.has_retry_permission(request) or not self.has_view_permission(request, execution):
-            raise PermissionDenied
-        if execution is None:
-            raise Http404
-        act = self._retry if verb == "retry" else self._cancel
-        act(request, Execution.objects.filter(pk=execution.pk))
-        return HttpResponseRedirect(page_url("execution", execution.pk))
-
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        execution = self.get_object(request, object_id)
-        verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING} if self.has_retry_permission(request) else {}
-        buttons = {
-            f"{verb}_url": reverse(f"admin:rules_engine_execution_{verb}", args=[execution.pk])
-            for verb, states in verbs.items()
-            if execution is not None and execution.state in states
-        }
-        return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
 
     # What is shown
 
@@ -196,7 +158,11 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def next_shown(self, execution: Execution) -> str:
         if execution.state not in WAITING:
             return "–"
-        return _time(execution.next_attempt_at) if execution.next_attempt_at else gettext("after the action before it")
+        return (
+            time_words(execution.next_attempt_at)
+            if execution.next_attempt_at
+            else gettext("after the action before it")
+        )
 
     @admin.display(description=_("outcome"))
     def outcome(self, execution: Execution) -> str:
@@ -209,8 +175,7 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("rule"))
     def rule_shown(self, execution: Execution) -> SafeString:
-        pk = Rule.objects.filter(slug=execution.rule_slug).values_list("pk", flat=True).first()
-        return link(page_url("rule", pk) if pk else "", execution.rule_slug)
+        return rule_link(execution.rule_slug)
 
     @admin.display(description=_("event"))
     def event_shown(self, execution: Execution) -> SafeString:
@@ -237,7 +202,14 @@ class ExecutionAdmin(ReadOnlyAdmin):
         return table(headings, rows) if rows else text_block(gettext("None yet."))
 
 
-def _time(moment: datetime) -> str:
+def rule_link(slug: str) -> SafeString:
+    """A rule by its slug, linked to its page while there is one."""
+    pk = Rule.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    return link(page_url("rule", pk) if pk else "", slug)
+
+
+def time_words(moment: datetime) -> str:
+    """A moment as the site writes it."""
     return str(localize(localtime(moment) if is_aware(moment) else moment))
 
 
@@ -245,5 +217,5 @@ def _attempt_row(attempt: Attempt) -> tuple[Any, ...]:
     duration = attempt.duration
     took = "–" if duration is None else gettext("%.3f s") % duration.total_seconds()
     error = f"{attempt.error_type}: {attempt.error}" if attempt.error_type else attempt.error
-    when, detail = _time(attempt.started_at), json_block(attempt.detail)
+    when, detail = time_words(attempt.started_at), json_block(attempt.detail)
     return attempt.number, attempt.get_outcome_display(), when, took, text_block(error), detail

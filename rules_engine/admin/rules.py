@@ -6,15 +6,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin import standing, switching
 from rules_engine.admin.cascades import cascades_of
+from rules_engine.admin.collapsing import UnfoldingFormSet, unfolded
 from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
+from rules_engine.admin.pauses import Pauses
 from rules_engine.admin.rendering import json_block, list_url, text_block
 from rules_engine.admin.source import SourceMixin
 from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
@@ -163,10 +165,15 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     def _author(self, request: HttpRequest) -> Any:
         return request.user
 
+    def get_inline_formsets(self, *args: Any, **options: Any) -> Any:
+        return [UnfoldingFormSet.of(one) for one in super().get_inline_formsets(*args, **options)]
+
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        drawn = context["adminform"]
+        drawn.fieldsets = unfolded(drawn.fieldsets, drawn.form)
         if (edited := context.get("original")) is not None:
             # The form has put into that one what was typed; this is about what is stored.
-            context["rule"] = _notices(self.get_queryset(request).get(pk=edited.pk))
+            context["rule"] = _notices(request, self.get_queryset(request).get(pk=edited.pk))
         return super().render_change_form(request, context, *args, **options)
 
     # What whoever may not change a rule sees of it
@@ -201,8 +208,10 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
         changelist = super().get_changelist_instance(request)
         rules: Any = changelist.result_list
         activity = standing.last_day([rule.slug for rule in rules])
+        pauses = Pauses(request, [rule.slug for rule in rules])
         for rule in rules:
-            rule.activity = activity[rule.slug]
+            rule.activity, rule.pauses, rule.held = activity[rule.slug], pauses.of(rule), pauses.held.get(rule.slug, 0)
+        changelist.pauses = pauses.notices(one for one in pauses.all if one.is_everything)  # type: ignore[attr-defined]
         return changelist
 
     @admin.display(description=_("When"))
@@ -210,10 +219,15 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
         return listens_to(rule)
 
     @admin.display(description=_("State"), ordering="enabled")
-    def state(self, rule: Rule) -> SafeString:
+    def state(self, rule: Any) -> SafeString:
         found = standing.standing_of(rule)
-        badge = format_html('<span class="rules-state rules-state-{}">{}</span>', found.name, found.words)
-        return format_html("{} {}", badge, found.reasons[0]) if found.reasons else badge
+        badges = [_badge(found.name, found.words)]
+        if rule.pauses and rule.enabled:
+            badges.append(_badge("paused", gettext("paused")))
+        if rule.held:
+            held = gettext("%(count)s held") % {"count": rule.held}
+            badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
+        return format_html_join(" ", "{}", ((one,) for one in (*badges, *found.reasons[:1])))
 
     @admin.display(description=_("Fired, 24 h"))
     def fired(self, rule: Any) -> SafeString:
@@ -229,8 +243,13 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
         return text if len(text) <= 120 else f"{text[:120]}…"
 
 
-def _notices(rule: Rule) -> dict[str, Any]:
+def _badge(name: str, words: str) -> SafeString:
+    return format_html('<span class="rules-state rules-state-{}">{}</span>', name, words)
+
+
+def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     """What a rule's page says above its form."""
+    pauses = Pauses(request, [rule.slug])
     activity = standing.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *standing.author_faults(rule)]
     return {
@@ -240,6 +259,9 @@ def _notices(rule: Rule) -> dict[str, Any]:
         "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
         "activity": activity,
         "cascades": cascades_of(rule),
+        "pauses": pauses.notices(pauses.of(rule)),
+        "held": pauses.held.get(rule.slug, 0),
+        "held_url": Pauses.held_url(rule),
         "executions_url": list_url("execution", rule_slug=rule.slug),
         "versions_url": list_url("ruleversion", q=rule.slug),
     }

@@ -93,15 +93,9 @@ def _copy(rule: Rule, author: Any) -> Rule:
     made.pk, made.slug, made.author, made.enabled = None, _free_slug(rule.slug), author, False
     made.name = (gettext("%s (copy)") % rule.name)[:200]
     made.save(force_insert=True)
+    columns = [field.attname for field in RuleAction._meta.concrete_fields if field.name not in ("id", "rule")]
     for action in actions:
-        RuleAction.objects.create(
-            rule=made,
-            position=action.position,
-            kind=action.kind,
-            config=action.config,
-            enabled=action.enabled,
-            timing=action.timing,
-        )
+        RuleAction.objects.create(rule=made, **{name: getattr(action, name) for name in columns})
     return made
 
 

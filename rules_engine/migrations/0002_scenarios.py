@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'held match',
                 'verbose_name_plural': 'held matches',
                 'ordering': ('-created_at',),
+                'permissions': [('release_heldmatch', 'Can release and discard held matches')],
             },
         ),
         migrations.CreateModel(
@@ -46,6 +47,7 @@ class Migration(migrations.Migration):
                 ('model', models.CharField(blank=True, help_text='Such as clinic.doctor: all rules that watch it.', max_length=200, verbose_name='model')),
                 ('mode', models.CharField(choices=[('hold', 'hold: what happens meanwhile is acted on afterwards'), ('drop', 'drop: what happens meanwhile is not looked at')], default='hold', max_length=10, verbose_name='mode')),
                 ('reason', models.CharField(blank=True, max_length=250, verbose_name='reason')),
+                ('paused_by', models.CharField(blank=True, editable=False, max_length=150, verbose_name='paused by')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
             ],
             options={

@@ -51,6 +51,7 @@ class HeldMatch(models.Model):
         verbose_name = _("held match")
         verbose_name_plural = _("held matches")
         ordering = ("-created_at",)
+        permissions = [("release_heldmatch", _("Can release and discard held matches"))]
         indexes = [
             # What workers look for: it holds only what waits.
             models.Index(fields=("due_at",), name="rules_held_due", condition=Q(state="waiting")),

@@ -41,6 +41,8 @@ class Pause(AnnouncingModel):
     )
     mode = models.CharField(_("mode"), max_length=10, choices=Mode.choices, default=Mode.HOLD)
     reason = models.CharField(_("reason"), max_length=250, blank=True)
+    #: A name and no reference: it says who it was, also when they are gone. Empty where code paused.
+    paused_by = models.CharField(_("paused by"), max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
 
     objects = PauseQuerySet.as_manager()

@@ -1,0 +1,70 @@
+"""Sections of a form that are folded away until they hold something: a setting of their own, or an error.
+
+Django's own ``collapse`` class folds them always, and does not look for errors at fields that share a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.contrib.admin.helpers import InlineAdminFormSet
+from django.contrib.admin.utils import flatten
+from django.core.exceptions import FieldDoesNotExist
+
+Fieldset = tuple[Any, dict[str, Any]]
+#: What a display method of a column is called here: ``for_each_shown`` shows ``for_each``.
+SHOWN = "_shown"
+
+
+def unfolded(fieldsets: Iterable[Fieldset], form: Any) -> list[Fieldset]:
+    """The sections as they are drawn for this form: those that hold something lose their ``collapse``."""
+    return [(name, _drawn(options, form)) for name, options in fieldsets]
+
+
+def _drawn(options: dict[str, Any], form: Any) -> dict[str, Any]:
+    classes = options.get("classes", ())
+    if "collapse" not in classes or not any(_holds(form, name) for name in flatten(options["fields"])):
+        return options
+    return {**options, "classes": tuple(one for one in classes if one != "collapse")}
+
+
+def _holds(form: Any, name: str) -> bool:
+    """Whether something is wrong with the field, or is set that is not what it always is."""
+    if name in form.errors:
+        return True
+    name = name.removesuffix(SHOWN)
+    value = form[name].value() if name in form.fields else getattr(form.instance, name, None)
+    if value in (None, "", False):
+        return False
+    try:
+        usual = form.instance._meta.get_field(name).get_default()
+    except FieldDoesNotExist:
+        return True
+    return str(value) != str(usual)
+
+
+class UnfoldingFormSet(InlineAdminFormSet):
+    """The rows of an inline, each with its own sections open."""
+
+    @classmethod
+    def of(cls, drawn: InlineAdminFormSet) -> UnfoldingFormSet:
+        """The same rows as Django's own has them."""
+        rights = {
+            f"has_{verb}_permission": getattr(drawn, f"has_{verb}_permission")
+            for verb in ("add", "change", "delete", "view")
+        }
+        return cls(
+            drawn.opts,
+            drawn.formset,
+            drawn.fieldsets,
+            drawn.prepopulated_fields,
+            drawn.readonly_fields,
+            drawn.model_admin,
+            **rights,
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in super().__iter__():
+            row.fieldsets = unfolded(row.fieldsets, row.form)
+            yield row

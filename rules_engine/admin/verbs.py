@@ -1,0 +1,77 @@
+"""What may be done to rows that nobody edits: a button on the page of each, by POST, beside the actions of the list."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext
+
+from rules_engine.admin.readonly import ReadOnlyAdmin
+from rules_engine.admin.rendering import page_url
+
+
+class VerbsAdmin(ReadOnlyAdmin):
+    """A subclass names its ``verbs`` and has a method ``_<verb>(request, queryset)`` for each."""
+
+    #: Each verb with the states of a row in which it does something.
+    verbs: Mapping[str, Collection[str]] = {}
+    #: Who may: a permission in full.
+    verbs_permission = ""
+
+    def _name(self, verb: str) -> str:
+        return f"rules_engine_{self.opts.model_name}_{verb}"
+
+    def may_act(self, request: HttpRequest) -> bool:
+        """Whether the user may do any of the verbs."""
+        return request.user.has_perm(self.verbs_permission)
+
+    def get_urls(self) -> list[Any]:
+        views = [
+            path(
+                f"<path:object_id>/{verb}/",
+                self.admin_site.admin_view(partial(self._one, verb=verb)),
+                name=self._name(verb),
+            )
+            for verb in self.verbs
+        ]
+        return [*views, *super().get_urls()]
+
+    def _one(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        row: Any = self.get_object(request, object_id)
+        if not self.may_act(request) or not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404
+        getattr(self, f"_{verb}")(request, self.model._default_manager.filter(pk=row.pk))
+        return HttpResponseRedirect(page_url(str(self.opts.model_name), row.pk))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        row: Any = self.get_object(request, object_id)
+        verbs = self.verbs if self.may_act(request) else {}
+        buttons = {
+            f"{verb}_url": reverse(f"admin:{self._name(verb)}", args=[row.pk])
+            for verb, states in verbs.items()
+            if row is not None and row.state in states
+        }
+        return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
+
+    def tell(self, request: HttpRequest, text: str, count: int) -> None:
+        """Say how many were changed; where none was, that."""
+        nothing = gettext("Nothing was changed: none of them is in a state for that.")
+        self.message_user(request, text if count else nothing, messages.SUCCESS if count else messages.WARNING)
+
+
+def log_changes(request: HttpRequest, rows: QuerySet[Any] | list[Any], message: str) -> None:
+    """Each row in the admin's log, as changed by this user."""
+    if rows:
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]

@@ -1,0 +1,205 @@
+"""Pausing and resuming in the admin, and what waits meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import DELETION, LogEntry
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from project.shop.models import Order
+from rules_engine.models import Pause, Rule
+from rules_engine.testing import create_rule, refresh, run_due
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADD = reverse("admin:rules_engine_pause_add")
+LIST = reverse("admin:rules_engine_pause_changelist")
+RULES = reverse("admin:rules_engine_rule_changelist")
+MAIL = {"to": ["a@example.com"], "subject": "{{ instance.order_number }}", "body": "x"}
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def mailing() -> Rule:
+    return create_rule(model=Order, slug="mailing", name="Mailing", actions=[("send_email", MAIL)])
+
+
+def page_of(pause: Pause, verb: str = "change") -> str:
+    return reverse(f"admin:rules_engine_pause_{verb}", args=[pause.pk])
+
+
+def text_at(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return unescape(response.content.decode())
+
+
+def pause(client: Client, **fields: Any) -> Any:
+    return client.post(ADD, {"scope": "everything", "mode": "hold", "reason": "", **fields})
+
+
+def test_a_rule_that_is_paused_acts_when_it_is_resumed(admin_client: Client, mailing: Rule) -> None:
+    response = pause(admin_client, scope="rule", rule_slug="mailing", reason="The mail server moves")
+    assert response.status_code == 302
+    refresh()
+    Order.objects.create(order_number="A-1")
+    assert run_due() == 0
+    made = Pause.objects.get()
+    assert (made.rule_slug, made.mode, made.paused_by, made.reason) == (
+        "mailing",
+        "hold",
+        "root",
+        "The mail server moves",
+    )
+    page = text_at(admin_client, page_of(made, "delete"))
+    assert "1 action that waits is carried out as soon as a worker is free." in page
+    assert admin_client.post(page_of(made, "delete"), {"post": "yes"}).status_code == 302
+    refresh()
+    run_due()
+    assert [message.subject for message in mail.outbox] == ["A-1"]
+    assert LogEntry.objects.filter(action_flag=DELETION, user__username="root").count() == 1
+
+
+def test_what_was_dropped_is_not_made_up_for_and_the_page_says_so(admin_client: Client, mailing: Rule) -> None:
+    pause(admin_client, scope="model", model="shop.order", mode="drop")
+    refresh()
+    Order.objects.create(order_number="A-1")
+    page = text_at(admin_client, page_of(Pause.objects.get(), "delete"))
+    assert "No action waits behind it." in page
+    assert "is not made up for" in page
+    admin_client.post(page_of(Pause.objects.get(), "delete"), {"post": "yes"})
+    refresh()
+    run_due()
+    assert mail.outbox == []
+
+
+def test_what_another_pause_goes_on_to_stop_is_not_promised(admin_client: Client, mailing: Rule) -> None:
+    Order.objects.create(order_number="A-1")
+    pause(admin_client)
+    pause(admin_client, scope="rule", rule_slug="mailing")
+    everything = Pause.objects.get(rule_slug="")
+    assert "No action waits behind it." in text_at(admin_client, page_of(everything, "delete"))
+    Pause.objects.filter(rule_slug="mailing").delete()
+    assert "1 action that waits" in text_at(admin_client, page_of(everything, "delete"))
+
+
+def test_several_pauses_are_lifted_at_once(admin_client: Client, mailing: Rule) -> None:
+    pause(admin_client)
+    pause(admin_client, scope="rule", rule_slug="mailing")
+    chosen = {"action": "delete_selected", "_selected_action": list(Pause.objects.values_list("pk", flat=True))}
+    assert "To delete a pause is to resume" in unescape(admin_client.post(LIST, chosen).content.decode())
+    admin_client.post(LIST, {**chosen, "post": "yes"})
+    assert not Pause.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"scope": "rule"}, "rule_slug"),
+        ({"scope": "rule", "rule_slug": "no-such"}, "rule_slug"),
+        ({"scope": "model"}, "model"),
+        ({"scope": "model", "model": "clinic.doctor"}, "model"),
+        ({"scope": "", "rule_slug": "mailing"}, "scope"),
+    ],
+)
+def test_a_pause_of_nothing_is_refused_at_its_field(
+    admin_client: Client, mailing: Rule, fields: dict[str, Any], field: str
+) -> None:
+    response = pause(admin_client, **fields)
+    assert field in response.context_data["adminform"].form.errors
+    assert not Pause.objects.exists()
+
+
+def test_what_does_not_belong_to_the_chosen_scope_is_left_out(admin_client: Client, mailing: Rule) -> None:
+    pause(admin_client, scope="rule", rule_slug="mailing", model="shop.order")
+    pause(admin_client, scope="everything", rule_slug="mailing", model="shop.order")
+    assert set(Pause.objects.values_list("rule_slug", "model")) == {("mailing", ""), ("", "")}
+
+
+def test_a_rules_page_leads_to_its_own_pause(admin_client: Client, mailing: Rule) -> None:
+    page = text_at(admin_client, reverse("admin:rules_engine_rule_change", args=[mailing.pk]))
+    address = f"{ADD}?rule_slug=mailing"
+    assert f'href="{address}"' in page
+    form = admin_client.get(address).context_data["adminform"].form  # type: ignore[attr-defined]
+    assert (form["scope"].value(), form["rule_slug"].value()) == ("rule", "mailing")
+
+
+def test_how_and_why_can_be_changed_and_what_is_paused_cannot(admin_client: Client, mailing: Rule) -> None:
+    pause(admin_client, scope="rule", rule_slug="mailing")
+    made = Pause.objects.get()
+    posted = {"mode": "drop", "reason": "Longer", "scope": "everything", "rule_slug": ""}
+    assert admin_client.post(page_of(made), posted).status_code == 302
+    made.refresh_from_db()
+    assert (made.rule_slug, made.mode, made.reason, made.paused_by) == ("mailing", "drop", "Longer", "root")
+
+
+def test_the_list_of_rules_says_that_everything_is_paused(admin_client: Client, mailing: Rule) -> None:
+    assert "rules-notice-paused" not in text_at(admin_client, RULES)
+    pause(admin_client, reason=HOSTILE)
+    response = admin_client.get(RULES)
+    page = response.content.decode()
+    assert "Paused: everything." in page
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+    assert f'href="{page_of(Pause.objects.get(), "delete")}"' in page
+    assert "rules-state-paused" in page
+
+
+def test_the_list_of_rules_shows_which_are_paused_and_what_waits(admin_client: Client) -> None:
+    for slug in ("quiet", "busy"):
+        create_rule(model=Order, slug=slug, actions=[("log_message", {"message": "x"})], coalesce_seconds=60)
+    pause(admin_client, scope="rule", rule_slug="quiet")
+    refresh()
+    Order.objects.create(order_number="A-1")
+    page = text_at(admin_client, RULES)
+    assert page.count("rules-state-paused") == 1
+    assert page.count("1 held") == 2
+    assert "rules-notice-paused" not in page
+    own = text_at(admin_client, reverse("admin:rules_engine_rule_change", args=[Rule.objects.get(slug="quiet").pk]))
+    assert 'Paused: the rule "quiet".' in own
+    assert "Matches of this rule that wait: 1" in own
+
+
+def test_the_list_takes_no_query_for_each_rule(admin_client: Client, mailing: Rule) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as taken:
+            admin_client.get(RULES)
+        return len(taken)
+
+    pause(admin_client)
+    before = queries()
+    for number in range(20):
+        create_rule(model=Order, slug=f"rule-{number}", actions=[("send_email", MAIL)], once=True)
+    assert queries() == before
+
+
+def test_who_may_only_view_pauses_cannot_pause_or_resume(staff: Callable[..., Client], mailing: Rule) -> None:
+    Pause.objects.create(reason="Move")
+    made = Pause.objects.get()
+    client = staff("rules_engine.view_pause", "rules_engine.view_rule")
+    page = text_at(client, page_of(made))
+    assert "Hold: what happens meanwhile is kept" in page
+    assert "Resume" not in page
+    assert client.get(page_of(made, "delete")).status_code == 403
+    assert client.post(page_of(made, "delete"), {"post": "yes"}).status_code == 403
+    assert pause(client).status_code == 403
+    banner = text_at(client, RULES)
+    assert "Paused: everything." in banner
+    assert page_of(made, "delete") not in banner
+    assert page_of(made) in banner
+    assert Pause.objects.count() == 1
+
+
+def test_who_may_not_see_pauses_is_told_of_them_on_the_rules_they_stop(staff: Callable[..., Client]) -> None:
+    Pause.objects.create(reason="Move")
+    client = staff("rules_engine.view_rule")
+    assert "Paused: everything." in text_at(client, RULES)
+    assert client.get(LIST).status_code == 403
