@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from rules_engine.actions.base import ANYTHING, Action, Effect, Route
     from rules_engine.actions.registry import register_action
     from rules_engine.actions.values import evaluate, problems, reads, text
+    from rules_engine.batches import (
+        Finished,
+        claim_crashed,
+        claim_lanes,
+        due_lanes,
+        finish_many,
+        in_flight,
+        screen,
+        start_many,
+    )
     from rules_engine.claims import Claim, cancel, claim, finish, release, renew, start
+    from rules_engine.drains import register_drain
     from rules_engine.errors import (
         PermanentError,
         Problem,
@@ -26,6 +37,8 @@ if TYPE_CHECKING:
     from rules_engine.events.actor import acting_as, paused
     from rules_engine.events.names import register_signal
     from rules_engine.events.snapshot import plain
+    from rules_engine.execution import LeaseKeeper
+    from rules_engine.orders import order
     from rules_engine.templating import render
     from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
 
@@ -35,7 +48,18 @@ _HOMES = {
     "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Route"),
     "rules_engine.actions.registry": ("register_action",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
+    "rules_engine.batches": (
+        "Finished",
+        "claim_crashed",
+        "claim_lanes",
+        "due_lanes",
+        "finish_many",
+        "in_flight",
+        "screen",
+        "start_many",
+    ),
     "rules_engine.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
+    "rules_engine.drains": ("register_drain",),
     "rules_engine.errors": (
         "PermanentError",
         "Problem",
@@ -49,6 +73,8 @@ _HOMES = {
     "rules_engine.events.actor": ("acting_as", "paused"),
     "rules_engine.events.names": ("register_signal",),
     "rules_engine.events.snapshot": ("plain",),
+    "rules_engine.execution": ("LeaseKeeper",),
+    "rules_engine.orders": ("order",),
     "rules_engine.templating": ("render",),
     "rules_engine.types": ("ActionContext", "ActionResult", "Event", "FieldChange", "RuleSpec"),
 }
@@ -63,6 +89,8 @@ __all__ = [
     "Effect",
     "Event",
     "FieldChange",
+    "Finished",
+    "LeaseKeeper",
     "PermanentError",
     "Problem",
     "Refused",
@@ -75,19 +103,28 @@ __all__ = [
     "acting_as",
     "cancel",
     "claim",
+    "claim_crashed",
+    "claim_lanes",
     "did_you_mean",
+    "due_lanes",
     "evaluate",
     "finish",
+    "finish_many",
+    "in_flight",
+    "order",
     "paused",
     "plain",
     "problems",
     "reads",
     "register_action",
+    "register_drain",
     "register_signal",
     "release",
     "render",
     "renew",
+    "screen",
     "start",
+    "start_many",
     "text",
 ]
 

@@ -45,7 +45,8 @@ class Claim:
         return bool(self.executions)
 
 
-def _worker_name() -> str:
+def worker_name() -> str:
+    """A name that no claim has had."""
     return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
@@ -62,7 +63,7 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     rows = unpaused(_rows().of_queues(queues) if queues else _rows())
     if lane is not None:
         rows = rows.filter(lane=lane)
-    worker = _worker_name()
+    worker = worker_name()
     found = rows.claim(limit or conf.batch_size(), worker=worker, lease=lease or conf.lease_seconds())
     return Claim(worker, tuple(found))
 
@@ -113,9 +114,9 @@ def settle_forgotten() -> int:
     return len(groups)
 
 
-def renew(worker: str, lease: float | None = None) -> int:
-    """Keep a claim for another ``lease`` seconds; returns how many executions it still holds."""
-    return _rows().renew(worker, lease or conf.lease_seconds())
+def renew(*workers: str, lease: float | None = None) -> int:
+    """Keep claims for another ``lease`` seconds; returns how many executions they still hold."""
+    return _rows().renew(workers, lease or conf.lease_seconds())
 
 
 def release(worker: str) -> int:
@@ -178,7 +179,12 @@ def _end(rows: ExecutionQuerySet, execution: Execution, state: State, *, error: 
     if not rows.update(**values):
         raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is not recorded.")
     execution.state, execution.error = state, error
-    if execution.on_failure == "stop" and state != State.RETRYABLE:
+    settle_after(execution)
+
+
+def settle_after(execution: Execution) -> None:
+    """Let go on, or end, what waited for this execution, once it has ended."""
+    if execution.on_failure == "stop" and execution.state not in LIVE:
         settle(execution.event_id, execution.rule_slug)
 
 

@@ -26,13 +26,14 @@ logger = logging.getLogger("rules_engine")
 
 
 class LeaseKeeper:
-    """Renews a claim's leases from a thread of its own, for as long as the ``with`` block runs.
+    """Renews the leases of claims from a thread of its own, for as long as the ``with`` block runs.
 
-    The thread connects to the database only if the block outlasts a third of the lease.
+    ``workers`` are the names of the claims; more may be added, and old ones taken away, meanwhile. The thread
+    connects to the database only if the block outlasts a third of the lease.
     """
 
-    def __init__(self, worker: str) -> None:
-        self.worker = worker
+    def __init__(self, *workers: str) -> None:
+        self.workers = set(workers)
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._keep, name="rules-engine-lease", daemon=True)
 
@@ -50,9 +51,9 @@ class LeaseKeeper:
             used = True
             try:
                 with paused():  # as in drain: opening this thread's connection is no event
-                    claims.renew(self.worker)
+                    claims.renew(*self.workers.copy())
             except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
-                logger.exception("The leases of %s could not be renewed.", self.worker)
+                logger.exception("Leases could not be renewed.")
                 connections[router.db_for_write(Execution)].close()
         if used:
             connections.close_all()
@@ -77,7 +78,7 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     with LeaseKeeper(claim.worker):
         try:
             authors = Authors()
-            live = _live_rules(claim.executions)
+            live = live_rules(claim.executions)
             for execution in claim.executions:
                 if time.monotonic() >= end:
                     break
@@ -88,9 +89,10 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     return ran
 
 
-def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
+def live_rules(executions: Iterable[Execution]) -> frozenset[str]:
+    """Which rules of these executions are there and enabled. An execution without a rule was ordered by hand."""
     slugs = {execution.rule_slug for execution in executions}
-    return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True))
+    return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)) | {""}
 
 
 def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: Authors) -> None:
@@ -100,7 +102,7 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
             claims.end_unstarted(execution, worker, State.CANCELLED, reason)
             return
         try:
-            refusal = authors.refusal(execution.author_id, *_as_written(execution))
+            refusal = authors.refusal(execution.author_id, *as_written(execution))
         except (DatabaseError, InterfaceError):
             raise
         except Exception as error:  # the execution boundary: the action's or an auth backend's own code
@@ -122,7 +124,8 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
         logger.warning("%s", lost)
 
 
-def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
+def as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
+    """The action and the rule of an execution as far as it keeps them: for the question whether its author may."""
     event = execution.event
     action = ActionSpec(execution.kind, execution.config, execution.position)
     source = (execution.given or {}).get("each")

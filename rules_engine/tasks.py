@@ -10,9 +10,8 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from rules_engine import claims, conf, hints, releasing, retention
+from rules_engine import claims, conf, drains, hints, releasing, retention
 from rules_engine.events.actor import paused
-from rules_engine.execution import drain as drain_outbox
 from rules_engine.models import Execution
 
 logger = logging.getLogger("rules_engine")
@@ -29,7 +28,7 @@ def drain(queue: str) -> int:
     if queue == conf.queue():
         with paused():
             releasing.release_due(seconds=DRAIN_SECONDS)
-    ran = drain_outbox(queue, seconds=DRAIN_SECONDS)
+    ran = drains.drain(queue, seconds=DRAIN_SECONDS)
     if due_queues(queue):
         hints.notify(queue)
     return ran

@@ -32,9 +32,9 @@ LAYERS: dict[int, str] = {
     3: "models/ hints",
     4: """
        rules/cache rules/compiler rules/permissions rules/versions rules/watcher
-       actions/ rule_actions claims execution limits retention source/
+       actions/ rule_actions batches claims drains execution limits retention source/
        """,
-    5: "outbox releasing",
+    5: "outbox orders releasing",
     6: "events/ middleware",
     7: "tasks",
     8: "apps checks packs packs/ admin/ management/ recipes testing pytest_plugin",
@@ -54,6 +54,7 @@ BOUNDARIES = {
     "rules_engine/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/rules/cascades.py": "an action's own code says what it changes",
     "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
+    "webhooks/flights.py": "execution: a delivery must land, whatever became of it",
     "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",
     "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",
 }

@@ -14,4 +14,16 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from webhooks import checks  # noqa: F401 - registers them
+        from rules_engine import register_drain
+        from webhooks import checks, conf
+
+        # Without the extra the engine runs deliveries one by one, and each says what is missing.
+        if not checks.missing_libraries():
+            register_drain(conf.QUEUE, _drain)
+
+
+def _drain(seconds: float, limit: int | None) -> int:
+    # Not before it is needed: aiohttp takes a third of a second to import.
+    from webhooks import sender
+
+    return sender.drain(seconds, limit)

@@ -23,5 +23,9 @@ def settings_are_usable(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessag
 @register(Tags.compatibility)
 def libraries_are_installed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """webhooks.W001: a library that is needed to store secrets or to send is not installed."""
-    missing = [library for library in NEEDED if find_spec(library) is None]
-    return [Warning(str(MissingExtra(library)), id="webhooks.W001") for library in missing]
+    return [Warning(str(MissingExtra(library)), id="webhooks.W001") for library in missing_libraries()]
+
+
+def missing_libraries() -> list[str]:
+    """Which libraries of the extra are not installed."""
+    return [library for library in NEEDED if find_spec(library) is None]

@@ -100,6 +100,15 @@ def retry_schedule() -> tuple[float, ...]:
     return tuple(float(seconds) for seconds in value)
 
 
+def slots() -> int:
+    """Deliveries that one worker process has in flight at the same time. Default 200.
+
+    One endpoint never has more than half of what the others leave, so that a slow one holds up nobody.
+    """
+    accepts = lambda v: isinstance(v, int) and _is_number(v) and 0 < v <= 10_000  # noqa: E731
+    return int(_value("SLOTS", 200, accepts, "a whole number from 1 to 10,000"))
+
+
 def encryption_keys() -> tuple[str, ...]:
     """Fernet keys for stored secrets: the first encrypts, all decrypt. Default none: derived from ``SECRET_KEY``.
 
@@ -124,6 +133,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "DEADLINE_SECONDS": deadline_seconds,
     "RESPONSE_BYTES": response_bytes,
     "RETRY_SCHEDULE": retry_schedule,
+    "SLOTS": slots,
     "ENCRYPTION_KEYS": encryption_keys,
 }
 

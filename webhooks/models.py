@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from webhooks import conf
@@ -20,6 +22,9 @@ from webhooks.signing import generate_secret, key_of
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
+#: Seconds; events are forgotten after thirty days.
+LONGEST_WAIT = 30 * 24 * 3600
+LONGEST_SCHEDULE = 50
 
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
@@ -58,6 +63,30 @@ class Endpoint(models.Model):
     headers = EncryptedJSONField(
         _("headers"), blank=True, default=dict, help_text=_("A JSON object of headers sent with each delivery.")
     )
+    schedule = models.JSONField(
+        _("retry schedule"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds before the second, third, … attempt, such as [5, 60, 3600]. Empty: the site's schedule."),
+    )
+    concurrency = models.PositiveIntegerField(
+        _("at most so many at once"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Deliveries in flight at the same time, whatever the number of workers."),
+    )
+    rate_count = models.PositiveIntegerField(
+        _("at most so many deliveries"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    rate_seconds = models.PositiveIntegerField(
+        _("in so many seconds"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    ordered = models.BooleanField(
+        _("in order"),
+        default=False,
+        help_text=_("What concerns one object is delivered one by one; one that fails holds back those after it."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -77,6 +106,11 @@ class Endpoint(models.Model):
         super().save(*args, **kwargs)
         if not self.enabled:
             self._cancel_waiting()
+
+    def retry_schedule(self) -> tuple[float, ...]:
+        """Seconds before the second, third, … attempt."""
+        own = self.schedule
+        return conf.retry_schedule() if own is None else tuple(float(seconds) for seconds in own)
 
     def natural_key(self) -> tuple[str]:
         return (self.slug,)
@@ -105,6 +139,12 @@ class Endpoint(models.Model):
             errors["secret"] = str(error)
         if not self._is_sealed("headers") and (problems := header_problems(self.headers or {})):
             errors["headers"] = problems
+        if (problem := schedule_problem(self.schedule)) is not None:
+            errors["schedule"] = problem
+        if (self.rate_count is None) != (self.rate_seconds is None):
+            errors["rate_seconds" if self.rate_seconds is None else "rate_count"] = gettext(
+                "A rate has two parts: so many deliveries, in so many seconds. Give both, or neither."
+            )
         if errors:
             raise ValidationError(errors)
         if self.enabled:
@@ -147,3 +187,48 @@ class Endpoint(models.Model):
     def _is_sealed(self, name: str) -> bool:
         field = self._meta.get_field(name)
         return isinstance(field, EncryptedTextField) and field.is_sealed(self)
+
+
+class EndpointState(models.Model):
+    """How an endpoint does, in a row of its own: workers write it often, and people edit endpoints.
+
+    ``breaker.py`` is its only writer. Every time in it is the database's.
+    """
+
+    endpoint = models.OneToOneField(
+        Endpoint, on_delete=models.CASCADE, primary_key=True, related_name="state", verbose_name=_("endpoint")
+    )
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    failing_since = models.DateTimeField(_("failing since"), null=True)
+    last_error = models.TextField(_("last error"), blank=True)
+    #: Pauses in a row; each is twice as long as the one before.
+    pauses = models.PositiveIntegerField(_("pauses in a row"), default=0)
+    paused_until = models.DateTimeField(_("paused until"), null=True)
+    #: A probe is in flight; no second one begins before then.
+    probe_until = models.DateTimeField(null=True)
+    #: What the receiver asked for by Retry-After.
+    asked_until = models.DateTimeField(_("asked to wait until"), null=True)
+    #: When the next delivery fits into the endpoint's rate, if none had been saved up.
+    rate_ready_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("endpoint state")
+        verbose_name_plural = _("endpoint states")
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_id}: {self.failures}"
+
+
+def schedule_problem(value: Any) -> str | None:
+    """What is wrong with a retry schedule, as a sentence; None where it is fine."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(_is_wait(one) for one in value):
+        return gettext("Expected a list of seconds from 0 to 2,592,000 (30 days), such as [5, 60, 3600].")
+    if len(value) > LONGEST_SCHEDULE:
+        return gettext("Expected at most 50 waits; more attempts than that help nobody.")
+    return None
+
+
+def _is_wait(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_WAIT

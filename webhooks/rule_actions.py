@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError, router, transaction
@@ -13,7 +11,6 @@ from rules_engine import (
     Action,
     ActionContext,
     ActionResult,
-    PermanentError,
     Problem,
     Route,
     RuleSpec,
@@ -22,14 +19,10 @@ from rules_engine import (
     reads,
     register_action,
 )
-from webhooks import conf, payload, verdict
-from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered
-from webhooks.masking import masked, masked_url, query_secrets
-from webhooks.signing import sign
+from webhooks import conf, payload
 
 if TYPE_CHECKING:
-    from webhooks.client import Response
-    from webhooks.models import Endpoint
+    pass
 
 USER_AGENT = "django-signal-rules"
 
@@ -96,8 +89,11 @@ class Webhook(Action):
         return Route(conf.QUEUE, lane=str(config.get("endpoint", "")))
 
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
-        """Seconds before the second, third, … attempt."""
-        return conf.retry_schedule()
+        """The endpoint's own, or the site's."""
+        from webhooks.models import Endpoint
+
+        endpoint = Endpoint.objects.filter(slug=str(config.get("endpoint", ""))).first()
+        return conf.retry_schedule() if endpoint is None else endpoint.retry_schedule()
 
     def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
         """A call to be filled in: address, headers and secret are the endpoint's."""
@@ -111,20 +107,13 @@ class Webhook(Action):
         ]
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        endpoint = _endpoint(str(config.get("endpoint", "")))
-        body = payload.body(context.event, config.get("payload"))
-        headers = _headers(endpoint, str(context.execution_id), body)
-        response = _answer(endpoint, body, headers)
-        detail = _detail(endpoint, response, headers, len(body))
-        if verdict.succeeded(response.status):
-            return ActionResult(f"{endpoint.slug} answered {response.status}", detail)
-        text = verdict.refusal_text(response.status) + _said(detail["excerpt"])
-        if response.status == verdict.GONE:
-            endpoint.disable("It answered 410: the receiver is gone for good.")
-            raise EndpointGone(text, detail)
-        asked = verdict.retry_after_seconds(response.retry_after, datetime.now(UTC))
-        schedule = self.retry_schedule(config) or ()
-        raise Unanswered(text, detail, retry_after=verdict.wait(asked, context.attempt, schedule))
+        """One delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once."""
+        from webhooks import sender
+
+        outcome = sender.send_one(context, config)
+        if isinstance(outcome, ActionResult):
+            return outcome
+        raise outcome
 
 
 def _payload_words(config: Mapping[str, Any]) -> str:
@@ -146,62 +135,3 @@ def _endpoint_problems(slug: Any) -> Iterable[Problem]:
         return
     if slug not in slugs:
         yield Problem("/endpoint", f'There is no endpoint "{slug}".{did_you_mean(slug, slugs)}')
-
-
-def _endpoint(slug: str) -> Endpoint:
-    from webhooks.models import Endpoint
-
-    endpoint = Endpoint.objects.filter(slug=slug).first()
-    if endpoint is None:
-        raise PermanentError(f'There is no endpoint "{slug}" any more. Make one with that slug, or change the rule.')
-    if not endpoint.enabled:
-        raise PermanentError(f'The endpoint "{slug}" is disabled. {endpoint.disabled_reason}'.rstrip())
-    return endpoint
-
-
-def _headers(endpoint: Endpoint, message_id: str, body: bytes) -> dict[str, str]:
-    timestamp = int(time.time())
-    return {
-        "User-Agent": USER_AGENT,
-        **endpoint.headers,
-        "Content-Type": "application/json; charset=utf-8",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, body),
-    }
-
-
-def _answer(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> Response:
-    from webhooks.client import deliver_now
-
-    try:
-        return deliver_now(endpoint.url, body, headers)
-    except DestinationRefused as error:
-        raise PermanentError(str(error)) from None
-    except DeliveryError as error:
-        detail = {"url": masked_url(endpoint.url), "error_kind": error.kind, "our_fault": error.ours}
-        raise Unanswered(f"{error} ({error.kind})", detail) from error
-
-
-def _said(excerpt: str) -> str:
-    words = " ".join(excerpt.split())
-    return f" It said: {words[:LONGEST_QUOTE]}" if words else ""
-
-
-def _detail(endpoint: Endpoint, response: Response, headers: Mapping[str, str], size: int) -> dict[str, Any]:
-    hidden = [
-        *endpoint.signing_secrets(),
-        *endpoint.headers.values(),
-        headers["webhook-signature"],
-        *query_secrets(endpoint.url),
-    ]
-    detail: dict[str, Any] = {
-        "status": response.status,
-        "duration_ms": round(response.duration * 1000),
-        "url": masked_url(endpoint.url),
-        "excerpt": masked(response.excerpt, hidden),
-        "bytes": size,
-    }
-    if size > payload.LARGE:
-        detail["warning"] = f"The payload is {size:,} bytes; receivers expect at most {payload.LARGE:,}."
-    return detail

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import models, router, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value, Window
+from django.db.models.functions import Now, RowNumber
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
@@ -64,10 +64,16 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         it, and if it takes this process down too, its neighbours lose nothing (DESIGN §5.8). ``worker`` must be
         different at each claim: it is the fence that a late finish is held against.
         """
-        suspects = self._lease(self.exclude(leased_by="").due(), 1, worker, lease)
-        for suspect in suspects:
-            suspect.is_suspect = True
-        return suspects or self._lease(self.filter(leased_by="").due(), limit, worker, lease)
+        suspects = self.lease(1, worker=worker, lease=lease, suspects=True)
+        return suspects or self.lease(limit, worker=worker, lease=lease)
+
+    def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
+        """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
+        rows = self.exclude(leased_by="") if suspects else self.filter(leased_by="")
+        found = self._lease(rows.due(), limit, worker, lease)
+        for one in found:
+            one.is_suspect = suspects
+        return found
 
     def _lease(self, due: ExecutionQuerySet, limit: int, worker: str, lease: float) -> list[Execution]:
         alias = router.db_for_write(self.model)
@@ -83,13 +89,18 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
             rows.due().update(leased_by=worker, lease_until=seconds_from_now(lease))
         return list(rows.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
 
+    def firsts(self) -> ExecutionQuerySet:
+        """Of those with the same lane and order key that have not ended, the first one each."""
+        place = Window(RowNumber(), partition_by=[F("lane"), F("order_key")], order_by="id")
+        return self.live().annotate(place=place).filter(place=1)
+
     def held_by(self, worker: str) -> ExecutionQuerySet:
         """Those that this claim still owns."""
         return self.live().filter(leased_by=worker)
 
-    def renew(self, worker: str, lease: float) -> int:
-        """Push the end of the leases of a claim ``lease`` seconds into the future."""
-        return self.held_by(worker).update(lease_until=seconds_from_now(lease))
+    def renew(self, workers: Collection[str], lease: float) -> int:
+        """Push the end of the leases of these claims ``lease`` seconds into the future."""
+        return self.live().filter(leased_by__in=workers).update(lease_until=seconds_from_now(lease))
 
     def release(self, worker: str) -> int:
         """Give back what a claim took and did not start; no attempt is charged."""

@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from rules_engine import conf, hints
 from rules_engine.claims import settle_forgotten, unpaused
-from rules_engine.execution import drain
+from rules_engine.drains import drain
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution
 from rules_engine.releasing import release_due
@@ -71,7 +71,8 @@ class Command(BaseCommand):
         while limit is None or ran < limit:
             release_due(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)
-            more = drain(*queues, seconds=end - time.monotonic(), limit=batch)
+            # Queue by queue: each may have a sender of its own.
+            more = sum(drain(queue, seconds=end - time.monotonic(), limit=batch) for queue in due_queues(*queues))
             if not more:
                 break
             ran += more

@@ -1,0 +1,183 @@
+"""How many deliveries an endpoint may get now, and what an answer means for those after it.
+
+Consecutive failures pause an endpoint: after five for a minute, then for twice as long after each probe that fails,
+a day at most. A probe is one delivery. What fails for five days is disabled, and the administrators are told. A
+receiver that asks to wait (``Retry-After``) pauses itself. What waits meanwhile is kept, and not charged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import models, router, transaction
+from django.db.models import DateTimeField, F, Q
+from django.db.models.functions import Now
+
+from rules_engine import in_flight
+from webhooks import conf
+from webhooks.models import Endpoint, EndpointQuerySet, EndpointState
+
+FAILURES_BEFORE_PAUSE = 5
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=24)
+DISABLE_AFTER = timedelta(days=5)
+#: Seconds added to the deadline before a probe without a word is taken for lost with its process.
+PROBE_GRACE = 30.0
+#: The part of a rate that may be used at once, when it was saved up.
+BURST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one delivery says about its endpoint. ``asked`` is how many seconds the receiver wants to be left alone."""
+
+    taken: bool
+    error: str = ""
+    asked: float | None = None
+
+
+def _endpoints() -> EndpointQuerySet:
+    rows: EndpointQuerySet = Endpoint.objects.using(router.db_for_write(Endpoint))
+    return rows.select_related("state").annotate(now=Now(output_field=DateTimeField()))
+
+
+def endpoints(slugs: Sequence[str]) -> dict[str, Endpoint]:
+    """The endpoints of these slugs, each with its state and ``now``, the database's clock."""
+    return {one.slug: one for one in _endpoints().filter(slug__in=slugs)}
+
+
+def state_of(endpoint: Endpoint) -> EndpointState:
+    """The endpoint's state; an unsaved clean one where nothing was ever charged."""
+    found: EndpointState | None = getattr(endpoint, "state", None)
+    return found if found is not None else EndpointState(endpoint=endpoint)
+
+
+def resting_until(state: EndpointState, now: datetime) -> datetime | None:
+    """When the endpoint may be asked again, None where it may be now."""
+    later = [moment for moment in (state.paused_until, state.asked_until) if moment is not None and moment > now]
+    return max(later, default=None)
+
+
+def allowance(endpoint: Endpoint, wanted: int) -> int:
+    """How many deliveries may be begun now, of ``wanted``; they are taken off the endpoint's rate.
+
+    ``endpoint`` is one that ``endpoints`` gave.
+    """
+    now: datetime = endpoint.now  # type: ignore[attr-defined]
+    state = state_of(endpoint)
+    if resting_until(state, now) is not None:
+        return 0
+    if endpoint.concurrency is not None:
+        wanted = min(wanted, endpoint.concurrency - in_flight(conf.QUEUE, endpoint.slug))
+    if wanted <= 0:
+        return 0
+    if state.pauses:
+        wanted = int(_begins_probe(state, now))
+    if wanted and endpoint.rate_count and endpoint.rate_seconds:
+        wanted = _from_rate(endpoint, wanted, now)
+    return wanted
+
+
+def _begins_probe(state: EndpointState, now: datetime) -> bool:
+    # Of two workers that look at once, the UPDATE lets one have it.
+    until = now + timedelta(seconds=conf.deadline_seconds() + PROBE_GRACE)
+    free = EndpointState.objects.filter(Q(probe_until__isnull=True) | Q(probe_until__lte=now), pk=state.pk)
+    return bool(free.update(probe_until=until))
+
+
+def _from_rate(endpoint: Endpoint, wanted: int, now: datetime) -> int:
+    """By the generic cell rate algorithm (ITU-T I.371): in any window of ``rate_seconds`` at most ``rate_count``."""
+    assert endpoint.rate_count is not None  # noqa: S101 - the caller has looked
+    assert endpoint.rate_seconds is not None  # noqa: S101
+    burst = max(1, endpoint.rate_count // BURST)
+    interval = timedelta(seconds=endpoint.rate_seconds / (endpoint.rate_count - burst + 1))
+    state, _made = EndpointState.objects.get_or_create(endpoint=endpoint)
+    ready = max(state.rate_ready_at or now, now)
+    fitting = min(wanted, math.floor((now + burst * interval - ready) / interval))
+    if fitting <= 0:
+        return 0
+    rows = EndpointState.objects.filter(pk=state.pk, rate_ready_at=state.rate_ready_at)
+    if state.rate_ready_at is None:
+        rows = EndpointState.objects.filter(pk=state.pk, rate_ready_at__isnull=True)
+    # Another worker was faster: the next look is a moment away.
+    return fitting if rows.update(rate_ready_at=ready + fitting * interval) else 0
+
+
+@contextmanager
+def locked(endpoint: Endpoint) -> Iterator[None]:
+    """One worker at a time counts what is in flight and claims more, while the block runs."""
+    using = router.db_for_write(EndpointState)
+    EndpointState.objects.using(using).get_or_create(endpoint=endpoint)
+    with transaction.atomic(using=using):
+        # A write, because SQLite has no other lock.
+        EndpointState.objects.using(using).filter(pk=endpoint.pk).update(failures=F("failures"))
+        yield
+
+
+def charge(endpoint: Endpoint, charges: Sequence[Charge]) -> bool:
+    """Take note of deliveries, in the order in which they ended. Returns whether the endpoint was disabled by them."""
+    if not charges:
+        return False
+    if all(one.taken for one in charges) and not _is_troubled(endpoint):
+        # The common case: one statement that as a rule finds nothing to write.
+        _troubled(endpoint).update(**_clean())
+        return False
+    using = router.db_for_write(EndpointState)
+    with transaction.atomic(using=using):
+        EndpointState.objects.using(using).get_or_create(endpoint=endpoint)
+        rows = EndpointState.objects.using(using).annotate(now=Now(output_field=DateTimeField()))
+        state = rows.select_for_update().get(pk=endpoint.pk)
+        now: datetime = state.now
+        for one in charges:
+            _apply(state, one, now)
+        state.save(using=using)
+    since = state.failing_since
+    if since is None or now - since < DISABLE_AFTER:
+        return False
+    endpoint.disable(f"It had failed for {DISABLE_AFTER.days} days. The last error: {state.last_error}")
+    return True
+
+
+def _apply(state: EndpointState, one: Charge, now: datetime) -> None:
+    if one.taken:
+        for name, value in _clean().items():
+            setattr(state, name, value)
+        return
+    state.failures += 1
+    state.failing_since = state.failing_since or now
+    state.last_error = one.error
+    state.probe_until = None
+    if one.asked is not None:
+        asked = now + timedelta(seconds=one.asked)
+        state.asked_until = max(asked, state.asked_until or asked)
+    is_paused = state.paused_until is not None and state.paused_until > now
+    # What was in flight already when the pause began does not lengthen it.
+    if state.failures >= FAILURES_BEFORE_PAUSE and not is_paused:
+        # The exponent is bounded, or a number of pauses nobody has seen would overflow.
+        state.paused_until = now + min(FIRST_PAUSE * 2 ** min(state.pauses, 20), LONGEST_PAUSE)
+        state.pauses += 1
+
+
+def _clean() -> dict[str, object]:
+    counts = {"failures": 0, "pauses": 0, "last_error": ""}
+    return {**counts, "failing_since": None, "paused_until": None, "probe_until": None}
+
+
+def _is_troubled(endpoint: Endpoint) -> bool:
+    state = state_of(endpoint)
+    return bool(state.failures or state.pauses)
+
+
+def _troubled(endpoint: Endpoint) -> models.QuerySet[EndpointState]:
+    rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=endpoint.pk)
+    return rows.exclude(failures=0, pauses=0)
+
+
+def resume(endpoint: Endpoint) -> None:
+    """Forget what was charged: the endpoint gets deliveries at once."""
+    rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=endpoint.pk)
+    rows.update(**_clean(), asked_until=None)

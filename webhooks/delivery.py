@@ -1,0 +1,117 @@
+"""One delivery without its network: what is sent to which endpoint, and what its answer means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rules_engine import ActionContext, ActionResult, PermanentError
+from webhooks import payload, verdict
+from webhooks.breaker import Charge
+from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered
+from webhooks.masking import masked, masked_url, query_secrets
+from webhooks.signing import sign
+
+if TYPE_CHECKING:
+    from webhooks.client import Response
+    from webhooks.models import Endpoint
+
+USER_AGENT = "django-signal-rules"
+#: Characters of a refusing answer that an error's message quotes.
+LONGEST_QUOTE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted: the bytes that were signed, to the endpoint as it was then. ``attempt`` counts from 1."""
+
+    endpoint: Endpoint
+    body: bytes
+    headers: Mapping[str, str]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a delivery came to. ``charge`` is None where it says nothing about the endpoint: the fault was ours."""
+
+    outcome: ActionResult | Exception
+    charge: Charge | None = None
+
+
+def usable(endpoint: Endpoint | None, slug: str) -> Endpoint:
+    """The endpoint, if deliveries may go to it. Raises ``PermanentError`` with a sentence that says why not."""
+    if endpoint is None:
+        raise PermanentError(f'There is no endpoint "{slug}" any more. Make one with that slug, or change the rule.')
+    if not endpoint.enabled:
+        raise PermanentError(f'The endpoint "{slug}" is disabled. {endpoint.disabled_reason}'.rstrip())
+    return endpoint
+
+
+def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any]) -> Message:
+    """What to post now: the body is the same at every attempt, timestamp and signature are fresh.
+
+    Raises ``PermanentError`` where there can be no body, and ``EncryptionKeyError``.
+    """
+    body = payload.body(context.event, config.get("payload"))
+    message_id, timestamp = str(context.execution_id), int(time.time())
+    headers = {
+        "User-Agent": USER_AGENT,
+        **endpoint.headers,
+        "Content-Type": "application/json; charset=utf-8",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, body),
+    }
+    return Message(endpoint, body, headers, context.attempt)
+
+
+def judge(sent: Message, answer: Response | DeliveryError) -> Verdict:
+    """What came of it, for the execution and for the endpoint."""
+    if isinstance(answer, DeliveryError):
+        return _unanswered(sent.endpoint, answer)
+    endpoint, detail = sent.endpoint, _detail(sent, answer)
+    if verdict.succeeded(answer.status):
+        return Verdict(ActionResult(f"{endpoint.slug} answered {answer.status}", detail), Charge(taken=True))
+    text = verdict.refusal_text(answer.status) + _said(detail["excerpt"])
+    if answer.status == verdict.GONE:
+        return Verdict(EndpointGone(text, detail), Charge(taken=False, error=text))
+    asked = verdict.retry_after_seconds(answer.retry_after, datetime.now(UTC))
+    wait = verdict.wait(asked, sent.attempt, endpoint.retry_schedule())
+    return Verdict(Unanswered(text, detail, retry_after=wait), Charge(taken=False, error=text, asked=asked))
+
+
+def _unanswered(endpoint: Endpoint, error: DeliveryError) -> Verdict:
+    if isinstance(error, DestinationRefused):
+        return Verdict(PermanentError(str(error)))
+    text = f"{error} ({error.kind})"
+    detail = {"url": masked_url(endpoint.url), "error_kind": error.kind, "our_fault": error.ours}
+    return Verdict(Unanswered(text, detail), None if error.ours else Charge(taken=False, error=text))
+
+
+def _said(excerpt: str) -> str:
+    words = " ".join(excerpt.split())
+    return f" It said: {words[:LONGEST_QUOTE]}" if words else ""
+
+
+def _detail(sent: Message, response: Response) -> dict[str, Any]:
+    endpoint, size = sent.endpoint, len(sent.body)
+    hidden = [
+        *endpoint.signing_secrets(),
+        *endpoint.headers.values(),
+        sent.headers["webhook-signature"],
+        *query_secrets(endpoint.url),
+    ]
+    detail: dict[str, Any] = {
+        "status": response.status,
+        "duration_ms": round(response.duration * 1000),
+        "url": masked_url(endpoint.url),
+        "excerpt": masked(response.excerpt, hidden),
+        "bytes": size,
+    }
+    if size > payload.LARGE:
+        detail["warning"] = f"The payload is {size:,} bytes; receivers expect at most {payload.LARGE:,}."
+    return detail

@@ -1,0 +1,131 @@
+"""Deliveries in flight: one event loop in a thread of its own, over kept-alive connections."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from webhooks.client import Client, Response
+from webhooks.delivery import Message
+from webhooks.errors import ConnectFailed, DeliveryError
+
+#: Seconds to wait for more answers once there is one: recording them together costs a fraction of one by one.
+GATHER_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A delivery about to be sent, of an execution that was started under the claim of ``worker``."""
+
+    execution_id: object
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What came back for a departure."""
+
+    departure: Departure
+    answer: Response | DeliveryError
+    seconds: float
+
+
+class Flights:
+    """The deliveries in flight. ``with Flights(limit) as flights``; leaving cuts off what has not landed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._landings: queue.SimpleQueue[Landing] = queue.SimpleQueue()
+        self._ready = threading.Event()
+        self._over: asyncio.Event
+        self._loop: asyncio.AbstractEventLoop
+        self._client: Client
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._began: dict[object, tuple[str, float]] = {}
+        self._lanes: Counter[str] = Counter()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="webhooks-sender", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def __len__(self) -> int:
+        return len(self._began)
+
+    def of(self, slug: str) -> int:
+        """How many of one endpoint's are in flight."""
+        return self._lanes[slug]
+
+    def longer_than(self, seconds: float) -> set[str]:
+        """The endpoints that have kept a delivery waiting for so long."""
+        before = time.monotonic() - seconds
+        return {slug for slug, began in self._began.values() if began < before}
+
+    def launch(self, departures: Iterable[Departure]) -> None:
+        """Send these, all at once."""
+        now = time.monotonic()
+        batch = list(departures)
+        for one in batch:
+            slug = one.message.endpoint.slug
+            self._began[one.execution_id] = slug, now
+            self._lanes[slug] += 1
+        if batch:
+            self._loop.call_soon_threadsafe(self._begin, batch)
+
+    def landed(self, timeout: float) -> list[Landing]:
+        """What has come back since the last call; waits so many seconds for the first."""
+        found: list[Landing] = []
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0 or not found:
+            try:
+                found.append(self._landings.get(timeout=max(left, 0)))
+            except queue.Empty:
+                break
+            if len(found) == 1:
+                end = min(end, time.monotonic() + GATHER_SECONDS)
+        while not self._landings.empty():
+            found.append(self._landings.get())
+        for one in found:
+            slug, _began = self._began.pop(one.departure.execution_id)
+            self._lanes[slug] -= 1
+        return found
+
+    async def _run(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        async with Client(limit=self._limit) as self._client:
+            self._ready.set()
+            await self._over.wait()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, departures: list[Departure]) -> None:
+        for one in departures:
+            task = self._loop.create_task(self._fly(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _fly(self, departure: Departure) -> None:
+        sent, began = departure.message, time.monotonic()
+        answer: Response | DeliveryError
+        try:
+            answer = await self._client.deliver(sent.endpoint.url, sent.body, sent.headers)
+        except DeliveryError as error:
+            answer = error
+        except Exception as error:  # the execution boundary: a delivery must land, whatever became of it
+            answer = ConnectFailed(f"The delivery failed in a way nobody foresaw: {type(error).__name__}: {error}")
+        self._landings.put(Landing(departure, answer, time.monotonic() - began))
