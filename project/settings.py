@@ -203,7 +203,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
 
 # Rules and webhooks
-RULES_ENGINE: dict[str, Any] = {}
+RULES_ENGINE: dict[str, Any] = {
+    "TASKS": {"project.shop.tasks.request_fulfilment": "Ask for an order to be packed"},
+}
 WEBHOOKS: dict[str, Any] = {
     # The demo's receiver listens on this machine, without TLS; a real site leaves these three alone.
     "ALLOW_HTTP": True,

@@ -93,6 +93,8 @@ def _shop() -> None:
         product, made = Product.objects.get_or_create(name=name, defaults=fields)
         if made:
             product.tags.add(tag)
+            tag.product_count += 1
+    tag.save()
     order, made = Order.objects.get_or_create(
         order_number="2026-0001",
         defaults={"customer": User.objects.get(username="carmen"), "subtotal": "39.50", "total": "39.50"},

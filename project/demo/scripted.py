@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TextIO
 
 from django.core.cache import cache
+from django.core.files.storage import default_storage
 from django.core.management.base import OutputWrapper
 
 from project.clinic.models import Appointment, Doctor, Patient
 from project.demo.arrivals import arrivals
-from project.shop.models import Order
+from project.shop import signals
+from project.shop.models import Order, OrderItem, Product, StatusHistory, Tag
+from project.shop.tasks import packing_list
 from rules_engine.models import AuditEntry
 
 #: For the whole round; it takes about two.
@@ -35,8 +39,8 @@ class Expectation:
 
 def play(out: TextIO | OutputWrapper) -> list[str]:
     """Do it all, wait, print a checklist; returns what did not arrive."""
-    out.write("Playing one round: a doctor, an appointment, an order …\n")
-    expected = [*_doctor(), *_appointment(), *_order()]
+    out.write("Playing one round: a doctor, an appointment, a product, an order …\n")
+    expected = [*_doctor(), *_appointment(), *_product(), *_order()]
     arrivals.wait_until(lambda: not _missing(expected), SECONDS)
     missing = _missing(expected)
     for one in expected:
@@ -78,17 +82,46 @@ def _appointment() -> Iterator[Expectation]:
     yield _sent("a mail to the doctor about the appointment", "mail", "To asha.rao@clinic.example")
 
 
+def _product() -> Iterator[Expectation]:
+    """A product of a name that is taken gets a tag, and another one is deleted."""
+    product = Product.objects.create(name="Blue ink", price="11.50", stock=10)
+    product.tags.add(Tag.objects.create(name="sale"))
+    gone = Product.objects.create(name="Gone", price="1.00")
+    key = f"product_{gone.pk}"
+    cache.set(key, "cached", None)
+    gone.delete()
+    yield Expectation("a slug with a counter for the product", lambda: product.slug == "blue-ink-2")
+    yield Expectation("the product counted at its tag", lambda: Tag.objects.get(name="sale").product_count == 1)
+    yield Expectation("the deleted product's cache key deleted", lambda: cache.get(key) is None)
+
+
 def _order() -> Iterator[Expectation]:
+    """An order gets another item, and is paid."""
     order = Order.objects.get(order_number="2026-0001")
     key = f"order_{order.pk}"
     cache.set(key, "cached", None)
+    pen = Product.objects.get(slug="fountain-pen")
+    OrderItem.objects.create(order=order, product=pen, quantity=1, unit_price=pen.price)
     order.status = Order.Status.PAID
     order.save()
+    signals.order_paid.send(sender=Order, instance=order)
     yield _sent("a mail to the customer", "mail", "To carmen@example.org")
     yield Expectation("the order's cache key deleted", lambda: cache.get(key) is None)
     yield Expectation("an audit entry for the order", lambda: _audited("UPDATE", str(order.pk), "shop.order"))
     yield _sent("a verified webhook for the order", "webhook", f"shop.order.update {order.pk}")
     yield _sent("a log line about the order", "log", "2026-0001")
+    yield Expectation("the order's total with the new item", lambda: _total(order.pk) == Decimal("71.50"))
+    yield Expectation("a row of the order's history", lambda: StatusHistory.objects.filter(to_status="paid").exists())
+    yield Expectation("the paid items taken out of the stock", lambda: _stock(pen.pk) == pen.stock - 2)
+    yield Expectation("a packing list, by a task", lambda: default_storage.exists(packing_list(order.pk)))
+
+
+def _total(pk: int) -> Decimal:
+    return Order.objects.get(pk=pk).total
+
+
+def _stock(pk: int) -> int:
+    return Product.objects.get(pk=pk).stock
 
 
 def _sent(text: str, kind: str, part: str) -> Expectation:
