@@ -77,9 +77,17 @@ def _is_alike(rule: RuleSpec) -> bool:
 
 
 def _relations(writer: Writer) -> list[str]:
-    fields = [] if writer.model is None else [field.name for field in writer.model._meta.many_to_many]
+    """The many-to-many relations of the model by their names there, those of others' fields that lead to it too."""
+    if writer.model is None:
+        return []
+    own = [field.name for field in writer.model._meta.many_to_many]
     named = [str(change.get("field")) for change in writer.rule.changes]
-    return [name for name in fields if not named or name in named]
+    return [name for name in [*own, *_from_others(writer.model)] if not named or name in named]
+
+
+def _from_others(model: ModelClass) -> list[str]:
+    relations = [one for one in model._meta.related_objects if one.many_to_many and not one.hidden]
+    return [name for name in (one.get_accessor_name() for one in relations) if name]
 
 
 def _heard(writer: Writer) -> list[ModelClass]:
@@ -145,7 +153,10 @@ def _stored(writer: Writer) -> str:
 def _receiver(writer: Writer, ending: str) -> list[str]:
     rule = writer.rule
     name = writer.module.free(identifier(rule.slug) + ending)
-    body = [docstring(rule.name or rule.slug), *_gates(writer), *_doing(writer)]
+    does = [*_gates(writer), *_doing(writer)]
+    is_sent_along = not set(writer.signals) & set(MODEL_SIGNALS) and writer.model is not None
+    sent = ['instance = kwargs.get("instance")'] if is_sent_along and _reads_instance(does) else []
+    body = [docstring(rule.name or rule.slug), *sent, *does]
     uid = rule.slug + (f".{writer.relation}" if writer.relation else "")
     return [*_decorators(writer, uid), f"def {name}({_parameters(writer)}):", *indented(body)]
 
@@ -174,9 +185,8 @@ def _at_first(writer: Writer) -> list[str]:
         happened = [f"post_{name}" for name in OPERATIONS["m2m_changed"] if not wanted or name in wanted]
         listed = ", ".join(map(quoted, happened)) + ("," if len(happened) == 1 else "")
         lines += comment("Changes made from the other side of the relation are not heard here; the rule hears them.")
-        lines += _unless(f"reverse or action not in ({listed})")
-    if not signals & set(MODEL_SIGNALS) and writer.model is not None:
-        lines.append('instance = kwargs.get("instance")')
+        own = writer.model is not None and writer.relation not in _from_others(writer.model)
+        lines += _unless(f"{'reverse' if own else 'not reverse'} or action not in ({listed})")
     return lines
 
 
@@ -191,8 +201,11 @@ def _roots(writer: Writer) -> set[str]:
 def _history(writer: Writer) -> list[str]:
     """The locals ``old``, ``changes`` and ``changed``, where something reads them."""
     reads, roots = _reads(writer.rule), _roots(writer)
-    if not roots & {"old", "changes", "changed"} or writer.relation:
-        return ["old, changes, changed = None, {}, " + f"[{quoted(writer.relation)}]"] if writer.relation else []
+    if not roots & {"old", "changes", "changed"}:
+        return []
+    if writer.relation:
+        known = {"old": "None", "changes": "{}", "changed": f"[{quoted(writer.relation)}]"}
+        return [f"{name} = {code}" for name, code in known.items() if name in roots]
     columns = columns_wanted(writer, reads)
     if not SAVES & set(writer.signals):
         own = mapping({name: f"instance.{name}" for name in columns}) if writer.deletes else "None"

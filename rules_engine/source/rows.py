@@ -10,7 +10,7 @@ from django.db import models
 
 from rules_engine.actions import field_rows, targets
 from rules_engine.errors import UnknownPath
-from rules_engine.events.paths import ModelClass, field_of, find_model
+from rules_engine.events.paths import ModelClass, field_of, find_model, steps
 from rules_engine.source.literals import call, comment, indented, keywords, quoted
 from rules_engine.source.names import context_value, kind_of
 from rules_engine.source.texts import value_of
@@ -142,27 +142,50 @@ def _amount(writer: Writer, model: ModelClass, name: str, written: Any, code: st
     return value.at(9)
 
 
+def kept_lines(writer: Writer, config: Config) -> list[str]:
+    """What is to be kept of the object for ``update_lines``, while it is being deleted: the keys of its rows."""
+    relation = _kept_relation(writer, config)
+    if not relation:
+        return []
+    return [f"{relation}_before = list(instance.{relation}.order_by().values_list({quoted('pk')}, flat=True))"]
+
+
+def _kept_relation(writer: Writer, config: Config) -> str:
+    """The relation to many that is the target; empty where it is something else, or known no more."""
+    target = targets.name_of(config)
+    if writer.signals != ("pre_delete",) or target in (targets.INSTANCE, targets.QUERY) or "." in target:
+        return ""
+    step = steps(writer.model).get(target) if writer.model is not None else None
+    return target if step is not None and step.kind == "to_many" else ""
+
+
 def _rows(writer: Writer, config: Config, model: ModelClass) -> str | None:
     target = targets.name_of(config)
-    name = writer.module.model(model)
-    filters = _filters(writer, config, model)
-    if target == targets.QUERY:
-        return call(f"{name}.objects.filter", filters)
-    if target == targets.INSTANCE:
-        return call(f"{name}._base_manager.filter", ["pk=instance.pk", *filters])
-    own = writer.model
-    if own is None:
+    own, path = writer.model, target.split(".")
+    if target in (targets.INSTANCE, targets.QUERY):
+        start = ["pk=instance.pk"] if target == targets.INSTANCE else []
+    elif own is None:
         return None
-    path = target.split(".")
-    if writer.deletes:
-        start = context_value(writer, ("instance", path[0], "pk"))
-        if len(path) > 1 or start.kind in ("any", "rows"):
+    elif writer.deletes:
+        first = _of_deleted(writer, config, path)
+        if not first:
             return None
-        return call(f"{name}.objects.filter", [f"pk={start.code}", *filters])
-    source = (
-        f"{writer.module.model(own)}._base_manager.filter(pk=instance.pk).values({quoted('__'.join([*path, 'pk']))})"
-    )
-    return call(f"{name}.objects.filter", [f"pk__in={source}", *filters])
+        start = [first]
+    else:
+        start = [f"pk__in={_keys(writer, own, path)}"]
+    manager = "_base_manager" if target == targets.INSTANCE else "objects"
+    return call(f"{writer.module.model(model)}.{manager}.filter", [*start, *_filters(writer, config, model)])
+
+
+def _of_deleted(writer: Writer, config: Config, path: list[str]) -> str:
+    if relation := _kept_relation(writer, config):
+        return f"pk__in={relation}_before"
+    value = context_value(writer, ("instance", path[0], "pk"))
+    return "" if len(path) > 1 or value.kind in ("any", "rows") else f"pk={value.code}"
+
+
+def _keys(writer: Writer, own: ModelClass, path: list[str]) -> str:
+    return f"{writer.module.model(own)}._base_manager.filter(pk=instance.pk).values({quoted('__'.join([*path, 'pk']))})"
 
 
 def _filters(writer: Writer, config: Config, model: ModelClass) -> list[str]:

@@ -225,5 +225,7 @@ KINDS: Mapping[str, Callable[[Writer, Config], Step]] = {
     "send_signal": _send_signal,
     "run_task": _run_task,
     "create_object": lambda writer, config: Step(tuple(rows.create_lines(writer, config))),
-    "update_objects": lambda writer, config: Step(tuple(rows.update_lines(writer, config))),
+    "update_objects": lambda writer, config: Step(
+        tuple(rows.update_lines(writer, config)), tuple(rows.kept_lines(writer, config))
+    ),
 }
