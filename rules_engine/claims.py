@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import F
+from django.db.models import Exists, F, Min, OuterRef, Q
 from django.db.models.functions import Now
 
 from rules_engine import conf, hints, retry
@@ -23,7 +23,7 @@ from rules_engine.actions import registry
 from rules_engine.errors import LeaseLost, PermanentError, Refused
 from rules_engine.events.snapshot import clean_text, plain, safe
 from rules_engine.models import Attempt, Execution, Pause, Rule
-from rules_engine.models.execution import LIVE, ExecutionQuerySet, State, seconds_from_now
+from rules_engine.models.execution import LIVE, NOT_AFTER_THAT, ExecutionQuerySet, State, seconds_from_now
 from rules_engine.types import ActionResult
 
 #: Characters kept of an error; a traceback belongs in the worker's log.
@@ -85,29 +85,36 @@ def unpaused(rows: ExecutionQuerySet) -> ExecutionQuerySet:
 def settle(event_id: Any, rule_slug: str) -> None:
     """Let go on what waited for another action of its rule, or end it, now that more is known of that one.
 
-    The waiting rows are locked first: of two workers that finish the last two at once, the second sees both ends.
+    The first waiting row is locked: of two workers that finish the last two at once, the second sees both ends.
     """
     using = router.db_for_write(Execution)
     with transaction.atomic(using=using):
         of_rule = _rows().filter(event_id=event_id, rule_slug=rule_slug)
-        waiting = list(of_rule.waiting().filter(next_attempt_at__isnull=True).order_by("pk").select_for_update())
-        if not waiting:
+        waiting = of_rule.waiting().filter(next_attempt_at__isnull=True).order_by()
+        if waiting.order_by("pk").select_for_update().values_list("pk").first() is None:
             return
-        stops = list(of_rule.filter(on_failure="stop").values_list("position", "state"))
-        live = min((position for position, state in stops if state in LIVE), default=None)
-        failed = min((position for position, state in stops if state in FAILED), default=None)
-        for one in waiting:
-            if failed is not None and failed < one.position:
-                reason = "An action before it failed, and the rule says that nothing is to be done after that."
-                _rows().filter(pk=one.pk).cancel(reason)
-            elif live is None or one.position <= live:
-                _rows().filter(pk=one.pk).update(next_attempt_at=seconds_from_now(one.delay))
-                transaction.on_commit(partial(hints.notify, one.queue), using=using, robust=True)
+        stops = of_rule.filter(on_failure="stop").order_by()
+        failed = stops.filter(state__in=FAILED).aggregate(first=Min("position"))["first"]
+        if failed is not None:
+            waiting.filter(position__gt=failed).cancel(NOT_AFTER_THAT)
+        live = stops.live().aggregate(first=Min("position"))["first"]
+        ready = waiting if live is None else waiting.filter(position__lte=live)
+        for queue, delay in list(ready.values_list("queue", "delay").distinct()):
+            ready.filter(queue=queue, delay=delay).update(next_attempt_at=seconds_from_now(delay))
+            transaction.on_commit(partial(hints.notify, queue), using=using, robust=True)
 
 
 def settle_forgotten() -> int:
-    """``settle`` for whatever waits on its own: what it waited for was cancelled by hand, say. Returns the groups."""
-    rows = _rows().waiting().filter(next_attempt_at__isnull=True)
+    """``settle`` for whatever waits for nothing any more: what it waited for was cancelled by hand, say. Returns the
+    groups."""
+    before = _rows().filter(
+        event_id=OuterRef("event_id"),
+        rule_slug=OuterRef("rule_slug"),
+        position__lt=OuterRef("position"),
+        on_failure="stop",
+    )
+    waits_on = ~Exists(before.filter(state__in=FAILED)) & Exists(before.live())
+    rows = _rows().waiting().filter(~Q(waits_on), next_attempt_at__isnull=True)
     groups = list(rows.order_by().values_list("event_id", "rule_slug").distinct()[:FORGOTTEN])
     for event_id, rule_slug in groups:
         settle(event_id, rule_slug)

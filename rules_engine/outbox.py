@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from django.utils import timezone
 from rules_engine import conf, hints, models, types
 from rules_engine.errors import TemplateError
 from rules_engine.events import actor, snapshot
-from rules_engine.models.execution import State, seconds_from_now
+from rules_engine.models.execution import NOT_AFTER_THAT, State, seconds_from_now
 from rules_engine.models.insertion import insert
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
@@ -27,28 +28,15 @@ Row = dict[str, Any]
 MISSES_KEPT = 200
 
 
-class Ended(Protocol):
-    """What an action did that acted in the process of the save. ``state`` is the one its execution ends in."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of an action in the process of the save: the state its execution ends in, and a line about it."""
 
-    @property
-    def rule(self) -> CompiledRule:
-        """Whose action it was."""
-
-    @property
-    def action(self) -> CompiledAction:
-        """The action."""
-
-    @property
-    def id(self) -> UUID:
-        """Its execution's id."""
-
-    @property
-    def state(self) -> State:
-        """How it ended."""
-
-    @property
-    def text(self) -> str:
-        """What it did, in a line, or why it did not."""
+    rule: CompiledRule
+    action: CompiledAction
+    state: State
+    text: str = ""
+    id: UUID = field(default_factory=types.new_id)
 
 
 #: The rows of actions that are carried out for each of some, by rule and position; a text says why there are none.
@@ -70,7 +58,8 @@ def record(
     that acts for each of some rows, is written as one held match instead. ``ended`` are actions that acted in the
     process; they are written as they ended. Returns the number of rows that wait for a worker.
     """
-    stopped = {one.rule.slug: one.action.position for one in ended if _stops(one)}
+    stopped = stops(ended)
+    ended = [*ended, *_cut_off(matched, stopped)]
     executions: list[Row] = []
     held: list[Row] = []
     for rule in matched:
@@ -104,9 +93,15 @@ def release(match: models.HeldMatch, held: int, using: str) -> int:
     for action in match.actions:
         each = action.get("rows")
         if isinstance(each, str):
-            executions.append({**_released(match, action, None, held), **_failed(each)})
+            executions.append({**_released(match, action, None, held), **_ended_as(State.DISCARDED, each)})
         else:
             executions += [_released(match, action, row, held) for row in ([None] if each is None else each)]
+    failed = [one["position"] for one in executions if "error" in one and one["on_failure"] == "stop"]
+    if failed:
+        executions = [
+            {**one, **_ended_as(State.CANCELLED, NOT_AFTER_THAT)} if one["position"] > min(failed) else one
+            for one in executions
+        ]
     ended = [one for one in executions if "error" in one]
     waiting = [one for one in executions if "error" not in one]
     _insert_executions(waiting, using)
@@ -129,21 +124,38 @@ def _released(match: models.HeldMatch, action: Row, row: Any, held: int) -> Row:
     }
 
 
-def _failed(why: str) -> Row:
-    return {"state": State.DISCARDED.value, "error": snapshot.clean_text(why), "finished_at": timezone.now()}
+def _ended_as(state: State, why: str) -> Row:
+    return {"state": state.value, "error": snapshot.clean_text(why), "finished_at": timezone.now()}
 
 
-def _stops(one: Ended) -> bool:
-    return one.state != State.SUCCEEDED and one.action.on_failure == "stop"
+def stops(ended: Sequence[Ended]) -> dict[str, int]:
+    """Where the rules of these actions stop, by slug: after the first that did not succeed and says so."""
+    found: dict[str, int] = {}
+    for one in ended:
+        if one.state != State.SUCCEEDED and one.action.on_failure == "stop":
+            found[one.rule.slug] = min(one.action.position, found.get(one.rule.slug, one.action.position))
+    return found
+
+
+def cut_off(rule: CompiledRule, action: CompiledAction) -> Ended:
+    """The record of an action that is not carried out after one that failed."""
+    return Ended(rule, action, State.CANCELLED, NOT_AFTER_THAT)
+
+
+def _cut_off(matched: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[Ended]:
+    rules = [rule for rule in matched if rule.slug in stopped]
+    return [cut_off(rule, one) for rule in rules for one in _later(rule) if one.position > stopped[rule.slug]]
+
+
+def _later(rule: CompiledRule) -> list[CompiledAction]:
+    """The actions of a rule that workers carry out."""
+    return [] if rule.shadow else [action for action in rule.actions if action.timing == "after_commit"]
 
 
 def _later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[CompiledAction]:
-    """The actions that a worker is to carry out. One that failed before the save may have stopped those after it."""
-    if rule.shadow:
-        return []
+    """Those of them that are to be: one that failed at once may have stopped those after it."""
     last = stopped.get(rule.slug)
-    found = [action for action in rule.actions if action.timing == "after_commit"]
-    return found if last is None else [action for action in found if action.position < last]
+    return _later(rule) if last is None else [action for action in _later(rule) if action.position < last]
 
 
 def _is_decided_later(rule: CompiledRule) -> bool:

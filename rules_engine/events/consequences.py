@@ -35,7 +35,7 @@ def prepare(
     matched = [rule for rule in rules if rule.slug in slugs]
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
     event = subject.event(subject.context(reads_of(matched, lambda rule: rule.action_reads | rule.reads), whole=True))
-    done: list[immediate.Done] = []
+    done: list[outbox.Ended] = []
     if subject.signal in BEFORE and subject.instance is not None:
         done = _before(subject, event, evaluations, matched, using)
     rows = _rows(subject, matched)
@@ -69,7 +69,7 @@ def _write(
     evaluations: Sequence[Evaluation],
     matched: Sequence[CompiledRule],
     using: str,
-    done: Sequence[immediate.Done],
+    done: Sequence[outbox.Ended],
     rows: outbox.Rows,
 ) -> None:
     if not any(action.timing == "in_transaction" for rule in matched for action in rule.actions):
@@ -77,13 +77,13 @@ def _write(
         return
     # What they do and the record of it stand or fall together, also where the caller has no transaction.
     with transaction.atomic(using=using):
-        done = [*done, *immediate.act_in_transaction(event, matched, rows, using)]
+        done = [*done, *immediate.act_in_transaction(event, matched, rows, using, outbox.stops(done))]
         outbox.record(event, evaluations, matched, using, done, rows)
 
 
 def _before(
     subject: Subject, event: Event, evaluations: Sequence[Evaluation], matched: Sequence[CompiledRule], using: str
-) -> list[immediate.Done]:
+) -> list[outbox.Ended]:
     def context_for(rule: CompiledRule) -> Mapping[str, Any]:
         return subject.context(rule.action_reads, whole=True)
 
@@ -99,12 +99,13 @@ def _before(
             matched,
             subject.written,
             context_for,
+            outbox.stops(done),
         )
     return done
 
 
 def _record_rejection(
-    event: Event, evaluations: Sequence[Evaluation], done: Sequence[immediate.Done], using: str
+    event: Event, evaluations: Sequence[Evaluation], done: Sequence[outbox.Ended], using: str
 ) -> None:
     """It is lost with the caller's transaction where that one is undone; the caller was told in any case."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.events.actor import Cause, caused_by
 from rules_engine.events.confined import confined
 from rules_engine.models.execution import State
-from rules_engine.outbox import Rows
+from rules_engine.outbox import Ended, Rows, cut_off, stops
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
 from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, RuleSpec, new_id
@@ -33,17 +33,6 @@ logger = logging.getLogger("rules_engine")
 TRUST_SECONDS = 30.0
 
 ContextFor = Callable[[CompiledRule], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of an action that acted at once: how its execution ended, and a line about it."""
-
-    rule: CompiledRule
-    action: CompiledAction
-    state: State
-    text: str = ""
-    id: UUID = field(default_factory=new_id)
 
 
 class _TrustedAuthors:
@@ -64,23 +53,25 @@ _trusted = _TrustedAuthors()
 
 def veto(
     instance: models.Model, event: Event, matched: Sequence[CompiledRule], context_for: ContextFor
-) -> tuple[list[Done], Rejected | None]:
+) -> tuple[list[Ended], Rejected | None]:
     """What the first rule that does not allow the change says, None where all allow it; and what is to be recorded.
 
     A veto that itself fails is no veto.
     """
-    done: list[Done] = []
+    done: list[Ended] = []
     for rule in matched:
         for action in _acting(rule, "before_save"):
             if rule.is_paused or not is_veto(action):
                 continue
+            execution_id = new_id()
             try:
-                _run(instance, event, rule, action, context_for(rule))
+                _run(execution_id, instance, event, rule, action, context_for(rule))
             except Rejected as rejected:
                 rejected.rule_slug = rule.slug
-                return [*done, Done(rule, action, State.SUCCEEDED, f"Rejected: {rejected.text}")], rejected
+                text = f"Rejected: {rejected.text}"
+                return [*done, Ended(rule, action, State.SUCCEEDED, text, execution_id)], rejected
             except Exception as error:  # the execution boundary: a rule that fails does not stand in the way
-                done.append(_failed(rule, action, error))
+                done.append(_failed(rule, action, error, execution_id))
     return done, None
 
 
@@ -96,14 +87,16 @@ def act_before_save(
     matched: Sequence[CompiledRule],
     written: frozenset[str] | None,
     context_for: ContextFor,
-) -> list[Done]:
+    stopped: Mapping[str, int],
+) -> list[Ended]:
     """Run the ``before_save`` actions of the rules that matched, in order; vetoes have had their say by then.
 
-    Each rule's values are worked out from the object as the rules before it left it. Fields that the save does not
+    ``stopped`` is where a veto that failed has stopped its rule. Each rule's values are worked out from the object as
+    the rules before it left it. Fields that the save does not
     write (``update_fields``) keep their values: what is not stored must not look as if it were.
     """
     before = dict(instance.__dict__)
-    done = list(_act(instance, event, matched, written, context_for))
+    done = list(_act(instance, event, matched, written, context_for, stopped))
     for one in instance._meta.concrete_fields if written is not None else ():
         if written is not None and one.name not in written and one.attname in before:
             instance.__dict__[one.attname] = before[one.attname]
@@ -116,18 +109,21 @@ def _act(
     matched: Sequence[CompiledRule],
     written: frozenset[str] | None,
     context_for: ContextFor,
-) -> Iterator[Done]:
+    stopped: Mapping[str, int],
+) -> Iterator[Ended]:
     for rule in matched:
+        last = stopped.get(rule.slug)
         for action in _acting(rule, "before_save"):
             if rule.is_paused:
-                yield Done(rule, action, State.CANCELLED, "The rule is paused, and this cannot be done afterwards.")
+                yield Ended(rule, action, State.CANCELLED, "The rule is paused, and this cannot be done afterwards.")
+            elif is_veto(action):
                 continue
-            if is_veto(action):
-                continue
-            one = _act_one(instance, event, rule, action, written, context_for)
-            yield one
-            if one.state != State.SUCCEEDED and action.on_failure == "stop":
-                break
+            elif last is not None and action.position > last:
+                yield cut_off(rule, action)
+            else:
+                one = _act_one(instance, event, rule, action, written, context_for)
+                yield one
+                last = stops([one]).get(rule.slug, last)
 
 
 def _acting(rule: CompiledRule, timing: str) -> Iterator[CompiledAction]:
@@ -141,30 +137,37 @@ def _act_one(
     action: CompiledAction,
     written: frozenset[str] | None,
     context_for: ContextFor,
-) -> Done:
+) -> Ended:
+    execution_id = new_id()
     try:
-        result = _run(instance, event, rule, action, context_for(rule), written)
+        result = _run(execution_id, instance, event, rule, action, context_for(rule), written)
     except Exception as error:  # the execution boundary: a rule never breaks a save
-        return _failed(rule, action, error)
-    return Done(rule, action, State.SUCCEEDED, result.summary)
+        return _failed(rule, action, error, execution_id)
+    return Ended(rule, action, State.SUCCEEDED, result.summary, execution_id)
 
 
-def _failed(rule: CompiledRule, action: CompiledAction, error: Exception) -> Done:
+def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
     logger.exception("%s of the rule %s failed; the change goes on.", action.kind, rule.slug)
     state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
-    return Done(rule, action, state, str(error) or type(error).__name__)
+    return Ended(rule, action, state, str(error) or type(error).__name__, execution_id)
 
 
-def act_in_transaction(event: Event, matched: Sequence[CompiledRule], rows: Rows, using: str) -> list[Done]:
+def act_in_transaction(
+    event: Event, matched: Sequence[CompiledRule], rows: Rows, using: str, stopped: Mapping[str, int]
+) -> list[Ended]:
     """Run the ``in_transaction`` actions of the rules that matched, each in a savepoint of its own.
 
-    Raises ``ChangeUndone`` for one that fails and whose rule asks that nothing be done without it.
+    ``stopped`` is where an action before the save has stopped its rule. Raises ``ChangeUndone`` for one that fails
+    and whose rule asks that nothing be done without it.
     """
     found = []
     for rule in matched:
         for action in _acting(rule, "in_transaction"):
             if rule.is_paused:
-                found.append(Done(rule, action, State.CANCELLED, "The rule is paused."))
+                text = "The rule is paused, and this cannot be done afterwards."
+                found.append(Ended(rule, action, State.CANCELLED, text))
+            elif action.position > stopped.get(rule.slug, action.position):
+                found.append(cut_off(rule, action))
             else:
                 found += _in_savepoints(event, rule, action, rows.get((rule.slug, action.position)), using)
     return found
@@ -172,29 +175,29 @@ def act_in_transaction(event: Event, matched: Sequence[CompiledRule], rows: Rows
 
 def _in_savepoints(
     event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None, using: str
-) -> Iterator[Done]:
+) -> Iterator[Ended]:
     if isinstance(rows, str):
-        yield _undo_or_tell(rule, action, PermanentError(rows))
+        yield _undo_or_tell(rule, action, PermanentError(rows), new_id())
         return
     for row in [None] if rows is None else rows:
         context = event.context if rows is None else {**event.context, "each": row}
         execution_id = new_id()
         try:
             with transaction.atomic(using=using), caused_by(_cause(event, rule, execution_id)):
-                result = _run(None, event, rule, action, context)
+                result = _run(execution_id, None, event, rule, action, context)
         except Exception as error:  # the execution boundary
-            yield _undo_or_tell(rule, action, error)
+            yield _undo_or_tell(rule, action, error, execution_id)
         else:
-            yield Done(rule, action, State.SUCCEEDED, result.summary, execution_id)
+            yield Ended(rule, action, State.SUCCEEDED, result.summary, execution_id)
 
 
-def _undo_or_tell(rule: CompiledRule, action: CompiledAction, error: Exception) -> Done:
+def _undo_or_tell(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
     if action.on_failure == "stop":
         raise ChangeUndone(
             f'"{action.kind}" of the rule "{rule.slug}" failed, and the rule says that nothing is to be done without '
             f"it: {error}"
         ) from error
-    return _failed(rule, action, error)
+    return _failed(rule, action, error, execution_id)
 
 
 def _cause(event: Event, rule: CompiledRule, execution_id: UUID) -> Cause:
@@ -203,6 +206,7 @@ def _cause(event: Event, rule: CompiledRule, execution_id: UUID) -> Cause:
 
 
 def _run(
+    execution_id: UUID,
     instance: models.Model | None,
     event: Event,
     rule: CompiledRule,
@@ -212,7 +216,7 @@ def _run(
 ) -> ActionResult:
     known = _permitted(event, rule, action)
     seen = replace(event, context=data)
-    context = ActionContext(new_id(), 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
+    context = ActionContext(execution_id, 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
     result = known.run(context, action.config) or ActionResult()
     return result if isinstance(result, ActionResult) else ActionResult(str(result))
 

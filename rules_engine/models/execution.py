@@ -36,6 +36,8 @@ class State(models.TextChoices):
 
 WAITING = (State.PENDING, State.RETRYABLE)
 LIVE = (State.PENDING, State.RETRYABLE, State.RUNNING)
+#: Why an action was not carried out that comes after one whose rule says "stop" and that did not succeed.
+NOT_AFTER_THAT = "An action before it did not succeed, and the rule says that nothing is to be done after that."
 
 
 class ExecutionQuerySet(models.QuerySet["Execution"]):
