@@ -76,9 +76,10 @@ def unpaused(rows: ExecutionQuerySet) -> ExecutionQuerySet:
     if any(pause.is_everything for pause in pauses):
         return rows.none()
     slugs = {pause.rule_slug for pause in pauses if pause.rule_slug}
-    models = [pause.model for pause in pauses if pause.model]
-    if models:
-        slugs |= set(Rule.objects.using(rows.db).filter(model__in=models).values_list("slug", flat=True))
+    of_models = [pause for pause in pauses if pause.model]
+    if of_models:
+        rules = Rule.objects.using(rows.db).values_list("slug", "model")
+        slugs |= {slug for slug, model in rules if any(pause.watches(model) for pause in of_models)}
     return rows.exclude(rule_slug__in=slugs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from rules_engine.errors import TemplateError
 from rules_engine.events import actor, snapshot
 from rules_engine.models.execution import NOT_AFTER_THAT, State, seconds_from_now
 from rules_engine.models.insertion import insert
+from rules_engine.models.transactions import transaction_id
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
@@ -66,7 +68,7 @@ def record(
         found = [_execution(event, rule, action) for action in _later_actions(rule, stopped)]
         if found and _is_decided_later(rule):
             try:
-                held.append(_held(event, rule, found, rows or {}))
+                held.append(_held(event, rule, found, rows or {}, using))
             except TemplateError as error:
                 evaluations = [*evaluations, cut(rule, f"It cannot be said what it is held back by: {error}")]
         else:
@@ -193,7 +195,7 @@ def _waiting(executions: Sequence[Row]) -> list[Any]:
     ]
 
 
-def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], rows: Rows) -> Row:
+def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], rows: Rows, using: str) -> Row:
     hold = rule.hold or Hold()
     kept = ("kind", "config", "position", "state", "queue", "lane", "order_key", "delay", "on_failure")
     actions = []
@@ -211,8 +213,7 @@ def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], row
         "author_id": "" if rule.author_id is None else str(rule.author_id),
         "terms": hold.terms(),
         "actions": actions,
-        "throttle_key": hold.throttle_key(event),
-        "coalesce_key": hold.coalesce_key(event),
+        **hold.keys(rule.model, event, partial(transaction_id, using)),
     }
 
 

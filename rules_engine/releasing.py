@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connections, models, router, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from rules_engine import outbox
@@ -73,11 +73,11 @@ def _decide_rule(slug: str) -> int:
         if not _has_turn(slug, using):
             return 0
         is_live = Rule.objects.using(using).filter(slug=slug, enabled=True).exists()
-        found = list(_due().filter(rule_slug=slug).select_related("event").order_by("due_at", "id")[:BATCH])
+        found = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
         decision = _Decision(slug, using)
         for match in found:
             if not is_live:
-                decision.drop([match], "The rule was disabled or deleted.")
+                decision.drop([match.pk], "The rule was disabled or deleted.", stands_for=None)
             elif match.pk not in decision.decided:
                 decision.decide(match)
         return len(found)
@@ -107,7 +107,7 @@ def _by_hand(slug: str, chosen: Collection[Any], reason: str, *, is_released: bo
             for match in found:
                 decision.release(match, reason)
         else:
-            decision.drop(found, reason)
+            decision.drop([match.pk for match in found], reason)
         return found
 
 
@@ -142,68 +142,75 @@ class _Decision:
         self.rows = HeldMatch.objects.using(using).filter(rule_slug=slug)
         self.using = using
         self.decided: set[Any] = set()
+        self.used_up: set[str] = set()
 
     def decide(self, match: HeldMatch) -> None:
         """Release the match, drop it, or leave it to wait on."""
-        if match.terms["once"] and self._has_acted_on(match.coalesce_key):
-            self.drop([match], "It has acted on this object before.")
+        if match.once_key and self._has_acted_on(match.once_key):
+            self.drop([match.pk], "It has acted on this object before.", stands_for=None)
             return
         if match.terms["coalesce"] is not None and (match := self._last_of(match)) is None:  # type: ignore[assignment]
             return
         throttle = match.terms["throttle"]
         if throttle is not None and self._is_used_up(match.throttle_key, *throttle):
             count, seconds = throttle
-            self.drop([match], f"The rule acts at most {count:,} times in {seconds:,} seconds.")
+            reason = f"The rule acts at most {count:,} times in {seconds:,} seconds."
+            self.drop([match.pk], reason, stands_for=match.stands_for)
             return
         self.release(match)
 
     def _has_acted_on(self, key: str) -> bool:
-        released = self.rows.filter(coalesce_key=key, state=HeldMatch.State.RELEASED, terms__once=True)
-        return released.exists()
+        return self.rows.filter(once_key=key, state=HeldMatch.State.RELEASED).exists()
 
     def _last_of(self, match: HeldMatch) -> HeldMatch | None:
         """The last match of those taken together, the others dropped; None while it is to wait for more."""
         group = self.rows.filter(coalesce_key=match.coalesce_key, state=HeldMatch.State.WAITING)
-        *others, last = together = list(group.select_related("event").order_by("id"))
-        self.drop(others, "A later match of the same acts in its place.")
+        together = list(group.values_list("created_at", "pk", "waits_since", "stands_for"))
+        # By the database's clock first: two servers' own may differ, and ids are made by those.
+        _, last_pk, _, _ = max(together)
+        self.drop([pk for _, pk, _, _ in together if pk != last_pk], "A later match of the same acts in its place.")
+        last = self.rows.get(pk=last_pk)
+        if len(together) > 1:
+            last.waits_since = min(since for _, _, since, _ in together)
+            last.stands_for = sum(number or 1 for _, _, _, number in together)
+            last.save(update_fields=["waits_since", "stands_for"], using=self.using)
         if not match.terms["debounce"]:
             return last
-        row = self.rows.filter(pk=last.pk)
-        row.update(waits_since=min(one.waits_since for one in together))
         longest = timedelta(seconds=match.terms["coalesce"] * LONGEST_DEBOUNCE)
-        return last if row.filter(Q(due_at__lte=Now()) | Q(waits_since__lte=Now() - longest)).exists() else None
+        is_over = Q(due_at__lte=Now()) | Q(waits_since__lte=Now() - longest)
+        return last if self.rows.filter(is_over, pk=last_pk).exists() else None
 
     def _is_used_up(self, key: str, count: int, seconds: int) -> bool:
-        window = Now() - timedelta(seconds=seconds)
-        used = self.rows.filter(throttle_key=key, state=HeldMatch.State.RELEASED, decided_at__gt=window)
-        return used.count() >= count
+        if key not in self.used_up:
+            since = Now() - timedelta(seconds=seconds)
+            used = self.rows.filter(throttle_key=key, state=HeldMatch.State.RELEASED, decided_at__gt=since)
+            if used.count() < count:
+                return False
+            self.used_up.add(key)
+        return True
 
-    def drop(self, matches: Sequence[HeldMatch], reason: str) -> None:
-        """Hold these back for good, and say why."""
-        pks = [match.pk for match in matches]
+    def drop(self, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:
+        """Hold these back for good, and say why. ``stands_for`` are those that the next one to act is to count."""
         self.decided.update(pks)
-        if pks:
-            waiting = self.rows.filter(pk__in=pks)
-            waiting.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now())
+        for start in range(0, len(pks), BATCH):
+            rows = self.rows.filter(pk__in=pks[start : start + BATCH])
+            rows.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now(), stands_for=stands_for)
 
     def release(self, match: HeldMatch, reason: str = "") -> None:
         """Hand what the match asks for to the outbox."""
         self.decided.add(match.pk)
-        held = self._held_since_last(match)
-        self.rows.filter(pk=match.pk).update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now())
-        outbox.release(match, held, self.using)
+        stands_for = (match.stands_for or 1) + self._throttled_since_last(match)
+        row = self.rows.filter(pk=match.pk)
+        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=stands_for)
+        outbox.release(match, stands_for - 1, self.using)
 
-    def _held_since_last(self, match: HeldMatch) -> int:
-        """How many of the same were held back since one of them acted."""
-        if match.terms["coalesce"] is None and match.terms["throttle"] is None:
+    def _throttled_since_last(self, match: HeldMatch) -> int:
+        """How many the throttle has held back that no match which acted has told of; this one does."""
+        if match.terms["throttle"] is None:
             return 0
-        if match.terms["coalesce"] is not None:
-            same = self.rows.filter(coalesce_key=match.coalesce_key)
-        else:
-            same = self.rows.filter(throttle_key=match.throttle_key)
-        # By id, which is in order of time: all that one transaction decides has the same time.
-        released = (
-            same.filter(state=HeldMatch.State.RELEASED, id__lt=match.pk).order_by("-id").values_list("id").first()
-        )
-        since = same.filter(state=HeldMatch.State.DROPPED, id__lt=match.pk)
-        return (since if released is None else since.filter(id__gt=released[0])).count()
+        dropped = self.rows.filter(throttle_key=match.throttle_key, state=HeldMatch.State.DROPPED)
+        untold = dropped.filter(stands_for__isnull=False)
+        count: int = untold.aggregate(total=Sum("stands_for"))["total"] or 0
+        if count:
+            untold.update(stands_for=None)
+        return count

@@ -25,6 +25,8 @@ class Migration(migrations.Migration):
                 ('actions', models.JSONField(default=list, editable=False)),
                 ('throttle_key', models.CharField(blank=True, max_length=255, verbose_name='counted for')),
                 ('coalesce_key', models.CharField(blank=True, max_length=255, verbose_name='taken together as')),
+                ('once_key', models.CharField(blank=True, max_length=255, verbose_name='once for')),
+                ('stands_for', models.PositiveIntegerField(default=1, null=True, verbose_name='stands for')),
                 ('state', models.CharField(choices=[('waiting', 'waiting'), ('released', 'released'), ('dropped', 'held back')], default='waiting', max_length=10, verbose_name='state')),
                 ('reason', models.TextField(blank=True, verbose_name='reason')),
                 ('waits_since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='waiting since')),
@@ -186,11 +188,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='heldmatch',
-            index=models.Index(fields=['rule_slug', 'throttle_key', 'decided_at'], name='rules_held_throttle'),
+            index=models.Index(fields=['rule_slug', 'throttle_key', 'state', 'decided_at'], name='rules_held_throttle'),
         ),
         migrations.AddIndex(
             model_name='heldmatch',
-            index=models.Index(fields=['rule_slug', 'coalesce_key'], name='rules_held_coalesce'),
+            index=models.Index(fields=['rule_slug', 'coalesce_key', 'state'], name='rules_held_coalesce'),
+        ),
+        migrations.AddIndex(
+            model_name='heldmatch',
+            index=models.Index(fields=['rule_slug', 'once_key', 'state'], name='rules_held_once'),
         ),
         migrations.AddIndex(
             model_name='heldmatch',

@@ -37,6 +37,10 @@ class HeldMatch(models.Model):
     actions = models.JSONField(default=list, editable=False)
     throttle_key = models.CharField(_("counted for"), max_length=255, blank=True)
     coalesce_key = models.CharField(_("taken together as"), max_length=255, blank=True)
+    #: The object of which the rule says "once"; empty where it does not.
+    once_key = models.CharField(_("once for"), max_length=255, blank=True)
+    #: How many matches it stands for, itself among them; null when another does, or when none is to count it.
+    stands_for = models.PositiveIntegerField(_("stands for"), null=True, default=1)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
     reason = models.TextField(_("reason"), blank=True)
     #: When the first of those that this one stands for began to wait: no debounce goes on for ever.
@@ -55,9 +59,10 @@ class HeldMatch(models.Model):
         indexes = [
             # What workers look for: it holds only what waits.
             models.Index(fields=("due_at",), name="rules_held_due", condition=Q(state="waiting")),
-            # What a throttle counts, and what a rule says "once" of.
-            models.Index(fields=("rule_slug", "throttle_key", "decided_at"), name="rules_held_throttle"),
-            models.Index(fields=("rule_slug", "coalesce_key"), name="rules_held_coalesce"),
+            # What a throttle counts, what waits together, and what a rule says "once" of.
+            models.Index(fields=("rule_slug", "throttle_key", "state", "decided_at"), name="rules_held_throttle"),
+            models.Index(fields=("rule_slug", "coalesce_key", "state"), name="rules_held_coalesce"),
+            models.Index(fields=("rule_slug", "once_key", "state"), name="rules_held_once"),
             models.Index(fields=("created_at",), name="rules_held_created"),
         ]
 

@@ -61,7 +61,7 @@ class Pause(AnnouncingModel):
             raise ValidationError(gettext("Name a rule or a model, not both; name neither to pause everything."))
         if self.rule_slug and not Rule.objects.filter(slug=self.rule_slug).exists():
             raise ValidationError({"rule_slug": gettext('There is no rule "%s".') % self.rule_slug})
-        if self.model and not Rule.objects.filter(model=self.model).exists():
+        if self.model and not Rule.objects.filter(model__iexact=self.model).exists():
             raise ValidationError({"model": gettext('No rule watches "%s".') % self.model})
 
     @property
@@ -71,4 +71,8 @@ class Pause(AnnouncingModel):
 
     def stops(self, slug: str, model: Any) -> bool:
         """Whether it stops the rule of that slug, which watches that model."""
-        return self.is_everything or (self.rule_slug == slug if self.rule_slug else self.model == model)
+        return self.is_everything or (self.rule_slug == slug if self.rule_slug else self.watches(model))
+
+    def watches(self, model: Any) -> bool:
+        """Whether it stops the rules on that model. Labels are the same in any case, as Django has them."""
+        return bool(self.model) and self.model.lower() == str(model).lower()

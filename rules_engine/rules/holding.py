@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,6 +11,7 @@ from rules_engine import templating
 from rules_engine.actions import values
 from rules_engine.errors import Problem
 from rules_engine.events.names import MODEL_SIGNALS
+from rules_engine.events.snapshot import clean_text
 from rules_engine.types import Event, Path, RuleSpec
 
 LONGEST_KEY = 255
@@ -36,25 +37,33 @@ class Hold:
             "once": self.once,
         }
 
-    def throttle_key(self, event: Event) -> str:
-        """What the throttle counts separately. Raises ``TemplateError``."""
-        return _key(templating.render(self.throttle_by, event.context)) if self.throttle_by else ""
+    def keys(self, rule_model: str, event: Event, transaction_id: Callable[[], str]) -> dict[str, str]:
+        """What the throttle counts separately, what is taken together, and what "once" is about. Raises
+        ``TemplateError``."""
+        keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
+        if self.throttle is not None and self.throttle_by:
+            keys["throttle_key"] = _key(templating.render(self.throttle_by, event.context))
+        if self.coalesce is not None:
+            by = self.coalesce_by
+            text = templating.render(by, event.context) if by else object_key(rule_model, event)
+            keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction_id()}")
+        if self.once:
+            keys["once_key"] = _key(object_key(rule_model, event))
+        return keys
 
-    def coalesce_key(self, event: Event) -> str:
-        """What is taken together, and what "once" is about. Raises ``TemplateError``."""
-        if self.coalesce_by and self.coalesce is not None:
-            return _key(templating.render(self.coalesce_by, event.context))
-        return _key(object_key(event))
+
+def object_key(rule_model: str, event: Event) -> str:
+    """The object of an event as a key; for a signal without one all events are alike.
+
+    By the rule's model: an object is the same one, whether it was saved as what it inherits from or as itself.
+    """
+    return f"{(rule_model or event.model).lower()}:{event.pk}" if event.model else ""
 
 
-def object_key(event: Event) -> str:
-    """The object of an event as a key; for a signal without one all events are alike."""
-    return f"{event.model}:{event.pk}" if event.model else ""
-
-
-def _key(text: str) -> str:
+def _key(text: str, ending: str = "") -> str:
     """As an indexed column takes it; a longer one keeps its beginning, for people."""
-    return text if len(text) <= LONGEST_KEY else f"{text[: LONGEST_KEY - 65]}#{sha256(text.encode()).hexdigest()}"
+    text, room = clean_text(text), LONGEST_KEY - len(ending)
+    return (text if len(text) <= room else f"{text[: room - 65]}#{sha256(text.encode()).hexdigest()}") + ending
 
 
 def hold_of(rule: RuleSpec) -> Hold | None:

@@ -138,7 +138,8 @@ def try_rules(
             stop = _condition_gate(rule, rule.condition, data_of)
         stops.append(stop)
         told = told or stop is None or stop[0] == "error"
-        if stop is None and rule.stop_processing:
+        # A rule on trial changes nothing, and so not what the others do.
+        if stop is None and rule.stop_processing and not rule.shadow:
             break
     return stops, told
 
