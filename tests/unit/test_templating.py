@@ -70,6 +70,8 @@ ORDER = {
         ("{{ instance.discount|default:'none' }}", "none"),
         ("{{ instance.discount|default_if_none:instance.number }}", "A-7"),
         ("{{ instance.items|length }} item{{ instance.items|pluralize }}", "2 items"),
+        ("{{ instance.items|length|add:1 }} {{ instance.items|length|add:-3 }}", "3 -1"),
+        ("{{ instance.discount|add:1 }}", ""),
         ("{{ changed|join:', ' }}", "status"),
         ("{% with one=instance.items|first %}{{ one.name }}{% endwith %}", "Tea"),
         ("{{ created|yesno:'yes,no' }}", "yes"),
@@ -80,6 +82,14 @@ ORDER = {
 )
 def test_a_text_prints_what_the_context_has(source, expected):
     assert render(source, ORDER) == expected
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ 1.5|add:1 }}", "{{ 1|add:'1' }}", "{{ instance.total|add:1 }}", "{{ created|add:1 }}"]
+)
+def test_add_takes_whole_numbers_and_makes_nothing_up_of_others(source):
+    with pytest.raises(TemplateError, match="add takes whole numbers"):
+        render(source, ORDER)
 
 
 @pytest.mark.parametrize("name", ["items", "keys", "values", "copy", "clear", "get", "pop", "update", "count", "index"])
@@ -158,7 +168,7 @@ def test_decimals_and_uuids_print_exactly():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{{ a|uper }}", 'Line 1: there is no filter "uper". Did you mean "upper"? A text may use: capfirst, '),
+        ("{{ a|uper }}", 'Line 1: there is no filter "uper". Did you mean "upper"? A text may use: add, capfirst, '),
         ("\n{% fro a in b %}", 'Line 2: there is no tag "fro". Did you mean "for"? A text may use: comment, '),
         ("{% if a %}", "Line 1: Unclosed tag: 'if'."),
         ("a\n\n{% endif %}", 'Line 3: "endif" closes nothing here.'),
