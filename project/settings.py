@@ -204,6 +204,18 @@ CELERY_TIMEZONE = TIME_ZONE
 
 # Rules and webhooks
 RULES_ENGINE: dict[str, Any] = {
+    "SIGNALS": {
+        "accounts.cv_checked": {
+            "signal": "project.accounts.signals.cv_checked",
+            "label": "A CV was checked",
+            "arguments": {
+                "instance": "The user",
+                "is_accepted": "true or false",
+                "checked_by": "Who looked at it, as text",
+                "remarks": "What to do better, as text; may be empty",
+            },
+        }
+    },
     "TASKS": {"project.shop.tasks.request_fulfilment": "Ask for an order to be packed"},
 }
 WEBHOOKS: dict[str, Any] = {

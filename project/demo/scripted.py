@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TextIO
 
+from django.contrib.auth import authenticate
 from django.core.cache import cache
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management.base import OutputWrapper
 
+from project.accounts.models import User
+from project.accounts.signals import cv_checked
 from project.clinic.models import Appointment, Doctor, Patient
 from project.demo.arrivals import arrivals
 from project.shop import signals
@@ -39,8 +43,8 @@ class Expectation:
 
 def play(out: TextIO | OutputWrapper) -> list[str]:
     """Do it all, wait, print a checklist; returns what did not arrive."""
-    out.write("Playing one round: a doctor, an appointment, a product, an order …\n")
-    expected = [*_doctor(), *_appointment(), *_product(), *_order()]
+    out.write("Playing one round: a doctor, an appointment, a product, an order, a user …\n")
+    expected = [*_doctor(), *_appointment(), *_product(), *_order(), *_user()]
     arrivals.wait_until(lambda: not _missing(expected), SECONDS)
     missing = _missing(expected)
     for one in expected:
@@ -122,6 +126,19 @@ def _total(pk: int) -> Decimal:
 
 def _stock(pk: int) -> int:
     return Product.objects.get(pk=pk).stock
+
+
+def _user() -> Iterator[Expectation]:
+    """A user comes with a CV, hears what came of it, and goes; somebody else tries to get in."""
+    nina = User.objects.create(username="nina", email="nina@example.org", cv=ContentFile(b"CV", name="nina.pdf"))
+    name, storage = str(nina.cv.name), nina.cv.storage
+    cv_checked.send(sender=User, instance=nina, is_accepted=True, checked_by="Asha Rao", remarks="")
+    nina.delete()
+    authenticate(username="mallory")  # without a password nobody gets in
+    yield _sent("a welcome mail to the new user", "mail", "Welcome, nina")
+    yield _sent("a mail about the CV, through a signal of the site's own", "mail", "Your CV was accepted")
+    yield Expectation("the CV's file deleted with its user", lambda: not storage.exists(name))
+    yield Expectation("an audit entry for the failed login", lambda: _audited("LOGIN FAILED", "", ""))
 
 
 def _sent(text: str, kind: str, part: str) -> Expectation:

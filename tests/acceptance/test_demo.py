@@ -89,6 +89,7 @@ def test_a_scripted_round_succeeds_when_every_effect_has_arrived(tmp_path: Path)
     assert played.returncode == 0, played.stdout + played.stderr
     assert "[ ]" not in played.stdout
     assert "[x] a verified webhook for the order" in played.stdout
+    assert "[x] the CV's file deleted with its user" in played.stdout
     assert not (tmp_path / "demo.sqlite3").exists(), "It leaves the demo's own data alone."
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
-from tests.conftest import database_url
+from tests.fresh import fresh_database, manage, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROOT = Path(__file__).resolve().parents[2]
 LAST = {"==": [{"var": "signal.last"}, True]}
 SHOP = {"==": [{"var": "signal.app"}, "shop"]}
 TOLD = """
@@ -31,40 +27,12 @@ print(json.dumps([[one.rule_slug, one.state, one.event.context["signal"]] for on
 @pytest.fixture
 def fresh(process_environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment for processes that use a database without any table."""
-    if connection.vendor == "sqlite":
-        yield {**process_environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.sqlite3'}"}
-        return
-    name = f"{connection.settings_dict['NAME']}_fresh"
-    quoted = connection.ops.quote_name(name)
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {quoted}")
-        cursor.execute(f"CREATE DATABASE {quoted}")
-    try:
-        yield {**process_environment, "DATABASE_URL": database_url().rpartition("/")[0] + f"/{name}"}
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {quoted} WITH (FORCE)")
-
-
-def manage(environment: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    with fresh_database(tmp_path) as url:
+        yield {**process_environment, "DATABASE_URL": url}
 
 
 def told(environment: dict[str, str]) -> list[Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", TOLD], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[Any] = json.loads(done.stdout)
+    found: list[Any] = json.loads(run(environment, "-c", TOLD).stdout)
     return found
 
 
