@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rules_engine.rules.validation import rule_problems
 from rules_engine.source.literals import comment, indented
@@ -50,10 +50,31 @@ def _heading(rule: RuleSpec) -> list[str]:
         lines += comment("It runs in shadow: the rule records and does nothing, what follows would act.")
     if rule.stop_processing:
         lines += comment("Once it matches, later rules are not tried on the same event; receivers do not know that.")
+    lines += [line for said in _held_back(rule) for line in comment(f"{said}; receivers do not know that.")]
     off = [action.kind for action in rule.actions if not action.enabled]
     if off:
         lines += comment(f"Switched off in it, and left out here: {', '.join(off)}.")
     return lines
+
+
+def _held_back(rule: RuleSpec) -> Iterator[str]:
+    """How the rule acts less often, or later, than what is printed."""
+    if rule.once:
+        yield "It acts once for each object"
+    if rule.throttle_count:
+        yield f"It acts at most {rule.throttle_count} times in {rule.throttle_seconds} seconds"
+    if rule.coalesce_seconds is not None:
+        span = f"{rule.coalesce_seconds} seconds" if rule.coalesce_seconds else "one transaction"
+        yield f"Of several matches in {span} only the last one acts"
+    if rule.sample_percent != 100:
+        yield f"It is tried on {rule.sample_percent} percent of all events"
+    if rule.active_from or rule.active_until:
+        yield "It is active between two dates"
+    for action in rule.actions:
+        if action.enabled and action.delay:
+            yield f"Its action {action.kind} waits for {action.delay} seconds"
+        if action.enabled and action.on_failure == "stop":
+            yield f"If its action {action.kind} fails, what comes after it is not done"
 
 
 def _imports(module: Module) -> list[str]:

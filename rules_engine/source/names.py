@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import models
 
-from rules_engine.events.paths import Step, readable_fields, steps
+from rules_engine.errors import UnknownPath
+from rules_engine.events.paths import Step, aggregate_of, readable_fields, steps
 from rules_engine.source.literals import json_of, literal, quoted
 from rules_engine.source.writer import Value, Writer
 from rules_engine.types import EVERY_FIELD, Path
@@ -47,6 +48,8 @@ def context_value(writer: Writer, path: Path) -> Value:
         return below(writer, Value("instance", "object", False, model=writer.model), tuple(rest))
     if root == "row" and writer.row is not None:
         return below(writer, Value("row", "object", False, model=writer.row), tuple(rest))
+    if root == "each":
+        return below(writer, Value("each", "object" if writer.each else "any", False, model=writer.each), tuple(rest))
     build = _ROOTS.get(root)
     return build(writer, tuple(rest)) if build else unsupported(writer, {"var": ".".join(path)})
 
@@ -62,6 +65,10 @@ def below(writer: Writer, start: Value, path: Path) -> Value:
             value = Value(f"{writer.module.function('read')}({value.code}, {rest})")
             break
         step = steps(value.model).get(name)
+        if step is None and index == len(path) - 1 and (found := aggregated(writer, value, name)) is not None:
+            guards += [value.code] if value.null else []
+            value = found
+            break
         if step is None or name == EVERY_FIELD:
             return unsupported(writer, {"var": ".".join((start.code, *path))})
         if value.null:
@@ -70,6 +77,27 @@ def below(writer: Writer, start: Value, path: Path) -> Value:
     if not guards or value.kind == "null":
         return value
     return Value(f"{value.code} if {' and '.join(guards)} else None", value.kind, True, 1, value.model)
+
+
+def aggregated(writer: Writer, value: Value, name: str) -> Value | None:
+    """What related rows come to, by the aggregate's name; None where it is the name of none, or nothing has a key."""
+    try:
+        found = aggregate_of(value.model, name) if value.model is not None else None
+    except UnknownPath:
+        return None
+    if found is None or (writer.is_early and value.code == "instance"):
+        return None
+    rows = f"{value.code}.{found.relation}"
+    if not found.fields:
+        return Value(f"{rows}.count()", "integer", False)
+    function = writer.module.use("django.db.models", found.function.capitalize())
+    f = writer.module.use("django.db.models", "F") if len(found.fields) > 1 else ""
+    names = [quoted(field.name) for field in found.fields]
+    operand = " * ".join(f"{f}({one})" for one in names) if f else names[0]
+    code = f'{rows}.aggregate(found={function}({operand}))["found"]'
+    if found.function == "sum":
+        return Value(f"({code} or 0)", "decimal", False)
+    return Value(code, kind_of(found.fields[0]) if found.function != "avg" and not f else "any", True)
 
 
 def _step(writer: Writer, value: Value, step: Step) -> Value:

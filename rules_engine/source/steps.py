@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rules_engine.actions import registry
@@ -31,7 +31,18 @@ class Step:
 
 
 def step_of(writer: Writer, action: ActionSpec) -> Step:
-    """The action in Python."""
+    """The action in Python, in a loop where it is carried out for each of some rows."""
+    if action.for_each is None:
+        return _once(writer, action)
+    written = action.for_each
+    rows = context_value(writer, tuple(written.split("."))) if isinstance(written, str) else value_of(writer, written)
+    if writer.deletes and rows.kind == "rows":
+        return Step((*comment("For each row, and those are gone by now; the rule kept them."), "pass"))
+    step = _once(replace(writer, each=rows.model), action)
+    return Step((f"for each in {rows.code}:", *indented(step.lines)), step.before)
+
+
+def _once(writer: Writer, action: ActionSpec) -> Step:
     build = KINDS.get(action.kind)
     if build is not None:
         return build(writer, action.config)

@@ -12,7 +12,7 @@ from rules_engine.types import RuleSpec
 
 #: Names of locals and parameters of what we write.
 _LOCALS = """
-    accumulator action address after body created changed changes current event html instance kwargs message model
+    accumulator action address after body created changed changes current each event html instance kwargs message model
     names old operation pk_set raw receivers reverse row rows sender subject update_fields written
 """
 LOCALS = frozenset(_LOCALS.split())
@@ -99,6 +99,8 @@ class Writer:
     rule: RuleSpec
     signals: tuple[str, ...]
     row: ModelClass | None = None
+    #: What ``each`` is an object of, where an action is carried out for each of some rows.
+    each: ModelClass | None = None
     #: The many-to-many field whose changes are heard.
     relation: str = ""
 

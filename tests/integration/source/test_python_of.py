@@ -306,23 +306,75 @@ def test_x02_many_to_many_changes_and_signals_of_the_site_are_heard() -> None:
 
 
 def test_x02_adopted_s08_hears_tags_from_their_side_and_knows_those_of_a_deleted_product() -> None:
-    def counted(value: str) -> tuple[str, dict[str, Any]]:
-        return "update_objects", {"values": [{"field": "product_count", "value": value}]}
-
-    kind, config = counted("7")
-    changed = create_rule(Tag, signals=["m2m_changed"], actions=[counted("3")])
-    deleted = create_rule(Product, signals=["pre_delete"], actions=[(kind, {"target": "tags", **config})])
-    new, sale, other = (Tag.objects.create(name=name) for name in ("new", "sale", "other"))
-    lamp = Product.objects.create(name="Lamp", price=1)
+    values = [{"field": "product_count", "value": "{{ row.products__count }}"}]
+    changed = create_rule(Tag, signals=["m2m_changed"], actions=[("update_objects", {"values": values})])
+    deleted = create_rule(
+        Product, signals=["pre_delete"], actions=[("update_objects", {"target": "tags", "values": values})]
+    )
+    new, sale, other = (Tag.objects.create(name=name, product_count=9) for name in ("new", "sale", "other"))
+    lamp, chair = (Product.objects.create(name=name, price=1) for name in ("Lamp", "Chair"))
     lamp.tags.add(new, sale)
+    chair.tags.add(new)
     with adopted(changed, deleted):
-        other.products.add(Product.objects.create(name="Chair", price=1))
+        other.products.add(lamp, chair)
+        assert Tag.objects.get(name="other").product_count == 2
         lamp.delete()
     assert list(Tag.objects.order_by("name").values_list("name", "product_count")) == [
-        ("new", 7),
-        ("other", 3),
-        ("sale", 7),
+        ("new", 1),
+        ("other", 1),
+        ("sale", 0),
     ]
+
+
+def test_x02_adopted_s03_sums_up_what_the_rows_come_to() -> None:
+    shipped = {"+": [{"var": "row.items__quantity__times__unit_price__sum"}, {"var": "row.shipping_cost"}]}
+    values = [
+        {"field": "subtotal", "value": "{{ row.items__quantity__times__unit_price__sum }}"},
+        {"field": "total", "value": shipped},
+        {"field": "discount", "value": "{{ row.items__unit_price__min }}"},
+    ]
+    rule = create_rule(
+        OrderItem, ["post_save", "post_delete"], actions=[("update_objects", {"target": "order", "values": values})]
+    )
+    product = Product.objects.create(name="Pen", price=1)
+    order = Order.objects.create(order_number="A-1", shipping_cost=5)
+    with adopted(rule):
+        OrderItem.objects.create(order=order, product=product, quantity=3, unit_price=Decimal("0.35"))
+        last = OrderItem.objects.create(order=order, product=product, quantity=2, unit_price=Decimal("0.10"))
+        order.refresh_from_db()
+        assert (order.subtotal, order.total, order.discount) == (
+            Decimal("1.25"),
+            Decimal("6.25"),
+            Decimal("0.10"),
+        )
+        last.delete()
+    order.refresh_from_db()
+    assert (order.subtotal, order.total) == (Decimal("1.05"), Decimal("6.05"))
+
+
+def test_x02_adopted_s10_goes_through_the_rows_of_an_action_for_each() -> None:
+    config = {
+        "target": "query",
+        "model": "shop.product",
+        "filter": [{"field": "pk", "value": "{{ each.product_id }}"}],
+        "values": [{"field": "stock", "value": {"-": [{"var": "each.quantity"}]}, "how": "increment"}],
+    }
+    rule = create_rule(
+        Order,
+        operations=["update"],
+        once=True,
+        actions=[("update_objects", config, {"for_each": "instance.items", "delay": 3, "on_failure": "stop"})],
+    )
+    pen, ink = (Product.objects.create(name=name, price=1, stock=10) for name in ("Pen", "Ink"))
+    order = Order.objects.create(order_number="A-1")
+    for product, quantity in ((pen, 3), (ink, 1), (pen, 4)):
+        OrderItem.objects.create(order=order, product=product, quantity=quantity, unit_price=1)
+    text = python_of([rule.spec()])
+    for said in ("acts once for each object;", "waits for 3 seconds;", "what comes after it is not done;"):
+        assert said in " ".join(text.replace("\n# ", " ").split())
+    with adopted(rule):
+        order.save()
+    assert list(Product.objects.order_by("pk").values_list("stock", flat=True)) == [3, 9]
 
 
 def test_x02_an_action_may_print_itself_and_a_webhook_names_its_endpoint() -> None:
