@@ -31,6 +31,19 @@ def seal(text: str) -> str:
     return PREFIX + _fernet(tuple(_keys())).encrypt(text.encode()).decode()
 
 
+def resealed(sealed: str) -> str | None:
+    """The same secret under the first key; None where it is that already. Raises ``EncryptionKeyError``."""
+    unseal(sealed)
+    first, token = next(_keys()), sealed.removeprefix(PREFIX)
+    from cryptography.fernet import InvalidToken
+
+    try:
+        _fernet((first,)).decrypt(token)
+    except InvalidToken:
+        return PREFIX + _fernet(tuple(_keys())).rotate(token).decode()
+    return None
+
+
 def unseal(sealed: str) -> str:
     """The text that was sealed.
 

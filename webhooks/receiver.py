@@ -4,23 +4,48 @@ The contract of a sender that follows Standard Webhooks: a delivery comes at lea
 repetition with the same ``webhook-id``; a receiver keeps the ids it has handled, answers 2xx within seconds, and does
 the work afterwards. ::
 
+    @webhook(settings.HOOK_SECRETS)
     def hook(request):
-        try:
-            verify(request.body, request.headers, [settings.HOOK_SECRET])
-        except InvalidSignature:
-            return HttpResponse(status=401)
+        Message.objects.create(content=json.loads(request.body))
+        return HttpResponse(status=204)
+
+``verify`` is the check alone, for other frameworks.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import inspect
+import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.core.cache import caches
+from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.views.decorators.csrf import csrf_exempt
 
 from webhooks.errors import InvalidSignature
 from webhooks.signing import key_of, signature
 
+logger = logging.getLogger("webhooks")
+
 TOLERANCE_SECONDS = 300.0
+#: Bytes of a body; what our own sender sends has no more.
+MOST_BYTES = 256 * 1024
+#: Seconds that a handled id is remembered: as long as our own sender tries again by its default schedule.
+REMEMBER_SECONDS = 4 * 24 * 3600.0
+#: What the cache says of an id.
+RUNNING, HANDLED = "running", "handled"
+
+View = Callable[..., Any]
+#: The secrets that are valid: one, several, or a function of the request that gives them.
+Secrets = str | Iterable[str] | Callable[[HttpRequest], Any]
 
 
 def verify(
@@ -54,3 +79,137 @@ def _check_age(timestamp: str, tolerance: float) -> None:
     if abs(age) > tolerance:
         side = "old" if age > 0 else "in the future"
         raise InvalidSignature(f"The timestamp is {abs(age):.0f} seconds {side}; at most {tolerance:g} are accepted.")
+
+
+def webhook(
+    secrets: Secrets,
+    *,
+    tolerance: float = TOLERANCE_SECONDS,
+    most_bytes: int = MOST_BYTES,
+    remember: float = REMEMBER_SECONDS,
+    cache: str = "default",
+) -> Callable[[View], View]:
+    """View decorator: only what was signed with one of ``secrets`` gets through, and each ``webhook-id`` once.
+
+    ``secrets`` may be a function of the request, for senders that are known by their path. The view is exempt from
+    CSRF, may be asynchronous, and reads ``request.body``. The answers that it does not give itself:
+
+    - 405 to anything but POST, 411 without a Content-Length, 413 to more than ``most_bytes``;
+    - 400 where a header of Standard Webhooks is missing, 401 where no signature fits or the timestamp is more than
+      ``tolerance`` seconds from now. Why goes to the log ``webhooks``, and never to the sender;
+    - 200 to an id that was handled within ``remember`` seconds, without asking the view; 409 while it is being handled.
+
+    An id counts as handled once the view has answered with less than 400 and, with ATOMIC_REQUESTS, its transaction is
+    committed; after an error the sender may come again.
+    Ids are kept in Django's cache of that name. It must be shared by all processes: with a local one, or after it was
+    emptied, a repetition may reach the view, and while it is out of order requests end with 500 and come again.
+    Where handling twice would do harm, ``remember=0`` and a unique column for ``webhook-id`` of your own are better.
+    """
+
+    def decorate(view: View) -> View:
+        guard = _Guard(secrets, tolerance, most_bytes, remember, cache, f"{view.__module__}.{view.__qualname__}")
+        if inspect.iscoroutinefunction(view):
+
+            @wraps(view)
+            async def answer_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+                found = guard.secrets_of(request)
+                refusal = guard.refusal(request, await found if inspect.isawaitable(found) else found)
+                return refusal or await guard.once_async(request, lambda: view(request, *args, **kwargs))
+
+            return csrf_exempt(answer_async)
+
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            refusal = guard.refusal(request, guard.secrets_of(request))
+            return refusal or guard.once(request, lambda: view(request, *args, **kwargs))
+
+        return csrf_exempt(answer)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """What stands before one view."""
+
+    secrets: Secrets
+    tolerance: float
+    most_bytes: int
+    remember: float
+    cache: str
+    view: str
+
+    def secrets_of(self, request: HttpRequest) -> Any:
+        return self.secrets(request) if callable(self.secrets) else self.secrets
+
+    def refusal(self, request: HttpRequest, secrets: str | Iterable[str]) -> HttpResponseBase | None:
+        """The answer to a request that does not get through; None for one that does."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        length = request.headers.get("Content-Length", "")
+        if not length.isdigit():
+            return _said(411, "A Content-Length is needed.")
+        try:
+            if int(length[:20]) > self.most_bytes or len(request.body) > self.most_bytes:
+                return _said(413, "The body is too large.")
+        except RequestDataTooBig:
+            return _said(413, "The body is too large.")
+        if not all(request.headers.get(f"webhook-{part}") for part in ("id", "timestamp", "signature")):
+            return _said(400, "The headers webhook-id, webhook-timestamp and webhook-signature are needed.")
+        try:
+            valid = [secrets] if isinstance(secrets, str) else secrets
+            verify(request.body, request.headers, valid, self.tolerance)
+        except InvalidSignature as error:
+            logger.warning("A webhook to %s was refused: %s", self.view, error)
+            return _said(401, "The signature or the timestamp was not accepted.")
+        return None
+
+    def key(self, request: HttpRequest) -> str:
+        name = f"{self.view} {request.headers['webhook-id']}"
+        return f"webhooks.receiver:{hashlib.sha256(name.encode()).hexdigest()}"
+
+    def once(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        if not self.remember:
+            return view()
+        cache, key, answer = caches[self.cache], self.key(request), None
+        if not cache.add(key, RUNNING, self.tolerance):
+            return _known(cache.get(key))
+        try:
+            answer = view()
+        finally:
+            if _took(answer):
+                # With ATOMIC_REQUESTS the view's work is not committed yet; what is rolled back was not handled.
+                transaction.on_commit(lambda: cache.set(key, HANDLED, self.remember))
+            else:
+                cache.delete(key)
+        return answer
+
+    async def once_async(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+        if not self.remember:
+            return await view()
+        cache, key, answer = caches[self.cache], self.key(request), None
+        if not await cache.aadd(key, RUNNING, self.tolerance):
+            return _known(await cache.aget(key))
+        try:
+            answer = await view()
+        finally:
+            if _took(answer):
+                await cache.aset(key, HANDLED, self.remember)
+            else:
+                await cache.adelete(key)
+        return answer
+
+
+def _took(answer: Any) -> bool:
+    return getattr(answer, "status_code", 500) < 400
+
+
+def _known(state: Any) -> HttpResponse:
+    if state == HANDLED:
+        return _said(200, "This webhook-id was handled before.")
+    # Gone by now or still there: whoever comes again finds out.
+    return _said(409, "This webhook-id is being handled.")
+
+
+def _said(status: int, text: str) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
