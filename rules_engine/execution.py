@@ -130,7 +130,11 @@ def as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     action = ActionSpec(execution.kind, execution.config, execution.position)
     source = (execution.given or {}).get("each")
     each = None if source is None else tuple(filter(None, source.split(".")))
-    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,), each=each)
+    changed = event.context.get("m2m") or {}
+    changes = ({"field": changed["field"]},) if changed else ()
+    return action, RuleSpec(
+        slug=execution.rule_slug, model=event.model, signals=(event.signal,), changes=changes, each=each
+    )
 
 
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:

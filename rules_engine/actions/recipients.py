@@ -17,11 +17,8 @@ from django.utils.encoding import punycode
 
 from rules_engine import conf
 from rules_engine.actions import values
-from rules_engine.errors import InvalidRule, PermanentError, Problem, Refused, UnknownPath, did_you_mean
-from rules_engine.events.paths import find_model, resolve
-from rules_engine.rules import jsonlogic
-from rules_engine.rules.scope import path_problem
-from rules_engine.types import EVERY_FIELD, Path, RuleSpec
+from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
+from rules_engine.types import Path, RuleSpec
 
 #: Words that stand for the people of a setting: the operator named them, so EMAIL_DOMAINS does not hold for them.
 PEOPLE = {"admins": "ADMINS", "managers": "MANAGERS"}
@@ -35,19 +32,17 @@ def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
     if not any(_items(config)):
         yield Problem("/to", "Name at least one recipient, such as {{ instance.email }}.")
     for pointer, item in _items(config).items():
-        if isinstance(item, Mapping):
-            yield from values.problems(item, rule, pointer, _problem_with_path)
-        elif not isinstance(item, str):
+        if not isinstance(item, str | Mapping):
             yield Problem(pointer, f"Expected text, and got {item!r}.")
-        elif is_constant(item) and item.strip() not in PEOPLE:
+        elif isinstance(item, str) and is_constant(item) and item.strip() not in PEOPLE:
             yield from address_problems(item, pointer, others=tuple(PEOPLE))
         else:
             yield from values.problems(item, rule, pointer)
 
 
 def reads(config: Mapping[str, Any]) -> set[Path]:
-    """The context paths that ``to`` reads, those of related rows included."""
-    return {path for item in _items(config).values() for path in (*values.reads(item), *_rows_read(item))}
+    """The context paths that ``to`` reads."""
+    return {path for item in _items(config).values() for path in values.reads(item)}
 
 
 def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str], list[PermanentError]]:
@@ -153,32 +148,3 @@ def _as_sent(domain: str) -> str:
         return punycode(domain).lower()
     except UnicodeError:
         return domain
-
-
-def _rows_read(item: Any) -> Iterator[Path]:
-    """What an expression reads of what related rows lead to, with the rows' own columns, which others may read."""
-    if not isinstance(item, Mapping):
-        return
-    try:
-        jsonlogic.compile_expression(item)
-    except InvalidRule:
-        return
-    for variable in jsonlogic.variables(item):
-        if variable.within and variable.within[0] == "instance" and len(variable.path) > 1:
-            yield (*variable.within, EVERY_FIELD)
-            yield (*variable.within, *variable.path)
-
-
-def _problem_with_path(rule: RuleSpec, path: Path, within: Path | None) -> str | None:
-    """As elsewhere, but a row may lead to what it belongs to: the patient of an appointment."""
-    model = find_model(rule.model) if rule.model else None
-    if within is None or within[:1] != ("instance",) or len(path) < 2 or model is None:
-        return path_problem(rule, path, within)
-    try:
-        rows = resolve(model, within[1:])
-        if rows.kind != "to_many" or rows.model is None:
-            return path_problem(rule, path, within)
-        end = resolve(rows.model, path)
-    except UnknownPath as error:
-        return str(error)
-    return None if end.kind == "value" else f'"{".".join(path)}" leads to an object; name the field with the address.'

@@ -10,7 +10,8 @@ from rules_engine.actions.base import Action
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem
 from rules_engine.events.names import MODEL_SIGNALS
-from rules_engine.events.snapshot import clean_text, plain
+from rules_engine.events.paths import find_model, readable_fields
+from rules_engine.events.snapshot import Tree, clean_text, plain, tree_of
 from rules_engine.models import AuditEntry
 from rules_engine.rules.scope import path_problem
 from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec
@@ -84,7 +85,7 @@ class WriteAuditEntry(Action):
             actor_name=actor.get("username", ""),
             request_id=request.get("id", ""),
             request_path=clean_text(request.get("path", ""), 490),
-            fields=plain(data.get("instance") or data.get("signal") or {}),
+            fields=plain(_chosen(config, event)),
             changes=plain(changes),
             note=values.text(config.get("note"), data),
             rule_slug=context.rule_slug,
@@ -99,6 +100,28 @@ class WriteAuditEntry(Action):
 def _kept(config: Mapping[str, Any]) -> set[Path]:
     names: Sequence[str] = config.get("fields") or [EVERY_FIELD]
     return {("instance", *str(name).split(".")) for name in names}
+
+
+def _chosen(config: Mapping[str, Any], event: Event) -> Any:
+    """The fields to keep: what else stands in the event was read for other rules."""
+    found = event.context.get("instance")
+    if not found:
+        return event.context.get("signal") or {}
+    if config.get("fields"):
+        return _part(found, tree_of(path[1:] for path in _kept(config)))
+    model = find_model(event.model)
+    own = {"pk", *(field.attname for field in readable_fields(model))} if model else found.keys()
+    return {name: value for name, value in found.items() if name in own}
+
+
+def _part(value: Any, tree: Tree) -> Any:
+    if isinstance(value, list):
+        # A number names no field: it asks for whole rows.
+        of_rows = {name: below for name, below in tree.items() if not name.isdigit()}
+        return [_part(row, of_rows) for row in value]
+    if not isinstance(value, Mapping) or not tree:
+        return value
+    return {name: _part(one, tree.get(name, {})) for name, one in value.items() if name in tree or EVERY_FIELD in tree}
 
 
 def _happened(event: Event) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -46,6 +46,20 @@ def _without_caches(instance: models.Model) -> models.Model:
     return fresh
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The objects at the other end of a many-to-many change."""
+
+    model: ModelClass
+    pks: Sequence[Any]
+
+    def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
+        """Those that are there, in the order of their keys."""
+        rows = self.model._base_manager.using(using).filter(pk__in=self.pks).order_by("pk")
+        with confined(using):
+            return snapshot.rows_of(rows, tree)
+
+
 @dataclass(slots=True)
 class Subject:
     """What an event is about, before it is one: gathered by the receiver, read by conditions and actions."""
@@ -59,6 +73,7 @@ class Subject:
     knows_changes: bool = True
     created: bool | None = None
     m2m: Mapping[str, Any] | None = None
+    others: Others | None = None
     arguments: Mapping[str, Any] | None = None
     occurred_at: datetime | None = None
     #: The names of the fields that the save writes; None is all of them.
@@ -131,9 +146,15 @@ class Subject:
             case "request":
                 return actor.request()
             case "m2m":
-                return self.m2m
+                return self._m2m(reads.get("m2m"))
             case _:
                 return self.arguments
+
+    def _m2m(self, tree: snapshot.Tree | None) -> Mapping[str, Any] | None:
+        if self.m2m is None or self.others is None or self.instance is None or "objects" not in (tree or {}):
+            return self.m2m
+        using = self.instance._state.db or DEFAULT_DB_ALIAS
+        return {**self.m2m, "objects": self.others.read((tree or {})["objects"], using)}
 
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:

@@ -10,7 +10,7 @@ from django.db import models
 from rules_engine import conf
 from rules_engine.events import snapshot
 from rules_engine.events.confined import confined
-from rules_engine.events.context import Subject
+from rules_engine.events.context import Others, Subject
 from rules_engine.events.saves import ATTRIBUTE
 from rules_engine.events.sources import RelationWatch
 from rules_engine.rules.matching import CompiledRule
@@ -25,7 +25,7 @@ def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> Found:
     """The subjects of one ``m2m_changed``, each with its rules: one for every watched object that it concerns.
 
     A clear names no keys, so they are read before it; ``m2m`` is ``{"field", "action", "pks", "count"}``, the keys
-    capped at ``ROWS_LIMIT`` and their full number in ``count``.
+    capped at ``ROWS_LIMIT`` and their full number in ``count``. The objects of those keys are read where a rule asks.
     """
     phase, _, action = sent["action"].partition("_")
     if phase == "pre":
@@ -66,18 +66,23 @@ def _told(watch: RelationWatch, sent: Mapping[str, Any], operation: Operation, o
     if watch.is_target == sent["reverse"]:
         # A rule on a descendant hears the relation it inherits for its own objects alone.
         if isinstance(sent["instance"], watch.model):
-            yield _subject(watch, sent["instance"], operation, others), watch.rules
+            yield _subject(watch, sent, sent["instance"], operation, others), watch.rules
         return
     limited = others[: conf.rows_limit()]
     with confined(sent["using"]):
         rows = list(watch.model._base_manager.using(sent["using"]).filter(pk__in=limited))
     for instance in rows:
-        yield _subject(watch, instance, operation, [sent["instance"].pk]), watch.rules
+        yield _subject(watch, sent, instance, operation, [sent["instance"].pk]), watch.rules
 
 
-def _subject(watch: RelationWatch, instance: models.Model, operation: Operation, others: Sequence[Any]) -> Subject:
-    kept = [snapshot.safe(pk) for pk in others[: conf.rows_limit()]]
+def _subject(
+    watch: RelationWatch, sent: Mapping[str, Any], instance: models.Model, operation: Operation, others: Sequence[Any]
+) -> Subject:
+    limited = others[: conf.rows_limit()]
+    kept = [snapshot.safe(pk) for pk in limited]
     m2m = {"field": watch.name, "action": operation, "pks": kept, "count": len(others)}
     gone, come = (kept, []) if operation != "add" else ([], kept)
     changes = {watch.name: FieldChange(watch.name, gone, come)}
-    return Subject("m2m_changed", operation, instance, changes=changes, m2m=m2m)
+    subject = Subject("m2m_changed", operation, instance, changes=changes, m2m=m2m)
+    subject.others = Others(sent["model"] if watch.is_target == sent["reverse"] else type(sent["instance"]), limited)
+    return subject

@@ -223,11 +223,13 @@ def _object(related: models.Model, below: Tree) -> dict[str, Any]:
 
 
 def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]]:
-    if instance.pk is None:
-        return []
+    return [] if instance.pk is None else rows_of(getattr(instance, name).all(), below)
+
+
+def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
+    """The asked-for part of each row, of as many as may be read."""
     # An index (``items.0.name``) or a bare mention asks for whole rows.
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
-    rows = getattr(instance, name).all()
     if not rows.query.is_sliced:
         if one_to_one := list(_to_one(rows.model, below)):
             rows = rows.select_related(*one_to_one)  # or each row would be a query more

@@ -20,7 +20,7 @@ from rules_engine.rules.jsontext import parse
 from rules_engine.rules.shape import shape_problems
 from rules_engine.rules.tracing import trace
 from rules_engine.rules.variables import Variable, variables
-from rules_engine.types import Path
+from rules_engine.types import EVERY_FIELD, Path
 
 __all__ = [
     "Condition",
@@ -42,8 +42,8 @@ __all__ = [
 class Condition:
     """A compiled condition or value expression; thread-safe, to be kept and shared.
 
-    ``source`` is the JSON it was compiled from; ``reads`` the paths of the context that it needs. What it reads of a
-    to-many path's rows is not listed there: ``variables(source)`` says that.
+    ``source`` is the JSON it was compiled from; ``reads`` the paths of the context that it needs. Of a to-many path's
+    rows their own columns are always there and not listed; ``variables(source)`` says which of them are read.
     """
 
     source: Any
@@ -86,4 +86,10 @@ def _compile(logic: Any, problems: Sequence[Problem]) -> Condition:
         raise InvalidRule(problems)
     # As text: the library's own walk of Python objects is not safe for every object.
     rule = engine_for(conf.condition_budget()).compile(json.dumps(logic))
-    return Condition(logic, frozenset(tuple(path) for path in rule.facts()["reads"]), rule)
+    return Condition(logic, frozenset({tuple(path) for path in rule.facts()["reads"]} | _beyond_rows(logic)), rule)
+
+
+def _beyond_rows(logic: Any) -> set[Path]:
+    """What is read of the objects that rows belong to, and the rows' own columns, which would else be left out."""
+    beyond = [one for one in variables(logic) if one.within and len(one.path) > 1]
+    return {path for one in beyond for path in ((*one.within, EVERY_FIELD), (*one.within, *one.path))}  # type: ignore[misc]

@@ -12,7 +12,7 @@ from typing import Any
 
 from rules_engine.errors import ConditionError, InvalidRule, Problem
 from rules_engine.rules import jsonlogic
-from rules_engine.rules.scope import is_of_rows, path_problem
+from rules_engine.rules.scope import M2M_OBJECTS, is_of_rows, path_problem
 from rules_engine.rules.variables import rows_path, variables
 from rules_engine.types import EVERY_FIELD, ActionSpec, Path, RuleSpec
 
@@ -71,9 +71,7 @@ def rule_seen_by(action: ActionSpec, rule: RuleSpec) -> RuleSpec:
 def compile_each(for_each: Any, own_reads: Iterable[Path]) -> Each:
     """Ready to be used; ``own_reads`` is what the action reads of ``each``. Raises ``InvalidRule``."""
     source = source_of(for_each)
-    below = (
-        {(*source, *path[1:]) for path in own_reads if path[:1] == (EACH,)} if source[:1] == ("instance",) else set()
-    )
+    below = {(*source, *path[1:]) for path in own_reads if path[:1] == (EACH,)} if _are_of_a_model(source) else set()
     if isinstance(for_each, str):
         return Each(source, frozenset(_rows_reads(source) | below))
     expression = jsonlogic.compile_expression(for_each)
@@ -84,7 +82,11 @@ def compile_each(for_each: Any, own_reads: Iterable[Path]) -> Each:
 def _rows_reads(source: Path) -> set[Path]:
     if not source:
         return set()
-    return {(*source, EVERY_FIELD)} if source[:1] == ("instance",) else {source}
+    return {(*source, EVERY_FIELD)} if _are_of_a_model(source) else {source}
+
+
+def _are_of_a_model(source: Path) -> bool:
+    return source[:1] == ("instance",) or source == M2M_OBJECTS
 
 
 def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:

@@ -8,7 +8,7 @@ from django.db import models
 
 from rules_engine.errors import UnknownPath
 from rules_engine.events.paths import Step, aggregate_of, readable_fields, steps
-from rules_engine.source.literals import json_of, literal, quoted
+from rules_engine.source.literals import json_of, literal, mapping, quoted
 from rules_engine.source.writer import Value, Writer
 from rules_engine.types import EVERY_FIELD, Path
 
@@ -200,7 +200,13 @@ def _m2m(writer: Writer, rest: Path) -> Value:
         "pks": Value("sorted(pk_set or ())", "list", False),
         "count": Value("len(pk_set or ())", "integer", False),
     }
-    return found.get(rest[0] if rest else "", NULL)
+    step = steps(writer.model).get(writer.relation) if writer.model else None
+    if step is not None and step.model is not None:
+        rows = f"{writer.module.model(step.model)}._base_manager.filter(pk__in=pk_set or ())"
+        found["objects"] = Value(rows, "rows", False, model=step.model)
+    if not rest:
+        return Value(mapping({name: value.code for name, value in found.items()}), "any", False)
+    return found.get(rest[0], NULL) if len(rest) == 1 else unsupported(writer, {"var": ".".join(("m2m", *rest))})
 
 
 def _signal(writer: Writer, rest: Path) -> Value:

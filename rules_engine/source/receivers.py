@@ -192,7 +192,9 @@ def _at_first(writer: Writer) -> list[str]:
 
 def _roots(writer: Writer) -> set[str]:
     """What the rule's code reads, by the first name of each path."""
-    found = {path[0] for path in _reads(writer.rule)} | ({"changes"} if writer.rule.changes else set())
+    found = {path[0] for path in _reads(writer.rule)}
+    if writer.rule.changes and not writer.relation:
+        found.add("changes")
     audits = any(action.kind == "write_audit_entry" for action in _actions(writer.rule))
     # An audit entry of a delete has no changes; that other parts of the rule would read them there is no loss.
     return found - {"changes"} if audits and writer.deletes else found

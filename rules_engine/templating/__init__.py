@@ -30,7 +30,7 @@ from rules_engine.templating.expressions import TextContext
 from rules_engine.templating.limits import MESSAGE, SOURCE, TAGS, cut
 from rules_engine.templating.paths import VariableUse, uses
 from rules_engine.templating.tags import TextEngine, TextTemplate, named
-from rules_engine.types import Path
+from rules_engine.types import EVERY_FIELD, Path
 
 __all__ = ["Text", "VariableUse", "compile_text", "render", "single_line"]
 
@@ -53,8 +53,14 @@ class Text:
 
     @property
     def reads(self) -> frozenset[Path]:
-        """The paths it reads from the top of the context: ``("instance", "doctor", "email")``."""
-        return frozenset(use.path for use in self.variables if use.rows is None)
+        """The paths it reads from the top of the context: ``("instance", "doctor", "email")``.
+
+        Of the rows of a list that is what they lead on to, ``("instance", "items", "product", "name")``, with the rows'
+        own columns, which would else be left out.
+        """
+        beyond = [use for use in self.variables if use.rows is not None and len(use.path) > 1]
+        of_rows = {path for use in beyond for path in ((*use.rows, EVERY_FIELD), (*use.rows, *use.path))}  # type: ignore[misc]
+        return frozenset({use.path for use in self.variables if use.rows is None} | of_rows)
 
     @property
     def row_reads(self) -> frozenset[tuple[Path, Path]]:

@@ -217,7 +217,8 @@ def test_loop_variables_are_resolved_to_the_fields_of_the_rows():
         "{% for item in instance.items %}{{ item.name }}{{ forloop.counter }}"
         "{% for tag in item.tags %}{{ tag.label }}{{ instance.id }}{% endfor %}{% endfor %}{{ item.top }}"
     )
-    assert text.reads == {("instance", "items"), ("instance", "id"), ("item", "top")}
+    of_rows = {("instance", "items", "*"), ("instance", "items", "tags", "label")}
+    assert text.reads == {("instance", "items"), ("instance", "id"), ("item", "top"), *of_rows}
     items = ("instance", "items")
     assert text.row_reads == {(items, ("name",)), (items, ("tags",)), (items, ("tags", "label"))}
 
