@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+
+from project.clinic import signals
 
 
 class Department(models.Model):
@@ -86,3 +88,12 @@ class Appointment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.patient} with {self.doctor} on {self.date} at {self.time}"
+
+    def cancel(self, reason: str) -> None:
+        """Cancel it, and tell whoever listens why. One that is over or cancelled already stays as it is."""
+        if self.status != self.Status.SCHEDULED:
+            return
+        with transaction.atomic():
+            self.status = self.Status.CANCELLED
+            self.save(update_fields=["status"])
+            signals.appointment_cancelled.send(sender=type(self), instance=self, reason=reason)

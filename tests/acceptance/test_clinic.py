@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 
 import pytest
@@ -13,10 +12,11 @@ from django.test import Client
 from standardwebhooks.webhooks import Webhook
 
 from project.accounts.models import User
-from project.clinic.models import Appointment, Doctor, Patient
+from project.clinic.models import Doctor, Patient
 from rules_engine import acting_as
 from rules_engine.models import AuditEntry, Event, Execution, Rule
 from rules_engine.testing import refresh
+from tests.acceptance.clinic_objects import install_pack, make_appointment, make_doctor, nothing_waits
 from tests.acceptance.conftest import Mailbox, Worker
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
@@ -26,26 +26,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def pack(worker: Worker) -> None:
-    """The pack is installed, as an operator does it."""
-    call_command("rulepack", "install", "clinic", verbosity=0)
-    refresh()
-
-
-def make_doctor(first: str = "Ada", last: str = "Byron") -> Doctor:
-    return Doctor.objects.create(
-        first_name=first, last_name=last, email=f"{first}@clinic.example".lower(), slug=first.lower()
-    )
-
-
-def make_appointment() -> Appointment:
-    patient = Patient.objects.create(name="Tom Novak", email="tom@example.org")
-    return Appointment.objects.create(
-        doctor=make_doctor(), patient=patient, date=dt.date(2031, 5, 6), time=dt.time(10, 30)
-    )
-
-
-def nothing_waits() -> bool:
-    return not Execution.objects.live().exists()
+    """The pack is installed, and the worker ready."""
+    install_pack()
 
 
 def test_c01_a_line_is_logged_when_a_doctor_is_created_updated_and_deleted(worker: Worker) -> None:
