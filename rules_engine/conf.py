@@ -71,6 +71,12 @@ def hints() -> bool:
     return _flag("HINTS", True)
 
 
+def answer_rejections() -> bool:
+    """Whether the middleware answers requests that end in ``Rejected``: with 409, and in the admin with a message.
+    Default True; without, the exception goes on to Django, which answers 500."""
+    return _flag("ANSWER_REJECTIONS", True)
+
+
 def queue() -> str:
     """The Celery queue for every action that names none of its own. Default "rules"."""
     return str(_value("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
@@ -255,6 +261,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "REFRESH": refresh,
     "REFRESH_SECONDS": refresh_seconds,
     "HINTS": hints,
+    "ANSWER_REJECTIONS": answer_rejections,
     "QUEUE": queue,
     "SWEEP_SECONDS": sweep_seconds,
     "LEASE_SECONDS": lease_seconds,

@@ -1,12 +1,13 @@
-"""Tells the engine which request, and so which user, a change belongs to."""
+"""Tells the engine which request, and so which user, a change belongs to; and that user, what a rule did not allow."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from rules_engine import rejections
 from rules_engine.events import requests
 from rules_engine.events.actor import during
 
@@ -37,6 +38,10 @@ class ActorMiddleware:
             answer = self.get_response(request)
             _note(answer, visit)
             return answer
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What a rule does not allow is told to whoever wanted it, and is no server error."""
+        return rejections.answer(request, exception)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         told = requests.describe(request)

@@ -35,7 +35,7 @@ LAYERS: dict[int, str] = {
        actions/ rule_actions batches claims drains execution limits retention source/
        """,
     5: "outbox orders releasing",
-    6: "events/ middleware",
+    6: "events/ middleware rejections",
     7: "tasks",
     8: "apps checks packs packs/ admin/ management/ recipes testing pytest_plugin",
 }

@@ -32,6 +32,7 @@ def test_an_unknown_setting_is_reported_with_the_one_that_was_meant(settings: An
         ("REFRESH", "sometimes"),
         ("REFRESH_SECONDS", 0),
         ("HINTS", "yes"),
+        ("ANSWER_REJECTIONS", "no"),
         ("QUEUE", ""),
         ("BATCH_SIZE", 0),
         ("BATCH_SIZE", True),
