@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
 from django.db.models import F, Q
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -46,7 +47,7 @@ def _rows() -> ExecutionQuerySet:
 
 
 def due_lanes(queue: str) -> list[str]:
-    """The lanes of a queue in which something is due, by name.
+    """The lanes of a queue in which something is due that no pause stops, by name.
 
     One probe of the index a lane, however much waits in each: a plain DISTINCT reads every waiting row, 20,000 of
     them behind two dead endpoints, ten times a second.
@@ -54,8 +55,11 @@ def due_lanes(queue: str) -> list[str]:
     connection = connections[router.db_for_write(Execution)]
     table, states = connection.ops.quote_name(Execution._meta.db_table), ", ".join(f"'{state}'" for state in LIVE)
     live = f"e.queue = %s AND NOT (e.lane = '') AND e.state IN ({states})"
-    waiting = _rows().due().filter(queue=queue, lane=RawSQL("lanes.lane", ())).exclude(lane="")
-    due, params = waiting.values("pk").query.sql_with_params()
+    waiting = claims.unpaused(_rows().due()).filter(queue=queue, lane=RawSQL("lanes.lane", ())).exclude(lane="")
+    try:
+        due, params = waiting.values("pk").query.sql_with_params()
+    except EmptyResultSet:  # everything is paused
+        return []
     sql = (
         f"WITH RECURSIVE lanes(lane) AS (SELECT MIN(e.lane) FROM {table} e WHERE {live} "  # noqa: S608 - no input
         f"UNION ALL SELECT (SELECT MIN(e.lane) FROM {table} e WHERE {live} AND e.lane > lanes.lane) "
@@ -84,9 +88,9 @@ def claim_lanes(queue: str, lanes: Sequence[str], limit: int, *, in_order: bool 
     return Claim(worker, tuple(found))
 
 
-def claim_crashed(queue: str) -> Claim:
+def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     """Lease one execution that was in flight when a process died for the second time. Carry it out alone."""
-    rows = claims.unpaused(_rows().filter(queue=queue, crashes__gt=0))
+    rows = claims.unpaused(_rows().filter(queue=queue, lane__in=lanes, crashes__gt=0))
     worker = claims.worker_name()
     return Claim(worker, tuple(rows.lease(1, worker=worker, lease=conf.lease_seconds(), suspects=True)))
 
@@ -99,7 +103,7 @@ def in_flight(queue: str, lane: str) -> int:
 def screen(claim: Claim) -> list[Execution]:
     """Those of a claim that may be carried out. The others end here: their rule is gone, or its author may not."""
     authors, live = Authors(), live_rules(claim.executions)
-    refusals: dict[Any, str | None] = {}
+    refusals: dict[Any, str | Exception | None] = {}
     passed = []
     for one in claim.executions:
         if one.rule_slug not in live:
@@ -108,12 +112,24 @@ def screen(claim: Claim) -> list[Execution]:
         # The same for each event of one kind, and worth asking once.
         key = (one.rule_slug, one.rule_version, one.position, one.author_id, one.event.model, one.event.signal)
         if key not in refusals:
-            refusals[key] = authors.refusal(one.author_id, *as_written(one))
-        if (refusal := refusals[key]) is None:
+            refusals[key] = _refusal(authors, one)
+        refusal = refusals[key]
+        if refusal is None:
             passed.append(one)
-        else:
+        elif isinstance(refusal, str):
             _end_unstarted(one, claim.worker, State.REFUSED, refusal)
+        else:
+            finish_many([Finished(each, claim.worker, refusal) for each in start_many([one], claim.worker)])
     return passed
+
+
+def _refusal(authors: Authors, execution: Execution) -> str | Exception | None:
+    try:
+        return authors.refusal(execution.author_id, *as_written(execution))
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # the execution boundary: the action's or an auth backend's own code
+        return error
 
 
 def _end_unstarted(execution: Execution, worker: str, state: State, reason: str) -> None:

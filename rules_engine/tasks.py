@@ -25,11 +25,13 @@ _stop = threading.Event()
 @shared_task(name="rules_engine.tasks.drain", ignore_result=True)
 def drain(queue: str) -> int:
     """Run what is due in a queue until nothing is; returns how many executions it ran."""
+    released = 0
     if queue == conf.queue():
         with paused():
-            releasing.release_due(seconds=DRAIN_SECONDS)
+            released = releasing.release_due(seconds=DRAIN_SECONDS)
     ran = drains.drain(queue, seconds=DRAIN_SECONDS)
-    if due_queues(queue):
+    # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
+    if (ran or released) and due_queues(queue):
         hints.notify(queue)
     return ran
 

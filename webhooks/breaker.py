@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import models, router, transaction
-from django.db.models import DateTimeField, F, Q
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
 from rules_engine import in_flight
@@ -67,10 +67,10 @@ def allowance(endpoint: Endpoint, wanted: int) -> int:
 
     ``endpoint`` is one that ``endpoints`` gave.
     """
+    if not is_awake(endpoint):
+        return 0
     now: datetime = endpoint.now  # type: ignore[attr-defined]
     state = state_of(endpoint)
-    if resting_until(state, now) is not None:
-        return 0
     if endpoint.concurrency is not None:
         wanted = min(wanted, endpoint.concurrency - in_flight(conf.QUEUE, endpoint.slug))
     if wanted <= 0:
@@ -91,10 +91,7 @@ def _begins_probe(state: EndpointState, now: datetime) -> bool:
 
 def _from_rate(endpoint: Endpoint, wanted: int, now: datetime) -> int:
     """By the generic cell rate algorithm (ITU-T I.371): in any window of ``rate_seconds`` at most ``rate_count``."""
-    assert endpoint.rate_count is not None  # noqa: S101 - the caller has looked
-    assert endpoint.rate_seconds is not None  # noqa: S101
-    burst = max(1, endpoint.rate_count // BURST)
-    interval = timedelta(seconds=endpoint.rate_seconds / (endpoint.rate_count - burst + 1))
+    burst, interval = _burst_and_interval(endpoint)
     state, _made = EndpointState.objects.get_or_create(endpoint=endpoint)
     ready = max(state.rate_ready_at or now, now)
     fitting = min(wanted, math.floor((now + burst * interval - ready) / interval))
@@ -105,6 +102,44 @@ def _from_rate(endpoint: Endpoint, wanted: int, now: datetime) -> int:
         rows = EndpointState.objects.filter(pk=state.pk, rate_ready_at__isnull=True)
     # Another worker was faster: the next look is a moment away.
     return fitting if rows.update(rate_ready_at=ready + fitting * interval) else 0
+
+
+def _burst_and_interval(endpoint: Endpoint) -> tuple[int, timedelta]:
+    assert endpoint.rate_count is not None  # noqa: S101 - the caller has looked
+    assert endpoint.rate_seconds is not None  # noqa: S101
+    burst = max(1, endpoint.rate_count // BURST)
+    return burst, timedelta(seconds=endpoint.rate_seconds / (endpoint.rate_count - burst + 1))
+
+
+def give_back(endpoint: Endpoint, unused: int, allowed: int) -> None:
+    """Return what ``allowance`` allowed and nothing was found to use it for: it was ordered otherwise, say."""
+    if unused <= 0:
+        return
+    rows = EndpointState.objects.filter(pk=endpoint.pk)
+    if unused == allowed and state_of(endpoint).pauses:
+        rows.update(probe_until=None)
+    if endpoint.rate_count and endpoint.rate_seconds:
+        _burst, interval = _burst_and_interval(endpoint)
+        earlier = ExpressionWrapper(F("rate_ready_at") - Value(unused * interval), output_field=DateTimeField())
+        rows.update(rate_ready_at=earlier)
+
+
+def is_awake(endpoint: Endpoint) -> bool:
+    """Whether nothing keeps the endpoint from being asked now. ``endpoint`` is one that ``endpoints`` gave."""
+    now: datetime = endpoint.now  # type: ignore[attr-defined]
+    return resting_until(state_of(endpoint), now) is None
+
+
+def ready_in(endpoint: Endpoint) -> float:
+    """Seconds until its rate lets one more go, infinite where the rate is not what holds it back."""
+    now: datetime = endpoint.now  # type: ignore[attr-defined]
+    if not endpoint.rate_count or not endpoint.rate_seconds or state_of(endpoint).pauses or not is_awake(endpoint):
+        return math.inf
+    state = EndpointState.objects.filter(pk=endpoint.pk).first()
+    if state is None or state.rate_ready_at is None:
+        return math.inf
+    burst, interval = _burst_and_interval(endpoint)
+    return max((state.rate_ready_at - now - (burst - 1) * interval).total_seconds(), 0)
 
 
 @contextmanager

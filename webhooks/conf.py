@@ -103,7 +103,7 @@ def retry_schedule() -> tuple[float, ...]:
 def slots() -> int:
     """Deliveries that one worker process has in flight at the same time. Default 200.
 
-    One endpoint never has more than half of what the others leave, so that a slow one holds up nobody.
+    One endpoint never has more than half of them, and less where others have work too: a slow one holds up nobody.
     """
     accepts = lambda v: isinstance(v, int) and _is_number(v) and 0 < v <= 10_000  # noqa: E731
     return int(_value("SLOTS", 200, accepts, "a whole number from 1 to 10,000"))

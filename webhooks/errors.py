@@ -82,6 +82,13 @@ class ProtocolFailed(DeliveryError):
     kind = "protocol"
 
 
+class Unforeseen(DeliveryError):
+    """The delivery failed within this process, in a way that nobody foresaw."""
+
+    kind = "internal"
+    ours = True
+
+
 class EndpointGone(PermanentError):
     """The receiver said that it is gone for good. ``detail`` is the attempt's record."""
 

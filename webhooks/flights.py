@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from webhooks.client import Client, Response
 from webhooks.delivery import Message
-from webhooks.errors import ConnectFailed, DeliveryError
+from webhooks.errors import DeliveryError, Unforeseen
+
+logger = logging.getLogger("webhooks")
 
 #: Seconds to wait for more answers once there is one: recording them together costs a fraction of one by one.
 GATHER_SECONDS = 0.01
@@ -48,23 +52,37 @@ class Flights:
         self._loop: asyncio.AbstractEventLoop
         self._client: Client
         self._tasks: set[asyncio.Task[None]] = set()
-        self._began: dict[object, tuple[str, float]] = {}
+        self._began: dict[object, tuple[Departure, float]] = {}
         self._lanes: Counter[str] = Counter()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="webhooks-sender", daemon=True)
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run_loop, name="webhooks-sender", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
+        with suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
     def __len__(self) -> int:
         return len(self._began)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more can be launched. Once it is False it stays so, and what was in flight has landed."""
+        return self._thread.is_alive()
+
+    def lanes(self) -> set[str]:
+        """The endpoints that have something in flight."""
+        return {slug for slug, count in self._lanes.items() if count}
 
     def of(self, slug: str) -> int:
         """How many of one endpoint's are in flight."""
@@ -73,22 +91,22 @@ class Flights:
     def longer_than(self, seconds: float) -> set[str]:
         """The endpoints that have kept a delivery waiting for so long."""
         before = time.monotonic() - seconds
-        return {slug for slug, began in self._began.values() if began < before}
+        return {one.message.endpoint.slug for one, began in self._began.values() if began < before}
 
     def launch(self, departures: Iterable[Departure]) -> None:
         """Send these, all at once."""
         now = time.monotonic()
         batch = list(departures)
         for one in batch:
-            slug = one.message.endpoint.slug
-            self._began[one.execution_id] = slug, now
-            self._lanes[slug] += 1
+            self._began[one.execution_id] = one, now
+            self._lanes[one.message.endpoint.slug] += 1
         if batch:
-            self._loop.call_soon_threadsafe(self._begin, batch)
+            with suppress(RuntimeError):  # the loop has ended: ``landed`` says so
+                self._loop.call_soon_threadsafe(self._begin, batch)
 
     def landed(self, timeout: float) -> list[Landing]:
         """What has come back since the last call; waits so many seconds for the first."""
-        found: list[Landing] = []
+        is_open, found = self.is_open, list[Landing]()
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0 or not found:
             try:
@@ -99,10 +117,22 @@ class Flights:
                 end = min(end, time.monotonic() + GATHER_SECONDS)
         while not self._landings.empty():
             found.append(self._landings.get())
+        if not is_open:
+            back = {one.departure.execution_id for one in found}
+            found += [_never_landed(one, began) for pk, (one, began) in self._began.items() if pk not in back]
         for one in found:
-            slug, _began = self._began.pop(one.departure.execution_id)
-            self._lanes[slug] -= 1
+            del self._began[one.departure.execution_id]
+            self._lanes[one.departure.message.endpoint.slug] -= 1
         return found
+
+    def _run_loop(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except Exception as error:  # the execution boundary: whoever waits for the loop must hear of its end
+            logger.exception("The event loop of the sender has failed.")
+            self._failure = error
+        finally:
+            self._ready.set()
 
     async def _run(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
@@ -121,11 +151,17 @@ class Flights:
 
     async def _fly(self, departure: Departure) -> None:
         sent, began = departure.message, time.monotonic()
-        answer: Response | DeliveryError
+        answer: Response | DeliveryError = Unforeseen("The delivery was broken off.")
         try:
             answer = await self._client.deliver(sent.endpoint.url, sent.body, sent.headers)
         except DeliveryError as error:
             answer = error
         except Exception as error:  # the execution boundary: a delivery must land, whatever became of it
-            answer = ConnectFailed(f"The delivery failed in a way nobody foresaw: {type(error).__name__}: {error}")
-        self._landings.put(Landing(departure, answer, time.monotonic() - began))
+            answer = Unforeseen(f"The delivery failed in a way nobody foresaw: {type(error).__name__}: {error}")
+        finally:
+            self._landings.put(Landing(departure, answer, time.monotonic() - began))
+
+
+def _never_landed(departure: Departure, began: float) -> Landing:
+    answer = Unforeseen("The sender's event loop ended while the delivery was in flight.")
+    return Landing(departure, answer, time.monotonic() - began)

@@ -3,17 +3,18 @@
 The thread that was asked to drain does all that concerns the database; the network has an event loop of its own
 (``flights``). One slow endpoint must hold up nobody:
 
-- it has at most half of the slots that the others leave;
+- it has its share of the slots, and one share is always left over;
 - when the time is up, what is in flight is waited for, and meanwhile endpoints that answer quickly go on being served.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections, router
 
@@ -23,21 +24,24 @@ from rules_engine import (
     Claim,
     Finished,
     LeaseKeeper,
-    PermanentError,
     claim_crashed,
     claim_lanes,
     due_lanes,
     finish_many,
     paused,
+    release,
     screen,
     start_many,
 )
 from webhooks import breaker, conf, delivery, notices
 from webhooks.breaker import Charge
 from webhooks.delivery import Message, Verdict
-from webhooks.errors import EndpointGone, WebhookError
+from webhooks.errors import EndpointGone
 from webhooks.flights import Departure, Flights, Landing
 from webhooks.models import Endpoint
+
+if TYPE_CHECKING:
+    from rules_engine.models import Execution
 
 logger = logging.getLogger("webhooks")
 
@@ -45,6 +49,10 @@ logger = logging.getLogger("webhooks")
 SLOW = 1.0
 #: Seconds between looks for new work while deliveries are in flight.
 LOOK = 0.05
+#: The longest wait for a rate between two looks for other work.
+PATIENCE = 0.2
+#: Seconds between two tries to record what is known.
+PAUSE = 1.0
 #: Seconds that a database which does not answer is asked again to take what is known by then.
 KEEP_TRYING = 30.0
 
@@ -63,20 +71,41 @@ class Sender:
         #: What is in flight, by the execution's id, and how many of each claim there are still.
         self.started: dict[object, Finished] = {}
         self.of_claim: dict[str, int] = {}
+        #: What has come back and is not on record yet.
+        self.landed: list[Landing] = []
+        #: What is in flight may take the process down, and has to be alone.
+        self.alone = False
+        #: When a lane that its rate holds back may go on, if it says.
+        self.ready_at = float("inf")
 
     def run(self) -> int:
         """Send what is due until nothing is, or the time is up. Returns how many deliveries it began."""
         with self.flights, self.leases:
-            while True:
-                more = self._take() if self._may_take() else 0
-                landings = self.flights.landed(LOOK if len(self.flights) else 0)
-                if landings:
-                    self._record(landings)
-                if not more and not len(self.flights):
-                    return self.begun
+            try:
+                while self._go_on():
+                    pass
+            finally:
+                # Also where the database or a signal ended it: what was sent has to be recorded.
+                self._land()
+                self._give_back()
+        return self.begun
+
+    def _go_on(self) -> bool:
+        """One look for work and for answers; whether there is reason for another."""
+        self.ready_at = float("inf")
+        taken = self._take() if self._may_take() else 0
+        landed = self._collect()
+        if taken or landed or len(self.flights):
+            return True
+        if self.ready_at >= self.end:
+            return False
+        time.sleep(min(max(self.ready_at - time.monotonic(), 0), PATIENCE))
+        return True
 
     def _may_take(self) -> bool:
         if self.limit is not None and self.begun >= self.limit:
+            return False
+        if not self.flights.is_open or (self.alone and len(self.flights)):
             return False
         self.slow |= self.flights.longer_than(SLOW)
         return time.monotonic() < self.end or any(self.flights.of(slug) for slug in self.slow)
@@ -87,14 +116,20 @@ class Sender:
         if time.monotonic() >= self.end:
             lanes = [lane for lane in lanes if lane not in self.slow]
         if not lanes:
-            return self._take_crashed()
-        known, taken = breaker.endpoints(lanes), 0
-        for lane in lanes:
-            taken += self._take_lane(lane, known.get(lane))
-        return taken or self._take_crashed()
+            return 0
+        # Where there are more lanes than slots, each has its chance.
+        random.shuffle(lanes)
+        known = breaker.endpoints(lanes)
+        # One at the start, however busy the queue is; the others when there is nothing else.
+        if not self.begun and (taken := self._take_crashed(lanes, known)):
+            return taken
+        # One share is always left for an endpoint that nothing was due for until now.
+        share = max(1, self.slots // (len(self.flights.lanes().union(lanes)) + 1))
+        taken = sum(self._take_lane(lane, known.get(lane), share) for lane in lanes)
+        return taken or self._take_crashed(lanes, known)
 
-    def _take_lane(self, lane: str, endpoint: Endpoint | None) -> int:
-        room = (self.slots - len(self.flights) + self.flights.of(lane)) // 2 - self.flights.of(lane)
+    def _take_lane(self, lane: str, endpoint: Endpoint | None, share: int) -> int:
+        room = min(share - self.flights.of(lane), self.slots - len(self.flights))
         if self.limit is not None:
             room = min(room, self.limit - self.begun)
         if room <= 0:
@@ -104,16 +139,22 @@ class Sender:
         with _alone(endpoint):
             allowed = breaker.allowance(endpoint, room)
             if not allowed:
+                self.ready_at = min(self.ready_at, time.monotonic() + breaker.ready_in(endpoint))
                 return 0
             claim = claim_lanes(conf.QUEUE, [lane], allowed, in_order=endpoint.ordered)
-        return self._begin(claim, {lane: endpoint})
+        before = self.flights.of(lane)
+        taken = self._begin(claim, {lane: endpoint})
+        breaker.give_back(endpoint, allowed - (self.flights.of(lane) - before), allowed)
+        return taken
 
-    def _take_crashed(self) -> int:
+    def _take_crashed(self, lanes: Sequence[str], known: Mapping[str, Endpoint]) -> int:
         """What may have taken a process down twice goes out with nothing beside it."""
         if len(self.flights) or time.monotonic() >= self.end:
             return 0
-        claim = claim_crashed(conf.QUEUE)
-        return self._begin(claim, breaker.endpoints([one.lane for one in claim.executions])) if claim else 0
+        awake = [lane for lane in lanes if lane not in known or breaker.is_awake(known[lane])]
+        claim = claim_crashed(conf.QUEUE, awake)
+        self.alone = bool(claim)
+        return self._begin(claim, known)
 
     def _begin(self, claim: Claim, endpoints: Mapping[str, Endpoint | None]) -> int:
         if not claim:
@@ -122,36 +163,51 @@ class Sender:
         departures, over = [], []
         started = start_many(screen(claim), claim.worker)
         for execution in started:
-            try:
-                endpoint = delivery.usable(endpoints.get(execution.lane), execution.lane)
-                message = delivery.message(endpoint, execution.context(), execution.config)
-            except (PermanentError, WebhookError) as error:
-                over.append(Finished(execution, claim.worker, error))
+            message = _message(execution, endpoints.get(execution.lane))
+            if isinstance(message, Exception):
+                over.append(Finished(execution, claim.worker, message))
                 continue
             departures.append(Departure(execution.pk, message))
             # Lost, until something else is known.
             self.started[execution.pk] = Finished(execution, claim.worker, LookupError())
         self.of_claim[claim.worker] = len(departures)
-        self._finish(over)
-        self._let_go(claim.worker)
         self.begun += len(started)
         self.flights.launch(departures)
+        self._finish(over)
+        self._let_go(claim.worker)
         return len(claim.executions)
 
-    def _record(self, landings: Sequence[Landing]) -> None:
-        finished, verdicts = [], []
+    def _collect(self) -> int:
+        """Record what has come back; waits a moment for it. Returns how many."""
+        self.landed += self.flights.landed(LOOK if len(self.flights) else 0)
+        landings, finished, verdicts = self.landed, [], []
         for landing in landings:
-            sent = self.started.pop(landing.departure.execution_id)
-            verdict = delivery.judge(landing.departure.message, landing.answer)
+            sent, message = self.started[landing.departure.execution_id], landing.departure.message
+            verdict = _verdict(landing)
             finished.append(Finished(sent.execution, sent.worker, verdict.outcome))
-            verdicts.append((landing.departure.message, verdict))
-            self.of_claim[sent.worker] -= 1
+            verdicts.append((message, verdict))
             if landing.seconds > SLOW:
-                self.slow.add(landing.departure.message.endpoint.slug)
+                self.slow.add(message.endpoint.slug)
         self._finish(finished)
-        note(verdicts)
-        for worker in {one.worker for one in finished}:
-            self._let_go(worker)
+        self.landed = []
+        for one in finished:
+            del self.started[one.execution.pk]
+            self.of_claim[one.worker] -= 1
+            self._let_go(one.worker)
+        _note_if_possible(verdicts)
+        return len(landings)
+
+    def _land(self) -> None:
+        while len(self.flights) or self.landed:
+            self._collect()
+
+    def _give_back(self) -> None:
+        """What an error kept from being begun is due again at once, and not when its lease has ended."""
+        try:
+            for worker in self.leases.workers.copy():
+                release(worker)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Leases cannot be given back (%s); they will end by themselves.", error)
 
     def _finish(self, finished: Sequence[Finished]) -> None:
         """Record what is known, and keep trying while the database is away: what was sent must not be sent again."""
@@ -165,7 +221,7 @@ class Sender:
                     raise
                 logger.warning("%d deliveries cannot be recorded yet: %s", len(finished), error)
                 connections[router.db_for_write(Endpoint)].close()
-                time.sleep(1)
+                time.sleep(PAUSE)
 
     def _let_go(self, worker: str) -> None:
         if not self.of_claim.get(worker):
@@ -178,6 +234,29 @@ def _alone(endpoint: Endpoint) -> AbstractContextManager[Any]:
     if endpoint.concurrency is None:
         return nullcontext()
     return breaker.locked(endpoint)
+
+
+def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Exception:
+    try:
+        found = delivery.usable(endpoint, execution.lane)
+        return delivery.message(found, execution.context(), execution.config)
+    except Exception as error:  # the execution boundary: one that cannot be sent takes no other along
+        return error
+
+
+def _verdict(landing: Landing) -> Verdict:
+    try:
+        return delivery.judge(landing.departure.message, landing.answer)
+    except Exception as error:  # the execution boundary: likewise one whose answer cannot be read
+        logger.exception("The answer of the endpoint %s was not understood.", landing.departure.message.endpoint.slug)
+        return Verdict(error)
+
+
+def _note_if_possible(verdicts: Sequence[tuple[Message, Verdict]]) -> None:
+    try:
+        note(verdicts)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("What %d deliveries say of their endpoints was lost: %s", len(verdicts), error)
 
 
 def note(verdicts: Iterable[tuple[Message, Verdict]]) -> None:

@@ -1,4 +1,4 @@
-"""The demo's settings for worker processes of fault tests: with the probe app, and ``RULES_ENGINE`` from the test."""
+"""The demo's settings for worker processes of fault tests: the probe app, and what a test sets."""
 
 from __future__ import annotations
 
@@ -10,3 +10,4 @@ from project.settings import INSTALLED_APPS
 
 INSTALLED_APPS += ["tests.faults.probe_app.apps.ProbeConfig"]
 RULES_ENGINE = json.loads(os.environ["PROBE_RULES_ENGINE"])
+WEBHOOKS = json.loads(os.environ["PROBE_WEBHOOKS"])

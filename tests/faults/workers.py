@@ -84,6 +84,7 @@ class Crew:
     environment: Mapping[str, str]
     folder: Path
     broker: str = "filesystem://localhost"
+    webhooks: Mapping[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
 
     def settings(self, **rules: Any) -> dict[str, str]:
@@ -95,6 +96,7 @@ class Crew:
             "DJANGO_SETTINGS_MODULE": "tests.faults.worker_settings",
             "LOG_LEVEL": "INFO",
             "PROBE_RULES_ENGINE": json.dumps({**RULES_ENGINE, **rules}),
+            "PROBE_WEBHOOKS": json.dumps(dict(self.webhooks)),
         }
 
     def start(
