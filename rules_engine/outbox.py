@@ -88,9 +88,9 @@ def record(
     return len(executions) + len(held)
 
 
-def release(match: models.HeldMatch, held: int, using: str) -> int:
-    """Write the executions of a held match, in the caller's transaction. ``held`` is how many it stands for besides
-    itself. Returns their number, and announces them once they are committed."""
+def release(match: models.HeldMatch, held: Mapping[str, int], using: str) -> int:
+    """Write the executions of a held match, in the caller's transaction. ``held`` is what they read under that name:
+    how many it stands for besides itself. Returns their number, and announces them once they are committed."""
     executions = []
     for action in match.actions:
         each = action.get("rows")
@@ -113,7 +113,7 @@ def release(match: models.HeldMatch, held: int, using: str) -> int:
     return len(waiting)
 
 
-def _released(match: models.HeldMatch, action: Row, row: Any, held: int) -> Row:
+def _released(match: models.HeldMatch, action: Row, row: Any, held: Mapping[str, int]) -> Row:
     columns = {name: value for name, value in action.items() if name not in ("rows", "each")}
     return {
         **columns,

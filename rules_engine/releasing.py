@@ -199,10 +199,11 @@ class _Decision:
     def release(self, match: HeldMatch, reason: str = "") -> None:
         """Hand what the match asks for to the outbox."""
         self.decided.add(match.pk)
-        stands_for = (match.stands_for or 1) + self._throttled_since_last(match)
+        together, throttled = (match.stands_for or 1) - 1, self._throttled_since_last(match)
+        held = {"count": together + throttled, "together": together, "throttled": throttled}
         row = self.rows.filter(pk=match.pk)
-        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=stands_for)
-        outbox.release(match, stands_for - 1, self.using)
+        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=held["count"] + 1)
+        outbox.release(match, held, self.using)
 
     def _throttled_since_last(self, match: HeldMatch) -> int:
         """How many the throttle has held back that no match which acted has told of; this one does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
@@ -69,9 +70,9 @@ class HeldMatch(models.Model):
     def __str__(self) -> str:
         return f"{self.rule_slug}: {self.event_id}"
 
-    def given(self, row: Any, held: int, source: str = "") -> dict[str, Any]:
+    def given(self, row: Any, held: Mapping[str, int], source: str = "") -> dict[str, Any]:
         """What an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
-        context: dict[str, Any] = {"held": {"count": held}}
+        context: dict[str, Any] = {"held": dict(held)}
         if row is None:
             return {"context": context}
         decimals = [f"/each{pointer}" for pointer in row["decimals"]]

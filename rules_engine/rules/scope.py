@@ -24,7 +24,7 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "request": ("id", "method", "path", "status"),
     "m2m": ("field", "action", "pks", "count", "objects"),
     "signal": None,
-    "held": ("count",),
+    "held": ("count", "together", "throttled"),
 }
 M2M_OBJECTS: Path = ("m2m", "objects")
 OF_A_MODEL = ("instance", "old", "changed", "changes")

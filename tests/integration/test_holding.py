@@ -86,6 +86,26 @@ def test_a_throttled_rule_acts_so_many_times_and_says_how_many_it_held_when_it_a
     assert noted[2:] == ["f +3", "g +0"]
 
 
+def test_what_was_taken_together_is_told_from_what_the_throttle_held(noted: list[str]) -> None:
+    create_rule(
+        Animal,
+        coalesce_seconds=10,
+        coalesce_by="{{ instance.name }}",
+        throttle_count=1,
+        throttle_seconds=60,
+        actions=[("note", {"text": "{{ instance.name }} {{ held.together }}+{{ held.throttled }}={{ held.count }}"})],
+    )
+    animals("a", "a", "b", "b")
+    let_time_pass(11)
+    run_due()
+    assert noted == ["a 1+0=1"]
+    let_time_pass(61)
+    animals("b", "b", "b")
+    let_time_pass(11)
+    run_due()
+    assert noted[1:] == ["b 2+2=4"]
+
+
 def test_the_window_slides(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=2, throttle_seconds=60, actions=[NAME])
     animals("a")
