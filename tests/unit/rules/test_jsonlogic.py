@@ -500,6 +500,8 @@ def test_any_logic_on_any_data_gives_a_value_or_one_of_our_errors(logic: Any, co
 @given(_sound)
 def test_names_listed_from_the_json_cover_what_the_evaluator_says_it_reads(logic: Any) -> None:
     if not jsonlogic.check_expression(logic):
-        listed = {v.path for v in jsonlogic.variables(logic) if v.within is None}
-
+        found = jsonlogic.variables(logic)
+        listed = {one.path for one in found if one.within is None}
+        # Of rows: what is read beyond them, and then their own columns too.
+        listed |= {(*one.within, *path) for one in found if one.within for path in (one.path, ("*",))}
         assert jsonlogic.compile_expression(logic).reads <= listed
