@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib.admin.helpers import InlineAdminFormSet
 from django.contrib.admin.utils import flatten
-from django.core.exceptions import FieldDoesNotExist
 
 Fieldset = tuple[Any, dict[str, Any]]
 #: What a display method of a column is called here: ``for_each_shown`` shows ``for_each``.
@@ -34,14 +33,19 @@ def _holds(form: Any, name: str) -> bool:
     if name in form.errors:
         return True
     name = name.removesuffix(SHOWN)
-    value = form[name].value() if name in form.fields else getattr(form.instance, name, None)
-    if value in (None, "", False):
+    # Whoever may only view has a form whose fields know nothing of the object.
+    typed = form.is_bound and name in form.fields
+    value = form[name].value() if typed else getattr(form.instance, name)
+    if value is None or value == "":
         return False
-    try:
-        usual = form.instance._meta.get_field(name).get_default()
-    except FieldDoesNotExist:
-        return True
-    return str(value) != str(usual)
+    return str(value) != str(_usual(form, name))
+
+
+def _usual(form: Any, name: str) -> Any:
+    """The form's own ``usual(name)``, or else the column's default."""
+    if hasattr(form, "usual"):
+        return form.usual(name)
+    return form.instance._meta.get_field(name).get_default()
 
 
 class UnfoldingFormSet(InlineAdminFormSet):

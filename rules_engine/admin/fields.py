@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from rules_engine.admin.rendering import json_text
 from rules_engine.errors import InvalidRule, Problem
@@ -117,6 +118,25 @@ class RowsField(forms.CharField):
             return True
 
 
+class PlainTextField(forms.CharField):
+    """A text, kept as it is: browsers write line breaks in two characters, and what was stored may end in a space."""
+
+    #: As on ``JSONTextField``.
+    stored: str | None = None
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, strip=False, **options)
+
+    def to_python(self, value: Any) -> str:
+        """What was stored, where that is what came back."""
+        text = str(super().to_python(value) or "").replace("\r\n", "\n")
+        stored = self.stored or ""
+        return stored if text == stored.replace("\r\n", "\n") else text.strip()
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and self.to_python(data) != (initial or "")
+
+
 class NamesField(forms.MultipleChoiceField):
     """A JSON list of names as checkboxes. The stored order stays while the same boxes are ticked."""
 
@@ -129,3 +149,9 @@ class NamesField(forms.MultipleChoiceField):
 
     def validate(self, value: Iterable[Any]) -> None:
         super().validate([str(name) for name in value])
+
+
+def name_halves(field: Any) -> None:
+    """The label of a date and a time names neither of the two to a screen reader; this does."""
+    for half, words in zip(field.widget.widgets, (gettext("date"), gettext("time")), strict=True):
+        half.attrs["aria-label"] = f"{field.label}: {words}"

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import registry
 from rules_engine.admin import choices
-from rules_engine.admin.fields import JSONTextField, NamesField, RowsField, sentence
+from rules_engine.admin.fields import JSONTextField, NamesField, PlainTextField, RowsField, name_halves, sentence
 from rules_engine.admin.jsonform import ConfigWidget
 from rules_engine.errors import Problem
 from rules_engine.models import Rule, RuleAction
@@ -24,6 +24,8 @@ from rules_engine.rules.permissions import lacking, needed, needed_by_action
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec
 
+TEXTS = ("description", "throttle_by", "coalesce_by")
+ONE_LINE = {"rows": 1, "cols": 60, "class": "rules-one-line"}
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 #: Far above any place that people give, so that rows can change places without meeting on the way.
 OUT_OF_THE_WAY = 1_000_000
@@ -81,6 +83,23 @@ class RuleForm(forms.ModelForm):
         ),
     )
 
+    description = PlainTextField(label=_("Description"), widget=forms.Textarea(attrs={"rows": 2, "cols": 80}))
+    throttle_by = PlainTextField(
+        label=_("Counted separately for each"),
+        widget=forms.Textarea(attrs=ONE_LINE),
+        help_text=_(
+            "A text such as {{ instance.customer_id }}: each customer's matches are counted "
+            "by themselves. Empty: all together."
+        ),
+    )
+    coalesce_by = PlainTextField(
+        label=_("Taken together by"),
+        widget=forms.Textarea(attrs=ONE_LINE),
+        help_text=_(
+            "A text such as {{ signal.path }}: matches for which it is the same are one "
+            "group. Empty: those of the same object."
+        ),
+    )
     sample_percent = forms.IntegerField(
         label=_("Sample, in percent"),
         required=False,
@@ -96,10 +115,17 @@ class RuleForm(forms.ModelForm):
             "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
             "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
-        widgets = {
-            "description": forms.Textarea(attrs={"rows": 2, "cols": 80}),
-            "throttle_by": forms.TextInput(attrs={"size": 60}),
-            "coalesce_by": forms.TextInput(attrs={"size": 60}),
+        help_texts = {
+            "position": _("Rules are tried from the lowest number up; those of one number by their slug."),
+            "active_from": _("Empty: at once."),
+            "active_until": _("Empty: for good."),
+            "throttle_count": _("Such as 5. What comes above that is held back, and counted. Empty: no limit."),
+            "throttle_seconds": _("3600 is an hour, 86400 a day."),
+            "coalesce_seconds": _(
+                "Of several matches in that time only the last one acts, at its end. 0: the last of each transaction. "
+                "Empty: each one acts."
+            ),
+            "debounce": _("Each further match starts the wait again, so it acts when nothing more comes."),
         }
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -115,10 +141,14 @@ class RuleForm(forms.ModelForm):
                 self.fields[name].choices = offered  # type: ignore[attr-defined]
         if "signals" in self.fields:
             self.fields["signals"].help_text = format_html("{} {}", _("At least one."), choices.what_signals_send())
-        for name in ("signals", "operations", "changes", "condition"):
+        for name in ("signals", "operations", "changes", "condition", *TEXTS):
             if name in self.fields and rule.pk:
                 value = getattr(rule, name)
                 self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
+
+        for name in ("active_from", "active_until"):
+            if name in self.fields:
+                name_halves(self.fields[name])
 
     def clean_sample_percent(self) -> int:
         """All of them, where nothing was posted."""
@@ -155,7 +185,10 @@ class RuleActionForm(forms.ModelForm):
 
     kind = forms.ChoiceField(label=_("What to do"), choices=_kind_choices)
     timing = forms.ChoiceField(
-        label=_("When"), choices=[("", _("– as is usual for it –")), *RuleAction.Timing.choices], required=False
+        label=_("When"),
+        choices=[("", _("– as is usual for it –")), *RuleAction.Timing.choices],
+        required=False,
+        help_text=_("After the commit is safest: nobody waits for it, and what fails is tried again."),
     )
     position = forms.IntegerField(
         label=_("Order"), required=False, min_value=0, max_value=OUT_OF_THE_WAY - 1, help_text=_("Empty: last.")
@@ -170,9 +203,22 @@ class RuleActionForm(forms.ModelForm):
         ),
     )
     delay = forms.IntegerField(
-        label=_("Delay, in seconds"), required=False, min_value=0, max_value=LONGEST_WAIT, initial=0
+        label=_("Delay, in seconds"),
+        required=False,
+        min_value=0,
+        max_value=LONGEST_WAIT,
+        initial=0,
+        help_text=_("Counted from the commit. 3600 is an hour, 86400 a day; at most 30 days."),
     )
-    on_failure = forms.ChoiceField(label=_("If it fails"), choices=RuleAction.OnFailure.choices, required=False)
+    on_failure = forms.ChoiceField(
+        label=_("If it fails"),
+        choices=RuleAction.OnFailure.choices,
+        required=False,
+        help_text=_(
+            "For good, after its last attempt. At once in the same transaction, the change itself is undone where "
+            "the next actions are not carried out."
+        ),
+    )
 
     class Meta:
         model = RuleAction
@@ -194,6 +240,15 @@ class RuleActionForm(forms.ModelForm):
     def is_unknown(self) -> bool:
         """Whether the stored action is of a kind that is not installed here."""
         return self.instance.pk is not None and registry.find(self.stored_kind) is None
+
+    def usual(self, name: str) -> Any:
+        """What a field is where nobody chose anything: the section it is in stays folded."""
+        kind = self["kind"].value() if self.is_bound else self.instance.kind
+        action = registry.find(str(kind or ""))
+        if name == "timing" and action is not None:
+            return action.timings[0]
+        column: Any = RuleAction._meta.get_field(name)
+        return column.get_default()
 
     def _keep_as_it_is(self) -> None:
         kind = self.stored_kind

@@ -34,6 +34,7 @@ HOLDING_ROWS = (
     "coalesce_by",
     ("once", "sample_percent", "raw"),
 )
+HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, at once and for good.")
 WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
 
 
@@ -71,10 +72,11 @@ class RuleActionInline(admin.StackedInline):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         config = "config" if self._may_write(request, obj) else "config_shown"
-        rest = (("for_each" if self._may_write(request, obj) else "for_each_shown"), ("delay", "on_failure"))
+        each = "for_each" if self._may_write(request, obj) else "for_each_shown"
+        rest = {"fields": ("timing", each, "delay", "on_failure"), "classes": ("collapse",)}
         return [
-            (None, {"fields": (("position", "kind", "timing", "enabled"), config)}),
-            (_("Repetition, delay and failure"), {"fields": rest, "classes": ("collapse",)}),
+            (None, {"fields": (("position", "kind", "enabled"), config)}),
+            (_("When it acts, repetition, delay and failure"), rest),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -129,10 +131,13 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
         state = ("author_shown", "updated_at") if obj else ()
         return [
             (None, {"fields": ("name", "slug", "description", ("enabled", "shadow"), *state)}),
-            (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
             (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
             (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
-            (_("How often, and until when"), {"fields": HOLDING_ROWS, "classes": ("collapse",)}),
+            (
+                _("How often, and until when"),
+                {"fields": HOLDING_ROWS, "classes": ("collapse",), "description": HOLDING_HELP},
+            ),
+            (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:

@@ -226,6 +226,13 @@ def _run_task(writer: Writer, config: Config) -> Step:
     return Step((call(f"{app}.send_task", arguments),))
 
 
+def _reject(writer: Writer, config: Config) -> Step:
+    error = writer.module.use("django.core.exceptions", "ValidationError")
+    message = text_of(writer, config.get("message")).code
+    field = str(config.get("field") or "")
+    return Step((call(f"raise {error}", [mapping({field: message}) if field else message]),))
+
+
 KINDS: Mapping[str, Callable[[Writer, Config], Step]] = {
     "send_email": _send_email,
     "delete_cache_keys": _delete_cache_keys,
@@ -233,6 +240,7 @@ KINDS: Mapping[str, Callable[[Writer, Config], Step]] = {
     "write_audit_entry": _write_audit_entry,
     "set_fields": _set_fields,
     "delete_files": _delete_files,
+    "reject": _reject,
     "send_signal": _send_signal,
     "run_task": _run_task,
     "create_object": lambda writer, config: Step(tuple(rows.create_lines(writer, config))),

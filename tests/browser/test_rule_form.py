@@ -199,6 +199,36 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
         page.screenshot(path=str(shots / name), full_page=True)
 
 
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_a_rule_that_holds_back_shows_how_and_says_what_is_wrong(watched: Any, shots: Path, look: str) -> None:
+    rule = create_rule(
+        model=Order, slug="held", name="Held", actions=[("log_message", LOG)], throttle_count=5, throttle_seconds=60
+    )
+    page = watched(**({"viewport": PHONE} if look == "phone" else {"color_scheme": look}))
+    page.goto(change_url(rule))
+    count, each = page.get_by_label("At most so many times"), field(page, "Once for each of:")
+    expect(count).to_be_visible()
+    expect(each).not_to_be_visible()
+    page.screenshot(path=str(shots / f"sections-{look}.png"), full_page=True)
+    page.locator("#actions-0 summary").click()
+    each.fill("instance.itms")
+    page.get_by_label("In so many seconds").fill("")
+    page.click('.submit-row >> nth=-1 >> input[name="_save"]')
+    page.wait_for_selector(".errornote")
+    expect(page.get_by_text('Did you mean "items"?')).to_be_visible()
+    expect(page.get_by_text("A throttle takes both")).to_be_visible()
+    assert unlabelled(page) == []
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0
+    page.screenshot(path=str(shots / f"sections-errors-{look}.png"), full_page=True)
+    each.fill("instance.items")
+    page.get_by_label("In so many seconds").fill("3600")
+    save(page)
+    assert RuleAction.objects.get().for_each == "instance.items"
+    rule.refresh_from_db()
+    assert (rule.throttle_count, rule.throttle_seconds) == (5, 3600)
+
+
 def test_rows_keep_their_forms_when_one_above_is_removed(watched: Any) -> None:
     page = watched()
     page.goto(ADD)

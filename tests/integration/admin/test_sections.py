@@ -1,0 +1,175 @@
+"""The folded sections of the rule form: open where they hold something, errors at their fields, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from project.shop.models import Order
+from rules_engine.models import Rule, RuleAction, RuleVersion
+from rules_engine.testing import create_rule, refresh
+from tests.integration.admin.conftest import ADD, change_url, make_user, post_data, posted_by_the_page
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = ("log_message", {"message": "x"})
+HOLDING, ORDER = "How often, and until when", "Order among rules"
+REST = "When it acts, repetition, delay and failure"
+UPSIDE_DOWN = {
+    "active_from_0": "2026-02-01",
+    "active_from_1": "10:00",
+    "active_until_0": "2026-01-01",
+    "active_until_1": "10:00",
+}
+
+
+def folded(page: str) -> list[str]:
+    """The headings of the sections that are folded away, in order; that of the row to be added left out."""
+    main = unescape(page).split(" empty-form", 1)[0]
+    return [one.strip() for one in re.findall(r"<summary>\s*<h\d[^>]*>(.*?)</h\d>", main, re.DOTALL)]
+
+
+def test_a_new_rule_shows_the_basics_and_folds_the_rest(admin_client: Client) -> None:
+    page = admin_client.get(reverse(ADD)).content.decode()
+    assert folded(page) == [HOLDING, ORDER, REST]
+    assert "the rule acts each time that it matches" in unescape(page)
+
+
+@pytest.mark.parametrize(
+    ("fields", "section"),
+    [
+        ({"throttle_count": 5, "throttle_seconds": 60}, HOLDING),
+        ({"once": True}, HOLDING),
+        ({"coalesce_seconds": 0}, HOLDING),
+        ({"sample_percent": 50}, HOLDING),
+        ({"active_until": datetime(2027, 1, 1, tzinfo=UTC)}, HOLDING),
+        ({"position": 3}, ORDER),
+        ({"stop_processing": True}, ORDER),
+    ],
+)
+def test_a_section_that_holds_a_setting_is_open(admin_client: Client, fields: dict[str, Any], section: str) -> None:
+    rule = create_rule(Order, actions=[LOG], **fields)
+    assert folded(admin_client.get(change_url(rule)).content.decode()) == [
+        one for one in (HOLDING, ORDER, REST) if one != section
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"delay": 5}, {"on_failure": "stop"}, {"for_each": "instance.items"}])
+def test_each_action_opens_its_own_section(admin_client: Client, fields: dict[str, Any]) -> None:
+    rule = create_rule(Order, actions=[LOG, LOG])
+    rule.actions.filter(position=1).update(**fields)
+    page = unescape(admin_client.get(change_url(rule)).content.decode())
+    first, second = page.split('id="actions-1"')
+    assert folded(first)[-1] == REST
+    assert REST not in folded(second)
+
+
+def test_a_timing_that_is_usual_for_the_kind_opens_nothing(admin_client: Client) -> None:
+    config = {"fields": [{"field": "order_number", "value": "x"}]}
+    rule = create_rule(Order, ["pre_save"], actions=[("set_fields", config)])
+    assert rule.actions.get().timing == "before_save"
+    assert REST in folded(admin_client.get(change_url(rule)).content.decode())
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words", "section"),
+    [
+        ({"throttle_count": "5"}, "throttle_seconds", "takes both", HOLDING),
+        ({"throttle_by": "{{ instance.totl }}"}, "throttle_by", 'Did you mean "total"?', HOLDING),
+        ({"debounce": "on"}, "debounce", "how many seconds", HOLDING),
+        ({"sample_percent": "101"}, "sample_percent", "100", HOLDING),
+        (UPSIDE_DOWN, "active_until", "not after", HOLDING),
+        ({"position": "first"}, "position", "whole number", ORDER),
+    ],
+)
+def test_an_error_is_at_its_field_and_its_section_is_open(
+    admin_client: Client, fields: dict[str, Any], field: str, words: str, section: str
+) -> None:
+    response: Any = admin_client.post(reverse(ADD), post_data(**fields))
+    assert response.status_code == 200
+    assert words in " ".join(response.context_data["adminform"].form.errors[field])
+    assert section not in folded(response.content.decode())
+    assert not Rule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"delay": "-1"}, "delay", "greater than or equal to 0"),
+        ({"for_each": "instance.itms"}, "for_each", 'Did you mean "items"?'),
+        ({"for_each": "instance.customer"}, "for_each", "no list"),
+        ({"for_each": '{"var": '}, "for_each", "line 1"),
+        ({"timing": "before_save"}, "timing", "not before_save"),
+    ],
+)
+def test_an_actions_error_is_at_its_field_and_its_section_is_open(
+    admin_client: Client, fields: dict[str, Any], field: str, words: str
+) -> None:
+    row = {"kind": "log_message", "config": '{"message": "x"}', **fields}
+    response: Any = admin_client.post(reverse(ADD), post_data([row]))
+    assert response.status_code == 200
+    formset = response.context_data["inline_admin_formsets"][0].formset
+    assert words in " ".join(formset.errors[0][field])
+    assert REST not in folded(response.content.decode())
+
+
+def test_opening_and_saving_a_rule_that_holds_back_changes_nothing(admin_client: Client) -> None:
+    rule = create_rule(
+        Order,
+        description="Two\nlines, and a space at the end ",
+        actions=[LOG, LOG],
+        author=make_user(name="somebody"),
+        active_from=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        throttle_count=5,
+        throttle_seconds=3600,
+        throttle_by="{{ instance.customer_id }}\n{{ instance.status }} ",
+        coalesce_seconds=0,
+        coalesce_by=" {{ instance.status }}",
+        sample_percent=50,
+        raw=True,
+        once=True,
+    )
+    rule.actions.filter(position=0).update(delay=60, on_failure="stop", for_each="instance.items")
+    rule.actions.filter(position=1).update(
+        for_each={"filter": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 1.0]}]}
+    )
+    refresh()
+    before = dump()
+    page = admin_client.get(change_url(rule)).content.decode()
+    response: Any = admin_client.post(change_url(rule), posted_by_the_page(page))
+    assert response.status_code == 302, response.context_data["errors"]
+    refresh()
+    assert dump() == before
+
+
+def dump() -> str:
+    tables = [list(model.objects.order_by("pk").values()) for model in (Rule, RuleAction, RuleVersion)]
+    return json.dumps(tables, default=str)
+
+
+def test_whoever_may_only_view_sees_what_is_set(staff: Callable[..., Client]) -> None:
+    rule = create_rule(Order, actions=[LOG], throttle_count=7, throttle_seconds=60)
+    rule.actions.update(for_each="instance.items", delay=42)
+    page = staff("rules_engine.view_rule").get(change_url(rule)).content.decode()
+    assert folded(page) == [ORDER]
+    for shown in ("instance.items", "42", "7"):
+        assert f">{shown}<" in page
+    assert 'name="throttle_count"' not in page
+
+
+def test_a_copy_keeps_how_its_actions_repeat_and_fail(admin_client: Client) -> None:
+    rule = create_rule(Order, actions=[LOG], slug="first", once=True)
+    rule.actions.update(for_each="instance.items", delay=42, on_failure="stop")
+    chosen = {"action": "duplicate", "_selected_action": [str(rule.pk)]}
+    admin_client.post(reverse("admin:rules_engine_rule_changelist"), chosen)
+    copy = Rule.objects.get(slug="first-copy")
+    action = copy.actions.get()
+    assert (copy.once, action.for_each, action.delay, action.on_failure) == (True, "instance.items", 42, "stop")
