@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from webhooks.destination import header_problems
-from webhooks.errors import EncryptionKeyError, InvalidSecret
+from webhooks.errors import EncryptionKeyError
 from webhooks.models import ROTATION_OVERLAP, Endpoint
-from webhooks.signing import key_of
+from webhooks.signing import secret_problem
 
 if TYPE_CHECKING:
     _EndpointModelForm = forms.ModelForm[Endpoint]
@@ -62,11 +62,8 @@ class EndpointForm(_EndpointModelForm):
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
-        if secret:
-            try:
-                key_of(secret)
-            except InvalidSecret as error:
-                raise ValidationError(str(error)) from None
+        if secret and (problem := secret_problem(secret)) is not None:
+            raise ValidationError(problem)
         return secret
 
     def clean_headers(self) -> dict[str, str] | None:

@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from webhooks import conf
 from webhooks.destination import checked_url, header_problems
-from webhooks.errors import DestinationRefused, InvalidSecret
+from webhooks.errors import DestinationRefused
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
-from webhooks.signing import generate_secret, key_of
+from webhooks.signing import generate_like, generate_secret, secret_problem
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
@@ -54,7 +54,9 @@ class Endpoint(models.Model):
     enabled = models.BooleanField(_("enabled"), default=True)
     disabled_reason = models.CharField(_("why it is disabled"), max_length=500, blank=True, default="", editable=False)
     secret = EncryptedTextField(
-        _("signing secret"), default=generate_secret, help_text=_("“whsec_” and 24 to 64 bytes in base64.")
+        _("signing secret"),
+        default=generate_secret,
+        help_text=_("“whsec_” and 24 to 64 bytes in base64, or an ed25519 key that begins with “whsk_”."),
     )
     previous_secret = EncryptedTextField(_("previous signing secret"), blank=True, default="", editable=False)
     previous_secret_expires_at = models.DateTimeField(
@@ -132,11 +134,8 @@ class Endpoint(models.Model):
             self.url = checked_url(self.url)
         except DestinationRefused as error:
             errors["url"] = str(error)
-        try:
-            if not self._is_sealed("secret"):
-                key_of(str(self.secret))
-        except InvalidSecret as error:
-            errors["secret"] = str(error)
+        if not self._is_sealed("secret") and (problem := secret_problem(str(self.secret))) is not None:
+            errors["secret"] = problem
         if not self._is_sealed("headers") and (problems := header_problems(self.headers or {})):
             errors["headers"] = problems
         if (problem := schedule_problem(self.schedule)) is not None:
@@ -157,7 +156,7 @@ class Endpoint(models.Model):
         """
         self.previous_secret = self.secret if overlap else ""
         self.previous_secret_expires_at = timezone.now() + overlap if overlap else None
-        self.secret = new or generate_secret()
+        self.secret = new or (generate_like(str(self.secret)) if overlap else generate_secret())
         return str(self.secret)
 
     def signing_secrets(self) -> list[str]:

@@ -1,4 +1,8 @@
-"""Standard Webhooks 1.0 signatures, version 1: HMAC-SHA256 over ``id.timestamp.body``."""
+"""Standard Webhooks 1.0 signatures over ``id.timestamp.body``, of the kind that the secret's prefix says.
+
+``whsec_``: version 1, HMAC-SHA256 with a secret that both sides have. ``whsk_``: version 1a, ed25519 with a private
+key that only the sender has; receivers check it with the public one, ``whpk_``.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,51 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from webhooks.errors import InvalidSecret
+from webhooks.errors import InvalidSecret, MissingExtra
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
+PRIVATE_PREFIX = "whsk_"
+PUBLIC_PREFIX = "whpk_"
 LEAST_BYTES = 24
 MOST_BYTES = 64
+#: Bytes of an ed25519 seed and of a public key; a private key may be written as the seed, or as both (RFC 8032).
+ED25519_BYTES = 32
 
 
 def generate_secret() -> str:
     """A new secret of 32 random bytes, as ``whsec_`` and base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def generate_key_pair() -> str:
+    """A new ed25519 key as ``whsk_`` and base64 of seed and public key; ``public_key`` tells what receivers need."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private = Ed25519PrivateKey.generate()
+    both = private.private_bytes_raw() + private.public_key().public_bytes_raw()
+    return PRIVATE_PREFIX + base64.b64encode(both).decode()
+
+
+def generate_like(secret: str) -> str:
+    """A new secret of the same kind."""
+    return generate_key_pair() if secret.startswith(PRIVATE_PREFIX) else generate_secret()
+
+
+def secret_problem(secret: str) -> str | None:
+    """Why nothing can be signed with this, as a sentence that does not quote it; None where it can."""
+    try:
+        if secret.startswith(PRIVATE_PREFIX):
+            private_key_of(secret)
+        else:
+            key_of(secret)
+    except InvalidSecret as error:
+        return str(error)
+    return None
 
 
 def key_of(secret: str) -> bytes:
@@ -27,28 +65,110 @@ def key_of(secret: str) -> bytes:
     Raises ``InvalidSecret``, which never quotes the secret.
     """
     if not secret.startswith(SECRET_PREFIX):
-        raise InvalidSecret(f'A signing secret begins with "{SECRET_PREFIX}", and this one does not.')
-    try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidSecret(f'A signing secret is base64 after "{SECRET_PREFIX}", and this one is not.') from None
+        raise InvalidSecret(
+            f'A signing secret begins with "{SECRET_PREFIX}" (or "{PRIVATE_PREFIX}", an ed25519 key), '
+            "and this one does not."
+        )
+    key = _decoded(secret, SECRET_PREFIX)
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
         raise InvalidSecret(f"A signing secret has {LEAST_BYTES} to {MOST_BYTES} bytes, and this one has {len(key)}.")
     return key
 
 
+def _decoded(secret: str, prefix: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix(prefix), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidSecret(f'A signing secret is base64 after "{prefix}", and this one is not.') from None
+
+
+def private_key_of(secret: str) -> Ed25519PrivateKey:
+    """The key that a ``whsk_…`` secret stands for. Raises ``InvalidSecret``, which never quotes the secret."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError as error:
+        raise MissingExtra("cryptography") from error
+    content = _decoded(secret, PRIVATE_PREFIX)
+    if len(content) not in (ED25519_BYTES, 2 * ED25519_BYTES):
+        raise InvalidSecret(
+            f"An ed25519 key has {ED25519_BYTES} bytes, or {2 * ED25519_BYTES} with its public half, "
+            f"and this one has {len(content)}."
+        )
+    key = Ed25519PrivateKey.from_private_bytes(content[:ED25519_BYTES])
+    public = content[ED25519_BYTES:]
+    if public and public != key.public_key().public_bytes_raw():
+        raise InvalidSecret("The public half of this ed25519 key does not belong to its private half.")
+    return key
+
+
+def public_key(secret: str) -> str | None:
+    """What receivers check the signatures of a ``whsk_…`` secret with: ``whpk_…``. None for other secrets.
+
+    Raises ``InvalidSecret``.
+    """
+    if not secret.startswith(PRIVATE_PREFIX):
+        return None
+    return PUBLIC_PREFIX + base64.b64encode(private_key_of(secret).public_key().public_bytes_raw()).decode()
+
+
 def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of ``webhook-signature``: one ``v1,…`` a secret, with spaces between.
+    """The value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a secret, with spaces between.
 
     ``timestamp`` is in whole seconds since 1970. During a rotation, give the new secret and the old.
     Raises ``InvalidSecret``, and ``ValueError`` for an id with a dot, which would make the signed text ambiguous.
     """
     if "." in message_id:
         raise ValueError(f"A message id must not contain a dot, and {message_id!r} does.")
-    return " ".join(signature(key_of(secret), message_id, str(timestamp), body) for secret in secrets_)
+    return " ".join(_signature(secret, message_id, timestamp, body) for secret in secrets_)
+
+
+def _signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    if secret.startswith(PRIVATE_PREFIX):
+        signed = private_key_of(secret).sign(signed_content(message_id, str(timestamp), body))
+        return "v1a," + base64.b64encode(signed).decode()
+    return signature(key_of(secret), message_id, str(timestamp), body)
+
+
+def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
+    """The bytes that are signed."""
+    return f"{message_id}.{timestamp}.".encode() + body
 
 
 def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """One signature, ``v1,`` and base64, with the key's bytes."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    """One signature of version 1, ``v1,`` and base64, with the key's bytes."""
+    made = hmac.new(key, signed_content(message_id, timestamp, body), hashlib.sha256).digest()
+    return "v1," + base64.b64encode(made).decode()
+
+
+def fits(secret: str, offered: str, message_id: str, timestamp: str, body: bytes) -> bool:
+    """Whether one offered signature was made with this secret, ``whsec_…``, ``whpk_…`` or ``whsk_…``.
+
+    Takes the same time for each wrong one. Raises ``InvalidSecret``.
+    """
+    if not secret.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):
+        ours = signature(key_of(secret), message_id, timestamp, body)
+        return hmac.compare_digest(ours.encode(), offered.encode())
+    key = _public_key_of(secret)
+    version, _comma, text = offered.partition(",")
+    if version != "v1a":
+        return False
+    from cryptography.exceptions import InvalidSignature as NotFitting
+
+    try:
+        key.verify(base64.b64decode(text, validate=True), signed_content(message_id, timestamp, body))
+    except (NotFitting, binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _public_key_of(secret: str) -> Ed25519PublicKey:
+    if secret.startswith(PRIVATE_PREFIX):
+        return private_key_of(secret).public_key()
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError as error:
+        raise MissingExtra("cryptography") from error
+    content = _decoded(secret, PUBLIC_PREFIX)
+    if len(content) != ED25519_BYTES:
+        raise InvalidSecret(f"A public ed25519 key has {ED25519_BYTES} bytes, and this one has {len(content)}.")
+    return Ed25519PublicKey.from_public_bytes(content)

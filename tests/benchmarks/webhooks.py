@@ -90,7 +90,9 @@ def queue(count: int) -> list[Any]:
     made = []
     for number in range(count):
         one = models[number % len(models)]
-        made.append(Execution(**{f.attname: getattr(one, f.attname) for f in one._meta.concrete_fields if f.name != "id"}))
+        made.append(
+            Execution(**{f.attname: getattr(one, f.attname) for f in one._meta.concrete_fields if f.name != "id"})
+        )
     Execution.objects.all().delete()
     Execution.objects.bulk_create(made, batch_size=1000)
     with connection.cursor() as cursor:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from webhooks.errors import InvalidSecret, InvalidSignature
 from webhooks.receiver import verify
-from webhooks.signing import generate_secret, key_of, sign
+from webhooks.signing import generate_key_pair, generate_secret, key_of, public_key, sign
 
 BODY = json.dumps({"name": "Zoë", "n": 1}, ensure_ascii=False).encode()
 
@@ -119,3 +119,55 @@ def test_a_missing_header_is_named() -> None:
     del signed["Webhook-Id"]
     with pytest.raises(InvalidSignature, match="webhook-id is missing"):
         verify(BODY, signed, [generate_secret()])
+
+
+#: The specification's example of version 1a.
+PRIVATE = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+AT, MESSAGE, CONTENT = 1614265330, "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}'
+VECTOR = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+
+
+def test_the_published_vector_of_version_1a_is_met() -> None:
+    assert sign([PRIVATE], MESSAGE, AT, CONTENT) == VECTOR
+
+
+def test_an_ed25519_signature_is_checked_with_the_public_key_alone() -> None:
+    secret, other = generate_key_pair(), generate_key_pair()
+    key = public_key(secret)
+    assert key is not None
+    verify(BODY, headers(secret), [key])
+    for wrong in (public_key(other), generate_secret()):
+        with pytest.raises(InvalidSignature):
+            verify(BODY, headers(secret), [str(wrong)])
+    with pytest.raises(InvalidSignature):
+        verify(BODY + b" ", headers(secret), [key])
+
+
+def test_a_rotation_from_one_kind_of_secret_to_the_other_satisfies_both_receivers() -> None:
+    old, new = generate_secret(), generate_key_pair()
+    both = headers(new, old)
+    assert [one.partition(",")[0] for one in both["Webhook-Signature"].split()] == ["v1a", "v1"]
+    verify(BODY, both, [old])
+    verify(BODY, both, [str(public_key(new))])
+    Webhook(old).verify(BODY.decode(), {name.lower(): value for name, value in both.items()})
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("whsk_" + base64.b64encode(b"x" * 31).decode(), "32 bytes"),
+        ("whsk_" + base64.b64encode(b"x" * 64).decode(), "does not belong"),
+        ("whsk_???", "base64"),
+    ],
+)
+def test_an_ed25519_key_that_is_none_is_refused_without_quoting_it(secret: str, said: str) -> None:
+    with pytest.raises(InvalidSecret, match=said) as caught:
+        sign([secret], "a", 1, b"")
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("offered", ["v1a,", "v1a,???", "v1a," + "A" * 86 + "==", "v1,abc", ",", "v1a"])
+def test_a_signature_that_is_none_does_not_fit(offered: str) -> None:
+    signed = {**headers(PRIVATE), "Webhook-Signature": offered}
+    with pytest.raises(InvalidSignature):
+        verify(BODY, signed, [str(public_key(PRIVATE))])
