@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -103,6 +104,15 @@ class Rejected(ValidationError):
     def __init__(self, message: str, *, rule_slug: str = "", field: str = "") -> None:
         super().__init__({field: [ValidationError(message, code="rejected")]} if field else message, code="rejected")
         self.rule_slug = rule_slug
+        self._given = (message, field)
+
+    def __reduce__(self) -> Any:
+        # As test runners and task queues take it from one process to another.
+        message, field = self._given
+        return partial(type(self), message, rule_slug=self.rule_slug, field=field), ()
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def text(self) -> str:

@@ -127,14 +127,11 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
 def as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     """The action and the rule of an execution as far as it keeps them: for the question whether its author may."""
     event = execution.event
-    action = ActionSpec(execution.kind, execution.config, execution.position)
-    source = (execution.given or {}).get("each")
-    each = None if source is None else tuple(filter(None, source.split(".")))
+    for_each = (execution.given or {}).get("for_each")
+    action = ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each)
     changed = event.context.get("m2m") or {}
     changes = ({"field": changed["field"]},) if changed else ()
-    return action, RuleSpec(
-        slug=execution.rule_slug, model=event.model, signals=(event.signal,), changes=changes, each=each
-    )
+    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,), changes=changes)
 
 
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:

@@ -114,7 +114,7 @@ def release(match: models.HeldMatch, held: Mapping[str, int], using: str) -> int
 
 
 def _released(match: models.HeldMatch, action: Row, row: Any, held: Mapping[str, int]) -> Row:
-    columns = {name: value for name, value in action.items() if name not in ("rows", "each")}
+    columns = {name: value for name, value in action.items() if name not in ("rows", "for_each")}
     return {
         **columns,
         "id": types.new_id(),
@@ -122,7 +122,7 @@ def _released(match: models.HeldMatch, action: Row, row: Any, held: Mapping[str,
         "rule_slug": match.rule_slug,
         "rule_version": match.rule_version,
         "author_id": match.author_id,
-        "given": match.given(row, held, action.get("each", "")),
+        "given": match.given(row, held, action.get("for_each")),
     }
 
 
@@ -203,7 +203,7 @@ def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], row
         action = {name: one[name] for name in kept}
         if (found := rows.get((rule.slug, one["position"]))) is not None:
             action["rows"] = found if isinstance(found, str) else [_stored_row(row) for row in found]
-            action["each"] = _source(rule, one["position"])
+            action["for_each"] = _for_each(rule, one["position"])
         actions.append(action)
     return {
         "id": types.new_id(),
@@ -217,9 +217,9 @@ def _held(event: types.Event, rule: CompiledRule, executions: Sequence[Row], row
     }
 
 
-def _source(rule: CompiledRule, position: int) -> str:
+def _for_each(rule: CompiledRule, position: int) -> Any:
     each = next(action.each for action in rule.actions if action.position == position)
-    return ".".join(each.source) if each else ""
+    return each.written if each else None
 
 
 def _stored_row(row: Any) -> dict[str, Any]:

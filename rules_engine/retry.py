@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from rules_engine.errors import PermanentError, TransientError
+from rules_engine.errors import PermanentError, Rejected, TransientError
 
 #: However long another server asks us to wait, a day is the most we keep an execution open for one answer.
 LONGEST_RETRY_AFTER = 86_400.0
@@ -25,7 +25,8 @@ def delay(
     treated as one that may pass: an administrator sees it on the execution, and a deploy may mend it meanwhile.
     ``chance`` is a number from 0 to 1 that stands in for the random one.
     """
-    if isinstance(error, PermanentError) or attempt > len(schedule):
+    # What another rule does not allow, it will not allow in a minute.
+    if isinstance(error, PermanentError | Rejected) or attempt > len(schedule):
         return None
     asked = error.retry_after if isinstance(error, TransientError) else None
     if asked is not None and 0 <= asked <= LONGEST_RETRY_AFTER:

@@ -19,7 +19,7 @@ from rules_engine.admin.fields import JSONTextField, NamesField, PlainTextField,
 from rules_engine.admin.jsonform import ConfigWidget
 from rules_engine.errors import Problem
 from rules_engine.models import Rule, RuleAction
-from rules_engine.models.rule import LONGEST_WAIT
+from rules_engine.rules.holding import LONGEST_WAIT
 from rules_engine.rules.permissions import lacking, needed, needed_by_action
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec

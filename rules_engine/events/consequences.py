@@ -10,7 +10,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 
 from rules_engine import limits, outbox
-from rules_engine.errors import ConditionError, UnknownPath
+from rules_engine.errors import ChangeUndone, ConditionError, UnknownPath
 from rules_engine.events import immediate, saves, snapshot
 from rules_engine.events.candidates import reads_of
 from rules_engine.events.context import Subject
@@ -21,6 +21,7 @@ from rules_engine.types import Evaluation, Event
 logger = logging.getLogger("rules_engine")
 
 BEFORE = ("pre_save", "pre_delete")
+SAVED_BEFORE = "The change itself was committed before, since no transaction was open around it."
 
 
 def prepare(
@@ -75,10 +76,17 @@ def _write(
     if not any(action.timing == "in_transaction" for rule in matched for action in rule.actions):
         outbox.record(event, evaluations, matched, using, done, rows)
         return
-    # What they do and the record of it stand or fall together, also where the caller has no transaction.
-    with transaction.atomic(using=using):
-        done = [*done, *immediate.act_in_transaction(event, matched, rows, using, outbox.stops(done))]
-        outbox.record(event, evaluations, matched, using, done, rows)
+    try:
+        # What they do and the record of it stand or fall together, also where the caller has no transaction.
+        with transaction.atomic(using=using):
+            done = [*done, *immediate.act_in_transaction(event, matched, rows, using, outbox.stops(done))]
+            outbox.record(event, evaluations, matched, using, done, rows)
+    except ChangeUndone as undone:
+        if not transaction.get_connection(using).in_atomic_block:
+            raise ChangeUndone(f"{undone} {SAVED_BEFORE}") from undone
+        # As Django does where a save itself fails: who catches this cannot commit the change all the same.
+        transaction.set_rollback(True, using=using)
+        raise
 
 
 def _before(

@@ -227,9 +227,11 @@ def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Acti
     if known is None:
         raise PermanentError(registry.unknown(action.kind))
     author_id = "" if rule.author_id is None else str(rule.author_id)
-    written = ActionSpec(action.kind, action.config, action.position)
-    each = action.each.source if action.each else None
-    spec = RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,), each=each)
+    for_each = action.each.written if action.each else None
+    written = ActionSpec(action.kind, action.config, action.position, for_each=for_each)
+    changed = event.context.get("m2m") or {}
+    changes = ({"field": changed["field"]},) if changed else ()
+    spec = RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,), changes=changes)
     if (refusal := _trusted.refusal(author_id, written, spec)) is not None:
         raise Refused(refusal)
     return known

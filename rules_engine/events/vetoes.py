@@ -88,10 +88,11 @@ def _ask(watch: ModelWatch, instance: models.Model) -> Rejected | None:
     using = instance._state.db or router.db_for_write(type(instance), instance=instance)
     subject, _ = saves.about_to_save(watch, instance, None, using)
     subject.occurred_at = timezone.now()
-    rules = tried(_vetoing(watch), subject.occurred_at)
+    # All of them: one that is tried before a veto may stop those after it.
+    rules = tried(watch.of("pre_save"), subject.occurred_at)
     evaluations = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
     slugs = {one.rule_slug for one in evaluations if one.outcome == "matched"}
-    matched = [rule for rule in rules if rule.slug in slugs]
+    matched = [rule for rule in _vetoing(watch) if rule.slug in slugs]
     if not matched:
         return None
     event = subject.event(subject.context(reads_of(matched, lambda rule: rule.action_reads), whole=True))

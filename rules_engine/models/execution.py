@@ -163,8 +163,8 @@ class Execution(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False)
     #: Attempts that ended with the process that made them.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
-    #: What its action may read besides the event: ``{"context": {"each", "held"}, "decimals": […], "each": the path of
-    #: the rows}``; null for most.
+    #: What its action may read besides the event: ``{"context": {"each", "held"}, "decimals": […], "for_each": as the
+    #: rule has it}``; null for most.
     given = models.JSONField(_("besides the event"), null=True, blank=True)
     #: Seconds between the commit, or the end of what it waits for, and the first attempt.
     delay = models.PositiveIntegerField(_("delay"), default=0)

@@ -70,10 +70,10 @@ class HeldMatch(models.Model):
     def __str__(self) -> str:
         return f"{self.rule_slug}: {self.event_id}"
 
-    def given(self, row: Any, held: Mapping[str, int], source: str = "") -> dict[str, Any]:
+    def given(self, row: Any, held: Mapping[str, int], for_each: Any = None) -> dict[str, Any]:
         """What an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
         context: dict[str, Any] = {"held": dict(held)}
         if row is None:
             return {"context": context}
         decimals = [f"/each{pointer}" for pointer in row["decimals"]]
-        return {"context": {**context, "each": row["row"]}, "decimals": decimals, "each": source}
+        return {"context": {**context, "each": row["row"]}, "decimals": decimals, "for_each": for_each}

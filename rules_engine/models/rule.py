@@ -13,11 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
+from rules_engine.rules.holding import LONGEST_WAIT
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
-
-#: Seconds that a match or an action may be put off: thirty days, after which events are forgotten.
-LONGEST_WAIT = 30 * 24 * 3600
 
 
 class RuleQuerySet(AnnouncingQuerySet):

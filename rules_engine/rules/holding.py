@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +16,10 @@ from rules_engine.events.snapshot import clean_text
 from rules_engine.types import Event, Path, RuleSpec
 
 LONGEST_KEY = 255
+#: What a column for a whole number takes in every database.
+MOST = 2_147_483_647
+#: Seconds that a match or an action may be put off: thirty days, after which events are forgotten.
+LONGEST_WAIT = 30 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +94,57 @@ def key_reads(rule: RuleSpec) -> set[Path]:
 def hold_problems(rule: RuleSpec) -> Iterator[Problem]:
     """What is wrong with how the rule holds back, and with when it is tried at all."""
     yield from _amount_problems(rule)
-    for name in ("throttle_by", "coalesce_by"):
-        yield from values.problems(getattr(rule, name), rule, f"/{name}")
-    if rule.throttle_by and not rule.throttle_count:
-        yield Problem("/throttle_by", "Say how many times in how many seconds, or leave this empty.")
-    if rule.coalesce_by and rule.coalesce_seconds is None:
-        yield Problem("/coalesce_by", "Say for how many seconds to wait, or leave this empty.")
+    yield from _key_problems(rule)
     if rule.debounce and not rule.coalesce_seconds:
         yield Problem("/debounce", "Say for how many seconds it has to be quiet.")
     if rule.once and not rule.model:
         yield Problem("/once", "This rule watches no model, so there is no object to act on once.")
     if rule.raw and not set(rule.signals) & set(MODEL_SIGNALS):
         yield Problem("/raw", "Data is loaded into models; this rule listens to no signal of one.")
-    if rule.active_from and rule.active_until and rule.active_from >= rule.active_until:
-        yield Problem("/active_until", "This is not after the time from which the rule is active.")
+    yield from _date_problems(rule)
     yield from _timing_problems(rule)
 
 
-def _amount_problems(rule: RuleSpec) -> Iterator[Problem]:
-    wanted: Mapping[str, int] = {"throttle_count": 1, "throttle_seconds": 1, "coalesce_seconds": 0, "sample_percent": 1}
-    for name, least in wanted.items():
+def _key_problems(rule: RuleSpec) -> Iterator[Problem]:
+    for name in ("throttle_by", "coalesce_by"):
         value = getattr(rule, name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            yield Problem(f"/{name}", f"Expected a whole number of at least {least}, and got {value!r}.")
-    if rule.sample_percent is None or (isinstance(rule.sample_percent, int) and rule.sample_percent > 100):
-        yield Problem("/sample_percent", "Expected at most 100 percent.")
+        if not isinstance(value, str):
+            yield Problem(f"/{name}", f"Expected a text such as {{{{ instance.pk }}}}, and got {value!r}.")
+        else:
+            # How many were held is known when the rule acts, and this is asked before.
+            yield from values.problems(value, replace(rule, throttle_count=None, coalesce_seconds=None), f"/{name}")
+    if rule.throttle_by and not rule.throttle_count:
+        yield Problem("/throttle_by", "Say how many times in how many seconds, or leave this empty.")
+    if rule.coalesce_by and rule.coalesce_seconds is None:
+        yield Problem("/coalesce_by", "Say for how many seconds to wait, or leave this empty.")
+
+
+def _date_problems(rule: RuleSpec) -> Iterator[Problem]:
+    dates = {name: getattr(rule, name) for name in ("active_from", "active_until")}
+    for name, value in dates.items():
+        if value is not None and not isinstance(value, datetime):
+            yield Problem(f"/{name}", f"Expected a date and a time, and got {value!r}.")
+    since, until = dates.values()
+    if not (isinstance(since, datetime) and isinstance(until, datetime)):
+        return
+    if (since.tzinfo is None) != (until.tzinfo is None):
+        yield Problem("/active_until", "Of the two times one has a time zone and the other has none.")
+    elif since >= until:
+        yield Problem("/active_until", "This is not after the time from which the rule is active.")
+
+
+def _amount_problems(rule: RuleSpec) -> Iterator[Problem]:
+    bounds = {
+        "throttle_count": (1, MOST),
+        "throttle_seconds": (1, MOST),
+        "coalesce_seconds": (0, LONGEST_WAIT),
+        "sample_percent": (1, 100),
+    }
+    for name, (least, most) in bounds.items():
+        value = getattr(rule, name)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not (is_number and least <= value <= most) and (value is not None or name == "sample_percent"):
+            yield Problem(f"/{name}", f"Expected a whole number from {least:,} to {most:,}, and got {value!r}.")
     if (rule.throttle_count is None) != (rule.throttle_seconds is None):
         missing = "throttle_seconds" if rule.throttle_seconds is None else "throttle_count"
         yield Problem(f"/{missing}", "A throttle takes both: how many times, and in how many seconds.")

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from rules_engine.actions import registry
 from rules_engine.rules import jsonlogic
-from rules_engine.rules.repetition import rule_seen_by
+from rules_engine.rules.repetition import for_each_reads, rule_seen_by
 from rules_engine.rules.scope import view_permissions
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
@@ -34,7 +34,7 @@ def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:
     if known is None:
         return set()
     rule = rule_seen_by(action, rule)
-    reads = {*known.reads(action.config, rule), *([rule.each] if rule.each else ())}
+    reads = {*known.reads(action.config, rule), *for_each_reads(action.for_each)}
     return view_permissions(rule, reads) | set(known.permissions(action.config, rule))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rules_engine import conf
 from rules_engine.errors import ConditionError, InvalidRule, Problem
 from rules_engine.rules import jsonlogic
 from rules_engine.rules.scope import M2M_OBJECTS, is_of_rows, path_problem
@@ -23,8 +24,10 @@ MOST_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A compiled ``for_each``. ``source`` is the path of its rows, empty where they are no model's."""
+    """A compiled ``for_each``. ``source`` is the path of its rows, empty where they are no model's; ``written`` is
+    what the rule has."""
 
+    written: Any
     source: Path
     reads: frozenset[Path]
     expression: jsonlogic.Condition | None = None
@@ -33,6 +36,7 @@ class Each:
         """The rows in this context. Raises ``ConditionError`` where there is no list, or too long a one."""
         at_source = _at(data, self.source) if self.source else None
         found = at_source if self.expression is None else self.expression.value(jsonlogic.data_handle(data))
+        self._check_that_all_are_there(data)
         if found is None:
             return []
         if not isinstance(found, list):
@@ -42,6 +46,28 @@ class Each:
                 f"for_each came to more than {MOST_ROWS:,} rows, which is as many as one rule may take."
             )
         return found if self.expression is None else _originals(found, at_source)
+
+    def _check_that_all_are_there(self, data: Mapping[str, Any]) -> None:
+        """Relations are read up to ``MOST_ROWS``; of other lists the event has no more than ``ROWS_LIMIT``."""
+        for path in self.reads:
+            if (kept := _kept_of_more(data, path)) is not None:
+                raise ConditionError(
+                    f"{'.'.join(path)} is cut off at {kept:,}, and the action would leave out the others; "
+                    "raise ROWS_LIMIT in RULES_ENGINE."
+                )
+
+
+def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:
+    """How long the list there is, where the event does not hold all of it."""
+    if path[:2] in (("m2m", "pks"), M2M_OBJECTS):
+        # Of the objects some may be gone; of the keys it is known how many there were.
+        found, count = _at(data, ("m2m", "pks")), _at(data, ("m2m", "count"))
+        is_whole = not isinstance(found, list) or not isinstance(count, int) or count <= len(found)
+    else:
+        found = _at(data, path) if path[0] == "signal" else None
+        # A list that is as long as that may have been longer.
+        is_whole = not isinstance(found, list) or len(found) < conf.rows_limit()
+    return None if is_whole else len(found)
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -63,6 +89,16 @@ def source_of(for_each: Any) -> Path:
     return rows_path(for_each) or ()
 
 
+def for_each_reads(for_each: Any) -> frozenset[Path]:
+    """What a ``for_each`` reads of the context; nothing where it cannot be compiled."""
+    if isinstance(for_each, str):
+        return frozenset({source_of(for_each)})
+    try:
+        return jsonlogic.compile_expression(for_each).reads if isinstance(for_each, Mapping) else frozenset()
+    except InvalidRule:
+        return frozenset()
+
+
 def rule_seen_by(action: ActionSpec, rule: RuleSpec) -> RuleSpec:
     """The rule as one of its actions sees it: with ``each``, where it is carried out for each of some rows."""
     return rule if action.for_each is None else replace(rule, each=source_of(action.for_each))
@@ -73,10 +109,10 @@ def compile_each(for_each: Any, own_reads: Iterable[Path]) -> Each:
     source = source_of(for_each)
     below = {(*source, *path[1:]) for path in own_reads if path[:1] == (EACH,)} if _are_of_a_model(source) else set()
     if isinstance(for_each, str):
-        return Each(source, frozenset(_rows_reads(source) | below))
+        return Each(for_each, source, frozenset(_rows_reads(source) | below))
     expression = jsonlogic.compile_expression(for_each)
     others = {path for path in expression.reads if path != source}
-    return Each(source, frozenset(_rows_reads(source) | below | others), expression)
+    return Each(for_each, source, frozenset(_rows_reads(source) | below | others), expression)
 
 
 def _rows_reads(source: Path) -> set[Path]:
@@ -93,15 +129,25 @@ def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
     """What is wrong with a ``for_each``; pointers are into it."""
     if isinstance(for_each, str):
         source = source_of(for_each)
-        trouble = path_problem(rule, source)
+        trouble = path_problem(rule, source) or _nesting_problem(rule, source)
         if trouble is None and not is_of_rows(rule, source):
             trouble = f'"{for_each}" is one thing and no list; name a relation to many, such as instance.items.'
         return [Problem("", trouble)] if trouble else []
-    if not isinstance(for_each, Mapping):
-        return [Problem("", f'Expected a path such as "instance.items" or an expression, and got {for_each!r}.')]
+    if not isinstance(for_each, Mapping) or not for_each:
+        got = "an empty object" if for_each == {} else repr(for_each)
+        return [Problem("", f'Expected a path such as "instance.items" or an expression, and got {got}.')]
     try:
         jsonlogic.compile_expression(for_each)
     except InvalidRule as error:
         return list(error.problems)
     found = [(variable, path_problem(rule, variable.path, variable.within)) for variable in variables(for_each)]
     return [Problem(variable.pointer, trouble) for variable, trouble in found if trouble is not None]
+
+
+def _nesting_problem(rule: RuleSpec, source: Path) -> str | None:
+    """Rows of rows are no list: it would be one of many lists."""
+    for end in range(2, len(source)):
+        if source[0] == "instance" and is_of_rows(rule, source[:end]):
+            outer, inner = ".".join(source[:end]), ".".join(source[end:])
+            return f'"{outer}" is a list itself, and each of it has its own "{inner}"; name one list, such as {outer}.'
+    return None

@@ -54,6 +54,9 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
 
 
 def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
+    """For the roots that are the same for every model and signal."""
+    if root == "held" and rule.throttle_count is None and rule.coalesce_seconds is None:
+        return 'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
     if root == "request" and rest[:1] == ("status",) and "request_finished" not in rule.signals:
         return "The status of a request is known when it is finished, to rules on request_finished."
     if (root, *rest[:1]) == M2M_OBJECTS:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import NoneType
 from typing import Any
 
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
 from rules_engine.errors import Problem, did_you_mean
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS
+from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, is_djangos
 from rules_engine.events.paths import ModelClass, find_model, is_denied
 from rules_engine.rules import jsonlogic, signals
 from rules_engine.rules.changes import change_problems
-from rules_engine.rules.holding import hold_problems
+from rules_engine.rules.holding import LONGEST_WAIT, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
 from rules_engine.rules.variables import variables
-from rules_engine.types import ActionSpec, RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec, Timing
 
 ON_FAILURE = ("go_on", "stop")
+#: In the order in which actions act.
+TIMINGS: tuple[Timing, ...] = ("before_save", "in_transaction", "after_commit")
 #: What may stand for each plain type of a schema; a null is a missing value.
 PLAIN: Mapping[str, tuple[type, ...]] = {
     "string": (str, int, float, bool, NoneType),
@@ -42,7 +45,7 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
     found += hold_problems(rule)
     for index, action in enumerate(rule.actions):
         found += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
-    return found
+    return found + order_problems(rule)
 
 
 def type_problems(rule: RuleSpec) -> list[Problem]:
@@ -101,8 +104,10 @@ def condition_problems(rule: RuleSpec) -> list[Problem]:
     found = jsonlogic.check(rule.condition)
     if found:
         return found
+    # How many were held is known when the rule acts, and the condition is asked before.
+    asked = replace(rule, throttle_count=None, coalesce_seconds=None)
     for variable in variables(rule.condition):
-        trouble = path_problem(rule, variable.path, variable.within)
+        trouble = path_problem(asked, variable.path, variable.within)
         if trouble is not None:
             found.append(Problem(variable.pointer, trouble))
     return found
@@ -114,9 +119,7 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
     if action is None:
         yield Problem("/kind", registry.unknown(spec.kind))
         return
-    if spec.timing not in action.timings:
-        listed = " or ".join(action.timings)
-        yield Problem("/timing", f'"{action.label}" can act {listed}, not {spec.timing}.')
+    yield from _timing_problems(spec, action, rule)
     yield from _repetition_problems(spec, action, rule)
     found = [*_unknown_keys(spec.config, action.schema), *_config_type_problems(spec.config, action.schema)]
     if not found:
@@ -124,10 +127,46 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
     yield from (problem.under("/config") for problem in found)
 
 
+def order_problems(rule: RuleSpec) -> list[Problem]:
+    """Actions that are to wait for one which acts after them."""
+    found = []
+    for index, action in enumerate(rule.actions):
+        before = [one for one in rule.actions if one.position < action.position and one.enabled and action.enabled]
+        late = next((one for one in before if one.on_failure == "stop" and _is_later(one, action)), None)
+        if late is not None:
+            message = f'This acts before "{late.kind}" above it, which is to stop it by failing; put this one first.'
+            found.append(Problem(f"/actions/{index}/timing", message))
+    return found
+
+
+def _is_later(one: ActionSpec, other: ActionSpec) -> bool:
+    both = {one.timing, other.timing}
+    return both <= set(TIMINGS) and TIMINGS.index(one.timing) > TIMINGS.index(other.timing)
+
+
+def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
+    if spec.timing not in action.timings:
+        listed = " or ".join(action.timings)
+        yield Problem("/timing", f'"{action.label}" can act {listed}, not {spec.timing}.')
+    elif spec.timing == "before_save" and not set(rule.signals) & {"pre_save", *(["pre_delete"] * action.vetoes)}:
+        yield Problem("/timing", "To act before the save, the rule has to listen to pre_save.")
+    elif spec.timing == "in_transaction" and spec.on_failure == "stop" and _tells_of_no_change(rule):
+        message = f"{rule.signals[0]} is about no change that could be undone; let the next actions go on."
+        yield Problem("/on_failure", message)
+    if action.vetoes and rule.sample_percent != 100:
+        yield Problem("/timing", f'"{action.label}" is for every change: leave the rule\'s sample at 100 percent.')
+
+
+def _tells_of_no_change(rule: RuleSpec) -> bool:
+    """Whether all its signals are Django's own, and not about an object. A site's own may be part of a change."""
+    return bool(rule.signals) and all(is_djangos(name) for name in rule.signals)
+
+
 def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
     """Delay, ``on_failure`` and ``for_each``."""
-    if not isinstance(spec.delay, int) or isinstance(spec.delay, bool) or spec.delay < 0:
-        yield Problem("/delay", f"Expected a whole number of seconds, and got {spec.delay!r}.")
+    is_number = isinstance(spec.delay, int) and not isinstance(spec.delay, bool)
+    if not (is_number and 0 <= spec.delay <= LONGEST_WAIT):
+        yield Problem("/delay", f"Expected a whole number of seconds up to {LONGEST_WAIT:,}, and got {spec.delay!r}.")
     elif spec.delay and spec.timing != "after_commit":
         yield Problem("/delay", "Only what is done after the commit can be delayed.")
     if spec.on_failure not in ON_FAILURE:
