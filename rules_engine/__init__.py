@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rules_engine.actions.base import ANYTHING, Action, Effect, Route
     from rules_engine.actions.registry import register_action
+    from rules_engine.actions.replay_executions import Selection
     from rules_engine.actions.values import evaluate, problems, reads, text
     from rules_engine.batches import (
         Finished,
@@ -38,7 +39,16 @@ if TYPE_CHECKING:
     from rules_engine.events.names import register_signal
     from rules_engine.events.snapshot import plain
     from rules_engine.execution import LeaseKeeper
+    from rules_engine.lanes import (
+        LaneBacklog,
+        LaneFigures,
+        lane_backlog,
+        lane_failures,
+        lane_figures,
+        lane_latest,
+    )
     from rules_engine.orders import order
+    from rules_engine.replays import latest_replays, replay
     from rules_engine.templating import render
     from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
 
@@ -47,6 +57,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Route"),
     "rules_engine.actions.registry": ("register_action",),
+    "rules_engine.actions.replay_executions": ("Selection",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
     "rules_engine.batches": (
         "Finished",
@@ -74,7 +85,16 @@ _HOMES = {
     "rules_engine.events.names": ("register_signal",),
     "rules_engine.events.snapshot": ("plain",),
     "rules_engine.execution": ("LeaseKeeper",),
+    "rules_engine.lanes": (
+        "LaneBacklog",
+        "LaneFigures",
+        "lane_backlog",
+        "lane_failures",
+        "lane_figures",
+        "lane_latest",
+    ),
     "rules_engine.orders": ("order",),
+    "rules_engine.replays": ("latest_replays", "replay"),
     "rules_engine.templating": ("render",),
     "rules_engine.types": ("ActionContext", "ActionResult", "Event", "FieldChange", "RuleSpec"),
 }
@@ -90,6 +110,8 @@ __all__ = [
     "Event",
     "FieldChange",
     "Finished",
+    "LaneBacklog",
+    "LaneFigures",
     "LeaseKeeper",
     "PermanentError",
     "Problem",
@@ -97,6 +119,7 @@ __all__ = [
     "Route",
     "RuleSpec",
     "RulesEngineError",
+    "Selection",
     "SettingsError",
     "TemplateError",
     "TransientError",
@@ -111,6 +134,11 @@ __all__ = [
     "finish",
     "finish_many",
     "in_flight",
+    "lane_backlog",
+    "lane_failures",
+    "lane_figures",
+    "lane_latest",
+    "latest_replays",
     "order",
     "paused",
     "plain",
@@ -122,6 +150,7 @@ __all__ = [
     "release",
     "render",
     "renew",
+    "replay",
     "screen",
     "start",
     "start_many",

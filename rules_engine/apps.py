@@ -23,6 +23,7 @@ class RulesEngineConfig(AppConfig):
             log_message,
             registry,
             reject,
+            replay_executions,
             run_task,
             send_email,
             send_signal,

@@ -95,9 +95,9 @@ def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     return Claim(worker, tuple(rows.lease(1, worker=worker, lease=conf.lease_seconds(), suspects=True)))
 
 
-def in_flight(queue: str, lane: str) -> int:
-    """How many executions of a lane workers have leased now."""
-    return _rows().live().filter(queue=queue, lane=lane, lease_until__gt=Now()).count()
+def in_flight(queue: str, *lanes: str) -> int:
+    """How many executions of these lanes workers have leased now."""
+    return _rows().live().filter(queue=queue, lane__in=lanes, lease_until__gt=Now()).count()
 
 
 def screen(claim: Claim) -> list[Execution]:

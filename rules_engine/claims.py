@@ -23,13 +23,11 @@ from rules_engine.actions import registry
 from rules_engine.errors import LeaseLost, PermanentError, Refused
 from rules_engine.events.snapshot import clean_text, plain, safe
 from rules_engine.models import Attempt, Execution, Pause, Rule
-from rules_engine.models.execution import LIVE, NOT_AFTER_THAT, ExecutionQuerySet, State, seconds_from_now
+from rules_engine.models.execution import FAILED, LIVE, NOT_AFTER_THAT, ExecutionQuerySet, State, seconds_from_now
 from rules_engine.types import ActionResult
 
 #: Characters kept of an error; a traceback belongs in the worker's log.
 ERROR_LIMIT = 2_000
-#: States that an execution ends in without having done its work.
-FAILED = (State.DISCARDED, State.CANCELLED, State.REFUSED)
 #: Groups looked at by one sweep.
 FORGOTTEN = 500
 

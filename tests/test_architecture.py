@@ -32,9 +32,9 @@ LAYERS: dict[int, str] = {
     3: "models/ hints",
     4: """
        rules/cache rules/compiler rules/permissions rules/versions rules/watcher
-       actions/ rule_actions batches claims drains execution limits retention source/
+       actions/ rule_actions batches claims drains execution lanes limits retention source/
        """,
-    5: "outbox orders releasing",
+    5: "outbox orders releasing replays",
     6: "events/ middleware rejections",
     7: "tasks",
     8: "apps checks packs packs/ admin/ management/ recipes testing pytest_plugin",

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from webhooks import overview
+from webhooks.breaker import state_of
+from webhooks.buttons import MARKS, ButtonsAdmin
 from webhooks.errors import EncryptionKeyError
 from webhooks.forms import EndpointForm
 from webhooks.models import Endpoint
-
-if TYPE_CHECKING:
-    _EndpointModelAdmin = admin.ModelAdmin[Endpoint]
-else:
-    _EndpointModelAdmin = admin.ModelAdmin
+from webhooks.standing import TROUBLE, standing_of
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(_EndpointModelAdmin):
+class EndpointAdmin(ButtonsAdmin):
     """Where webhooks go."""
 
     form = EndpointForm
-    list_display = ("name", "slug", "host", "enabled", "disabled_reason", "updated_at")
+    change_form_template = "admin/webhooks/endpoint/change_form.html"
+    list_display = ("name", "standing", "success", "last_error", "host", "slug")
     list_display_links = ("name", "slug")
+    list_select_related = ("state",)
+    # Each row asks how its latest deliveries went.
+    list_per_page = 50
     list_filter = ("enabled",)
     search_fields = ("slug", "name", "url", "description")
     prepopulated_fields = {"slug": ("name",)}
-    readonly_fields = (
-        "disabled_reason",
-        "secret_state",
-        "header_names",
-        "previous_secret_expires_at",
-        "created_at",
-        "updated_at",
-    )
+    readonly_fields = ("secret_state", "header_names", "previous_secret_expires_at", "created_at", "updated_at")
+
+    class Media:
+        css = {"all": ["rules_engine/admin.css"]}
 
     def get_fieldsets(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
         may_write = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
@@ -47,12 +51,20 @@ class EndpointAdmin(_EndpointModelAdmin):
         if may_write and obj is not None:
             secret_fields = ("secret", "generate_secret", "revoke_previous", "headers")
         if obj is not None:
-            state = ("disabled_reason", "created_at", "updated_at")
+            state = ("created_at", "updated_at")
             secret_fields = ("secret_state", "previous_secret_expires_at", "header_names", *secret_fields)
         return [
             (None, {"fields": ("name", "slug", "description", "url", "enabled", *state)}),
+            (_("Sending"), {"fields": ("schedule", "concurrency", ("rate_count", "rate_seconds"), "ordered")}),
             (_("Secrets"), {"fields": secret_fields}),
         ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
+        rows = Endpoint.objects.select_related("state").annotate(trouble=TROUBLE)
+        return rows.order_by(*self.get_ordering(request))
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        return ("trouble", "slug")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
         # Rules name the slug, so it follows the name only while the endpoint is being made.
@@ -63,6 +75,21 @@ class EndpointAdmin(_EndpointModelAdmin):
         if form.generated_secret:
             text = gettext("The signing secret of “%(name)s” is %(secret)s. Copy it now: it is not shown again.")
             messages.warning(request, text % {"name": obj, "secret": form.generated_secret})
+
+    @admin.display(description=_("State"), ordering="trouble")
+    def standing(self, endpoint: Endpoint) -> SafeString:
+        found = standing_of(endpoint, timezone.now())
+        return format_html('<span class="rules-state rules-state-{}">{}</span>', MARKS[found.name], found.label)
+
+    @admin.display(description=_("Succeeded, 24 h"))
+    def success(self, endpoint: Endpoint) -> str:
+        return overview.list_percent(endpoint)
+
+    @admin.display(description=_("Last error"))
+    def last_error(self, endpoint: Endpoint) -> str:
+        if not endpoint.enabled:
+            return Truncator(endpoint.disabled_reason).chars(100)
+        return Truncator(state_of(endpoint).last_error).chars(100)
 
     @admin.display(description=_("Host"), ordering="url")
     def host(self, endpoint: Endpoint) -> str:

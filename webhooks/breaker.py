@@ -18,8 +18,8 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
 from rules_engine import in_flight
-from webhooks import conf
-from webhooks.models import Endpoint, EndpointQuerySet, EndpointState
+from webhooks import conf, lanes
+from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state
 
 FAILURES_BEFORE_PAUSE = 5
 FIRST_PAUSE = timedelta(minutes=1)
@@ -72,7 +72,7 @@ def allowance(endpoint: Endpoint, wanted: int) -> int:
     now: datetime = endpoint.now  # type: ignore[attr-defined]
     state = state_of(endpoint)
     if endpoint.concurrency is not None:
-        wanted = min(wanted, endpoint.concurrency - in_flight(conf.QUEUE, endpoint.slug))
+        wanted = min(wanted, endpoint.concurrency - in_flight(conf.QUEUE, *lanes.counted(endpoint.slug)))
     if wanted <= 0:
         return 0
     if state.pauses:
@@ -159,7 +159,7 @@ def charge(endpoint: Endpoint, charges: Sequence[Charge]) -> bool:
         return False
     if all(one.taken for one in charges) and not _is_troubled(endpoint):
         # The common case: one statement that as a rule finds nothing to write.
-        _troubled(endpoint).update(**_clean())
+        _troubled(endpoint).update(**clean_state())
         return False
     using = router.db_for_write(EndpointState)
     with transaction.atomic(using=using):
@@ -179,7 +179,7 @@ def charge(endpoint: Endpoint, charges: Sequence[Charge]) -> bool:
 
 def _apply(state: EndpointState, one: Charge, now: datetime) -> None:
     if one.taken:
-        for name, value in _clean().items():
+        for name, value in clean_state().items():
             setattr(state, name, value)
         return
     state.failures += 1
@@ -197,11 +197,6 @@ def _apply(state: EndpointState, one: Charge, now: datetime) -> None:
         state.pauses += 1
 
 
-def _clean() -> dict[str, object]:
-    counts = {"failures": 0, "pauses": 0, "last_error": ""}
-    return {**counts, "failing_since": None, "paused_until": None, "probe_until": None}
-
-
 def _is_troubled(endpoint: Endpoint) -> bool:
     state = state_of(endpoint)
     return bool(state.failures or state.pauses)
@@ -214,5 +209,4 @@ def _troubled(endpoint: Endpoint) -> models.QuerySet[EndpointState]:
 
 def resume(endpoint: Endpoint) -> None:
     """Forget what was charged: the endpoint gets deliveries at once."""
-    rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=endpoint.pk)
-    rows.update(**_clean(), asked_until=None)
+    endpoint.forget_failures()

@@ -31,6 +31,7 @@ class Message:
     body: bytes
     headers: Mapping[str, str]
     attempt: int
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,19 @@ class Verdict:
     charge: Charge | None = None
 
 
-def usable(endpoint: Endpoint | None, slug: str) -> Endpoint:
-    """The endpoint, if deliveries may go to it. Raises ``PermanentError`` with a sentence that says why not."""
+def is_test(config: Mapping[str, Any]) -> bool:
+    """Whether a delivery was sent to try the endpoint: it says nothing about it that counts, and is tried once."""
+    return config.get("test") is True
+
+
+def usable(endpoint: Endpoint | None, slug: str, *, is_test: bool = False) -> Endpoint:
+    """The endpoint, if deliveries may go to it; a test may to one that is disabled.
+
+    Raises ``PermanentError`` with a sentence that says why not.
+    """
     if endpoint is None:
         raise PermanentError(f'There is no endpoint "{slug}" any more. Make one with that slug, or change the rule.')
-    if not endpoint.enabled:
+    if not endpoint.enabled and not is_test:
         raise PermanentError(f'The endpoint "{slug}" is disabled. {endpoint.disabled_reason}'.rstrip())
     return endpoint
 
@@ -65,7 +74,7 @@ def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, body),
     }
-    return Message(endpoint, body, headers, context.attempt)
+    return Message(endpoint, body, headers, context.attempt, is_test(config))
 
 
 def _now(endpoint: Endpoint) -> datetime:
@@ -81,7 +90,7 @@ def judge(sent: Message, answer: Response | DeliveryError) -> Verdict:
     endpoint, detail = sent.endpoint, _detail(sent, answer)
     if verdict.succeeded(answer.status):
         return Verdict(ActionResult(f"{endpoint.slug} answered {answer.status}", detail), Charge(taken=True))
-    text = verdict.refusal_text(answer.status) + _said(detail["excerpt"])
+    text = verdict.refusal_text(answer.status, is_test=sent.is_test) + _said(detail["excerpt"])
     if answer.status == verdict.GONE:
         return Verdict(EndpointGone(text, detail), Charge(taken=False, error=text))
     answered_at = _now(endpoint) + timedelta(seconds=answer.duration)

@@ -9,9 +9,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from webhooks import conf, replays
 from webhooks.destination import header_problems
 from webhooks.errors import EncryptionKeyError
 from webhooks.models import ROTATION_OVERLAP, Endpoint
+from webhooks.schedules import ScheduleField, site_help
 from webhooks.signing import secret_problem
 
 if TYPE_CHECKING:
@@ -53,12 +55,21 @@ class EndpointForm(_EndpointModelForm):
         ),
     )
 
+    schedule = ScheduleField(
+        label=_("Retry schedule"), required=False, widget=forms.TextInput(attrs={"class": "vTextField"})
+    )
+
     generated_secret: str = ""
 
     class Meta:
         model = Endpoint
         # Drawn by the fields above; without this the form would be filled with what is stored.
         exclude = ("secret", "headers")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "schedule" in self.fields:
+            self.fields["schedule"].help_text = site_help(conf.retry_schedule())
 
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
@@ -107,3 +118,51 @@ class EndpointForm(_EndpointModelForm):
         except EncryptionKeyError:
             # The key is lost, and with it the old secret: there is nothing left to overlap with.
             return self.instance.rotate_secret(given, overlap=none_left)
+
+
+class MomentField(forms.CharField):
+    """A point in time as the command takes it: an age, or a date."""
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        try:
+            return replays.moment(text) if text else None
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class ReplayForm(forms.Form):
+    """Which deliveries are to be sent again."""
+
+    since = MomentField(label=_("Recorded since"), initial="1d", help_text=_("30m, 2h, 3d, or a date or time."))
+    until = MomentField(label=_("Recorded until"), required=False, help_text=_("Empty: until now."))
+    status = forms.ChoiceField(
+        label=_("How they ended"),
+        choices=[
+            ("failed", _("failed: discarded, cancelled or refused")),
+            ("discarded", _("discarded: given up after the last attempt")),
+            ("cancelled", _("cancelled: the endpoint or the rule was disabled")),
+            ("succeeded", _("succeeded")),
+            ("all", _("all that ended")),
+        ],
+    )
+    error_kind = forms.CharField(
+        label=_("Error of the last attempt"),
+        required=False,
+        help_text=_("Empty: any. A status such as 503 or 5xx, or one of dns, connect, tls, timeout, protocol."),
+    )
+
+    def clean_error_kind(self) -> str:
+        text: str = self.cleaned_data["error_kind"]
+        try:
+            replays.error_detail(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since is not None and until is not None and since >= until:
+            self.add_error("until", _("The window ends before it begins."))
+        return cleaned

@@ -9,19 +9,21 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, router
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import conf
+from webhooks import conf, lanes
 from webhooks.destination import checked_url, header_problems
-from webhooks.errors import DestinationRefused
+from webhooks.errors import DestinationRefused, EncryptionKeyError
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
 from webhooks.signing import generate_like, generate_secret, secret_problem
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
+#: What a receiver tells us by: with another of these, a refusal may become a welcome.
+CREDENTIALS = ("secret", "headers")
 #: Seconds; events are forgotten after thirty days.
 LONGEST_WAIT = 30 * 24 * 3600
 LONGEST_SCHEDULE = 50
@@ -98,6 +100,10 @@ class Endpoint(models.Model):
         verbose_name = _("endpoint")
         verbose_name_plural = _("endpoints")
         ordering = ["slug"]
+        permissions = [
+            ("test_endpoint", _("Can send test deliveries")),
+            ("replay_delivery", _("Can replay deliveries")),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.slug
@@ -105,9 +111,33 @@ class Endpoint(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Saves what passes ``clean``; raises ``ValidationError`` else, so that code is held to it like the admin."""
         self.clean()
+        is_mended = self._is_mended()
         super().save(*args, **kwargs)
+        if is_mended:
+            self.forget_failures()
         if not self.enabled:
             self._cancel_waiting()
+
+    def _is_mended(self) -> bool:
+        """Whether what is about to be saved is another address, another way of signing in, or enabled again."""
+        before = None if self._state.adding else type(self).objects.filter(pk=self.pk).first()
+        if before is None:
+            return False
+        is_enabled_again = self.enabled and not before.enabled
+        return is_enabled_again or before.url != self.url or any(self._is_replaced(one, before) for one in CREDENTIALS)
+
+    def _is_replaced(self, name: str, before: Endpoint) -> bool:
+        if self._is_sealed(name):
+            return False
+        try:
+            return bool(getattr(self, name) != getattr(before, name))
+        except EncryptionKeyError:
+            return True
+
+    def forget_failures(self) -> None:
+        """Deliveries go out at once again, and a first failure counts as the first."""
+        rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=self.pk)
+        rows.update(**clean_state(), asked_until=None)
 
     def retry_schedule(self) -> tuple[float, ...]:
         """Seconds before the second, third, … attempt."""
@@ -175,13 +205,16 @@ class Endpoint(models.Model):
             enabled=False, disabled_reason=reason[:500], updated_at=now
         )
         self.enabled, self.disabled_reason = False, reason[:500]
+        # However it is enabled again, it then starts anew.
+        self.forget_failures()
         self._cancel_waiting()
 
     def _cancel_waiting(self) -> None:
         # Here, because the engine's own models may be loaded after these.
         from rules_engine import cancel
 
-        cancel(f'The endpoint "{self.slug}" was disabled.', queue=conf.QUEUE, lane=self.slug)
+        for lane in lanes.counted(self.slug):
+            cancel(f'The endpoint "{self.slug}" was disabled.', queue=conf.QUEUE, lane=lane)
 
     def _is_sealed(self, name: str) -> bool:
         field = self._meta.get_field(name)
@@ -216,6 +249,12 @@ class EndpointState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint_id}: {self.failures}"
+
+
+def clean_state() -> dict[str, Any]:
+    """The columns of an ``EndpointState`` that says nothing bad. What the receiver asked for is another matter."""
+    counts = {"failures": 0, "pauses": 0, "last_error": ""}
+    return {**counts, "failing_since": None, "paused_until": None, "probe_until": None}
 
 
 def schedule_problem(value: Any) -> str | None:

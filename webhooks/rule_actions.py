@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.db import DatabaseError, router, transaction
 
@@ -19,15 +19,7 @@ from rules_engine import (
     reads,
     register_action,
 )
-from webhooks import conf, payload
-
-if TYPE_CHECKING:
-    pass
-
-USER_AGENT = "django-signal-rules"
-
-#: Characters of a refusing answer that an error's message quotes.
-LONGEST_QUOTE = 200
+from webhooks import conf, lanes, payload
 
 #: Everything DESIGN §6 offers, for the default payload; what is not named here is in every context.
 WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
@@ -45,6 +37,7 @@ class Webhook(Action):
 
     kind: ClassVar[str] = "webhook"
     label: ClassVar[str] = "Call a webhook"
+    replayable: ClassVar[bool] = True
     schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "keys": {
@@ -86,10 +79,13 @@ class Webhook(Action):
         return ("webhooks.view_endpoint",)
 
     def route(self, config: Mapping[str, Any]) -> Route:
-        return Route(conf.QUEUE, lane=str(config.get("endpoint", "")))
+        slug = str(config.get("endpoint", ""))
+        return Route(conf.QUEUE, lane=lanes.test(slug) if config.get("test") is True else slug)
 
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
-        """The endpoint's own, or the site's."""
+        """The endpoint's own, or the site's; a test delivery is not tried again."""
+        if config.get("test") is True:
+            return ()
         from webhooks.models import Endpoint
 
         endpoint = Endpoint.objects.filter(slug=str(config.get("endpoint", ""))).first()

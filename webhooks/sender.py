@@ -3,7 +3,7 @@
 The thread that was asked to drain does all that concerns the database; the network has an event loop of its own
 (``flights``). One slow endpoint must hold up nobody:
 
-- it has its share of the slots, and one share is always left over;
+- it has its share of the slots, of which a replay takes half, and one share is always left over;
 - when the time is up, what is in flight is waited for, and meanwhile endpoints that answer quickly go on being served.
 """
 
@@ -38,6 +38,7 @@ from webhooks.breaker import Charge
 from webhooks.delivery import Message, Verdict
 from webhooks.errors import EndpointGone
 from webhooks.flights import Departure, Flights, Landing
+from webhooks.lanes import is_replayed, is_test, slug_of
 from webhooks.models import Endpoint
 
 if TYPE_CHECKING:
@@ -114,27 +115,35 @@ class Sender:
         """Claim and launch what fits; returns how many executions it took, also those that are over at once."""
         lanes = due_lanes(conf.QUEUE)
         if time.monotonic() >= self.end:
-            lanes = [lane for lane in lanes if lane not in self.slow]
+            lanes = [lane for lane in lanes if slug_of(lane) not in self.slow]
         if not lanes:
             return 0
         # Where there are more lanes than slots, each has its chance.
         random.shuffle(lanes)
-        known = breaker.endpoints(lanes)
+        # What happens now goes before what is replayed.
+        lanes.sort(key=is_replayed)
+        slugs = {slug_of(lane) for lane in lanes}
+        found = breaker.endpoints(list(slugs))
+        known = {lane: found[slug_of(lane)] for lane in lanes if slug_of(lane) in found}
         # One at the start, however busy the queue is; the others when there is nothing else.
         if not self.begun and (taken := self._take_crashed(lanes, known)):
             return taken
         # One share is always left for an endpoint that nothing was due for until now.
-        share = max(1, self.slots // (len(self.flights.lanes().union(lanes)) + 1))
+        share = max(1, self.slots // (len(self.flights.lanes() | slugs) + 1))
         taken = sum(self._take_lane(lane, known.get(lane), share) for lane in lanes)
         return taken or self._take_crashed(lanes, known)
 
     def _take_lane(self, lane: str, endpoint: Endpoint | None, share: int) -> int:
-        room = min(share - self.flights.of(lane), self.slots - len(self.flights))
+        before = self.flights.of(slug_of(lane))
+        room = min(share - before, self.slots - len(self.flights))
+        if is_replayed(lane):
+            # The other half is for what happens meanwhile, however long the replay.
+            room -= room // 2
         if self.limit is not None:
             room = min(room, self.limit - self.begun)
         if room <= 0:
             return 0
-        if endpoint is None or not endpoint.enabled:
+        if endpoint is None or not endpoint.enabled or is_test(lane):
             return self._begin(claim_lanes(conf.QUEUE, [lane], room), {lane: endpoint})
         with _alone(endpoint):
             allowed = breaker.allowance(endpoint, room)
@@ -142,9 +151,8 @@ class Sender:
                 self.ready_at = min(self.ready_at, time.monotonic() + breaker.ready_in(endpoint))
                 return 0
             claim = claim_lanes(conf.QUEUE, [lane], allowed, in_order=endpoint.ordered)
-        before = self.flights.of(lane)
         taken = self._begin(claim, {lane: endpoint})
-        breaker.give_back(endpoint, allowed - (self.flights.of(lane) - before), allowed)
+        breaker.give_back(endpoint, allowed - (self.flights.of(endpoint.slug) - before), allowed)
         return taken
 
     def _take_crashed(self, lanes: Sequence[str], known: Mapping[str, Endpoint]) -> int:
@@ -238,7 +246,7 @@ def _alone(endpoint: Endpoint) -> AbstractContextManager[Any]:
 
 def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Exception:
     try:
-        found = delivery.usable(endpoint, execution.lane)
+        found = delivery.usable(endpoint, slug_of(execution.lane), is_test=is_test(execution.lane))
         return delivery.message(found, execution.context(), execution.config)
     except Exception as error:  # the execution boundary: one that cannot be sent takes no other along
         return error
@@ -264,6 +272,8 @@ def note(verdicts: Iterable[tuple[Message, Verdict]]) -> None:
     endpoints: dict[str, Endpoint] = {}
     charges: dict[str, list[Charge]] = {}
     for message, verdict in verdicts:
+        if message.is_test:
+            continue
         endpoint = endpoints.setdefault(message.endpoint.slug, message.endpoint)
         if isinstance(verdict.outcome, EndpointGone):
             if endpoint.enabled:
@@ -281,7 +291,7 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
     from webhooks.errors import DeliveryError
 
     slug = str(config.get("endpoint", ""))
-    endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug)
+    endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug, is_test=delivery.is_test(config))
     message = delivery.message(endpoint, context, config)
     try:
         verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers))

@@ -21,10 +21,12 @@ def succeeded(status: int) -> bool:
     return 200 <= status < 300
 
 
-def refusal_text(status: int) -> str:
+def refusal_text(status: int, *, is_test: bool = False) -> str:
     """A sentence about an answer that is not a success."""
     if 300 <= status < 400:
         return f"The endpoint answered {status}, a redirect; webhooks do not follow redirects. Set the final URL."
+    if status == GONE and is_test:
+        return "The endpoint answered 410, that it is gone for good. It would be disabled by any other delivery."
     if status == GONE:
         return "The endpoint answered 410, that it is gone for good, and was disabled."
     return f"The endpoint answered {status}."

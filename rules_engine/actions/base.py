@@ -69,6 +69,10 @@ class Action:
     crash_safe: ClassVar[bool] = False
     #: True for a kind whose ``run`` raises ``Rejected`` before a save or a delete that is not to be.
     vetoes: ClassVar[bool] = False
+    #: True for a kind that code orders and no rule may have; the form of a rule does not offer it.
+    only_ordered: ClassVar[bool] = False
+    #: True where doing again what succeeded is harmless, as the receiver tells repetitions: the admin then offers it.
+    replayable: ClassVar[bool] = False
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         """What is wrong with ``config``, each problem with a pointer into it (``/subject``). Nothing: it is fine."""

@@ -40,15 +40,15 @@ def find(kind: str) -> Action | None:
     return _actions.get(kind)
 
 
-def kinds() -> dict[str, Action]:
-    """All actions by kind, in alphabetical order."""
-    return dict(sorted(_actions.items()))
+def kinds(*, also_ordered: bool = False) -> dict[str, Action]:
+    """The actions that a rule may have by kind, in alphabetical order; ``also_ordered``: all there are."""
+    return {kind: action for kind, action in sorted(_actions.items()) if also_ordered or not action.only_ordered}
 
 
 def unknown(kind: str) -> str:
     """The sentence that says a kind does not exist here."""
     known = ", ".join(kinds())
-    return f'There is no action of the kind "{kind}".{did_you_mean(kind, list(_actions))} The kinds are: {known}.'
+    return f'There is no action of the kind "{kind}".{did_you_mean(kind, list(kinds()))} The kinds are: {known}.'
 
 
 def autodiscover() -> None:

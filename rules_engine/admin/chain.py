@@ -114,5 +114,6 @@ def _event(event: Event, here: Event) -> SafeString:
 
 
 def _step(execution: Execution) -> SafeString:
-    words = f"{execution.rule_slug}: {execution.kind} ({execution.get_state_display()})"
+    rule = execution.rule_slug or gettext("ordered by hand")
+    words = f"{rule}: {execution.kind} ({execution.get_state_display()})"
     return format_html('<span class="rules-step">{}</span>', link(page_url("execution", execution.pk), words))

@@ -8,11 +8,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.chain import chain_block
 from rules_engine.admin.readonly import ReadOnlyAdmin
-from rules_engine.admin.rendering import context_block, link, list_url, object_link, page_url, table
+from rules_engine.admin.rendering import context_block, link, list_url, object_link, page_url, table, text_block
 from rules_engine.models import Event
 
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
@@ -58,7 +59,8 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("rules"))
     def rules_shown(self, event: Event) -> str:
-        return ", ".join(f"{one.get('rule')}: {_word(OUTCOMES, one.get('outcome'))}" for one in _evaluations(event))
+        words = [f"{one.get('rule')}: {_word(OUTCOMES, one.get('outcome'))}" for one in _evaluations(event)]
+        return ", ".join(words) or gettext("ordered by hand")
 
     @admin.display(description=_("first event of its chain"))
     def root_shown(self, event: Event) -> SafeString:
@@ -78,6 +80,8 @@ class EventAdmin(ReadOnlyAdmin):
             (one.get("rule"), one.get("version"), *_verdict(one), one.get("detail") or "–")
             for one in _evaluations(event)
         ]
+        if not rows:
+            return text_block(gettext("ordered by hand"))
         return table((_("rule"), _("version"), _("outcome"), _("stopped by"), _("detail")), rows)
 
     @admin.display(description=_("executions"))

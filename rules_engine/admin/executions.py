@@ -35,6 +35,8 @@ from rules_engine.models.execution import WAITING, State
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
+#: In place of a rule's slug, which has no colon.
+BY_HAND = ":by-hand"
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -44,7 +46,7 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [(kind, str(action.label)) for kind, action in registry.kinds().items()]
+        return [(kind, str(action.label)) for kind, action in registry.kinds(also_ordered=True).items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
@@ -61,21 +63,22 @@ class RuleFilter(admin.SimpleListFilter):
         named = request.GET.get(self.parameter_name)
         if named and named not in found:
             found[named] = named
-        # An empty list would make Django drop the filter, and the address would be refused.
-        return list(found.items()) or [("", "–")]
+        return [*found.items(), (BY_HAND, gettext("ordered by hand"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(rule_slug=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        return queryset.filter(rule_slug="" if self.value() == BY_HAND else self.value())
 
 
 @admin.register(Execution)
 class ExecutionAdmin(VerbsAdmin):
     """The outbox, as people read it."""
 
-    verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING}
+    verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
     verbs_permission = PERMISSION
 
-    list_display = ("created_at", "state", "rule_slug", "kind", "object_shown", "attempts", "next_shown", "outcome")
+    list_display = ("created_at", "state", "rule_named", "kind", "object_shown", "attempts", "next_shown", "outcome")
     list_display_links = ("created_at", "state")
     list_filter = ("state", RuleFilter, KindFilter)
     list_select_related = ("event",)
@@ -127,6 +130,20 @@ class ExecutionAdmin(VerbsAdmin):
         text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
         self.tell(request, text % {"count": len(rows)}, len(rows))
 
+    def _replay(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        with transaction.atomic(using=router.db_for_write(Execution)):
+            rows = [row for row in self._lock(chosen, (State.SUCCEEDED,)) if is_replayable(row)]
+            Execution.objects.filter(pk__in=[row.pk for row in rows]).replay()
+            log_changes(request, rows, gettext("Replayed."))
+            for queue in sorted({row.queue for row in rows}):
+                transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
+        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
+        self.tell(request, text % {"count": len(rows)}, len(rows))
+
+    def applies(self, verb: str, row: Any) -> bool:
+        """Only what its receiver knows for a repetition is done again after a success."""
+        return super().applies(verb, row) and (verb != "replay" or is_replayable(row))
+
     def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Cancelled by %s.") % request.user.get_username()
         with transaction.atomic(using=router.db_for_write(Execution)):
@@ -173,6 +190,10 @@ class ExecutionAdmin(VerbsAdmin):
     def outcome_shown(self, execution: Execution) -> SafeString:
         return text_block(execution.error or execution.summary)
 
+    @admin.display(description=_("rule"), ordering="rule_slug")
+    def rule_named(self, execution: Execution) -> str:
+        return execution.rule_slug or gettext("ordered by hand")
+
     @admin.display(description=_("rule"))
     def rule_shown(self, execution: Execution) -> SafeString:
         return rule_link(execution.rule_slug)
@@ -202,8 +223,16 @@ class ExecutionAdmin(VerbsAdmin):
         return table(headings, rows) if rows else text_block(gettext("None yet."))
 
 
+def is_replayable(execution: Execution) -> bool:
+    """Whether it does no harm to carry it out once more."""
+    action = registry.find(execution.kind)
+    return action is not None and action.replayable
+
+
 def rule_link(slug: str) -> SafeString:
     """A rule by its slug, linked to its page while there is one."""
+    if not slug:
+        return link("", gettext("ordered by hand"))
     pk = Rule.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return link(page_url("rule", pk) if pk else "", slug)
 

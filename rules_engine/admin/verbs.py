@@ -33,6 +33,10 @@ class VerbsAdmin(ReadOnlyAdmin):
         """Whether the user may do any of the verbs."""
         return request.user.has_perm(self.verbs_permission)
 
+    def applies(self, verb: str, row: Any) -> bool:
+        """Whether the verb does something to this row."""
+        return row.state in self.verbs[verb]
+
     def get_urls(self) -> list[Any]:
         views = [
             path(
@@ -60,8 +64,8 @@ class VerbsAdmin(ReadOnlyAdmin):
         verbs = self.verbs if self.may_act(request) else {}
         buttons = {
             f"{verb}_url": reverse(f"admin:{self._name(verb)}", args=[row.pk])
-            for verb, states in verbs.items()
-            if row is not None and row.state in states
+            for verb in verbs
+            if row is not None and self.applies(verb, row)
         }
         return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
 

@@ -202,4 +202,8 @@ class Migration(migrations.Migration):
             model_name='heldmatch',
             index=models.Index(fields=['created_at'], name='rules_held_created'),
         ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('lane', ''), _negated=True), fields=['queue', 'lane', 'created_at'], name='rules_execution_of_lane'),
+        ),
     ]

@@ -36,6 +36,9 @@ class State(models.TextChoices):
 
 WAITING = (State.PENDING, State.RETRYABLE)
 LIVE = (State.PENDING, State.RETRYABLE, State.RUNNING)
+#: States that an execution ends in without having done its work.
+FAILED = (State.DISCARDED, State.CANCELLED, State.REFUSED)
+ENDED = (State.SUCCEEDED, *FAILED)
 #: Why an action was not carried out that comes after one whose rule says "stop" and that did not succeed.
 NOT_AFTER_THAT = "An action before it did not succeed, and the rule says that nothing is to be done after that."
 
@@ -116,20 +119,29 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def retry(self) -> int:
         """Make ended or waiting ones due at once, with a fresh count of attempts left to the schedule."""
-        ended = self.filter(state__in=(State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE))
-        return ended.update(
-            state=State.RETRYABLE,
-            next_attempt_at=Now(),
-            failures=0,
-            crashes=0,
-            leased_by="",
-            lease_until=None,
-            finished_at=None,
-        )
+        return self.filter(state__in=(*FAILED, State.RETRYABLE)).update(**_due_again())
+
+    def replay(self, lane: str | None = None) -> int:
+        """Make ended ones due at once, also those that succeeded; what is recorded of their attempts stays. ``lane``
+        is where they wait then, unless it is None."""
+        there = {} if lane is None else {"lane": lane}
+        return self.filter(state__in=ENDED).update(**_due_again(), **there)
 
     def of_queues(self, queues: Collection[str]) -> ExecutionQuerySet:
         """Those that wait in one of these Celery queues."""
         return self.filter(queue__in=queues)
+
+
+def _due_again() -> dict[str, Any]:
+    return {
+        "state": State.RETRYABLE,
+        "next_attempt_at": Now(),
+        "failures": 0,
+        "crashes": 0,
+        "leased_by": "",
+        "lease_until": None,
+        "finished_at": None,
+    }
 
 
 class Execution(models.Model):
@@ -195,12 +207,14 @@ class Execution(models.Model):
                 name="rules_execution_lane",
                 condition=Q(state__in=LIVE) & ~Q(lane=""),
             ),
+            # How a lane does, and what is replayed of it.
+            models.Index(fields=("queue", "lane", "created_at"), name="rules_execution_of_lane", condition=~Q(lane="")),
             models.Index(fields=("rule_slug", "created_at"), name="rules_execution_rule"),
             models.Index(fields=("created_at",), name="rules_execution_created"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.rule_slug}"
+        return f"{self.kind} of {self.rule_slug}" if self.rule_slug else f"{self.kind}, ordered by hand"
 
     @property
     def is_live(self) -> bool:

@@ -14,6 +14,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='endpoint',
+            options={'ordering': ['slug'], 'permissions': [('test_endpoint', 'Can send test deliveries'), ('replay_delivery', 'Can replay deliveries')], 'verbose_name': 'endpoint', 'verbose_name_plural': 'endpoints'},
+        ),
         migrations.CreateModel(
             name='EndpointState',
             fields=[

@@ -1,0 +1,104 @@
+"""How a lane does: what waits in it, how its attempts went, what failed. For pages, so every question is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Min
+
+from rules_engine.models import Attempt, Execution
+from rules_engine.models.execution import ExecutionQuerySet, State
+
+#: The latest executions of a lane that are looked at.
+SAMPLE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFigures:
+    """Attempts that have ended, how many succeeded, and how long they took in seconds: the median, and the time that
+    95 in 100 kept. ``is_sample``: there were more than were looked at."""
+
+    attempts: int
+    succeeded: int
+    median: float | None
+    p95: float | None
+    is_sample: bool
+
+    @property
+    def share(self) -> float | None:
+        """The part that succeeded, from 0 to 1; None where there was no attempt."""
+        return self.succeeded / self.attempts if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBacklog:
+    """How many executions wait, and when the oldest of them was recorded."""
+
+    count: int
+    oldest: datetime | None
+
+
+def _rows(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:
+    # The second condition is that of the index.
+    return Execution.objects.filter(queue=queue, lane__in=lanes).exclude(lane="")
+
+
+def _tried(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:
+    return _rows(queue, lanes).filter(attempts__gt=0).order_by("-created_at")
+
+
+def lane_figures(queue: str, lanes: Sequence[str], since: datetime, *, sample: int = SAMPLE) -> LaneFigures:
+    """How the attempts since then went, of the latest ``sample`` executions of these lanes.
+
+    An action that records ``duration_ms`` in its detail says how long it took; else it is the time between the
+    attempt's two records. Attempts that were lost with their process say nothing and are left out.
+    """
+    tried = _tried(queue, lanes)
+    attempts = Attempt.objects.filter(
+        execution__in=tried.values("pk")[:sample],
+        started_at__gte=since,
+        outcome__in=(Attempt.Outcome.SUCCEEDED, Attempt.Outcome.FAILED),
+    )
+    rows = list(attempts.order_by().values_list("outcome", "detail__duration_ms", "started_at", "finished_at"))
+    took = sorted(_seconds(*row[1:]) for row in rows)
+    oldest = tried.values_list("created_at", flat=True)[sample - 1 : sample]
+    return LaneFigures(
+        attempts=len(rows),
+        succeeded=sum(row[0] == Attempt.Outcome.SUCCEEDED for row in rows),
+        median=_percentile(took, 50),
+        p95=_percentile(took, 95),
+        is_sample=any(moment > since for moment in oldest),
+    )
+
+
+def _seconds(duration: Any, started: datetime, finished: datetime | None) -> float:
+    if isinstance(duration, int | float):
+        return duration / 1000
+    return (finished - started).total_seconds() if finished else 0.0
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """The nearest-rank one."""
+    return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
+
+
+def lane_backlog(queue: str, lanes: Sequence[str]) -> LaneBacklog:
+    """What waits in these lanes."""
+    found = _rows(queue, lanes).waiting().aggregate(count=Count("pk"), oldest=Min("created_at"))
+    return LaneBacklog(**found)
+
+
+def lane_failures(queue: str, lanes: Sequence[str], limit: int, *, sample: int = SAMPLE) -> list[Execution]:
+    """Of the latest ``sample`` executions that were tried, the latest that were given up or wait to be tried again."""
+    failed = Execution.objects.filter(pk__in=_tried(queue, lanes).values("pk")[:sample])
+    failed = failed.filter(state__in=(State.DISCARDED, State.REFUSED, State.RETRYABLE), failures__gt=0)
+    return list(failed.order_by("-created_at")[:limit])
+
+
+def lane_latest(queue: str, lanes: Sequence[str], limit: int = 1, *, kind: str = "") -> list[Execution]:
+    """The latest executions of these lanes, with their events; ``kind`` leaves out others."""
+    rows = _rows(queue, lanes).filter(kind=kind) if kind else _rows(queue, lanes)
+    return list(rows.select_related("event").order_by("-created_at")[:limit])

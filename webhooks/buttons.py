@@ -1,0 +1,163 @@
+"""The endpoint's page above its form: how it does, and what can be done about it. Each button posts, asks for its
+permission, and leaves an entry in the admin's log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+
+from rules_engine import order
+from webhooks import breaker, overview, replays
+from webhooks.forms import ReplayForm
+from webhooks.models import Endpoint
+from webhooks.standing import standing_of
+
+if TYPE_CHECKING:
+    _EndpointModelAdmin = admin.ModelAdmin[Endpoint]
+else:
+    _EndpointModelAdmin = admin.ModelAdmin
+
+#: How a standing is marked: by the classes of the engine's own pages.
+MARKS = {
+    "open": "on",
+    "failing": "broken",
+    "paused": "broken",
+    "probing": "paused",
+    "waiting": "paused",
+    "disabled": "off",
+}
+TEST_SIGNAL = "webhooks.test"
+#: What a test delivery says.
+TEST_CONTEXT = {"test": True, "message": "A test delivery, sent by hand. Nothing happened."}
+
+Answer = Callable[[HttpRequest, Endpoint], HttpResponseBase]
+
+
+class ButtonsAdmin(_EndpointModelAdmin):
+    """What an endpoint's page has besides its form."""
+
+    def get_urls(self) -> list[Any]:
+        views: dict[str, Answer] = {"test": self._test, "resume": self._resume, "replay": self._replay}
+        own = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(partial(self._answer, answer=answer)),
+                name=f"webhooks_endpoint_{name}",
+            )
+            for name, answer in views.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def _answer(self, request: HttpRequest, object_id: str, answer: Answer) -> HttpResponseBase:
+        endpoint = self.get_object(request, object_id)
+        if endpoint is None:
+            raise Http404
+        if not self.has_view_permission(request, endpoint):
+            raise PermissionDenied
+        return answer(request, endpoint)
+
+    # Who may what
+
+    def may_test(self, request: HttpRequest) -> bool:
+        """Whether the user may send test deliveries."""
+        return request.user.has_perm("webhooks.test_endpoint")
+
+    def may_replay(self, request: HttpRequest) -> bool:
+        """Whether the user may have deliveries sent again."""
+        return request.user.has_perm("webhooks.replay_delivery")
+
+    # The buttons
+
+    def _test(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.may_test(request):
+            raise PermissionDenied
+        order("webhook", {"endpoint": endpoint.slug, "test": True}, signal=TEST_SIGNAL, context=TEST_CONTEXT)
+        text = gettext("A test delivery is on its way. Load this page again to see what came of it.")
+        return self._done(request, endpoint, "Sent a test delivery.", text)
+
+    def _resume(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request, endpoint):
+            raise PermissionDenied
+        breaker.resume(endpoint)
+        text = gettext("Deliveries to “%s” go out again, and its failures are forgotten.") % endpoint
+        return self._done(request, endpoint, "Resumed.", text)
+
+    def _replay(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
+        if not self.may_replay(request):
+            raise PermissionDenied
+        form = ReplayForm(request.POST if request.method == "POST" else None)
+        found: tuple[int, int] | None = None
+        if request.method == "POST" and form.is_valid():
+            chosen = replays.selection(endpoint, **form.cleaned_data)
+            found = chosen.count()
+            if "replay" in request.POST:
+                user = {"id": str(request.user.pk), "username": request.user.get_username()}
+                try:
+                    replays.ask(endpoint, chosen, user)
+                except ValueError as error:
+                    form.add_error(None, str(error))
+                else:
+                    return self._replayed(request, endpoint, found[0])
+        return self._replay_page(request, endpoint, form, found)
+
+    def _replayed(self, request: HttpRequest, endpoint: Endpoint, count: int) -> HttpResponseBase:
+        text = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", count)
+        return self._done(request, endpoint, f"Replayed {count} deliveries.", text % {"count": count})
+
+    def _replay_page(
+        self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, found: tuple[int, int] | None
+    ) -> HttpResponseBase:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Replay deliveries"),
+            "subtitle": str(endpoint),
+            "opts": self.opts,
+            "original": endpoint,
+            "form": form,
+            "media": self.media,
+            "counted": found,
+        }
+        return TemplateResponse(request, "admin/webhooks/endpoint/replay.html", context)
+
+    def _done(self, request: HttpRequest, endpoint: Endpoint, entry: str, text: str) -> HttpResponseBase:
+        LogEntry.objects.log_actions(request.user.pk, [endpoint], CHANGE, entry)  # type: ignore[arg-type]
+        messages.success(request, text)
+        return HttpResponseRedirect(reverse("admin:webhooks_endpoint_change", args=[endpoint.pk]))
+
+    # What is shown
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        endpoint = self.get_object(request, object_id)
+        shown = {} if endpoint is None else self._shown(request, endpoint)
+        return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
+
+    def _shown(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+        standing = standing_of(endpoint, timezone.now())
+        is_held = standing.name not in ("open", "disabled")
+        return {
+            "standing": standing,
+            "mark": MARKS[standing.name],
+            "figures": list(overview.figures(endpoint)),
+            "backlog": overview.backlog(endpoint),
+            "failures": overview.failures(endpoint),
+            "last_test": overview.last_test(endpoint),
+            "last_replay": overview.last_replay(endpoint),
+            "deliveries_url": overview.list_url(endpoint),
+            "may_test": self.may_test(request),
+            "may_replay": self.may_replay(request),
+            "may_resume": is_held and self.has_change_permission(request, endpoint),
+        }

@@ -1,0 +1,75 @@
+"""``manage.py webhooks_replay``: deliveries of an endpoint, sent again."""
+
+from __future__ import annotations
+
+import getpass
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from rules_engine import did_you_mean
+from webhooks import replays
+from webhooks.models import Endpoint
+
+
+class Command(BaseCommand):
+    """Counts what a replay would send, and asks the workers for it."""
+
+    help = (
+        "Sends deliveries of an endpoint again, under the same webhook-id, behind those that are fresh. Workers do "
+        "it, so it goes on when this command has ended. What was pruned cannot be sent again."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--endpoint", required=True, help="The endpoint's slug.")
+        parser.add_argument("--since", required=True, help="Recorded since then: 30m, 2h, 3d, or a date or time.")
+        parser.add_argument("--until", default="", help="Recorded until then; else until now.")
+        parser.add_argument(
+            "--status", default="failed", choices=list(replays.STATUSES), help="How they ended. Default: failed."
+        )
+        parser.add_argument(
+            "--error-kind",
+            default="",
+            help=f"What their last attempt came to: {', '.join(replays.ERROR_KINDS)}, or a status (503, 5xx).",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+
+    def handle(
+        self, *args: Any, endpoint: str, since: str, until: str, status: str, error_kind: str, **options: Any
+    ) -> None:
+        """Count, and ask unless it is a dry run."""
+        found = _endpoint(endpoint)
+        try:
+            chosen = replays.selection(found, _moment(since), _moment(until), status, error_kind)
+            count, lost = chosen.count()
+            if not options["dry_run"]:
+                replays.ask(found, chosen, {"id": "", "username": f"command line ({_user()})"})
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        verb = "would be" if options["dry_run"] else "will be"
+        noun = "delivery" if count == 1 else "deliveries"
+        self.stdout.write(f"{count:,} {noun} to {found.slug} {verb} sent again.")
+        if lost:
+            self.stdout.write(f"{lost:,} more cannot be: what they were about is not recorded any more.")
+
+
+def _moment(text: str) -> datetime | None:
+    return replays.moment(text) if text else None
+
+
+def _endpoint(slug: str) -> Endpoint:
+    found = Endpoint.objects.filter(slug=slug).first()
+    if found is None:
+        slugs = list(Endpoint.objects.values_list("slug", flat=True))
+        raise CommandError(f'There is no endpoint "{slug}".{did_you_mean(slug, slugs)}')
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "?"

@@ -1,0 +1,84 @@
+"""Which deliveries are sent again: an endpoint, a window, how they ended and why, as people write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext
+
+from rules_engine import Selection, replay
+from webhooks import conf, lanes
+from webhooks.errors import ConnectFailed, DeadlinePassed, NameNotResolved, ProtocolFailed, TlsFailed
+from webhooks.models import Endpoint
+
+#: How deliveries ended, by the word for it.
+STATUSES: Mapping[str, tuple[str, ...]] = {
+    "failed": ("discarded", "cancelled", "refused"),
+    "discarded": ("discarded",),
+    "cancelled": ("cancelled",),
+    "refused": ("refused",),
+    "succeeded": ("succeeded",),
+    "all": ("succeeded", "discarded", "cancelled", "refused"),
+}
+ERROR_KINDS = tuple(one.kind for one in (NameNotResolved, ConnectFailed, TlsFailed, DeadlinePassed, ProtocolFailed))
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+_AGO = re.compile(r"(\d{1,6})\s*([mhd])")
+_STATUS = re.compile(r"([1-5])(\d\d|xx)")
+
+
+def moment(text: str) -> datetime:
+    """A point in time: ``2h`` for two hours ago, or a date, with a time or without. Raises ``ValueError``."""
+    text = text.strip()
+    if ago := _AGO.fullmatch(text.lower()):
+        return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    found = parse_datetime(text)
+    if found is None and (day := parse_date(text)) is not None:
+        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
+    if found is None:
+        example = timezone.localtime(timezone.now(), UTC).strftime("%Y-%m-%dT%H:%M")
+        raise ValueError(
+            gettext("Expected an age such as 30m, 2h or 3d, or a time such as %(example)s, and got “%(text)s”.")
+            % {"example": example, "text": text}
+        )
+    return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def error_detail(text: str) -> dict[str, Any]:
+    """What the last attempt recorded, by a word such as ``timeout``, or a status such as ``503`` or ``5xx``.
+
+    Raises ``ValueError``.
+    """
+    text = text.strip().lower()
+    if not text:
+        return {}
+    if text in ERROR_KINDS:
+        return {"error_kind": text}
+    if status := _STATUS.fullmatch(text):
+        first = int(status[1]) * 100
+        return {"status": [first, first + 99] if status[2] == "xx" else int(text)}
+    raise ValueError(
+        gettext("Expected a status such as 503 or 5xx, or one of %(kinds)s, and got “%(text)s”.")
+        % {"kinds": ", ".join(ERROR_KINDS), "text": text}
+    )
+
+
+def selection(
+    endpoint: Endpoint, since: datetime | None, until: datetime | None, status: str = "failed", error_kind: str = ""
+) -> Selection:
+    """The deliveries of an endpoint that were recorded in a window and ended in that way. Raises ``ValueError``."""
+    if since is not None and until is not None and since >= until:
+        raise ValueError(gettext("The window ends before it begins."))
+    return Selection(conf.QUEUE, lanes.counted(endpoint.slug), since, until, STATUSES[status], error_detail(error_kind))
+
+
+def ask(endpoint: Endpoint, chosen: Selection, by: Mapping[str, Any]) -> None:
+    """Have workers send these again, behind what is fresh. Raises ``ValueError`` for an endpoint that is disabled."""
+    if not endpoint.enabled:
+        raise ValueError(gettext("The endpoint is disabled, so all would be discarded. Enable it first."))
+    replay(chosen, by=by, into=lanes.replayed(endpoint.slug))
