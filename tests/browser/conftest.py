@@ -25,6 +25,12 @@ ARGUMENTS = [
 ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _database_before_server(django_db_setup: None) -> None:
+    """The test database is there before the live server starts, which shares its connection with all threads if the
+    name is that of a database in memory still; two threads at once in one SQLite connection end the process."""
+
+
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """One browser for all tests of this folder; each opens a context of its own.
