@@ -35,19 +35,24 @@ from rules_engine import (
 )
 from webhooks import breaker, conf, delivery, notices
 from webhooks.breaker import Charge
+from webhooks.client import Response
 from webhooks.delivery import Message, Verdict
 from webhooks.errors import EndpointGone
 from webhooks.flights import Departure, Flights, Landing
 from webhooks.lanes import is_replayed, is_test, slug_of
 from webhooks.models import Endpoint
+from webhooks.stopping import Stop, put_off
+from webhooks.verdict import succeeded
 
 if TYPE_CHECKING:
     from rules_engine.models import Execution
 
 logger = logging.getLogger("webhooks")
 
-#: Seconds after which an endpoint counts as slow for the rest of a drain.
+#: Seconds after which an endpoint counts as slow, until it answers sooner.
 SLOW = 1.0
+#: Failures recorded between two looks for work, so that those of a dead endpoint hold up no other.
+FAILURES_AT_ONCE = 5
 #: Seconds between looks for new work while deliveries are in flight.
 LOOK = 0.05
 #: The longest wait for a rate between two looks for other work.
@@ -63,6 +68,8 @@ class Sender:
 
     def __init__(self, seconds: float, limit: int | None = None) -> None:
         self.end = time.monotonic() + seconds
+        #: What was in flight at the end has landed by then.
+        self.last = self.end + conf.deadline_seconds()
         self.limit = limit
         self.slots = conf.slots()
         self.begun = 0
@@ -76,12 +83,13 @@ class Sender:
         self.landed: list[Landing] = []
         #: What is in flight may take the process down, and has to be alone.
         self.alone = False
+        self.stop = Stop()
         #: When a lane that its rate holds back may go on, if it says.
         self.ready_at = float("inf")
 
     def run(self) -> int:
         """Send what is due until nothing is, or the time is up. Returns how many deliveries it began."""
-        with self.flights, self.leases:
+        with put_off() as self.stop, self.flights, self.leases:
             try:
                 while self._go_on():
                     pass
@@ -98,7 +106,7 @@ class Sender:
         landed = self._collect()
         if taken or landed or len(self.flights):
             return True
-        if self.ready_at >= self.end:
+        if self.ready_at >= self.end or self.stop.is_asked:
             return False
         time.sleep(min(max(self.ready_at - time.monotonic(), 0), PATIENCE))
         return True
@@ -106,10 +114,10 @@ class Sender:
     def _may_take(self) -> bool:
         if self.limit is not None and self.begun >= self.limit:
             return False
-        if not self.flights.is_open or (self.alone and len(self.flights)):
+        if self.stop.is_asked or not self.flights.is_open or (self.alone and len(self.flights)):
             return False
-        self.slow |= self.flights.longer_than(SLOW)
-        return time.monotonic() < self.end or any(self.flights.of(slug) for slug in self.slow)
+        now = time.monotonic()
+        return now < self.end or (now < self.last and any(self.flights.of(slug) for slug in self.slow))
 
     def _take(self) -> int:
         """Claim and launch what fits; returns how many executions it took, also those that are over at once."""
@@ -187,17 +195,20 @@ class Sender:
 
     def _collect(self) -> int:
         """Record what has come back; waits a moment for it. Returns how many."""
-        self.landed += self.flights.landed(LOOK if len(self.flights) else 0)
-        landings, finished, verdicts = self.landed, [], []
+        self.landed += self.flights.landed(LOOK if len(self.flights) and not self.landed else 0)
+        # Now, because what lands while the database is busy below is not the endpoint's delay.
+        self.slow |= self.flights.longer_than(SLOW)
+        landings, later = _first(self.landed)
+        finished, verdicts = [], []
         for landing in landings:
             sent, message = self.started[landing.departure.execution_id], landing.departure.message
             verdict = _verdict(landing)
             finished.append(Finished(sent.execution, sent.worker, verdict.outcome))
             verdicts.append((message, verdict))
-            if landing.seconds > SLOW:
-                self.slow.add(message.endpoint.slug)
+            # The last one counts: a moment in which this process was busy says nothing about the endpoint.
+            (self.slow.add if landing.seconds > SLOW else self.slow.discard)(message.endpoint.slug)
         self._finish(finished)
-        self.landed = []
+        self.landed = later
         for one in finished:
             del self.started[one.execution.pk]
             self.of_claim[one.worker] -= 1
@@ -235,6 +246,16 @@ class Sender:
         if not self.of_claim.get(worker):
             self.of_claim.pop(worker, None)
             self.leases.workers.discard(worker)
+
+
+def _first(landings: Sequence[Landing]) -> tuple[list[Landing], list[Landing]]:
+    """Those to be recorded now and those to be recorded later: each failure costs as much as many successes."""
+    good: list[Landing] = []
+    bad: list[Landing] = []
+    for one in landings:
+        is_good = isinstance(one.answer, Response) and succeeded(one.answer.status)
+        (good if is_good else bad).append(one)
+    return good + bad[:FAILURES_AT_ONCE], bad[FAILURES_AT_ONCE:]
 
 
 def _alone(endpoint: Endpoint) -> AbstractContextManager[Any]:

@@ -169,13 +169,11 @@ class Crew:
         """Let the actions that wait go on, now and later."""
         (self.folder / "gate").touch()
 
-    def hint(self, times: int = 1, task_id: str | None = None) -> None:
+    def hint(self, times: int = 1, task_id: str | None = None, queue: str = "rules") -> None:
         """Publish a hint through this crew's broker, the same message as often as asked."""
         with kombu.Connection(self.broker) as connection:
             for _ in range(times):
-                app.send_task(
-                    hints.DRAIN, kwargs={"queue": "rules"}, queue="rules", task_id=task_id, connection=connection
-                )
+                app.send_task(hints.DRAIN, kwargs={"queue": queue}, queue=queue, task_id=task_id, connection=connection)
 
 
 @dataclass
