@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from webhooks import overview
 from webhooks.breaker import state_of
 from webhooks.buttons import MARKS, ButtonsAdmin
-from webhooks.errors import EncryptionKeyError
+from webhooks.errors import EncryptionKeyError, InvalidSecret
 from webhooks.forms import EndpointForm
 from webhooks.models import Endpoint
+from webhooks.signing import public_key
 from webhooks.standing import TROUBLE, standing_of
 
 
@@ -37,7 +38,15 @@ class EndpointAdmin(ButtonsAdmin):
     list_filter = ("enabled",)
     search_fields = ("slug", "name", "url", "description")
     prepopulated_fields = {"slug": ("name",)}
-    readonly_fields = ("secret_state", "header_names", "previous_secret_expires_at", "created_at", "updated_at")
+    readonly_fields = (
+        "secret_state",
+        "public_key",
+        "certificate_state",
+        "header_names",
+        "previous_secret_expires_at",
+        "created_at",
+        "updated_at",
+    )
 
     class Media:
         css = {"all": ["rules_engine/admin.css"]}
@@ -46,17 +55,28 @@ class EndpointAdmin(ButtonsAdmin):
         may_write = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
         secret_fields: tuple[str, ...] = ()
         state: tuple[str, ...] = ()
+        connection_fields: tuple[str, ...] = ("ca_certificates", "certificate_state", "verify_tls")
         if may_write:
-            secret_fields = ("secret", "headers")
+            secret_fields = ("signing", "secret", "headers")
+            connection_fields = ("ca_certificates", "client_certificate", "verify_tls")
         if may_write and obj is not None:
-            secret_fields = ("secret", "generate_secret", "revoke_previous", "headers")
+            secret_fields = ("secret", "generate_secret", "signing", "revoke_previous", "headers")
+            connection_fields = (
+                "ca_certificates",
+                "certificate_state",
+                "client_certificate",
+                "remove_client_certificate",
+                "verify_tls",
+            )
         if obj is not None:
             state = ("created_at", "updated_at")
-            secret_fields = ("secret_state", "previous_secret_expires_at", "header_names", *secret_fields)
+            secret_fields = ("secret_state", "public_key", "previous_secret_expires_at", "header_names", *secret_fields)
+        sending = ("payload_form", "schedule", "concurrency", ("rate_count", "rate_seconds"), "ordered")
         return [
             (None, {"fields": ("name", "slug", "description", "url", "enabled", *state)}),
-            (_("Sending"), {"fields": ("schedule", "concurrency", ("rate_count", "rate_seconds"), "ordered")}),
+            (_("Sending"), {"fields": sending}),
             (_("Secrets"), {"fields": secret_fields}),
+            (_("Secure connection"), {"fields": connection_fields, "classes": ("collapse",)}),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
@@ -102,6 +122,17 @@ class EndpointAdmin(ButtonsAdmin):
         except EncryptionKeyError as error:
             return str(error)
         return gettext("set, and the previous one is still used") if len(secrets) > 1 else gettext("set")
+
+    @admin.display(description=_("Public key"))
+    def public_key(self, endpoint: Endpoint) -> str:
+        try:
+            return public_key(str(endpoint.secret)) or gettext("none: deliveries are signed with a shared secret")
+        except (EncryptionKeyError, InvalidSecret) as error:
+            return str(error)
+
+    @admin.display(description=_("Client certificate"))
+    def certificate_state(self, endpoint: Endpoint) -> str:
+        return gettext("set") if endpoint.has_client_certificate else gettext("none")
 
     @admin.display(description=_("Headers that are set"))
     def header_names(self, endpoint: Endpoint) -> str:

@@ -14,16 +14,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-from webhooks import addresses, conf
+from webhooks import addresses, conf, tls
 from webhooks.destination import checked_url
 from webhooks.errors import (
     ConnectFailed,
@@ -74,6 +73,16 @@ class _Dialling:
     made: list[socket.socket] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """What is sent, to whom. ``context`` None: connections are made as the site's settings say."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    context: ssl.SSLContext | None
+
+
 _dialling: ContextVar[_Dialling] = ContextVar("webhooks_dialling")
 
 
@@ -114,7 +123,7 @@ class Client:
             resolver=self.resolver or Resolver(),
             use_dns_cache=False,
             socket_factory=self._checked_socket,
-            ssl=_tls(conf.ca_file()),
+            ssl=tls.site_context(conf.ca_file()),
             limit=self.limit,
         )
         return aiohttp.ClientSession(
@@ -141,7 +150,13 @@ class Client:
         return made
 
     async def deliver(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        deadline: float | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> Response:
         """POST ``body``, exactly these bytes, and return the answer, also one that says no.
 
@@ -156,7 +171,7 @@ class Client:
         token, complete = _dialling.set(dialling), False
         try:
             async with asyncio.timeout(seconds):
-                response = await self._deliver(target, body, headers, dialling)
+                response = await self._deliver(_Post(target, body, headers, context), dialling)
             complete = not response.truncated
             return response
         except TimeoutError:
@@ -169,26 +184,25 @@ class Client:
             if not complete:
                 _cut(dialling.made)
 
-    async def _deliver(self, url: str, body: bytes, headers: Mapping[str, str], dialling: _Dialling) -> Response:
+    async def _deliver(self, post: _Post, dialling: _Dialling) -> Response:
         assert self._session is not None  # noqa: S101 - deliver() has looked
         started = time.monotonic()
         try:
-            return await _post(self._session, url, body, headers, started)
+            return await _send(self._session, post, started)
         except aiohttp.ClientConnectionError:
             # A kept connection that the server closed while it idled says nothing about the server.
             if not dialling.reused:
                 raise
         async with self._new_session() as fresh:
-            return await _post(fresh, url, body, headers, started)
+            return await _send(fresh, post, started)
 
 
-async def _post(
-    session: aiohttp.ClientSession, url: str, body: bytes, headers: Mapping[str, str], started: float
-) -> Response:
+async def _send(session: aiohttp.ClientSession, post: _Post, started: float) -> Response:
     async with session.post(
-        URL(url, encoded=True),
-        data=body,
-        headers={**headers, "Accept-Encoding": "identity"},
+        URL(post.url, encoded=True),
+        data=post.body,
+        ssl=post.context or True,
+        headers={**post.headers, "Accept-Encoding": "identity"},
         allow_redirects=False,
     ) as response:
         content, truncated = await _read(response, conf.response_bytes())
@@ -233,23 +247,6 @@ def _tracing() -> aiohttp.TraceConfig:
     return trace
 
 
-@lru_cache(maxsize=4)
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    # Not ssl.create_default_context(): it asks SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-        return context
-    compiled_in = ssl.get_default_verify_paths()
-    file, directory = Path(compiled_in.openssl_cafile), Path(compiled_in.openssl_capath)
-    if file.is_file():
-        context.load_verify_locations(cafile=str(file))
-    if directory.is_dir():
-        context.load_verify_locations(capath=str(directory))
-    return context
-
-
 def _explained(error: Exception, dialling: _Dialling) -> DeliveryError:
     if isinstance(error, DeliveryError):
         return error
@@ -273,27 +270,41 @@ def _tls_reason(error: Exception) -> str:
     return str(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__)
 
 
-async def deliver(url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None) -> Response:
+async def deliver(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    deadline: float | None = None,
+    context: ssl.SSLContext | None = None,
+) -> Response:
     """One delivery with a client of its own; see ``Client.deliver``."""
     async with Client() as client:
-        return await client.deliver(url, body, headers, deadline=deadline)
+        return await client.deliver(url, body, headers, deadline=deadline, context=context)
 
 
-def deliver_now(url: str, body: bytes, headers: Mapping[str, str], *, deadline: float | None = None) -> Response:
+def deliver_now(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    deadline: float | None = None,
+    context: ssl.SSLContext | None = None,
+) -> Response:
     """The same for code that is not asynchronous, from any thread, also one whose event loop is running."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(deliver(url, body, headers, deadline=deadline))
-    return _in_a_thread(url, body, headers, deadline)
+        return asyncio.run(deliver(url, body, headers, deadline=deadline, context=context))
+    return _in_a_thread(partial(deliver, url, body, headers, deadline=deadline, context=context))
 
 
-def _in_a_thread(url: str, body: bytes, headers: Mapping[str, str], deadline: float | None) -> Response:
+def _in_a_thread(delivery: Callable[[], Coroutine[Any, Any, Response]]) -> Response:
     outcome: list[Response | DeliveryError] = []
 
     def work() -> None:
         try:
-            outcome.append(asyncio.run(deliver(url, body, headers, deadline=deadline)))
+            outcome.append(asyncio.run(delivery()))
         except DeliveryError as error:
             outcome.append(error)
 

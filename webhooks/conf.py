@@ -100,6 +100,21 @@ def retry_schedule() -> tuple[float, ...]:
     return tuple(float(seconds) for seconds in value)
 
 
+def source() -> str:
+    """Who the events come from, as CloudEvents want it: a URI such as ``"https://shop.example.com"``.
+
+    Default ``"urn:django-signal-rules"``. Receivers tell events apart by source and id together.
+    """
+    accepts = lambda v: isinstance(v, str) and bool(v) and v.isascii() and v.isprintable() and " " not in v  # noqa: E731
+    return str(_value("SOURCE", "urn:django-signal-rules", accepts, 'a URI such as "https://shop.example.com"'))
+
+
+def allow_unverified_tls() -> bool:
+    """Whether endpoints may turn the check of their server's certificate off: anybody between could then read and
+    change what is sent. Default False."""
+    return bool(_value("ALLOW_UNVERIFIED_TLS", False, lambda v: isinstance(v, bool), "True or False"))
+
+
 def slots() -> int:
     """Deliveries that one worker process has in flight at the same time. Default 200.
 
@@ -127,6 +142,7 @@ def _is_fernet_key(value: Any) -> bool:
 
 ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "ALLOW_HTTP": allow_http,
+    "ALLOW_UNVERIFIED_TLS": allow_unverified_tls,
     "ALLOWED_NETWORKS": allowed_networks,
     "ALLOWED_PORTS": allowed_ports,
     "CA_FILE": ca_file,
@@ -134,6 +150,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "RESPONSE_BYTES": response_bytes,
     "RETRY_SCHEDULE": retry_schedule,
     "SLOTS": slots,
+    "SOURCE": source,
     "ENCRYPTION_KEYS": encryption_keys,
 }
 

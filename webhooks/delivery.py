@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rules_engine import ActionContext, ActionResult, PermanentError
-from webhooks import payload, verdict
+from webhooks import formats, payload, tls, verdict
 from webhooks.breaker import Charge
-from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered
+from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable
 from webhooks.masking import masked, masked_url, query_secrets
 from webhooks.signing import sign
 
@@ -32,6 +33,7 @@ class Message:
     headers: Mapping[str, str]
     attempt: int
     is_test: bool = False
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,27 @@ def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any
 
     Raises ``PermanentError`` where there can be no body, and ``EncryptionKeyError``.
     """
-    body = payload.body(context.event, config.get("payload"))
     message_id, timestamp = str(context.execution_id), int(_now(endpoint).timestamp())
+    encoded = formats.encode(endpoint.payload_form, context.event, config.get("payload"), message_id)
     headers = {
         "User-Agent": USER_AGENT,
         **endpoint.headers,
-        "Content-Type": "application/json; charset=utf-8",
+        **encoded.headers,
+        "Content-Type": encoded.content_type,
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, body),
+        "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, encoded.body),
     }
-    return Message(endpoint, body, headers, context.attempt, is_test(config))
+    return Message(endpoint, encoded.body, headers, context.attempt, is_test(config), _tls(endpoint))
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    try:
+        return tls.context_of(endpoint)
+    except (ssl.SSLError, ValueError):
+        raise PermanentError(
+            f'The certificates of the endpoint "{endpoint.slug}" cannot be used; save others.'
+        ) from None
 
 
 def _now(endpoint: Endpoint) -> datetime:
@@ -100,10 +112,10 @@ def judge(sent: Message, answer: Response | DeliveryError) -> Verdict:
 
 
 def _unanswered(endpoint: Endpoint, error: DeliveryError) -> Verdict:
-    if isinstance(error, DestinationRefused):
-        return Verdict(PermanentError(str(error)))
-    text = f"{error} ({error.kind})"
     detail = {"url": masked_url(endpoint.url), "error_kind": error.kind, "our_fault": error.ours}
+    if isinstance(error, DestinationRefused):
+        return Verdict(Undeliverable(str(error), detail))
+    text = f"{error} ({error.kind})"
     return Verdict(Unanswered(text, detail), None if error.ours else Charge(taken=False, error=text))
 
 

@@ -89,12 +89,16 @@ class Unforeseen(DeliveryError):
     ours = True
 
 
-class EndpointGone(PermanentError):
-    """The receiver said that it is gone for good. ``detail`` is the attempt's record."""
+class Undeliverable(PermanentError):
+    """Trying again would not help. ``detail`` is the attempt's record."""
 
     def __init__(self, message: str, detail: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.detail = dict(detail)
+
+
+class EndpointGone(Undeliverable):
+    """The receiver said that it is gone for good."""
 
 
 class Unanswered(TransientError):

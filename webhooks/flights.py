@@ -153,7 +153,7 @@ class Flights:
         sent, began = departure.message, time.monotonic()
         answer: Response | DeliveryError = Unforeseen("The delivery was broken off.")
         try:
-            answer = await self._client.deliver(sent.endpoint.url, sent.body, sent.headers)
+            answer = await self._client.deliver(sent.endpoint.url, sent.body, sent.headers, context=sent.tls)
         except DeliveryError as error:
             answer = error
         except Exception as error:  # the execution boundary: a delivery must land, whatever became of it

@@ -9,12 +9,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import conf, replays
+from webhooks import conf, replays, tls
 from webhooks.destination import header_problems
 from webhooks.errors import EncryptionKeyError
 from webhooks.models import ROTATION_OVERLAP, Endpoint
 from webhooks.schedules import ScheduleField, site_help
-from webhooks.signing import secret_problem
+from webhooks.signing import generate_key_pair, generate_secret, secret_problem
 
 if TYPE_CHECKING:
     _EndpointModelForm = forms.ModelForm[Endpoint]
@@ -40,6 +40,15 @@ class EndpointForm(_EndpointModelForm):
         required=False,
         help_text=_("The new secret is shown once. Deliveries are signed with the old one too for 24 hours."),
     )
+    signing = forms.ChoiceField(
+        label=_("Sign with"),
+        required=False,
+        choices=[
+            ("v1", _("a secret that the receiver has too (HMAC-SHA256)")),
+            ("v1a", _("a key pair, of which the receiver needs the public key (ed25519)")),
+        ],
+        help_text=_("The kind of secret that is generated."),
+    )
     revoke_previous = forms.BooleanField(
         label=_("Revoke the old secret at once"),
         required=False,
@@ -55,6 +64,17 @@ class EndpointForm(_EndpointModelForm):
         ),
     )
 
+    client_certificate = forms.CharField(
+        label=_("Client certificate"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text=_(
+            "Never shown again. For mutual TLS: the certificate and its private key, both in PEM. Empty: what is "
+            "stored is kept."
+        ),
+    )
+    remove_client_certificate = forms.BooleanField(label=_("Remove the client certificate"), required=False)
+
     schedule = ScheduleField(
         label=_("Retry schedule"), required=False, widget=forms.TextInput(attrs={"class": "vTextField"})
     )
@@ -64,7 +84,7 @@ class EndpointForm(_EndpointModelForm):
     class Meta:
         model = Endpoint
         # Drawn by the fields above; without this the form would be filled with what is stored.
-        exclude = ("secret", "headers")
+        exclude = ("secret", "headers", "client_certificate")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,6 +96,12 @@ class EndpointForm(_EndpointModelForm):
         if secret and (problem := secret_problem(secret)) is not None:
             raise ValidationError(problem)
         return secret
+
+    def clean_client_certificate(self) -> str:
+        pem: str = self.cleaned_data["client_certificate"]
+        if pem and (problem := tls.client_problem(pem)) is not None:
+            raise ValidationError(problem)
+        return pem
 
     def clean_headers(self) -> dict[str, str] | None:
         text: str = self.cleaned_data["headers"].strip()
@@ -98,15 +124,18 @@ class EndpointForm(_EndpointModelForm):
             self._take_secret(cleaned)
             if cleaned.get("headers") is not None:
                 self.instance.headers = cleaned["headers"]
+            if cleaned.get("client_certificate") or cleaned.get("remove_client_certificate"):
+                self.instance.client_certificate = cleaned.get("client_certificate", "")
         return cleaned
 
     def _take_secret(self, cleaned: dict[str, Any]) -> None:
         given, revoke = cleaned.get("secret", ""), bool(cleaned.get("revoke_previous"))
+        generate = generate_key_pair if cleaned.get("signing") == "v1a" else generate_secret
         if self.instance._state.adding:
-            self.generated_secret = "" if given else str(self.instance.secret)
+            self.generated_secret = "" if given else generate()
             self.instance.secret = given or self.generated_secret
         elif given or cleaned.get("generate_secret"):
-            new = self._rotated(given, revoke)
+            new = self._rotated(given or generate(), revoke)
             self.generated_secret = "" if given else new
         elif revoke:
             self.instance.previous_secret, self.instance.previous_secret_expires_at = "", None

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import conf, lanes
+from webhooks import conf, lanes, tls
 from webhooks.destination import checked_url, header_problems
 from webhooks.errors import DestinationRefused, EncryptionKeyError
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
@@ -23,7 +23,7 @@ from webhooks.signing import generate_like, generate_secret, secret_problem
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
 #: What a receiver tells us by: with another of these, a refusal may become a welcome.
-CREDENTIALS = ("secret", "headers")
+CREDENTIALS = ("secret", "headers", "client_certificate")
 #: Seconds; events are forgotten after thirty days.
 LONGEST_WAIT = 30 * 24 * 3600
 LONGEST_SCHEDULE = 50
@@ -39,6 +39,16 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def enabled(self) -> EndpointQuerySet:
         """Those that deliveries may go to."""
         return self.filter(enabled=True)
+
+
+class PayloadForm(models.TextChoices):
+    """The forms of ``formats.FORMATS``."""
+
+    WHOLE = "whole", _("the whole event")
+    THIN = "thin", _("which object it was, and no more")
+    CLOUDEVENTS = "cloudevents", _("CloudEvents 1.0, structured")
+    CLOUDEVENTS_BINARY = "cloudevents_binary", _("CloudEvents 1.0, binary")
+    CHAT = "chat", _("a chat message (Slack, Mattermost, Google Chat)")
 
 
 class Endpoint(models.Model):
@@ -66,6 +76,30 @@ class Endpoint(models.Model):
     )
     headers = EncryptedJSONField(
         _("headers"), blank=True, default=dict, help_text=_("A JSON object of headers sent with each delivery.")
+    )
+    payload_form = models.CharField(
+        _("payload"),
+        max_length=20,
+        choices=PayloadForm.choices,
+        default=PayloadForm.WHOLE,
+        help_text=_("How events are written. A rule's own payload stands in place of the data."),
+    )
+    ca_certificates = models.TextField(
+        _("certificates of authorities"),
+        blank=True,
+        default="",
+        help_text=_("In PEM. The server's certificate must be by one of them; empty: by one that the site trusts."),
+    )
+    client_certificate = EncryptedTextField(
+        _("client certificate"),
+        blank=True,
+        default="",
+        help_text=_("The certificate that deliveries show (mutual TLS) and its private key, both in PEM."),
+    )
+    verify_tls = models.BooleanField(
+        _("check the server's certificate"),
+        default=True,
+        help_text=_("Can be turned off only where the setting ALLOW_UNVERIFIED_TLS allows it."),
     )
     schedule = models.JSONField(
         _("retry schedule"),
@@ -154,7 +188,7 @@ class Endpoint(models.Model):
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         """Validates each field but the secrets that nobody touched: those need no key to stay as they are."""
-        untouched = {name for name in ("secret", "previous_secret", "headers") if self._is_sealed(name)}
+        untouched = {name for name in ("previous_secret", *CREDENTIALS) if self._is_sealed(name)}
         super().clean_fields(exclude=untouched.union(exclude or ()))
 
     def clean(self) -> None:
@@ -168,6 +202,7 @@ class Endpoint(models.Model):
             errors["secret"] = problem
         if not self._is_sealed("headers") and (problems := header_problems(self.headers or {})):
             errors["headers"] = problems
+        errors |= self._tls_problems()
         if (problem := schedule_problem(self.schedule)) is not None:
             errors["schedule"] = problem
         if (self.rate_count is None) != (self.rate_seconds is None):
@@ -178,6 +213,19 @@ class Endpoint(models.Model):
             raise ValidationError(errors)
         if self.enabled:
             self.disabled_reason = ""
+
+    def _tls_problems(self) -> dict[str, str]:
+        found: dict[str, str | None] = {}
+        if self.ca_certificates:
+            found["ca_certificates"] = tls.authorities_problem(self.ca_certificates)
+        if not self._is_sealed("client_certificate") and self.client_certificate:
+            found["client_certificate"] = tls.client_problem(str(self.client_certificate))
+        if not self.verify_tls and not conf.allow_unverified_tls():
+            found["verify_tls"] = gettext(
+                "Whoever sits between could read and change what is sent. If that is all right here, the operator "
+                'sets WEBHOOKS["ALLOW_UNVERIFIED_TLS"]; better is to give the certificate of its authority above.'
+            )
+        return {name: problem for name, problem in found.items() if problem is not None}
 
     def rotate_secret(self, new: str = "", *, overlap: timedelta = ROTATION_OVERLAP) -> str:
         """Take a new secret, keeping the old one valid beside it for ``overlap``; returns the new one, saves nothing.
@@ -215,6 +263,12 @@ class Endpoint(models.Model):
 
         for lane in lanes.counted(self.slug):
             cancel(f'The endpoint "{self.slug}" was disabled.', queue=conf.QUEUE, lane=lane)
+
+    @property
+    def has_client_certificate(self) -> bool:
+        """Whether there is one; needs no key."""
+        stored = self.__dict__.get("client_certificate")
+        return bool(getattr(stored, "text", stored))
 
     def _is_sealed(self, name: str) -> bool:
         field = self._meta.get_field(name)

@@ -34,17 +34,37 @@ def body(event: Event, template: Any = None) -> bytes:
     ``{{ a.path }}`` becomes the value itself. Any other template is rendered as a whole and must then be JSON.
     Raises ``PermanentError`` for a template that cannot be filled in, no JSON, and anything over 256 KB.
     """
-    try:
-        content = encoded(_content(event, template))
-    except TemplateError as error:
-        # The event never changes, so neither does the outcome.
-        raise PermanentError(f"The payload cannot be filled in: {error}") from error
+    return checked(filled(event, template))
+
+
+def checked(value: Any) -> bytes:
+    """The value as JSON. Raises ``PermanentError`` where that is more than is ever sent."""
+    content = encoded(value)
     if len(content) > TOO_LARGE:
         raise PermanentError(
             f"The payload is {len(content):,} bytes, and at most {TOO_LARGE:,} are sent. "
             "Give the action a payload with only what the receiver needs."
         )
     return content
+
+
+def filled(event: Event, template: Any) -> Any:
+    """What ``body`` encodes. Raises ``PermanentError``."""
+    try:
+        return _content(event, template)
+    except TemplateError as error:
+        # The event never changes, so neither does the outcome.
+        raise PermanentError(f"The payload cannot be filled in: {error}") from error
+
+
+def is_empty(template: Any) -> bool:
+    """Whether a rule leaves the payload to the endpoint's form."""
+    return template in (None, "", {}, [])
+
+
+def envelope(event: Event) -> dict[str, Any]:
+    """What stands around the data."""
+    return {"type": event_type(event), "timestamp": event.occurred_at.isoformat()}
 
 
 def encoded(value: Any) -> bytes:
@@ -58,9 +78,8 @@ def _plain(value: Any) -> Any:
 
 
 def _content(event: Event, template: Any) -> Any:
-    if template in (None, "", {}, []):
-        data = dict(event.context)
-        return {"type": event_type(event), "timestamp": event.occurred_at.isoformat(), "data": data}
+    if is_empty(template):
+        return {**envelope(event), "data": dict(event.context)}
     if isinstance(template, str):
         structure = parsed(template)
         if structure is _MISSING:

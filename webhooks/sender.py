@@ -315,7 +315,7 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
     endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug, is_test=delivery.is_test(config))
     message = delivery.message(endpoint, context, config)
     try:
-        verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers))
+        verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
     except DeliveryError as error:
         verdict = delivery.judge(message, error)
     note([(message, verdict)])

@@ -37,20 +37,28 @@ class Authority:
         self.file = self.folder / "authority.pem"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, host: str, *, days: float = 10) -> ssl.SSLContext:
-        """A server's context for ``host``; with negative ``days`` it has expired."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(host, key, host, days)
+    def server(self, host: str, *, days: float = 10, clients: bool = False) -> ssl.SSLContext:
+        """A server's context for ``host``; with negative ``days`` it has expired.
+
+        With ``clients`` it talks to those only that show a certificate of this authority.
+        """
         file = self.folder / f"{host}{days}.pem"
-        file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
+        file.write_text(self.pem(host, days=days))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cafile=self.file)
         return context
+
+    def pem(self, host: str, *, days: float = 10) -> str:
+        """A certificate and, after it, its private key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._signed(host, key, host, days).public_bytes(serialization.Encoding.PEM)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return (certificate + private).decode()
 
     def _signed(self, subject: str, key: ec.EllipticCurvePrivateKey, host: str | None, days: float) -> x509.Certificate:
         now = datetime.now(UTC)

@@ -13,6 +13,7 @@ import pytest
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.certificates import Authority
+from webhooks import tls
 from webhooks.client import deliver_now
 from webhooks.errors import DeadlinePassed, TlsFailed
 
@@ -77,9 +78,7 @@ def test_row_22_an_authority_that_nobody_knows_is_not_believed(start: Start, aut
 def test_row_15_an_authority_named_in_the_environment_is_not_believed(
     start: Start, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from webhooks import client
-
-    client._tls.cache_clear()
+    tls.site_context.cache_clear()
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     monkeypatch.setenv("SSL_CERT_DIR", str(authority.folder))
     server = start(authority.server("127.0.0.1"))
