@@ -31,13 +31,13 @@ LAYERS: dict[int, str] = {
        """,
     3: "models/ hints",
     4: """
-       rules/cache rules/compiler rules/permissions rules/versions rules/watcher
+       rules/cache rules/compiler rules/permissions rules/recorders rules/versions rules/watcher
        actions/ rule_actions batches claims drains execution lanes limits retention source/
        """,
     5: "outbox orders releasing replays",
     6: "events/ middleware rejections",
     7: "tasks",
-    8: "apps checks packs packs/ admin/ management/ recipes testing pytest_plugin",
+    8: "apps checks packs packs/ trials/ admin/ management/ recipes testing pytest_plugin",
 }
 #: The public face: it may bring out anything, and nothing inside goes through it.
 FACE = "rules_engine"

@@ -5,6 +5,7 @@ from rules_engine.admin.events import EventAdmin
 from rules_engine.admin.executions import ExecutionAdmin
 from rules_engine.admin.held import HeldMatchAdmin
 from rules_engine.admin.pauses import PauseAdmin
+from rules_engine.admin.recordings import RecordingAdmin
 from rules_engine.admin.rules import RuleAdmin
 from rules_engine.admin.versions import RuleVersionAdmin
 
@@ -14,6 +15,7 @@ __all__ = [
     "ExecutionAdmin",
     "HeldMatchAdmin",
     "PauseAdmin",
+    "RecordingAdmin",
     "RuleAdmin",
     "RuleVersionAdmin",
 ]

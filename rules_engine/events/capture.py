@@ -46,7 +46,7 @@ def connect(rule_set: cache.RuleSet) -> None:
     global _table, _alias
     with _lock:
         _alias = cache.alias()
-        table = build(rule_set.rules)
+        table = build((*rule_set.recorders, *rule_set.rules))
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))

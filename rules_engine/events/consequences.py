@@ -33,9 +33,11 @@ def prepare(
     action in the transaction failed whose rule wants that, and ``DatabaseError``.
     """
     slugs = {evaluation.rule_slug for evaluation in evaluations if evaluation.outcome == "matched"}
-    matched = [rule for rule in rules if rule.slug in slugs]
+    matched = [rule for rule in rules if rule.slug in slugs and rule.slug]
+    recorders = [rule for rule in rules if not rule.slug]
+    evaluations = [evaluation for evaluation in evaluations if evaluation.rule_slug]
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
-    event = subject.event(subject.context(reads_of(matched, lambda rule: rule.action_reads | rule.reads), whole=True))
+    event = subject.event(_context(subject, matched, recorders))
     done: list[outbox.Ended] = []
     if subject.signal in BEFORE and subject.instance is not None:
         done = _before(subject, event, evaluations, matched, using)
@@ -43,11 +45,22 @@ def prepare(
     # What acts before a save belongs to that save; what would go on from here may have to stop.
     over = limits.reason_to_stop(event, _count(matched, rows), using) if matched else ""
     if over:
-        if not limits.is_news(matched) and not done:
+        if not limits.is_news(matched) and not done and not recorders:
             return _nothing
         logger.error("Event %s: %s", event.id, over)
         evaluations, matched = [*evaluations, *(outbox.cut(rule, over) for rule in matched)], []
     return partial(_write, event, evaluations, matched, using, done, rows)
+
+
+def _context(subject: Subject, matched: Sequence[CompiledRule], recorders: Sequence[CompiledRule]) -> Mapping[str, Any]:
+    wanted = reads_of(matched, lambda rule: rule.action_reads | rule.reads)
+    if recorders:
+        try:
+            return subject.context(wanted | reads_of(recorders, lambda rule: rule.reads), whole=True)
+        except (DatabaseError, UnknownPath):
+            # What is recorded besides must not keep from acting what matched.
+            logger.exception("Of an event of %s, less was recorded than rules read.", subject.model)
+    return subject.context(wanted, whole=True)
 
 
 def _nothing() -> None:

@@ -206,4 +206,23 @@ class Migration(migrations.Migration):
             model_name='execution',
             index=models.Index(condition=models.Q(('lane', ''), _negated=True), fields=['queue', 'lane', 'created_at'], name='rules_execution_of_lane'),
         ),
+        migrations.AlterModelOptions(
+            name='rule',
+            options={'ordering': ('position', 'slug'), 'permissions': [('test_rule', 'Can test rules and run them over recorded events'), ('enable_rule', 'Can enable, disable and promote rules')], 'verbose_name': 'rule', 'verbose_name_plural': 'rules'},
+        ),
+        migrations.CreateModel(
+            name='Recording',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('model', models.CharField(help_text='Such as shop.order.', max_length=200, verbose_name='model')),
+                ('until', models.DateTimeField(help_text='Then it ends by itself.', verbose_name='until')),
+                ('started_by', models.CharField(blank=True, editable=False, max_length=150, verbose_name='started by')),
+                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+            ],
+            options={
+                'verbose_name': 'recording',
+                'verbose_name_plural': 'recordings',
+                'ordering': ('-created_at',),
+            },
+        ),
     ]

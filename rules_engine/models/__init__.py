@@ -6,6 +6,7 @@ from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.held import HeldMatch
 from rules_engine.models.pause import Pause
+from rules_engine.models.recording import Recording
 from rules_engine.models.reservation import Reservation
 from rules_engine.models.rule import Rule, RuleAction, RuleVersion
 from rules_engine.models.rule_set import RuleSetVersion
@@ -17,6 +18,7 @@ __all__ = [
     "Execution",
     "HeldMatch",
     "Pause",
+    "Recording",
     "Reservation",
     "Rule",
     "RuleAction",

@@ -114,6 +114,10 @@ class Rule(AnnouncingModel):
         verbose_name = _("rule")
         verbose_name_plural = _("rules")
         ordering = ("position", "slug")
+        permissions = [
+            ("test_rule", _("Can test rules and run them over recorded events")),
+            ("enable_rule", _("Can enable, disable and promote rules")),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.slug

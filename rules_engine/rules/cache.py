@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
 
 from rules_engine.models import Pause, Rule, RuleSetVersion
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.recorders import recorders
 from rules_engine.rules.versions import number_versions
 
 logger = logging.getLogger("rules_engine")
+
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,10 @@ class RuleSet:
 
     number: int
     rules: tuple[CompiledRule, ...] = ()
+    #: From then on, by ``time.monotonic()``, it is to be read again, whatever its number.
+    stale_at: float = NEVER
+    #: What records the events of models that are recorded; tried before all rules.
+    recorders: tuple[CompiledRule, ...] = ()
 
     def find(self, slug: str) -> CompiledRule | None:
         """The live rule of that slug, or None."""
@@ -76,7 +85,7 @@ def alias() -> str:
 
 
 def refresh(*, force: bool = False) -> bool:
-    """Exchange the rule set if the stored one is newer; one query when it is not. Returns whether it was.
+    """Exchange the rule set if the stored one is newer, or part of it has ended; else one query. Returns whether.
 
     In a transaction it reads inside a savepoint, so that a missing table costs the caller nothing. Before the first
     ``migrate`` the rule set is empty. Raises ``DatabaseError`` when the tables exist and cannot be read.
@@ -86,7 +95,7 @@ def refresh(*, force: bool = False) -> bool:
         try:
             with transaction.atomic(using=using):
                 number = RuleSetVersion.current(using)
-                if number == _current.number and not force:
+                if number == _current.number and not force and time.monotonic() < _current.stale_at:
                     return False
                 loaded = load(number, using)
         except DatabaseError:
@@ -109,7 +118,16 @@ def load(number: int, using: str) -> RuleSet:
     versions = number_versions(specs, using)
     pauses = list(Pause.objects.using(using))
     rules = [compile_rule(spec, versions[spec.slug]) for spec in specs]
-    return RuleSet(number, tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None))
+    going = tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None)
+    recording = recorders(using)
+    return RuleSet(number, going, _first_end(recording), recording)
+
+
+def _first_end(recording: Sequence[CompiledRule]) -> float:
+    """When the first recording ends by itself, by this process's clock: nobody announces that."""
+    now = timezone.now()
+    ends = (one.active_until - now for one in recording if one.active_until is not None)
+    return time.monotonic() + min((one.total_seconds() for one in ends), default=NEVER)
 
 
 def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:

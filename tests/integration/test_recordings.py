@@ -1,0 +1,148 @@
+"""Recordings: what is kept of a model's events while one goes on, and what everything else costs meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models.signals import post_save, pre_save
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from project.shop.models import Order, OrderItem, Product
+from rules_engine.models import Event, Execution, Recording, RuleError
+from rules_engine.rules import cache
+from rules_engine.testing import create_rule, refresh, run_due
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = [("log_message", {"message": "{{ instance.order_number }}"})]
+PAID = {"==": [{"var": "instance.status"}, "paid"]}
+
+
+def record(model: str = "shop.order", **until: Any) -> Recording:
+    made = Recording.objects.create(model=model, until=timezone.now() + timedelta(**until or {"hours": 1}))
+    refresh()
+    return made
+
+
+def order(number: str = "A1", **fields: Any) -> Order:
+    return Order.objects.create(order_number=number, **fields)
+
+
+def statements(act: Callable[[], Any]) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return [one["sql"] for one in captured.captured_queries]
+
+
+def test_an_event_that_no_rule_matched_is_recorded_with_all_its_fields_and_where_each_rule_stopped() -> None:
+    rule = create_rule(Order, condition=PAID, actions=LOG)
+    record()
+    made = order(total=5)
+    made.discount = 2
+    made.save()
+    created, updated = Event.objects.order_by("id")
+    assert created.evaluations == [
+        {
+            "rule": rule.slug,
+            "version": 1,
+            "outcome": "not_matched",
+            "gate": "condition",
+            "detail": created.evaluations[0]["detail"],
+        }
+    ]
+    assert updated.context["instance"]["order_number"] == "A1"
+    assert updated.context["old"]["discount"] == "0.00"
+    assert updated.context["changes"] == {"discount": {"old": "0.00", "new": "2.00"}}
+    assert not Execution.objects.exists()
+
+
+def test_what_rules_read_of_related_rows_is_recorded_as_well_and_also_for_rules_that_are_off() -> None:
+    create_rule(Order, condition={"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}, enabled=False)
+    record()
+    made = order()
+    OrderItem.objects.create(order=made, product=Product.objects.create(name="p", price=1), quantity=1, unit_price=1)
+    made.save()
+    event = Event.objects.order_by("id").last()
+    assert event is not None
+    assert [row["quantity"] for row in event.context["instance"]["items"]] == [1]
+
+
+def test_a_matching_rule_acts_once_and_its_event_is_recorded_once() -> None:
+    create_rule(Order, actions=LOG)
+    record()
+    order()
+    assert Event.objects.count() == 1
+    assert run_due() == 1
+
+
+def test_a_delete_and_a_many_to_many_change_are_recorded_too() -> None:
+    record()
+    record("shop.product")
+    made = order()
+    made.delete()
+    product = Product.objects.create(name="p", price=1)
+    product.tags.create(name="t")
+    assert list(Event.objects.order_by("id").values_list("signal", "operation")) == [
+        ("post_save", "create"),
+        ("post_delete", "delete"),
+        ("post_save", "create"),
+        ("m2m_changed", "add"),
+    ]
+
+
+def test_a_model_that_is_neither_watched_nor_recorded_costs_nothing() -> None:
+    record("shop.product")
+    assert not post_save.has_listeners(Order)
+    assert len(statements(order)) == 1
+
+
+def test_a_recording_that_is_over_records_nothing_and_costs_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    record(seconds=60)
+    assert post_save.has_listeners(Order)
+    later = timezone.now() - timedelta(seconds=1)
+    with connection.cursor() as cursor:  # as if the minute had gone by: nothing announces that
+        cursor.execute("UPDATE rules_engine_recording SET until = %s", [later])
+    assert cache.refresh() is False
+    now = cache.time.monotonic()
+    monkeypatch.setattr(cache.time, "monotonic", lambda: now + 61)
+    assert cache.refresh() is True
+    assert not post_save.has_listeners(Order)
+    assert not pre_save.has_listeners(Order)
+    order()
+    assert not Event.objects.exists()
+
+
+def test_to_stop_a_recording_ends_it() -> None:
+    record().delete()
+    refresh()
+    order()
+    assert not Event.objects.exists()
+
+
+def test_related_rows_that_cannot_be_read_keep_neither_the_save_nor_a_match_from_being_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from django.db import DatabaseError
+
+    from rules_engine.events import context
+
+    create_rule(Order, condition={"==": [{"var": "instance.customer.username"}, "ada"]}, enabled=False)
+    create_rule(Order, actions=LOG)
+    record()
+    read = context.snapshot.read
+
+    def failing(instance: Any, tree: Any) -> Any:
+        if "customer" in tree:
+            raise DatabaseError("no")
+        return read(instance, tree)
+
+    monkeypatch.setattr(context.snapshot, "read", failing)
+    order()
+    assert Order.objects.count() == 1
+    assert run_due() == 1
+    assert not RuleError.objects.exists()
