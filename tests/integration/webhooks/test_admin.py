@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from tests.integration.webhooks.certificates import Authority
 from webhooks.fields import Sealed
 from webhooks.models import Endpoint
-from webhooks.signing import generate_secret
+from webhooks.signing import generate_secret, public_key
 
 pytestmark = pytest.mark.django_db
 
@@ -38,19 +41,23 @@ def endpoint() -> Endpoint:
     return Endpoint.objects.create(slug="crm", name="CRM", url="https://example.com/hook?token=abc", headers=HEADERS)
 
 
+#: What a browser sends of the fields that nobody touched.
+UNTOUCHED = {"description": "", "payload_form": "whole", "signing": "v1", "verify_tls": "on"}
+
+
 def change_url(endpoint: Endpoint) -> str:
     return reverse("admin:webhooks_endpoint_change", args=[endpoint.pk])
 
 
 def change(client: Client, endpoint: Endpoint, **fields: Any) -> str:
-    data = {"name": "CRM", "slug": "crm", "description": "", "url": endpoint.url, "enabled": "on", **fields}
+    data = {"name": "CRM", "slug": "crm", "url": endpoint.url, "enabled": "on", **UNTOUCHED, **fields}
     response = client.post(change_url(endpoint), data, follow=True)
     assert response.status_code == 200
     return response.content.decode()
 
 
 def add(client: Client, **fields: Any) -> str:
-    data = {"name": "CRM", "slug": "crm", "description": "", "url": "https://example.com/", "enabled": "on", **fields}
+    data = {"name": "CRM", "slug": "crm", "url": "https://example.com/", "enabled": "on", **UNTOUCHED, **fields}
     response = client.post(reverse("admin:webhooks_endpoint_add"), data, follow=True)
     return response.content.decode()
 
@@ -178,3 +185,27 @@ def test_the_history_does_not_hold_secrets(editor: Client, endpoint: Endpoint) -
     assert "Signing secret" in recorded
     assert secret not in recorded
     assert "canary2" not in recorded
+
+
+def test_a_key_pair_is_made_and_its_public_half_shown(editor: Client) -> None:
+    page = add(editor, signing="v1a")
+    (secret,) = re.findall(r"whsk_[A-Za-z0-9+/=]+", unescape(page))
+    endpoint = Endpoint.objects.get()
+    assert endpoint.secret == secret
+    shown = unescape(editor.get(change_url(endpoint)).content.decode())
+    assert str(public_key(secret)) in shown
+    assert secret not in shown
+    page = unescape(change(editor, endpoint, generate_secret="on", signing="v1a"))
+    assert Endpoint.objects.get().secret in page
+
+
+def test_a_client_certificate_goes_in_is_kept_and_removed_and_never_comes_out(editor: Client, tmp_path: Path) -> None:
+    add(editor)
+    endpoint, pem = Endpoint.objects.get(), Authority(tmp_path).pem("shop")
+    assert "no private key" in change(editor, endpoint, client_certificate="rubbish")
+    change(editor, endpoint, client_certificate=pem)
+    change(editor, endpoint)
+    assert Endpoint.objects.get().client_certificate.strip() == pem.strip()
+    assert "PRIVATE KEY" not in editor.get(change_url(endpoint)).content.decode()
+    change(editor, endpoint, remove_client_certificate="on")
+    assert Endpoint.objects.get().client_certificate == ""

@@ -21,6 +21,7 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
+from tests.integration.webhooks.test_admin import UNTOUCHED
 from webhooks import breaker
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sender import drain
@@ -165,7 +166,7 @@ def test_a_schedule_is_written_as_people_write_it(
 
 def save(client: Client, endpoint: Endpoint, **fields: str) -> list[str]:
     """What is wrong, as ``field: sentence``."""
-    data = {"name": "CRM", "slug": "crm", "description": "", "url": endpoint.url, "enabled": "on", **fields}
+    data = {"name": "CRM", "slug": "crm", "url": endpoint.url, "enabled": "on", **UNTOUCHED, **fields}
     response = client.post(url_of(endpoint), data)
     if response.status_code == 302:
         return []
