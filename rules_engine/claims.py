@@ -68,7 +68,7 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
 
 def unpaused(rows: ExecutionQuerySet) -> ExecutionQuerySet:
     """Those of the rows that no pause stops. One small query, and a second one while a model is paused."""
-    pauses = list(Pause.objects.using(rows.db))
+    pauses = list(Pause.objects.using(rows.db).current())
     if not pauses:
         return rows
     if any(pause.is_everything for pause in pauses):

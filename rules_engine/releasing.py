@@ -54,7 +54,7 @@ def release_due(*, seconds: float = float("inf")) -> int:
 
 def _next_rule(elsewhere: Collection[str]) -> str | None:
     rows = _due().exclude(rule_slug__in=elsewhere)
-    pauses = Pause.objects.using(rows.db)
+    pauses = Pause.objects.using(rows.db).current()
     if pauses.exists():
         waiting = rows.order_by().values_list("rule_slug", flat=True).distinct()
         paused = pauses.paused_slugs(_models_of(waiting, rows.db).items())

@@ -12,7 +12,18 @@ from django.db.models.functions import Now
 
 from rules_engine import conf
 from rules_engine.events.paths import find_model, label_of
-from rules_engine.models import Attempt, AuditEntry, Event, Execution, HeldMatch, Reservation, Rule, RuleError
+from rules_engine.models import (
+    Attempt,
+    AuditEntry,
+    Event,
+    Execution,
+    Heartbeat,
+    HeldMatch,
+    Pause,
+    Reservation,
+    Rule,
+    RuleError,
+)
 from rules_engine.models.execution import LIVE
 
 #: Rows removed by one statement: a few milliseconds of locks.
@@ -20,6 +31,9 @@ BATCH = 1_000
 
 #: Days that a reservation is kept after it ended, for transactions that began before. Not a record of anything.
 RESERVATION_DAYS = 1
+
+#: Days that a host is remembered that is no longer at work.
+HEARTBEAT_DAYS = 7
 SECONDS_A_DAY = 24 * 3600
 
 
@@ -54,9 +68,11 @@ def _prunable() -> Iterator[QuerySet[Any]]:
         acted_on = Execution.objects.filter(event=OuterRef("pk"))
         yield Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days))
         yield RuleError.objects.filter(**_older_than(days))
+        yield Pause.objects.filter(**_older_than(days, "until"))
     audit_days = conf.audit_retention_days()
     if audit_days is not None:
         yield AuditEntry.objects.filter(**_older_than(audit_days, "at"))
+    yield Heartbeat.objects.filter(**_older_than(HEARTBEAT_DAYS, "seen_at"))
     yield Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until"))
 
 

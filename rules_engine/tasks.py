@@ -10,9 +10,9 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from rules_engine import claims, conf, drains, hints, releasing, retention
+from rules_engine import claims, conf, drains, heartbeats, hints, releasing, retention
 from rules_engine.events.actor import paused
-from rules_engine.models import Execution
+from rules_engine.models import Execution, Heartbeat
 
 logger = logging.getLogger("rules_engine")
 
@@ -25,6 +25,7 @@ _stop = threading.Event()
 @shared_task(name="rules_engine.tasks.drain", ignore_result=True)
 def drain(queue: str) -> int:
     """Run what is due in a queue until nothing is; returns how many executions it ran."""
+    heartbeats.beat(Heartbeat.Kind.WORK)
     released = 0
     if queue == conf.queue():
         with paused():
@@ -39,6 +40,7 @@ def drain(queue: str) -> int:
 @shared_task(name="rules_engine.tasks.sweep", ignore_result=True)
 def sweep() -> list[str]:
     """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
+    heartbeats.beat(Heartbeat.Kind.SWEEP)
     claims.settle_forgotten()
     queues = due_queues()
     for queue in queues:
@@ -68,6 +70,7 @@ def _sweep_while_running() -> None:
     while not _stop.wait(conf.sweep_seconds()):
         try:
             with paused():  # opening this thread's connection is no event
+                heartbeats.beat(Heartbeat.Kind.SWEEP)
                 claims.settle_forgotten()
                 queues = due_queues()
             for queue in queues:

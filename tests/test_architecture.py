@@ -32,7 +32,7 @@ LAYERS: dict[int, str] = {
     3: "models/ hints",
     4: """
        rules/cache rules/compiler rules/permissions rules/recorders rules/versions rules/watcher
-       actions/ rule_actions batches claims drains execution lanes limits retention source/
+       actions/ rule_actions batches claims drains execution heartbeats lanes limits retention source/
        """,
     5: "outbox orders releasing replays",
     6: "events/ middleware rejections",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,9 +10,7 @@ from django.contrib import admin
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.formats import localize
 from django.utils.safestring import SafeString
-from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +25,7 @@ from rules_engine.admin.rendering import (
     page_url,
     table,
     text_block,
+    time_words,
 )
 from rules_engine.admin.verbs import VerbsAdmin, log_changes
 from rules_engine.models import Attempt, Execution, Rule
@@ -235,11 +233,6 @@ def rule_link(slug: str) -> SafeString:
         return link("", gettext("ordered by hand"))
     pk = Rule.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return link(page_url("rule", pk) if pk else "", slug)
-
-
-def time_words(moment: datetime) -> str:
-    """A moment as the site writes it."""
-    return str(localize(localtime(moment) if is_aware(moment) else moment))
 
 
 def _attempt_row(attempt: Attempt) -> tuple[Any, ...]:

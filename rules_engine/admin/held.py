@@ -14,8 +14,17 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import releasing
-from rules_engine.admin.executions import RuleFilter, rule_link, time_words
-from rules_engine.admin.rendering import context_block, json_block, link, list_url, object_link, page_url, text_block
+from rules_engine.admin.executions import RuleFilter, rule_link
+from rules_engine.admin.rendering import (
+    context_block,
+    json_block,
+    link,
+    list_url,
+    object_link,
+    page_url,
+    text_block,
+    time_words,
+)
 from rules_engine.admin.verbs import VerbsAdmin, log_changes
 from rules_engine.models import HeldMatch
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.db.models import Count, QuerySet
@@ -14,65 +13,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.rendering import list_url, page_url
+from rules_engine.admin.pause_forms import MODES, PauseForm
+from rules_engine.admin.rendering import list_url, page_url, time_words
 from rules_engine.admin.wording import model_title
 from rules_engine.models import Execution, HeldMatch, Pause, Rule
-
-SCOPES = [
-    ("rule", _("one rule")),
-    ("model", _("all rules that watch a model")),
-    ("everything", _("everything: all rules of this site")),
-]
-MODES = [
-    (Pause.Mode.HOLD, _("Hold: what happens meanwhile is kept, and acted on when you resume.")),
-    (Pause.Mode.DROP, _("Drop: what happens meanwhile is not looked at, and is never made up for.")),
-]
-
-
-class PauseForm(forms.ModelForm):
-    """What is paused stays as it was chosen; how, and why, can be changed while it lasts."""
-
-    scope = forms.ChoiceField(label=_("What to pause"), choices=SCOPES, widget=forms.RadioSelect, initial="rule")
-    rule_slug = forms.ChoiceField(label=_("Which rule"), required=False)
-    model = forms.ChoiceField(
-        label=_("Which model"), required=False, help_text=_("Only the models that some rule watches are listed.")
-    )
-    mode = forms.ChoiceField(
-        label=_("Meanwhile"),
-        choices=MODES,
-        widget=forms.RadioSelect,
-        initial=Pause.Mode.HOLD,
-        help_text=_(
-            "What belongs to the save itself is left out either way, and not made up for: setting fields, rejecting, "
-            "and whatever is done in the same transaction."
-        ),
-    )
-
-    class Meta:
-        model = Pause
-        fields = ("rule_slug", "model", "mode", "reason")
-        widgets = {"reason": forms.TextInput(attrs={"size": 60})}
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "rule_slug" in self.fields:
-            rules = Rule.objects.order_by("name", "slug").values_list("slug", "name", "model")
-            listed = [(slug, f"{name} ({slug})" if name else slug) for slug, name, _model in rules]
-            watched = sorted({label for _slug, _name, label in rules if label})
-            self.fields["rule_slug"].choices = [("", "–"), *listed]  # type: ignore[attr-defined]
-            named = [(label, f"{model_title(label)} ({label})") for label in watched]
-            self.fields["model"].choices = [("", "–"), *named]  # type: ignore[attr-defined]
-
-    def clean(self) -> Any:
-        """Take what belongs to the chosen scope, and say where it is missing."""
-        given = super().clean() or {}
-        wanted = {"rule": "rule_slug", "model": "model"}.get(given.get("scope", ""))
-        for name in ("rule_slug", "model"):
-            if name != wanted and name in self.fields:
-                given[name] = ""
-        if wanted and not given.get(wanted) and wanted not in self.errors:
-            self.add_error(wanted, gettext("Choose one, or pause something else above."))
-        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +30,7 @@ class Kept:
 def kept_by(pauses: Iterable[Pause]) -> Kept:
     """What goes on when all of these pauses are lifted: what no other pause would go on to stop. Four queries."""
     going = list(pauses)
-    others = list(Pause.objects.exclude(pk__in=[one.pk for one in going]))
+    others = list(Pause.objects.current().exclude(pk__in=[one.pk for one in going]))
     executions = Execution.objects.waiting().order_by().values_list("rule_slug").annotate(Count("pk"))
     matches = HeldMatch.objects.filter(state=HeldMatch.State.WAITING)
     waiting = matches.order_by().values_list("rule_slug").annotate(Count("pk"))
@@ -129,8 +73,10 @@ class PauseAdmin(admin.ModelAdmin):
     """Rules held still for a while."""
 
     form = PauseForm
-    list_display = ("scope_shown", "mode_shown", "created_at", "paused_by", "reason")
+    list_display = ("scope_shown", "mode_shown", "created_at", "until_shown", "paused_by", "reason")
     list_filter = ("mode",)
+    list_per_page = 50
+    show_full_result_count = False
     search_fields = ("rule_slug", "model", "reason", "paused_by")
     date_hierarchy = "created_at"
     actions = ("delete_selected",)
@@ -144,21 +90,21 @@ class PauseAdmin(admin.ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Pause | None = None) -> Any:
         if obj is None:
-            return [(None, {"fields": ("scope", "rule_slug", "model", "mode", "reason")})]
+            return [(None, {"fields": ("scope", "rule_slug", "model", "mode", "lasts", "until", "reason")})]
         mode = "mode" if self.has_change_permission(request, obj) else "mode_shown"
-        return [(None, {"fields": ("scope_shown", mode, "reason", "created_at", "paused_by")})]
+        until = "until" if self.has_change_permission(request, obj) else "until_shown"
+        return [(None, {"fields": ("scope_shown", mode, "reason", "created_at", until, "paused_by")})]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         form = super().get_form(request, obj, change, **options)
         if obj is not None:
             # It is of the form itself, so leaving it out of the page does not take it away.
-            form.base_fields.pop("scope", None)
-            for name in ("rule_slug", "model"):
+            for name in ("scope", "lasts", "rule_slug", "model"):
                 form.base_fields.pop(name, None)
         return form
 
     def get_readonly_fields(self, request: HttpRequest, obj: Pause | None = None) -> Any:
-        return ("scope_shown", "mode_shown", "created_at", "paused_by")
+        return ("scope_shown", "mode_shown", "created_at", "until_shown", "paused_by")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         given: dict[str, Any] = super().get_changeform_initial_data(request)
@@ -191,6 +137,13 @@ class PauseAdmin(admin.ModelAdmin):
     def scope_shown(self, pause: Pause) -> str:
         return scope_words(pause)
 
+    @admin.display(description=_("until"), ordering="until")
+    def until_shown(self, pause: Pause) -> str:
+        if pause.until is None:
+            return gettext("it is resumed")
+        text = gettext("%s (ended)") if pause.has_ended() else "%s"
+        return text % time_words(pause.until)
+
     @admin.display(description=_("meanwhile"), ordering="mode")
     def mode_shown(self, pause: Pause) -> str:
         return str(next((words for mode, words in MODES if mode == pause.mode), pause.mode))
@@ -206,12 +159,10 @@ def scope_words(pause: Pause) -> str:
 
 
 class Pauses:
-    """How the rules of a page are paused, and how much of theirs is held. Two queries, however many they are."""
+    """How the rules of a page are paused. One query, however many they are."""
 
-    def __init__(self, request: HttpRequest, slugs: Collection[str]) -> None:
-        self.all = list(Pause.objects.all())
-        waiting: QuerySet[Any] = HeldMatch.objects.filter(rule_slug__in=slugs, state=HeldMatch.State.WAITING)
-        self.held = dict(waiting.order_by().values_list("rule_slug").annotate(Count("pk")))
+    def __init__(self, request: HttpRequest) -> None:
+        self.all = list(Pause.objects.current())
         self.user: Any = request.user
 
     def of(self, rule: Rule) -> list[Pause]:

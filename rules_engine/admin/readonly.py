@@ -14,6 +14,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     # Counting a large table costs more than the page is worth.
     show_full_result_count = False
     list_per_page = 50
+    # So would counting it once for each choice of each filter.
+    show_facets = admin.ShowFacets.NEVER
 
     class Media:
         css = {"all": ["rules_engine/admin.css"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,8 +12,10 @@ from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
 
 from rules_engine.events.paths import find_model
@@ -62,6 +65,11 @@ def list_url(name: str, **filters: Any) -> str:
 def page_url(name: str, pk: Any) -> str:
     """The address of the page of one of our own objects."""
     return reverse(f"admin:rules_engine_{name}_change", args=[pk])
+
+
+def time_words(moment: datetime) -> str:
+    """A moment as the site writes it."""
+    return str(localize(localtime(moment) if is_aware(moment) else moment))
 
 
 def object_link(label: str, pk: str) -> SafeString:

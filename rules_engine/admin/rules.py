@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +17,7 @@ from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
 from rules_engine.admin.pauses import Pauses
 from rules_engine.admin.rendering import json_block, list_url, text_block
+from rules_engine.admin.rule_list import RuleListMixin
 from rules_engine.admin.source import SourceMixin
 from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
 from rules_engine.models import Rule, RuleAction, RuleError
@@ -56,7 +56,8 @@ class RuleActionInline(admin.StackedInline):
         return formset
 
     def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
-        return request.user.has_perm("rules_engine.change_rule" if rule else "rules_engine.add_rule")
+        page = self.admin_site.get_model_admin(Rule)
+        return page.has_change_permission(request, rule) if rule else page.has_add_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may_write(request, obj)
@@ -94,22 +95,12 @@ class RuleActionInline(admin.StackedInline):
 
 
 @admin.register(Rule)
-class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
+class RuleAdmin(RuleListMixin, FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     """Rules and their actions."""
 
     form = RuleForm
     inlines = (RuleActionInline,)
-    actions = (switching.enable, switching.disable, switching.duplicate)
-    list_display = ("name", "listens", "state", "fired", "failed", "last_error")
-    list_filter = (
-        "enabled",
-        "shadow",
-        ("model", admin.AllValuesFieldListFilter),
-        ("actions__kind", admin.AllValuesFieldListFilter),
-    )
-    list_per_page = 50
-    list_select_related = ("author",)
-    search_fields = ("slug", "name", "description", "model")
+    actions = (switching.enable, switching.disable, switching.duplicate, switching.export, switching.pause)
     prepopulated_fields = {"slug": ("name",)}
     save_on_top = True
     change_form_template = "admin/rules_engine/rule/change_form.html"
@@ -118,19 +109,30 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     class Media:
         css = {"all": ["rules_engine/admin.css"]}
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("author").prefetch_related("actions")
-
     # The form
 
     def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
         return self.has_change_permission(request, rule) if rule else self.has_add_permission(request)
 
+    def has_enable_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may switch rules on and off."""
+        return request.user.has_perm("rules_engine.enable_rule")
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may hold rules still for a while."""
+        return request.user.has_perm("rules_engine.add_pause")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # To change what a rule that is on does is to switch on another one. Remembered, since the form writes into it.
+        is_on = obj is not None and obj.__dict__.setdefault("was_on", obj.enabled)
+        return super().has_change_permission(request, obj) and (not is_on or self.has_enable_permission(request))
+
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         may_write = self._may_write(request, obj)
         state = ("author_shown", "updated_at") if obj else ()
+        switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
         return [
-            (None, {"fields": ("name", "slug", "description", ("enabled", "shadow"), *state)}),
+            (None, {"fields": ("name", "slug", "description", switches, *state)}),
             (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
             (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
             (
@@ -145,7 +147,8 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
         if not self._may_write(request, obj):
             return (*shown, *WHEN_SHOWN, "condition_shown")
         # Executions and errors name the slug, so it stays once it is given.
-        return (*shown, "slug") if obj else shown
+        named = ("slug",) if obj else ()
+        return (*shown, *named) if self.has_enable_permission(request) else (*shown, *named, "enabled")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         return {} if obj else self.prepopulated_fields
@@ -158,6 +161,8 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         if not change or form.has_changed():
             obj.author = self._author(request)
+            if not change and not self.has_enable_permission(request):
+                obj.enabled = False
             super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
@@ -207,54 +212,10 @@ class RuleAdmin(FromTemplateMixin, SourceMixin, admin.ModelAdmin):
     def condition_shown(self, rule: Rule) -> SafeString:
         return json_block(rule.condition)
 
-    # The list
-
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        changelist = super().get_changelist_instance(request)
-        rules: Any = changelist.result_list
-        activity = standing.last_day([rule.slug for rule in rules])
-        pauses = Pauses(request, [rule.slug for rule in rules])
-        for rule in rules:
-            rule.activity, rule.pauses, rule.held = activity[rule.slug], pauses.of(rule), pauses.held.get(rule.slug, 0)
-        changelist.pauses = pauses.notices(one for one in pauses.all if one.is_everything)  # type: ignore[attr-defined]
-        return changelist
-
-    @admin.display(description=_("When"))
-    def listens(self, rule: Rule) -> str:
-        return listens_to(rule)
-
-    @admin.display(description=_("State"), ordering="enabled")
-    def state(self, rule: Any) -> SafeString:
-        found = standing.standing_of(rule)
-        badges = [_badge(found.name, found.words)]
-        if rule.pauses and rule.enabled:
-            badges.append(_badge("paused", gettext("paused")))
-        if rule.held:
-            held = gettext("%(count)s held") % {"count": rule.held}
-            badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
-        return format_html_join(" ", "{}", ((one,) for one in (*badges, *found.reasons[:1])))
-
-    @admin.display(description=_("Fired, 24 h"))
-    def fired(self, rule: Any) -> SafeString:
-        return format_html('<a href="{}">{}</a>', list_url("execution", rule_slug=rule.slug), rule.activity.fired)
-
-    @admin.display(description=_("Failed, 24 h"))
-    def failed(self, rule: Any) -> str:
-        return str(rule.activity.failed + rule.activity.errors)
-
-    @admin.display(description=_("Last error, 24 h"))
-    def last_error(self, rule: Any) -> str:
-        text: str = rule.activity.last_error
-        return text if len(text) <= 120 else f"{text[:120]}…"
-
-
-def _badge(name: str, words: str) -> SafeString:
-    return format_html('<span class="rules-state rules-state-{}">{}</span>', name, words)
-
 
 def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     """What a rule's page says above its form."""
-    pauses = Pauses(request, [rule.slug])
+    pauses = Pauses(request)
     activity = standing.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *standing.author_faults(rule)]
     return {
@@ -265,7 +226,7 @@ def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "activity": activity,
         "cascades": cascades_of(rule),
         "pauses": pauses.notices(pauses.of(rule)),
-        "held": pauses.held.get(rule.slug, 0),
+        "held": activity.held,
         "held_url": Pauses.held_url(rule),
         "executions_url": list_url("execution", rule_slug=rule.slug),
         "versions_url": list_url("ruleversion", q=rule.slug),

@@ -1,24 +1,25 @@
-"""How rules stand: on, off, in shadow or broken, and what they did in the last day."""
+"""How rules stand: on, off, in shadow or unable to run, and what they did in the last day."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Count, Max, Q
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Now, TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.actions import registry
-from rules_engine.models import Execution, Rule, RuleError
-from rules_engine.models.execution import State
+from rules_engine.models import Execution, HeldMatch, Rule, RuleError
+from rules_engine.models.execution import TROUBLED
 from rules_engine.rules.validation import rule_problems
 
-DAY = timedelta(hours=24)
-FAILED = (State.DISCARDED, State.REFUSED, State.RETRYABLE)
+HOURS = 24
+DAY = timedelta(hours=HOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def standing_of(rule: Rule) -> Standing:
     if not rule.enabled:
         return Standing("off", gettext("off"), faults)
     if faults:
-        return Standing("broken", gettext("broken"), faults)
+        return Standing("broken", gettext("cannot run"), faults)
     return Standing("shadow", gettext("shadow")) if rule.shadow else Standing("on", gettext("on"))
 
 
@@ -70,45 +71,83 @@ def author_of(rule: Rule) -> Any:
 
 @dataclass(slots=True)
 class Activity:
-    """One rule's last 24 hours: events it acted on, executions that failed, and its latest error."""
+    """One rule's last 24 hours: events it acted on, executions that failed, evaluations that failed, its latest error,
+    and the same by hour, oldest first. ``last_fired`` may be longer ago."""
 
     fired: int = 0
     failed: int = 0
     errors: int = 0
+    held: int = 0
     last_error: str = ""
+    last_fired: datetime | None = None
+    hours: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in range(HOURS)])
+
+    def add(self, hours_ago: int, fired: int, failed: int, errors: int) -> None:
+        """Count what happened in one hour. The hour that was cut off 24 hours ago is drawn with the one after it."""
+        self.fired, self.failed, self.errors = self.fired + fired, self.failed + failed, self.errors + errors
+        hour = self.hours[HOURS - 1 - min(hours_ago, HOURS - 1)]
+        hour[0] += fired
+        hour[1] += failed + errors
 
 
 def last_day(slugs: Collection[str]) -> dict[str, Activity]:
-    """What these rules did in the last 24 hours, in four queries however many they are."""
+    """What these rules did in the last 24 hours, in two queries however many they are."""
     found = {slug: Activity() for slug in slugs}
-    since = timezone.now() - DAY
-    executions = Execution.objects.filter(rule_slug__in=slugs, created_at__gte=since).order_by()
-    counts = executions.values("rule_slug").annotate(
-        fired=Count("event_id", distinct=True),
-        failed=Count("pk", filter=Q(state__in=FAILED)),
-        last=Max("created_at", filter=Q(state__in=FAILED)),
-    )
-    latest = {}
-    for row in counts:
-        slug = row["rule_slug"]
-        found[slug].fired, found[slug].failed, latest[slug] = row["fired"], row["failed"], row["last"]
-    failed = executions.filter(state__in=FAILED, created_at__in=[at for at in latest.values() if at])
-    at_of = {slug: at for slug, at in latest.items() if at}
-    for slug, at, error in failed.values_list("rule_slug", "created_at", "error"):
-        if at_of.get(slug) == at:
-            found[slug].last_error = error
-    _add_errors(found, since, at_of)
+    now = timezone.now()
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    for slug, hour, *counts in _by_hour(slugs, now - DAY):
+        found[slug].add(max(0, round((this_hour - hour) / timedelta(hours=1))), *counts)
+    for row in _latest(slugs, now - DAY):
+        one = found[row["slug"]]
+        one.last_fired, one.held, one.last_error = row["last_fired"], row["held"], _later_error(row)
     return found
 
 
-def _add_errors(found: dict[str, Activity], since: datetime, failures: dict[str, datetime]) -> None:
-    errors = RuleError.objects.filter(rule_slug__in=list(found), created_at__gte=since).order_by()
-    counts = errors.values("rule_slug").annotate(number=Count("pk"), last=Max("pk"))
-    last = {}
-    for row in counts:
-        found[row["rule_slug"]].errors = row["number"]
-        last[row["last"]] = row["rule_slug"]
-    for error in RuleError.objects.filter(pk__in=last):
-        at = failures.get(error.rule_slug)
-        if at is None or error.created_at > at:
-            found[error.rule_slug].last_error = error.message
+def _by_hour(slugs: Collection[str], since: datetime) -> Iterable[tuple[Any, ...]]:
+    """Rows of slug, hour, events acted on, executions failed, evaluations failed."""
+    names = ("rule_slug", "hour", "fired", "failed", "errors")
+    hour, none = TruncHour("created_at", tzinfo=UTC), Value(0, output_field=IntegerField())
+    chosen = {"rule_slug__in": slugs, "created_at__gte": since}
+    executions: Any = Execution.objects.filter(**chosen).order_by().annotate(hour=hour).values("rule_slug", "hour")
+    errors: Any = RuleError.objects.filter(**chosen).order_by().annotate(hour=hour).values("rule_slug", "hour")
+    fired = executions.annotate(
+        fired=Count("event_id", distinct=True), failed=Count("pk", filter=Q(state__in=TROUBLED)), errors=none
+    )
+    broken = errors.annotate(fired=none, failed=none, errors=Count("pk"))
+    return fired.values_list(*names).union(broken.values_list(*names), all=True)  # type: ignore[no-any-return]
+
+
+def _latest(slugs: Collection[str], since: datetime) -> QuerySet[Any]:
+    """For each rule its latest execution, its latest failure and error of the time, and how many matches wait."""
+    executions = Execution.objects.filter(rule_slug=OuterRef("slug")).order_by("-created_at")
+    failed = executions.filter(state__in=TROUBLED, created_at__gte=since)
+    errors = RuleError.objects.filter(rule_slug=OuterRef("slug"), created_at__gte=since).order_by("-created_at")
+    held: Any = HeldMatch.objects.filter(rule_slug=OuterRef("slug"), state=HeldMatch.State.WAITING).order_by()
+    # Counted one rule at a time: each is a look into an index.
+    waiting = held.values("rule_slug").annotate(number=Count("pk")).values("number")
+    rules: Any = Rule.objects.filter(slug__in=slugs).order_by()
+    return rules.annotate(  # type: ignore[no-any-return]
+        last_fired=Subquery(executions.values("created_at")[:1]),
+        failed_at=Subquery(failed.values("created_at")[:1]),
+        failure=Subquery(failed.values("error")[:1]),
+        error_at=Subquery(errors.values("created_at")[:1]),
+        mistake=Subquery(errors.values("message")[:1]),
+        waiting=Subquery(waiting),
+    ).values("slug", "last_fired", "failed_at", "failure", "error_at", "mistake", held=F("waiting"))
+
+
+def _later_error(row: dict[str, Any]) -> str:
+    if row["error_at"] and (row["failed_at"] is None or row["error_at"] > row["failed_at"]):
+        return str(row["mistake"])
+    return row["failure"] or ""
+
+
+def with_trouble(rules: Any) -> Any:
+    """Rules with ``trouble``, by which those that need somebody come first: 0 for failures of the last 24 hours, 1 for
+    an author without whom they do nothing, 2 for all is well, 3 for switched off."""
+    recent = {"rule_slug": OuterRef("slug"), "created_at__gte": Now() - DAY}
+    failed = Exists(Execution.objects.filter(state__in=TROUBLED, **recent))
+    mistaken = Exists(RuleError.objects.filter(**recent))
+    off, lost = Q(enabled=False), Q(author_id__isnull=False) & ~Q(author__is_active=True)
+    cases = (When(off, then=Value(3)), When(failed, then=Value(0)), When(mistaken, then=Value(0)))
+    return rules.annotate(trouble=Case(*cases, When(lost, then=Value(1)), default=Value(2)))

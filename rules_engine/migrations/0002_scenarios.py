@@ -42,6 +42,25 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Heartbeat',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('sweep', 'looks for due work'), ('work', 'does what is due')], max_length=10, verbose_name='kind')),
+                ('host', models.CharField(max_length=200, verbose_name='host')),
+                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='last seen')),
+            ],
+            options={
+                'verbose_name': 'heartbeat',
+                'verbose_name_plural': 'heartbeats',
+                'ordering': ('kind', 'host'),
+                'constraints': [models.UniqueConstraint(fields=('kind', 'host'), name='rules_engine_heartbeat_of')],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('state__in', ('discarded', 'refused', 'retryable'))), fields=['rule_slug', 'created_at'], name='rules_execution_troubled'),
+        ),
+        migrations.CreateModel(
             name='Pause',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -51,6 +70,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, max_length=250, verbose_name='reason')),
                 ('paused_by', models.CharField(blank=True, editable=False, max_length=150, verbose_name='paused by')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='since')),
+                ('until', models.DateTimeField(blank=True, help_text='Then it ends by itself; empty: when somebody resumes.', null=True, verbose_name='until')),
             ],
             options={
                 'verbose_name': 'pause',
@@ -208,7 +228,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterModelOptions(
             name='rule',
-            options={'ordering': ('position', 'slug'), 'permissions': [('test_rule', 'Can test rules and run them over recorded events'), ('enable_rule', 'Can enable, disable and promote rules')], 'verbose_name': 'rule', 'verbose_name_plural': 'rules'},
+            options={'ordering': ('position', 'slug'), 'permissions': [('test_rule', 'Can test rules and run them over recorded events'), ('enable_rule', 'Can switch rules on and off, and change those that are on')], 'verbose_name': 'rule', 'verbose_name_plural': 'rules'},
         ),
         migrations.CreateModel(
             name='Recording',

@@ -4,6 +4,7 @@ deferred constraints escape savepoints and would fail the caller's COMMIT (DESIG
 from rules_engine.models.audit import AuditEntry
 from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
+from rules_engine.models.heartbeat import Heartbeat
 from rules_engine.models.held import HeldMatch
 from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
@@ -16,6 +17,7 @@ __all__ = [
     "AuditEntry",
     "Event",
     "Execution",
+    "Heartbeat",
     "HeldMatch",
     "Pause",
     "Recording",

@@ -38,6 +38,8 @@ WAITING = (State.PENDING, State.RETRYABLE)
 LIVE = (State.PENDING, State.RETRYABLE, State.RUNNING)
 #: States that an execution ends in without having done its work.
 FAILED = (State.DISCARDED, State.CANCELLED, State.REFUSED)
+#: States that say that something went wrong, for good or for now.
+TROUBLED = (State.DISCARDED, State.REFUSED, State.RETRYABLE)
 ENDED = (State.SUCCEEDED, *FAILED)
 #: Why an action was not carried out that comes after one whose rule says "stop" and that did not succeed.
 NOT_AFTER_THAT = "An action before it did not succeed, and the rule says that nothing is to be done after that."
@@ -210,6 +212,10 @@ class Execution(models.Model):
             # How a lane does, and what is replayed of it.
             models.Index(fields=("queue", "lane", "created_at"), name="rules_execution_of_lane", condition=~Q(lane="")),
             models.Index(fields=("rule_slug", "created_at"), name="rules_execution_rule"),
+            # What goes wrong is asked for by every list and overview, and is little.
+            models.Index(
+                fields=("rule_slug", "created_at"), name="rules_execution_troubled", condition=Q(state__in=TROUBLED)
+            ),
             models.Index(fields=("created_at",), name="rules_execution_created"),
         ]
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +19,11 @@ from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 
 class PauseQuerySet(AnnouncingQuerySet):
     """Pauses, as ``Pause.objects`` gives them."""
+
+    def current(self) -> PauseQuerySet:
+        """Those that still stand: with no end, or with one that has not come, by the database's clock."""
+        going: PauseQuerySet = self.filter(Q(until__isnull=True) | Q(until__gt=Now())).annotate(now=Now())
+        return going
 
     def is_everything(self) -> bool:
         """Whether the whole site is paused."""
@@ -44,6 +51,9 @@ class Pause(AnnouncingModel):
     #: A name and no reference: it says who it was, also when they are gone. Empty where code paused.
     paused_by = models.CharField(_("paused by"), max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
+    until = models.DateTimeField(
+        _("until"), null=True, blank=True, help_text=_("Then it ends by itself; empty: when somebody resumes.")
+    )
 
     objects = PauseQuerySet.as_manager()
 
@@ -63,6 +73,16 @@ class Pause(AnnouncingModel):
             raise ValidationError({"rule_slug": gettext('There is no rule "%s".') % self.rule_slug})
         if self.model and not Rule.objects.filter(model__iexact=self.model).exists():
             raise ValidationError({"model": gettext('No rule watches "%s".') % self.model})
+
+    def has_ended(self) -> bool:
+        """Whether its end has come, by this process's clock."""
+        return self.until is not None and self.until <= timezone.now()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it still stands, of one that ``current()`` gave; None for one without an end."""
+        now = getattr(self, "now", None)
+        return None if self.until is None or now is None else float((self.until - now).total_seconds())
 
     @property
     def is_everything(self) -> bool:

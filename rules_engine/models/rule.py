@@ -116,7 +116,7 @@ class Rule(AnnouncingModel):
         ordering = ("position", "slug")
         permissions = [
             ("test_rule", _("Can test rules and run them over recorded events")),
-            ("enable_rule", _("Can enable, disable and promote rules")),
+            ("enable_rule", _("Can switch rules on and off, and change those that are on")),
         ]
 
     def __str__(self) -> str:

@@ -116,18 +116,19 @@ def load(number: int, using: str) -> RuleSet:
     """Read and compile the enabled rules. The number is read before the rules: a change in between is seen again."""
     specs = Rule.objects.using(using).filter(enabled=True).specs()
     versions = number_versions(specs, using)
-    pauses = list(Pause.objects.using(using))
+    pauses = list(Pause.objects.using(using).current())
     rules = [compile_rule(spec, versions[spec.slug]) for spec in specs]
     going = tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None)
     recording = recorders(using)
-    return RuleSet(number, going, _first_end(recording), recording)
+    return RuleSet(number, going, _first_end(pauses, recording), recording)
 
 
-def _first_end(recording: Sequence[CompiledRule]) -> float:
-    """When the first recording ends by itself, by this process's clock: nobody announces that."""
+def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:
+    """When the first pause, or recording, ends by itself, by this process's clock: nobody announces that."""
     now = timezone.now()
-    ends = (one.active_until - now for one in recording if one.active_until is not None)
-    return time.monotonic() + min((one.total_seconds() for one in ends), default=NEVER)
+    left = [one.seconds_left for one in pauses]
+    left += [(one.active_until - now).total_seconds() for one in recording if one.active_until is not None]
+    return time.monotonic() + min((seconds for seconds in left if seconds is not None), default=NEVER)
 
 
 def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:

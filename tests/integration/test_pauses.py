@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from project.clinic.models import Doctor
 from rules_engine import paused, tasks
 from rules_engine.models import Event, Execution, HeldMatch, Pause
+from rules_engine.rules import cache
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.zoo.models import Animal
 
@@ -169,3 +173,38 @@ def test_loaded_data_is_heard_by_rules_that_ask_for_it_alone(noted: list[str], t
     call_command("loaddata", str(fixture), stdout=StringIO())
     run_due()
     assert noted == ["raw Rex"]
+
+
+@pytest.mark.parametrize("mode", ["hold", "drop"])
+def test_a_pause_ends_by_itself_at_its_time(noted: list[str], mode: str) -> None:
+    rules()
+    standing = pause(mode=mode, until=timezone.now() + timedelta(minutes=5))
+    change_all()
+    run_due()
+    assert noted == []
+    # Nobody announces that the time has come: neither the rule set's number nor a signal.
+    Pause.objects.filter(pk=standing.pk)._update([(Pause._meta.get_field("until"), None, timezone.now())])
+    assert not cache.refresh()
+    object.__setattr__(cache.current(), "stale_at", time.monotonic())
+    assert cache.refresh()
+    change_all()
+    run_due()
+    assert {noted.count(slug) for slug in ("doctors", "animals, throttled")} == {2 if mode == "hold" else 1}
+
+
+def test_the_rules_are_read_again_when_the_first_of_the_pauses_ends() -> None:
+    rules()
+    assert cache.current().stale_at == float("inf")
+    pause(rule_slug="animals", until=timezone.now() + timedelta(minutes=60))
+    pause(rule_slug="doctors", until=timezone.now() + timedelta(minutes=5))
+    assert 290 < cache.current().stale_at - time.monotonic() <= 300
+    pause(rule_slug="doctors", until=timezone.now() - timedelta(seconds=1))
+    assert 290 < cache.current().stale_at - time.monotonic() <= 300
+
+
+def test_a_pause_that_is_over_stops_nothing(noted: list[str]) -> None:
+    rules()
+    pause(until=timezone.now() - timedelta(seconds=1))
+    change_all()
+    run_due()
+    assert len(noted) == 4

@@ -13,8 +13,9 @@ from django.db.models import Count
 from rules_engine import conf, hints
 from rules_engine.claims import settle_forgotten, unpaused
 from rules_engine.drains import drain
+from rules_engine.heartbeats import beat
 from rules_engine.management.terminal import counted, progress, shown
-from rules_engine.models import Execution
+from rules_engine.models import Execution, Heartbeat
 from rules_engine.releasing import release_due
 from rules_engine.tasks import due_queues
 
@@ -66,6 +67,8 @@ class Command(BaseCommand):
 
     def _run(self, queues: Sequence[str], limit: int | None, seconds: float | None) -> int:
         end = float("inf") if seconds is None else time.monotonic() + seconds
+        for kind in Heartbeat.Kind:
+            beat(kind)
         settle_forgotten()
         ran = 0
         while limit is None or ran < limit:

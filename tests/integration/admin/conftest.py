@@ -16,7 +16,13 @@ from django.urls import reverse
 from rules_engine.models import Rule
 
 ADD = "admin:rules_engine_rule_add"
-WRITERS = ("rules_engine.view_rule", "rules_engine.add_rule", "rules_engine.change_rule", "rules_engine.delete_rule")
+WRITERS = (
+    "rules_engine.view_rule",
+    "rules_engine.add_rule",
+    "rules_engine.change_rule",
+    "rules_engine.delete_rule",
+    "rules_engine.enable_rule",
+)
 
 
 def make_user(*permissions: str, name: str = "staff", **fields: Any) -> Any:

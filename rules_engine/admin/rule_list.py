@@ -1,0 +1,138 @@
+"""The list of rules: whether everything is all right, at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.actions import registry
+from rules_engine.admin import standing
+from rules_engine.admin.charts import hours_chart
+from rules_engine.admin.pauses import Pauses
+from rules_engine.admin.rendering import list_url, time_words
+from rules_engine.admin.wording import listens_to, model_title
+from rules_engine.models import Rule
+
+LONGEST = 120
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By the model that rules watch."""
+
+    title = _("model")
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        watched = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+        return [(label, f"{model_title(label)} ({label})") for label in watched]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what rules do."""
+
+    title = _("action")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(kind, str(action.label)) for kind, action in registry.kinds().items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(actions__kind=self.value()).distinct() if self.value() else queryset
+
+
+class RuleListMixin:
+    """What the admin of rules shows as its list. Two queries of its own, and one for pauses, however many rows."""
+
+    list_display: Any = ("name_shown", "listens", "state", "fired", "failed", "last_fired", "last_error")
+    list_display_links: Any = ("name_shown",)
+    list_filter: Any = ("enabled", "shadow", ModelFilter, ActionFilter)
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields: Any = ("slug", "name", "description", "model")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """What needs somebody first."""
+        return ("trouble", "position", "slug")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With what the page shows of each rule, in a fixed number of queries."""
+        rules = standing.with_trouble(Rule.objects.select_related("author").prefetch_related("actions"))
+        return rules.order_by(*self.get_ordering(request))
+
+    def get_changelist_instance(self: Any, request: HttpRequest) -> Any:
+        """Django's, with what each rule of the page did, and what is paused."""
+        changelist = super().get_changelist_instance(request)  # type: ignore[misc]
+        rules: Any = changelist.result_list
+        activity = standing.last_day([rule.slug for rule in rules])
+        pauses = Pauses(request)
+        for rule in rules:
+            rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
+        changelist.pauses = pauses.notices(one for one in pauses.all if one.is_everything)
+        return changelist
+
+    @admin.display(description=_("name"), ordering="name")
+    def name_shown(self, rule: Rule) -> SafeString:
+        return format_html('<span class="rules-name" dir="auto">{}</span>', rule.name or rule.slug)
+
+    @admin.display(description=_("When"))
+    def listens(self, rule: Rule) -> str:
+        return shortened(listens_to(rule))
+
+    @admin.display(description=_("State"), ordering="enabled")
+    def state(self, rule: Any) -> SafeString:
+        found = standing.standing_of(rule)
+        badges = [_badge(found.name, found.words)]
+        if rule.pauses and rule.enabled:
+            badges.append(_badge("paused", _paused_words(rule.pauses)))
+        if rule.activity.held:
+            held = gettext("%(count)s held") % {"count": rule.activity.held}
+            badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
+        return format_html_join(" ", "{}", ((one,) for one in (*badges, *map(shortened, found.reasons[:1]))))
+
+    @admin.display(description=_("Fired, 24 h"))
+    def fired(self, rule: Any) -> SafeString:
+        url = list_url("execution", rule_slug=rule.slug)
+        chart = hours_chart(rule.activity.hours)
+        return format_html('<a href="{}">{}</a> {}', url, rule.activity.fired, chart)
+
+    @admin.display(description=_("Failed, 24 h"), ordering="trouble")
+    def failed(self, rule: Any) -> SafeString | str:
+        number = rule.activity.failed + rule.activity.errors
+        return format_html('<strong class="rules-failed">{}</strong>', number) if number else "0"
+
+    @admin.display(description=_("Last fired"))
+    def last_fired(self, rule: Any) -> str:
+        moment = rule.activity.last_fired
+        return time_words(moment) if moment else gettext("never")
+
+    @admin.display(description=_("Last error, 24 h"))
+    def last_error(self, rule: Any) -> str:
+        return shortened(rule.activity.last_error)
+
+
+def shortened(text: str) -> str:
+    """A text that a row of a list has room for."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _paused_words(pauses: list[Any]) -> str:
+    """With when the last of them ends, where each has an end."""
+    ends = [one.until for one in pauses]
+    if None in ends:
+        return gettext("paused")
+    return gettext("paused until %s") % time_words(max(ends))
+
+
+def _badge(name: str, words: str) -> SafeString:
+    return format_html('<span class="rules-state rules-state-{}">{}</span>', name, words)
