@@ -49,8 +49,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("webhooks")
 
-#: Seconds after which an endpoint counts as slow, until it answers sooner.
-SLOW = 1.0
+#: An endpoint is slow that takes so many seconds to answer, lately; one that is quick as a rule, when it keeps a delivery
+#: waiting for longer: a moment in which this process is busy says nothing about the endpoint.
+SLOW, STUCK = 1.0, 3.0
+#: How much of what is known of an endpoint's pace the latest answer changes.
+LATEST = 0.3
 #: Failures recorded between two looks for work, so that those of a dead endpoint hold up no other.
 FAILURES_AT_ONCE = 5
 #: Seconds between looks for new work while deliveries are in flight.
@@ -73,7 +76,8 @@ class Sender:
         self.limit = limit
         self.slots = conf.slots()
         self.begun = 0
-        self.slow: set[str] = set()
+        #: Seconds that endpoints take to answer, lately.
+        self.pace: dict[str, float] = {}
         self.flights = Flights(self.slots)
         self.leases = LeaseKeeper()
         #: What is in flight, by the execution's id, and how many of each claim there are still.
@@ -117,13 +121,20 @@ class Sender:
         if self.stop.is_asked or not self.flights.is_open or (self.alone and len(self.flights)):
             return False
         now = time.monotonic()
-        return now < self.end or (now < self.last and any(self.flights.of(slug) for slug in self.slow))
+        return now < self.end or (now < self.last and bool(self._slow() & self.flights.lanes()))
+
+    def _slow(self) -> set[str]:
+        """The endpoints that are slow, as far as this drain knows."""
+        unknown = self.flights.longer_than(SLOW) - self.pace.keys()
+        late = {slug for slug, seconds in self.pace.items() if seconds > SLOW}
+        return unknown | late | self.flights.longer_than(STUCK)
 
     def _take(self) -> int:
         """Claim and launch what fits; returns how many executions it took, also those that are over at once."""
         lanes = due_lanes(conf.QUEUE)
         if time.monotonic() >= self.end:
-            lanes = [lane for lane in lanes if slug_of(lane) not in self.slow]
+            slow = self._slow()
+            lanes = [lane for lane in lanes if slug_of(lane) not in slow]
         if not lanes:
             return 0
         # Where there are more lanes than slots, each has its chance.
@@ -196,8 +207,6 @@ class Sender:
     def _collect(self) -> int:
         """Record what has come back; waits a moment for it. Returns how many."""
         self.landed += self.flights.landed(LOOK if len(self.flights) and not self.landed else 0)
-        # Now, because what lands while the database is busy below is not the endpoint's delay.
-        self.slow |= self.flights.longer_than(SLOW)
         landings, later = _first(self.landed)
         finished, verdicts = [], []
         for landing in landings:
@@ -205,8 +214,8 @@ class Sender:
             verdict = _verdict(landing)
             finished.append(Finished(sent.execution, sent.worker, verdict.outcome))
             verdicts.append((message, verdict))
-            # The last one counts: a moment in which this process was busy says nothing about the endpoint.
-            (self.slow.add if landing.seconds > SLOW else self.slow.discard)(message.endpoint.slug)
+            before = self.pace.get(message.endpoint.slug, landing.seconds)
+            self.pace[message.endpoint.slug] = before + LATEST * (landing.seconds - before)
         self._finish(finished)
         self.landed = later
         for one in finished:
