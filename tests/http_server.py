@@ -112,6 +112,16 @@ def drip_body(every: float = 0.05, length: int = 100_000) -> Behaviour:
     return behave
 
 
+def late(seconds: float) -> Behaviour:
+    """An ordinary answer, after so many seconds without a word."""
+
+    async def behave(conversation: Conversation) -> None:
+        await asyncio.sleep(seconds)
+        await answer()(conversation)
+
+    return behave
+
+
 def hang() -> Behaviour:
     """Takes the request and never says a word."""
 

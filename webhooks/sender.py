@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("webhooks")
 
-#: An endpoint is slow that takes so many seconds to answer, lately; one that is quick as a rule, when it keeps a delivery
+#: An endpoint is slow that takes so many seconds to answer, lately; one that is quick as a rule, when it keeps one
 #: waiting for longer: a moment in which this process is busy says nothing about the endpoint.
 SLOW, STUCK = 1.0, 3.0
 #: How much of what is known of an endpoint's pace the latest answer changes.
@@ -121,7 +121,7 @@ class Sender:
         if self.stop.is_asked or not self.flights.is_open or (self.alone and len(self.flights)):
             return False
         now = time.monotonic()
-        return now < self.end or (now < self.last and bool(self._slow() & self.flights.lanes()))
+        return now < self.end or (now < self.last and bool(self.landed or self._slow() & self.flights.lanes()))
 
     def _slow(self) -> set[str]:
         """The endpoints that are slow, as far as this drain knows."""

@@ -46,7 +46,7 @@ def receive(pipe: Connection) -> None:
     """The receiver's process: tells its port, and goes on until it hears something."""
     with MisbehavingServer() as server:
         server.on("/dead", behave.hang())
-        server.on("/slow", behave.drip_body(every=10.0, length=1))
+        server.on("/slow", behave.late(10.0))
         pipe.send(server.port)
         pipe.recv()
 
