@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rules_engine.actions.base import ANYTHING, Action, Effect, Route
+    from rules_engine.actions.base import ANYTHING, Action, Effect, Preview, Route
     from rules_engine.actions.registry import register_action
     from rules_engine.actions.replay_executions import Selection
     from rules_engine.actions.values import evaluate, problems, reads, text
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Route"),
+    "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Preview", "Route"),
     "rules_engine.actions.registry": ("register_action",),
     "rules_engine.actions.replay_executions": ("Selection",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
@@ -114,6 +114,7 @@ __all__ = [
     "LaneFigures",
     "LeaseKeeper",
     "PermanentError",
+    "Preview",
     "Problem",
     "Refused",
     "Route",

@@ -55,6 +55,7 @@ BOUNDARIES = {
     "rules_engine/rules/cascades.py": "an action's own code says what it changes",
     "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
     "rules_engine/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
+    "rules_engine/trials/previews.py": "a preview is an action's own code, and may raise anything",
     "webhooks/flights.py": "execution: a delivery must land, whatever became of it",
     "webhooks/sender.py": "execution: one that cannot be sent, or whose answer cannot be read, takes no other along",
     "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",

@@ -11,6 +11,7 @@ from rules_engine import (
     Action,
     ActionContext,
     ActionResult,
+    Preview,
     Problem,
     Route,
     RuleSpec,
@@ -101,6 +102,11 @@ class Webhook(Action):
             f"# The endpoint is found under Webhooks > Endpoints; the payload is {_payload_words(config)}.",
             f"call_endpoint({str(config.get('endpoint', ''))!r}, {config.get('payload') or None!r})",
         ]
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        from webhooks.previews import request_preview
+
+        return request_preview(context, config)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """One delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once."""

@@ -16,10 +16,10 @@ A site writes one by subclassing ``Action`` in a module called ``rule_actions`` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rules_engine import conf
+from rules_engine import conf, templating
 from rules_engine.errors import Problem
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Timing
 
@@ -49,6 +49,17 @@ class Effect:
     def writes(self, field: str) -> bool:
         """Whether that field may be among those written."""
         return self.fields is None or field in self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an action would do, for people: a line, and details by the words they are shown under.
+
+    Details are texts, or JSON-safe data. No secret is to be among them: whoever may test a rule reads them.
+    """
+
+    summary: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: For an action of which nobody can say what it changes.
@@ -105,9 +116,25 @@ class Action:
         settings = [f"#   {key}: {value!r}" for key, value in config.items()]
         return [f"# {self.label} ({self.kind}): to be written by hand. It is configured as", *settings]
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        """What ``run`` would do with this context, without doing it: nothing is sent, saved or queued in here.
+
+        For the page that tests a rule. May raise what ``run`` may. Unless overridden, the config with its texts
+        filled in.
+        """
+        return Preview(str(self.label), {key: _filled(value, context.data) for key, value in config.items()})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """Do it once. Raise ``PermanentError`` or ``TransientError``; never retry in here.
 
         An outside effect carries ``context.execution_id`` as its idempotency key: it is the same at each attempt.
         """
         raise NotImplementedError(f"{type(self).__name__} has no run().")
+
+
+def _filled(value: Any, data: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return templating.render(value, data)
+    if isinstance(value, Mapping):
+        return {key: _filled(one, data) for key, one in value.items()}
+    return [_filled(one, data) for one in value] if isinstance(value, list) else value

@@ -145,6 +145,19 @@ def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any])
     return names
 
 
+def shown(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What each field would come to, as ``{field: {"old", "new"}}``; the row is left as it is. Raises as ``apply``."""
+    found = {}
+    for change in changes:
+        with _naming(type(row), change.field):
+            old = getattr(row, change.field.attname)
+            new = change.new(old, change.wanted(data))
+            validate(change.field, new, row)
+        values = {"old": old, "new": new}.items()
+        found[change.field.name] = {k: snapshot.plain(snapshot.column_value(change.field, one)) for k, one in values}
+    return found
+
+
 @contextmanager
 def _naming(model: ModelClass, field: Field) -> Iterator[None]:
     try:

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, models, router, transaction
+from django.utils.translation import gettext
 
 from rules_engine.actions import field_rows
-from rules_engine.actions.base import Action, Effect
+from rules_engine.actions.base import Action, Effect, Preview
 from rules_engine.actions.conversion import computed, convert
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.writing import (
@@ -24,7 +25,7 @@ from rules_engine.actions.writing import (
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
 from rules_engine.events.context import Field
 from rules_engine.events.paths import ModelClass, find_model, label_of
-from rules_engine.events.snapshot import safe
+from rules_engine.events.snapshot import plain, safe
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 
@@ -89,16 +90,36 @@ class CreateObject(Action):
         # Of any field: what no value is given for may have a default, which counts as a change from null.
         return () if model is None or is_forbidden(model) else [Effect(label_of(model), "create")]
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        model, found, same = _planned(context, config)
+        if same and (other := _existing(model, same, router.db_for_write(model))) is not None:
+            return Preview(_left(model, other).summary)
+        with refusals_in_words(model):
+            try:
+                model(**{field.attname: value for field, value in found.items()}).full_clean()
+            except ValidationError as error:
+                raise invalid(model, error) from None
+        summary = gettext("Creates %(model)s") % {"model": model._meta.verbose_name}
+        return Preview(summary, {str(field.verbose_name): plain(safe(value)) for field, value in found.items()})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        try:
-            model = writable_model(str(config.get("model")))
-            found = _values(model, config, context.data)
-            same = {writable_field(model, name, creating=True) for name in config.get("unless_exists") or ()}
-        except UnknownPath as error:
-            raise PermanentError(str(error)) from error
+        model, found, same = _planned(context, config)
         using = router.db_for_write(model)
         with transaction.atomic(using=using), refusals_in_words(model):
-            return _created(model, found, {field: found[field] for field in same if field in found}, using)
+            return _created(model, found, same, using)
+
+
+def _planned(
+    context: ActionContext, config: Mapping[str, Any]
+) -> tuple[ModelClass, dict[Field, Any], dict[Field, Any]]:
+    """The model, the new object's values, and those of them by which another one is the same."""
+    try:
+        model = writable_model(str(config.get("model")))
+        found = _values(model, config, context.data)
+        same = {writable_field(model, name, creating=True) for name in config.get("unless_exists") or ()}
+    except UnknownPath as error:
+        raise PermanentError(str(error)) from error
+    return model, found, {field: found[field] for field in same if field in found}
 
 
 def _unless_problems(config: Mapping[str, Any], model: ModelClass) -> Iterable[Problem]:

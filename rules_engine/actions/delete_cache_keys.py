@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions import values
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
@@ -55,16 +56,26 @@ class DeleteCacheKeys(Action):
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return {path for key in config.get("keys") or () for path in values.reads(key)}
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        keys = _keys(context, config)
+        details = {gettext("Keys"): "\n".join(keys), gettext("Cache"): config.get("cache") or "default"}
+        return Preview(gettext("Deletes %(keys)s") % {"keys": ", ".join(keys)}, details)
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        keys = [values.text(key, context.data) for key in config["keys"]]
-        for key in keys:
-            _permit(key)
+        keys = _keys(context, config)
         try:
             cache = caches[config.get("cache") or "default"]
         except InvalidCacheBackendError as error:
             raise PermanentError(f"There is no such cache: {error}") from error
         cache.delete_many(keys)
         return ActionResult(f"Deleted {', '.join(keys)}", {"keys": keys})
+
+
+def _keys(context: ActionContext, config: Mapping[str, Any]) -> list[str]:
+    keys = [values.text(key, context.data) for key in config["keys"]]
+    for key in keys:
+        _permit(key)
+    return keys
 
 
 def _permit(key: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext
 
 from rules_engine.actions import stored_files
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.stored_files import FileField
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
@@ -68,10 +69,15 @@ class DeleteFiles(Action):
                 if owner is not None and signals & set(rule.signals) and (verb == "delete" or owner is model):
                     yield f"{owner._meta.app_label}.{verb}_{owner._meta.model_name}"
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        files = _permitted(context, config)
+        # Whether another row uses it is asked when the object is gone, or has another file; by now it would find it.
+        names = "\n".join(name for _, name in files)
+        summary = gettext("Deletes files that nothing else uses") if files else gettext("No file to delete")
+        return Preview(summary, {gettext("Files"): names} if names else {})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        files = _files(context, config)
-        for _, name in files:
-            stored_files.permit(name)
+        files = _permitted(context, config)
         done: dict[str, list[str]] = {"deleted": [], "kept": [], "gone": []}
         for field, name in files:
             if user := stored_files.user_of(field, name):
@@ -79,6 +85,13 @@ class DeleteFiles(Action):
             else:
                 done["deleted" if stored_files.remove(field, name) else "gone"].append(name)
         return ActionResult(_summary(done), done)
+
+
+def _permitted(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[FileField, str]]:
+    files = _files(context, config)
+    for _, name in files:
+        stored_files.permit(name)
+    return files
 
 
 def _written(config: Mapping[str, Any]) -> list[Any]:

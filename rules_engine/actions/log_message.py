@@ -6,8 +6,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine.actions import values
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem
 from rules_engine.events.snapshot import clean_text
@@ -69,6 +71,11 @@ class LogMessage(Action):
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return {path for _, value in _values(config) for path in values.reads(value)}
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)
+        details = {gettext("Level"): config.get("level") or "info", **_fields(config, context)}
+        return Preview(gettext("Logs: %(message)s") % {"message": message}, details)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)

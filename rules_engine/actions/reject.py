@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine.actions import values
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import ConditionError, PermanentError, Problem, Rejected, TemplateError, UnknownPath
 from rules_engine.events.paths import field_of, find_model
@@ -65,10 +67,21 @@ class Reject(Action):
         verbs = {"pre_save": "change", "pre_delete": "delete"}
         return {f"{app}.{verbs[signal]}_{name}" for signal in rule.signals if signal in verbs}
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        details = {
+            gettext("Message"): _message(context, config),
+            gettext("At the field"): str(config.get("field") or ""),
+        }
+        return Preview(gettext("Rejects the change"), {name: value for name, value in details.items() if value})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """Raises ``Rejected``; ``PermanentError`` where the message cannot be written."""
-        try:
-            message = values.text(config.get("message"), context.data).strip()[:LONGEST_MESSAGE]
-        except (TemplateError, ConditionError) as error:
-            raise PermanentError(str(error)) from error
-        raise Rejected(message or "This is not allowed.", field=str(config.get("field") or ""))
+        raise Rejected(_message(context, config), field=str(config.get("field") or ""))
+
+
+def _message(context: ActionContext, config: Mapping[str, Any]) -> str:
+    try:
+        message = values.text(config.get("message"), context.data).strip()[:LONGEST_MESSAGE]
+    except (TemplateError, ConditionError) as error:
+        raise PermanentError(str(error)) from error
+    return message or "This is not allowed."

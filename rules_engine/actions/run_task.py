@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from celery import current_app
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions import arguments
-from rules_engine.actions.base import ANYTHING, Action, Effect
+from rules_engine.actions.base import ANYTHING, Action, Effect, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem, Refused, TransientError, did_you_mean
 from rules_engine.events.snapshot import plain, safe
@@ -57,6 +58,14 @@ class RunTask(Action):
 
     def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
         return [ANYTHING]
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        if trouble := _task_problem(config["task"]) or _queue_problem(config.get("queue") or None):
+            raise Refused(trouble)
+        given = plain(safe(arguments.evaluate(config, context.data)))
+        details = {gettext("Task"): config["task"], gettext("Arguments"): given, gettext("Queue"): config.get("queue")}
+        summary = gettext("Asks Celery for %(task)s") % {"task": conf.tasks()[config["task"]]}
+        return Preview(summary, {name: value for name, value in details.items() if value})
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         name, queue = config["task"], config.get("queue") or None

@@ -10,11 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.utils.translation import gettext
 
 from rules_engine import conf, templating
 from rules_engine.actions import attachments, mailing, recipients, values
 from rules_engine.actions.attachments import Attachment
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.mailing import Ledger, Outcome
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import ConditionError, PermanentError, Problem, Refused, TemplateError, TransientError
@@ -67,19 +68,42 @@ class SendEmail(Action):
         texts = {path for key in TEXTS for path in values.reads(config.get(key))}
         return {*recipients.reads(config), *texts, *attachments.reads(config, rule)}
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        addresses, unusable, letter = _written(context, config)
+        details = {
+            gettext("From"): settings.DEFAULT_FROM_EMAIL,
+            gettext("To"): "\n".join(addresses),
+            gettext("Reply to"): ", ".join(letter["reply_to"] or ()),
+            gettext("Subject"): letter["subject"],
+            gettext("Text"): letter["body"],
+            gettext("HTML"): letter["html"],
+            gettext("Attachments"): "\n".join(f"{one.name} ({one.content_type})" for one in letter["files"]),
+            gettext("Not mailed"): "\n".join(str(error) for error in unusable),
+        }
+        summary = gettext("Mails %(addresses)s") % {"addresses": ", ".join(addresses)}
+        return Preview(summary, {name: value for name, value in details.items() if value})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        try:
-            addresses, unusable = recipients.find(config, context.data)
-            letter = _letter(context, config)
-        except (TemplateError, ConditionError) as error:
-            raise PermanentError(str(error)) from error
-        _check_number(addresses, unusable)
+        addresses, unusable, letter = _written(context, config)
         ledger = Ledger.of(context.earlier())
         owed = [address for address in addresses if ledger.owes(address)]
         outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed)
         outcome.refused = {**ledger.refused, **outcome.refused}
         detail = {"to": outcome.sent, "refused": outcome.refused, "left": list(outcome.left)}
         return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]})
+
+
+def _written(
+    context: ActionContext, config: Mapping[str, Any]
+) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
+    """Whom it goes to, why others cannot be mailed, and what it says."""
+    try:
+        addresses, unusable = recipients.find(config, context.data)
+        letter = _letter(context, config)
+    except (TemplateError, ConditionError) as error:
+        raise PermanentError(str(error)) from error
+    _check_number(addresses, unusable)
+    return addresses, unusable, letter
 
 
 def _text_problems(key: str, value: Any, rule: RuleSpec) -> Iterator[Problem]:

@@ -12,9 +12,10 @@ from django.db import models, router
 from django.db.backends import signals as backends
 from django.db.models import signals as of_models
 from django.dispatch import Signal
+from django.utils.translation import gettext
 
 from rules_engine.actions import arguments
-from rules_engine.actions.base import Action, Effect
+from rules_engine.actions.base import Action, Effect, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
 from rules_engine.events.names import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
@@ -77,6 +78,18 @@ class SendSignal(Action):
         """The signal; what the site's own receivers do on it is not known here."""
         named = _own(config.get("signal"))
         return () if named is None else [Effect("", named.name)]
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        named = _own(config["signal"])
+        if named is None:
+            raise Refused(_signal_problem(config["signal"]))
+        event = context.event
+        details = {
+            gettext("Arguments"): plain(safe(arguments.evaluate(config, context.data))),
+            gettext("Object"): f"{event.model} {event.pk}" if config.get("with_object") else "",
+        }
+        summary = gettext("Sends %(signal)s") % {"signal": named.name}
+        return Preview(summary, {name: value for name, value in details.items() if value})
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         named = _own(config["signal"])

@@ -7,15 +7,17 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 
 from rules_engine.actions import values
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.conversion import computed, convert
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.unique_values import unique_problem, unique_value
 from rules_engine.actions.writing import invalid, writable_field, writable_model
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
 from rules_engine.events.paths import ModelClass, find_model, label_of
+from rules_engine.events.snapshot import plain, safe
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
@@ -79,6 +81,18 @@ class SetFields(Action):
         app, _, name = rule.model.partition(".")
         return {f"{app}.change_{name}"}
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        instance = context.instance
+        if instance is None:
+            raise PermanentError(gettext("This needs an object to be tested with."))
+        found = dict(_new_values(instance, config, context, unique=False))
+        details = {str(field.verbose_name): plain(safe(value)) for field, value in found.items()}
+        names = ", ".join(field.name for field in found)
+        counted = [str(row.get("field")) for row in _rows(config) if row.get("unique")]
+        if counted:
+            details[gettext("With a counter, if taken")] = ", ".join(counted)
+        return Preview(gettext("Sets %(fields)s") % {"fields": names} if names else gettext("Nothing to set"), details)
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """Set the fields on ``context.instance``; all of them, or none when one value cannot be worked out."""
         instance = context.instance
@@ -116,8 +130,9 @@ def _writable(model: ModelClass, name: Any) -> models.Field[Any, Any]:
 
 
 def _new_values(
-    instance: models.Model, config: Mapping[str, Any], context: ActionContext
+    instance: models.Model, config: Mapping[str, Any], context: ActionContext, *, unique: bool = True
 ) -> Iterator[tuple[models.Field[Any, Any], Any]]:
+    """``unique`` looks for a free value, and holds it in reserve."""
     model = type(instance)
     for row in _rows(config):
         field = _writable(model, row.get("field"))
@@ -129,4 +144,4 @@ def _new_values(
             value = convert(field, computed(row.get("value"), context.data))
         except ValidationError as error:
             raise invalid(model, ValidationError({field.name: error.error_list})) from None
-        yield field, unique_value(instance, field, value) if row.get("unique") else value
+        yield field, unique_value(instance, field, value) if unique and row.get("unique") else value

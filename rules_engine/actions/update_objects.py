@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections, models, transaction
+from django.utils.translation import gettext
 
 from rules_engine.actions import changes, field_rows, targets
-from rules_engine.actions.base import Action, Effect
+from rules_engine.actions.base import Action, Effect, Preview
 from rules_engine.actions.changes import Change
 from rules_engine.actions.registry import register_action
 from rules_engine.actions.targets import Rows
@@ -117,13 +118,21 @@ class UpdateObjects(Action):
         fields = frozenset([*names, *_kept_by_save(model)]) if names else None
         return [Effect(label_of(one), "update", fields) for one in targets.saved_models(config, model)]
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        model, planned, rows = _planned(context, config)
+        with refusals_in_words(model):
+            keys = _keys(rows, config)
+            if not keys:
+                return Preview(_nothing(context, config, model).summary)
+            tree = changes.own_tree(planned)
+            details = {}
+            for row in rows.filter(pk__in=keys[:NAMED]).order_by("pk"):
+                details[f"{row} ({row.pk})"] = changes.shown(planned, row, changes.with_row(context.data, row, tree))
+        words = {"count": len(keys), "model": model._meta.verbose_name_plural}
+        return Preview(gettext("Updates %(count)s of %(model)s") % words, details)
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        try:
-            model = targets.model_of(config, context.event.model)
-            planned = changes.changes_of(config, model)
-            rows = targets.find(context, config, model)
-        except UnknownPath as error:
-            raise PermanentError(str(error)) from error
+        model, planned, rows = _planned(context, config)
         with transaction.atomic(using=rows.db), refusals_in_words(model):
             keys = _keys(rows, config)
             if not keys:
@@ -131,6 +140,14 @@ class UpdateObjects(Action):
             if config.get("one_statement"):
                 return _in_one_statement(rows.filter(pk__in=keys), planned, context, model)
             return _one_by_one(rows, keys, planned, context, model)
+
+
+def _planned(context: ActionContext, config: Mapping[str, Any]) -> tuple[ModelClass, list[Change], Rows]:
+    try:
+        model = targets.model_of(config, context.event.model)
+        return model, changes.changes_of(config, model), targets.find(context, config, model)
+    except UnknownPath as error:
+        raise PermanentError(str(error)) from error
 
 
 def _limit_problems(config: Mapping[str, Any]) -> Iterable[Problem]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine.actions import values
-from rules_engine.actions.base import Action
+from rules_engine.actions.base import Action, Preview
 from rules_engine.actions.registry import register_action
 from rules_engine.errors import Problem
 from rules_engine.events.names import MODEL_SIGNALS
@@ -69,32 +71,49 @@ class WriteAuditEntry(Action):
         changes: set[Path] = {("changes", EVERY_FIELD)}
         return texts | _kept(config) | changes
 
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        entry = _entry(context, config)
+        details = {
+            gettext("Object"): f"{entry.object_text} ({entry.model} {entry.object_pk})".strip(),
+            gettext("Who"): entry.actor_name,
+            gettext("Note"): entry.note,
+            gettext("Changes"): entry.changes,
+            gettext("Fields"): entry.fields,
+        }
+        summary = gettext("Writes %(operation)s to the audit trail") % {"operation": entry.operation}
+        return Preview(summary, {name: value for name, value in details.items() if value})
+
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        event, data = context.event, context.data
-        actor, request = data.get("actor") or {}, data.get("request") or {}
-        operation = values.text(config.get("operation"), data) or _happened(event).upper()
-        changes = data.get("changes") or {}
-        entry = AuditEntry(
-            id=context.execution_id,
-            at=event.occurred_at,
-            operation=clean_text(operation, 19),
-            model=event.model,
-            object_pk="" if event.pk is None else str(event.pk)[:255],
-            object_text=clean_text(values.text(config.get("name"), data), 250),
-            actor_id=str(actor.get("id", "")),
-            actor_name=actor.get("username", ""),
-            request_id=request.get("id", ""),
-            request_path=clean_text(request.get("path", ""), 490),
-            fields=plain(_chosen(config, event)),
-            changes=plain(changes),
-            note=values.text(config.get("note"), data),
-            rule_slug=context.rule_slug,
-            rule_version=context.rule_version,
-            event_id=event.id,
-        )
+        event = context.event
+        entry = _entry(context, config)
         entry.save(force_insert=True)
         about = f" of {event.model} {event.pk}" if event.model else ""
-        return ActionResult(f"Wrote {operation}{about}", {"changed": list(changes)})
+        return ActionResult(f"Wrote {entry.operation}{about}", {"changed": list(entry.changes)})
+
+
+def _entry(context: ActionContext, config: Mapping[str, Any]) -> AuditEntry:
+    event, data = context.event, context.data
+    actor, request = data.get("actor") or {}, data.get("request") or {}
+    operation = values.text(config.get("operation"), data) or _happened(event).upper()
+    changes = data.get("changes") or {}
+    return AuditEntry(
+        id=context.execution_id,
+        at=event.occurred_at,
+        operation=clean_text(operation, 19),
+        model=event.model,
+        object_pk="" if event.pk is None else str(event.pk)[:255],
+        object_text=clean_text(values.text(config.get("name"), data), 250),
+        actor_id=str(actor.get("id", "")),
+        actor_name=actor.get("username", ""),
+        request_id=request.get("id", ""),
+        request_path=clean_text(request.get("path", ""), 490),
+        fields=plain(_chosen(config, event)),
+        changes=plain(changes),
+        note=values.text(config.get("note"), data),
+        rule_slug=context.rule_slug,
+        rule_version=context.rule_version,
+        event_id=event.id,
+    )
 
 
 def _kept(config: Mapping[str, Any]) -> set[Path]:

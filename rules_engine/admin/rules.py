@@ -18,6 +18,7 @@ from rules_engine.admin.from_template import FromTemplateMixin
 from rules_engine.admin.pauses import Pauses
 from rules_engine.admin.rendering import json_block, list_url, text_block
 from rules_engine.admin.rule_list import RuleListMixin
+from rules_engine.admin.rule_pages import RulePagesMixin
 from rules_engine.admin.source import SourceMixin
 from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
 from rules_engine.models import Rule, RuleAction, RuleError
@@ -95,7 +96,7 @@ class RuleActionInline(admin.StackedInline):
 
 
 @admin.register(Rule)
-class RuleAdmin(RuleListMixin, FromTemplateMixin, SourceMixin, admin.ModelAdmin):
+class RuleAdmin(RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, admin.ModelAdmin):
     """Rules and their actions."""
 
     form = RuleForm

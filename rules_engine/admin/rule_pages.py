@@ -1,0 +1,9 @@
+"""The further pages of a rule: to test it, to run it over what was recorded, to see how it was."""
+
+from __future__ import annotations
+
+from rules_engine.admin.trying import TryingMixin
+
+
+class RulePagesMixin(TryingMixin):
+    """Adds them all to the admin of rules."""
