@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from tests import services
 
@@ -52,6 +54,18 @@ def _left_out() -> list[str]:
     on_sqlite_by_choice = os.environ.get("DATABASE_URL", "").startswith("sqlite")
     found_missing = services.missing(_wanted)
     return [s.name for s in found_missing if not (s.marker == "postgres" and on_sqlite_by_choice)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_by_deleting() -> Iterator[None]:
+    """Tables are emptied after a test by DELETE: 9 ms on PostgreSQL, where Django's TRUNCATE of 56 tables takes 400."""
+
+    def sql_flush(self: DatabaseOperations, style: Any, tables: Sequence[str], **options: Any) -> list[str]:
+        return [f"DELETE FROM {self.quote_name(table)}" for table in tables]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        yield
 
 
 @pytest.fixture(autouse=True)
