@@ -46,8 +46,10 @@ if TYPE_CHECKING:
         lane_failures,
         lane_figures,
         lane_latest,
+        lane_troubles,
     )
     from rules_engine.orders import order
+    from rules_engine.overview import Cell, OverviewTable, register_overview
     from rules_engine.replays import latest_replays, replay
     from rules_engine.templating import render
     from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
@@ -92,8 +94,10 @@ _HOMES = {
         "lane_failures",
         "lane_figures",
         "lane_latest",
+        "lane_troubles",
     ),
     "rules_engine.orders": ("order",),
+    "rules_engine.overview": ("Cell", "OverviewTable", "register_overview"),
     "rules_engine.replays": ("latest_replays", "replay"),
     "rules_engine.templating": ("render",),
     "rules_engine.types": ("ActionContext", "ActionResult", "Event", "FieldChange", "RuleSpec"),
@@ -105,6 +109,7 @@ __all__ = [
     "Action",
     "ActionContext",
     "ActionResult",
+    "Cell",
     "Claim",
     "Effect",
     "Event",
@@ -113,6 +118,7 @@ __all__ = [
     "LaneBacklog",
     "LaneFigures",
     "LeaseKeeper",
+    "OverviewTable",
     "PermanentError",
     "Preview",
     "Problem",
@@ -139,6 +145,7 @@ __all__ = [
     "lane_failures",
     "lane_figures",
     "lane_latest",
+    "lane_troubles",
     "latest_replays",
     "order",
     "paused",
@@ -147,6 +154,7 @@ __all__ = [
     "reads",
     "register_action",
     "register_drain",
+    "register_overview",
     "register_signal",
     "release",
     "render",

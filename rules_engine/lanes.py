@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, Max, Min
 
 from rules_engine.models import Attempt, Execution
-from rules_engine.models.execution import ExecutionQuerySet, State
+from rules_engine.models.execution import TROUBLED, ExecutionQuerySet, State
 
 #: The latest executions of a lane that are looked at.
 SAMPLE = 5_000
@@ -102,3 +102,11 @@ def lane_latest(queue: str, lanes: Sequence[str], limit: int = 1, *, kind: str =
     """The latest executions of these lanes, with their events; ``kind`` leaves out others."""
     rows = _rows(queue, lanes).filter(kind=kind) if kind else _rows(queue, lanes)
     return list(rows.select_related("event").order_by("-created_at")[:limit])
+
+
+def lane_troubles(queue: str, since: datetime) -> list[tuple[str, int, datetime]]:
+    """Each lane of a queue in which something failed since then, how much, and when last."""
+    # The states are those of an index that holds only these.
+    failed: Any = Execution.objects.filter(state__in=TROUBLED, queue=queue, created_at__gte=since).exclude(lane="")
+    counted = failed.order_by().values("lane").annotate(number=Count("pk"), last=Max("created_at"))
+    return list(counted.values_list("lane", "number", "last"))

@@ -19,7 +19,7 @@ SHIPPED = ("rules_engine", "webhooks")
 LAYERS: dict[int, str] = {
     0: "errors types",
     1: """
-       conf retry templating/ conditions
+       conf retry templating/ conditions overview
        rules/__init__ rules/changes rules/components rules/diagnosis rules/engine rules/jsonlogic rules/jsontext
        rules/matching rules/repetition rules/scope rules/shape rules/signals rules/tracing rules/variables
        events/__init__ events/actor events/aggregates events/arguments events/confined events/context

@@ -14,8 +14,10 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from rules_engine import register_drain
-        from webhooks import checks, conf
+        from rules_engine import register_drain, register_overview
+        from webhooks import checks, conf, failing
+
+        register_overview("webhooks", failing.failing)
 
         # Without the extra the engine runs deliveries one by one, and each says what is missing.
         if not checks.missing_libraries():

@@ -15,6 +15,7 @@ from rules_engine.admin.cascades import cascades_of
 from rules_engine.admin.collapsing import UnfoldingFormSet, unfolded
 from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
+from rules_engine.admin.overview import OverviewMixin
 from rules_engine.admin.pauses import Pauses
 from rules_engine.admin.rendering import json_block, list_url, text_block
 from rules_engine.admin.rule_list import RuleListMixin
@@ -96,7 +97,7 @@ class RuleActionInline(admin.StackedInline):
 
 
 @admin.register(Rule)
-class RuleAdmin(RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, admin.ModelAdmin):
+class RuleAdmin(OverviewMixin, RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, admin.ModelAdmin):
     """Rules and their actions."""
 
     form = RuleForm

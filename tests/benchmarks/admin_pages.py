@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
     found["list: execution, discarded"] = f"{found['list: execution']}?state__exact=discarded"
     found["list: auditentry, search for a field"] = f"{found['list: auditentry']}?q=total"
     found["list: auditentry, search for an object"] = f"{found['list: auditentry']}?q=5000"
+    found["overview"] = reverse("admin:rules_engine_overview")
     for model in (Rule, Execution, Event, AuditEntry):
         name = model._meta.model_name
         found[f"page: {name}"] = reverse(f"admin:rules_engine_{name}_change", args=[model.objects.first().pk])
