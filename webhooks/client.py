@@ -32,6 +32,7 @@ from webhooks.errors import (
     MissingExtra,
     NameNotResolved,
     ProtocolFailed,
+    ProxyFailed,
     TlsFailed,
 )
 
@@ -138,8 +139,8 @@ class Client:
     def _checked_socket(self, info: Any) -> socket.socket:
         family, kind, protocol, _name, sockaddr = info
         dialling = _dialling.get()
-        address = addresses.parse(str(sockaddr[0]))
-        if address is None or addresses.refusal(address, conf.allowed_networks()) is not None:
+        # To the operator's proxy leads every connection; the destination has been looked at before.
+        if conf.proxy() is None and not _is_allowed(str(sockaddr[0])):
             dialling.refused += 1
             # An OSError, so that the next address is tried.
             raise OSError("not allowed")
@@ -171,6 +172,8 @@ class Client:
         token, complete = _dialling.set(dialling), False
         try:
             async with asyncio.timeout(seconds):
+                if conf.proxy() is not None:
+                    await self._check_beforehand(target)
                 response = await self._deliver(_Post(target, body, headers, context), dialling)
             complete = not response.truncated
             return response
@@ -183,6 +186,16 @@ class Client:
             _dialling.reset(token)
             if not complete:
                 _cut(dialling.made)
+
+    async def _check_beforehand(self, url: str) -> None:
+        """With a proxy nothing is dialled here, so a name counts as refused when any of its addresses is."""
+        parts = URL(url, encoded=True)
+        try:
+            found = await (self.resolver or Resolver()).resolve(parts.host or "", parts.port or 0)
+        except OSError:
+            return  # names that only the proxy can look up are left to its policy
+        if not all(_is_allowed(str(one["host"])) for one in found):
+            raise DestinationRefused("The endpoint's host has an address that webhooks may not go to.")
 
     async def _deliver(self, post: _Post, dialling: _Dialling) -> Response:
         assert self._session is not None  # noqa: S101 - deliver() has looked
@@ -202,6 +215,7 @@ async def _send(session: aiohttp.ClientSession, post: _Post, started: float) -> 
         URL(post.url, encoded=True),
         data=post.body,
         ssl=post.context or True,
+        proxy=conf.proxy(),
         headers={**post.headers, "Accept-Encoding": "identity"},
         allow_redirects=False,
     ) as response:
@@ -224,6 +238,11 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, boo
             response.close()
             return bytes(content[:most]), True
     return bytes(content), False
+
+
+def _is_allowed(text: str) -> bool:
+    address = addresses.parse(text)
+    return address is not None and addresses.refusal(address, conf.allowed_networks()) is None
 
 
 def _text(content: bytes) -> str:
@@ -252,6 +271,11 @@ def _explained(error: Exception, dialling: _Dialling) -> DeliveryError:
         return error
     if dialling.refused and not dialling.dialled:
         return DestinationRefused("The endpoint's host has no address that webhooks may go to.")
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        status = f" It answered {error.status}." if isinstance(error, aiohttp.ClientHttpProxyError) else ""
+        return ProxyFailed(f"The proxy does not let the delivery through.{status}")
+    if conf.proxy() is not None and isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ProxyFailed("The proxy could not be found.")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return NameNotResolved("The endpoint's host could not be found.")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -115,6 +116,25 @@ def allow_unverified_tls() -> bool:
     return bool(_value("ALLOW_UNVERIFIED_TLS", False, lambda v: isinstance(v, bool), "True or False"))
 
 
+def proxy() -> str | None:
+    """The proxy that all deliveries go through, such as ``"http://10.0.0.5:3128"``. Default None: they go directly.
+
+    It looks names up by itself, so it has to keep to a policy of its own; what can be told from here is refused here.
+    """
+    value = _value("PROXY", None, _is_proxy, 'None or a URL such as "http://10.0.0.5:3128"', secret=True)
+    return None if value is None else str(value)
+
+
+def _is_proxy(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port is not None and not parts.path.strip("/")
+    except (TypeError, ValueError, AttributeError):
+        return False
+
+
 def slots() -> int:
     """Deliveries that one worker process has in flight at the same time. Default 200.
 
@@ -147,6 +167,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "ALLOWED_PORTS": allowed_ports,
     "CA_FILE": ca_file,
     "DEADLINE_SECONDS": deadline_seconds,
+    "PROXY": proxy,
     "RESPONSE_BYTES": response_bytes,
     "RETRY_SCHEDULE": retry_schedule,
     "SLOTS": slots,

@@ -58,6 +58,13 @@ class DestinationRefused(DeliveryError):
     ours = True
 
 
+class ProxyFailed(DeliveryError):
+    """The proxy that the settings name cannot be reached, or does not let the delivery through."""
+
+    kind = "proxy"
+    ours = True
+
+
 class DeadlinePassed(DeliveryError):
     """The delivery took longer, from the name's lookup to the last byte of the answer, than it may."""
 

@@ -259,16 +259,48 @@ def test_row_15_proxy_netrc_and_authorities_of_the_environment_are_ignored(
     assert server.requests[0].header("authorization") == ""
 
 
-def test_row_16_no_proxy_can_fail_for_an_endpoint_that_is_well(
-    server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is no setting for one, and that of the machine, which is down here, is not asked."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def test_row_16_a_proxy_that_is_down_is_not_charged_to_the_endpoint(server: MisbehavingServer, settings: Any) -> None:
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "PROXY": f"http://127.0.0.1:{closed_port()}"}
     endpoint(server.url("/crm"))
+    execution = send()
+    assert execution.state == "retryable"
+    assert Attempt.objects.get().detail["error_kind"] == "proxy"
+    assert not is_charged()
+    assert server.requests == []
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "PROXY": None}
+    Execution.objects.all().retry()
+    drain(5)
+    assert Execution.objects.get().state == "succeeded"
+
+
+def test_row_16_deliveries_go_through_the_proxy_of_the_settings(server: MisbehavingServer, settings: Any) -> None:
+    allowed = ["203.0.113.0/24"]
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOWED_NETWORKS": allowed, "PROXY": server.url("").rstrip("/")}
+    endpoint("http://203.0.113.7/crm")
     assert send().state == "succeeded"
+    assert [request.target for request in server.requests] == ["http://203.0.113.7/crm"]
+
+
+def test_row_16_what_is_refused_without_a_proxy_is_refused_with_one(server: MisbehavingServer, settings: Any) -> None:
+    found = endpoint(server.url("/crm"))
+    settings.WEBHOOKS = {
+        **settings.WEBHOOKS,
+        "PROXY": server.url("").rstrip("/"),
+        "ALLOWED_NETWORKS": [],
+        "ALLOWED_PORTS": [80],
+    }
+    Endpoint.objects.filter(pk=found.pk).update(url="http://localhost/crm")
+    assert send().state == "discarded"
+    assert server.requests == []
+
+
+def test_row_16_a_proxy_that_says_no_is_not_charged_to_the_endpoint(server: MisbehavingServer, settings: Any) -> None:
+    server.script(behave.answer(407))
+    allowed = ["203.0.113.0/24", "127.0.0.0/8"]
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "ALLOWED_NETWORKS": allowed, "PROXY": server.url("").rstrip("/")}
+    endpoint("https://203.0.113.7/crm")
+    execution = send()
+    assert (execution.state, "407" in execution.error) == ("retryable", True)
     assert not is_charged()
 
 
