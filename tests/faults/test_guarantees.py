@@ -92,8 +92,8 @@ def test_a_save_is_not_held_up_by_a_broker_that(
         with silent_server() as port:
             saved = _save_with_broker(code, process_environment, f"{scheme}://127.0.0.1:{port}/0")
     assert saved["waiting"]
-    # FAULTS 1 and 2 give the number; an unprotected publish holds each save for seconds.
-    assert statistics.median(saved["times"]) < 0.05
+    # No measurement: an unprotected publish holds each save for 4 to 20 seconds, and a busy machine for some 0.05.
+    assert statistics.median(saved["times"]) < 1
     assert Doctor.objects.count() == 20
     assert run_due() == 20, "the work was lost with the hint"
 
