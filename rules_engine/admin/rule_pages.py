@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rules_engine.admin.backtest import BacktestMixin
 from rules_engine.admin.trying import TryingMixin
+from rules_engine.admin.why import WhyMixin
 
 
-class RulePagesMixin(TryingMixin):
+class RulePagesMixin(TryingMixin, BacktestMixin, WhyMixin):
     """Adds them all to the admin of rules."""

@@ -16,6 +16,7 @@ from rules_engine.management.objects import model_label
 from rules_engine.management.terminal import shown
 from rules_engine.models import Attempt, Event, Execution, Rule
 from rules_engine.source.module import python_of
+from rules_engine.trials.why import Said, Told, events_about, rules_on, tell
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
 
     help = (
         "Shows the recorded events of one object: which rules were tried and at which gate each stopped, what was done "
-        "and what came of each attempt. An event that no rule matched leaves no record."
+        "and what came of each attempt. An event that no rule matched leaves no record, unless its model is recorded."
     )
     requires_system_checks = []
 
@@ -48,10 +49,10 @@ class Command(BaseCommand):
         if model is None or pk is None:
             raise CommandError("Name the object's model and its key, such as clinic.doctor 7; or --python SLUG.")
         label = model_label(model)
-        events = Event.objects.filter(model=label, object_pk=pk)
+        events = events_about(label, pk)
         if since is not None:
             events = events.filter(occurred_at__gte=since)
-        found = list(events.order_by("-occurred_at", "-id").prefetch_related("executions")[: max(1, limit)])
+        found = list(events[: max(1, limit)])
         if not found:
             when = "" if since is None else f" since {_time(since)}"
             self.stdout.write(
@@ -63,10 +64,11 @@ class Command(BaseCommand):
         if more > 0:
             self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
         attempts = _attempts(found)
-        for event in reversed(found):
-            self._tell(event, attempts)
+        for one in reversed(tell(found, rules_on(label))):
+            self._tell(one, attempts)
 
-    def _tell(self, event: Event, attempts: dict[Any, list[Attempt]]) -> None:
+    def _tell(self, told: Told, attempts: dict[Any, list[Attempt]]) -> None:
+        event = told.event
         actor = f" by {shown(event.actor_name or event.actor_id)}" if event.actor_id else ""
         request = f" in request {shown(event.request_id)}" if event.request_id else ""
         chain = f", {event.depth} deep in the chain of {event.root_id}" if event.depth else ""
@@ -80,6 +82,9 @@ class Command(BaseCommand):
             for execution in executions:
                 if (execution.rule_slug, execution.rule_version) == (evaluation["rule"], evaluation["version"]):
                     self._tell_execution(execution, attempts.get(execution.pk, []))
+        for said in told.said:
+            if not said.is_recorded:
+                self.stdout.write(f"  {_worked_out(said)}")
 
     def _tell_execution(self, execution: Execution, attempts: list[Attempt]) -> None:
         said = execution.error or execution.summary
@@ -115,6 +120,14 @@ def _outcome(evaluation: dict[str, Any]) -> str:
     gate = f" at {evaluation['gate']}" if evaluation.get("gate") else ""
     outcome = {"matched": "matched", "not_matched": "did not match", "error": "failed"}
     return f"{name} {outcome.get(evaluation.get('outcome', ''), '?')}{gate}{detail}"
+
+
+def _worked_out(said: Said) -> str:
+    """A rule of which nothing is recorded at this event."""
+    words = {"not_matched": "would not match", "error": "would fail", "untried": "was not tried"}
+    gate = f" at {said.gate}" if said.gate else ""
+    detail = f": {shown(said.detail)}" if said.detail else ""
+    return f"{shown(said.slug)} {words.get(said.verdict, 'is not recorded')}{gate}{detail}"
 
 
 def _time(value: datetime) -> str:

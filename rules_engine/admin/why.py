@@ -1,0 +1,109 @@
+"""The page that says of an object why each rule did, or did not, act on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin import choices
+from rules_engine.admin.rendering import may_view, object_link, page_url
+from rules_engine.admin.trying import GATES
+from rules_engine.models import Recording, Rule
+from rules_engine.rules.permissions import lacking
+from rules_engine.trials.why import LATEST, Said, Told, events_about, rules_on, tell
+
+VERDICTS = {
+    "matched": _("matched"),
+    "not_matched": _("did not match"),
+    "error": _("could not be evaluated"),
+    "untried": _("was not tried"),
+    "not_recorded": _("not recorded"),
+}
+MARKS = {"matched": "open", "not_matched": "shut", "error": "error"}
+NEEDED = ("rules_engine.view_event", "rules_engine.view_execution")
+
+
+class WhyForm(forms.Form):
+    """Which object, and when."""
+
+    model = forms.ChoiceField(label=_("Model"))
+    pk = forms.CharField(label=_("Object, by its key"), max_length=255)
+    at = forms.DateTimeField(
+        label=_("Until"), required=False, help_text=_("Such as 2031-05-06 08:00. Empty: the latest events.")
+    )
+
+    def __init__(self, user: Any, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        groups = [(title, found) for title, found in choices.models() if title]
+        mine = [(title, [one for one in found if may_view(user, one[0])]) for title, found in groups]
+        self.fields["model"].choices = [("", "–"), *((t, found) for t, found in mine if found)]  # type: ignore[attr-defined]
+
+
+class WhyMixin:
+    """Adds the page to the admin of rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """The page, before the admin's own addresses, whose last one takes any."""
+        view = self.admin_site.admin_view(self.why_view)
+        return [path("why/", view, name="rules_engine_rule_why"), *super().get_urls()]  # type: ignore[misc]
+
+    def why_view(self: Any, request: HttpRequest) -> HttpResponseBase:
+        """The form, and below it the events of the object with what each rule said to them."""
+        if not self.has_view_permission(request) or lacking(request.user, NEEDED):
+            raise PermissionDenied
+        data = request.GET if request.GET.get("model") or request.GET.get("pk") else None
+        form = WhyForm(request.user, data)
+        context: dict[str, Any] = {
+            **self.admin_site.each_context(request),
+            "opts": Rule._meta,
+            "title": gettext("Why did it, or did it not, act?"),
+            "media": self.media,
+            "form": form,
+        }
+        if data is not None and form.is_valid():
+            context |= _answer(form.cleaned_data)
+        return TemplateResponse(request, "admin/rules_engine/rule/why.html", context)
+
+
+def _answer(given: Any) -> dict[str, Any]:
+    label, pk = given["model"], given["pk"].strip()
+    rules = rules_on(label)
+    found = tell(events_about(label, pk, given.get("at"))[:LATEST], rules)
+    return {
+        "asked": True,
+        "object": object_link(label, pk),
+        "told": [_shown(one) for one in found],
+        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in rules],
+        "recording": Recording.objects.current().filter(model=label).first(),
+    }
+
+
+def _shown(told: Told) -> dict[str, Any]:
+    return {
+        "event": told.event,
+        "url": page_url("event", told.event.pk),
+        "changed": ", ".join(map(str, told.event.context.get("changed") or ())),
+        "said": [_said(one, told) for one in told.said],
+    }
+
+
+def _said(one: Said, told: Told) -> dict[str, Any]:
+    executions = [step for step in told.executions if step.rule_slug == one.slug]
+    return {
+        "name": str(one.rule or one.slug),
+        "url": page_url("rule", one.rule.pk) if one.rule else "",
+        "version": one.version,
+        "verdict": VERDICTS.get(one.verdict, one.verdict),
+        "mark": MARKS.get(one.verdict, one.verdict),
+        "gate": GATES.get(one.gate, one.gate),
+        "detail": one.detail,
+        "is_recorded": one.is_recorded or one.verdict in ("untried", "not_recorded"),
+        "executions": [{"url": page_url("execution", step.pk), "step": step} for step in executions],
+    }

@@ -1,0 +1,122 @@
+"""Why a rule did not act on an object: the first gate that stopped it, and never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from html import unescape
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from project.shop.models import Order
+from rules_engine.models import Event, Recording, Rule
+from rules_engine.testing import create_rule, refresh
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = ("log_message", {"message": "x"})
+PAID = {"==": [{"var": "instance.status"}, "paid"]}
+
+
+def record() -> None:
+    Recording.objects.create(model="shop.order", until=timezone.now() + timedelta(hours=1))
+    refresh()
+
+
+def ask(client: Client, pk: Any, **more: str) -> str:
+    response = client.get(reverse("admin:rules_engine_rule_why"), {"model": "shop.order", "pk": str(pk), **more})
+    assert response.status_code == 200
+    return re.sub(r"\s+", " ", unescape(strip_tags(response.content.decode().replace("<", " <"))))
+
+
+def rule(name: str, **fields: Any) -> Rule:
+    return create_rule(Order, name=name, slug=name.lower(), actions=[LOG], **fields)
+
+
+def test_each_rule_is_told_with_the_first_gate_that_stopped_it(admin_client: Client) -> None:
+    rule("Acting")
+    rule("Updates", operations=["update"])
+    rule("Paid", condition=PAID)
+    rule("Deletes", signals=["post_delete"])
+    rule("Off", enabled=False)
+    record()
+    made = Order.objects.create(order_number="A")
+    page = ask(admin_client, made.pk)
+    assert "Acting v1 matched log_message: pending" in page
+    assert "Updates v1 did not match What happened This was: create." in page
+    assert "Paid v1 did not match Its condition The condition is false." in page
+    assert "Deletes was not tried – It does not listen to post_save." in page
+    assert "Off was not tried – It is switched off." in page
+
+
+def test_an_object_without_a_recorded_event_gives_no_verdict(admin_client: Client) -> None:
+    rule("Paid", condition=PAID)
+    made = Order.objects.create(order_number="A")
+    page = ask(admin_client, made.pk)
+    assert "Not recorded: there is no event of this object." in page
+    assert "Paid : not recorded" in page
+    assert "did not match" not in page
+
+
+def test_a_rule_written_later_is_worked_out_from_what_was_recorded_or_said_not_to_be_recorded(
+    admin_client: Client,
+) -> None:
+    rule("Acting")
+    first = Order.objects.create(order_number="A")
+    rule("Paid", condition=PAID)
+    page = ask(admin_client, first.pk)
+    assert "Paid not recorded Its condition instance.status" in page
+    record()
+    second = Order.objects.create(order_number="B")
+    rule("Later", condition={"==": [{"var": "instance.order_number"}, "Z"]})
+    page = ask(admin_client, second.pk)
+    assert "Later did not match Its condition (worked out from what was recorded, by the rule as it is now)" in re.sub(
+        " – ", " ", page
+    )
+
+
+def test_a_rule_behind_one_that_ends_the_processing_says_so(admin_client: Client) -> None:
+    rule("First", position=1, stop_processing=True)
+    rule("Second", position=2)
+    made = Order.objects.create(order_number="A")
+    assert "Second was not tried – First matched before, and ended the processing." in ask(admin_client, made.pk)
+
+
+def test_a_time_leaves_out_what_came_after(admin_client: Client) -> None:
+    rule("Acting")
+    made = Order.objects.create(order_number="A")
+    Event.objects.update(occurred_at=timezone.now() - timedelta(days=2))
+    made.save()
+    at = (timezone.localtime() - timedelta(days=1)).strftime("%Y-%m-%d %H:%M")
+    page = ask(admin_client, made.pk, at=at)
+    assert "post_save (create)" in page
+    assert "post_save (update)" not in page
+
+
+def test_it_takes_the_permissions_to_view_rules_events_and_the_model(staff: Callable[..., Client]) -> None:
+    client = staff(
+        "rules_engine.view_rule", "rules_engine.view_event", "rules_engine.view_execution", "shop.view_product"
+    )
+    page = client.get(reverse("admin:rules_engine_rule_why"), {"model": "shop.order", "pk": "1"}).content.decode()
+    assert "shop.product" in page
+    assert "Select a valid choice" in page
+
+
+def test_the_command_tells_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    rule("Acting")
+    rule("Off", enabled=False)
+    rule("Deletes", signals=["post_delete"])
+    made = Order.objects.create(order_number="A")
+    out = StringIO()
+    call_command("rules_explain", "shop.order", str(made.pk), stdout=out)
+    assert "acting v1 matched" in out.getvalue()
+    assert "off was not tried: It is switched off." in out.getvalue()
+    assert "deletes was not tried: It does not listen to post_save." in out.getvalue()
