@@ -331,7 +331,7 @@ def test_the_author_needs_to_view_the_rows_that_are_counted() -> None:
         (
             {"actions": [("log_message", {"message": "{{ instance.items.0.product.tags__count }}"})]},
             "/actions/0/config/message",
-            'write "product_id"',
+            "a query for each of the rows",
         ),
     ],
 )
