@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import registry
 from rules_engine.admin import choices
+from rules_engine.admin.condition import ChangesField, ConditionField
 from rules_engine.admin.fields import JSONTextField, NamesField, PlainTextField, RowsField, name_halves, sentence
 from rules_engine.admin.jsonform import ConfigWidget
 from rules_engine.errors import Problem
@@ -26,7 +27,6 @@ from rules_engine.types import RuleSpec
 
 TEXTS = ("description", "throttle_by", "coalesce_by")
 ONE_LINE = {"rows": 1, "cols": 60, "class": "rules-one-line"}
-CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 #: Far above any place that people give, so that rows can change places without meeting on the way.
 OUT_OF_THE_WAY = 1_000_000
 
@@ -61,28 +61,8 @@ class RuleForm(forms.ModelForm):
         required=False,
         help_text=_("None ticked: whatever happened. Created, updated and deleted go with saving and deleting."),
     )
-    changes = JSONTextField(
-        label=_("Only if these fields changed"),
-        empty=[],
-        widget=forms.Textarea(
-            attrs={**CODE, "rows": 4, "placeholder": '[{"field": "status", "from": "draft", "to": "paid"}]'}
-        ),
-        help_text=_(
-            'A JSON list such as [{"field": "status", "to": "paid"}, {"field": "email"}]. "from" and "to" can be left '
-            "out; all of the list must hold. Empty: any change."
-        ),
-    )
-    condition = JSONTextField(
-        label=_("Condition"),
-        empty=None,
-        widget=forms.Textarea(attrs={**CODE, "rows": 8, "placeholder": '{">": [{"var": "instance.total"}, 100]}'}),
-        help_text=_(
-            'JSONLogic, such as {"and": [{"==": [{"var": "instance.status"}, "paid"]}, '
-            '{">": [{"var": "instance.total"}, 100]}]}. Paths begin with instance, old, changed, changes, actor or '
-            "request. Empty: always."
-        ),
-    )
-
+    changes = ChangesField()
+    condition = ConditionField()
     description = PlainTextField(label=_("Description"), widget=forms.Textarea(attrs={"rows": 2, "cols": 80}))
     throttle_by = PlainTextField(
         label=_("Counted separately for each"),
@@ -171,6 +151,8 @@ class RuleForm(forms.ModelForm):
         inner = Problem("/" + rest[0], problem.message) if rest and name in ("condition", "changes") else None
         text = sentence(inner) if inner else problem.message if known else sentence(problem)
         self.add_error(name if known else None, ValidationError(text, code="rule"))
+        if inner and known:
+            self.fields[name].widget.problems.append(inner)
 
     def _found_here(self, name: str) -> bool:
         return all(error.code == "rule" for error in self.errors[name].as_data())

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin import standing, switching
 from rules_engine.admin.cascades import cascades_of
 from rules_engine.admin.collapsing import UnfoldingFormSet, unfolded
+from rules_engine.admin.condition import FieldsMixin
 from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
 from rules_engine.admin.overview import OverviewMixin
@@ -97,7 +98,9 @@ class RuleActionInline(admin.StackedInline):
 
 
 @admin.register(Rule)
-class RuleAdmin(OverviewMixin, RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, admin.ModelAdmin):
+class RuleAdmin(
+    OverviewMixin, RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, FieldsMixin, admin.ModelAdmin
+):
     """Rules and their actions."""
 
     form = RuleForm

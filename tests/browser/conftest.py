@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests import services
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 ARGUMENTS = [
     "--headless",
@@ -23,6 +24,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,3 +74,61 @@ def browse(chromium: Browser, live_server: Any) -> Iterator[Any]:
     yield open_as
     for context in opened:
         context.close()
+
+
+class Watched:
+    """A page under a strict content security policy; ``complaints`` is all that its console said against it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self._note(message))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.route("**/*", self._with_policy)
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "favicon" not in message.location.get("url", ""):
+            self.complaints.append(message.text)
+
+    def _with_policy(self, route: Route) -> None:
+        # A policy counts on documents alone; and a picture still under way when the page closes cannot be answered.
+        if route.request.resource_type != "document":
+            route.continue_()
+            return
+        response = route.fetch(max_redirects=0)
+        route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
+
+
+@pytest.fixture
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go: SCREENSHOTS, or a folder that is thrown away."""
+    named = os.environ.get("SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def watched(browse: Any) -> Iterator[Any]:
+    """``watched(color_scheme="dark", …)`` opens a page as an administrator; at the end, none may have complained."""
+    from django.contrib.auth import get_user_model
+
+    user = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    opened: list[Watched] = []
+
+    def open_page(**options: Any) -> Page:
+        opened.append(Watched(browse(user, **options).new_page()))
+        return opened[-1].page
+
+    yield open_page
+    assert [complaint for one in opened for complaint in one.complaints] == []
+
+
+def unlabelled(page: Page) -> list[str]:
+    """Names of the controls that a screen reader could not name."""
+    script = """(controls) => controls
+        .filter((one) => one.type !== "hidden" && one.type !== "submit" && one.checkVisibility())
+        .filter((one) => !one.labels.length && !one.getAttribute("aria-label") && !one.getAttribute("title"))
+        .map((one) => one.name || one.id)"""
+    found: list[str] = page.eval_on_selector_all("#rule_form :is(input, select, textarea)", script)
+    return found

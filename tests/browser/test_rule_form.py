@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,63 +13,17 @@ from playwright.sync_api import expect
 from project.shop.models import Order
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.testing import create_rule, run_due
+from tests.browser.conftest import unlabelled
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 ADD = "/admin/rules_engine/rule/add/"
-POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'"
 PHONE = {"width": 390, "height": 844}
 MAIL = {"to": ["a@example.com"], "subject": "x", "body": "x"}
 LOG = {"message": "Order {{ instance.order_number }}"}
-
-
-class Watched:
-    """A page under a strict content security policy; ``complaints`` is all that its console said against it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        page.on("console", lambda message: self._note(message))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.route("**/*", self._with_policy)
-
-    def _note(self, message: Any) -> None:
-        if message.type in ("error", "warning") and "favicon" not in message.location.get("url", ""):
-            self.complaints.append(message.text)
-
-    def _with_policy(self, route: Route) -> None:
-        # A policy counts on documents alone; and a picture still under way when the page closes cannot be answered.
-        if route.request.resource_type != "document":
-            route.continue_()
-            return
-        response = route.fetch(max_redirects=0)
-        route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
-
-
-@pytest.fixture
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures go: SCREENSHOTS, or a folder that is thrown away."""
-    named = os.environ.get("SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def watched(browse: Any) -> Iterator[Any]:
-    """``watched(color_scheme="dark", …)`` opens a page as an administrator; at the end, none may have complained."""
-    user = get_user_model().objects.create_superuser("root", "root@example.com", "x")
-    opened: list[Watched] = []
-
-    def open_page(**options: Any) -> Page:
-        opened.append(Watched(browse(user, **options).new_page()))
-        return opened[-1].page
-
-    yield open_page
-    assert [complaint for one in opened for complaint in one.complaints] == []
 
 
 def field(page: Page, label: str) -> Any:
@@ -81,16 +33,6 @@ def field(page: Page, label: str) -> Any:
 def config(page: Page, row: int = 0) -> Any:
     text = page.input_value(f"#id_actions-{row}-config")
     return json.loads(text) if text else None
-
-
-def unlabelled(page: Page) -> list[str]:
-    """Names of the controls that a screen reader could not name."""
-    script = """(controls) => controls
-        .filter((one) => one.type !== "hidden" && one.type !== "submit" && one.checkVisibility())
-        .filter((one) => !one.labels.length && !one.getAttribute("aria-label") && !one.getAttribute("title"))
-        .map((one) => one.name || one.id)"""
-    found: list[str] = page.eval_on_selector_all("#rule_form :is(input, select, textarea)", script)
-    return found
 
 
 def change_url(rule: Rule) -> str:
@@ -185,11 +127,12 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
     for scheme, viewport in (("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)):
         page = watched(color_scheme=scheme, **({"viewport": viewport} if viewport else {}))
         page.goto(change_url(rule))
+        page.click("#id_condition-json-tab")
         page.fill("#id_condition", '{"==": [{"var": "instance.totl"}, 1]}')
         field(page, "Message").fill("{{ instance.order_numbre }}")
         page.click('.submit-row >> nth=-1 >> input[name="_save"]')
         page.wait_for_selector(".errornote")
-        expect(page.get_by_text('Did you mean "total"?')).to_have_count(1)
+        expect(page.locator("#id_condition-drawn").get_by_text('Did you mean "total"?')).to_have_count(1)
         expect(page.locator(".rjf-form-wrapper").get_by_text('Did you mean "order_number"?')).to_have_count(1)
         expect(field(page, "Message")).to_have_value("{{ instance.order_numbre }}")
         assert page.input_value("#id_condition") == '{"==": [{"var": "instance.totl"}, 1]}'
