@@ -24,8 +24,10 @@ Found = Iterator[tuple[Subject, Sequence[CompiledRule]]]
 def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> Found:
     """The subjects of one ``m2m_changed``, each with its rules: one for every watched object that it concerns.
 
-    A clear names no keys, so they are read before it; ``m2m`` is ``{"field", "action", "pks", "count"}``, the keys
-    capped at ``ROWS_LIMIT`` and their full number in ``count``. The objects of those keys are read where a rule asks.
+    A clear names no keys, so they are read before it; ``m2m`` is ``{"field", "action", "side", "pks", "count"}``, the
+    keys capped at ``ROWS_LIMIT`` and their full number in ``count``, the side being ``"own"`` where the code touched an
+    object of the rule's model, and ``"other"`` where it touched the other end. The objects of those keys are read where
+    a rule asks.
     """
     phase, _, action = sent["action"].partition("_")
     if phase == "pre":
@@ -80,7 +82,8 @@ def _subject(
 ) -> Subject:
     limited = others[: conf.rows_limit()]
     kept = [snapshot.safe(pk) for pk in limited]
-    m2m = {"field": watch.name, "action": operation, "pks": kept, "count": len(others)}
+    side = "own" if watch.is_target == sent["reverse"] else "other"
+    m2m = {"field": watch.name, "action": operation, "side": side, "pks": kept, "count": len(others)}
     gone, come = (kept, []) if operation != "add" else ([], kept)
     changes = {watch.name: FieldChange(watch.name, gone, come)}
     subject = Subject("m2m_changed", operation, instance, changes=changes, m2m=m2m)

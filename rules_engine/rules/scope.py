@@ -22,7 +22,7 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "created": (),
     "actor": ("id", "username"),
     "request": ("id", "method", "path", "status"),
-    "m2m": ("field", "action", "pks", "count", "objects"),
+    "m2m": ("field", "action", "side", "pks", "count", "objects"),
     "signal": None,
     "held": ("count", "together", "throttled"),
 }

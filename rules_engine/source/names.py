@@ -197,6 +197,8 @@ def _m2m(writer: Writer, rest: Path) -> Value:
     found = {
         "field": Value(quoted(writer.relation), "text", False),
         "action": Value('action.removeprefix("post_")', "text", False),
+        # The module's receivers are connected to the model's own side.
+        "side": Value('"own"', "text", False, constant=("own",)),
         "pks": Value("sorted(pk_set or ())", "list", False),
         "count": Value("len(pk_set or ())", "integer", False),
     }

@@ -83,7 +83,7 @@ def _saved(instance: models.Model, happening: Happening) -> Subject:
 def _related(instance: models.Model, happening: Happening) -> Subject:
     pks, operation = [snapshot.safe(pk) for pk in happening.others], happening.operation or "add"
     gone, come = ([], pks) if operation == "add" else (pks, [])
-    told = {"field": happening.relation, "action": operation, "pks": pks, "count": len(pks)}
+    told = {"field": happening.relation, "action": operation, "side": "own", "pks": pks, "count": len(pks)}
     changes = {happening.relation: FieldChange(happening.relation, gone, come)}
     subject = Subject("m2m_changed", operation, instance, changes=changes, m2m=told)
     step = steps(type(instance)).get(happening.relation)

@@ -226,7 +226,7 @@ def test_relation_changes_are_told_from_the_watched_side_whichever_side_was_touc
         model=Animal,
         signals=["m2m_changed"],
         changes=[{"field": "tags"}],
-        actions=[("log_message", {"message": "{{ instance.name }} {{ m2m.action }} {{ m2m.pks }}"})],
+        actions=[("log_message", {"message": "{{ instance.name }} {{ m2m.action }} {{ m2m.side }} {{ m2m.pks }}"})],
     )
     animal, tag = Animal.objects.create(name="a"), Tag.objects.create(name="t")
     if side == "forward":
@@ -242,6 +242,7 @@ def test_relation_changes_are_told_from_the_watched_side_whichever_side_was_touc
     assert [event.operation for event in events()] == ["add", "remove", "add", "clear"]
     assert {event.object_pk for event in events()} == {str(animal.pk)}
     assert all(event.context["m2m"]["pks"] == [tag.pk] for event in events())
+    assert {event.context["m2m"]["side"] for event in events()} == {"own" if side == "forward" else "other"}
 
 
 def test_a_large_relation_change_is_capped_and_counted(settings: Any) -> None:
