@@ -17,6 +17,7 @@ from rules_engine.rules import jsonlogic
 from rules_engine.testing import create_rule
 from tests.browser.conftest import unlabelled
 from tests.browser.written_conditions import written_conditions
+from tests.integration.admin.conftest import WRITERS, make_user
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -253,6 +254,9 @@ def test_a_mistake_is_said_at_its_row_and_goes_when_the_row_is_mended(open_rule:
     expect(said).to_have_count(1)
     field = row.get_by_label("Field", exact=True)
     expect(field).to_have_attribute("aria-invalid", "true")
+    red = field.evaluate("(one) => getComputedStyle(one).borderColor")
+    sound = drawn(page).get_by_label("Field", exact=True).first
+    assert sound.evaluate("(one) => getComputedStyle(one).borderColor") != red
     expect(field).to_have_accessible_description('Order has no field "totl". Did you mean "total"?')
     changes = page.locator("#id_changes-drawn")
     expect(changes.get_by_role("group", name="Change 2").get_by_text('Did you mean "status"?')).to_be_visible()
@@ -392,3 +396,31 @@ def test_changes_are_rows_of_field_from_and_to(open_rule: Any) -> None:
     second.get_by_label("Value afterwards").select_option(label="Paid")
     save(page)
     assert Rule.objects.get().changes == [{"field": "status", "from": "draft", "to": "paid"}]
+
+
+def test_it_speaks_german(open_rule: Any, settings: Any, shots: Path) -> None:
+    settings.LANGUAGE_CODE = "de"
+    stored = {"or": [{">": [{"var": "instance.total"}, 100]}, {"in": ["status", {"var": "changed"}]}]}
+    page = open_rule(stored, [{"field": "status", "to": "paid"}], locale="de-DE")
+    expect(page.locator("#id_condition-drawn-tab")).to_have_text("Baukasten")
+    first = drawn(page).get_by_role("group", name="Bedingung 1")
+    expect(first.get_by_label("Vergleich").locator("option:checked")).to_have_text("ist mehr als")
+    second = drawn(page).get_by_role("group", name="Bedingung 2")
+    expect(second.get_by_label("Vergleich").locator("option:checked")).to_have_text("hat sich geändert")
+    drawn(page).get_by_role("button", name="+ Bedingung hinzufügen").click()
+    page.locator('input[name="_save"]').last.click()
+    expect(drawn(page).get_by_text("Wählen Sie ein Feld.")).to_be_visible()
+    expect(page.get_by_text("In den Bedingungen fehlt etwas.")).to_be_visible()
+    words = page.locator(".field-condition, .field-changes").all_inner_texts()
+    assert not [word for word in (" of these", "Add ", "has changed") if word in " ".join(words)]
+    page.screenshot(path=str(shots / "builder-german.png"), full_page=True)
+
+
+def test_a_model_that_may_not_be_viewed_is_said_and_its_rows_are_kept(browse: Any) -> None:
+    user = make_user(*WRITERS)
+    rule = create_rule(model=Order, slug="kept", actions=[LOG], condition=BIG_ORDERS)
+    page = browse(user).new_page()
+    page.goto(f"/admin/rules_engine/rule/{rule.pk}/change/")
+    expect(drawn(page).get_by_text("You may not view this model")).to_be_visible()
+    expect(drawn(page).get_by_label("Field", exact=True).first).to_have_value("instance.total")
+    assert condition(page) == BIG_ORDERS
