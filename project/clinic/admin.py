@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from project.clinic.models import Appointment, Department, Doctor, DoctorProfile, Patient
+from rules_engine.admin import RulesOfObjectMixin
 
 
 class AppointmentInline(admin.TabularInline):
@@ -25,7 +26,7 @@ class DepartmentAdmin(admin.ModelAdmin):
 
 
 @admin.register(Doctor)
-class DoctorAdmin(admin.ModelAdmin):
+class DoctorAdmin(RulesOfObjectMixin, admin.ModelAdmin):
     """Doctors with their appointments."""
 
     list_display = ("__str__", "email", "qualification", "is_on_vacation")

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from project.shop import signals
 from project.shop.models import Category, Order, OrderItem, Product, ProductImage, StatusHistory, Tag
+from rules_engine.admin import RulesOfObjectMixin
 
 
 class ProductImageInline(admin.TabularInline):
@@ -69,7 +70,7 @@ class ProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
+class OrderAdmin(RulesOfObjectMixin, admin.ModelAdmin):
     """Orders with their lines and history."""
 
     list_display = ("order_number", "customer", "status", "total", "status_changed_at")

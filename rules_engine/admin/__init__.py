@@ -4,6 +4,7 @@ from rules_engine.admin.audit import AuditEntryAdmin
 from rules_engine.admin.events import EventAdmin
 from rules_engine.admin.executions import ExecutionAdmin
 from rules_engine.admin.held import HeldMatchAdmin
+from rules_engine.admin.on_object import RulesOfObjectMixin
 from rules_engine.admin.pauses import PauseAdmin
 from rules_engine.admin.recordings import RecordingAdmin
 from rules_engine.admin.rules import RuleAdmin
@@ -18,4 +19,5 @@ __all__ = [
     "RecordingAdmin",
     "RuleAdmin",
     "RuleVersionAdmin",
+    "RulesOfObjectMixin",
 ]
