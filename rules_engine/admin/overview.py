@@ -107,7 +107,7 @@ def backlog(*, linked: bool) -> OverviewTable:
         oldest=Coalesce(Min("due_at", filter=is_due), none),
     )
     columns = ("queue", "due", "later", "running", "oldest")
-    found = sorted(live.values_list(*columns).union(held.values_list(*columns), all=True))
+    found = sorted(live.values_list(*columns).union(held.values_list(*columns), all=True).order_by())
     now = timezone.now()
     rows = [
         (_queue_cell(name, linked), *numbers, ago(oldest, now) if oldest else "–") for name, *numbers, oldest in found
@@ -137,7 +137,7 @@ def failures(names: dict[str, str], *, linked: bool) -> OverviewTable:
     counted = executions.annotate(failed=Count("pk"), errors=zero, last=Max("created_at")).values_list(*columns)
     broken = errors.annotate(failed=zero, errors=Count("pk"), last=Max("created_at")).values_list(*columns)
     by_rule: dict[str, tuple[int, int, datetime]] = {}
-    for slug, failed, wrong, last in counted.union(broken, all=True):
+    for slug, failed, wrong, last in counted.union(broken, all=True).order_by():
         before = by_rule.get(slug, (0, 0, last))
         by_rule[slug] = (before[0] + failed, before[1] + wrong, max(before[2], last))
     worst = sorted(by_rule.items(), key=lambda one: -(one[1][0] + one[1][1]))

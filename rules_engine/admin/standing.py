@@ -114,7 +114,7 @@ def _by_hour(slugs: Collection[str], since: datetime) -> Iterable[tuple[Any, ...
         fired=Count("event_id", distinct=True), failed=Count("pk", filter=Q(state__in=TROUBLED)), errors=none
     )
     broken = errors.annotate(fired=none, failed=none, errors=Count("pk"))
-    return fired.values_list(*names).union(broken.values_list(*names), all=True)  # type: ignore[no-any-return]
+    return fired.values_list(*names).union(broken.values_list(*names), all=True).order_by()  # type: ignore[no-any-return]
 
 
 def _latest(slugs: Collection[str], since: datetime) -> QuerySet[Any]:
