@@ -32,7 +32,7 @@ def json_block(value: Any) -> SafeString:
     """The same as a block of a page; a dash for nothing."""
     if value in (None, "", [], {}):
         return format_html("<span>{}</span>", "–")
-    return format_html('<pre class="rules-json">{}</pre>', json_text(value))
+    return format_html('<pre class="rules-json" tabindex="0">{}</pre>', json_text(value))
 
 
 def text_block(text: str) -> SafeString:
@@ -45,7 +45,7 @@ def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> SafeString:
     head = format_html_join("", '<th scope="col">{}</th>', ((heading,) for heading in headings))
     body = format_html_join("", "<tr>{}</tr>", ((_cells(row),) for row in rows))
     whole = format_html('<table class="rules-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, body)
-    return format_html('<div class="rules-scroll">{}</div>', whole)
+    return format_html('<div class="rules-scroll" tabindex="0">{}</div>', whole)
 
 
 def _cells(row: Sequence[Any]) -> SafeString:
