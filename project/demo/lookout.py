@@ -61,7 +61,8 @@ class Lookout:
         wanted = _wanted_keys()
         self.keys = {key: at for key, at in self.keys.items() if key in wanted}
         due = [key for key in wanted if key not in self.keys or 0 < self.keys[key] <= now]
-        cache.set_many(dict.fromkeys(due, "cached by the demo"), None)
+        for key in due:
+            cache.add(key, "cached by the demo", None)  # what somebody else cached stays until it is deleted
         self.keys |= dict.fromkeys(due, 0.0)
 
     def _look_at_audit_trail(self) -> None:

@@ -25,6 +25,8 @@ from rules_engine.models import AuditEntry
 
 #: For the whole round; it takes about two.
 SECONDS = 60.0
+#: What the round puts into the cache; the demo's lookout fills gaps with something else.
+CACHED = "cached for the round"
 
 
 @dataclass(slots=True)
@@ -57,19 +59,24 @@ def _missing(expected: list[Expectation]) -> list[Expectation]:
     return [one for one in expected if not one.has_arrived()]
 
 
+def _is_gone(key: str) -> bool:
+    """Whether a key was deleted, also where the lookout has filled the gap since."""
+    return bool(cache.get(key) != CACHED)
+
+
 def _doctor() -> Iterator[Expectation]:
     """A doctor is created, changed, and another deleted."""
     doctor = Doctor.objects.create(first_name="Nadia", last_name="Petrov", email="nadia@clinic.example", slug="nadia")
     keys = [f"doctor_{doctor.pk}", "doctor_list"]
     gone = Doctor.objects.create(first_name="Otto", last_name="Brandt", email="otto@clinic.example", slug="otto")
     gone_pk = str(gone.pk)
-    cache.set_many(dict.fromkeys(keys, "cached"), None)
+    cache.set_many(dict.fromkeys(keys, CACHED), None)
     doctor.is_on_vacation = True
     doctor.save()
     gone.delete()
     yield _sent("a welcome mail to the new doctor", "mail", "nadia@clinic.example")
     yield _sent("a mail to the office about the changed doctor", "mail", "Nadia Petrov was saved")
-    yield Expectation("the doctor's cache keys deleted", lambda: not cache.get_many(keys[:1]))
+    yield Expectation("the doctor's cache keys deleted", lambda: _is_gone(keys[0]))
     yield Expectation("an audit entry for the creation", lambda: _audited("CREATE", str(doctor.pk)))
     yield Expectation("an audit entry for the update", lambda: _audited("UPDATE", str(doctor.pk)))
     yield Expectation("an audit entry for the deletion", lambda: _audited("DELETE", gone_pk))
@@ -92,25 +99,25 @@ def _product() -> Iterator[Expectation]:
     product.tags.add(Tag.objects.create(name="sale"))
     gone = Product.objects.create(name="Gone", price="1.00")
     key = f"product_{gone.pk}"
-    cache.set(key, "cached", None)
+    cache.set(key, CACHED, None)
     gone.delete()
     yield Expectation("a slug with a counter for the product", lambda: product.slug == "blue-ink-2")
     yield Expectation("the product counted at its tag", lambda: Tag.objects.get(name="sale").product_count == 1)
-    yield Expectation("the deleted product's cache key deleted", lambda: cache.get(key) is None)
+    yield Expectation("the deleted product's cache key deleted", lambda: _is_gone(key))
 
 
 def _order() -> Iterator[Expectation]:
     """An order gets another item, and is paid."""
     order = Order.objects.get(order_number="2026-0001")
     key = f"order_{order.pk}"
-    cache.set(key, "cached", None)
+    cache.set(key, CACHED, None)
     pen = Product.objects.get(slug="fountain-pen")
     OrderItem.objects.create(order=order, product=pen, quantity=1, unit_price=pen.price)
     order.status = Order.Status.PAID
     order.save()
     signals.order_paid.send(sender=Order, instance=order)
     yield _sent("a mail to the customer", "mail", "To carmen@example.org")
-    yield Expectation("the order's cache key deleted", lambda: cache.get(key) is None)
+    yield Expectation("the order's cache key deleted", lambda: _is_gone(key))
     yield Expectation("an audit entry for the order", lambda: _audited("UPDATE", str(order.pk), "shop.order"))
     yield _sent("a verified webhook for the order", "webhook", f"shop.order.update {order.pk}")
     yield _sent("a log line about the order", "log", "2026-0001")
