@@ -70,6 +70,8 @@ def _address(name: str, pattern: URLPattern, model: Any) -> str:
             row = _row(model)
             assert row is not None, f"fill() made no {model.__name__}, so the page {name} would not be looked at."
             arguments[wanted] = row.pk
+        elif wanted == "number":
+            arguments[wanted] = 1
         else:
             assert wanted == "key", f"What is {wanted} in the address of {name}? Say so here, or nobody looks at it."
             arguments[wanted] = recipes.offered()[0].key
