@@ -133,16 +133,16 @@ def test_keys_of_a_relation_that_were_cut_off_are_not_taken_for_all_of_them(
 def test_a_list_that_a_signal_sends_is_all_or_nothing(noted: list[str], settings: LazySettings) -> None:
     settings.RULES_ENGINE = {"ROWS_LIMIT": 3}
     signal = Signal()
-    register_signal("zoo.fed", signal, arguments={"names": "Who"})
+    register_signal("zoo.guests_named", signal, arguments={"names": "Who"})
     try:
-        create_rule(signals=["zoo.fed"], actions=[note("{{ each }}", for_each="signal.names")])
+        create_rule(signals=["zoo.guests_named"], actions=[note("{{ each }}", for_each="signal.names")])
         signal.send(sender=None, names=["a", "b"])
         signal.send(sender=None, names=["c", "d", "e", "f"])
         run_due()
         assert noted == ["a", "b"]
         assert "signal.names is cut off" in Execution.objects.get(state="discarded").error
     finally:
-        del names._named["zoo.fed"]
+        del names._named["zoo.guests_named"]
 
 
 def test_what_is_no_list_is_a_failure_in_words_and_not_nothing(noted: list[str]) -> None:
