@@ -13,18 +13,10 @@ if TYPE_CHECKING:
     from rules_engine.actions.registry import register_action
     from rules_engine.actions.replay_executions import Selection
     from rules_engine.actions.values import evaluate, problems, reads, text
-    from rules_engine.batches import (
-        Finished,
-        claim_crashed,
-        claim_lanes,
-        due_lanes,
-        finish_many,
-        in_flight,
-        screen,
-        start_many,
-    )
+    from rules_engine.batches import screen, start_many
     from rules_engine.claims import Claim, cancel, claim, finish, release, renew, start
     from rules_engine.drains import register_drain
+    from rules_engine.endings import Finished, finish_many
     from rules_engine.errors import (
         PermanentError,
         Problem,
@@ -43,11 +35,13 @@ if TYPE_CHECKING:
         LaneBacklog,
         LaneFigures,
         lane_backlog,
+        lane_counts,
         lane_failures,
         lane_figures,
         lane_latest,
         lane_troubles,
     )
+    from rules_engine.leasing import claim_crashed, claim_lanes, due_lanes, in_flight
     from rules_engine.orders import order
     from rules_engine.overview import Cell, OverviewTable, register_overview
     from rules_engine.replays import latest_replays, replay
@@ -61,18 +55,10 @@ _HOMES = {
     "rules_engine.actions.registry": ("register_action",),
     "rules_engine.actions.replay_executions": ("Selection",),
     "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
-    "rules_engine.batches": (
-        "Finished",
-        "claim_crashed",
-        "claim_lanes",
-        "due_lanes",
-        "finish_many",
-        "in_flight",
-        "screen",
-        "start_many",
-    ),
+    "rules_engine.batches": ("screen", "start_many"),
     "rules_engine.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
     "rules_engine.drains": ("register_drain",),
+    "rules_engine.endings": ("Finished", "finish_many"),
     "rules_engine.errors": (
         "PermanentError",
         "Problem",
@@ -91,11 +77,13 @@ _HOMES = {
         "LaneBacklog",
         "LaneFigures",
         "lane_backlog",
+        "lane_counts",
         "lane_failures",
         "lane_figures",
         "lane_latest",
         "lane_troubles",
     ),
+    "rules_engine.leasing": ("claim_crashed", "claim_lanes", "due_lanes", "in_flight"),
     "rules_engine.orders": ("order",),
     "rules_engine.overview": ("Cell", "OverviewTable", "register_overview"),
     "rules_engine.replays": ("latest_replays", "replay"),
@@ -142,6 +130,7 @@ __all__ = [
     "finish_many",
     "in_flight",
     "lane_backlog",
+    "lane_counts",
     "lane_failures",
     "lane_figures",
     "lane_latest",

@@ -206,24 +206,49 @@ def succeed(execution: Execution, worker: str, result: ActionResult) -> None:
         _close_attempt(execution, Attempt.Outcome.SUCCEEDED, detail=plain(safe(dict(result.detail))))
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an attempt failed of, and the seconds until the next one: None where there is none."""
+
+    error: BaseException
+    message: str
+    detail: dict[str, Any]
+    wait: float | None
+
+    @property
+    def error_type(self) -> str:
+        """The error's class."""
+        return type(self.error).__name__
+
+
+def failure(execution: Execution, error: BaseException, *, detail: dict[str, Any] | None = None) -> Failure:
+    """What an error means for the execution it happened to, by the schedule of its action."""
+    wait = retry.delay(error, execution.failures + 1, _schedule(execution), jitter=conf.retry_jitter())
+    message = clean_text(str(error) or type(error).__name__, ERROR_LIMIT)
+    return Failure(error, message, plain(safe(detail or getattr(error, "detail", {}))), wait)
+
+
 def fail(execution: Execution, worker: str, error: BaseException, *, detail: dict[str, Any] | None = None) -> None:
     """Record that the attempt failed, and when the next one is, if there is one. Raises ``LeaseLost``."""
-    message = clean_text(str(error) or type(error).__name__, ERROR_LIMIT)
-    wait = retry.delay(error, execution.failures + 1, _schedule(execution), jitter=conf.retry_jitter())
+    record(execution, worker, failure(execution, error, detail=detail))
+
+
+def record(execution: Execution, worker: str, failed: Failure) -> None:
+    """``fail`` for what is known of the error already. Raises ``LeaseLost``."""
     with transaction.atomic(using=router.db_for_write(Execution)):
         rows = _own(execution, worker)
-        if wait is None:
-            state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
-            _end(rows, execution, state, error=message, failures=F("failures") + 1)
+        if failed.wait is None:
+            state = State.REFUSED if isinstance(failed.error, Refused) else State.DISCARDED
+            _end(rows, execution, state, error=failed.message, failures=F("failures") + 1)
         else:
-            again = {"next_attempt_at": seconds_from_now(wait), "finished_at": None, "failures": F("failures") + 1}
-            _end(rows, execution, State.RETRYABLE, error=message, **again)
+            again = {"next_attempt_at": seconds_from_now(failed.wait), "finished_at": None}
+            _end(rows, execution, State.RETRYABLE, error=failed.message, failures=F("failures") + 1, **again)
         _close_attempt(
             execution,
             Attempt.Outcome.FAILED,
-            error=message,
-            error_type=type(error).__name__,
-            detail=plain(safe(detail or getattr(error, "detail", {}))),
+            error=failed.message,
+            error_type=failed.error_type,
+            detail=failed.detail,
         )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +132,4 @@ class LeaseLost(RulesEngineError):
 def did_you_mean(word: object, known: Sequence[Any]) -> str:
     """`` Did you mean "total"?`` for a near miss, else an empty string; made to follow a sentence."""
     close = get_close_matches(str(word), [str(name) for name in known], n=1)
-    return f' Did you mean "{close[0]}"?' if close else ""
+    return gettext(' Did you mean "%(name)s"?') % {"name": close[0]} if close else ""

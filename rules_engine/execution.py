@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
@@ -17,12 +18,15 @@ from rules_engine.actions.base import Action
 from rules_engine.claims import Claim
 from rules_engine.errors import LeaseLost, PermanentError
 from rules_engine.events.actor import Cause, acting_as, caused_by, paused
-from rules_engine.models import Execution, Rule
+from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
-from rules_engine.rules.permissions import Authors
-from rules_engine.types import ActionResult, ActionSpec, RuleSpec
+from rules_engine.rules.permissions import Authors, match_reads
+from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
 
 logger = logging.getLogger("rules_engine")
+
+#: What is read to match, by a rule's slug and version.
+Reads = Mapping[tuple[str, int], Collection[Path]]
 
 
 class LeaseKeeper:
@@ -78,12 +82,12 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     with LeaseKeeper(claim.worker):
         try:
             authors = Authors()
-            live = live_rules(claim.executions)
+            live, reads = live_rules(claim.executions), reads_of(claim.executions)
             for execution in claim.executions:
                 if time.monotonic() >= end:
                     break
                 ran += 1
-                _run_one(execution, claim.worker, live, authors)
+                _run_one(execution, claim.worker, live, authors, reads)
         finally:
             claims.release(claim.worker)
     return ran
@@ -95,14 +99,38 @@ def live_rules(executions: Iterable[Execution]) -> frozenset[str]:
     return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)) | {""}
 
 
-def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: Authors) -> None:
+def reads_of(executions: Iterable[Execution]) -> Reads:
+    """What the rules of these executions read to match, in the versions that did; only of those that have an author,
+    who must still be allowed to view it."""
+    wanted = {(one.rule_slug, one.rule_version) for one in executions if one.author_id}
+    if not wanted:
+        return {}
+    slugs, numbers = {slug for slug, _number in wanted}, {number for _slug, number in wanted}
+    found = RuleVersion.objects.filter(rule_slug__in=slugs, number__in=numbers)
+    contents = {(one.rule_slug, one.number): one.content for one in found}
+    return {key: match_reads(_matching(contents[key])) for key in wanted & contents.keys()}
+
+
+def _matching(content: Mapping[str, Any]) -> RuleSpec:
+    """A version of a rule as far as it says when the rule acts."""
+    return RuleSpec(
+        slug="",
+        model=content["model"],
+        signals=(),
+        condition=content.get("condition"),
+        throttle_by=content.get("throttle_by") or "",
+        coalesce_by=content.get("coalesce_by") or "",
+    )
+
+
+def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: Authors, reads: Reads) -> None:
     try:
         if execution.rule_slug not in live:
             reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
             claims.end_unstarted(execution, worker, State.CANCELLED, reason)
             return
         try:
-            refusal = authors.refusal(execution.author_id, *as_written(execution))
+            refusal = refusal_of(execution, authors, reads)
         except (DatabaseError, InterfaceError):
             raise
         except Exception as error:  # the execution boundary: the action's or an auth backend's own code
@@ -113,6 +141,7 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
             logger.warning("%s was refused: %s", execution, refusal)
             claims.end_unstarted(execution, worker, State.REFUSED, refusal)
             return
+        execution.author_sees = authors.sight(execution.author_id)
         action = registry.find(execution.kind)
         if action is None:
             claims.end_unstarted(execution, worker, State.DISCARDED, registry.unknown(execution.kind))
@@ -124,8 +153,14 @@ def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: A
         logger.warning("%s", lost)
 
 
-def as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
-    """The action and the rule of an execution as far as it keeps them: for the question whether its author may."""
+def refusal_of(execution: Execution, authors: Authors, reads: Reads) -> str | None:
+    """Why its author may not do that, or not any more, as a sentence."""
+    matched = reads.get((execution.rule_slug, execution.rule_version), ())
+    return authors.refusal(execution.author_id, *_as_written(execution), matched)
+
+
+def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
+    """The action and the rule as far as the execution keeps them."""
     event = execution.event
     for_each = (execution.given or {}).get("for_each")
     action = ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each)

@@ -73,7 +73,7 @@ def record(
                 evaluations = [*evaluations, cut(rule, f"It cannot be said what it is held back by: {error}")]
         else:
             executions += found
-    failed = [evaluation for evaluation in evaluations if evaluation.outcome == "error"]
+    failed = [one for one in evaluations if one.outcome == "error" and not one.is_known]
     with transaction.atomic(using=using):
         count = len(executions) + len(ended) + sum(_count(one) for one in held)
         insert(models.Event, [_row(event, evaluations, count)], using)
@@ -289,11 +289,15 @@ def _execution(event: types.Event, rule: CompiledRule, action: CompiledAction) -
         "author_id": "" if rule.author_id is None else str(rule.author_id),
         "queue": action.queue,
         "lane": action.lane,
-        # What belongs to one object can be kept in order by a sender that wants to.
-        "order_key": action.order_key or f"{event.model}:{event.pk}"[:255],
+        "order_key": action.order_key or _order_key(event),
         "delay": action.delay,
         "on_failure": action.on_failure,
     }
+
+
+def _order_key(event: types.Event) -> str:
+    """What belongs to one object can be kept in order by a sender that wants to; what concerns none has no order."""
+    return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
 
 
 def _ended(event: types.Event, one: Ended) -> Row:

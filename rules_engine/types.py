@@ -86,13 +86,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of testing one rule on one event. ``gate`` is where it stopped, None where it matched."""
+    """What came of testing one rule on one event. ``gate`` is where it stopped, None where it matched.
+
+    ``is_known`` is an error that was told a moment ago: it stands on the event, and gets no row of its own again.
+    """
 
     rule_slug: str
     rule_version: int
     outcome: Outcome
     gate: Gate | None = None
     detail: str = ""
+    is_known: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The row form kept on the event: ``{"rule", "version", "outcome", "gate", "detail"}``."""

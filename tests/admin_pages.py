@@ -27,7 +27,9 @@ def fill() -> None:
     Endpoint.objects.create(slug="erp", name="The ERP", url="https://erp.example.com/")
     log, hook = ("log_message", {"message": HOSTILE}), ("webhook", {"endpoint": "erp"})
     failing = ("send_email", {"to": ["{{ instance.order_number }}"], "subject": "x", "body": HOSTILE})
-    condition = {"or": [{">": [{"var": "instance.total"}, 1]}, {"!=": [{"var": "instance.status"}, HOSTILE]}]}
+    more = {"<": [1, {"-": [{"var": "instance.total"}, {"var": "old.total"}]}, {"var": "instance.subtotal"}]}
+    late = {"<": [{"var": "instance.status_changed_at"}, {"-": [{"now": []}, {"timestamp": "30d"}]}]}
+    condition = {"or": [more, {"and": [late]}, {"!=": [{"var": "instance.status"}, HOSTILE]}]}
     create_rule(Order, slug="mails", name="Mail the warehouse", condition=condition, actions=[failing, log, hook])
     create_rule(Order, slug="held", name=f"Held {HOSTILE}", description=HOSTILE, actions=[log], coalesce_seconds=600)
     create_rule(Order, slug="trail", name="Trail", actions=[("write_audit_entry", {"name": HOSTILE})])
@@ -37,8 +39,9 @@ def fill() -> None:
     create_rule(Order, slug="orphan", name="Orphan", actions=[log], author=gone)
     Pause.objects.create(rule_slug="shadow", reason=HOSTILE)
     order = Order.objects.create(order_number=HOSTILE[:32], total=5)
-    order.status = "paid"
-    order.save()
+    for status in ("paid", "shipped"):
+        order.status = status
+        order.save()
     # What waits for the endpoint goes on waiting: nothing is called.
     drain("rules", seconds=30)
     Execution.objects.filter(kind="send_email").update(state="discarded", error=f"It failed: {HOSTILE}")

@@ -5,8 +5,13 @@ from __future__ import annotations
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from rules_engine.models import Rule, RuleAction
+from project.shop.models import Order
+from rules_engine.models import Pause, Recording, Rule, RuleAction
+from webhooks.models import Endpoint
 
+ENDPOINTS = 100
+#: What one rule in ten does: all of them are in one loop.
+TOUCHING = {"filter": [{"field": "pk", "value": "{{ instance.pk }}"}], "values": [{"field": "total", "value": "5"}]}
 EVENTS = """
 INSERT INTO rules_engine_event (id, signal, operation, model, object_pk, occurred_at, root_id, depth, execution_count,
     actor_id, actor_name, request_id, context, decimals, evaluations, created_at)
@@ -41,13 +46,35 @@ AUDIT = """
 INSERT INTO rules_engine_auditentry (id, at, operation, model, object_pk, object_text, actor_id, actor_name,
     request_id, request_path, fields, changes, note, rule_slug, created_at)
 SELECT gen_random_uuid(), created_at, 'update', model, object_pk, %(hostile)s::text, '7', 'somebody', '', '',
-    '{}', '{"total": {"old": 1, "new": 2}}', '', '', created_at
+    '{}', '{"total": {"old": 1, "new": 2}}', '', 'rule-' || object_pk::int %% %(rules)s, created_at
 FROM rules_engine_event
 """
+HELD = """
+INSERT INTO rules_engine_heldmatch (id, event_id, rule_slug, rule_version, author_id, terms, actions, throttle_key,
+    coalesce_key, once_key, stands_for, state, reason, waits_since, due_at, created_at)
+SELECT gen_random_uuid(), id, 'rule-' || object_pk::int %% %(rules)s, 1, '',
+    '{"throttle": null, "coalesce": 600, "debounce": false, "once": false}', '[]', 'throttled', object_pk, '', 1,
+    CASE WHEN object_pk::int %% 10 = 0 THEN 'waiting' ELSE 'released' END, '', created_at,
+    created_at + interval '1 day', created_at
+FROM rules_engine_event
+"""
+ERRORS = """
+INSERT INTO rules_engine_ruleerror (rule_slug, rule_version, event_id, gate, message, created_at)
+SELECT 'rule-' || object_pk::int %% %(rules)s, 1, id, 'condition', %(hostile)s::text, created_at
+FROM rules_engine_event WHERE object_pk::int %% 50 = 0
+"""
+VERSIONS = """
+INSERT INTO rules_engine_ruleversion (rule_slug, number, digest, content, author_id, created_at)
+SELECT slug, number, number::text, '{}', '', now() - number * interval '1 day'
+FROM rules_engine_rule, generate_series(1, 20) AS number ON CONFLICT DO NOTHING
+"""
+STATEMENTS = (EVENTS, EXECUTIONS, ATTEMPTS, AUDIT, HELD, ERRORS, VERSIONS)
 
 
 def fill(*, rules: int, executions: int, hostile: str) -> None:
-    """Write them: the executions within the last day, evenly, one in fifty failed. PostgreSQL alone."""
+    """Write them: the executions within the last day, evenly, one in fifty failed, one in three for one of seven
+    endpoints; with each event, an audit entry and a held match. PostgreSQL alone."""
+    Order.objects.create(order_number="1")
     author = get_user_model().objects.create_superuser("author", "author@example.com", "x")
     made = Rule.objects.bulk_create(
         Rule(
@@ -62,11 +89,17 @@ def fill(*, rules: int, executions: int, hostile: str) -> None:
         )
         for number in range(rules)
     )
-    config = {"message": hostile}
-    RuleAction.objects.bulk_create(RuleAction(rule=one, kind="log_message", config=config) for one in made)
+    Recording.objects.create(model="shop.order", until="2999-01-01T00:00:00Z")
+    Pause.objects.bulk_create(Pause(rule_slug=one.slug, reason=hostile) for one in made[::10])
+    Endpoint.objects.bulk_create(
+        Endpoint(slug=f"endpoint-{number}", name=f"{number} {hostile}"[:200], url="https://example.com/")
+        for number in range(ENDPOINTS)
+    )
+    logs, touches = ("log_message", {"message": hostile}), ("update_objects", {"model": "shop.order", **TOUCHING})
+    configs = [(one, touches if number % 10 == 1 else logs) for number, one in enumerate(made)]
+    RuleAction.objects.bulk_create(RuleAction(rule=one, kind=kind, config=config) for one, (kind, config) in configs)
     values = {"rules": rules, "executions": executions, "hostile": hostile[:200]}
     with connection.cursor() as cursor:
-        for statement in (EVENTS, EXECUTIONS, ATTEMPTS, AUDIT):
+        for statement in STATEMENTS:
             cursor.execute(statement, values)
-        for table in ("event", "execution", "attempt", "auditentry", "rule"):
-            cursor.execute(f"ANALYZE rules_engine_{table}")
+        cursor.execute("ANALYZE")

@@ -24,6 +24,7 @@ LAYERS: dict[int, str] = {
        rules/matching rules/repetition rules/scope rules/shape rules/signals rules/tracing rules/variables
        events/__init__ events/actor events/aggregates events/arguments events/confined events/context
        events/exceptions events/names events/paths events/requests events/snapshot
+       events/visible
        """,
     2: """
        actions/__init__ actions/base actions/registry actions/values
@@ -32,7 +33,7 @@ LAYERS: dict[int, str] = {
     3: "models/ hints",
     4: """
        rules/cache rules/compiler rules/permissions rules/recorders rules/versions rules/watcher
-       actions/ rule_actions batches claims drains execution heartbeats lanes limits retention source/
+       actions/ rule_actions batches claims drains endings execution heartbeats lanes leasing limits retention source/
        """,
     5: "outbox orders releasing replays",
     6: "events/ middleware rejections",

@@ -9,26 +9,30 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Listed whatever ``is_global`` says: its table differs between Python versions, and it calls some of these public.
-DENIED: tuple[tuple[Network, str], ...] = tuple(
+DENIED: tuple[tuple[Network, Promise], ...] = tuple(
     (ipaddress.ip_network(network), reason)
     for network, reason in (
-        ("0.0.0.0/8", "this host"),
-        ("100.64.0.0/10", "shared by a carrier's customers"),
-        ("168.63.129.16/32", "a cloud's own services"),
-        ("192.0.0.0/24", "kept for protocols"),
-        ("192.88.99.0/24", "an old relay for IPv6"),
-        ("::/96", "an IPv4 address written as IPv6"),
-        ("64:ff9b::/96", "translated to IPv4"),
-        ("64:ff9b:1::/48", "translated to IPv4 locally"),
-        ("2001::/23", "kept for protocols and tunnels"),
-        ("2002::/16", "a tunnel to an IPv4 address"),
-        ("3fff::/20", "for documentation"),
-        ("5f00::/16", "segment routing"),
-        ("fec0::/10", "site-local"),
+        ("0.0.0.0/8", _("this host")),
+        ("100.64.0.0/10", _("shared by a carrier's customers")),
+        ("168.63.129.16/32", _("a cloud's own services")),
+        ("192.0.0.0/24", _("kept for protocols")),
+        ("192.88.99.0/24", _("an old relay for IPv6")),
+        ("::/96", _("an IPv4 address written as IPv6")),
+        ("64:ff9b::/96", _("translated to IPv4")),
+        ("64:ff9b:1::/48", _("translated to IPv4 locally")),
+        ("2001::/23", _("kept for protocols and tunnels")),
+        ("2002::/16", _("a tunnel to an IPv4 address")),
+        ("3fff::/20", _("for documentation")),
+        ("5f00::/16", _("segment routing")),
+        ("fec0::/10", _("site-local")),
     )
 )
 
@@ -53,20 +57,20 @@ def refusal(address: Address, allowed_networks: Iterable[Network] = ()) -> str |
         return None
     for network, reason in DENIED:
         if _within(address, network):
-            return reason
+            return str(reason)
     return _general_refusal(address)
 
 
 def _general_refusal(address: Address) -> str | None:
     if address.is_loopback:
-        return "this machine itself"
+        return gettext("this machine itself")
     if address.is_link_local:
-        return "the local link, where clouds serve their metadata"
+        return gettext("the local link, where clouds serve their metadata")
     if address.is_multicast:
-        return "a multicast group"
+        return gettext("a multicast group")
     if address.is_reserved or address.is_unspecified:
-        return "reserved"
-    return None if address.is_global else "not public"
+        return gettext("reserved")
+    return None if address.is_global else gettext("not public")
 
 
 def _within(address: Address, network: Network) -> bool:

@@ -8,12 +8,12 @@ receiver that asks to wait (``Retry-After``) pauses itself. What waits meanwhile
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import models, router, transaction
+from django.db import router, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
@@ -130,6 +130,12 @@ def is_awake(endpoint: Endpoint) -> bool:
     return resting_until(state_of(endpoint), now) is None
 
 
+def is_unrestricted(endpoint: Endpoint) -> bool:
+    """Whether it may get as many deliveries as there are, in any order. ``endpoint`` is one that ``endpoints`` gave."""
+    limited = endpoint.ordered or endpoint.concurrency is not None or bool(endpoint.rate_count)
+    return not limited and not state_of(endpoint).pauses and is_awake(endpoint)
+
+
 def ready_in(endpoint: Endpoint) -> float:
     """Seconds until its rate lets one more go, infinite where the rate is not what holds it back."""
     now: datetime = endpoint.now  # type: ignore[attr-defined]
@@ -156,10 +162,6 @@ def locked(endpoint: Endpoint) -> Iterator[None]:
 def charge(endpoint: Endpoint, charges: Sequence[Charge]) -> bool:
     """Take note of deliveries, in the order in which they ended. Returns whether the endpoint was disabled by them."""
     if not charges:
-        return False
-    if all(one.taken for one in charges) and not _is_troubled(endpoint):
-        # The common case: one statement that as a rule finds nothing to write.
-        _troubled(endpoint).update(**clean_state())
         return False
     using = router.db_for_write(EndpointState)
     with transaction.atomic(using=using):
@@ -197,14 +199,18 @@ def _apply(state: EndpointState, one: Charge, now: datetime) -> None:
         state.pauses += 1
 
 
-def _is_troubled(endpoint: Endpoint) -> bool:
+def clear(endpoints: Iterable[Endpoint]) -> None:
+    """Take note that these took what they were sent, and were not in trouble when it was: the common case, and one
+    statement that as a rule finds nothing to write."""
+    rows = EndpointState.objects.using(router.db_for_write(EndpointState))
+    troubled = rows.filter(pk__in=[one.pk for one in endpoints]).exclude(failures=0, pauses=0)
+    troubled.update(**clean_state())
+
+
+def is_troubled(endpoint: Endpoint) -> bool:
+    """Whether failures are charged to it. ``endpoint`` is one that ``endpoints`` gave."""
     state = state_of(endpoint)
     return bool(state.failures or state.pauses)
-
-
-def _troubled(endpoint: Endpoint) -> models.QuerySet[EndpointState]:
-    rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=endpoint.pk)
-    return rows.exclude(failures=0, pauses=0)
 
 
 def resume(endpoint: Endpoint) -> None:

@@ -85,7 +85,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
             raise PermissionDenied
         order("webhook", {"endpoint": endpoint.slug, "test": True}, signal=TEST_SIGNAL, context=TEST_CONTEXT)
         text = gettext("A test delivery is on its way. Load this page again to see what came of it.")
-        return self._done(request, endpoint, "Sent a test delivery.", text)
+        return self._done(request, endpoint, gettext("Sent a test delivery."), text)
 
     def _resume(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
         if request.method != "POST":
@@ -94,7 +94,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
             raise PermissionDenied
         breaker.resume(endpoint)
         text = gettext("Deliveries to “%s” go out again, and its failures are forgotten.") % endpoint
-        return self._done(request, endpoint, "Resumed.", text)
+        return self._done(request, endpoint, gettext("Resumed."), text)
 
     def _replay(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
         if not self.may_replay(request):
@@ -116,7 +116,8 @@ class ButtonsAdmin(_EndpointModelAdmin):
 
     def _replayed(self, request: HttpRequest, endpoint: Endpoint, count: int) -> HttpResponseBase:
         text = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", count)
-        return self._done(request, endpoint, f"Replayed {count} deliveries.", text % {"count": count})
+        entry = ngettext("Replayed %(count)s delivery.", "Replayed %(count)s deliveries.", count)
+        return self._done(request, endpoint, entry % {"count": count}, text % {"count": count})
 
     def _replay_page(
         self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, found: tuple[int, int] | None

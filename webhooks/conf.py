@@ -136,12 +136,13 @@ def _is_proxy(value: Any) -> bool:
 
 
 def slots() -> int:
-    """Deliveries that one worker process has in flight at the same time. Default 200.
+    """Deliveries that one worker process has in flight at the same time. Default 400.
 
-    One endpoint never has more than half of them, and less where others have work too: a slow one holds up nobody.
+    One endpoint never has more than half of them or 100, and less where others have work too: a slow one holds up
+    nobody.
     """
     accepts = lambda v: isinstance(v, int) and _is_number(v) and 0 < v <= 10_000  # noqa: E731
-    return int(_value("SLOTS", 200, accepts, "a whole number from 1 to 10,000"))
+    return int(_value("SLOTS", 400, accepts, "a whole number from 1 to 10,000"))
 
 
 def encryption_keys() -> tuple[str, ...]:

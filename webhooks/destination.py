@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from django.utils.translation import gettext
+
 from webhooks import addresses, conf
 from webhooks.errors import DestinationRefused, MissingExtra
 
@@ -51,11 +53,16 @@ def checked_url(url: str) -> str:
     """
     parts = _split(url)
     if parts.scheme not in ("http", "https"):
-        raise DestinationRefused(f"The URL should begin with https://, and begins with {parts.scheme or 'no scheme'}.")
+        raise DestinationRefused(
+            gettext("The URL should begin with https://, and begins with %(scheme)s.")
+            % {"scheme": parts.scheme or gettext("no scheme")}
+        )
     if parts.scheme == "http" and not conf.allow_http():
         raise DestinationRefused(
-            "The URL begins with http://, which sends everything unencrypted. Use https://, or ask the operator to "
-            'set WEBHOOKS["ALLOW_HTTP"].'
+            gettext(
+                "The URL begins with http://, which sends everything unencrypted. Use https://, or ask the "
+                'operator to set WEBHOOKS["ALLOW_HTTP"].'
+            )
         )
     host, port = _checked_host(parts.hostname or ""), _checked_port(parts)
     netloc = f"[{host}]" if ":" in host else host
@@ -67,21 +74,30 @@ def checked_url(url: str) -> str:
 
 def _split(url: str) -> SplitResult:
     if len(url) > LONGEST_URL:
-        raise DestinationRefused(f"The URL should have at most {LONGEST_URL} characters, and has {len(url)}.")
+        raise DestinationRefused(
+            gettext("The URL should have at most %(most)s characters, and has %(length)s.")
+            % {"most": LONGEST_URL, "length": len(url)}
+        )
     if "\\" in url:
-        raise DestinationRefused("The URL contains a backslash, which programs read differently. Use / or %5C.")
+        raise DestinationRefused(
+            gettext("The URL contains a backslash, which programs read differently. Use / or %5C.")
+        )
     if any(character.isspace() or unicodedata.category(character) == "Cc" for character in url):
-        raise DestinationRefused("The URL contains a space, a line break or a control character. Write it as %20.")
+        raise DestinationRefused(
+            gettext("The URL contains a space, a line break or a control character. Write it as %20.")
+        )
     if "#" in url:
-        raise DestinationRefused("The URL has a fragment (#…), which is never sent to a server. Leave it out.")
+        raise DestinationRefused(gettext("The URL has a fragment (#…), which is never sent to a server. Leave it out."))
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise DestinationRefused(f"The URL cannot be read: {error}.") from None
+        raise DestinationRefused(gettext("The URL cannot be read: %(error)s.") % {"error": error}) from None
     if "@" in parts.netloc:
         raise DestinationRefused(
-            "The URL carries a user name or password (user:pass@host). Put an Authorization header into the headers, "
-            "which are stored encrypted."
+            gettext(
+                "The URL carries a user name or password (user:pass@host). Put an Authorization header into the "
+                "headers, which are stored encrypted."
+            )
         )
     return parts
 
@@ -90,19 +106,22 @@ def _checked_port(parts: SplitResult) -> int | None:
     try:
         port = parts.port
     except ValueError:
-        raise DestinationRefused("The URL's port should be a number from 1 to 65535.") from None
+        raise DestinationRefused(gettext("The URL's port should be a number from 1 to 65535.")) from None
     usual = 443 if parts.scheme == "https" else 80
     actual = usual if port is None else port
     allowed = conf.allowed_ports()
     if actual not in allowed:
         known = ", ".join(str(number) for number in sorted(allowed))
-        raise DestinationRefused(f"Webhooks may not go to port {actual}. The ports that the operator allows: {known}.")
+        raise DestinationRefused(
+            gettext("Webhooks may not go to port %(actual)s. The ports that the operator allows: %(known)s.")
+            % {"actual": actual, "known": known}
+        )
     return None if actual == usual else actual
 
 
 def _checked_host(host: str) -> str:
     if not host:
-        raise DestinationRefused("The URL has no host. Write it as https://example.com/path.")
+        raise DestinationRefused(gettext("The URL has no host. Write it as https://example.com/path."))
     address = addresses.parse(host) if "%" not in host else None
     if address is not None:
         _refuse_private(host, addresses.refusal(address, conf.allowed_networks()))
@@ -110,8 +129,11 @@ def _checked_host(host: str) -> str:
     plain = unicodedata.normalize("NFKC", host).replace("。", ".").lower()
     if addresses.parse(plain) is not None or _NUMERIC_LABEL.fullmatch(plain.rstrip(".").rpartition(".")[2]):
         raise DestinationRefused(
-            f"The host {host!r} is a number, or an address in disguise. Write an address as four plain decimal "
-            "numbers, such as 203.0.113.7."
+            gettext(
+                "The host %(host)s is a number, or an address in disguise. Write an address as four plain "
+                "decimal numbers, such as 203.0.113.7."
+            )
+            % {"host": repr(host)}
         )
     return _ascii_host(plain)
 
@@ -119,8 +141,11 @@ def _checked_host(host: str) -> str:
 def _refuse_private(host: str, reason: str | None) -> None:
     if reason is not None:
         raise DestinationRefused(
-            f"Webhooks may not go to {host} ({reason}). For a host in your own network, ask the operator to list its "
-            'network in WEBHOOKS["ALLOWED_NETWORKS"].'
+            gettext(
+                "Webhooks may not go to %(host)s (%(reason)s). For a host in your own network, ask the operator "
+                'to list its network in WEBHOOKS["ALLOWED_NETWORKS"].'
+            )
+            % {"host": host, "reason": reason}
         )
 
 
@@ -134,35 +159,64 @@ def _ascii_host(host: str) -> str:
         try:
             host = idna.encode(host, uts46=True).decode()
         except idna.IDNAError as error:
-            raise DestinationRefused(f"The host {host!r} is not a valid international domain name: {error}.") from None
+            raise DestinationRefused(
+                gettext("The host %(host)s is not a valid international domain name: %(error)s.")
+                % {"host": repr(host), "error": error}
+            ) from None
     if len(host) > 253 or not _HOST.fullmatch(host):
-        raise DestinationRefused(f"The host {host!r} is not a valid name: letters, digits, hyphens and dots.")
+        raise DestinationRefused(
+            gettext("The host %(host)s is not a valid name: letters, digits, hyphens and dots.") % {"host": repr(host)}
+        )
     return host
 
 
 def header_problems(headers: Any) -> list[str]:
     """What is wrong with an endpoint's own headers, as sentences that quote names and never values."""
     if not isinstance(headers, Mapping):
-        return ['Headers should be a JSON object, such as {"Authorization": "Bearer …"}.']
+        return [gettext('Headers should be a JSON object, such as {"Authorization": "Bearer …"}.')]
     found = [problem for name, value in headers.items() for problem in _header_problems(name, value)]
     if len(headers) > MOST_HEADERS:
-        found.append(f"At most {MOST_HEADERS} headers can be set, and there are {len(headers)}.")
+        found.append(
+            gettext("At most %(most)s headers can be set, and there are %(count)s.")
+            % {"most": MOST_HEADERS, "count": len(headers)}
+        )
     lowered = [str(name).lower() for name in headers]
-    found += [f"The header {name!r} is there twice." for name in sorted(set(lowered)) if lowered.count(name) > 1]
+    found += [
+        gettext("The header %(name)s is there twice.") % {"name": repr(name)}
+        for name in sorted(set(lowered))
+        if lowered.count(name) > 1
+    ]
     return found
 
 
 def _header_problems(name: Any, value: Any) -> list[str]:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        return [f"The header name {name!r} should be of ASCII letters, digits and hyphens."]
+        return [
+            gettext("The header name %(name)s should be of ASCII letters, digits and hyphens.") % {"name": repr(name)}
+        ]
     if name.lower() in RESERVED_HEADERS or name.lower().startswith(RESERVED_PREFIX):
-        return [f"The header {name!r} is reserved: it is set for each delivery and cannot be chosen."]
+        return [
+            gettext("The header %(name)s is reserved: it is set for each delivery and cannot be chosen.")
+            % {"name": repr(name)}
+        ]
     if not isinstance(value, str):
-        return [f"The value of the header {name!r} should be a text, and is a {type(value).__name__}."]
+        return [
+            gettext("The value of the header %(name)s should be a text, and is a %(type)s.")
+            % {"name": repr(name), "type": type(value).__name__}
+        ]
     if any(unicodedata.category(character) == "Cc" for character in value):
-        return [f"The value of the header {name!r} contains a line break or another control character."]
+        return [
+            gettext("The value of the header %(name)s contains a line break or another control character.")
+            % {"name": repr(name)}
+        ]
     if not value.isascii():
-        return [f"The value of the header {name!r} has characters beyond ASCII, which servers read differently."]
+        return [
+            gettext("The value of the header %(name)s has characters beyond ASCII, which servers read differently.")
+            % {"name": repr(name)}
+        ]
     if len(name) + len(value) > LONGEST_HEADER:
-        return [f"The header {name!r} is longer than {LONGEST_HEADER} characters."]
+        return [
+            gettext("The header %(name)s is longer than %(most)s characters.")
+            % {"name": repr(name), "most": LONGEST_HEADER}
+        ]
     return []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.encoding import force_bytes
+from django.utils.translation import gettext
 
 from webhooks import conf
 from webhooks.errors import EncryptionKeyError, MissingExtra
@@ -51,7 +52,10 @@ def unseal(sealed: str) -> str:
     """
     if not sealed.startswith(PREFIX):
         raise EncryptionKeyError(
-            f'A stored secret does not begin with "{PREFIX}", so webhooks did not write it. Set the secret again.'
+            gettext(
+                'A stored secret does not begin with "%(prefix)s", so webhooks did not write it. Set the secret again.'
+            )
+            % {"prefix": PREFIX}
         )
     fernet = _fernet(tuple(_keys()))
     from cryptography.fernet import InvalidToken
@@ -60,9 +64,11 @@ def unseal(sealed: str) -> str:
         return fernet.decrypt(sealed.removeprefix(PREFIX)).decode()
     except InvalidToken:
         raise EncryptionKeyError(
-            'A stored secret cannot be decrypted: none of WEBHOOKS["ENCRYPTION_KEYS"], SECRET_KEY and '
-            "SECRET_KEY_FALLBACKS is the key it was encrypted with. Put the old key back, behind the new one, "
-            "or set the secret again."
+            gettext(
+                'A stored secret cannot be decrypted: none of WEBHOOKS["ENCRYPTION_KEYS"], SECRET_KEY and '
+                "SECRET_KEY_FALLBACKS is the key it was encrypted with. Put the old key back, behind the new "
+                "one, or set the secret again."
+            )
         ) from None
 
 

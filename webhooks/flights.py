@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -83,6 +83,10 @@ class Flights:
     def lanes(self) -> set[str]:
         """The endpoints that have something in flight."""
         return {slug for slug, count in self._lanes.items() if count}
+
+    def by_endpoint(self) -> Mapping[str, int]:
+        """How many are in flight, by the endpoint's slug."""
+        return self._lanes
 
     def of(self, slug: str) -> int:
         """How many of one endpoint's are in flight."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from django.utils.translation import gettext
+
 from rules_engine import Event, PermanentError, TemplateError, render
 from webhooks import conf, payload
 
@@ -67,7 +69,7 @@ def chat(event: Event, template: Any, message_id: str) -> Encoded:
     try:
         return Encoded(payload.checked({"text": render(text, event.context)}))
     except TemplateError as error:
-        raise PermanentError(f"The message cannot be filled in: {error}") from error
+        raise PermanentError(gettext("The message cannot be filled in: %(error)s") % {"error": error}) from error
 
 
 def _headline(event: Event) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
@@ -11,10 +12,15 @@ SHORTEST = 4
 EXCERPT_CHARACTERS = 1000
 
 
+#: A step of a path that reads like a token, as the addresses of chats have them.
+_TOKEN = re.compile(r"(?=.*\d)[\w.~-]{16,}|[A-Za-z0-9]{20,}")
+
+
 def masked_url(url: str) -> str:
-    """The URL without its query, which may hold a token."""
+    """The URL without what may be a token: its query, and what looks like one in its path."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, MASK if parts.query else "", ""))
+    path = "/".join(MASK if _TOKEN.fullmatch(step) else step for step in parts.path.split("/"))
+    return urlunsplit((parts.scheme, parts.netloc, path, MASK if parts.query else "", ""))
 
 
 def query_secrets(url: str) -> list[str]:

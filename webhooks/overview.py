@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +11,11 @@ from urllib.parse import urlencode
 
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import LaneFigures, lane_backlog, lane_failures, lane_figures, lane_latest, latest_replays
+from rules_engine import lane_backlog, lane_counts, lane_failures, lane_figures, lane_latest, latest_replays
 from webhooks import conf, lanes
 from webhooks.models import Endpoint
 from webhooks.standing import when
@@ -37,31 +39,39 @@ class Line:
 
 def figures(endpoint: Endpoint) -> Iterator[dict[str, str]]:
     """A row of figures for each window."""
-    for span, label in WINDOWS:
-        found = lane_figures(conf.QUEUE, lanes.counted(endpoint.slug), timezone.now() - span)
+    since = [timezone.now() - span for span, _label in WINDOWS]
+    every = lane_figures(conf.QUEUE, lanes.counted(endpoint.slug), *since)
+    for (_span, label), found in zip(WINDOWS, every, strict=True):
         yield {
             "window": str(label),
-            "attempts": f"{found.attempts:,}" + ("+" if found.is_sample else ""),
-            "share": percent(found),
+            "attempts": number_format(found.attempts, force_grouping=True) + ("+" if found.is_sample else ""),
+            "share": percent(found.share),
             "median": _seconds(found.median),
             "p95": _seconds(found.p95),
         }
 
 
-def percent(found: LaneFigures) -> str:
+def percent(share: float | None) -> str:
     """The share of attempts that succeeded; a dash where there was none. Never 100 % while one failed."""
-    if found.share is None:
+    if share is None:
         return "–"
-    shown = found.share * 100
+    shown = share * 100
     if 99.9 <= shown < 100:
         return gettext("over 99.9 %")
     return gettext("%s %%") % f"{shown:.4g}"
 
 
-def list_percent(endpoint: Endpoint) -> str:
-    """The same for the list, of the latest deliveries within 24 hours."""
+def list_percents(endpoints: Iterable[Endpoint]) -> dict[Any, str]:
+    """The same for the endpoints of the list, by their keys, of the latest deliveries within 24 hours. One query."""
+    slugs = {one.slug: one.pk for one in endpoints}
+    every = [lane for slug in slugs for lane in lanes.counted(slug)]
+    attempts: Counter[str] = Counter()
+    succeeded: Counter[str] = Counter()
     since = timezone.now() - WINDOWS[0][0]
-    return percent(lane_figures(conf.QUEUE, lanes.counted(endpoint.slug), since, sample=LIST_SAMPLE))
+    for lane, (number, well) in lane_counts(conf.QUEUE, every, since, sample=LIST_SAMPLE).items():
+        attempts[lanes.slug_of(lane)] += number
+        succeeded[lanes.slug_of(lane)] += well
+    return {pk: percent(succeeded[slug] / attempts[slug] if attempts[slug] else None) for slug, pk in slugs.items()}
 
 
 def _seconds(value: float | None) -> str:
@@ -73,7 +83,10 @@ def _seconds(value: float | None) -> str:
 def backlog(endpoint: Endpoint) -> dict[str, Any]:
     """How many deliveries wait, and since when."""
     found = lane_backlog(conf.QUEUE, lanes.counted(endpoint.slug))
-    return {"count": f"{found.count:,}", "oldest": when(found.oldest) if found.oldest else ""}
+    return {
+        "count": number_format(found.count, force_grouping=True),
+        "oldest": when(found.oldest) if found.oldest else "",
+    }
 
 
 def failures(endpoint: Endpoint) -> list[Line]:

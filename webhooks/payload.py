@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine import Event, PermanentError, TemplateError, render
 
 #: Above this, in bytes, the attempt's record carries a warning; above the other nothing is sent.
@@ -42,8 +44,11 @@ def checked(value: Any) -> bytes:
     content = encoded(value)
     if len(content) > TOO_LARGE:
         raise PermanentError(
-            f"The payload is {len(content):,} bytes, and at most {TOO_LARGE:,} are sent. "
-            "Give the action a payload with only what the receiver needs."
+            gettext(
+                "The payload is %(length)s bytes, and at most %(most)s are sent. Give the action a payload with "
+                "only what the receiver needs."
+            )
+            % {"length": f"{len(content):,}", "most": f"{TOO_LARGE:,}"}
         )
     return content
 
@@ -54,7 +59,7 @@ def filled(event: Event, template: Any) -> Any:
         return _content(event, template)
     except TemplateError as error:
         # The event never changes, so neither does the outcome.
-        raise PermanentError(f"The payload cannot be filled in: {error}") from error
+        raise PermanentError(gettext("The payload cannot be filled in: %(error)s") % {"error": error}) from error
 
 
 def is_empty(template: Any) -> bool:
@@ -149,6 +154,9 @@ def _rendered(template: str, data: Mapping[str, Any]) -> Any:
         return json.loads(render(template, data))
     except ValueError as error:
         raise PermanentError(
-            f"The payload is not JSON once its values are filled in: {error}. Write the payload as JSON, with "
-            'places such as "{{ instance.name }}" inside quotes: values are then encoded for you.'
+            gettext(
+                "The payload is not JSON once its values are filled in: %(error)s. Write the payload as JSON, "
+                'with places such as "{{ instance.name }}" inside quotes: values are then encoded for you.'
+            )
+            % {"error": error}
         ) from None

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db import DatabaseError, router, transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import (
     Action,
@@ -37,36 +39,55 @@ class Webhook(Action):
     """
 
     kind: ClassVar[str] = "webhook"
-    label: ClassVar[str] = "Call a webhook"
+    label = _("Call a webhook")
     replayable: ClassVar[bool] = True
     schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "keys": {
             "endpoint": {
                 "type": "string",
-                "title": "Endpoint",
+                "title": _("Endpoint"),
                 "required": True,
-                "helpText": "The slug of an endpoint, from Webhooks › Endpoints.",
+                "helpText": _("The slug of an endpoint, from Webhooks › Endpoints."),
             },
             "payload": {
                 "type": "string",
-                "title": "Payload",
+                "title": _("Payload"),
                 "widget": "textarea",
-                "helpText": 'Empty: the whole event. Or JSON, such as {"id": "{{ instance.id }}"}.',
+                "helpText": _('Empty: the whole event. Or JSON, such as {"id": "{{ instance.id }}"}.'),
             },
         },
     }
+
+    def form_schema(self, user: Any) -> Mapping[str, Any]:
+        """With the endpoints to choose from, for whoever may view them."""
+        from webhooks.models import Endpoint
+
+        if user is None or not user.has_perm("webhooks.view_endpoint"):
+            return self.schema
+        keys, found = self.schema["keys"], Endpoint.objects.order_by("name").values_list("slug", "name")
+        offered = [{"title": f"{name} ({slug})", "value": slug} for slug, name in found]
+        help_text = gettext("Where it goes; added under Webhooks › Endpoints.")
+        endpoint = {**keys["endpoint"], "choices": offered, "open": True, "helpText": help_text}
+        return {**self.schema, "keys": {**keys, "endpoint": endpoint}} if offered else self.schema
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         known = ", ".join(self.schema["keys"])
         for key in config:
             if key not in self.schema["keys"]:
                 hint = did_you_mean(key, list(self.schema["keys"]))
-                yield Problem(f"/{key}", f'A webhook has no setting "{key}".{hint} The settings are: {known}.')
+                yield Problem(
+                    f"/{key}",
+                    gettext('A webhook has no setting "%(key)s".%(hint)s The settings are: %(known)s.')
+                    % {"key": key, "hint": hint, "known": known},
+                )
         yield from _endpoint_problems(config.get("endpoint"))
         template = config.get("payload")
         if not isinstance(template, str | Mapping | list | None):
-            yield Problem("/payload", f"The payload should be a text or JSON, and is {template!r}.")
+            yield Problem(
+                "/payload",
+                gettext("The payload should be a text or JSON, and is %(template)s.") % {"template": repr(template)},
+            )
             return
         for text in payload.texts(template):
             yield from problems(text, rule, "/payload")
@@ -126,14 +147,17 @@ def _endpoint_problems(slug: Any) -> Iterable[Problem]:
     from webhooks.models import Endpoint
 
     if not isinstance(slug, str) or not slug:
-        yield Problem("/endpoint", "A webhook needs the slug of an endpoint, and none is given.")
+        yield Problem("/endpoint", gettext("A webhook needs the slug of an endpoint, and none is given."))
         return
     try:
         # A savepoint: on PostgreSQL a failed query would otherwise spoil the caller's transaction.
         with transaction.atomic(using=router.db_for_read(Endpoint)):
             slugs = list(Endpoint.objects.values_list("slug", flat=True))
     except DatabaseError:
-        yield Problem("/endpoint", "Endpoints cannot be read: run `manage.py migrate webhooks` first.")
+        yield Problem("/endpoint", gettext("Endpoints cannot be read: run `manage.py migrate webhooks` first."))
         return
     if slug not in slugs:
-        yield Problem("/endpoint", f'There is no endpoint "{slug}".{did_you_mean(slug, slugs)}')
+        yield Problem(
+            "/endpoint",
+            gettext('There is no endpoint "%(slug)s".%(hint)s') % {"slug": slug, "hint": did_you_mean(slug, slugs)},
+        )

@@ -14,6 +14,8 @@ import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from webhooks.errors import InvalidSecret, MissingExtra
 
 if TYPE_CHECKING:
@@ -66,12 +68,17 @@ def key_of(secret: str) -> bytes:
     """
     if not secret.startswith(SECRET_PREFIX):
         raise InvalidSecret(
-            f'A signing secret begins with "{SECRET_PREFIX}" (or "{PRIVATE_PREFIX}", an ed25519 key), '
-            "and this one does not."
+            gettext(
+                'A signing secret begins with "%(secret)s" (or "%(private)s", an ed25519 key), and this one does not.'
+            )
+            % {"secret": SECRET_PREFIX, "private": PRIVATE_PREFIX}
         )
     key = _decoded(secret, SECRET_PREFIX)
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
-        raise InvalidSecret(f"A signing secret has {LEAST_BYTES} to {MOST_BYTES} bytes, and this one has {len(key)}.")
+        raise InvalidSecret(
+            gettext("A signing secret has %(least)s to %(most)s bytes, and this one has %(length)s.")
+            % {"least": LEAST_BYTES, "most": MOST_BYTES, "length": len(key)}
+        )
     return key
 
 
@@ -79,7 +86,9 @@ def _decoded(secret: str, prefix: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix(prefix), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidSecret(f'A signing secret is base64 after "{prefix}", and this one is not.') from None
+        raise InvalidSecret(
+            gettext('A signing secret is base64 after "%(prefix)s", and this one is not.') % {"prefix": prefix}
+        ) from None
 
 
 def private_key_of(secret: str) -> Ed25519PrivateKey:
@@ -91,13 +100,13 @@ def private_key_of(secret: str) -> Ed25519PrivateKey:
     content = _decoded(secret, PRIVATE_PREFIX)
     if len(content) not in (ED25519_BYTES, 2 * ED25519_BYTES):
         raise InvalidSecret(
-            f"An ed25519 key has {ED25519_BYTES} bytes, or {2 * ED25519_BYTES} with its public half, "
-            f"and this one has {len(content)}."
+            gettext("An ed25519 key has %(seed)s bytes, or %(both)s with its public half, and this one has %(length)s.")
+            % {"seed": ED25519_BYTES, "both": 2 * ED25519_BYTES, "length": len(content)}
         )
     key = Ed25519PrivateKey.from_private_bytes(content[:ED25519_BYTES])
     public = content[ED25519_BYTES:]
     if public and public != key.public_key().public_bytes_raw():
-        raise InvalidSecret("The public half of this ed25519 key does not belong to its private half.")
+        raise InvalidSecret(gettext("The public half of this ed25519 key does not belong to its private half."))
     return key
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from webhooks import conf
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def _show(context: ssl.SSLContext, client: str) -> None:
 
 def _no_password() -> str:
     # Without this OpenSSL would ask on the terminal, and the worker would wait for an answer.
-    raise ValueError("The private key has a password. Store it without one; it is encrypted here.")
+    raise ValueError(gettext("The private key has a password. Store it without one; it is encrypted here."))
 
 
 def authorities_problem(pem: str) -> str | None:
@@ -94,20 +96,26 @@ def authorities_problem(pem: str) -> str | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, UnicodeError):
-        return "Expected certificates in PEM, each from “-----BEGIN CERTIFICATE-----” to “-----END CERTIFICATE-----”."
+        return gettext(
+            "Expected certificates in PEM, each from “-----BEGIN CERTIFICATE-----” to “-----END CERTIFICATE-----”."
+        )
     return None
 
 
 def client_problem(pem: str) -> str | None:
     """What is wrong with a client certificate and its key, as a sentence that quotes neither; None where it is fine."""
     if BEGIN_KEY not in pem:
-        return "Expected the client's certificate and, after it, its private key, both in PEM. There is no private key."
+        return gettext(
+            "Expected the client's certificate and, after it, its private key, both in PEM. There is no private key."
+        )
     try:
         _show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), pem)
     except ssl.SSLError as error:
         if "MISMATCH" in (error.reason or ""):
-            return "The private key does not belong to the certificate."
-        return "Expected the client's certificate and, after it, its private key, both in PEM. They cannot be read."
+            return gettext("The private key does not belong to the certificate.")
+        return gettext(
+            "Expected the client's certificate and, after it, its private key, both in PEM. They cannot be read."
+        )
     except (ValueError, UnicodeError) as error:
         return str(error)
     return None

@@ -1,4 +1,7 @@
-"""A web server that takes webhooks, and checks their signatures as any receiver should."""
+"""A web server that takes webhooks, and checks their signatures as any receiver should.
+
+It plays the receiver of every endpoint: ``/hook`` is that of the endpoint ``demo``, ``/hook/erp`` that of ``erp``.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from webhooks.receiver import verify
 
 PATH = "/hook"
 SLUG = "demo"
+ERP = "erp"
 LARGEST = 1 << 20
 
 
@@ -28,11 +32,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Verify, remember, answer."""
         length = int(self.headers.get("Content-Length") or 0)
-        if self.path != PATH or length > LARGEST:
-            return self._answer(404 if self.path != PATH else 413)
+        slug = _slug(self.path)
+        if not slug or length > LARGEST:
+            return self._answer(413 if slug else 404)
         body = self.rfile.read(length)
-        refusal = _refusal(body, dict(self.headers.items()))
-        verdict = f"Refused: {refusal}" if refusal else "The signature is verified."
+        refusal = _refusal(slug, body, dict(self.headers.items()))
+        verdict = f"Refused: {refusal}" if refusal else f"To the endpoint {slug}. The signature is verified."
         arrivals.add("webhook", _subject(body), verdict, good=not refusal)
         return self._answer(401 if refusal else 204)
 
@@ -45,10 +50,22 @@ class Handler(BaseHTTPRequestHandler):
         """The page shows what came; the terminal stays quiet."""
 
 
-def _refusal(body: bytes, headers: dict[str, str]) -> str:
+def url_of(port: int, slug: str = SLUG) -> str:
+    """Where an endpoint of that slug is received."""
+    return f"http://{HOST}:{port}{PATH}{'' if slug == SLUG else f'/{slug}'}"
+
+
+def _slug(path: str) -> str:
+    """Whose receiver is asked for; empty where there is none."""
+    if path == PATH:
+        return SLUG
+    return path.removeprefix(f"{PATH}/") if path.startswith(f"{PATH}/") else ""
+
+
+def _refusal(slug: str, body: bytes, headers: dict[str, str]) -> str:
     try:
         # Asked each time, so that rotating the secret in the admin changes both ends.
-        verify(body, headers, Endpoint.objects.get(slug=SLUG).signing_secrets())
+        verify(body, headers, Endpoint.objects.get(slug=slug).signing_secrets())
     except (InvalidSignature, InvalidSecret, Endpoint.DoesNotExist) as error:
         return str(error)
     finally:

@@ -9,13 +9,14 @@ from django.utils import timezone
 
 from project.accounts.models import User
 from project.clinic.models import Appointment, Department, Doctor, Patient
-from project.demo.ports import HOST
-from project.demo.receiver import PATH, SLUG
+from project.demo.receiver import ERP, SLUG, url_of
 from project.shop.models import Category, Order, OrderItem, Product, Tag
 from rules_engine import paused
 from webhooks.models import Endpoint
 
 ADMIN = "admin"
+
+ENDPOINTS = ((SLUG, "The demo's own receiver"), (ERP, "The ERP, played by the demo"))
 
 DOCTORS = (
     ("Asha", "Rao", "asha.rao@clinic.example", "Cardiologist", "Cardiology"),
@@ -32,23 +33,30 @@ PRODUCTS = (
     ("Fountain pen", "32.00", 40, "Pens"),
     ("Blue ink", "9.90", 75, "Pens"),
 )
+#: A small one, one that comes to more than 100, and one with a line of more than two pieces.
+ORDERS: tuple[tuple[str, str, tuple[tuple[str, int], ...]], ...] = (
+    ("2026-0001", "39.50", (("Field notebook", 1), ("Fountain pen", 1))),
+    ("2026-0002", "128.00", (("Fountain pen", 4),)),
+    ("2026-0003", "22.50", (("Field notebook", 3),)),
+)
 
 
 def make(webhook_port: int) -> None:
     """Make what is missing; no rule fires for it."""
     with paused(), transaction.atomic():
-        _endpoint(webhook_port)
+        _endpoints(webhook_port)
         _users()
         _clinic()
         _shop()
 
 
-def _endpoint(port: int) -> None:
-    url = f"http://{HOST}:{port}{PATH}"
-    endpoint, _ = Endpoint.objects.get_or_create(slug=SLUG, defaults={"name": "The demo's own receiver", "url": url})
-    if endpoint.url != url:
-        endpoint.url = url
-        endpoint.save(update_fields=["url", "updated_at"])
+def _endpoints(port: int) -> None:
+    for slug, name in ENDPOINTS:
+        url = url_of(port, slug)
+        endpoint, _ = Endpoint.objects.get_or_create(slug=slug, defaults={"name": name, "url": url})
+        if endpoint.url != url:
+            endpoint.url = url
+            endpoint.save(update_fields=["url", "updated_at"])
 
 
 def _users() -> None:
@@ -95,10 +103,10 @@ def _shop() -> None:
             product.tags.add(tag)
             tag.product_count += 1
     tag.save()
-    order, made = Order.objects.get_or_create(
-        order_number="2026-0001",
-        defaults={"customer": User.objects.get(username="carmen"), "subtotal": "39.50", "total": "39.50"},
-    )
-    if made:
-        for product in Product.objects.filter(name__in=("Field notebook", "Fountain pen")):
-            OrderItem.objects.create(order=order, product=product, quantity=1, unit_price=product.price)
+    customer = User.objects.get(username="carmen")
+    for number, total, lines in ORDERS:
+        amounts = {"subtotal": total, "total": total}
+        order, made = Order.objects.get_or_create(order_number=number, defaults={"customer": customer, **amounts})
+        for name, quantity in lines if made else ():
+            product = Product.objects.get(name=name)
+            OrderItem.objects.create(order=order, product=product, quantity=quantity, unit_price=product.price)

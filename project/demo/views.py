@@ -72,6 +72,21 @@ def _steps() -> list[dict[str, str]]:
             "text": "Change a text, switch one off, or switch the appointments' webhook on: it counts within a second.",
         },
         {
+            "url": _admin("rules_engine_rule"),
+            "title": "Make a rule of your own",
+            "text": "“When an order is paid, and its total is over 100 or it has a line of more than two pieces, mail "
+            "the warehouse and call the ERP.” Model: Order. What happens: after it is saved. Add the field Status, to "
+            "Paid. For ANY of these, add Total is more than 100, and Order items have at least one where Quantity is "
+            "more than 2. Send an email, and call the webhook of the ERP, which is played here. Untick Enabled; then "
+            "Save and test, on order 2026-0002, and switch it on.",
+        },
+        {
+            "url": _list("shop_order"),
+            "title": "See your rule act, or ask why not",
+            "text": "Set order 2026-0002 to Paid and look at this page; then 2026-0001, for which it does nothing. At "
+            "the end of that order's page: Why did a rule not act?",
+        },
+        {
             "url": _list("rules_engine_execution"),
             "title": "See what was done",
             "text": "Each action, each attempt, and what it said.",

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from rules_engine.actions import values
 from rules_engine.errors import ConditionError, PermanentError, Problem, TemplateError
 from rules_engine.types import Path, RuleSpec
@@ -13,15 +16,15 @@ from rules_engine.types import Path, RuleSpec
 #: The form for them.
 SCHEMA: Mapping[str, Any] = {
     "type": "array",
-    "title": "Arguments",
+    "title": _("Arguments"),
     "items": {
         "type": "object",
         "keys": {
-            "name": {"type": "string", "title": "Name"},
+            "name": {"type": "string", "title": _("Name")},
             "value": {
                 "type": "string",
-                "title": "Value",
-                "helpText": 'A text such as {{ instance.pk }}; {"var": "instance.pk"} keeps a number a number.',
+                "title": _("Value"),
+                "helpText": _('A text such as {{ instance.pk }}; {"var": "instance.pk"} keeps a number a number.'),
             },
         },
     },
@@ -32,13 +35,16 @@ def problems(config: Mapping[str, Any], rule: RuleSpec, reserved: Collection[str
     """What is wrong with the rows at ``/arguments``; no argument may have one of the ``reserved`` names."""
     written = config.get("arguments") or []
     if not isinstance(written, list):
-        yield Problem("/arguments", f"Expected a list of names and values, and got {written!r}.")
+        yield Problem(
+            "/arguments",
+            gettext("Expected a list of names and values, and got %(written)s.") % {"written": repr(written)},
+        )
         return
     names = Counter(str(row.get("name")) for row in written if isinstance(row, Mapping))
     for index, row in enumerate(written):
         pointer = f"/arguments/{index}"
         if not isinstance(row, Mapping):
-            yield Problem(pointer, f"Expected a name and a value, and got {row!r}.")
+            yield Problem(pointer, gettext("Expected a name and a value, and got %(row)s.") % {"row": repr(row)})
             continue
         if trouble := _name_problem(row.get("name"), names, reserved):
             yield Problem(f"{pointer}/name", trouble)
@@ -47,12 +53,16 @@ def problems(config: Mapping[str, Any], rule: RuleSpec, reserved: Collection[str
 
 def _name_problem(name: Any, names: Mapping[str, int], reserved: Collection[str]) -> str | None:
     if name in (None, ""):
-        return "Name the argument, or remove the row."
+        return gettext("Name the argument, or remove the row.")
     if not isinstance(name, str) or not name.isidentifier():
-        return f"Expected a name of letters, digits and _, such as order_id, and got {name!r}."
+        return gettext("Expected a name of letters, digits and _, such as order_id, and got %(name)s.") % {
+            "name": repr(name)
+        }
     if name in reserved:
-        return f'"{name}" is taken; choose another name.'
-    return f'"{name}" is given {names[name]} times; once is enough.' if names[name] > 1 else None
+        return gettext('"%(name)s" is taken; choose another name.') % {"name": name}
+    if names[name] > 1:
+        return gettext('"%(name)s" is given %(times)s times; once is enough.') % {"name": name, "times": names[name]}
+    return None
 
 
 def rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

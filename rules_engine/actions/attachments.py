@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.db import models
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions import stored_files
@@ -38,7 +39,11 @@ def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
     """What is wrong with ``attachments``: each should be the path of a file field below ``instance``."""
     written = config.get("attachments")
     if written is not None and not isinstance(written, list):
-        yield Problem("/attachments", f"Expected a list of file fields, such as instance.image, and got {written!r}.")
+        yield Problem(
+            "/attachments",
+            gettext("Expected a list of file fields, such as instance.image, and got %(written)s.")
+            % {"written": repr(written)},
+        )
         return
     for index, path in enumerate(written or ()):
         if trouble := _problem(path, rule):
@@ -47,22 +52,30 @@ def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
 
 def _problem(path: Any, rule: RuleSpec) -> str | None:
     if not isinstance(path, str) or not path.strip():
-        return f"Expected the path of a file field, such as instance.image, and got {path!r}."
+        return gettext("Expected the path of a file field, such as instance.image, and got %(path)s.") % {
+            "path": repr(path)
+        }
     if not rule.model:
-        return "This rule listens to no model, so there are no files to attach."
+        return gettext("This rule listens to no model, so there are no files to attach.")
     model = find_model(rule.model)
     if model is None:
         return None
     root, *rest = _steps(path)
     known = _known(model)
     if root != "instance" or not rest:
-        return f'"{path}" is no file field.{did_you_mean(f"instance.{path}", known)} A path begins with "instance".'
+        return gettext('"%(path)s" is no file field.%(hint)s A path begins with "instance".') % {
+            "path": path,
+            "hint": did_you_mean(f"instance.{path}", known),
+        }
     try:
         field = resolve(model, tuple(rest)).field
     except UnknownPath as error:
         return str(error)
     if not isinstance(field, models.FileField):
-        return f'"{path}" is no file field. The nearest are: {", ".join(known) or "none"}.'
+        return gettext('"%(path)s" is no file field. The nearest are: %(known)s.') % {
+            "path": path,
+            "known": ", ".join(known) or gettext("none"),
+        }
     return None
 
 
@@ -108,7 +121,10 @@ def load(context: ActionContext, config: Mapping[str, Any]) -> list[Attachment]:
     """
     files = _files(context, config)
     if len(files) > MOST_FILES:
-        raise PermanentError(f"{len(files)} files are to be attached, and a mail takes {MOST_FILES}.")
+        raise PermanentError(
+            gettext("%(count)s files are to be attached, and a mail takes %(most)s.")
+            % {"count": len(files), "most": MOST_FILES}
+        )
     found: list[Attachment] = []
     room = conf.email_attachment_bytes()
     for path, field, name in files:
@@ -126,7 +142,10 @@ def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[str,
         rest = _steps(path)[1:]
         for name in _names(context.data.get("instance"), rest):
             if name is None:
-                raise PermanentError(f"The event was recorded without the value of {path}, so its file is not known.")
+                raise PermanentError(
+                    gettext("The event was recorded without the value of %(path)s, so its file is not known.")
+                    % {"path": path}
+                )
             if name:
                 found.setdefault((_field(model, rest, path), str(name)), path)
     return [(path, field, name) for (field, name), path in found.items()]
@@ -138,7 +157,7 @@ def _field(model: ModelClass | None, path: Path, written: str) -> FileField:
     except UnknownPath as error:
         raise PermanentError(str(error)) from error
     if not isinstance(field, models.FileField):
-        raise PermanentError(f'"{written}" is no file field any more.')
+        raise PermanentError(gettext('"%(path)s" is no file field any more.') % {"path": written})
     return field
 
 
@@ -158,16 +177,22 @@ def _content(path: str, field: FileField, name: str, room: int) -> bytes:
         with field.storage.open(name, "rb") as file:
             content = bytes(file.read(room + 1))
     except SuspiciousFileOperation as error:
-        raise Refused(f"The storage does not take the name {name!r}.") from error
+        raise Refused(gettext("The storage does not take the name %(name)s.") % {"name": repr(name)}) from error
     except (FileNotFoundError, IsADirectoryError) as error:
-        message = f"The file {name!r} of {path} is not in its storage any more; nobody was mailed without it."
+        message = gettext(
+            "The file %(name)s of %(path)s is not in its storage any more; nobody was mailed without it."
+        ) % {"name": repr(name), "path": path}
         raise PermanentError(message) from error
     except OSError as error:
-        raise TransientError(f"The file {name!r} of {path} could not be read: {error}") from error
+        raise TransientError(
+            gettext("The file %(name)s of %(path)s could not be read: %(error)s")
+            % {"name": repr(name), "path": path, "error": error}
+        ) from error
     if len(content) > room:
         most = conf.email_attachment_bytes()
         raise PermanentError(
-            f'The attachments come to more than {most:,} bytes, RULES_ENGINE["EMAIL_ATTACHMENT_BYTES"].'
+            gettext('The attachments come to more than %(most)s bytes, RULES_ENGINE["EMAIL_ATTACHMENT_BYTES"].')
+            % {"most": f"{most:,}"}
         )
     return content
 

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from django.utils.functional import Promise
+
 from rules_engine import conf, templating
 from rules_engine.errors import Problem
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Timing
@@ -70,9 +72,10 @@ class Action:
     """One kind of thing a rule can do. Instances are shared between threads: keep no state on them."""
 
     kind: ClassVar[str]
-    #: Shown in the admin's list of kinds.
-    label: ClassVar[str]
-    #: A flat JSON Schema in django-jsonform's dialect, which draws the form in the admin.
+    #: Shown in the admin's list of kinds: a text, or a lazy translation of one.
+    label: ClassVar[str | Promise]
+    #: A flat JSON Schema in django-jsonform's dialect, which draws the form in the admin. Its titles and help texts
+    #: may be lazy translations, too.
     schema: ClassVar[Mapping[str, Any]]
     #: When an action of this kind may act; the first is the default.
     timings: ClassVar[Sequence[Timing]] = ("after_commit",)
@@ -84,6 +87,13 @@ class Action:
     only_ordered: ClassVar[bool] = False
     #: True where doing again what succeeded is harmless, as the receiver tells repetitions: the admin then offers it.
     replayable: ClassVar[bool] = False
+
+    def form_schema(self, user: Any) -> Mapping[str, Any]:
+        """The schema as the admin draws it for this user: ``schema``, unless what it offers is found in the database.
+
+        A setting with ``choices`` and ``"open": True`` shows a stored value that is not among them, too.
+        """
+        return self.schema
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         """What is wrong with ``config``, each problem with a pointer into it (``/subject``). Nothing: it is fine."""

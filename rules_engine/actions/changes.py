@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions import field_rows
@@ -64,7 +65,11 @@ def problems(config: Mapping[str, Any], model: ModelClass) -> Iterator[Problem]:
         how = row.get("how") or "set"
         if how not in HOWS:
             hint = did_you_mean(how, HOWS)
-            yield Problem(f"/values/{index}/how", f"Expected one of {', '.join(HOWS)}, and got {how!r}.{hint}")
+            yield Problem(
+                f"/values/{index}/how",
+                gettext("Expected one of %(hows)s, and got %(how)s.%(hint)s")
+                % {"hows": ", ".join(HOWS), "how": repr(how), "hint": hint},
+            )
         elif trouble := _how_problem(model, str(row.get("field")), how):
             yield Problem(f"/values/{index}/how", trouble)
 
@@ -75,9 +80,9 @@ def _how_problem(model: ModelClass, name: str, how: str) -> str | None:
     except (UnknownPath, Refused):
         return None  # said at the field
     if how == "increment" and not isinstance(field, NUMBERS):
-        return f'"{name}" is no number, and cannot be incremented.'
+        return gettext('"%(name)s" is no number, and cannot be incremented.') % {"name": name}
     if how == "append" and not isinstance(field, TEXTS):
-        return f'"{name}" is no text, and cannot be appended to.'
+        return gettext('"%(name)s" is no text, and cannot be appended to.') % {"name": name}
     return None
 
 
@@ -88,7 +93,7 @@ def changes_of(config: Mapping[str, Any], model: ModelClass) -> list[Change]:
         name, how = str(row.get("field")), str(row.get("how") or "set")
         field = writable_field(model, name, creating=False)
         if how not in HOWS or _how_problem(model, name, how):
-            raise PermanentError(f'"{name}" cannot be changed by "{how}".')
+            raise PermanentError(gettext('"%(name)s" cannot be changed by "%(how)s".') % {"name": name, "how": how})
         found.append(Change(field, how, row.get("value")))
     return found
 
@@ -109,8 +114,10 @@ def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) ->
     found = snapshot.read(row, tree)
     if _is_cut(found):
         raise PermanentError(
-            f"{str(row._meta.verbose_name).capitalize()} {row.pk} has {conf.rows_limit():,} related rows or more; "
-            'RULES_ENGINE["ROWS_LIMIT"] is how many are read.'
+            gettext(
+                '%(model)s %(pk)s has %(limit)s related rows or more; RULES_ENGINE["ROWS_LIMIT"] is how many are read.'
+            )
+            % {"model": str(row._meta.verbose_name).capitalize(), "pk": row.pk, "limit": f"{conf.rows_limit():,}"}
         )
     return {**data, field_rows.ROW: found}
 

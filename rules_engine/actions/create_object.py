@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, models, router, transaction
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import field_rows
 from rules_engine.actions.base import Action, Effect, Preview
@@ -34,29 +35,34 @@ class CreateObject(Action):
     """Create an object and save it in the ordinary way, so that other rules hear of it."""
 
     kind = "create_object"
-    label = "Create an object"
+    label = _("Create an object")
     crash_safe = True
     timings = ("after_commit", "in_transaction")
     schema = {
         "type": "object",
         "keys": {
-            "model": {"type": "string", "title": "Model", "helpText": "Such as shop.statushistory", "required": True},
+            "model": {
+                "type": "string",
+                "title": _("Model"),
+                "helpText": _("Such as shop.statushistory"),
+                "required": True,
+            },
             "values": {
                 "type": "array",
-                "title": "Values",
+                "title": _("Values"),
                 "items": {
                     "type": "object",
                     "keys": {
-                        "field": {"type": "string", "title": "Field"},
-                        "value": {"type": "string", "title": "Value", "helpText": "Such as {{ instance.pk }}"},
+                        "field": {"type": "string", "title": _("Field")},
+                        "value": {"type": "string", "title": _("Value"), "helpText": _("Such as {{ instance.pk }}")},
                     },
                 },
             },
             "unless_exists": {
                 "type": "array",
-                "title": "Unless one exists with the same",
+                "title": _("Unless one exists with the same"),
                 "items": {"type": "string"},
-                "helpText": "Fields; no object is created when there is one with the same values in them.",
+                "helpText": _("Fields; no object is created when there is one with the same values in them."),
             },
         },
     }
@@ -65,7 +71,7 @@ class CreateObject(Action):
         yield from field_rows.row_problems(config, "values", ("field", "value"))
         yield from field_rows.value_problems(config, "values", rule)
         if not config.get("model"):
-            yield Problem("/model", 'Name the model of the new object, such as "shop.statushistory".')
+            yield Problem("/model", gettext('Name the model of the new object, such as "shop.statushistory".'))
             return
         try:
             model = writable_model(str(config["model"]))
@@ -123,16 +129,22 @@ def _planned(
 
 
 def _unless_problems(config: Mapping[str, Any], model: ModelClass) -> Iterable[Problem]:
-    given = {str(row.get("field")) for _, row in field_rows.rows(config, "values")}
+    given = {str(row.get("field")) for _index, row in field_rows.rows(config, "values")}
     names = config.get("unless_exists") or []
     if not isinstance(names, list):
-        yield Problem("/unless_exists", f"Expected a list of field names, and got {names!r}.")
+        yield Problem(
+            "/unless_exists", gettext("Expected a list of field names, and got %(names)s.") % {"names": repr(names)}
+        )
         return
     columns = {_field_name(model, name) for name in given}
     for index, name in enumerate(names):
         if _field_name(model, str(name)) not in columns:
             hint = did_you_mean(name, sorted(given))
-            yield Problem(f"/unless_exists/{index}", f'"{name}" is not among the fields that have a value here.{hint}')
+            yield Problem(
+                f"/unless_exists/{index}",
+                gettext('"%(name)s" is not among the fields that have a value here.%(hint)s')
+                % {"name": name, "hint": hint},
+            )
 
 
 def _field_name(model: ModelClass, name: str) -> str:
@@ -145,7 +157,7 @@ def _field_name(model: ModelClass, name: str) -> str:
 
 def _values(model: ModelClass, config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[Field, Any]:
     found: dict[Field, Any] = {}
-    for _, row in field_rows.rows(config, "values"):
+    for _index, row in field_rows.rows(config, "values"):
         field = writable_field(model, str(row.get("field")), creating=True)
         try:
             found[field] = convert(field, computed(row.get("value"), data))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.actions import values
@@ -25,33 +26,37 @@ class DeleteCacheKeys(Action):
     """Delete keys from one of the site's caches."""
 
     kind = "delete_cache_keys"
-    label = "Delete cache keys"
+    label = _("Delete cache keys")
     schema = {
         "type": "object",
         "keys": {
             "keys": {
                 "type": "array",
-                "title": "Keys",
+                "title": _("Keys"),
                 "items": {"type": "string"},
                 "minItems": 1,
-                "helpText": "Such as doctor_{{ instance.pk }}",
+                "helpText": _("Such as doctor_{{ instance.pk }}"),
             },
-            "cache": {"type": "string", "title": "Cache", "default": "default"},
+            "cache": {"type": "string", "title": _("Cache"), "default": "default"},
         },
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         keys = config.get("keys")
         if not isinstance(keys, list) or not keys:
-            yield Problem("/keys", "Name at least one key to delete.")
+            yield Problem("/keys", gettext("Name at least one key to delete."))
             return
         for index, key in enumerate(keys):
             if key in ("", None):
-                yield Problem(f"/keys/{index}", "Write a key here, or remove the row.")
+                yield Problem(f"/keys/{index}", gettext("Write a key here, or remove the row."))
             yield from values.problems(key, rule, f"/keys/{index}")
         alias = config.get("cache") or "default"
         if alias not in caches.settings:
-            yield Problem("/cache", f'There is no cache "{alias}".{did_you_mean(alias, list(caches.settings))}')
+            yield Problem(
+                "/cache",
+                gettext('There is no cache "%(alias)s".%(hint)s')
+                % {"alias": alias, "hint": did_you_mean(alias, list(caches.settings))},
+            )
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return {path for key in config.get("keys") or () for path in values.reads(key)}
@@ -80,9 +85,12 @@ def _keys(context: ActionContext, config: Mapping[str, Any]) -> list[str]:
 
 def _permit(key: str) -> None:
     if not key or len(key) > LONGEST_KEY:
-        raise PermanentError(f"Expected a cache key of 1 to {LONGEST_KEY} characters, and got {len(key)}.")
+        raise PermanentError(
+            gettext("Expected a cache key of 1 to %(most)s characters, and got %(length)s.")
+            % {"most": LONGEST_KEY, "length": len(key)}
+        )
     allowed = conf.cache_key_prefixes()
     if allowed is not None and not key.startswith(allowed):
-        raise Refused(f'RULES_ENGINE["CACHE_KEY_PREFIXES"] does not allow the key "{key}".')
+        raise Refused(gettext('RULES_ENGINE["CACHE_KEY_PREFIXES"] does not allow the key "%(key)s".') % {"key": key})
     if key.startswith(SESSION_PREFIXES):
-        raise Refused("Rules may not delete sessions.")
+        raise Refused(gettext("Rules may not delete sessions."))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import stored_files
 from rules_engine.actions.base import Action, Preview
@@ -25,16 +26,16 @@ class DeleteFiles(Action):
     """Delete the files that the event names. On an update these are the ones that were there before."""
 
     kind = "delete_files"
-    label = "Delete files"
+    label = _("Delete files")
     schema = {
         "type": "object",
         "keys": {
             "fields": {
                 "type": "array",
-                "title": "File fields",
+                "title": _("File fields"),
                 "items": {"type": "string"},
                 "minItems": 1,
-                "helpText": "Such as image, or images.image for the files of related rows (on pre_delete).",
+                "helpText": _("Such as image, or images.image for the files of related rows (on pre_delete)."),
             },
         },
     }
@@ -43,7 +44,7 @@ class DeleteFiles(Action):
         model = find_model(rule.model) if rule.model else None
         yield from _signal_problems(rule)
         if not _written(config):
-            yield Problem("/fields", "Name at least one file field.")
+            yield Problem("/fields", gettext("Name at least one file field."))
         elif model is not None:
             for index, path in enumerate(_written(config)):
                 if trouble := _field_problem(model, path) or _relation_problem(rule, path):
@@ -72,7 +73,7 @@ class DeleteFiles(Action):
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         files = _permitted(context, config)
         # Whether another row uses it is asked when the object is gone, or has another file; by now it would find it.
-        names = "\n".join(name for _, name in files)
+        names = "\n".join(name for _field, name in files)
         summary = gettext("Deletes files that nothing else uses") if files else gettext("No file to delete")
         return Preview(summary, {gettext("Files"): names} if names else {})
 
@@ -89,7 +90,7 @@ class DeleteFiles(Action):
 
 def _permitted(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[FileField, str]]:
     files = _files(context, config)
-    for _, name in files:
+    for _field, name in files:
         stored_files.permit(name)
     return files
 
@@ -107,19 +108,28 @@ def _usable(model: ModelClass | None, config: Mapping[str, Any]) -> Iterator[Pat
 
 def _signal_problems(rule: RuleSpec) -> Iterator[Problem]:
     if not rule.model:
-        yield Problem("/fields", "This rule listens to no model, so there are no files to delete.")
+        yield Problem("/fields", gettext("This rule listens to no model, so there are no files to delete."))
     elif others := [str(name) for name in rule.signals if name not in SAVES | DELETES]:
-        yield Problem("/fields", f"{others[0]} tells of no file; use post_save for replaced files, or post_delete.")
+        yield Problem(
+            "/fields",
+            gettext("%(signal)s tells of no file; use post_save for replaced files, or post_delete.")
+            % {"signal": others[0]},
+        )
 
 
 def _field_problem(model: ModelClass, path: Any) -> str | None:
     if not isinstance(path, str):
-        return f"Expected the name of a file field, and got {path!r}."
+        return gettext("Expected the name of a file field, and got %(path)s.") % {"path": repr(path)}
     if path in _known(model):
         return None
     known = ", ".join(_known(model)) or "none"
     hint = did_you_mean(path, _known(model))
-    return f'"{path}" is no file field of {model._meta.verbose_name}.{hint} The file fields are: {known}.'
+    return gettext('"%(path)s" is no file field of %(model)s.%(hint)s The file fields are: %(known)s.') % {
+        "path": path,
+        "model": model._meta.verbose_name,
+        "hint": hint,
+        "known": known,
+    }
 
 
 def _known(model: ModelClass) -> list[str]:
@@ -138,14 +148,16 @@ def _file_fields(model: ModelClass) -> list[str]:
 def _relation_problem(rule: RuleSpec, path: str) -> str | None:
     if "." not in path or "pre_delete" in rule.signals:
         return None
-    return f'The rows of "{path.split(".")[0]}" can be read before they are deleted, not afterwards: use pre_delete.'
+    return gettext(
+        'The rows of "%(relation)s" can be read before they are deleted, not afterwards: use pre_delete.'
+    ) % {"relation": path.split(".")[0]}
 
 
 def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[FileField, str]]:
     """The files that are to go, each with its field, each once."""
     model = find_model(context.event.model)
     if model is None:
-        raise PermanentError(f'There is no model "{context.event.model}" any more.')
+        raise PermanentError(gettext('There is no model "%(model)s" any more.') % {"model": context.event.model})
     found: dict[tuple[FileField, str], None] = {}
     for written in _written(config):
         path = tuple(str(written).split("."))
@@ -159,7 +171,7 @@ def _field(model: ModelClass, path: Path) -> FileField:
     except UnknownPath as error:
         raise PermanentError(str(error)) from error
     if not isinstance(field, models.FileField):
-        raise PermanentError(f'"{".".join(path)}" is no file field any more.')
+        raise PermanentError(gettext('"%(path)s" is no file field any more.') % {"path": ".".join(path)})
     return field
 
 
@@ -177,7 +189,8 @@ def _name(row: Mapping[str, Any], path: Path) -> str:
     name = row.get(path[-1])
     if name is None:
         raise PermanentError(
-            f'The object was deleted without its field "{".".join(path)}" having been loaded, so its file is not known.'
+            gettext('The object was deleted without its field "%(path)s" having been loaded, so its file is not known.')
+            % {"path": ".".join(path)}
         )
     return str(name)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine.actions import values
 from rules_engine.actions.writing import writable_field
 from rules_engine.errors import Problem, Refused, UnknownPath, did_you_mean
@@ -32,18 +34,24 @@ def row_problems(config: Mapping[str, Any], key: str, known: Sequence[str]) -> I
     """What is wrong with the shape of the rows at that key; ``known`` are the names that a row may hold."""
     written = config.get(key) or []
     if not isinstance(written, list):
-        yield Problem(f"/{key}", f"Expected a list of fields and values, and got {written!r}.")
+        yield Problem(
+            f"/{key}",
+            gettext("Expected a list of fields and values, and got %(written)s.") % {"written": repr(written)},
+        )
         return
     for index, row in enumerate(written):
         pointer = f"/{key}/{index}"
         if not isinstance(row, Mapping):
-            yield Problem(pointer, f"Expected a field and a value, and got {row!r}.")
+            yield Problem(pointer, gettext("Expected a field and a value, and got %(row)s.") % {"row": repr(row)})
             continue
         if not isinstance(row.get("field"), str) or not row["field"]:
-            yield Problem(f"{pointer}/field", "Name the field, or remove the row.")
+            yield Problem(f"{pointer}/field", gettext("Name the field, or remove the row."))
         for name in row:
             if name not in known:
-                yield Problem(f"{pointer}/{name}", f'A row has no "{name}".{did_you_mean(name, known)}')
+                yield Problem(
+                    f"{pointer}/{name}",
+                    gettext('A row has no "%(name)s".%(hint)s') % {"name": name, "hint": did_you_mean(name, known)},
+                )
 
 
 def field_problems(config: Mapping[str, Any], model: ModelClass, *, creating: bool) -> Iterator[Problem]:
@@ -59,7 +67,9 @@ def field_problems(config: Mapping[str, Any], model: ModelClass, *, creating: bo
             yield Problem(f"/values/{index}/field", str(error))
             continue
         if field.name in seen:
-            yield Problem(f"/values/{index}/field", f'"{name}" has a value already; once is enough.')
+            yield Problem(
+                f"/values/{index}/field", gettext('"%(name)s" has a value already; once is enough.') % {"name": name}
+            )
         seen.add(field.name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import values
 from rules_engine.actions.base import Action, Preview
@@ -19,6 +20,8 @@ from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 logger = logging.getLogger("rules_engine.messages")
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_TITLES = {"debug": _("debug"), "info": _("info"), "warning": _("warning"), "error": _("error")}
+_LEVEL_CHOICES = [{"title": title, "value": level} for level, title in _TITLES.items()]
 LONGEST = 4_000
 #: A forged line begins with a line break, a forged colour with ESC.
 ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
@@ -35,26 +38,26 @@ class LogMessage(Action):
     """Write a line to the logger ``rules_engine.messages``."""
 
     kind = "log_message"
-    label = "Write a log message"
+    label = _("Write a log message")
     schema = {
         "type": "object",
         "keys": {
             "message": {
                 "type": "string",
                 "widget": "textarea",
-                "title": "Message",
-                "helpText": "Such as: Order {{ instance.order_number }} was created.",
+                "title": _("Message"),
+                "helpText": _("Such as: Order {{ instance.order_number }} was created."),
                 "required": True,
             },
-            "level": {"type": "string", "title": "Level", "choices": list(LEVELS), "default": "info"},
+            "level": {"type": "string", "title": _("Level"), "choices": _LEVEL_CHOICES, "default": "info"},
             "fields": {
                 "type": "array",
-                "title": "Fields",
+                "title": _("Fields"),
                 "items": {
                     "type": "object",
                     "keys": {
-                        "name": {"type": "string", "title": "Name"},
-                        "value": {"type": "string", "title": "Value"},
+                        "name": {"type": "string", "title": _("Name")},
+                        "value": {"type": "string", "title": _("Value")},
                     },
                 },
             },
@@ -63,18 +66,23 @@ class LogMessage(Action):
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         if not config.get("message"):
-            yield Problem("/message", "Write the message to log.")
+            yield Problem("/message", gettext("Write the message to log."))
         if config.get("level", "info") not in LEVELS:
-            yield Problem("/level", f"Expected one of {', '.join(LEVELS)}, and got {config['level']!r}.")
+            yield Problem(
+                "/level",
+                gettext("Expected one of %(levels)s, and got %(level)s.")
+                % {"levels": ", ".join(LEVELS), "level": repr(config["level"])},
+            )
         for pointer, value in _values(config):
             yield from values.problems(value, rule, pointer)
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
-        return {path for _, value in _values(config) for path in values.reads(value)}
+        return {path for _name, value in _values(config) for path in values.reads(value)}
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)
-        details = {gettext("Level"): config.get("level") or "info", **_fields(config, context)}
+        level = config.get("level") or "info"
+        details = {gettext("Level"): str(_TITLES.get(level, level)), **_fields(config, context)}
         return Preview(gettext("Logs: %(message)s") % {"message": message}, details)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:

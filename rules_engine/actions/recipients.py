@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.encoding import punycode
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions import values
@@ -30,10 +31,10 @@ LONGEST_ADDRESS = 254
 def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
     """What is wrong with ``to``."""
     if not any(_items(config)):
-        yield Problem("/to", "Name at least one recipient, such as {{ instance.email }}.")
+        yield Problem("/to", gettext("Name at least one recipient, such as {{ instance.email }}."))
     for pointer, item in _items(config).items():
         if not isinstance(item, str | Mapping):
-            yield Problem(pointer, f"Expected text, and got {item!r}.")
+            yield Problem(pointer, gettext("Expected text, and got %(value)s.") % {"value": repr(item)})
         elif isinstance(item, str) and is_constant(item) and item.strip() not in PEOPLE:
             yield from address_problems(item, pointer, others=tuple(PEOPLE))
         else:
@@ -103,22 +104,24 @@ def address_problems(text: str, pointer: str, others: tuple[str, ...] = ()) -> I
 def _advice(text: str, others: tuple[str, ...]) -> str:
     if text.count("@") > 1 and ("," in text or ";" in text):
         return (
-            "These are several addresses in one text; write each as an item of its own."
+            gettext("These are several addresses in one text; write each as an item of its own.")
             if others
-            else ("These are several addresses, and only one fits here.")
+            else (gettext("These are several addresses, and only one fits here."))
         )
     name, address = parseaddr(text)
     if name and "@" in address:
-        return f'Write the address alone, without a name and brackets: "{address}".'
-    words = "".join(f', or "{word}"' for word in others)
+        return gettext('Write the address alone, without a name and brackets: "%(address)s".') % {"address": address}
+    words = "".join(gettext(', or "%(word)s"') % {"word": word} for word in others)
     hint = did_you_mean(text.strip(), others)
-    return f'"{text[:80]}" is no address.{hint} Write one such as ada@example.com, or {{{{ instance.email }}}}{words}.'
+    return gettext(
+        '"%(text)s" is no address.%(hint)s Write one such as ada@example.com, or {{ instance.email }}%(words)s.'
+    ) % {"text": text[:80], "hint": hint, "words": words}
 
 
 def plain(written: Any) -> str:
     """One address and nothing else, its domain as the net has it. Raises ``PermanentError``, without the value."""
     wrong = PermanentError(
-        "A recipient is not one plain address; look at the template or the expression that it came from."
+        gettext("A recipient is not one plain address; look at the template or the expression that it came from.")
     )
     if not isinstance(written, str):
         raise wrong
@@ -139,7 +142,7 @@ def permitted(written: Any) -> str:
     address = plain(written)
     allowed = conf.email_domains()
     if allowed is not None and address.rpartition("@")[2] not in map(_as_sent, allowed):
-        raise Refused('A recipient\'s domain is not in RULES_ENGINE["EMAIL_DOMAINS"].')
+        raise Refused(gettext('A recipient\'s domain is not in RULES_ENGINE["EMAIL_DOMAINS"].'))
     return address
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions.base import Action, Route
@@ -40,6 +41,12 @@ def find(kind: str) -> Action | None:
     return _actions.get(kind)
 
 
+def title(kind: str) -> str:
+    """What people call actions of that kind; the kind itself where it is not known here."""
+    action = find(kind)
+    return str(action.label) if action is not None else kind
+
+
 def kinds(*, also_ordered: bool = False) -> dict[str, Action]:
     """The actions that a rule may have by kind, in alphabetical order; ``also_ordered``: all there are."""
     return {kind: action for kind, action in sorted(_actions.items()) if also_ordered or not action.only_ordered}
@@ -48,7 +55,11 @@ def kinds(*, also_ordered: bool = False) -> dict[str, Action]:
 def unknown(kind: str) -> str:
     """The sentence that says a kind does not exist here."""
     known = ", ".join(kinds())
-    return f'There is no action of the kind "{kind}".{did_you_mean(kind, list(kinds()))} The kinds are: {known}.'
+    return gettext('There is no action of the kind "%(kind)s".%(hint)s The kinds are: %(known)s.') % {
+        "kind": kind,
+        "hint": did_you_mean(kind, list(kinds())),
+        "known": known,
+    }
 
 
 def autodiscover() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import values
 from rules_engine.actions.base import Action, Preview
@@ -23,7 +24,7 @@ class Reject(Action):
     """Stop the save or the delete that the rule matched, with a message."""
 
     kind = "reject"
-    label = "Reject the change"
+    label = _("Reject the change")
     timings = ("before_save",)
     vetoes = True
     schema = {
@@ -32,24 +33,28 @@ class Reject(Action):
             "message": {
                 "type": "string",
                 "widget": "textarea",
-                "title": "Message",
+                "title": _("Message"),
                 "required": True,
-                "helpText": "For whoever wants to save or delete it, such as: A paid order cannot go back to draft.",
+                "helpText": _("For whoever wants to save or delete it, such as: A paid order cannot go back to draft."),
             },
             "field": {
                 "type": "string",
-                "title": "At the field",
-                "helpText": "Where a form shows it; empty: above the whole form.",
+                "title": _("At the field"),
+                "helpText": _("Where a form shows it; empty: above the whole form."),
             },
         },
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         if not rule.signals or not set(rule.signals) <= set(SIGNALS):
-            listed = " and ".join(SIGNALS)
-            yield Problem("", f"Only what has not happened yet can be rejected: let the rule listen to {listed} alone.")
+            listed = gettext(" and ").join(SIGNALS)
+            yield Problem(
+                "",
+                gettext("Only what has not happened yet can be rejected: let the rule listen to %(listed)s alone.")
+                % {"listed": listed},
+            )
         if not config.get("message"):
-            yield Problem("/message", "Say why, to whoever wants to save or delete it.")
+            yield Problem("/message", gettext("Say why, to whoever wants to save or delete it."))
         yield from values.problems(config.get("message"), rule, "/message")
         model = find_model(rule.model) if rule.model else None
         if config.get("field") and model is not None:
@@ -63,7 +68,7 @@ class Reject(Action):
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
         """Who may not change or delete an object must not decide that nobody may."""
-        app, _, name = rule.model.partition(".")
+        app, _dot, name = rule.model.partition(".")
         verbs = {"pre_save": "change", "pre_delete": "delete"}
         return {f"{app}.{verbs[signal]}_{name}" for signal in rule.signals if signal in verbs}
 
@@ -84,4 +89,4 @@ def _message(context: ActionContext, config: Mapping[str, Any]) -> str:
         message = values.text(config.get("message"), context.data).strip()[:LONGEST_MESSAGE]
     except (TemplateError, ConditionError) as error:
         raise PermanentError(str(error)) from error
-    return message or "This is not allowed."
+    return message or gettext("This is not allowed.")

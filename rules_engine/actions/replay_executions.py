@@ -13,6 +13,8 @@ from typing import Any
 
 from django.db import router
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf, hints
 from rules_engine.actions.base import Action, Route
@@ -104,12 +106,14 @@ class ReplayExecutions(Action):
     """See the module. ``into`` names the lane that they wait in then, so that a sender can put fresh ones first."""
 
     kind = "replay_executions"
-    label = "Replay executions"
+    label = _("Replay executions")
     schema = {"type": "object", "keys": {}}
     only_ordered = True
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
-        yield Problem("", "Executions are replayed by people, from the admin or the command line, and not by a rule.")
+        yield Problem(
+            "", gettext("Executions are replayed by people, from the admin or the command line, and not by a rule.")
+        )
 
     def route(self, config: Mapping[str, Any]) -> Route:
         """In a lane of that name in the ordinary queue, so that what was replayed of a lane can be found."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import current_app
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.actions import arguments
@@ -29,24 +30,28 @@ class RunTask(Action):
     """Ask Celery for a task. Its id is the execution's, so it is the same however often this is tried."""
 
     kind = "run_task"
-    label = "Run a task"
+    label = _("Run a task")
     schema = {
         "type": "object",
         "keys": {
             "task": {
                 "type": "string",
-                "title": "Task",
+                "title": _("Task"),
                 "required": True,
-                "helpText": 'One of those in the setting RULES_ENGINE["TASKS"].',
+                "helpText": _('One of those in the setting RULES_ENGINE["TASKS"].'),
             },
             "arguments": arguments.SCHEMA,
-            "queue": {"type": "string", "title": "Queue", "helpText": "Optional; else where the site sends the task."},
+            "queue": {
+                "type": "string",
+                "title": _("Queue"),
+                "helpText": _("Optional; else where the site sends the task."),
+            },
         },
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         if not config.get("task"):
-            yield Problem("/task", f"Name the task to run. {_listed()}")
+            yield Problem("/task", gettext("Name the task to run. %(listed)s") % {"listed": _listed()})
         elif trouble := _task_problem(config["task"]):
             yield Problem("/task", trouble)
         if trouble := _queue_problem(config.get("queue")):
@@ -80,20 +85,30 @@ class RunTask(Action):
 
 def _listed() -> str:
     known = ", ".join(conf.tasks())
-    return f'RULES_ENGINE["TASKS"] has: {known}.' if known else 'RULES_ENGINE["TASKS"], the list of them, is empty.'
+    return (
+        gettext('RULES_ENGINE["TASKS"] has: %(known)s.') % {"known": known}
+        if known
+        else gettext('RULES_ENGINE["TASKS"], the list of them, is empty.')
+    )
 
 
 def _task_problem(name: Any) -> str | None:
     known = conf.tasks()
     if isinstance(name, str) and name in known:
         return None
-    return f'Rules may not run the task "{name}".{did_you_mean(name, list(known))} {_listed()}'
+    return gettext('Rules may not run the task "%(name)s".%(hint)s %(listed)s') % {
+        "name": name,
+        "hint": did_you_mean(name, list(known)),
+        "listed": _listed(),
+    }
 
 
 def _queue_problem(queue: Any) -> str | None:
     if queue in (None, "") or (isinstance(queue, str) and QUEUE_NAME.fullmatch(queue)):
         return None
-    return f"Expected the name of a queue, of letters, digits and _ . : -, and got {queue!r}."
+    return gettext("Expected the name of a queue, of letters, digits and _ . : -, and got %(queue)s.") % {
+        "queue": repr(queue)
+    }
 
 
 def _publish(name: str, given: dict[str, Any], task_id: str, queue: str | None) -> None:

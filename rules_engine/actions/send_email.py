@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf, templating
 from rules_engine.actions import attachments, mailing, recipients, values
@@ -31,26 +32,28 @@ class SendEmail(Action):
     """Mail one or several addresses, each with a message of its own; the sender is the site's."""
 
     kind = "send_email"
-    label = "Send an email"
+    label = _("Send an email")
     schema = {
         "type": "object",
         "keys": {
             "to": {
                 "type": "array",
-                "title": "To",
+                "title": _("To"),
                 "items": {"type": "string"},
                 "minItems": 1,
-                "helpText": "Addresses, {{ instance.email }}, admins or managers; each gets a message of its own.",
+                "helpText": _("Addresses, {{ instance.email }}, admins or managers; each gets a message of its own."),
             },
-            "subject": {"type": "string", "title": "Subject", "required": True},
-            "body": {"type": "string", "widget": "textarea", "title": "Text", "required": True},
-            "html": {"type": "string", "widget": "textarea", "title": "HTML", "helpText": "Optional."},
-            "reply_to": {"type": "string", "title": "Reply to", "helpText": "Optional."},
+            "subject": {"type": "string", "title": _("Subject"), "required": True},
+            "body": {"type": "string", "widget": "textarea", "title": _("Text"), "required": True},
+            "html": {"type": "string", "widget": "textarea", "title": _("HTML"), "helpText": _("Optional.")},
+            "reply_to": {"type": "string", "title": _("Reply to"), "helpText": _("Optional.")},
             "attachments": {
                 "type": "array",
-                "title": "Attachments",
+                "title": _("Attachments"),
                 "items": {"type": "string"},
-                "helpText": "File fields, such as instance.image, or instance.images.image for those of related rows.",
+                "helpText": _(
+                    "File fields, such as instance.image, or instance.images.image for those of related rows."
+                ),
             },
         },
     }
@@ -59,7 +62,8 @@ class SendEmail(Action):
         yield from recipients.problems(config, rule)
         for key in ("subject", "body"):
             if not config.get(key):
-                yield Problem(f"/{key}", f"Write the {'subject' if key == 'subject' else 'text'} of the message.")
+                missing = gettext("Write the subject of the message."), gettext("Write the text of the message.")
+                yield Problem(f"/{key}", missing[key == "body"])
         for key in TEXTS:
             yield from _text_problems(key, config.get(key), rule)
         yield from attachments.problems(config, rule)
@@ -111,9 +115,9 @@ def _text_problems(key: str, value: Any, rule: RuleSpec) -> Iterator[Problem]:
     if value in (None, ""):
         return
     if not isinstance(value, str | Mapping):
-        yield Problem(pointer, f"Expected text, and got {value!r}.")
+        yield Problem(pointer, gettext("Expected text, and got %(value)s.") % {"value": repr(value)})
     elif key == "html" and not isinstance(value, str):
-        yield Problem(pointer, "Expected text: values are made safe for HTML where a template prints them.")
+        yield Problem(pointer, gettext("Expected text: values are made safe for HTML where a template prints them."))
     elif key == "reply_to" and isinstance(value, str) and recipients.is_constant(value):
         yield from recipients.address_problems(value, pointer)
     else:
@@ -124,10 +128,13 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
     # More than ROWS_LIMIT would not all be in the attempt's record, and some would be mailed twice.
     most, setting = min((conf.email_recipients(), "EMAIL_RECIPIENTS"), (conf.rows_limit(), "ROWS_LIMIT"))
     if len(addresses) > most:
-        raise Refused(f'{len(addresses)} recipients; RULES_ENGINE["{setting}"] is {most}.')
+        raise Refused(
+            gettext('%(count)s recipients; RULES_ENGINE["%(setting)s"] is %(most)s.')
+            % {"count": len(addresses), "setting": setting, "most": most}
+        )
     if not addresses:
         refused = [error for error in unusable if isinstance(error, Refused)]
-        empty = PermanentError("No recipient is left: every address came out empty.")
+        empty = PermanentError(gettext("No recipient is left: every address came out empty."))
         raise next(iter([*refused, *unusable]), empty)
 
 
@@ -148,7 +155,10 @@ def _letter(context: ActionContext, config: Mapping[str, Any]) -> dict[str, Any]
 def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:
     text = values.text(config[key] if key in ("subject", "body") else config.get(key), data)
     if len(text) > OUTPUT:
-        raise PermanentError(f"The {key} comes to more than {OUTPUT:,} characters; print fewer values or rows.")
+        raise PermanentError(
+            gettext("The %(key)s comes to more than %(most)s characters; print fewer values or rows.")
+            % {"key": key, "most": f"{OUTPUT:,}"}
+        )
     return text
 
 
@@ -156,7 +166,7 @@ def _reply_to(written: str) -> str:
     try:
         return recipients.permitted(written)
     except PermanentError as error:
-        raise type(error)(f"Reply to: {error}") from error
+        raise type(error)(gettext("Reply to: %(error)s") % {"error": error}) from error
 
 
 def _message(context: ActionContext, letter: Mapping[str, Any], address: str) -> EmailMessage:

@@ -13,6 +13,7 @@ from django.db.backends import signals as backends
 from django.db.models import signals as of_models
 from django.dispatch import Signal
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import arguments
 from rules_engine.actions.base import Action, Effect, Preview
@@ -33,21 +34,21 @@ class SendSignal(Action):
     """Send a signal from the worker. The sender is the rule's model, or none."""
 
     kind = "send_signal"
-    label = "Send a signal"
+    label = _("Send a signal")
     schema = {
         "type": "object",
         "keys": {
             "signal": {
                 "type": "string",
-                "title": "Signal",
+                "title": _("Signal"),
                 "required": True,
-                "helpText": "One that the site's own code registered, such as shop.order_paid.",
+                "helpText": _("One that the site's own code registered, such as shop.order_paid."),
             },
             "with_object": {
                 "type": "boolean",
-                "title": "With the object",
+                "title": _("With the object"),
                 "default": False,
-                "helpText": "Receivers are given the object, as it is by then, as their argument instance.",
+                "helpText": _("Receivers are given the object, as it is by then, as their argument instance."),
             },
             "arguments": arguments.SCHEMA,
         },
@@ -57,7 +58,7 @@ class SendSignal(Action):
         name = config.get("signal")
         named = _own(name)
         if not name:
-            yield Problem("/signal", f"Name the signal to send. {_listed()}")
+            yield Problem("/signal", gettext("Name the signal to send. %(listed)s") % {"listed": _listed()})
         elif named is None:
             yield Problem("/signal", _signal_problem(name))
         if config.get("with_object"):
@@ -127,22 +128,35 @@ def _own_names() -> list[str]:
 
 def _listed() -> str:
     known = _own_names()
-    return f"The signals are: {', '.join(known)}." if known else "The site's code has registered none."
+    return (
+        gettext("The signals are: %(known)s.") % {"known": ", ".join(known)}
+        if known
+        else gettext("The site's code has registered none.")
+    )
 
 
 def _signal_problem(name: Any) -> str:
     if isinstance(name, str) and (named := find_signal(name)) is not None and named.trouble:
         return named.trouble
     if name in known_signals():
-        return f"\"{name}\" is Django's to send; rules send signals of the site's own. {_listed()}"
-    return f'There is no signal "{name}" here.{did_you_mean(name, _own_names())} {_listed()}'
+        return gettext("\"%(name)s\" is Django's to send; rules send signals of the site's own. %(listed)s") % {
+            "name": name,
+            "listed": _listed(),
+        }
+    return gettext('There is no signal "%(name)s" here.%(hint)s %(listed)s') % {
+        "name": name,
+        "hint": did_you_mean(name, _own_names()),
+        "listed": _listed(),
+    }
 
 
 def _object_problems(rule: RuleSpec) -> Iterator[Problem]:
     if not rule.model:
-        yield Problem("/with_object", "This rule listens to no model, so there is no object to send.")
+        yield Problem("/with_object", gettext("This rule listens to no model, so there is no object to send."))
     elif rule.signals and set(rule.signals) <= DELETES:
-        yield Problem("/with_object", "The object is gone when this is sent; send its values as arguments instead.")
+        yield Problem(
+            "/with_object", gettext("The object is gone when this is sent; send its values as arguments instead.")
+        )
 
 
 def _undocumented(config: Mapping[str, Any], named: NamedSignal) -> Iterator[Problem]:
@@ -151,8 +165,12 @@ def _undocumented(config: Mapping[str, Any], named: NamedSignal) -> Iterator[Pro
         name = row.get("name")
         if named.arguments and name and name not in named.arguments and name not in RESERVED:
             hint = did_you_mean(name, known)
-            listed = ", ".join(known) or "no arguments but the object"
-            yield Problem(f"/arguments/{index}/name", f'{named.name} carries no "{name}".{hint} It has: {listed}.')
+            listed = ", ".join(known) or gettext("no arguments but the object")
+            yield Problem(
+                f"/arguments/{index}/name",
+                gettext('%(signal)s carries no "%(name)s".%(hint)s It has: %(listed)s.')
+                % {"signal": named.name, "name": name, "hint": hint, "listed": listed},
+            )
 
 
 def _object(model: type[models.Model] | None, pk: Any) -> models.Model:

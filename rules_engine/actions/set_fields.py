@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import values
 from rules_engine.actions.base import Action, Preview
@@ -28,28 +29,28 @@ class SetFields(Action):
     """Set fields of the object that is being saved."""
 
     kind = "set_fields"
-    label = "Set fields before the save"
+    label = _("Set fields before the save")
     timings = ("before_save",)
     schema = {
         "type": "object",
         "keys": {
             "fields": {
                 "type": "array",
-                "title": "Fields",
+                "title": _("Fields"),
                 "minItems": 1,
                 "items": {
                     "type": "object",
                     "keys": {
-                        "field": {"type": "string", "title": "Field"},
+                        "field": {"type": "string", "title": _("Field")},
                         "value": {
                             "type": "string",
-                            "title": "Value",
-                            "helpText": "Such as {{ instance.name|slugify }}",
+                            "title": _("Value"),
+                            "helpText": _("Such as {{ instance.name|slugify }}"),
                         },
-                        "only_if_empty": {"type": "boolean", "title": "Only if it is empty", "default": False},
+                        "only_if_empty": {"type": "boolean", "title": _("Only if it is empty"), "default": False},
                         "unique": {
                             "type": "boolean",
-                            "title": "Unique, with a counter when taken",
+                            "title": _("Unique, with a counter when taken"),
                             "default": False,
                         },
                     },
@@ -61,10 +62,11 @@ class SetFields(Action):
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         if set(rule.signals) != {"pre_save"}:
             yield Problem(
-                "", "Fields can be set before the save alone: let the rule listen to pre_save, and nothing else."
+                "",
+                gettext("Fields can be set before the save alone: let the rule listen to pre_save, and nothing else."),
             )
         if not _rows(config):
-            yield Problem("/fields", "Name at least one field and its value.")
+            yield Problem("/fields", gettext("Name at least one field and its value."))
         model = find_model(rule.model) if rule.model else None
         for index, row in enumerate(_rows(config)):
             pointer = f"/fields/{index}"
@@ -78,7 +80,7 @@ class SetFields(Action):
         return {path for row in _rows(config) for path in values.reads(row.get("value"))}
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
-        app, _, name = rule.model.partition(".")
+        app, _dot, name = rule.model.partition(".")
         return {f"{app}.change_{name}"}
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
@@ -120,7 +122,7 @@ def _field_problem(model: ModelClass, name: Any) -> str | None:
 
 def _unique_problem(model: ModelClass | None, row: Mapping[str, Any]) -> str | None:
     if not isinstance(wanted := row.get("unique", False), bool):
-        return f"Expected true or false, and got {wanted!r}."
+        return gettext("Expected true or false, and got %(wanted)s.") % {"wanted": repr(wanted)}
     return unique_problem(_writable(model, row.get("field"))) if wanted and model is not None else None
 
 

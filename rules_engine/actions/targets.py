@@ -9,6 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import models, router
+from django.utils.translation import gettext
 
 from rules_engine.actions import field_rows
 from rules_engine.actions.conversion import computed, convert
@@ -48,7 +49,7 @@ def model_of(config: Mapping[str, Any], label: str) -> ModelClass:
     target = name_of(config)
     if target == QUERY:
         if not config.get("model"):
-            raise UnknownPath('Name the model to look in, such as "shop.product".')
+            raise UnknownPath(gettext('Name the model to look in, such as "shop.product".'))
         return writable_model(str(config["model"]))
     return writable_model(label if target == INSTANCE else label_of(_hops(_own_model(label), target)[-1][1]))
 
@@ -66,7 +67,7 @@ def saved_models(config: Mapping[str, Any], model: ModelClass) -> list[ModelClas
 def _own_model(label: str) -> ModelClass:
     model = find_model(label) if label else None
     if model is None:
-        raise UnknownPath('This rule listens to no model, so there is no object to start from; use "query".')
+        raise UnknownPath(gettext('This rule listens to no model, so there is no object to start from; use "query".'))
     return model
 
 
@@ -79,7 +80,10 @@ def _hops(model: ModelClass, target: str) -> list[tuple[Step, ModelClass]]:
         step = relations.get(name)
         if step is None or step.model is None:
             hint = did_you_mean(name, [*relations, *(() if found else (INSTANCE, QUERY))])
-            raise UnknownPath(f'{str(here._meta.verbose_name).capitalize()} has no relation "{name}".{hint}')
+            raise UnknownPath(
+                gettext('%(model)s has no relation "%(name)s".%(hint)s')
+                % {"model": str(here._meta.verbose_name).capitalize(), "name": name, "hint": hint}
+            )
         found.append((step, step.model))
     return found
 
@@ -94,19 +98,24 @@ def filter_of(model: ModelClass, written: str) -> Filter:
     for part in parts:
         if here is None:
             hint = did_you_mean(part, LOOKUPS)
-            raise UnknownPath(f'"{part}" is no lookup.{hint} The lookups are: {", ".join(LOOKUPS)}.')
+            raise UnknownPath(
+                gettext('"%(part)s" is no lookup.%(hint)s The lookups are: %(lookups)s.')
+                % {"part": part, "hint": hint, "lookups": ", ".join(LOOKUPS)}
+            )
         step = steps(here).get(part)
         if step is None:
             raise UnknownPath(unknown_name(here, part))
         names.append(step.field.name if step.model else part)
         here = step.model
     if step is None:  # split() gives at least one part
-        raise UnknownPath("Name a field.")
+        raise UnknownPath(gettext("Name a field."))
     field: Field = step.field
     if step.model is not None and not isinstance(field, models.ForeignKey):
         field = step.model._meta.pk
     if field.get_lookup(lookup) is None or (isinstance(field, models.ForeignKey) and lookup in TEXT_LOOKUPS):
-        raise UnknownPath(f'"{".".join(parts)}" cannot be looked up by "{lookup}".')
+        raise UnknownPath(
+            gettext('"%(path)s" cannot be looked up by "%(lookup)s".') % {"path": ".".join(parts), "lookup": lookup}
+        )
     return Filter("__".join(names), field, lookup, tuple(parts))
 
 
@@ -114,11 +123,15 @@ def problems(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> It
     """What is wrong with target and filter, once the model is known."""
     target = name_of(config)
     if target == INSTANCE and rule.signals and DELETES.issuperset(rule.signals):
-        yield Problem("/target", "The object of this rule is gone when the action runs; name a relation of it.")
+        yield Problem(
+            "/target", gettext("The object of this rule is gone when the action runs; name a relation of it.")
+        )
     if target == QUERY and not field_rows.rows(config, "filter"):
-        yield Problem("/filter", 'Say which rows, or write {"field": "pk__isnull", "value": "false"} for all of them.')
+        yield Problem(
+            "/filter", gettext('Say which rows, or write {"field": "pk__isnull", "value": "false"} for all of them.')
+        )
     if target != QUERY and config.get("model"):
-        yield Problem("/model", 'A model is named for the target "query" alone; elsewhere the target says it.')
+        yield Problem("/model", gettext('A model is named for the target "query" alone; elsewhere the target says it.'))
     for index, row in field_rows.rows(config, "filter"):
         try:
             filter_of(model, str(row.get("field") or "pk"))
@@ -214,7 +227,9 @@ def _filtered(rows: Rows, model: ModelClass, row: Mapping[str, Any], data: Mappi
     try:
         value = _operand(written, computed(row.get("value"), data))
     except ValidationError:
-        raise PermanentError(f'The filter "{row.get("field")}" cannot take the value that it was given.') from None
+        raise PermanentError(
+            gettext('The filter "%(field)s" cannot take the value that it was given.') % {"field": row.get("field")}
+        ) from None
     if value is None:
         return rows.none()  # as in conditions, null equals nothing by accident: isnull asks for it
     condition = {f"{written.name}__{written.lookup}": value}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, models, router
+from django.utils.translation import gettext
 
 from rules_engine.actions import reserving
 from rules_engine.errors import PermanentError
@@ -33,11 +34,15 @@ def unique_problem(field: Field) -> str | None:
     """Why this field's values can have no counter, as a sentence, or None."""
     name = f'"{field.name}"'
     if not isinstance(field, models.CharField | models.TextField) or isinstance(field, models.EmailField):
-        return f"{name} can have no counter: a counter is for fields of text, and not for addresses of mail."
+        return gettext(
+            "%(name)s can have no counter: a counter is for fields of text, and not for addresses of mail."
+        ) % {"name": name}
     if field.choices:
-        return f"{name} can have no counter: its values are chosen from a list."
+        return gettext("%(name)s can have no counter: its values are chosen from a list.") % {"name": name}
     if (length := _max_length(field)) is not None and length < LEAST_LENGTH:
-        return f"{name} has no room for a counter: it holds {length} characters, and that takes {LEAST_LENGTH}."
+        return gettext(
+            "%(name)s has no room for a counter: it holds %(length)s characters, and that takes %(least)s."
+        ) % {"name": name, "length": length, "least": LEAST_LENGTH}
     return None
 
 
@@ -55,7 +60,9 @@ def unique_value(instance: models.Model, field: Field, base: Any) -> Any:
     try:
         return _kept(column, base) or _first_free(column, base)
     except DatabaseError as error:
-        raise PermanentError(f"Which values are taken could not be looked up ({type(error).__name__}).") from error
+        raise PermanentError(
+            gettext("Which values are taken could not be looked up (%(error)s).") % {"error": type(error).__name__}
+        ) from error
 
 
 def candidate(base: str, number: int, length: int | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connections, models, transaction
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import changes, field_rows, targets
 from rules_engine.actions.base import Action, Effect, Preview
@@ -23,7 +24,12 @@ LIMIT = 10_000
 #: Keys kept in the attempt's record.
 NAMED = 20
 
-_FIELD = {"type": "string", "title": "Field"}
+_FIELD = {"type": "string", "title": _("Field")}
+_HOWS = [
+    {"title": _("set to"), "value": "set"},
+    {"title": _("increase by"), "value": "increment"},
+    {"title": _("append"), "value": "append"},
+]
 
 
 @register_action
@@ -31,7 +37,7 @@ class UpdateObjects(Action):
     """Change fields of objects and save each, so that other rules hear of it; or all of them in one statement."""
 
     kind = "update_objects"
-    label = "Update objects"
+    label = _("Update objects")
     crash_safe = True
     timings = ("after_commit", "in_transaction")
     schema = {
@@ -39,44 +45,44 @@ class UpdateObjects(Action):
         "keys": {
             "target": {
                 "type": "string",
-                "title": "Which objects",
+                "title": _("Which objects"),
                 "default": targets.INSTANCE,
-                "helpText": "instance, a relation of it such as items.product, or query.",
+                "helpText": _("instance, a relation of it such as items.product, or query."),
             },
-            "model": {"type": "string", "title": "Model", "helpText": "For a query alone, such as shop.product"},
+            "model": {"type": "string", "title": _("Model"), "helpText": _("For a query alone, such as shop.product")},
             "filter": {
                 "type": "array",
-                "title": "Only those where",
-                "helpText": "Field lookups, such as status, price__lt, pk__in or notes__icontains.",
+                "title": _("Only those where"),
+                "helpText": _("Field lookups, such as status, price__lt, pk__in or notes__icontains."),
                 "items": {
                     "type": "object",
-                    "keys": {"field": _FIELD, "value": {"type": "string", "title": "Value"}},
+                    "keys": {"field": _FIELD, "value": {"type": "string", "title": _("Value")}},
                 },
             },
             "values": {
                 "type": "array",
-                "title": "Values",
-                "helpText": "Without any, the objects are saved as they are.",
+                "title": _("Values"),
+                "helpText": _("Without any, the objects are saved as they are."),
                 "items": {
                     "type": "object",
                     "keys": {
                         "field": _FIELD,
                         "value": {
                             "type": "string",
-                            "title": "Value",
-                            "helpText": "row is the object that is changed: {{ row.name }}",
+                            "title": _("Value"),
+                            "helpText": _("row is the object that is changed: {{ row.name }}"),
                         },
-                        "how": {"type": "string", "title": "How", "choices": list(changes.HOWS), "default": "set"},
+                        "how": {"type": "string", "title": _("How"), "choices": _HOWS, "default": "set"},
                     },
                 },
             },
             "one_statement": {
                 "type": "boolean",
-                "title": "In one statement",
+                "title": _("In one statement"),
                 "default": False,
-                "helpText": "Faster; no rule and no signal hears of it.",
+                "helpText": _("Faster; no rule and no signal hears of it."),
             },
-            "limit": {"type": "integer", "title": "Objects at most", "default": LIMIT},
+            "limit": {"type": "integer", "title": _("Objects at most"), "default": LIMIT},
         },
     }
 
@@ -153,17 +159,23 @@ def _planned(context: ActionContext, config: Mapping[str, Any]) -> tuple[ModelCl
 def _limit_problems(config: Mapping[str, Any]) -> Iterable[Problem]:
     limit = config.get("limit")
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 0 < limit <= LIMIT):
-        yield Problem("/limit", f"Expected a number from 1 to {LIMIT:,}, and got {limit!r}.")
+        yield Problem(
+            "/limit",
+            gettext("Expected a number from 1 to %(most)s, and got %(limit)s.")
+            % {"most": f"{LIMIT:,}", "limit": repr(limit)},
+        )
 
 
 def _statement_problems(config: Mapping[str, Any]) -> Iterable[Problem]:
     if not config.get("one_statement"):
         return
     if not field_rows.rows(config, "values"):
-        yield Problem("/one_statement", "One statement needs a value to write.")
+        yield Problem("/one_statement", gettext("One statement needs a value to write."))
     for index, row in field_rows.rows(config, "values"):
         if field_rows.own_reads(row.get("value")):
-            message = 'One statement writes the same value everywhere, so there is no "row" to read; see "increment".'
+            message = gettext(
+                'One statement writes the same value everywhere, so there is no "row" to read; see "increment".'
+            )
             yield Problem(f"/values/{index}/value", message)
 
 
@@ -172,13 +184,16 @@ def _keys(rows: Rows, config: Mapping[str, Any]) -> list[Any]:
     # In the order of their keys, so that two workers lock the same rows in the same order.
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[: limit + 1])
     if len(keys) > limit:
-        raise PermanentError(f"More than {limit:,} objects would be changed, which is this action's limit.")
+        raise PermanentError(
+            gettext("More than %(limit)s objects would be changed, which is this action's limit.")
+            % {"limit": f"{limit:,}"}
+        )
     return keys
 
 
 def _nothing(context: ActionContext, config: Mapping[str, Any], model: ModelClass) -> ActionResult:
     if targets.name_of(config) == targets.INSTANCE and targets.is_gone(context, model):
-        raise PermanentError("The object is gone.")
+        raise PermanentError(gettext("The object is gone."))
     return ActionResult("Nothing to update", _detail(model, [], 0))
 
 
@@ -189,7 +204,7 @@ def _detail(model: ModelClass, written: Sequence[Any], unchanged: int) -> dict[s
 
 def _in_one_statement(rows: Rows, planned: Sequence[Change], context: ActionContext, model: ModelClass) -> ActionResult:
     if not planned or changes.own_tree(planned):
-        raise PermanentError('One statement needs values that do not read "row".')
+        raise PermanentError(gettext('One statement needs values that do not read "row".'))
     count = rows.order_by().update(**changes.columns(planned, model, context.data))
     detail = {"model": label_of(model), "updated": count}
     return ActionResult(f"Updated {count:,} of {model._meta.verbose_name_plural} in one statement", detail)

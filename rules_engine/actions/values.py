@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine import templating
 from rules_engine.errors import InvalidRule, Problem, TemplateError
 from rules_engine.rules import jsonlogic
@@ -52,7 +54,7 @@ def _text_problems(source: str, rule: RuleSpec, pointer: str, check: PathCheck) 
     for variable in text.variables:
         trouble = check(rule, variable.path, variable.rows)
         if trouble is not None:
-            yield Problem(pointer, f"Line {variable.line}: {trouble}")
+            yield Problem(pointer, gettext("Line %(line)s: %(trouble)s") % {"line": variable.line, "trouble": trouble})
 
 
 def _expression_problems(logic: Mapping[str, Any], rule: RuleSpec, pointer: str, check: PathCheck) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import values
 from rules_engine.actions.base import Action, Preview
@@ -24,7 +25,7 @@ class WriteAuditEntry(Action):
     """Add an entry to the audit trail."""
 
     kind = "write_audit_entry"
-    label = "Write an audit entry"
+    label = _("Write an audit entry")
     crash_safe = True
     timings = ("after_commit", "in_transaction")
     schema = {
@@ -32,28 +33,30 @@ class WriteAuditEntry(Action):
         "keys": {
             "fields": {
                 "type": "array",
-                "title": "Fields",
+                "title": _("Fields"),
                 "items": {"type": "string"},
-                "helpText": "Fields to keep with the entry, such as email; none keeps them all.",
+                "helpText": _("Fields to keep with the entry, such as email; none keeps them all."),
             },
             "operation": {
                 "type": "string",
-                "title": "Operation",
-                "helpText": "Empty: what happened, such as CREATE, UPDATE or DELETE.",
+                "title": _("Operation"),
+                "helpText": _("Empty: what happened, such as CREATE, UPDATE or DELETE."),
             },
             "name": {
                 "type": "string",
-                "title": "Object's name",
-                "helpText": "Such as {{ instance.first_name }} {{ instance.last_name }}",
+                "title": _("Object's name"),
+                "helpText": _("Such as {{ instance.first_name }} {{ instance.last_name }}"),
             },
-            "note": {"type": "string", "widget": "textarea", "title": "Note"},
+            "note": {"type": "string", "widget": "textarea", "title": _("Note")},
         },
     }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         fields = config.get("fields") or []
         if not isinstance(fields, list):
-            yield Problem("/fields", f"Expected a list of field names, and got {fields!r}.")
+            yield Problem(
+                "/fields", gettext("Expected a list of field names, and got %(names)s.") % {"names": repr(fields)}
+            )
             return
         for index, name in enumerate(fields):
             trouble = path_problem(rule, ("instance", *str(name).split(".")))

@@ -13,6 +13,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DataError, IntegrityError, models, router
+from django.utils.translation import gettext
 
 from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
 from rules_engine.events.context import Field
@@ -67,11 +68,16 @@ def writable_model(label: str) -> ModelClass:
     model = find_model(label)
     if model is None:
         known = sorted(label_of(one) for one in apps.get_models() if not is_forbidden(one))
-        raise UnknownPath(f'There is no model "{label}".{did_you_mean(label, known)}')
+        raise UnknownPath(
+            gettext('There is no model "%(label)s".%(hint)s') % {"label": label, "hint": did_you_mean(label, known)}
+        )
     if is_forbidden(model):
-        raise Refused(f"Rules may not write {model._meta.verbose_name}.")
+        raise Refused(gettext("Rules may not write %(model)s.") % {"model": model._meta.verbose_name})
     if router.db_for_write(model) != router.db_for_write(Execution):
-        raise Refused(f"Rules may not write {model._meta.verbose_name}: it lies in another database than the rules.")
+        raise Refused(
+            gettext("Rules may not write %(model)s: it lies in another database than the rules.")
+            % {"model": model._meta.verbose_name}
+        )
     return model
 
 
@@ -79,17 +85,22 @@ def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
     """The field of that name or column. Raises ``UnknownPath`` with a suggestion, or ``Refused``."""
     title = model._meta.verbose_name
     if is_sensitive(model, name):
-        raise Refused(f'Rules may not write "{name}" of {title}.')
+        raise Refused(gettext('Rules may not write "%(name)s" of %(title)s.') % {"name": name, "title": title})
     try:
         field = field_of(model, name)
     except UnknownPath as error:
         if any(one.name == name for one in model._meta.many_to_many):
-            raise Refused(f'"{name}" is a relation to many, and has no value of its own to write.') from error
+            raise Refused(
+                gettext('"%(name)s" is a relation to many, and has no value of its own to write.') % {"name": name}
+            ) from error
         raise UnknownPath(unknown_name(model, name)) from error
     if _is_key(field) and not (creating and not _is_made(field)):
-        raise Refused(f'Rules may not write the key of {title}, "{name}".')
+        raise Refused(gettext('Rules may not write the key of %(title)s, "%(name)s".') % {"title": title, "name": name})
     if isinstance(field, UNWRITABLE) or getattr(field, "generated", False):
-        raise Refused(f'Rules may not write "{name}" of {title}: files, binary and generated columns are left alone.')
+        raise Refused(
+            gettext('Rules may not write "%(name)s" of %(title)s: files, binary and generated columns are left alone.')
+            % {"name": name, "title": title}
+        )
     return field
 
 
@@ -117,8 +128,11 @@ def invalid(model: ModelClass, error: ValidationError) -> PermanentError:
     parts = []
     for name, errors in by_field.items():
         codes = ", ".join(dict.fromkeys(str(one.code or "invalid") for one in errors))
-        parts.append(f"{'its fields together' if name == NON_FIELD_ERRORS else name} ({codes})")
-    return PermanentError(f"{str(model._meta.verbose_name).capitalize()} cannot be saved: {'; '.join(parts)}.")
+        parts.append(f"{gettext('its fields together') if name == NON_FIELD_ERRORS else name} ({codes})")
+    return PermanentError(
+        gettext("%(model)s cannot be saved: %(parts)s.")
+        % {"model": str(model._meta.verbose_name).capitalize(), "parts": "; ".join(parts)}
+    )
 
 
 @contextmanager
@@ -130,10 +144,14 @@ def refusals_in_words(model: ModelClass) -> Iterator[None]:
     try:
         yield
     except DataError:
-        message = f"The database does not take these values for {model._meta.verbose_name}."
+        message = gettext("The database does not take these values for %(model)s.") % {
+            "model": model._meta.verbose_name
+        }
         failure: Exception = PermanentError(message)
     except IntegrityError:
-        message = f"The database refused {model._meta.verbose_name}: it would break a constraint."
+        message = gettext("The database refused %(model)s: it would break a constraint.") % {
+            "model": model._meta.verbose_name
+        }
         failure = TransientError(message)
     else:
         return

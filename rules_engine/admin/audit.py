@@ -5,40 +5,57 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.readonly import ReadOnlyAdmin
-from rules_engine.admin.rendering import json_block, link, object_link, page_url, table, text_block
+from rules_engine.admin.rendering import UNSEEN, json_block, link, may_view, object_link, page_url, table, text_block
+from rules_engine.admin.searching import SearchedAdmin, fields_named, labels_like, of_rules
 from rules_engine.models import AuditEntry
+
+#: What of an entry is the object's own data.
+DATA = ("object_text", "note", "changes_shown", "fields_shown")
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
+class AuditEntryAdmin(SearchedAdmin):
     """Who did what to which object."""
 
     list_display = ("at", "operation", "object_shown", "actor_name", "changed", "rule_slug")
     list_display_links = ("at", "operation")
     list_filter = ("operation",)
     date_hierarchy = "at"
-    search_fields = ("object_pk", "object_text", "model", "actor_name", "actor_id", "request_id", "rule_slug", "note")
-    search_help_text = _("Searches objects, actors, requests, rules and notes, and names of fields in full.")
-    fields = (
+    search_help_text = _(
+        "A part of an object's or actor's name, a note, a rule or a model; in full: an object's or actor's key, a "
+        "request's id, a field."
+    )
+    every_field = (
         "at", "operation", "object_shown", "object_text", "actor_name", "actor_id", "request_id", "request_path",
         "note", "changes_shown", "fields_shown", "rule_slug", "rule_version", "event_shown", "created_at",
     )  # fmt: skip
-    readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown")
+    readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown", "unseen")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        found, may_repeat = super().get_search_results(request, queryset, search_term)
-        name = search_term.strip()
-        if name and " " not in name and "\x00" not in name:
-            found |= queryset.filter(Q(changes__has_key=name) | Q(fields__has_key=name))
-        return found, may_repeat
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None or may_view(request.user, obj.model):
+            return self.every_field
+        left = [name for name in self.every_field if name not in DATA]
+        return (*left[: left.index("rule_slug")], "unseen", *left[left.index("rule_slug") :])
+
+    def having(self, word: str) -> Q:
+        """By object, actor, request, rule, and by the names of what was changed or recorded."""
+        names = fields_named(word)
+        keys = Q(object_pk=word) | Q(actor_id=word) | Q(request_id=word) | Q(model__in=labels_like(word))
+        fields = Q(changes__has_any_keys=names) | Q(fields__has_any_keys=names)
+        return keys | of_rules(word) | fields | Q(actor_name__icontains=word)
+
+    def having_in_data(self, word: str) -> Q:
+        """By what an object is called, and by the note."""
+        return Q(object_text__icontains=word) | Q(note__icontains=word)
+
+    @admin.display(description=_("changes"))
+    def unseen(self, entry: AuditEntry) -> str:
+        return str(UNSEEN)
 
     @admin.display(description=_("object"), ordering="object_pk")
     def object_shown(self, entry: AuditEntry) -> SafeString:

@@ -44,11 +44,16 @@ def signals(stored: Iterable[Any] = ()) -> list[Choice]:
     groups = [
         (gettext("Of the model"), list(MODEL_SIGNALS)),
         (gettext("Of this project"), own),
-        (gettext("Of the site"), of_site),
+        (of_the_site(), of_site),
     ]
     strangers = _strangers(stored, known)
     found = [(title, [(name, signal_words(name)) for name in names]) for title, names in groups if names]
     return [*strangers, *found]
+
+
+def of_the_site() -> str:
+    """The group of signals that few rules are about."""
+    return gettext("Of the site")
 
 
 def what_signals_send() -> SafeString:

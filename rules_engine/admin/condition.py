@@ -21,7 +21,21 @@ from rules_engine.errors import Problem
 from rules_engine.events.paths import find_model, is_denied
 
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
-SCRIPTS = ("source", "rows", "fields", "values", "builder", "changes")
+#: In this order: each uses what the ones before it have put into ``window.rulesEngine``.
+SCRIPTS = (
+    "source",
+    "operands",
+    "rows",
+    "moves",
+    "fields",
+    "values",
+    "panel",
+    "editor",
+    "sides",
+    "row",
+    "builder",
+    "changes",
+)
 
 
 class BuilderWidget(forms.Textarea):

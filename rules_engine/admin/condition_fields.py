@@ -45,15 +45,13 @@ def _entries(step: Step, user: Any) -> Iterator[dict[str, Any]]:
     elif step.model is not None and may_view(user, step.model):
         kind = "rows" if step.kind == "to_many" else "object"
         changes = step.field.name if getattr(step.field, "many_to_many", False) else None
-        entry = {"name": step.name, "label": _title(step), "type": kind, "model": label_of(step.model)}
+        entry = {"name": step.name, "label": title_of(step), "type": kind, "model": label_of(step.model)}
         yield {**entry, "changes": step.name} if changes else entry
 
 
 def _value(step: Step) -> dict[str, Any]:
     field = step.field
-    stored = field.target_field if isinstance(field, models.ForeignKey) else field
-    stored = getattr(stored, "output_field", stored)
-    entry: dict[str, Any] = {"name": step.name, "label": _title(step), "type": _type_of(stored)}
+    entry: dict[str, Any] = {"name": step.name, "label": title_of(step), "type": type_of(step)}
     if step.name == "pk":
         return {**entry, "label": gettext("Key"), "quiet": True}
     entry["field"] = field.name
@@ -66,11 +64,16 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _type_of(field: Any) -> str:
+def type_of(step: Step) -> str:
+    """The type of a field's values, as the builder tells them apart."""
+    field = step.field
+    field = field.target_field if isinstance(field, models.ForeignKey) else field
+    field = getattr(field, "output_field", field)
     return next((name for kinds, name in TYPES if isinstance(field, kinds)), "text")
 
 
-def _title(step: Step) -> str:
+def title_of(step: Step) -> str:
+    """What a field or a relation is called."""
     if step.kind == "to_many" and step.model is not None and not getattr(step.field, "concrete", False):
         return capfirst(str(step.model._meta.verbose_name_plural))
     if not getattr(step.field, "concrete", False) and step.model is not None:

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.chain import chain_block
-from rules_engine.admin.readonly import ReadOnlyAdmin
 from rules_engine.admin.rendering import context_block, link, list_url, object_link, page_url, table, text_block
+from rules_engine.admin.searching import SearchedAdmin, labels_like, uuid_of
 from rules_engine.models import Event
 
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
@@ -21,15 +22,16 @@ GATES = {"operations": _("its operations"), "changes": _("its change conditions"
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(SearchedAdmin):
     """What happened."""
 
     list_display = ("occurred_at", "signal", "operation", "object_shown", "actor_name", "rules_shown")
     list_display_links = ("occurred_at", "signal")
     list_filter = ("operation",)
     date_hierarchy = "created_at"
-    search_fields = ("=object_pk", "=request_id", "=actor_name", "=model", "=signal")
-    search_help_text = _("An object's key, a request's id, an actor's name, a model or a signal, in full.")
+    search_help_text = _(
+        "In full: an object's key, an actor's name, a signal, the id of a request or event. Or a model."
+    )
     readonly_fields = (
         "object_shown",
         "root_shown",
@@ -52,6 +54,13 @@ class EventAdmin(ReadOnlyAdmin):
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.model, obj.context)
         return super().get_form(request, obj, change, **options)
+
+    def having(self, word: str) -> Q:
+        """By object, request, chain, model, signal and actor."""
+        if (found := uuid_of(word)) is not None:
+            return Q(pk=found) | Q(root_id=found) | Q(object_pk=word) | Q(request_id=word)
+        keys = Q(object_pk=word) | Q(request_id=word) | Q(signal=word) | Q(model__in=labels_like(word))
+        return keys | Q(actor_name__iexact=word)
 
     @admin.display(description=_("object"), ordering="object_pk")
     def object_shown(self, event: Event) -> SafeString:

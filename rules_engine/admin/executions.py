@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -16,57 +16,32 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import hints
 from rules_engine.actions import registry
+from rules_engine.admin.bulk import in_batches
 from rules_engine.admin.chain import caused_by
+from rules_engine.admin.filters import KindFilter, RuleFilter
+from rules_engine.admin.paging import KeysFirstPaginator
+from rules_engine.admin.reading import settings_block
 from rules_engine.admin.rendering import (
+    UNSEEN,
     context_block,
     json_block,
     link,
+    may_view,
     object_link,
     page_url,
     table,
     text_block,
     time_words,
 )
-from rules_engine.admin.verbs import VerbsAdmin, log_changes
+from rules_engine.admin.searching import of_events_about, of_rules, uuid_of
+from rules_engine.admin.verbs import VerbsAdmin
 from rules_engine.models import Attempt, Execution, Rule
-from rules_engine.models.execution import WAITING, State
+from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
-#: In place of a rule's slug, which has no colon.
-BY_HAND = ":by-hand"
 
-
-class KindFilter(admin.SimpleListFilter):
-    """By kind; asking the table which there are would read all of it."""
-
-    title = _("kind")
-    parameter_name = "kind"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [(kind, str(action.label)) for kind, action in registry.kinds(also_ordered=True).items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
-
-
-class RuleFilter(admin.SimpleListFilter):
-    """By rule, also one that is gone: then its slug is named in the address."""
-
-    title = _("rule")
-    parameter_name = "rule_slug"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        found = dict(Rule.objects.values_list("slug", "name"))
-        named = request.GET.get(self.parameter_name)
-        if named and named not in found:
-            found[named] = named
-        return [*found.items(), (BY_HAND, gettext("ordered by hand"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.value():
-            return queryset
-        return queryset.filter(rule_slug="" if self.value() == BY_HAND else self.value())
+Verb = Callable[[ExecutionQuerySet], int]
 
 
 @admin.register(Execution)
@@ -75,14 +50,24 @@ class ExecutionAdmin(VerbsAdmin):
 
     verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
     verbs_permission = PERMISSION
+    narrowed_by = ("queue", "lane")
 
-    list_display = ("created_at", "state", "rule_named", "kind", "object_shown", "attempts", "next_shown", "outcome")
+    list_display = (
+        "created_at",
+        "state",
+        "rule_named",
+        "kind_named",
+        "object_shown",
+        "attempts",
+        "next_shown",
+        "outcome",
+    )
     list_display_links = ("created_at", "state")
     list_filter = ("state", RuleFilter, KindFilter)
     list_select_related = ("event",)
     date_hierarchy = "created_at"
-    search_fields = ("rule_slug", "=event__object_pk", "=id")
-    search_help_text = _("A rule's slug or a part of it, an object's key, or an execution's id.")
+    paginator = KeysFirstPaginator
+    search_help_text = _("A part of a rule's slug or name; in full: an object's key, an event's or an execution's id.")
     actions = ("retry_selected", "cancel_selected")
     change_form_template = "admin/rules_engine/execution/change_form.html"
     readonly_fields = (
@@ -108,6 +93,11 @@ class ExecutionAdmin(VerbsAdmin):
         """Whether the user may retry and cancel."""
         return self.may_act(request)
 
+    def having(self, word: str) -> Q:
+        """By rule, by object, by event, by its own id."""
+        found = uuid_of(word)
+        return Q(pk=found) | of_events_about(word) if found else of_events_about(word) | of_rules(word)
+
     # Retry and cancel
 
     @admin.action(description=_("Retry selected executions"), permissions=["retry"])
@@ -119,24 +109,26 @@ class ExecutionAdmin(VerbsAdmin):
         self._cancel(request, queryset)
 
     def _retry(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-        with transaction.atomic(using=router.db_for_write(Execution)):
-            rows = self._lock(chosen, RETRYABLE_STATES)
-            Execution.objects.filter(pk__in=[row.pk for row in rows]).retry()
-            log_changes(request, rows, gettext("Retried."))
-            for queue in sorted({row.queue for row in rows}):
-                transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
-        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
-        self.tell(request, text % {"count": len(rows)}, len(rows))
+        self._make_due(request, chosen, RETRYABLE_STATES, ExecutionQuerySet.retry, gettext("Retried."))
 
     def _replay(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-        with transaction.atomic(using=router.db_for_write(Execution)):
-            rows = [row for row in self._lock(chosen, (State.SUCCEEDED,)) if is_replayable(row)]
-            Execution.objects.filter(pk__in=[row.pk for row in rows]).replay()
-            log_changes(request, rows, gettext("Replayed."))
+        kinds = [kind for kind, action in registry.kinds(also_ordered=True).items() if action.replayable]
+        chosen = chosen.filter(kind__in=kinds)
+        self._make_due(request, chosen, (State.SUCCEEDED,), ExecutionQuerySet.replay, gettext("Replayed."))
+
+    def _make_due(
+        self, request: HttpRequest, chosen: QuerySet[Any], states: Collection[str], verb: Verb, message: str
+    ) -> None:
+        def act(keys: list[Any]) -> list[Execution]:
+            rows = _locked(keys, states)
+            verb(_of(rows))
             for queue in sorted({row.queue for row in rows}):
                 transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
-        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", len(rows))
-        self.tell(request, text % {"count": len(rows)}, len(rows))
+            return rows
+
+        done = in_batches(request.user.pk, chosen, act, message)
+        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", done.count)
+        self.tell(request, text, done)
 
     def applies(self, verb: str, row: Any) -> bool:
         """Only what its receiver knows for a repetition is done again after a success."""
@@ -144,18 +136,15 @@ class ExecutionAdmin(VerbsAdmin):
 
     def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Cancelled by %s.") % request.user.get_username()
-        with transaction.atomic(using=router.db_for_write(Execution)):
-            rows = self._lock(chosen, WAITING)
-            Execution.objects.filter(pk__in=[row.pk for row in rows]).cancel(reason)
-            log_changes(request, rows, gettext("Cancelled."))
-        text = ngettext("%(count)s execution was cancelled.", "%(count)s executions were cancelled.", len(rows))
-        self.tell(request, text % {"count": len(rows)}, len(rows))
 
-    def _lock(self, chosen: QuerySet[Any], states: Collection[str]) -> list[Execution]:
-        """Those of the chosen in these states, held so that the log names exactly what was changed."""
-        ids = list(chosen.order_by().values_list("pk", flat=True))
-        rows = Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=ids, state__in=states)
-        return list(rows.select_for_update())
+        def act(keys: list[Any]) -> list[Execution]:
+            rows = _locked(keys, WAITING)
+            _of(rows).cancel(reason)
+            return rows
+
+        done = in_batches(request.user.pk, chosen, act, gettext("Cancelled."))
+        text = ngettext("%(count)s execution was cancelled.", "%(count)s executions were cancelled.", done.count)
+        self.tell(request, text, done)
 
     # What is shown
 
@@ -163,6 +152,7 @@ class ExecutionAdmin(VerbsAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event.model, obj.event.context)
+            obj.is_seen = may_view(request.user, obj.event.model)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
@@ -192,6 +182,10 @@ class ExecutionAdmin(VerbsAdmin):
     def rule_named(self, execution: Execution) -> str:
         return execution.rule_slug or gettext("ordered by hand")
 
+    @admin.display(description=_("What it did"), ordering="kind")
+    def kind_named(self, execution: Execution) -> str:
+        return registry.title(execution.kind)
+
     @admin.display(description=_("rule"))
     def rule_shown(self, execution: Execution) -> SafeString:
         return rule_link(execution.rule_slug)
@@ -206,7 +200,7 @@ class ExecutionAdmin(VerbsAdmin):
 
     @admin.display(description=_("config"))
     def config_shown(self, execution: Execution) -> SafeString:
-        return json_block(execution.config)
+        return settings_block(execution.kind, execution.config)
 
     @admin.display(description=_("context"))
     def context_shown(self, execution: Any) -> SafeString:
@@ -214,11 +208,21 @@ class ExecutionAdmin(VerbsAdmin):
         return shown
 
     @admin.display(description=_("attempts"))
-    def attempts_shown(self, execution: Execution) -> SafeString:
+    def attempts_shown(self, execution: Any) -> SafeString:
         attempts = Attempt.objects.filter(execution=execution).order_by("number")
         headings = (_("number"), _("outcome"), _("started"), _("took"), _("error"), _("detail"))
-        rows = [_attempt_row(attempt) for attempt in attempts]
+        rows = [_attempt_row(attempt, execution.is_seen) for attempt in attempts]
         return table(headings, rows) if rows else text_block(gettext("None yet."))
+
+
+def _locked(keys: Collection[Any], states: Collection[str]) -> list[Execution]:
+    """Those of the rows in these states, held so that the log names exactly what was changed."""
+    rows = Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=keys, state__in=states)
+    return list(rows.only("rule_slug", "kind", "queue").select_for_update())
+
+
+def _of(rows: Collection[Execution]) -> ExecutionQuerySet:
+    return Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=[row.pk for row in rows])
 
 
 def is_replayable(execution: Execution) -> bool:
@@ -235,9 +239,11 @@ def rule_link(slug: str) -> SafeString:
     return link(page_url("rule", pk) if pk else "", slug)
 
 
-def _attempt_row(attempt: Attempt) -> tuple[Any, ...]:
+def _attempt_row(attempt: Attempt, is_seen: bool) -> tuple[Any, ...]:
     duration = attempt.duration
     took = "–" if duration is None else gettext("%.3f s") % duration.total_seconds()
     error = f"{attempt.error_type}: {attempt.error}" if attempt.error_type else attempt.error
-    when, detail = time_words(attempt.started_at), json_block(attempt.detail)
+    # The detail is the object's data as it was sent.
+    detail = json_block(attempt.detail) if is_seen else text_block(str(UNSEEN))
+    when = time_words(attempt.started_at)
     return attempt.number, attempt.get_outcome_display(), when, took, text_block(error), detail

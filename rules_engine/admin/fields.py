@@ -137,10 +137,22 @@ class PlainTextField(forms.CharField):
         return not self.disabled and self.to_python(data) != (initial or "")
 
 
+class FoldingBoxes(forms.CheckboxSelectMultiple):
+    """Checkboxes in groups; those of the groups ``folded`` are folded away while none of them is ticked."""
+
+    template_name = "rules_engine/names.html"
+    folded: Sequence[str] = ()
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        context["widget"]["folded"] = self.folded
+        return context
+
+
 class NamesField(forms.MultipleChoiceField):
     """A JSON list of names as checkboxes. The stored order stays while the same boxes are ticked."""
 
-    widget = forms.CheckboxSelectMultiple
+    widget = FoldingBoxes
     stored: Sequence[Any] = ()
 
     def to_python(self, value: Any) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import F
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +18,7 @@ from rules_engine.actions import registry
 from rules_engine.admin import choices
 from rules_engine.admin.condition import ChangesField, ConditionField
 from rules_engine.admin.fields import JSONTextField, NamesField, PlainTextField, RowsField, name_halves, sentence
-from rules_engine.admin.jsonform import ConfigWidget
+from rules_engine.admin.jsonform import ConfigWidget, forms_by_kind
 from rules_engine.errors import Problem
 from rules_engine.models import Rule, RuleAction
 from rules_engine.rules.holding import LONGEST_WAIT
@@ -55,7 +56,7 @@ class RuleForm(forms.ModelForm):
     model = forms.ChoiceField(
         label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
     )
-    signals = NamesField(label=_("Signals"), required=False, help_text=_("At least one."))
+    signals = NamesField(label=_("What happens"), required=False, help_text=_("Tick at least one."))
     operations = NamesField(
         label=_("Only when it was"),
         required=False,
@@ -96,6 +97,7 @@ class RuleForm(forms.ModelForm):
             "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
         help_texts = {
+            "enabled": _("A rule that is on acts as soon as it is saved; one that is off can be tested first."),
             "position": _("Rules are tried from the lowest number up; those of one number by their slug."),
             "active_from": _("Empty: at once."),
             "active_until": _("Empty: for good."),
@@ -120,7 +122,10 @@ class RuleForm(forms.ModelForm):
             if name in self.fields:
                 self.fields[name].choices = offered  # type: ignore[attr-defined]
         if "signals" in self.fields:
-            self.fields["signals"].help_text = format_html("{} {}", _("At least one."), choices.what_signals_send())
+            self.fields["signals"].help_text = format_html(
+                "{} {}", _("Tick at least one."), choices.what_signals_send()
+            )
+            self.fields["signals"].widget.folded = [choices.of_the_site()]
         for name in ("signals", "operations", "changes", "condition", *TEXTS):
             if name in self.fields and rule.pk:
                 value = getattr(rule, name)
@@ -173,7 +178,7 @@ class RuleActionForm(forms.ModelForm):
         help_text=_("After the commit is safest: nobody waits for it, and what fails is tried again."),
     )
     position = forms.IntegerField(
-        label=_("Order"), required=False, min_value=0, max_value=OUT_OF_THE_WAY - 1, help_text=_("Empty: last.")
+        label=_("Place"), required=False, min_value=0, max_value=OUT_OF_THE_WAY - 1, help_text=_("Empty: last.")
     )
     config = JSONTextField(label=_("Settings"), empty={}, widget=ConfigWidget())
     for_each = RowsField(
@@ -274,6 +279,16 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
 
     user: Any = None
 
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """The usual, and a form of the settings that offers what this user may choose from."""
+        super().add_fields(form, index)
+        if "config" in form.fields:
+            form.fields["config"].widget.kinds = self._kinds
+
+    @cached_property
+    def _kinds(self) -> dict[str, Any]:
+        return forms_by_kind(self.user)
+
     def clean(self) -> None:
         """Give places, then hold each action against the rule and against what its author may do."""
         rows = list(self._rows())
@@ -297,7 +312,7 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
                 yield form
 
     def _place(self, rows: list[RuleActionForm]) -> None:
-        taken: set[int] = set()
+        taken = self._unseen_places()
         for row in rows:
             place = row.cleaned_data.get("position") if hasattr(row, "cleaned_data") else None
             if place in taken:
@@ -308,6 +323,12 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
             if hasattr(row, "cleaned_data") and row.cleaned_data.get("position", 0) is None:
                 row.instance.position = row.cleaned_data["position"] = max(taken, default=-1) + 1
                 taken.add(row.instance.position)
+
+    def _unseen_places(self) -> set[int]:
+        """The places of actions that the rule was given after this page was drawn."""
+        drawn = [form.instance.pk for form in self.forms if form.instance.pk is not None]
+        others = RuleAction.objects.filter(rule_id=self.instance.pk).exclude(pk__in=drawn)
+        return set(others.values_list("position", flat=True)) if self.instance.pk else set()
 
     def _check_ceiling(self, row: RuleActionForm, spec: RuleSpec) -> None:
         if self.user is None:

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db import router
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import releasing
-from rules_engine.admin.executions import RuleFilter, rule_link
+from rules_engine.actions import registry
+from rules_engine.admin.bulk import in_batches
+from rules_engine.admin.executions import rule_link
+from rules_engine.admin.filters import RuleFilter
+from rules_engine.admin.paging import KeysFirstPaginator
+from rules_engine.admin.reading import settings_block
 from rules_engine.admin.rendering import (
+    UNSEEN,
     context_block,
-    json_block,
     link,
     list_url,
+    may_view,
     object_link,
     page_url,
     text_block,
     time_words,
 )
-from rules_engine.admin.verbs import VerbsAdmin, log_changes
+from rules_engine.admin.searching import of_events_about, of_rules
+from rules_engine.admin.verbs import VerbsAdmin
 from rules_engine.models import HeldMatch
 
 WAITING = (HeldMatch.State.WAITING,)
@@ -44,18 +54,18 @@ class HeldMatchAdmin(VerbsAdmin):
     list_filter = ("state", RuleFilter)
     list_select_related = ("event",)
     date_hierarchy = "created_at"
-    search_fields = ("rule_slug", "=event__object_pk", "throttle_key", "coalesce_key")
-    search_help_text = _("A rule's slug or a part of it, an object's key, or what it is counted for.")
+    paginator = KeysFirstPaginator
+    search_help_text = _("A part of a rule's slug or name, or of what it is counted for; in full: an object's key.")
     actions = ("release_selected", "discard_selected")
     change_form_template = "admin/rules_engine/heldmatch/change_form.html"
     readonly_fields = (
-        "rule_shown", "object_shown", "event_shown", "due_shown", "why_shown", "executions_shown", "actions_shown",
-        "context_shown",
+        "rule_shown", "object_shown", "event_shown", "throttled_shown", "coalesced_shown", "due_shown", "why_shown",
+        "executions_shown", "actions_shown", "context_shown",
     )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         state = ("state", "why_shown", "created_at", "waits_since", "due_shown", "decided_at", "executions_shown")
-        origin = ("rule_shown", "rule_version", "object_shown", "event_shown", "throttle_key", "coalesce_key")
+        origin = ("rule_shown", "rule_version", "object_shown", "event_shown", "throttled_shown", "coalesced_shown")
         return [
             (None, {"fields": state}),
             (_("Why"), {"fields": origin}),
@@ -65,6 +75,16 @@ class HeldMatchAdmin(VerbsAdmin):
     def has_release_permission(self, request: HttpRequest) -> bool:
         """Whether the user may release and discard."""
         return self.may_act(request)
+
+    model_column = "event__model"
+
+    def having(self, word: str) -> Q:
+        """By rule and by object."""
+        return of_rules(word) | of_events_about(word)
+
+    def having_in_data(self, word: str) -> Q:
+        """By what it is counted for or taken together by."""
+        return Q(throttle_key__icontains=word) | Q(coalesce_key__icontains=word)
 
     # Release and discard
 
@@ -78,24 +98,15 @@ class HeldMatchAdmin(VerbsAdmin):
 
     def _release(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Released by %s.") % request.user.get_username()
-        count = self._decide(request, chosen, releasing.release_now, reason)
-        text = ngettext("%(count)s match was released.", "%(count)s matches were released.", count)
-        self.tell(request, text % {"count": count}, count)
+        done = in_batches(request.user.pk, chosen, partial(_decided, releasing.release_now, reason), reason)
+        text = ngettext("%(count)s match was released.", "%(count)s matches were released.", done.count)
+        self.tell(request, text, done)
 
     def _discard(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Discarded by %s.") % request.user.get_username()
-        count = self._decide(request, chosen, releasing.discard, reason)
-        text = ngettext("%(count)s match was discarded.", "%(count)s matches were discarded.", count)
-        self.tell(request, text % {"count": count}, count)
-
-    def _decide(self, request: HttpRequest, chosen: QuerySet[Any], decide: Decide, reason: str) -> int:
-        by_rule = defaultdict(list)
-        for slug, pk in chosen.order_by().values_list("rule_slug", "pk"):
-            by_rule[slug].append(pk)
-        # In one order, so that two people who choose the same do not wait for each other.
-        done = [match for slug in sorted(by_rule) for match in decide(slug, by_rule[slug], reason=reason)]
-        log_changes(request, done, reason)
-        return len(done)
+        done = in_batches(request.user.pk, chosen, partial(_decided, releasing.discard, reason), reason)
+        text = ngettext("%(count)s match was discarded.", "%(count)s matches were discarded.", done.count)
+        self.tell(request, text, done)
 
     # What is shown
 
@@ -103,6 +114,7 @@ class HeldMatchAdmin(VerbsAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event.model, obj.event.context)
+            obj.is_seen = may_view(request.user, obj.event.model)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
@@ -130,6 +142,14 @@ class HeldMatchAdmin(VerbsAdmin):
     def event_shown(self, match: HeldMatch) -> SafeString:
         return link(page_url("event", match.event_id), match.event)
 
+    @admin.display(description=_("counted for"))
+    def throttled_shown(self, match: Any) -> str:
+        return _key(match, match.throttle_key)
+
+    @admin.display(description=_("taken together as"))
+    def coalesced_shown(self, match: Any) -> str:
+        return _key(match, match.coalesce_key)
+
     @admin.display(description=_("executions"))
     def executions_shown(self, match: HeldMatch) -> SafeString:
         address = list_url("execution", event__id__exact=match.event_id, rule_slug=match.rule_slug)
@@ -138,12 +158,29 @@ class HeldMatchAdmin(VerbsAdmin):
     @admin.display(description=_("what it is to do"))
     def actions_shown(self, match: HeldMatch) -> SafeString:
         rows = match.actions if isinstance(match.actions, list) else []
-        return json_block([{"kind": one.get("kind"), "config": one.get("config")} for one in rows])
+        kinds = registry.kinds()
+        named = ((kinds[one["kind"]].label if one.get("kind") in kinds else one.get("kind"), one) for one in rows)
+        shown = ((label, settings_block(str(one.get("kind")), one.get("config"))) for label, one in named)
+        return format_html_join("", "<div><strong>{}</strong>{}</div>", shown)
 
     @admin.display(description=_("context"))
     def context_shown(self, match: Any) -> SafeString:
         shown: SafeString = match.context_html
         return shown
+
+
+def _key(match: Any, text: str) -> str:
+    """A key is worked out from the object's data."""
+    return text if match.is_seen or not text else str(UNSEEN)
+
+
+def _decided(decide: Decide, reason: str, keys: list[Any]) -> list[HeldMatch]:
+    by_rule = defaultdict(list)
+    rows = HeldMatch.objects.using(router.db_for_write(HeldMatch)).filter(pk__in=keys)
+    for slug, pk in rows.order_by().values_list("rule_slug", "pk"):
+        by_rule[slug].append(pk)
+    # In one order, so that two people who choose the same do not wait for each other.
+    return [match for slug in sorted(by_rule) for match in decide(slug, by_rule[slug], reason=reason)]
 
 
 def waits_for(match: HeldMatch) -> list[str]:

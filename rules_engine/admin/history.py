@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
@@ -59,6 +60,8 @@ class HistoryMixin:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         rule = rule_for(self, request, object_id, "rules_engine.change_rule")
+        if not self.has_change_permission(request, rule):
+            raise PermissionDenied
         version = RuleVersion.objects.filter(rule_slug=rule.slug, number=number).first()
         if version is None:
             raise Http404(gettext("There is no such version."))

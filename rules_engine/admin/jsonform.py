@@ -37,10 +37,10 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def forms_by_kind() -> dict[str, dict[str, Any]]:
+def forms_by_kind(user: Any = None) -> dict[str, dict[str, Any]]:
     """What the browser needs for each kind: ``{"schema": …, "timings": […]}``."""
     return {
-        kind: {"schema": _shown(_plain(action.schema)), "timings": list(action.timings)}
+        kind: {"schema": _shown(_plain(action.form_schema(user))), "timings": list(action.timings)}
         for kind, action in registry.kinds().items()
     }
 
@@ -62,6 +62,8 @@ class ConfigWidget(forms.Textarea):
         super().__init__({**base, **(attrs or {})})
         #: Problems found in what was posted, with pointers into the config.
         self.problems: list[Problem] = []
+        #: As ``forms_by_kind`` gives them for whoever is editing.
+        self.kinds: Mapping[str, Any] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConfigWidget:
         # Django copies widgets shallowly, and one row's problems are not another's.
@@ -71,7 +73,7 @@ class ConfigWidget(forms.Textarea):
 
     def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
         attrs = super().build_attrs(base_attrs, extra_attrs)
-        attrs["data-rules-kinds"] = json.dumps(forms_by_kind())
+        attrs["data-rules-kinds"] = json.dumps(forms_by_kind() if self.kinds is None else self.kinds)
         attrs["data-rules-errors"] = json.dumps(error_map(self.problems))
         attrs["data-rules-words"] = json.dumps(
             {

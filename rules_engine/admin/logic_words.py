@@ -1,10 +1,8 @@
-"""A condition's trace as a tree that a page can draw: each part in words, with what it came to."""
+"""A condition as it is written, on one line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext
@@ -20,38 +18,6 @@ GROUPS = {
     "none": _("none of"),
 }
 BETWEEN = {"==": "=", "===": "=", "!=": "≠", "!==": "≠", ">": ">", ">=": "≥", "<": "<", "<=": "≤"}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One part. ``state`` is true, false, value, error or skipped; ``result`` is what it came to, in words."""
-
-    words: str
-    state: str
-    result: str
-    children: tuple[Node, ...] = ()
-
-
-def drawn(tree: Mapping[str, Any]) -> Node:
-    """The node of a trace, as ``tracing.trace`` gives it."""
-    children = tuple(drawn(one) for one in tree["children"])
-    state, result = _outcome(tree)
-    return Node(words_of(tree["expression"]), state, result, children)
-
-
-def _outcome(tree: Mapping[str, Any]) -> tuple[str, str]:
-    if "error" in tree:
-        return "error", str(tree["error"])
-    if tree.get("skipped"):
-        return "skipped", gettext("not looked at: it was decided before")
-    if "values" in tree:
-        values = [short(value) for value in tree["values"]]
-        more = tree["count"] - len(values)
-        return "value", ", ".join(values) + (gettext(" and %s more") % more if more > 0 else "")
-    value = tree["value"]
-    if value is True or value is False:
-        return ("true", gettext("true")) if value else ("false", gettext("false"))
-    return "value", short(value)
 
 
 def words_of(logic: Any) -> str:

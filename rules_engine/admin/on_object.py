@@ -8,11 +8,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from rules_engine.actions import registry
 from rules_engine.admin.rendering import list_url, may_view, page_url
 from rules_engine.models import Execution
 from rules_engine.trials.why import rules_on
 
 LATEST = 10
+#: Rules that are named; the rest is a number.
+NAMED = 20
 
 
 class RulesOfObjectMixin:
@@ -42,13 +45,25 @@ def _label(found: Any) -> str:
 
 
 def rules_of_object(found: Any) -> dict[str, Any]:
-    """For the template: rules that watch the object, and its latest executions. Three queries."""
+    """For the template: rules that watch the object, and its latest executions. Five queries at most."""
     label, pk = _label(found), str(found.pk)
     latest = Execution.objects.filter(event__model=label, event__object_pk=pk).order_by("-created_at")[:LATEST]
     asked = urlencode({"model": label, "pk": pk})
+    rules = rules_on(label).prefetch_related(None)
+    named = list(rules[: NAMED + 1])
+    names = {rule.slug: str(rule) for rule in named}
     return {
-        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in rules_on(label)],
-        "executions": [{"step": one, "url": page_url("execution", one.pk)} for one in latest],
+        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
+        "more": rules.count() - NAMED if len(named) > NAMED else 0,
+        "executions": [
+            {
+                "step": one,
+                "url": page_url("execution", one.pk),
+                "rule": names.get(one.rule_slug, one.rule_slug),
+                "title": registry.title(one.kind),
+            }
+            for one in latest
+        ],
         "why_url": f"{reverse('admin:rules_engine_rule_why')}?{asked}",
         "events_url": list_url("event", q=pk),
     }

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from rules_engine import conf, overview
@@ -174,7 +175,9 @@ def slowest(names: dict[str, str]) -> OverviewTable:
         (_rule_cell(slug, names, False), kind, number, *map(seconds, times)) for slug, kind, number, *times in found
     ]
     headings = (gettext("Rule"), gettext("Action"), gettext("Attempts"), gettext("On average"), gettext("At most"))
-    title = gettext("Slowest actions, of the latest %(count)s executions") % {"count": f"{SAMPLE:,}"}
+    title = gettext("Slowest actions, of the latest %(count)s executions") % {
+        "count": number_format(SAMPLE, force_grouping=True)
+    }
     return OverviewTable(title, headings, rows, gettext("Nothing was done yet."))
 
 

@@ -17,10 +17,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.events.paths import find_model
+from rules_engine.events.visible import visible
+from rules_engine.rules import permissions
 
 User = AbstractBaseUser | AnonymousUser
+
+
+UNSEEN = _("You may not view objects of this model, and so not this data either.")
 
 
 def json_text(value: Any) -> str:
@@ -89,12 +95,15 @@ def may_view(user: User, label: str) -> bool:
     model = find_model(label) if label else None
     if model is None:
         return not label or bool(getattr(user, "is_superuser", False))
-    app, name = model._meta.app_label, model._meta.model_name
-    return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))  # type: ignore[union-attr]
+    return permissions.may_view(user)(model)
 
 
 def context_block(request: HttpRequest, label: str, context: Mapping[str, Any]) -> SafeString:
-    """An event's data, for those who may view its model."""
-    if may_view(request.user, label):
-        return json_block(context)
-    return text_block(gettext("You may not view objects of this model, and so not this data either."))
+    """An event's data, for those who may view its model; without objects of others that they may not view."""
+    if not may_view(request.user, label):
+        return text_block(str(UNSEEN))
+    seen, hidden = visible(context, label, permissions.may_view(request.user))
+    if not hidden:
+        return json_block(seen)
+    left_out = gettext("Left out, since you may not view it: %s.") % ", ".join(hidden)
+    return format_html("{}{}", json_block(seen), text_block(left_out))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.actions import registry
 from rules_engine.admin import standing, switching
 from rules_engine.admin.cascades import cascades_of
 from rules_engine.admin.collapsing import UnfoldingFormSet, unfolded
@@ -18,7 +20,8 @@ from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
 from rules_engine.admin.overview import OverviewMixin
 from rules_engine.admin.pauses import Pauses
-from rules_engine.admin.rendering import json_block, list_url, text_block
+from rules_engine.admin.reading import changes_block, condition_block, rows_block, settings_block
+from rules_engine.admin.rendering import list_url, text_block
 from rules_engine.admin.rule_list import RuleListMixin
 from rules_engine.admin.rule_pages import RulePagesMixin
 from rules_engine.admin.source import SourceMixin
@@ -78,28 +81,41 @@ class RuleActionInline(admin.StackedInline):
         config = "config" if self._may_write(request, obj) else "config_shown"
         each = "for_each" if self._may_write(request, obj) else "for_each_shown"
         rest = {"fields": ("timing", each, "delay", "on_failure"), "classes": ("collapse",)}
+        kind = "kind" if self._may_write(request, obj) else "kind_shown"
         return [
-            (None, {"fields": (("position", "kind", "enabled"), config)}),
+            (None, {"fields": ((kind, "position", "enabled"), config)}),
             (_("When it acts, repetition, delay and failure"), rest),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if self._may_write(request, obj):
             return ()
-        return ("position", "kind", "timing", "enabled", "config_shown", "for_each_shown", "delay", "on_failure")
+        return ("position", "kind_shown", "timing", "enabled", "config_shown", "for_each_shown", "delay", "on_failure")
+
+    @admin.display(description=_("What to do"))
+    def kind_shown(self, action: RuleAction) -> str:
+        known = registry.find(action.kind)
+        return action.kind if known is None else str(known.label)
 
     @admin.display(description=_("Settings"))
     def config_shown(self, action: RuleAction) -> SafeString:
-        return json_block(action.config)
+        return settings_block(action.kind, action.config)
 
     @admin.display(description=_("Once for each of"))
-    def for_each_shown(self, action: RuleAction) -> SafeString | str:
-        return action.for_each if isinstance(action.for_each, str) else json_block(action.for_each)
+    def for_each_shown(self, action: RuleAction) -> SafeString:
+        return rows_block(action.for_each)
 
 
 @admin.register(Rule)
 class RuleAdmin(
-    OverviewMixin, RuleListMixin, FromTemplateMixin, SourceMixin, RulePagesMixin, FieldsMixin, admin.ModelAdmin
+    OverviewMixin,
+    RuleListMixin,
+    FromTemplateMixin,
+    SourceMixin,
+    RulePagesMixin,
+    FieldsMixin,
+    switching.SwitchingMixin,
+    admin.ModelAdmin,
 ):
     """Rules and their actions."""
 
@@ -137,7 +153,7 @@ class RuleAdmin(
         state = ("author_shown", "updated_at") if obj else ()
         switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
         return [
-            (None, {"fields": ("name", "slug", "description", switches, *state)}),
+            (None, {"fields": ("name", "slug", "description", *switches, *state)}),
             (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
             (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
             (
@@ -180,6 +196,12 @@ class RuleAdmin(
     def _author(self, request: HttpRequest) -> Any:
         return request.user
 
+    def response_post_save_add(self, request: HttpRequest, obj: Rule) -> Any:
+        return _to_test(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Rule) -> Any:
+        return _to_test(request, obj) or super().response_post_save_change(request, obj)
+
     def get_inline_formsets(self, *args: Any, **options: Any) -> Any:
         return [UnfoldingFormSet.of(one) for one in super().get_inline_formsets(*args, **options)]
 
@@ -187,8 +209,9 @@ class RuleAdmin(
         drawn = context["adminform"]
         drawn.fieldsets = unfolded(drawn.fieldsets, drawn.form)
         if (edited := context.get("original")) is not None:
-            # The form has put into that one what was typed; this is about what is stored.
-            context["rule"] = _notices(request, self.get_queryset(request).get(pk=edited.pk))
+            # The form puts into that one what is typed; this is about what is stored.
+            stored = edited if request.method == "GET" else self.get_queryset(request).get(pk=edited.pk)
+            context |= {"rule": _notices(request, stored), "switch_on_url": switching.switch_on_url(request, stored)}
         return super().render_change_form(request, context, *args, **options)
 
     # What whoever may not change a rule sees of it
@@ -201,7 +224,7 @@ class RuleAdmin(
     def model_shown(self, rule: Rule) -> str:
         return f"{model_title(rule.model)} ({rule.model})" if rule.model else "–"
 
-    @admin.display(description=_("Signals"))
+    @admin.display(description=_("What happens"))
     def signals_shown(self, rule: Rule) -> SafeString:
         return text_block("\n".join(signal_words(str(name)) for name in rule.spec().signals))
 
@@ -211,11 +234,17 @@ class RuleAdmin(
 
     @admin.display(description=_("Only if these fields changed"))
     def changes_shown(self, rule: Rule) -> SafeString:
-        return json_block(rule.changes)
+        return changes_block(rule.changes, rule.model)
 
     @admin.display(description=_("Condition"))
     def condition_shown(self, rule: Rule) -> SafeString:
-        return json_block(rule.condition)
+        return condition_block(rule.condition, rule.model)
+
+
+def _to_test(request: HttpRequest, rule: Rule) -> HttpResponseRedirect | None:
+    """Where "Save and test" leads."""
+    url = reverse("admin:rules_engine_rule_test", args=[rule.pk])
+    return HttpResponseRedirect(url) if "_test" in request.POST else None
 
 
 def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.pause_forms import PausingForm
+from rules_engine.admin.rule_page import ENABLE, rule_for
 from rules_engine.models import Pause, Rule, RuleAction
 from rules_engine.packs import writing
 from rules_engine.rules.permissions import lacking, needed
@@ -86,6 +88,34 @@ def pause(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponse
         "chosen": [rule.pk for rule in (rules[:1] if across else rules)],
     }
     return TemplateResponse(request, "admin/rules_engine/rule/pause_selected.html", context)
+
+
+class SwitchingMixin:
+    """Adds a button to the pages of a rule that is off: by POST, by whoever may enable rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """Its address, before the admin's own, whose last one takes any."""
+        view = self.admin_site.admin_view(self.switch_on_view)
+        return [path("<path:object_id>/switch-on/", view, name="rules_engine_rule_switch_on"), *super().get_urls()]  # type: ignore[misc]
+
+    def switch_on_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Switch it on, if it can run and the user could have written it."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        rule = rule_for(self, request, object_id, ENABLE)
+        if why := _why_not_enable(request, rule):
+            self.message_user(request, why, messages.ERROR)
+        elif not rule.enabled:
+            _switch(self, request, on=True)(rule)
+            self.message_user(request, gettext("%s is switched on.") % rule, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
+
+
+def switch_on_url(request: HttpRequest, rule: Rule) -> str:
+    """Where the button leads; empty where there is to be none."""
+    if rule.enabled or not request.user.has_perm(ENABLE):
+        return ""
+    return reverse("admin:rules_engine_rule_switch_on", args=[rule.pk])
 
 
 def _with_actions(queryset: Any) -> list[Rule]:

@@ -27,8 +27,8 @@ CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 class TrialForm(forms.Form):
     """The object and what is to have happened to it."""
 
-    pk = forms.CharField(label=_("Object, by its key"), required=False, max_length=255)
-    latest = forms.ChoiceField(label=_("Or one of the latest"), required=False)
+    latest = forms.ChoiceField(label=_("One of the latest"), required=False)
+    pk = forms.CharField(label=_("Or any other, by its key"), required=False, max_length=255)
     signal = forms.ChoiceField(label=_("What happens"))
     operation = forms.ChoiceField(label=_("It is"), required=False)
     relation = forms.ChoiceField(label=_("Many-to-many field"), required=False)
@@ -51,6 +51,7 @@ class TrialForm(forms.Form):
         chosen["signal"].choices = [(name, signal_words(str(name))) for name in spec.signals]
         chosen["operation"].choices = [(one, OPERATION_WORDS[one]) for one in _operations(spec)]
         chosen["latest"].choices = [("", "–"), *self._latest()]
+        self._choose(str(self.initial.get("pk", "")))
         chosen["relation"].choices = [(name, name) for name in _relations(spec)]
         unused = [] if rows is not None else ["pk", "latest", "operation"]
         unused += [] if "m2m_changed" in spec.signals else ["relation", "others"]
@@ -58,6 +59,11 @@ class TrialForm(forms.Form):
         unused += [] if len(_operations(spec)) > 1 else ["operation"]
         for name in set(unused):
             del self.fields[name]
+
+    def _choose(self, key: str) -> None:
+        """The object that a link named: in the list, where it is there, so that choosing another one there counts."""
+        if key in dict(self.fields["latest"].choices):  # type: ignore[attr-defined]
+            self.initial = {**self.initial, "latest": key, "pk": ""}
 
     def _latest(self) -> list[tuple[str, str]]:
         if self.rows is None:

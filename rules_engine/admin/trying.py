@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.db import DatabaseError, models
@@ -11,15 +10,17 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.logic_words import drawn, short
+from rules_engine.admin.condition_tree import drawn
+from rules_engine.admin.field_titles import Titles
 from rules_engine.admin.rendering import json_block, text_block
 from rules_engine.admin.rule_page import page, refused, rule_for, unseen
+from rules_engine.admin.switching import switch_on_url
 from rules_engine.admin.trial_forms import TrialForm, change_forms, made_up
 from rules_engine.errors import RulesEngineError
 from rules_engine.events.names import find_signal
 from rules_engine.events.paths import find_model
 from rules_engine.events.snapshot import plain
-from rules_engine.trials.gates import Gate
+from rules_engine.trials.gates import ChangeSeen, Gate
 from rules_engine.trials.previews import Planned
 from rules_engine.trials.trying import Trial, event_of, try_on_event, try_on_object
 from rules_engine.types import RuleSpec
@@ -62,10 +63,15 @@ class TryingMixin:
         given = {"pk": request.GET.get("pk", ""), "context": None if spec.model else _usual_context(spec)}
         form = TrialForm(spec, objects_of(self.admin_site, request, spec.model), data, initial=given)
         rows = change_forms(spec, data)
-        context: dict[str, Any] = {"form": form, "rows": rows, "lookup_url": _lookup_url(self.admin_site, spec.model)}
+        context: dict[str, Any] = {
+            "form": form,
+            "rows": rows,
+            "lookup_url": _lookup_url(self.admin_site, spec.model),
+            "switch_on_url": switch_on_url(request, rule),
+        }
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:
-                context["trial"] = shown_trial(_tried(spec, form, rows, request.user))
+                context["trial"] = shown_trial(_tried(spec, form, rows, request.user), spec)
             except (RulesEngineError, DatabaseError) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)
@@ -106,19 +112,20 @@ def _usual_context(spec: RuleSpec) -> dict[str, Any]:
     return {"signal": dict.fromkeys(named.arguments) if named is not None else {}}
 
 
-def shown_trial(trial: Trial) -> dict[str, Any]:
-    """A trial for the template."""
+def shown_trial(trial: Trial, spec: RuleSpec) -> dict[str, Any]:
+    """The trial of a rule for the template."""
+    titles = Titles.of(spec.model)
     return {
         "state": trial.state,
         "verdict": VERDICTS[trial.state],
-        "gates": [shown_gate(one) for one in trial.gates],
+        "gates": [shown_gate(one, titles) for one in trial.gates],
         "actions": [_shown_action(one) for one in trial.actions],
         "context": json_block(plain(trial.context)),
     }
 
 
-def shown_gate(gate: Gate) -> dict[str, Any]:
-    """A gate for the template."""
+def shown_gate(gate: Gate, titles: Titles) -> dict[str, Any]:
+    """A gate for the template, with names called as the rule's form calls them."""
     return {
         "state": gate.state,
         "title": GATES[gate.name],
@@ -126,25 +133,30 @@ def shown_gate(gate: Gate) -> dict[str, Any]:
         "detail": gate.detail,
         "changes": [
             {
-                "field": one.field,
-                "asked": _asked(one.asked),
-                "seen": f"{short(one.change.old)} → {short(one.change.new)}"
-                if one.change
-                else gettext("did not change"),
+                "field": titles.field(one.field),
+                "asked": _asked(one, titles),
+                "seen": _seen(one, titles),
                 "state": one.state,
                 "words": STATES[one.state],
             }
             for one in gate.changes
         ],
-        "tree": drawn(gate.tree) if gate.tree else None,
-        "missing": [".".join(one) for one in gate.missing],
+        "tree": drawn(gate.tree, titles) if gate.tree else None,
+        "missing": [titles.title(".".join(one)) for one in gate.missing],
     }
 
 
-def _asked(asked: Mapping[str, Any]) -> str:
-    old = gettext("from %s") % short(asked["from"]) if "from" in asked else ""
-    new = gettext("to %s") % short(asked["to"]) if "to" in asked else ""
+def _asked(change: ChangeSeen, titles: Titles) -> str:
+    asked, name = change.asked, f"instance.{change.field}"
+    old = gettext("from %s") % titles.value(name, asked["from"]) if "from" in asked else ""
+    new = gettext("to %s") % titles.value(name, asked["to"]) if "to" in asked else ""
     return " ".join(part for part in (old, new) if part) or gettext("changes at all")
+
+
+def _seen(change: ChangeSeen, titles: Titles) -> str:
+    if change.change is None:
+        return gettext("did not change")
+    return " → ".join(titles.value(f"instance.{change.field}", one) for one in (change.change.old, change.change.new))
 
 
 def _shown_action(planned: Planned) -> dict[str, Any]:

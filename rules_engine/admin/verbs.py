@@ -7,18 +7,18 @@ from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.translation import gettext
 
-from rules_engine.admin.readonly import ReadOnlyAdmin
+from rules_engine.admin.bulk import Done
 from rules_engine.admin.rendering import page_url
+from rules_engine.admin.searching import SearchedAdmin
 
 
-class VerbsAdmin(ReadOnlyAdmin):
+class VerbsAdmin(SearchedAdmin):
     """A subclass names its ``verbs`` and has a method ``_<verb>(request, queryset)`` for each."""
 
     #: Each verb with the states of a row in which it does something.
@@ -36,6 +36,11 @@ class VerbsAdmin(ReadOnlyAdmin):
     def applies(self, verb: str, row: Any) -> bool:
         """Whether the verb does something to this row."""
         return row.state in self.verbs[verb]
+
+    @transaction.non_atomic_requests
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Django's, in no transaction of the whole request: what is done to many is committed batch by batch."""
+        return super().changelist_view(request, extra_context)
 
     def get_urls(self) -> list[Any]:
         views = [
@@ -69,13 +74,13 @@ class VerbsAdmin(ReadOnlyAdmin):
         }
         return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
 
-    def tell(self, request: HttpRequest, text: str, count: int) -> None:
-        """Say how many were changed; where none was, that."""
-        nothing = gettext("Nothing was changed: none of them is in a state for that.")
-        self.message_user(request, text if count else nothing, messages.SUCCESS if count else messages.WARNING)
-
-
-def log_changes(request: HttpRequest, rows: QuerySet[Any] | list[Any], message: str) -> None:
-    """Each row in the admin's log, as changed by this user."""
-    if rows:
-        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
+    def tell(self, request: HttpRequest, text: str, done: Done) -> None:
+        """Say to how many it was done (the text's ``count``); where to none, that; and whether some are left."""
+        said = text % {"count": f"{done.count:,}"}
+        if not done.count and not done.is_cut_short:
+            said = gettext("Nothing was changed: none of them is in a state for that.")
+        elif done.is_cut_short:
+            left = gettext("There was no time for all of them: do it again for the rest.")
+            said = f"{said} {left}"
+        is_well = done.count and not done.is_cut_short
+        self.message_user(request, said, messages.SUCCESS if is_well else messages.WARNING)

@@ -8,13 +8,17 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.actions import registry
 from rules_engine.admin import choices
+from rules_engine.admin.field_titles import Titles
 from rules_engine.admin.rendering import may_view, object_link, page_url
-from rules_engine.admin.trying import GATES
+from rules_engine.admin.rule_page import TEST, unseen
+from rules_engine.admin.trying import GATES, shown_gate
 from rules_engine.models import Recording, Rule
 from rules_engine.rules.permissions import lacking
 from rules_engine.trials.why import LATEST, Said, Told, events_about, rules_on, tell
@@ -68,34 +72,52 @@ class WhyMixin:
             "form": form,
         }
         if data is not None and form.is_valid():
-            context |= _answer(form.cleaned_data)
+            context |= _answer(request.user, form.cleaned_data)
         return TemplateResponse(request, "admin/rules_engine/rule/why.html", context)
 
 
-def _answer(given: Any) -> dict[str, Any]:
+def _answer(user: Any, given: Any) -> dict[str, Any]:
     label, pk = given["model"], given["pk"].strip()
-    rules = rules_on(label)
+    rules = list(rules_on(label))
     found = tell(events_about(label, pk, given.get("at"))[:LATEST], rules)
     return {
         "asked": True,
         "object": object_link(label, pk),
-        "told": [_shown(one) for one in found],
-        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in rules],
+        "told": [_shown(one, user) for one in found],
+        "rules": [
+            {"rule": rule, "url": page_url("rule", rule.pk), "test_url": _test_url(user, rule, pk)} for rule in rules
+        ],
         "recording": Recording.objects.current().filter(model=label).first(),
+        "record_url": _record_url(user, label),
     }
 
 
-def _shown(told: Told) -> dict[str, Any]:
+def _test_url(user: Any, rule: Rule, pk: str) -> str:
+    """Where this rule is tested on the object; empty for whoever may not."""
+    url = reverse("admin:rules_engine_rule_test", args=[rule.pk])
+    return f"{url}?{urlencode({'pk': pk})}" if user.has_perm(TEST) else ""
+
+
+def _record_url(user: Any, label: str) -> str:
+    """Where a recording of the model is begun; empty for whoever may not."""
+    url = reverse("admin:rules_engine_recording_add")
+    return f"{url}?{urlencode({'model': label})}" if user.has_perm("rules_engine.add_recording") else ""
+
+
+def _shown(told: Told, user: Any) -> dict[str, Any]:
+    titles = Titles.of(told.event.model)
     return {
         "event": told.event,
         "url": page_url("event", told.event.pk),
-        "changed": ", ".join(map(str, told.event.context.get("changed") or ())),
-        "said": [_said(one, told) for one in told.said],
+        "changed": ", ".join(titles.field(str(one)) for one in told.event.context.get("changed") or ()),
+        "said": [_said(one, told, titles, user) for one in told.said if one.verdict != "untried"],
+        "untried": [_said(one, told, titles, user) for one in told.said if one.verdict == "untried"],
     }
 
 
-def _said(one: Said, told: Told) -> dict[str, Any]:
+def _said(one: Said, told: Told, titles: Titles, user: Any) -> dict[str, Any]:
     executions = [step for step in told.executions if step.rule_slug == one.slug]
+    is_seen = one.rule is not None and one.stop is not None and not unseen(user, one.rule.spec())
     return {
         "name": str(one.rule or one.slug),
         "url": page_url("rule", one.rule.pk) if one.rule else "",
@@ -103,7 +125,17 @@ def _said(one: Said, told: Told) -> dict[str, Any]:
         "verdict": VERDICTS.get(one.verdict, one.verdict),
         "mark": MARKS.get(one.verdict, one.verdict),
         "gate": GATES.get(one.gate, one.gate),
-        "detail": one.detail,
+        "detail": one.detail or ", ".join(map(titles.title, one.missing)),
+        "stop": shown_gate(one.stop, titles) if one.stop and is_seen else None,
+        "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()}
+        if is_seen
+        else {},
+        "test_url": _test_url(user, one.rule, told.event.object_pk)
+        if one.rule and one.stop and one.stop.missing
+        else "",
         "is_recorded": one.is_recorded or one.verdict in ("untried", "not_recorded"),
-        "executions": [{"url": page_url("execution", step.pk), "step": step} for step in executions],
+        "executions": [
+            {"url": page_url("execution", step.pk), "step": step, "title": registry.title(step.kind)}
+            for step in executions
+        ],
     }

@@ -47,8 +47,8 @@ _HAPPENS = {
     "m2m_changed": _("has related objects %(operations)s"),
 }
 CANNOT_SEE = gettext_lazy(
-    "A rule sees what goes through a model's save(), delete() and many-to-many fields. It cannot see bulk writes "
-    "(QuerySet.update, bulk_create, bulk_update), raw SQL, or what other programs write to the database."
+    "A rule sees what is saved, deleted or related here in the admin, and by the site object by object. It cannot see "
+    "bulk writes (QuerySet.update, bulk_create, bulk_update), raw SQL, or what other programs write to the database."
 )
 
 

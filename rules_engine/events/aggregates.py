@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.db import models
 from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Min, Sum
 from django.db.models.functions import Cast
+from django.utils.translation import gettext
 
 from rules_engine.errors import UnknownPath, did_you_mean
 
@@ -133,11 +134,12 @@ def field_names(name: str) -> Sequence[str]:
         return names
     if function in OF_FIELDS and len(names) == 3 and names[1] == TIMES:
         return (names[0], names[2])
-    hint = did_you_mean(function, FUNCTIONS)
-    raise UnknownPath(
-        f'"{name}" is nothing that can be worked out of "{relation}".{hint} Write "{relation}__count", or a field '
-        f'and {", ".join(OF_FIELDS)}, such as "{relation}__price__sum" or "{relation}__quantity__times__price__sum".'
+    message = gettext(
+        '"%(name)s" is nothing that can be worked out of "%(relation)s".%(hint)s Write "%(relation)s__count", or a '
+        'field and %(functions)s, such as "%(relation)s__price__sum" or "%(relation)s__quantity__times__price__sum".'
     )
+    hint, functions = did_you_mean(function, FUNCTIONS), ", ".join(OF_FIELDS)
+    raise UnknownPath(message % {"name": name, "relation": relation, "hint": hint, "functions": functions})
 
 
 def check(found: Aggregate) -> Aggregate:
@@ -145,10 +147,13 @@ def check(found: Aggregate) -> Aggregate:
     number = found.function in ("sum", "avg") or len(found.fields) > 1
     for field in found.fields:
         if not isinstance(_stored(field), NUMBERS if number else ORDERED):
-            what = "number" if number else "number, date or text"
-            raise UnknownPath(
-                f'"{field.name}" of {found.model._meta.verbose_name} is no {what}, and "{found.name}" needs one.'
+            message = (
+                gettext('"%(field)s" of %(model)s is no number, and "%(name)s" needs one.')
+                if number
+                else gettext('"%(field)s" of %(model)s is no number, date or text, and "%(name)s" needs one.')
             )
+            title = found.model._meta.verbose_name
+            raise UnknownPath(message % {"field": field.name, "model": title, "name": found.name})
     return found
 
 

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -130,11 +131,14 @@ def evaluate(
     rules = tried(rules, subject.occurred_at)
     if not rules:
         return
-    evaluations = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
-    if not evaluations or _is_known_trouble(evaluations, rules):
+    matched = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
+    if not matched:  # as nearly always: every save comes along here
+        return
+    evaluations = _marked(matched, rules)
+    if all(one.outcome == "not_matched" or one.is_known for one in evaluations):
         return
     for evaluation in evaluations:
-        if evaluation.outcome == "error":
+        if evaluation.outcome == "error" and not evaluation.is_known:
             logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
     finish = prepare(subject, evaluations, rules, _alias)
     if write is None:
@@ -143,16 +147,21 @@ def evaluate(
         write(partial(_write_later, finish, subject.signal))
 
 
-def _is_known_trouble(evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> bool:
-    """Whether there is nothing to tell but that rules which cannot be tried still cannot."""
-    told = [one for one in evaluations if one.outcome != "not_matched"]
+def _marked(evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> Sequence[Evaluation]:
+    """The evaluations, with those marked as known of which it was told a moment ago that the rule cannot be tried."""
     faulty = {rule.slug for rule in rules if rule.fault}
-    if any(one.rule_slug not in faulty for one in told):
-        return False
+    if not faulty:
+        return evaluations
     now = time.monotonic()
-    new = [one for one in told if now - _told_at.get((one.rule_slug, one.rule_version), -math.inf) >= TROUBLE_SECONDS]
-    _told_at.update({(one.rule_slug, one.rule_version): now for one in new})
-    return not new
+    return [_mark(one, now) if one.outcome == "error" and one.rule_slug in faulty else one for one in evaluations]
+
+
+def _mark(evaluation: Evaluation, now: float) -> Evaluation:
+    key = evaluation.rule_slug, evaluation.rule_version
+    if now - _told_at.get(key, -math.inf) < TROUBLE_SECONDS:
+        return replace(evaluation, is_known=True)
+    _told_at[key] = now
+    return evaluation
 
 
 def _write_later(finish: saves.Write, signal: str) -> None:

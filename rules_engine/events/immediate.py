@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -21,11 +21,12 @@ from rules_engine.actions.base import Action
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.events.actor import Cause, caused_by
 from rules_engine.events.confined import confined
+from rules_engine.events.visible import visible
 from rules_engine.models.execution import State
 from rules_engine.outbox import Ended, Rows, cut_off, stops
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
-from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, RuleSpec, new_id
+from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -39,13 +40,21 @@ class _TrustedAuthors:
     def __init__(self) -> None:
         self.authors, self.since = Authors(), -TRUST_SECONDS
 
-    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec) -> str | None:
+    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec, reads: Collection[Path]) -> str | None:
         if not author_id:
             return None
         if time.monotonic() - self.since > TRUST_SECONDS:
             self.authors, self.since = Authors(), time.monotonic()
         with confined(DEFAULT_DB_ALIAS):
-            return self.authors.refusal(author_id, action, rule)
+            return self.authors.refusal(author_id, action, rule, reads)
+
+    def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of an event's data what the author may view; the event holds what other rules read as well."""
+        sight = self.authors.sight(author_id)
+        if sight is None:
+            return data
+        with confined(DEFAULT_DB_ALIAS):
+            return visible(data, event.model, sight)[0]
 
 
 _trusted = _TrustedAuthors()
@@ -215,10 +224,14 @@ def _run(
     written: frozenset[str] | None = None,
 ) -> ActionResult:
     known = _permitted(event, rule, action)
-    seen = replace(event, context=data)
+    seen = replace(event, context=_trusted.sees(_author_of(rule), event, data))
     context = ActionContext(execution_id, 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
     result = known.run(context, action.config) or ActionResult()
     return result if isinstance(result, ActionResult) else ActionResult(str(result))
+
+
+def _author_of(rule: CompiledRule) -> str:
+    return "" if rule.author_id is None else str(rule.author_id)
 
 
 def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Action:
@@ -226,12 +239,11 @@ def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Acti
     known = registry.find(action.kind)
     if known is None:
         raise PermanentError(registry.unknown(action.kind))
-    author_id = "" if rule.author_id is None else str(rule.author_id)
     for_each = action.each.written if action.each else None
     written = ActionSpec(action.kind, action.config, action.position, for_each=for_each)
     changed = event.context.get("m2m") or {}
     changes = ({"field": changed["field"]},) if changed else ()
     spec = RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,), changes=changes)
-    if (refusal := _trusted.refusal(author_id, written, spec)) is not None:
+    if (refusal := _trusted.refusal(_author_of(rule), written, spec, rule.reads)) is not None:
         raise Refused(refusal)
     return known

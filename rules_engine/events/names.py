@@ -11,6 +11,7 @@ from django.core import signals as core
 from django.db.backends.signals import connection_created
 from django.db.models import signals as models
 from django.dispatch import Signal
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.errors import DuplicateRegistration, SettingsError, did_you_mean
@@ -52,14 +53,15 @@ def _found(name: str, path: str) -> Signal:
     try:
         module = import_module(module_name)
     except (ImportError, ValueError) as error:
-        message = f'The signal "{name}" stands for "{path}", and {module_name or "its module"} cannot be imported'
-        raise SettingsError(f"{message}: {error}.") from error
+        message = gettext('The signal "%(name)s" stands for "%(path)s", and %(module)s cannot be imported: %(error)s.')
+        said = {"name": name, "path": path, "module": module_name or gettext("its module"), "error": error}
+        raise SettingsError(message % said) from error
     found = getattr(module, attribute, None)
     if isinstance(found, Signal):
         return found
-    message = f'The signal "{name}" stands for "{path}", which is no django.dispatch.Signal.'
+    message = gettext('The signal "%(name)s" stands for "%(path)s", which is no django.dispatch.Signal.')
     others = [one for one, value in vars(module).items() if isinstance(value, Signal)]
-    raise SettingsError(message + did_you_mean(attribute, others))
+    raise SettingsError(message % {"name": name, "path": path} + did_you_mean(attribute, others))
 
 
 #: Sent for a model; each event of a rule on one of these has an ``instance``.

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import models
 from django.db.models.fields.reverse_related import ForeignObjectRel
+from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.errors import UnknownPath, did_you_mean
@@ -191,8 +192,11 @@ def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:
     if not aggregates.is_one(name) or step is None:
         return unknown_name(model, relation if aggregates.is_one(name) else name)
     rest = name.partition(aggregates.BETWEEN)[2]
-    remedy = f'; write "{relation}.{rest}"' if step.kind == "to_one" and aggregates.is_one(rest) else ""
-    return f'"{relation}" of {model._meta.verbose_name} is no relation to many rows, as "{name}" needs one{remedy}.'
+    is_one_further = step.kind == "to_one" and aggregates.is_one(rest)
+    remedy = gettext('; write "%(path)s"') % {"path": f"{relation}.{rest}"} if is_one_further else ""
+    message = gettext('"%(relation)s" of %(model)s is no relation to many rows, as "%(name)s" needs one%(remedy)s.')
+    title = model._meta.verbose_name
+    return message % {"relation": relation, "model": title, "name": name, "remedy": remedy}
 
 
 def is_queried(model: ModelClass, name: str) -> bool:
@@ -214,7 +218,8 @@ def resolve(model: ModelClass, path: Path) -> Step:
         if here is None:
             if isinstance(step.field, models.JSONField):
                 return step
-            raise UnknownPath(f'"{step.name}" is a plain value and has no "{name}".')
+            message = gettext('"%(value)s" is a plain value and has no "%(name)s".')
+            raise UnknownPath(message % {"value": step.name, "name": name})
         if name == EVERY_FIELD:
             return Step(EVERY_FIELD, "every", model=here)
         if name.isdigit() and step.kind == "to_many":
@@ -228,10 +233,11 @@ def resolve(model: ModelClass, path: Path) -> Step:
 def _aggregate_step(model: ModelClass, name: str, rows: str) -> Step:
     found = aggregate_of(model, name)
     if rows:
-        raise UnknownPath(
-            f'"{name}" stands behind "{rows}" and would be a query for each of its rows; aggregates are read of one '
+        message = gettext(
+            '"%(name)s" stands behind "%(rows)s" and would be a query for each of its rows; aggregates are read of one '
             "object, at the beginning of a path or after relations to one object."
         )
+        raise UnknownPath(message % {"name": name, "rows": rows})
     return Step(name, "value", aggregate=found)
 
 
@@ -239,10 +245,14 @@ def unknown_name(model: ModelClass, name: str) -> str:
     """The sentence that says a model has no readable field of that name."""
     title = str(model._meta.verbose_name)
     if name in _field_names(model) or name == "pk":
-        return f'Rules may not read "{name}" of {title}.'
+        return gettext('Rules may not read "%(name)s" of %(model)s.') % {"name": name, "model": title}
     if aggregates.is_one(name) and _many(model, name.partition(aggregates.BETWEEN)[0]):
-        return f'"{name}" is worked out from rows and is no field of {title}: read it of one object, as it is now.'
-    return f'{title.capitalize()} has no field "{name}".{did_you_mean(name, sorted(steps(model)))}'
+        message = gettext(
+            '"%(name)s" is worked out from rows and is no field of %(model)s: read it of one object, as it is now.'
+        )
+        return message % {"name": name, "model": title}
+    message = gettext('%(model)s has no field "%(name)s".') % {"model": title.capitalize(), "name": name}
+    return message + did_you_mean(name, sorted(steps(model)))
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.events import snapshot
+from rules_engine.events.visible import MayView, visible
 from rules_engine.models.event import Event
 
 
@@ -76,25 +77,29 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
         """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
-        rows = self.exclude(leased_by="") if suspects else self.filter(leased_by="")
-        found = self._lease(rows.due(), limit, worker, lease)
-        for one in found:
-            one.is_suspect = suspects
-        return found
-
-    def _lease(self, due: ExecutionQuerySet, limit: int, worker: str, lease: float) -> list[Execution]:
-        alias = router.db_for_write(self.model)
-        with transaction.atomic(using=alias):
-            due = due.using(alias).order_by("next_attempt_at", "id")
-            if transaction.get_connection(alias).features.has_select_for_update_skip_locked:
+        due = self.leasable(suspects)
+        with transaction.atomic(using=due.db):
+            if transaction.get_connection(due.db).features.has_select_for_update_skip_locked:
                 due = due.select_for_update(skip_locked=True, of=("self",))
             ids = list(due.values_list("pk", flat=True)[:limit])
             if not ids:
                 return []
             # SQLite has no row locks: the conditions stand in the UPDATE again, and the fence tells who won.
-            rows = self.model._default_manager.using(alias).filter(pk__in=ids)
+            rows = self.model._default_manager.using(due.db).filter(pk__in=ids)
             rows.due().update(leased_by=worker, lease_until=seconds_from_now(lease))
-        return list(rows.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
+        return rows.leased_to(worker, suspects)
+
+    def leasable(self, suspects: bool) -> ExecutionQuerySet:
+        """Those that are due, oldest first: either those that nobody had, or those whose lease expired."""
+        rows = self.exclude(leased_by="") if suspects else self.filter(leased_by="")
+        return rows.due().using(router.db_for_write(self.model)).order_by("next_attempt_at", "id")
+
+    def leased_to(self, worker: str, suspects: bool) -> list[Execution]:
+        """Those of these that the claim has got, oldest first, with their events."""
+        found = list(self.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
+        for one in found:
+            one.is_suspect = suspects
+        return found
 
     def firsts(self) -> ExecutionQuerySet:
         """Of those with the same lane and order key that have not ended, the first one each."""
@@ -153,6 +158,8 @@ class Execution(models.Model):
 
     #: Set by ``claim`` on one whose last lease expired.
     is_suspect = False
+    #: What its author may view, set by who claims it; None is all.
+    author_sees: MayView | None = None
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     event = models.ForeignKey(
@@ -233,6 +240,9 @@ class Execution(models.Model):
         if self.given:
             own = snapshot.restore(self.given["context"], self.given.get("decimals", ()))
             event = replace(event, context={**event.context, **own})
+        if self.author_sees is not None:
+            # The event holds what other rules read as well.
+            event = replace(event, context=visible(event.context, event.model, self.author_sees)[0])
         return types.ActionContext(
             execution_id=self.id,
             attempt=self.attempts,

@@ -6,21 +6,27 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
+from rules_engine.actions import registry
 from rules_engine.models import Pause, Rule, RuleSetVersion
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.recorders import recorders
-from rules_engine.rules.versions import number_versions
+from rules_engine.rules.versions import newest_numbers, number_versions
+from rules_engine.types import RuleSpec
 
 logger = logging.getLogger("rules_engine")
 
 NEVER = float("inf")
+
+
+#: Compiled rules by slug, each with its plain form as a text: equal texts are equal rules, to the type of each value.
+Known = Mapping[str, tuple[str, CompiledRule]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class RuleSet:
     stale_at: float = NEVER
     #: What records the events of models that are recorded; tried before all rules.
     recorders: tuple[CompiledRule, ...] = ()
+    #: The rules as they were compiled, those that a pause leaves out among them: what did not change is taken over.
+    known: Known = field(default_factory=dict)
 
     def find(self, slug: str) -> CompiledRule | None:
         """The live rule of that slug, or None."""
@@ -86,6 +94,7 @@ def alias() -> str:
 
 def refresh(*, force: bool = False) -> bool:
     """Exchange the rule set if the stored one is newer, or part of it has ended; else one query. Returns whether.
+    ``force`` compiles all rules anew; else those that changed.
 
     In a transaction it reads inside a savepoint, so that a missing table costs the caller nothing. Before the first
     ``migrate`` the rule set is empty. Raises ``DatabaseError`` when the tables exist and cannot be read.
@@ -97,7 +106,7 @@ def refresh(*, force: bool = False) -> bool:
                 number = RuleSetVersion.current(using)
                 if number == _current.number and not force and time.monotonic() < _current.stale_at:
                     return False
-                loaded = load(number, using)
+                loaded = load(number, using, None if force else _current.known)
         except DatabaseError:
             if _tables_exist(using):
                 raise
@@ -112,15 +121,38 @@ def _tables_exist(using: str) -> bool:
         return Rule._meta.db_table in connection.introspection.table_names(cursor)
 
 
-def load(number: int, using: str) -> RuleSet:
-    """Read and compile the enabled rules. The number is read before the rules: a change in between is seen again."""
+def load(number: int, using: str, known: Known | None = None) -> RuleSet:
+    """Read the enabled rules and compile those that are not ``known``. The number is read before the rules: a change in
+    between is seen again."""
     specs = Rule.objects.using(using).filter(enabled=True).specs()
-    versions = number_versions(specs, using)
     pauses = list(Pause.objects.using(using).current())
-    rules = [compile_rule(spec, versions[spec.slug]) for spec in specs]
+    texts = {spec.slug: repr(spec) for spec in specs}
+    same = _unchanged(texts, known, using) if known else {}
+    compiled = {**same, **_compiled([spec for spec in specs if spec.slug not in same], using)}
+    rules = [compiled[spec.slug] for spec in specs]
     going = tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None)
-    recording = recorders(using)
-    return RuleSet(number, going, _first_end(pauses, recording), recording)
+    recording = recorders(using, compiled)
+    kept = {spec.slug: (texts[spec.slug], compiled[spec.slug]) for spec in specs if _is_final(compiled[spec.slug])}
+    return RuleSet(number, going, _first_end(pauses, recording), recording, kept)
+
+
+def _unchanged(texts: Mapping[str, str], known: Known, using: str) -> dict[str, CompiledRule]:
+    """The known rules that are what they were, under the version that they had."""
+    newest = newest_numbers(using)
+    same = {slug: known[slug][1] for slug, text in texts.items() if slug in known and known[slug][0] == text}
+    return {slug: rule for slug, rule in same.items() if newest.get(slug) == rule.version}
+
+
+def _compiled(specs: Sequence[RuleSpec], using: str) -> dict[str, CompiledRule]:
+    if not specs:
+        return {}
+    versions = number_versions(specs, using)
+    return {spec.slug: compile_rule(spec, versions[spec.slug]) for spec in specs}
+
+
+def _is_final(rule: CompiledRule) -> bool:
+    """Whether compiling it again would come to the same; what is missing may be registered by then."""
+    return not rule.fault and all(registry.find(action.kind) is not None for action in rule.actions)
 
 
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:

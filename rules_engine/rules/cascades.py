@@ -51,8 +51,9 @@ class Cascades:
 
     def set_off_by(self, slug: str) -> list[Link]:
         """The links from other rules to this one."""
-        others = (link for source in self.effects if source != slug for link in self._links(source))
-        return [link for link in others if link.target == slug]
+        heard = {effect for effect, hearers in self.heard_by.items() if slug in hearers}
+        pairs = ((source, *one) for source, found in self.effects.items() if source != slug for one in found)
+        return [Link(source, slug, kind, effect) for source, kind, effect in pairs if effect in heard]
 
     def hears_itself(self, slug: str) -> list[Link]:
         """How the rule would set off itself, if rules did."""

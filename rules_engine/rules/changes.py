@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 
 from rules_engine.errors import Problem, UnknownPath, did_you_mean
 from rules_engine.events.paths import ModelClass, field_of, steps
@@ -22,24 +23,24 @@ def change_problems(model: ModelClass | None, changes: Any) -> Iterator[Problem]
         pointer = f"/{index}"
         for key in change:
             if key not in KEYS:
-                hint = did_you_mean(str(key), KEYS)
-                yield Problem(
-                    f"{pointer}/{key}", f'A change condition has "field", "from" and "to", not "{key}".{hint}'
-                )
+                message = gettext('A change condition has "field", "from" and "to", not "%(key)s".') % {"key": key}
+                yield Problem(f"{pointer}/{key}", message + did_you_mean(str(key), KEYS))
         yield from _field_problems(model, change, pointer)
 
 
 def _field_problems(model: ModelClass | None, change: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
     name = change.get("field")
     if not isinstance(name, str) or not name:
-        yield Problem(f"{pointer}/field", "Name the field whose change matters.")
+        yield Problem(f"{pointer}/field", gettext("Name the field whose change matters."))
         return
     if model is None:
-        yield Problem(f"{pointer}/field", "A rule that listens to no model has no fields that could change.")
+        message = gettext("A rule that listens to no model has no fields that could change.")
+        yield Problem(f"{pointer}/field", message)
         return
     if _is_many_to_many(model, name):
         if "from" in change or "to" in change:
-            yield Problem(pointer, f'"{name}" holds many objects, so it has no "from" or "to".')
+            message = gettext('"%(name)s" holds many objects, so it has no "from" or "to".') % {"name": name}
+            yield Problem(pointer, message)
         return
     try:
         field = field_of(model, name)
@@ -60,18 +61,29 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, list | dict) and not isinstance(field, models.JSONField):
-        return f'Expected one value of "{field.name}", and got {value!r}.'
+        message = gettext('Expected one value of "%(field)s", and got %(got)s.')
+        return message % {"field": field.name, "got": repr(value)}
     choices = [choice for choice, _ in field.flatchoices]
     if choices and value not in choices:
-        names = [str(choice) for choice in choices]
-        return f'{value!r} is no value of "{field.name}".{did_you_mean(str(value), names)} It has: {", ".join(names)}.'
+        return _no_choice(field, value, [str(choice) for choice in choices])
     try:
         field.to_python(value)
     except ValidationError as error:
-        return f'{value!r} is no value of "{field.name}": {" ".join(error.messages)}'
+        return _no_value(field, value, " ".join(error.messages))
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        return f'{value!r} is no value of "{field.name}": {error}.'
+        return _no_value(field, value, f"{error}.")
     return None
+
+
+def _no_choice(field: models.Field[Any, Any], value: Any, names: list[str]) -> str:
+    message = gettext('%(got)s is no value of "%(field)s".%(hint)s It has: %(listed)s.')
+    hint = did_you_mean(str(value), names)
+    return message % {"got": repr(value), "field": field.name, "hint": hint, "listed": ", ".join(names)}
+
+
+def _no_value(field: models.Field[Any, Any], value: Any, reason: str) -> str:
+    message = gettext('%(got)s is no value of "%(field)s": %(reason)s')
+    return message % {"got": repr(value), "field": field.name, "reason": reason}
 
 
 def compile_changes(model: ModelClass | None, changes: Any) -> tuple[CompiledChange, ...]:

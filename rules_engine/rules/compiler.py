@@ -9,6 +9,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+
 from rules_engine.actions import registry
 from rules_engine.errors import InvalidRule, UnknownPath
 from rules_engine.events.paths import find_model
@@ -17,7 +20,7 @@ from rules_engine.rules.changes import compile_changes
 from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
-from rules_engine.rules.scope import path_problem
+from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
@@ -47,7 +50,9 @@ def digest_of(content: Mapping[str, Any]) -> str:
 def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
     """The rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
     try:
-        return _compile(spec, version)
+        # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
+        with translation.override(settings.LANGUAGE_CODE):
+            return _compile(spec, version)
     except (InvalidRule, UnknownPath) as error:
         return _faulty(spec, version, str(error))
     except Exception as error:  # an action's own code looks at the config here; one rule must not take all others along
@@ -82,6 +87,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         changes=compile_changes(find_model(spec.model) if spec.model else None, spec.changes),
         condition=condition,
         reads=condition.reads if condition else frozenset(),
+        reads_whole=reads_whole(spec),
         actions=tuple(_compile_action(action, spec) for action in active),
         action_reads=frozenset(path for action in active for path in _reads(action, spec)) | _key_reads(spec),
         shadow=spec.shadow,

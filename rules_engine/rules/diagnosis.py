@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from datalogic_py import DataLogicError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.errors import Problem, did_you_mean
@@ -21,7 +23,7 @@ _OTHER_NAMES = {
     "div": "/", "mod": "%", "startswith": "starts_with", "endswith": "ends_with", "lowercase": "lower",
     "uppercase": "upper", "strip": "trim", "ifnull": "??", "coalesce": "??", "default": "??", "between": "<=",
 }  # fmt: skip
-_ALWAYS = "leave the condition empty for a rule that always applies, or disable the rule for one that never should"
+_ALWAYS = _("leave the condition empty for a rule that always applies, or disable the rule for one that never should")
 
 
 def check(logic: Any) -> list[Problem]:
@@ -43,11 +45,11 @@ def check_expression(logic: Any) -> list[Problem]:
 
 def _diagnostics(logic: Any) -> list[Problem]:
     found = engine_for(conf.condition_budget()).check(json.dumps(logic))
-    thrown = [Problem(place, _THROW) for place in _places_of(logic, "throw", "")]
+    thrown = [Problem(place, str(_THROW)) for place in _places_of(logic, "throw", "")]
     return [Problem(one["pointer"], _sentence(one)) for one in found] + thrown
 
 
-_THROW = '"throw" is not offered: a condition that raises errors on purpose would hide the ones that matter.'
+_THROW = _('"throw" is not offered: a condition that raises errors on purpose would hide the ones that matter.')
 
 
 def _places_of(node: Any, operator: str, at: str) -> list[str]:
@@ -62,9 +64,9 @@ def _places_of(node: Any, operator: str, at: str) -> list[str]:
 def _sentence(diagnostic: Any) -> str:
     code, operator = diagnostic["code"], diagnostic["operator"] or ""
     if code == "UnknownOperator":
-        return f'There is no operator "{operator[:50]}".{_suggestion(operator)}'
+        return gettext('There is no operator "%(name)s".') % {"name": operator[:50]} + _suggestion(operator)
     if code == "NotAnOperator":
-        return (
+        return gettext(
             "An operator is an object with exactly one key, and this object has another number of them. "
             'To require several things, write {"and": [ … ]}.'
         )
@@ -75,7 +77,9 @@ def _sentence(diagnostic: Any) -> str:
 def _suggestion(operator: str) -> str:
     known = operators()
     other = _OTHER_NAMES.get(operator.lower()) or (operator.lower() if operator.lower() in known else None)
-    return f' Did you mean "{other}"?' if other else did_you_mean(operator, [name for name in known if name != "throw"])
+    if other:
+        return gettext(' Did you mean "%(name)s"?') % {"name": other}
+    return did_you_mean(operator, [name for name in known if name != "throw"])
 
 
 def _compile_problems(logic: Any) -> list[Problem]:
@@ -85,20 +89,21 @@ def _compile_problems(logic: Any) -> list[Problem]:
         return [Problem("", explain(error))]
     if facts["reads_complete"]:
         return []
-    return [Problem("", "Which fields this reads is computed while it runs; write the names out as text.")]
+    return [Problem("", gettext("Which fields this reads is computed while it runs; write the names out as text."))]
 
 
 def _constant_problems(logic: Any) -> list[Problem]:
     if isinstance(logic, list) and logic:
-        return [
-            Problem("", 'A list is no condition; write {"and": [ … ]} to require all of it, {"or": [ … ]} for any.')
-        ]
+        message = gettext('A list is no condition; write {"and": [ … ]} to require all of it, {"or": [ … ]} for any.')
+        return [Problem("", message)]
     if not isinstance(logic, dict) or not logic:
-        return [Problem("", f"A condition is an operator, and this is the constant {_shown(logic)}; {_ALWAYS}.")]
+        message = gettext("A condition is an operator, and this is the constant %(constant)s; %(remedy)s.")
+        return [Problem("", message % {"constant": _shown(logic), "remedy": _ALWAYS})]
     facts = engine_for(conf.condition_budget()).compile(json.dumps(logic)).facts()
     if facts["reads_data"] or not facts["deterministic"]:
         return []
-    return [Problem("", f"This condition reads nothing of the event, so it always comes out the same; {_ALWAYS}.")]
+    message = gettext("This condition reads nothing of the event, so it always comes out the same; %(remedy)s.")
+    return [Problem("", message % {"remedy": _ALWAYS})]
 
 
 def _shown(logic: Any) -> str:

@@ -8,6 +8,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from rules_engine import templating
 from rules_engine.actions import values
 from rules_engine.errors import Problem
@@ -96,11 +99,11 @@ def hold_problems(rule: RuleSpec) -> Iterator[Problem]:
     yield from _amount_problems(rule)
     yield from _key_problems(rule)
     if rule.debounce and not rule.coalesce_seconds:
-        yield Problem("/debounce", "Say for how many seconds it has to be quiet.")
+        yield Problem("/debounce", gettext("Say for how many seconds it has to be quiet."))
     if rule.once and not rule.model:
-        yield Problem("/once", "This rule watches no model, so there is no object to act on once.")
+        yield Problem("/once", gettext("This rule watches no model, so there is no object to act on once."))
     if rule.raw and not set(rule.signals) & set(MODEL_SIGNALS):
-        yield Problem("/raw", "Data is loaded into models; this rule listens to no signal of one.")
+        yield Problem("/raw", gettext("Data is loaded into models; this rule listens to no signal of one."))
     yield from _date_problems(rule)
     yield from _timing_problems(rule)
 
@@ -109,28 +112,29 @@ def _key_problems(rule: RuleSpec) -> Iterator[Problem]:
     for name in ("throttle_by", "coalesce_by"):
         value = getattr(rule, name)
         if not isinstance(value, str):
-            yield Problem(f"/{name}", f"Expected a text such as {{{{ instance.pk }}}}, and got {value!r}.")
+            message = gettext("Expected a text such as {{ instance.pk }}, and got %(got)s.") % {"got": repr(value)}
+            yield Problem(f"/{name}", message)
         else:
             # How many were held is known when the rule acts, and this is asked before.
             yield from values.problems(value, replace(rule, throttle_count=None, coalesce_seconds=None), f"/{name}")
     if rule.throttle_by and not rule.throttle_count:
-        yield Problem("/throttle_by", "Say how many times in how many seconds, or leave this empty.")
+        yield Problem("/throttle_by", gettext("Say how many times in how many seconds, or leave this empty."))
     if rule.coalesce_by and rule.coalesce_seconds is None:
-        yield Problem("/coalesce_by", "Say for how many seconds to wait, or leave this empty.")
+        yield Problem("/coalesce_by", gettext("Say for how many seconds to wait, or leave this empty."))
 
 
 def _date_problems(rule: RuleSpec) -> Iterator[Problem]:
     dates = {name: getattr(rule, name) for name in ("active_from", "active_until")}
     for name, value in dates.items():
         if value is not None and not isinstance(value, datetime):
-            yield Problem(f"/{name}", f"Expected a date and a time, and got {value!r}.")
+            yield Problem(f"/{name}", gettext("Expected a date and a time, and got %(got)s.") % {"got": repr(value)})
     since, until = dates.values()
     if not (isinstance(since, datetime) and isinstance(until, datetime)):
         return
     if (since.tzinfo is None) != (until.tzinfo is None):
-        yield Problem("/active_until", "Of the two times one has a time zone and the other has none.")
+        yield Problem("/active_until", gettext("Of the two times one has a time zone and the other has none."))
     elif since >= until:
-        yield Problem("/active_until", "This is not after the time from which the rule is active.")
+        yield Problem("/active_until", gettext("This is not after the time from which the rule is active."))
 
 
 def _amount_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -144,10 +148,12 @@ def _amount_problems(rule: RuleSpec) -> Iterator[Problem]:
         value = getattr(rule, name)
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if not (is_number and least <= value <= most) and (value is not None or name == "sample_percent"):
-            yield Problem(f"/{name}", f"Expected a whole number from {least:,} to {most:,}, and got {value!r}.")
+            message = gettext("Expected a whole number from %(least)s to %(most)s, and got %(got)s.")
+            highest = number_format(most, force_grouping=True)
+            yield Problem(f"/{name}", message % {"least": least, "most": highest, "got": repr(value)})
     if (rule.throttle_count is None) != (rule.throttle_seconds is None):
         missing = "throttle_seconds" if rule.throttle_seconds is None else "throttle_count"
-        yield Problem(f"/{missing}", "A throttle takes both: how many times, and in how many seconds.")
+        yield Problem(f"/{missing}", gettext("A throttle takes both: how many times, and in how many seconds."))
 
 
 def _timing_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -155,5 +161,5 @@ def _timing_problems(rule: RuleSpec) -> Iterator[Problem]:
         return
     for index, action in enumerate(rule.actions):
         if action.timing != "after_commit":
-            message = "A rule that waits, or is throttled, or acts once, acts after the commit alone."
+            message = gettext("A rule that waits, or is throttled, or acts once, acts after the commit alone.")
             yield Problem(f"/actions/{index}/timing", message)

@@ -8,6 +8,10 @@ import re
 from json import JSONDecodeError
 from typing import Any, NoReturn
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from rules_engine.errors import InvalidRule, Problem
 from rules_engine.rules.shape import MAX_DEPTH, MAX_SIZE
 
@@ -17,14 +21,14 @@ _KEY_ENDS = re.compile(r"[ \t\r\n]*:")
 
 #: The parser's own messages (their beginnings), and ours.
 _SENTENCES = {
-    "Extra data": "the JSON ends before this, and more text follows; a condition is a single JSON value",
-    "Expecting property name": 'a key in double quotes was expected here, such as {"var": …}',
-    "Illegal trailing comma": "a comma stands before the closing bracket; remove it",
-    "Expecting ',' delimiter": "a comma or a closing bracket was expected here",
-    "Expecting ':' delimiter": "a colon was expected here, between a key and its value",
-    "Unterminated string": "a text starts here and its closing quote is missing",
-    "Invalid control character": "a line break or tab stands inside a text; write it as \\n or \\t",
-    "Invalid \\": 'a backslash in a text must be followed by one of " \\ / b f n r t u; write \\\\ for a backslash',
+    "Extra data": _("the JSON ends before this, and more text follows; a condition is a single JSON value"),
+    "Expecting property name": _('a key in double quotes was expected here, such as {"var": …}'),
+    "Illegal trailing comma": _("a comma stands before the closing bracket; remove it"),
+    "Expecting ',' delimiter": _("a comma or a closing bracket was expected here"),
+    "Expecting ':' delimiter": _("a colon was expected here, between a key and its value"),
+    "Unterminated string": _("a text starts here and its closing quote is missing"),
+    "Invalid control character": _("a line break or tab stands inside a text; write it as \\n or \\t"),
+    "Invalid \\": _('a backslash in a text must be followed by one of " \\ / b f n r t u; write \\\\ for a backslash'),
 }
 
 
@@ -36,38 +40,46 @@ def parse(text: str) -> Any:
     ``MAX_DEPTH`` levels or a text longer than ``MAX_SIZE`` characters.
     """
     if len(text) > MAX_SIZE:
-        _refuse(f"The JSON is {len(text):,} characters long; at most {MAX_SIZE:,} are allowed.")
+        message = gettext("The JSON is %(count)s characters long; at most %(most)s are allowed.")
+        _refuse(message % {"count": _grouped(len(text)), "most": _grouped(MAX_SIZE)})
     if text.startswith("\ufeff"):
-        _refuse("The JSON starts with a byte order mark (line 1, column 1); save the text without one.")
+        _refuse(gettext("The JSON starts with a byte order mark (line 1, column 1); save the text without one."))
     if not text.strip():
-        _refuse("The JSON is empty; write a condition, or leave the field out to match always.")
+        _refuse(gettext("The JSON is empty; write a condition, or leave the field out to match always."))
     _scan(text)
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number)
     except JSONDecodeError as error:
-        _refuse(f"This is not JSON ({_place(text, error.pos)}): {_explanation(error)}.")
+        message = gettext("This is not JSON (%(place)s): %(explanation)s.")
+        _refuse(message % {"place": _place(text, error.pos), "explanation": _explanation(error)})
 
 
 def _refuse(message: str) -> NoReturn:
     raise InvalidRule([Problem("", message)])
 
 
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
 def _place(text: str, offset: int) -> str:
     line = text.count("\n", 0, offset) + 1
-    return f"line {line}, column {offset - text.rfind(chr(10), 0, offset)}"
+    column = offset - text.rfind("\n", 0, offset)
+    return gettext("line %(line)s, column %(column)s") % {"line": line, "column": column}
 
 
 def _explanation(error: JSONDecodeError) -> str:
     found = error.doc[error.pos : error.pos + 1]
     if found == "'":
-        return "texts and keys stand in double quotes, not single ones"
+        return gettext("texts and keys stand in double quotes, not single ones")
     for beginning, sentence in _SENTENCES.items():
         if error.msg.startswith(beginning):
-            return sentence
+            return str(sentence)
     if not found:
-        return "the text ends where a value was expected; a bracket is not closed"
+        return gettext("the text ends where a value was expected; a bracket is not closed")
     word = re.match(r"\w*", error.doc[error.pos :])
-    return f'a value was expected here, and "{(word.group() if word else "")[:20] or found}" is none'
+    shown = (word.group() if word else "")[:20] or found
+    return gettext('a value was expected here, and "%(found)s" is none') % {"found": shown}
 
 
 def _scan(text: str) -> None:
@@ -78,7 +90,8 @@ def _scan(text: str) -> None:
         if found in "[{":
             keys.append(set())
             if len(keys) > MAX_DEPTH:
-                _refuse(f"The JSON is nested deeper than {MAX_DEPTH} levels at {_place(text, start)}; split it up.")
+                message = gettext("The JSON is nested deeper than %(most)s levels at %(place)s; split it up.")
+                _refuse(message % {"most": MAX_DEPTH, "place": _place(text, start)})
         elif found in "]}":
             if keys:
                 keys.pop()
@@ -90,8 +103,8 @@ def _scan(text: str) -> None:
 
 def _stranger(found: str) -> str:
     if found in ("//", "/*", "#"):
-        return "JSON has no comments; put remarks into the rule's description"
-    return f"JSON has no number {found}; write a finite number, or null"
+        return gettext("JSON has no comments; put remarks into the rule's description")
+    return gettext("JSON has no number %(found)s; write a finite number, or null") % {"found": found}
 
 
 def _note_key(seen: set[str], token: str, place: str) -> None:
@@ -100,21 +113,22 @@ def _note_key(seen: set[str], token: str, place: str) -> None:
     except JSONDecodeError:
         return  # The real parser says what is wrong with it.
     if key in seen:
-        _refuse(
-            f'The key "{key[:50]}" stands twice in one object, the second time at {place}; only one would count. '
+        message = gettext(
+            'The key "%(key)s" stands twice in one object, the second time at %(place)s; only one would count. '
             'To use an operator twice, wrap both in {"and": [ … ]}.'
         )
+        _refuse(message % {"key": key[:50], "place": place})
     seen.add(key)
 
 
 def _whole_number(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        _refuse(f"The number {digits[:25]}… does not fit 64 bits; write it as text.")
+        _refuse(gettext("The number %(digits)s… does not fit 64 bits; write it as text.") % {"digits": digits[:25]})
     return int(digits)
 
 
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        _refuse(f"The number {digits[:25]} is too large to be a number.")
+        _refuse(gettext("The number %(digits)s is too large to be a number.") % {"digits": digits[:25]})
     return value

@@ -72,6 +72,8 @@ class CompiledRule:
     changes: tuple[CompiledChange, ...] = ()
     condition: Predicate | None = None
     reads: frozenset[Path] = frozenset()
+    #: Whether the condition looks at objects as wholes, and so would see of them what other rules read.
+    reads_whole: bool = False
     actions: tuple[CompiledAction, ...] = ()
     action_reads: frozenset[Path] = frozenset()
     shadow: bool = False
@@ -163,7 +165,8 @@ def _shared_or_each(
         shared = data_for(left) if left else None
     except ConditionError:
         return lambda rule: data_for([rule])
-    return lambda rule: shared
+    alone = len(left) == 1
+    return lambda rule: data_for([rule]) if rule.reads_whole and not alone else shared
 
 
 def _condition_gate(rule: CompiledRule, condition: Predicate, data_of: Callable[[CompiledRule], Any]) -> Stop | None:

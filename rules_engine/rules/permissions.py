@@ -8,7 +8,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from rules_engine.actions import registry
+from rules_engine.events.paths import ModelClass
+from rules_engine.events.visible import MayView
 from rules_engine.rules import jsonlogic
+from rules_engine.rules.holding import key_reads
 from rules_engine.rules.repetition import for_each_reads, rule_seen_by
 from rules_engine.rules.scope import view_permissions
 from rules_engine.types import ActionSpec, Path, RuleSpec
@@ -16,16 +19,17 @@ from rules_engine.types import ActionSpec, Path, RuleSpec
 
 def needed(rule: RuleSpec) -> set[str]:
     """Every permission that the whole rule takes: to view what it reads, and what its actions ask for."""
-    wanted = view_permissions(rule, _condition_reads(rule))
+    wanted = view_permissions(rule, match_reads(rule))
     for action in rule.actions:
         wanted |= needed_by_action(action, rule)
     return wanted
 
 
-def _condition_reads(rule: RuleSpec) -> Iterable[Path]:
+def match_reads(rule: RuleSpec) -> set[Path]:
+    """What is read to find out whether, and how often, the rule acts."""
     if rule.condition is None or jsonlogic.check(rule.condition):
-        return ()
-    return jsonlogic.compile_condition(rule.condition).reads
+        return key_reads(rule)
+    return {*jsonlogic.compile_condition(rule.condition).reads, *key_reads(rule)}
 
 
 def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:
@@ -43,6 +47,16 @@ def lacking(user: Any, permissions: Iterable[str]) -> list[str]:
     return sorted(permission for permission in permissions if not user.has_perm(permission))
 
 
+def may_view(user: Any) -> MayView:
+    """Of a model, whether the user may see its objects: as in the admin, who may change them may."""
+
+    def may(model: ModelClass) -> bool:
+        app, name = model._meta.app_label, model._meta.model_name
+        return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+
+    return may
+
+
 class Authors:
     """The authors of a batch: each is fetched, and their permissions computed, once."""
 
@@ -55,8 +69,15 @@ class Authors:
             self._users[author_id] = get_user_model()._default_manager.filter(pk=author_id).first()
         return self._users[author_id]
 
-    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec) -> str | None:
-        """Why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's."""
+    def sight(self, author_id: str) -> MayView | None:
+        """Which models the author may view; None, which is all, without an author: the operator's."""
+        return may_view(self.find(author_id)) if author_id else None
+
+    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec, reads: Iterable[Path] = ()) -> str | None:
+        """Why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's.
+
+        ``reads`` is what the rule read to match (``match_reads``), where ``rule`` is given without its condition.
+        """
         if not author_id:
             return None
         user = self.find(author_id)
@@ -64,7 +85,7 @@ class Authors:
             return "The rule's author no longer exists; reassign the rule to somebody."
         if not user.is_active:
             return f"The rule's author, {user.get_username()}, is inactive; reassign the rule to somebody."
-        missing = lacking(user, needed_by_action(action, rule))
+        missing = lacking(user, needed_by_action(action, rule) | view_permissions(rule, reads))
         if missing:
             return f"The rule's author, {user.get_username()}, lacks the permission {', '.join(missing)}."
         return None

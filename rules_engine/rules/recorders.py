@@ -6,7 +6,7 @@ gone. They have no slug, by which they are told apart from rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from django.utils import timezone
@@ -24,14 +24,17 @@ OWN: frozenset[Path] = frozenset({("instance", EVERY_FIELD)})
 TOLD: frozenset[Path] = frozenset({("old", EVERY_FIELD), ("changes", EVERY_FIELD), ("changed",)})
 
 
-def recorders(using: str) -> tuple[CompiledRule, ...]:
-    """Those of the recordings that go on. One query where there is none, two more for all where there are some."""
+def recorders(using: str, live: Mapping[str, CompiledRule]) -> tuple[CompiledRule, ...]:
+    """Those of the recordings that go on. One query where there is none, two more for all where there are some.
+
+    ``live`` are the rules that are compiled already, by slug.
+    """
     going = list(Recording.objects.using(using).current())
     if not going:
         return ()
     # Rules that are switched off as well: they are what a backtest is for.
-    written = Rule.objects.using(using).specs()
-    rules = [compile_rule(spec, 0) for spec in written]
+    off = Rule.objects.using(using).exclude(enabled=True).specs()
+    rules = [*live.values(), *(compile_rule(spec, 0) for spec in off)]
     seconds: dict[str, float] = {}
     for one in going:
         label = one.model.lower()

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.translation import gettext
+
 from rules_engine import conf
 from rules_engine.errors import ConditionError, InvalidRule, Problem
 from rules_engine.rules import jsonlogic
@@ -131,11 +133,13 @@ def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
         source = source_of(for_each)
         trouble = path_problem(rule, source) or _nesting_problem(rule, source)
         if trouble is None and not is_of_rows(rule, source):
-            trouble = f'"{for_each}" is one thing and no list; name a relation to many, such as instance.items.'
+            message = gettext('"%(path)s" is one thing and no list; name a relation to many, such as instance.items.')
+            trouble = message % {"path": for_each}
         return [Problem("", trouble)] if trouble else []
     if not isinstance(for_each, Mapping) or not for_each:
-        got = "an empty object" if for_each == {} else repr(for_each)
-        return [Problem("", f'Expected a path such as "instance.items" or an expression, and got {got}.')]
+        got = gettext("an empty object") if for_each == {} else repr(for_each)
+        message = gettext('Expected a path such as "instance.items" or an expression, and got %(got)s.')
+        return [Problem("", message % {"got": got})]
     try:
         jsonlogic.compile_expression(for_each)
     except InvalidRule as error:
@@ -149,5 +153,9 @@ def _nesting_problem(rule: RuleSpec, source: Path) -> str | None:
     for end in range(2, len(source)):
         if source[0] == "instance" and is_of_rows(rule, source[:end]):
             outer, inner = ".".join(source[:end]), ".".join(source[end:])
-            return f'"{outer}" is a list itself, and each of it has its own "{inner}"; name one list, such as {outer}.'
+            message = gettext(
+                '"%(outer)s" is a list itself, and each of it has its own "%(inner)s"; name one list, '
+                "such as %(outer)s."
+            )
+            return message % {"outer": outer, "inner": inner}
     return None

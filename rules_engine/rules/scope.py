@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from django.utils.translation import gettext
+
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.events.aggregates import BETWEEN
 from rules_engine.events.names import MODEL_SIGNALS
 from rules_engine.events.paths import ModelClass, field_of, find_model, label_of, readable_fields, resolve, steps
 from rules_engine.rules.signals import argument_problem
+from rules_engine.rules.variables import Variable, variables
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The keys of DESIGN §6, and what each one holds; None is free, or checked elsewhere.
@@ -40,7 +43,7 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
             within = (*rule.each, *within[1:])
         return _row_problem(rule, within, path)
     if not path:
-        return "This names nothing; name a field, such as instance.status."
+        return gettext("This names nothing; name a field, such as instance.status.")
     root, *rest = path
     if root == "each" and rule.each is not None:
         return path_problem(replace(rule, each=None), (*rule.each, *rest)) if rule.each else None
@@ -56,14 +59,17 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
 def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
     """For the roots that are the same for every model and signal."""
     if root == "held" and rule.throttle_count is None and rule.coalesce_seconds is None:
-        return 'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
+        return gettext(
+            'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
+        )
     if root == "request" and rest[:1] == ("status",) and "request_finished" not in rule.signals:
-        return "The status of a request is known when it is finished, to rules on request_finished."
+        return gettext("The status of a request is known when it is finished, to rules on request_finished.")
     if (root, *rest[:1]) == M2M_OBJECTS:
         return _others_problem(rule, rest[1:])
     known = ROOTS[root]
     if rest and known is not None and rest[0] not in known:
-        return f'"{root}" has no "{rest[0]}".{did_you_mean(rest[0], known)}'
+        message = gettext('"%(root)s" has no "%(name)s".') % {"root": root, "name": rest[0]}
+        return message + did_you_mean(rest[0], known)
     return None
 
 
@@ -77,7 +83,9 @@ def is_of_rows(rule: RuleSpec, path: Path) -> bool:
 
 def _unknown_root(rule: RuleSpec, root: str) -> str:
     if root == "each":
-        return 'There is no "each" here: the action is carried out once. Say what it is to be done for in "for_each".'
+        return gettext(
+            'There is no "each" here: the action is carried out once. Say what it is to be done for in "for_each".'
+        )
     model = find_model(rule.model) if rule.model else None
     if model is not None:
         try:
@@ -85,16 +93,20 @@ def _unknown_root(rule: RuleSpec, root: str) -> str:
         except UnknownPath:
             pass
         else:
-            return f'"{root}" is not known here. Did you mean "instance.{root}"?'
-    known = ", ".join(ROOTS)
-    return f'"{root}" is not known here.{did_you_mean(root, list(ROOTS))} A path begins with one of: {known}.'
+            return gettext('"%(name)s" is not known here. Did you mean "instance.%(name)s"?') % {"name": root}
+    message = gettext('"%(name)s" is not known here.%(hint)s A path begins with one of: %(known)s.')
+    return message % {"name": root, "hint": did_you_mean(root, list(ROOTS)), "known": ", ".join(ROOTS)}
 
 
 def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
     if not rule.model:
-        return f'This rule listens to no model, so there is no "{root}"; the signal\'s arguments are under "signal".'
+        message = gettext(
+            'This rule listens to no model, so there is no "%(name)s"; the signal\'s arguments are under "signal".'
+        )
+        return message % {"name": root}
     if root != "instance" and rule.signals and not set(rule.signals) & set(MODEL_SIGNALS):
-        return f'{rule.signals[0]} does not tell what changed, so there is no "{root}".'
+        message = gettext('%(signal)s does not tell what changed, so there is no "%(name)s".')
+        return message % {"signal": rule.signals[0], "name": root}
     model = find_model(rule.model)
     if model is None or not rest:
         return None
@@ -102,15 +114,21 @@ def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
         if root == "instance":
             resolve(model, rest)
         elif root != "changed" and rest[0] != EVERY_FIELD:
-            field = field_of(model, rest[0])
-            if root == "old" and rest[0] != field.attname:
-                return f'Old values are kept by column: write "old.{field.attname}".'
-            if root == "changes" and rest[0] != field.name:
-                return f'Changes are kept by field name: write "changes.{field.name}".'
-            if root == "changes" and rest[1:] and rest[1] not in ("old", "new"):
-                return f'A change has "old" and "new", not "{rest[1]}".'
+            return _past_problem(model, root, rest)
     except UnknownPath as error:
         return str(error)
+    return None
+
+
+def _past_problem(model: ModelClass, root: str, rest: Path) -> str | None:
+    """For what is told of a field's change, under ``old`` and ``changes``. Raises ``UnknownPath``."""
+    field = field_of(model, rest[0])
+    if root == "old" and rest[0] != field.attname:
+        return gettext('Old values are kept by column: write "%(path)s".') % {"path": f"old.{field.attname}"}
+    if root == "changes" and rest[0] != field.name:
+        return gettext('Changes are kept by field name: write "%(path)s".') % {"path": f"changes.{field.name}"}
+    if root == "changes" and rest[1:] and rest[1] not in ("old", "new"):
+        return gettext('A change has "old" and "new", not "%(name)s".') % {"name": rest[1]}
     return None
 
 
@@ -128,10 +146,13 @@ def m2m_models(rule: RuleSpec) -> list[ModelClass]:
 def _others_problem(rule: RuleSpec, rest: Path) -> str | None:
     found = m2m_models(rule)
     if not found:
-        return 'Only rules on m2m_changed have "m2m.objects".'
+        return gettext('Only rules on m2m_changed have "m2m.objects".')
     if len(found) > 1:
         titles = ", ".join(str(model._meta.verbose_name_plural) for model in found)
-        return f'"m2m.objects" may be of several kinds here ({titles}); name the relation among the changes.'
+        message = gettext(
+            '"m2m.objects" may be of several kinds here (%(kinds)s); name the relation among the changes.'
+        )
+        return message % {"kinds": titles}
     try:
         resolve(found[0], rest)
     except UnknownPath as error:
@@ -159,7 +180,7 @@ def _row_problem(rule: RuleSpec, within: Path, path: Path) -> str | None:
             return _beyond_row_problem(model, path)
         field = field_of(model, path[0])
         if field.attname != path[0]:
-            return f'Rows hold their own columns: write "{field.attname}".'
+            return gettext('Rows hold their own columns: write "%(column)s".') % {"column": field.attname}
     except UnknownPath as error:
         return str(error)
     return None
@@ -170,12 +191,39 @@ def _beyond_row_problem(model: ModelClass, path: Path) -> str | None:
     for end in range(1, len(path)):
         step = resolve(model, path[:end])
         if step.kind == "to_many":
-            return f'"{".".join(path[:end])}" leads to many rows of its own, and only one can be read here.'
+            message = gettext('"%(path)s" leads to many rows of its own, and only one can be read here.')
+            return message % {"path": ".".join(path[:end])}
         if step.model is not None and BETWEEN in path[end]:
-            return f'"{path[end]}" would be a query for each of the rows; aggregates are read of one object.'
+            message = gettext('"%(name)s" would be a query for each of the rows; aggregates are read of one object.')
+            return message % {"name": path[end]}
     step = resolve(model, path)
-    leads = step.kind in ("to_one", "to_many")
-    return f'"{".".join(path)}" leads to an object; name the field that you want of it.' if leads else None
+    if step.kind not in ("to_one", "to_many"):
+        return None
+    return gettext('"%(path)s" leads to an object; name the field that you want of it.') % {"path": ".".join(path)}
+
+
+#: Operators that ask of an object, or of rows, only whether and how many there are, or name what they read of each.
+LOOKING_AT_NAMES = ("some/0", "all/0", "none/0", "map/0", "!", "!!", "!/0", "!!/0", "length", "length/0")
+
+
+def reads_whole(rule: RuleSpec) -> bool:
+    """Whether the condition takes an object, or a row, as a whole: ``{"cat": [{"var": "instance.customer"}]}``."""
+    if rule.condition is None:
+        return False
+    return any(_is_whole(rule, one) for one in variables(rule.condition))
+
+
+def _is_whole(rule: RuleSpec, one: Variable) -> bool:
+    if one.pointer.endswith(tuple(f"/{place}" for place in LOOKING_AT_NAMES)):
+        return False
+    if one.within is not None:
+        return not one.path
+    model = find_model(rule.model) if rule.model else None
+    if one.path == M2M_OBJECTS or one.path == M2M_OBJECTS[:1]:
+        return True
+    if model is None or one.path[:1] != ("instance",):
+        return False
+    return resolve(model, one.path[1:]).kind != "value"
 
 
 def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:

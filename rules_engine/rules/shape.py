@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from rules_engine.errors import Problem
 
 #: Levels of nesting; far more than people write, far less than what harms a parser.
@@ -53,7 +56,7 @@ def shape_problems(logic: Any) -> list[Problem]:
         node = stack.pop()
         room -= _size(node.value)
         if room < 0:
-            return [*problems, Problem("", f"The JSON is larger than {MAX_SIZE:,} characters; split the rule in two.")]
+            return [*problems, _too_large()]
         if isinstance(node.value, dict | list) and node.depth > MAX_DEPTH:
             return [*problems, _too_deep(node)]
         message = _misfit(node.value)
@@ -81,13 +84,18 @@ def _children(node: _Node) -> Iterator[_Node]:
         yield _Node(value, node, step, node.depth + 1)
 
 
+def _too_large() -> Problem:
+    message = gettext("The JSON is larger than %(most)s characters; split the rule in two.")
+    return Problem("", message % {"most": number_format(MAX_SIZE, force_grouping=True)})
+
+
 def _too_deep(node: _Node) -> Problem:
     seen: set[int] = set()
     for one in _lineage(node):
         if id(one.value) in seen:
-            return Problem("", "The JSON contains itself; a condition must have an end.")
+            return Problem("", gettext("The JSON contains itself; a condition must have an end."))
         seen.add(id(one.value))
-    return Problem("", f"The JSON is nested deeper than {MAX_DEPTH} levels; split it up.")
+    return Problem("", gettext("The JSON is nested deeper than %(most)s levels; split it up.") % {"most": MAX_DEPTH})
 
 
 def _misfit(value: Any) -> str | None:
@@ -96,22 +104,28 @@ def _misfit(value: Any) -> str | None:
     if isinstance(value, str):
         return _text_misfit(value)
     if isinstance(value, int):
-        return None if -(2**63) <= value < 2**63 else "This number does not fit 64 bits; write it as text."
+        fits = -(2**63) <= value < 2**63
+        return None if fits else gettext("This number does not fit 64 bits; write it as text.")
     if isinstance(value, float):
-        return None if math.isfinite(value) else "JSON has no NaN and no Infinity; write a finite number, or null."
+        finite = math.isfinite(value)
+        return None if finite else gettext("JSON has no NaN and no Infinity; write a finite number, or null.")
     if isinstance(value, dict):
         return next(filter(None, map(_key_misfit, value)), None)
-    expected = "a list" if isinstance(value, tuple | set | frozenset) else "text, a number, true, false or null"
-    return f'A Python "{type(value).__name__}" is not JSON; write {expected}.'
+    if isinstance(value, tuple | set | frozenset):
+        message = gettext('A Python "%(type)s" is not JSON; write a list.')
+    else:
+        message = gettext('A Python "%(type)s" is not JSON; write text, a number, true, false or null.')
+    return message % {"type": type(value).__name__}
 
 
 def _key_misfit(key: Any) -> str | None:
     if isinstance(key, str):
-        return _text_misfit(key) or ("This key is far too long." if len(key) > MAX_SIZE else None)
-    return f'The keys of an object are texts, and one here is a Python "{type(key).__name__}".'
+        return _text_misfit(key) or (gettext("This key is far too long.") if len(key) > MAX_SIZE else None)
+    message = gettext('The keys of an object are texts, and one here is a Python "%(type)s".')
+    return message % {"type": type(key).__name__}
 
 
 def _text_misfit(text: str) -> str | None:
     if _BAD_CHARACTER.search(text):
-        return "This text holds a NUL or half of a surrogate pair, which no database stores; remove it."
+        return gettext("This text holds a NUL or half of a surrogate pair, which no database stores; remove it.")
     return None

@@ -7,6 +7,9 @@ from dataclasses import replace
 from types import NoneType
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
 from rules_engine.errors import Problem, did_you_mean
@@ -52,19 +55,23 @@ def type_problems(rule: RuleSpec) -> list[Problem]:
     """What is not even of the type that the rest of validation, and compilation, count on."""
     found = []
     if not isinstance(rule.model, str):
-        found.append(Problem("/model", f'Expected a label such as "shop.order", and got {rule.model!r}.'))
+        message = gettext('Expected a label such as "shop.order", and got %(got)s.') % {"got": repr(rule.model)}
+        found.append(Problem("/model", message))
     for part, names in (("signals", rule.signals), ("operations", rule.operations)):
         wrong = [(index, name) for index, name in enumerate(names) if not isinstance(name, str)]
-        found += [Problem(f"/{part}/{index}", f"Expected a name, and got {name!r}.") for index, name in wrong]
+        message = gettext("Expected a name, and got %(got)s.")
+        found += [Problem(f"/{part}/{index}", message % {"got": repr(name)}) for index, name in wrong]
     for index, change in enumerate(rule.changes):
         if not isinstance(change, Mapping):
-            message = f'Expected an object like {{"field": "status", "to": "paid"}}, and got {change!r}.'
-            found.append(Problem(f"/changes/{index}", message))
+            message = gettext('Expected an object like {"field": "status", "to": "paid"}, and got %(got)s.')
+            found.append(Problem(f"/changes/{index}", message % {"got": repr(change)}))
     for index, action in enumerate(rule.actions):
         if not isinstance(action.kind, str):
-            found.append(Problem(f"/actions/{index}/kind", f"Expected the name of a kind, and got {action.kind!r}."))
+            message = gettext("Expected the name of a kind, and got %(got)s.") % {"got": repr(action.kind)}
+            found.append(Problem(f"/actions/{index}/kind", message))
         if not isinstance(action.config, Mapping):
-            found.append(Problem(f"/actions/{index}/config", f"Expected an object, and got {action.config!r}."))
+            message = gettext("Expected an object, and got %(got)s.") % {"got": repr(action.config)}
+            found.append(Problem(f"/actions/{index}/config", message))
     return found
 
 
@@ -72,13 +79,17 @@ def _model_problems(rule: RuleSpec, model: ModelClass | None) -> Iterator[Proble
     wants_model = [name for name in rule.signals if name in MODEL_SIGNALS]
     if not rule.model:
         if wants_model:
-            yield Problem("/model", f'{wants_model[0]} is sent for a model: name it, such as "shop.order".')
+            message = gettext('%(signal)s is sent for a model: name it, such as "shop.order".')
+            yield Problem("/model", message % {"signal": wants_model[0]})
     elif model is None:
-        yield Problem("/model", f'There is no model "{rule.model}".{did_you_mean(rule.model, _model_labels())}')
+        message = gettext('There is no model "%(model)s".') % {"model": rule.model}
+        yield Problem("/model", message + did_you_mean(rule.model, _model_labels()))
     elif is_denied(model):
-        yield Problem("/model", f"Rules may not listen to {model._meta.verbose_name}.")
+        message = gettext("Rules may not listen to %(model)s.") % {"model": model._meta.verbose_name}
+        yield Problem("/model", message)
     elif model._meta.abstract or model._meta.swapped:
-        yield Problem("/model", f"{rule.model} is never saved itself; name the model that is used in its place.")
+        message = gettext("%(model)s is never saved itself; name the model that is used in its place.")
+        yield Problem("/model", message % {"model": rule.model})
 
 
 def _model_labels() -> list[str]:
@@ -91,10 +102,10 @@ def _operation_problems(rule: RuleSpec) -> Iterator[Problem]:
     possible = {operation for name in rule.signals for operation in OPERATIONS.get(name, ())}
     for index, operation in enumerate(rule.operations):
         if operation not in possible:
-            listed = ", ".join(sorted(possible)) or "none"
+            listed = ", ".join(sorted(possible)) or gettext("none")
             hint = did_you_mean(str(operation), sorted(possible))
-            message = f'"{operation}" does not happen with these signals.{hint} They have: {listed}.'
-            yield Problem(f"/operations/{index}", message)
+            message = gettext('"%(name)s" does not happen with these signals.%(hint)s They have: %(listed)s.')
+            yield Problem(f"/operations/{index}", message % {"name": operation, "hint": hint, "listed": listed})
 
 
 def condition_problems(rule: RuleSpec) -> list[Problem]:
@@ -134,8 +145,10 @@ def order_problems(rule: RuleSpec) -> list[Problem]:
         before = [one for one in rule.actions if one.position < action.position and one.enabled and action.enabled]
         late = next((one for one in before if one.on_failure == "stop" and _is_later(one, action)), None)
         if late is not None:
-            message = f'This acts before "{late.kind}" above it, which is to stop it by failing; put this one first.'
-            found.append(Problem(f"/actions/{index}/timing", message))
+            message = gettext(
+                'This acts before "%(kind)s" above it, which is to stop it by failing; put this one first.'
+            )
+            found.append(Problem(f"/actions/{index}/timing", message % {"kind": late.kind}))
     return found
 
 
@@ -146,15 +159,17 @@ def _is_later(one: ActionSpec, other: ActionSpec) -> bool:
 
 def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
     if spec.timing not in action.timings:
-        listed = " or ".join(action.timings)
-        yield Problem("/timing", f'"{action.label}" can act {listed}, not {spec.timing}.')
+        listed = gettext(" or ").join(action.timings)
+        message = gettext('"%(action)s" can act %(listed)s, not %(timing)s.')
+        yield Problem("/timing", message % {"action": action.label, "listed": listed, "timing": spec.timing})
     elif spec.timing == "before_save" and not set(rule.signals) & {"pre_save", *(["pre_delete"] * action.vetoes)}:
-        yield Problem("/timing", "To act before the save, the rule has to listen to pre_save.")
+        yield Problem("/timing", gettext("To act before the save, the rule has to listen to pre_save."))
     elif spec.timing == "in_transaction" and spec.on_failure == "stop" and _tells_of_no_change(rule):
-        message = f"{rule.signals[0]} is about no change that could be undone; let the next actions go on."
-        yield Problem("/on_failure", message)
+        message = gettext("%(signal)s is about no change that could be undone; let the next actions go on.")
+        yield Problem("/on_failure", message % {"signal": rule.signals[0]})
     if action.vetoes and rule.sample_percent != 100:
-        yield Problem("/timing", f'"{action.label}" is for every change: leave the rule\'s sample at 100 percent.')
+        message = gettext('"%(action)s" is for every change: leave the rule\'s sample at 100 percent.')
+        yield Problem("/timing", message % {"action": action.label})
 
 
 def _tells_of_no_change(rule: RuleSpec) -> bool:
@@ -166,16 +181,20 @@ def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> It
     """Delay, ``on_failure`` and ``for_each``."""
     is_number = isinstance(spec.delay, int) and not isinstance(spec.delay, bool)
     if not (is_number and 0 <= spec.delay <= LONGEST_WAIT):
-        yield Problem("/delay", f"Expected a whole number of seconds up to {LONGEST_WAIT:,}, and got {spec.delay!r}.")
+        message = gettext("Expected a whole number of seconds up to %(most)s, and got %(got)s.")
+        yield Problem(
+            "/delay", message % {"most": number_format(LONGEST_WAIT, force_grouping=True), "got": repr(spec.delay)}
+        )
     elif spec.delay and spec.timing != "after_commit":
-        yield Problem("/delay", "Only what is done after the commit can be delayed.")
+        yield Problem("/delay", gettext("Only what is done after the commit can be delayed."))
     if spec.on_failure not in ON_FAILURE:
-        hint = did_you_mean(spec.on_failure, ON_FAILURE)
-        yield Problem("/on_failure", f"Expected go_on or stop, and got {spec.on_failure!r}.{hint}")
+        message = gettext("Expected go_on or stop, and got %(got)s.") % {"got": repr(spec.on_failure)}
+        yield Problem("/on_failure", message + did_you_mean(spec.on_failure, ON_FAILURE))
     if spec.for_each is None:
         return
     if spec.timing == "before_save":
-        yield Problem("/for_each", f'"{action.label}" is about the one object that is being saved.')
+        message = gettext('"%(action)s" is about the one object that is being saved.') % {"action": action.label}
+        yield Problem("/for_each", message)
     yield from (problem.under("/for_each") for problem in each_problems(spec.for_each, rule))
 
 
@@ -183,7 +202,8 @@ def _own_problems(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Prob
     try:
         return list(action.validate_config(spec.config, rule))
     except Exception as error:  # an action's own code, perhaps a site's: what it cannot take, it cannot run
-        return [Problem("", f'"{action.label}" cannot take this config ({type(error).__name__}: {error}).')]
+        message = gettext('"%(action)s" cannot take this config (%(error)s).')
+        return [Problem("", message % {"action": action.label, "error": f"{type(error).__name__}: {error}"})]
 
 
 def _config_type_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
@@ -200,16 +220,18 @@ def _value_type_problems(value: Any, part: Mapping[str, Any], pointer: str) -> I
             yield from _value_type_problems(item, part.get("items", {}), f"{pointer}/{index}")
     elif wanted == "array":
         if not isinstance(value, str | Mapping):
-            yield Problem(pointer, f"Expected a list, and got {value!r}.")
+            yield Problem(pointer, gettext("Expected a list, and got %(got)s.") % {"got": repr(value)})
     elif wanted in ("object", "dict"):
         if not isinstance(value, Mapping):
-            yield Problem(pointer, f"Expected an object, and got {value!r}.")
+            yield Problem(pointer, gettext("Expected an object, and got %(got)s.") % {"got": repr(value)})
     elif not isinstance(value, (*PLAIN[wanted], Mapping) if wanted in PLAIN else object):
-        yield Problem(pointer, f"Expected {wanted}, and got {value!r}.")
+        message = gettext("Expected %(wanted)s, and got %(got)s.") % {"wanted": wanted, "got": repr(value)}
+        yield Problem(pointer, message)
 
 
 def _unknown_keys(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
     known: Sequence[str] = list(schema.get("keys", schema.get("properties", {})))
     for key in config:
         if known and key not in known:
-            yield Problem(f"/{key}", f'This action has no "{key}".{did_you_mean(str(key), known)}')
+            message = gettext('This action has no "%(key)s".') % {"key": key}
+            yield Problem(f"/{key}", message + did_you_mean(str(key), known))

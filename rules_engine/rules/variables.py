@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext
+
 from rules_engine.errors import Problem
 from rules_engine.rules.engine import operators
 from rules_engine.rules.shape import pointer
@@ -73,12 +75,15 @@ def rows_path(logic: Any) -> Path | None:
 
 def _odd_path(read: Variable) -> str | None:
     if len(read.path) > MAX_STEPS or any(len(name) > MAX_NAME for name in read.path):
-        return f"This name is far too long: at most {MAX_STEPS} steps of {MAX_NAME} characters."
+        message = gettext("This name is far too long: at most %(steps)s steps of %(characters)s characters.")
+        return message % {"steps": MAX_STEPS, "characters": MAX_NAME}
     if read.within is None and not read.path:
-        return 'This names nothing, and so reads the whole event; name a field, such as {"var": "instance.status"}.'
+        return gettext(
+            'This names nothing, and so reads the whole event; name a field, such as {"var": "instance.status"}.'
+        )
     if read.within is None and "." in read.path[0]:
         steps = ", ".join(f'"{name}"' for name in read.path[0].split("."))
-        return f"This operator takes a name in pieces: write [{steps}]."
+        return gettext("This operator takes a name in pieces: write [%(steps)s].") % {"steps": steps}
     return None
 
 
@@ -181,16 +186,16 @@ def _outer(level: int | None, path: Path | None, at: str, scopes: _Scopes) -> It
 def _read(path: Path | None, at: str, scopes: _Scopes) -> Iterator[Variable | Problem]:
     scope = scopes[-1]
     if path is None:
-        yield Problem(
-            at,
+        message = gettext(
             "The name to read is computed here, so nobody can say beforehand which field it is; write it out as text. "
-            'To choose between two fields, use {"if": [ … ]}.',
+            'To choose between two fields, use {"if": [ … ]}.'
         )
+        yield Problem(at, message)
     elif scope.kind == "context":
         yield Variable(at, path)
     elif scope.kind == "error":
         if path not in ((), ("type",)):
-            yield Problem(at, _misplaced('the last part of "try"', '"type"', path))
+            yield Problem(at, _misplaced(gettext('the last part of "try"'), '"type"', path))
     elif scope.kind == "pair":
         yield from _read_pair(path, at, scope)
     elif scope.rows is not None:
@@ -199,11 +204,14 @@ def _read(path: Path | None, at: str, scopes: _Scopes) -> Iterator[Variable | Pr
 
 def _read_pair(path: Path, at: str, scope: _Scope) -> Iterator[Variable | Problem]:
     if path and path[0] not in ("current", "accumulator"):
-        yield Problem(at, _misplaced('"reduce"', '"current" and "accumulator"', path))
+        yield Problem(at, _misplaced('"reduce"', gettext('"current" and "accumulator"'), path))
     elif len(path) > 1 and path[0] == "current" and scope.rows is not None:
         yield Variable(at, path[1:], scope.rows)
 
 
 def _misplaced(place: str, readable: str, path: Path) -> str:
     outer = ", ".join(f'"{name}"' for name in path)
-    return f'Inside {place} only {readable} can be read; for the event\'s own fields write {{"val": [[2], {outer}]}}.'
+    message = gettext(
+        'Inside %(place)s only %(readable)s can be read; for the event\'s own fields write {"val": [[2], %(outer)s]}.'
+    )
+    return message % {"place": place, "readable": readable, "outer": outer}

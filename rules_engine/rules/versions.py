@@ -6,7 +6,10 @@ as well, and one form in, in between and never run gets none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from django.db.models import Max
 
 from rules_engine.models import RuleVersion
 from rules_engine.rules.compiler import content_of, digest_of
@@ -17,17 +20,23 @@ def number_versions(specs: Iterable[RuleSpec], using: str) -> dict[str, int]:
     """The version number of each rule by slug; a form not seen before is stored under the next number."""
     contents = {spec.slug: content_of(spec) for spec in specs}
     digests = {slug: digest_of(content) for slug, content in contents.items()}
-    latest = _latest(using)
+    latest = _latest(contents, using)
     new = [slug for slug, digest in digests.items() if latest.get(slug, (0, ""))[1] != digest]
     if new:
         authors = {spec.slug: spec.author_id for spec in specs}
         _store(new, contents, digests, latest, authors, using)
-        latest = _latest(using)
+        latest = _latest(contents, using)
     return {slug: latest[slug][0] for slug in contents}
 
 
-def _latest(using: str) -> dict[str, tuple[int, str]]:
-    rows = RuleVersion._default_manager.using(using).order_by("number")
+def newest_numbers(using: str) -> dict[str, int]:
+    """The number of the latest version of each rule by slug."""
+    rows: Any = RuleVersion._default_manager.using(using).order_by().values_list("rule_slug")
+    return dict(rows.annotate(newest=Max("number")))
+
+
+def _latest(slugs: Collection[str], using: str) -> dict[str, tuple[int, str]]:
+    rows = RuleVersion._default_manager.using(using).filter(rule_slug__in=slugs).order_by("number")
     return {slug: (number, digest) for slug, number, digest in rows.values_list("rule_slug", "number", "digest")}
 
 

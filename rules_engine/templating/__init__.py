@@ -24,6 +24,8 @@ from functools import lru_cache
 from typing import Any
 
 from django.template import TemplateSyntaxError
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
 from rules_engine.templating.expressions import TextContext
@@ -82,8 +84,8 @@ class Text:
         except TemplateError as error:
             problem = str(error)
         except RecursionError:
-            problem = "the text is nested too deeply to be rendered; use fewer tags within each other."
-        raise TemplateError(cut(f"Line {names.line}: {problem}", MESSAGE))
+            problem = gettext("the text is nested too deeply to be rendered; use fewer tags within each other.")
+        raise TemplateError(cut(_at(names.line) + problem, MESSAGE))
 
 
 def compile_text(source: str) -> Text:
@@ -92,13 +94,19 @@ def compile_text(source: str) -> Text:
     Raises ``TemplateError`` with the line, what is wrong there and what a text may use instead.
     """
     if not isinstance(source, str):
-        raise TemplateError(f"A template should be text, and is {type(source).__name__}.")
+        raise TemplateError(gettext("A template should be text, and is %(type)s.") % {"type": type(source).__name__})
     if len(source) > SOURCE:
-        raise TemplateError(f"A template may have {SOURCE:,} characters, and this has {len(source):,}; shorten it.")
+        message = gettext("A template may have %(most)s characters, and this has %(count)s; shorten it.")
+        raise TemplateError(message % {"most": _grouped(SOURCE), "count": _grouped(len(source))})
     openings = len(re.findall(r"\{[{%#]", source))
     if openings > TAGS:
-        raise TemplateError(f"A template may have {TAGS:,} tags and variables, and this has {openings:,}; use fewer.")
+        message = gettext("A template may have %(most)s tags and variables, and this has %(count)s; use fewer.")
+        raise TemplateError(message % {"most": _grouped(TAGS), "count": _grouped(openings)})
     return _compiled(str(source))
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
 
 
 def render(source: str, context: Mapping[str, Any], autoescape: bool = False) -> str:
@@ -120,14 +128,20 @@ def _compiled(source: str) -> Text:
     except TemplateSyntaxError as error:
         raise TemplateError(cut(_place(error) + _sentence(str(error)), MESSAGE)) from None
     except MALFORMED as error:
-        raise TemplateError(f"{_place(error)}this tag is malformed; check its quotes, words and brackets.") from None
+        message = gettext("this tag is malformed; check its quotes, words and brackets.")
+        raise TemplateError(_place(error) + message) from None
     except RecursionError as error:
-        raise TemplateError(f"{_place(error)}the text is nested too deeply; use fewer tags in each other.") from None
+        message = gettext("the text is nested too deeply; use fewer tags in each other.")
+        raise TemplateError(_place(error) + message) from None
 
 
 def _place(error: BaseException) -> str:
     line = getattr(getattr(error, "token", None), "lineno", None)
-    return f"Line {line}: " if line else "The template cannot be used: "
+    return _at(line) if line else gettext("The template cannot be used: ")
+
+
+def _at(line: int) -> str:
+    return gettext("Line %(line)s: ") % {"line": line}
 
 
 def _sentence(message: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from django.template import TemplateSyntaxError
 from django.template.defaulttags import TemplateIfParser
 from django.template.smartif import TokenBase
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
 from rules_engine.templating.limits import WORDS
@@ -36,7 +37,8 @@ def _as_number(value: Any) -> Decimal | None:
 
 def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, Record | Rows) or isinstance(right, Record | Rows):
-        raise TemplateError(f"a condition compares {kind(left)} with {kind(right)}; compare single fields.")
+        message = gettext("a condition compares %(left)s with %(right)s; compare single fields.")
+        raise TemplateError(message % {"left": kind(left), "right": kind(right)})
     if isinstance(left, str) is not isinstance(right, str):
         numbers = _as_number(left), _as_number(right)
         return None not in numbers and numbers[0] == numbers[1]
@@ -51,7 +53,8 @@ def _ordered(test: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
         return test(*numbers)
     if isinstance(left, str) and isinstance(right, str):
         return test(left, right)
-    raise TemplateError(f"a condition puts {kind(left)} and {kind(right)} in order; compare numbers, or texts.")
+    message = gettext("a condition puts %(left)s and %(right)s in order; compare numbers, or texts.")
+    raise TemplateError(message % {"left": kind(left), "right": kind(right)})
 
 
 def _contains(value: Any, container: Any) -> bool:
@@ -59,7 +62,8 @@ def _contains(value: Any, container: Any) -> bool:
         return False
     in_text = isinstance(container, str) and isinstance(value, str)
     if not in_text and not isinstance(container, Record | Rows):
-        raise TemplateError(f"a condition looks for {kind(value)} in {kind(container)}; look in a list or a text.")
+        message = gettext("a condition looks for %(value)s in %(container)s; look in a list or a text.")
+        raise TemplateError(message % {"value": kind(value), "container": kind(container)})
     return value in container
 
 
@@ -114,7 +118,8 @@ class Condition(TemplateIfParser):
 
     def __init__(self, parser: Any, words: list[str]) -> None:
         if len(words) > WORDS:
-            raise TemplateSyntaxError(f"a condition may have {WORDS} words, and this has {len(words)}")
+            message = gettext("a condition may have %(most)s words, and this has %(count)s")
+            raise TemplateSyntaxError(message % {"most": WORDS, "count": len(words)})
         super().__init__(parser, words)
 
     def translate_token(self, token: Any) -> Any:

@@ -9,6 +9,7 @@ from django.template import TemplateSyntaxError
 from django.template.base import FilterExpression, Variable
 from django.template.context import Context
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
 from rules_engine.templating.filters import FALLBACKS
@@ -39,9 +40,10 @@ class Expression(FilterExpression):
         self.line: int = parser.line
         for term in self.terms():
             if isinstance(term, Promise) or (isinstance(term, Variable) and term.translate):
-                raise TemplateSyntaxError("a text has no translations, so write the words without _( )")
+                raise TemplateSyntaxError(gettext("a text has no translations, so write the words without _( )"))
             if isinstance(term, Variable) and term.lookups is not None and "" in term.lookups:
-                raise TemplateSyntaxError(f'a name is missing beside a dot in "{term.var}"')
+                message = gettext('a name is missing beside a dot in "%(path)s"')
+                raise TemplateSyntaxError(message % {"path": term.var})
 
     def terms(self) -> list[Any]:
         """The value and every filter's argument: each a Django ``Variable``, or a literal text."""
@@ -74,9 +76,10 @@ class Expression(FilterExpression):
         context.budget.spend()
         value = self._looked_up(term.lookups, context)
         if value is MISSING and not forgive:
-            raise TemplateError(
-                f'this event has no "{term.var}". Correct the path, or say what stands for it: {term.var}|default:"…".'
+            message = gettext(
+                'this event has no "%(path)s". Correct the path, or say what stands for it: %(path)s|default:"…".'
             )
+            raise TemplateError(message % {"path": term.var})
         return None if value is MISSING else value
 
     def _looked_up(self, steps: tuple[str, ...], context: Any) -> Any:
@@ -94,4 +97,5 @@ class Expression(FilterExpression):
         except UNSUITABLE:
             # Raised below, outside of this block: these errors quote values, and an error's context is logged with it.
             pass
-        raise TemplateError(f'a filter in "{self.token}" cannot work on {kind(value)}.')
+        message = gettext('a filter in "%(token)s" cannot work on %(kind)s.')
+        raise TemplateError(message % {"token": self.token, "kind": kind(value)})

@@ -18,6 +18,7 @@ from django.utils import dateformat, formats, timezone
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.html import conditional_escape, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
 from rules_engine.templating.limits import MARK, VALUE, cut
@@ -97,7 +98,8 @@ def json(value: Any) -> str:
     is_scalar = value is None or isinstance(value, bool | int | float | str)
     text = json_module.dumps(value, ensure_ascii=False) if is_scalar else str(value)
     if len(text) >= VALUE:
-        raise TemplateError(f"a value is longer than {VALUE:,} characters as JSON; cut it first, with truncatechars.")
+        message = gettext("a value is longer than %(most)s characters as JSON; cut it first, with truncatechars.")
+        raise TemplateError(message % {"most": formats.number_format(VALUE, force_grouping=True)})
     return text
 
 
@@ -105,7 +107,9 @@ def floatformat(value: Any, arg: Any = -1) -> str:
     """A number, or an exact decimal as text, with so many places. Raises ``TemplateError`` for more than 99."""
     # Django's takes any number of places, and makes that many digits.
     if not re.fullmatch(r"(-?\d{1,2})?[gu]{0,2}", str(arg), re.ASCII) or str(arg) == "":
-        raise TemplateError('floatformat takes up to 99 decimal places, such as floatformat:2 or floatformat:"2g".')
+        raise TemplateError(
+            gettext('floatformat takes up to 99 decimal places, such as floatformat:2 or floatformat:"2g".')
+        )
     return str(defaultfilters.floatformat(printed(value), arg))
 
 
@@ -117,7 +121,9 @@ def add(value: Any, arg: Any) -> int | None:
     if value is None or arg is None:
         return None
     if type(value) is not int or type(arg) is not int:
-        raise TemplateError("add takes whole numbers, such as held.count|add:1; an expression adds any others.")
+        raise TemplateError(
+            gettext("add takes whole numbers, such as held.count|add:1; an expression adds any others.")
+        )
     return value + arg
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from rules_engine.errors import TemplateError
 
 #: A template's source.
@@ -40,15 +43,18 @@ class Budget:
         """Take one step."""
         self._steps -= 1
         if self._steps < 0:
-            raise TemplateError(f"the text takes more than {STEPS:,} steps; loop over fewer rows or nest fewer loops.")
+            message = gettext("the text takes more than %(most)s steps; loop over fewer rows or nest fewer loops.")
+            raise TemplateError(message % {"most": number_format(STEPS, force_grouping=True)})
         if time.monotonic() > self._deadline:
-            raise TemplateError(f"the text takes longer than {SECONDS:g} s; loop over fewer rows or nest fewer loops.")
+            message = gettext("the text takes longer than %(seconds)s s; loop over fewer rows or nest fewer loops.")
+            raise TemplateError(message % {"seconds": f"{SECONDS:g}"})
 
     def write(self, text: str) -> str:
         """Count ``text`` as output and give it back."""
         self._characters -= len(text)
         if self._characters < 0:
-            raise TemplateError(f"the text comes to more than {OUTPUT:,} characters; print fewer values or rows.")
+            message = gettext("the text comes to more than %(most)s characters; print fewer values or rows.")
+            raise TemplateError(message % {"most": number_format(OUTPUT, force_grouping=True)})
         return text
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
 from rules_engine.templating.limits import MARK, VALUE, cut
@@ -104,12 +105,14 @@ def _scalar(value: Any) -> Any:
         return str(value)
     if type(value) in (datetime, date, time):
         return str(value.isoformat())
-    raise TemplateError(f"a text can print plain data only, and a value is of the type {type(value).__name__}.")
+    message = gettext("a text can print plain data only, and a value is of the type %(type)s.")
+    raise TemplateError(message % {"type": type(value).__name__})
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise TemplateError(f"a text can print plain data only, and a record has a key of type {type(key).__name__}.")
+        message = gettext("a text can print plain data only, and a record has a key of type %(type)s.")
+        raise TemplateError(message % {"type": type(key).__name__})
     return str.__str__(key)
 
 
@@ -131,8 +134,15 @@ def same(left: Any, right: Any) -> bool:
 
 def kind(value: Any) -> str:
     """What sort of value this is, in an administrator's words, for error texts that must not show it."""
-    words = {Record: "a record", Rows: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return "null" if value is None else words.get(type(value), "text")
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return gettext("true or false")
+    if isinstance(value, int | float):
+        return gettext("a number")
+    if isinstance(value, Record | Rows):
+        return gettext("a record") if isinstance(value, Record) else gettext("a list")
+    return gettext("text")
 
 
 def printed(value: Any) -> str:
@@ -150,7 +160,7 @@ def printed(value: Any) -> str:
 def _number(value: bool | int | float) -> str:
     # Python refuses to write integers of more than some thousand digits; 2**4000 has 1,205.
     if isinstance(value, int) and value.bit_length() > 4_000:
-        raise TemplateError("a number is too large to be printed.")
+        raise TemplateError(gettext("a number is too large to be printed."))
     return str(value)
 
 

@@ -16,6 +16,7 @@ from django.template.base import Lexer, Node, NodeList, Parser, TextNode, Token,
 from django.template.defaulttags import IfNode, WithNode, comment, do_for, do_with, firstof
 from django.template.engine import Engine
 from django.utils.html import conditional_escape
+from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError, did_you_mean
 from rules_engine.templating.comparisons import Condition
@@ -66,7 +67,8 @@ class Rounds:
         if values is None:
             return []
         if not isinstance(values, Record | Rows):
-            raise TemplateError(f'a loop goes over a list, and "{self.expression.token}" is {kind(values)}.')
+            message = gettext('a loop goes over a list, and "%(token)s" is %(kind)s.')
+            raise TemplateError(message % {"token": self.expression.token, "kind": kind(values)})
         return _Counted(self._pairs(values) if isinstance(values, Record) else values, self._item, context.budget)
 
     def _pairs(self, record: Record) -> Rows:
@@ -78,7 +80,8 @@ class Rounds:
         if self._names == 1:
             return item
         if not isinstance(item, Rows) or len(item) != self._names:
-            raise TemplateError(f"the loop has {self._names} names, and an item does not have that many parts.")
+            message = gettext("the loop has %(count)s names, and an item does not have that many parts.")
+            raise TemplateError(message % {"count": self._names})
         return tuple(item)
 
 
@@ -140,7 +143,8 @@ class FirstOf(Node):
 def _nameable(names: Sequence[str]) -> None:
     for name in names:
         if not name.isidentifier() or name.startswith("_") or name in RESERVED:
-            raise TemplateSyntaxError(f'"{name}" cannot be a name; use letters and digits, starting with a letter')
+            message = gettext('"%(name)s" cannot be a name; use letters and digits, starting with a letter')
+            raise TemplateSyntaxError(message % {"name": name})
 
 
 @register.tag("for")
@@ -178,12 +182,12 @@ def _if(parser: Any, token: Token) -> IfNode:
     while token.contents != "endif":
         word, *words = token.split_contents()
         if word == "else" and words:
-            raise TemplateSyntaxError('"else" stands alone; for another condition write "elif"')
+            raise TemplateSyntaxError(gettext('"else" stands alone; for another condition write "elif"'))
         condition = None if word == "else" else Condition(parser, words).parse()
         branches.append((condition, parser.parse(("endif",) if word == "else" else ("elif", "else", "endif"))))
         token = parser.next_token()
         if token.contents.startswith("endif") and token.contents != "endif":
-            raise TemplateSyntaxError('"endif" stands alone')
+            raise TemplateSyntaxError(gettext('"endif" stands alone'))
     return IfNode(branches)
 
 
@@ -201,7 +205,8 @@ class TextParser(Parser):
     def parse(self, parse_until: Any = None) -> NodeList:
         self._nesting += 1
         if self._nesting > NESTING:
-            raise TemplateSyntaxError(f"tags may stand in each other {NESTING} deep, and these go deeper")
+            message = gettext("tags may stand in each other %(most)s deep, and these go deeper")
+            raise TemplateSyntaxError(message % {"most": NESTING})
         nodes = super().parse(parse_until)
         self._nesting -= 1
         return nodes
@@ -219,17 +224,25 @@ class TextParser(Parser):
     def find_filter(self, filter_name: str) -> Any:
         if filter_name in FILTERS:
             return FILTERS[filter_name]
-        raise TemplateSyntaxError(_unknown("filter", filter_name, sorted(FILTERS)))
+        message = gettext('there is no filter "%(name)s".%(hint)s A text may use: %(known)s')
+        raise TemplateSyntaxError(_unknown(message, filter_name, sorted(FILTERS)))
 
     def invalid_block_tag(self, token: Token, command: str, parse_until: Any = None) -> NoReturn:
         if re.fullmatch("end.*|el.*|empty", command):
-            wanted = f"; {' or '.join(parse_until)} is awaited" if parse_until else ""
-            raise self.error(token, TemplateSyntaxError(f'"{command}" closes nothing here{wanted}'))
-        raise self.error(token, TemplateSyntaxError(_unknown("tag", command, sorted(register.tags))))
+            raise self.error(token, TemplateSyntaxError(_closes_nothing(command, parse_until)))
+        message = gettext('there is no tag "%(name)s".%(hint)s A text may use: %(known)s')
+        raise self.error(token, TemplateSyntaxError(_unknown(message, command, sorted(register.tags))))
 
 
-def _unknown(what: str, name: str, known: list[str]) -> str:
-    return f'there is no {what} "{name}".{did_you_mean(name, known)} A text may use: {", ".join(known)}'
+def _closes_nothing(command: str, awaited: Sequence[str] | None) -> str:
+    message = gettext('"%(name)s" closes nothing here') % {"name": command}
+    if not awaited:
+        return message
+    return message + gettext("; %(awaited)s is awaited") % {"awaited": gettext(" or ").join(awaited)}
+
+
+def _unknown(message: str, name: str, known: list[str]) -> str:
+    return message % {"name": name, "hint": did_you_mean(name, known), "known": ", ".join(known)}
 
 
 class TextTemplate(Template):

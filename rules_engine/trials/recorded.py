@@ -7,6 +7,7 @@ from typing import Any
 
 from rules_engine.errors import UnknownPath
 from rules_engine.events.paths import ModelClass, field_of, find_model, readable_fields, steps
+from rules_engine.events.visible import read_by
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.trials.gates import Sight
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Path
@@ -24,7 +25,9 @@ def sight_of(rule: CompiledRule, event: Event) -> Sight:
             unknown.add(one.field)
         elif found is not None:
             changes[one.field] = found
-    context = _with_changes(event.context, changes)
+    # Live it is given nothing else: what other rules read is no business of its own.
+    seen = read_by(rule.reads, event.context, event.model) if rule.reads_whole else event.context
+    context = _with_changes(seen, changes)
     missing = missing_of(rule.reads, event)
     return Sight(event.operation, changes, context, event.occurred_at, frozenset(unknown), missing)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import models, router, transaction
@@ -13,9 +13,11 @@ from django.utils import timezone
 from rules_engine.events import snapshot
 from rules_engine.events.actor import acting_as, paused
 from rules_engine.events.context import PARTS, Subject
+from rules_engine.events.visible import visible
 from rules_engine.models import Rule
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.permissions import may_view
 from rules_engine.rules.repetition import MOST_ROWS, Each
 from rules_engine.trials.gates import Gate, Sight, State, gates, outcome
 from rules_engine.trials.previews import Planned, Planner, rows_of
@@ -68,6 +70,8 @@ def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
 def try_on_event(spec: RuleSpec, event: Event, user: Any) -> Trial:
     """The rule on an event as it was recorded."""
     rule = compile_rule(spec, 0)
+    # It was recorded with what other rules read as well.
+    event = replace(event, context=visible(event.context, event.model, may_view(user))[0])
     with without_consequence():
         found = gates(rule, sight_of(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))

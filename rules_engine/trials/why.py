@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from rules_engine.models import Event, Execution, Rule
-from rules_engine.rules.compiler import compile_rule
+from rules_engine.models import Event, Execution, Rule, RuleVersion
+from rules_engine.rules.compiler import compile_rule, content_of, digest_of
+from rules_engine.rules.matching import CompiledRule
 from rules_engine.trials.backtest import heard
-from rules_engine.trials.gates import gates, stopped_at
-from rules_engine.trials.recorded import sight_of
+from rules_engine.trials.gates import Gate, gates, stopped_at
+from rules_engine.trials.recorded import missing_of, sight_of
+from rules_engine.types import Path
 
 #: ``untried`` are those that did not come to be asked: off, of another signal, stopped by another rule.
 Verdict = Literal["matched", "not_matched", "error", "untried", "not_recorded"]
@@ -24,7 +27,11 @@ AROUND = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one rule said to one event. ``is_recorded``: then, by the form it had; else worked out by today's."""
+    """What one rule said to one event. ``is_recorded``: then, by the form it had; else worked out by today's.
+
+    ``stop`` is the gate with the values that it saw, where the rule is still what it was then. Where not all of them
+    were stored, ``missing`` are their names, and ``stored`` has those that were.
+    """
 
     rule: Rule | None
     slug: str
@@ -33,6 +40,9 @@ class Said:
     detail: str = ""
     is_recorded: bool = False
     version: int | None = None
+    stop: Gate | None = None
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,11 @@ class Told:
     executions: Sequence[Execution]
 
 
-def rules_on(label: str) -> list[Rule]:
+def rules_on(label: str) -> QuerySet[Rule]:
     """The rules that may hear of objects of the model, those that are off included, in the order they are tried."""
-    rules = Rule.objects.exclude(model="").order_by("position", "slug").prefetch_related("actions")
-    return [rule for rule in rules if label in heard("post_save", rule.model)]
+    every = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+    models = [one for one in every if label in heard("post_save", one)]
+    return Rule.objects.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
 
 
 def events_about(label: str, pk: str, at: datetime | None = None) -> Any:
@@ -64,15 +75,29 @@ def tell(events: Iterable[Event], rules: Sequence[Rule]) -> list[Told]:
     causes = {one.cause_id for one in found if one.cause_id}
     steps = Execution.objects.filter(pk__in=causes).values_list("pk", "rule_slug")
     slugs: dict[Any, str] = dict(steps) if causes else {}
+    # Those alone that were asked: to compare all takes long where there are many.
+    asked = {str(said.get("rule")) for one in found for said in one.evaluations}
+    unchanged = _unchanged(rule for rule in rules if rule.slug in asked)
     return [
-        Told(one, said_to(one, rules, str(slugs.get(one.cause_id, ""))), list(one.executions.all())) for one in found
+        Told(one, said_to(one, rules, unchanged, str(slugs.get(one.cause_id, ""))), list(one.executions.all()))
+        for one in found
     ]
 
 
-def said_to(event: Event, rules: Sequence[Rule], caused_by: str = "") -> list[Said]:
+def _unchanged(rules: Iterable[Rule]) -> set[tuple[str, int]]:
+    """Slug and number of the versions that are the rules as they are now."""
+    digests = {rule.slug: digest_of(content_of(rule.spec())) for rule in rules}
+    rows = RuleVersion.objects.filter(rule_slug__in=digests, digest__in=digests.values())
+    found = rows.values_list("rule_slug", "number", "digest")
+    return {(slug, number) for slug, number, digest in found if digests[slug] == digest}
+
+
+def said_to(
+    event: Event, rules: Sequence[Rule], unchanged: Collection[tuple[str, int]], caused_by: str = ""
+) -> list[Said]:
     """What each rule said to the event: recorded ones first, in the order they were tried."""
     by_slug = {rule.slug: rule for rule in rules}
-    recorded = [_recorded(one, by_slug) for one in event.evaluations]
+    recorded = [_recorded(one, event, by_slug, unchanged) for one in event.evaluations]
     known = {one.slug for one in recorded}
     ended_by = next((one.rule for one in recorded if one.verdict == "matched" and _ends(one.rule)), None)
     others = [rule for rule in rules if rule.slug not in known]
@@ -83,25 +108,58 @@ def _ends(rule: Rule | None) -> bool:
     return rule is not None and rule.stop_processing and not rule.shadow
 
 
-def _recorded(one: Any, by_slug: dict[str, Rule]) -> Said:
-    slug, gate = str(one.get("rule")), str(one.get("gate") or "")
+def _recorded(one: Any, event: Event, by_slug: dict[str, Rule], unchanged: Collection[tuple[str, int]]) -> Said:
+    slug, gate, version = str(one.get("rule")), str(one.get("gate") or ""), one.get("version")
     verdict: Any = one.get("outcome")
-    return Said(by_slug.get(slug), slug, verdict, gate, str(one.get("detail") or ""), True, one.get("version"))
+    rule = by_slug.get(slug)
+    stop = _stop(rule, event) if rule is not None and gate and (slug, version) in unchanged else None
+    same = stop if stop is not None and stop.name == gate else None
+    stored = _stored(rule, event) if rule is not None and same is not None and same.missing else {}
+    return Said(rule, slug, verdict, gate, str(one.get("detail") or ""), True, version, same, stored)
+
+
+def _compiled(rule: Any) -> CompiledRule:
+    # Kept with the rule for the next event: that is what takes time where there are many.
+    if "compiled" not in rule.__dict__:
+        rule.compiled = compile_rule(rule.spec(), 0)
+    return rule.compiled  # type: ignore[no-any-return]
+
+
+def _stored(rule: Rule, event: Event) -> dict[str, Any]:
+    """What the rule's condition reads and is there, by its path."""
+    compiled = _compiled(rule)
+    missing = missing_of(compiled.reads, event.captured())
+    there = sorted(path for path in compiled.reads if path not in missing)
+    found = {".".join(path): _value_at(event.context, path) for path in there}
+    return {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
+
+
+def _value_at(context: Any, path: Path) -> Any:
+    for step in path:
+        if not isinstance(context, Mapping):
+            return None
+        context = context.get(step)
+    return context
+
+
+def _stop(rule: Rule, event: Event) -> Gate | None:
+    compiled = _compiled(rule)
+    return stopped_at(gates(compiled, sight_of(compiled, event.captured())))
 
 
 def _worked_out(rule: Rule, event: Event, caused_by: str, ended_by: Rule | None) -> Said:
     if why := _untried(rule, event, caused_by, ended_by):
         return Said(rule, rule.slug, "untried", detail=why)
-    compiled, captured = compile_rule(rule.spec(), 0), event.captured()
-    stop = stopped_at(gates(compiled, sight_of(compiled, captured)))
+    stop = _stop(rule, event)
     if stop is None:
         text = gettext("It was not tried then: off, paused, or written later. As it is now, it would match.")
         return Said(rule, rule.slug, "untried", detail=text)
     if stop.state == "not_recorded":
         names = [".".join(path) for path in stop.missing]
-        names += [one.field for one in stop.changes if one.state == "not_recorded"]
-        return Said(rule, rule.slug, "not_recorded", stop.name, ", ".join(names))
-    return Said(rule, rule.slug, "error" if stop.state == "error" else "not_matched", stop.name, stop.detail)
+        names += [f"instance.{one.field}" for one in stop.changes if one.state == "not_recorded"]
+        return Said(rule, rule.slug, "not_recorded", stop.name, missing=tuple(names))
+    verdict: Verdict = "error" if stop.state == "error" else "not_matched"
+    return Said(rule, rule.slug, verdict, stop.name, stop.detail, stop=stop)
 
 
 def _untried(rule: Rule, event: Event, caused_by: str, ended_by: Rule | None) -> str:

@@ -34,7 +34,7 @@ from django.test.utils import override_settings, setup_databases, setup_test_env
 from project.shop.models import Product
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
-from webhooks import sender
+from webhooks import conf, sender
 from webhooks.client import Client
 from webhooks.models import Endpoint
 
@@ -160,7 +160,7 @@ def measure(count: int) -> None:
                     endpoint.save()
                 cells = [
                     (queue(count), measured(lambda: ours(count)))[1],
-                    measured(lambda url=url: bare(count, url, 200)),
+                    measured(lambda url=url: bare(count, url, conf.slots())),
                     measured(lambda: one_by_one(count)),
                 ]
         shown = "".join(f"{rate:>12.0f} {cpu:>6.2f} " for rate, cpu in cells)

@@ -3,6 +3,7 @@
   "use strict";
   const rules = window.rulesEngine;
   const data = document.getElementById("id_condition").dataset;
+  const INPUTS = ["value", "amount", "low-value", "high-value", "by-value", "left-by-value", "fallback", "left-fallback"];
   const MARK = "\u0007here\u0007";
 
   function open(text) {
@@ -35,8 +36,8 @@
 
   function editOf(opened, one) {
     if (one.type === "advanced") return [`${one.id}-json`, (element) => put(element, '{"edited": []}')];
-    const value = control(opened, `${one.id}-value`);
-    if (value && value.tagName === "INPUT") return [`${one.id}-value`, (element) => put(element, { number: "77", date: "2020-02-02", time: "11:11" }[element.type] || (element.type === "datetime-local" ? "2020-02-02T11:11" : "edited"))];
+    const [value] = INPUTS.map((name) => control(opened, `${one.id}-${name}`)).filter((found) => found && found.tagName === "INPUT");
+    if (value) return [value.dataset.key, (element) => put(element, { number: "77", date: "2020-02-02", time: "11:11" }[element.type] || (element.type === "datetime-local" ? "2020-02-02T11:11" : "edited"))];
     const op = control(opened, `${one.id}-op`);
     const others = op ? Array.from(op.options).filter((option) => option.value !== op.value) : [];
     const other = others.find((option) => rules.isBare(option.value)) || others[0];
@@ -97,6 +98,45 @@
     }
   }
 
+  const sourcesOf = (builder) => leaves(builder).map((one) => one.source).sort().join("\n");
+
+  /** A part is moved about, copied, taken out and put back: all others stay as they are written. */
+  function tryMoves(text, complain) {
+    const count = rules.partsOf(open(text).builder.root).length;
+    [tryUndo, trySteps, tryCopy].forEach((attempt) => {
+      const opened = open(text);
+      const one = rules.partsOf(opened.builder.root)[text.length % count];
+      if (rules.holderOf(opened.builder.root, one)) attempt(opened, one, complain);
+    });
+  }
+
+  function tryUndo(opened, one, complain) {
+    const text = opened.read();
+    ["remove", "undo"].forEach((name) => control(opened, `${one.id}-${name}`).click());
+    if (opened.read() !== text) complain("what was removed came back otherwise", opened.read());
+  }
+
+  function trySteps(opened, one, complain) {
+    const { root } = opened.builder;
+    const sources = sourcesOf(opened.builder);
+    ["up", "up", "down", "down", "down", "up"].forEach((name) => {
+      const tool = control(opened, `${one.id}-${name}`);
+      if (tool.disabled) return;
+      const places = [[opened.read(), rules.holderOf(root, one)]];
+      tool.click();
+      places.push([opened.read(), rules.holderOf(root, one)]);
+      if (sourcesOf(opened.builder) !== sources) complain(`moving ${name} changed a row`, opened.read());
+      if (!rules.isJson(opened.read())) complain(`moving ${name} left no JSON`, opened.read());
+      if (places[0][1] === places[1][1] && places[0][0].length !== places[1][0].length) complain(`moving ${name} lost a space`, opened.read());
+    });
+  }
+
+  function tryCopy(opened, one, complain) {
+    const written = rules.textOf(one, opened.builder.fieldOf);
+    control(opened, `${one.id}-copy`).click();
+    if (opened.read().split(written).length < 3) complain("a copy is not like what it was copied from", opened.read());
+  }
+
   /** The condition as the builder would write all of it anew, to see that it says the same. */
   function rewrite(text) {
     const { builder } = open(text);
@@ -108,9 +148,12 @@
     return rules.conditionText(builder.root, builder.fieldOf);
   }
 
-  window.tryConditions = (texts) => texts.map((text) => {
+  /** ``moved``: of so many conditions one is moved about as well, which takes long. */
+  window.tryConditions = (texts, moved) => texts.map((text, index) => {
     const complaints = [];
-    const found = tryOne(text, (what, got) => complaints.push(`${what}: ${got}`));
+    const complain = (what, got) => complaints.push(`${what}: ${got}`);
+    const found = tryOne(text, complain);
+    if (found.drawn && index % moved === 0) tryMoves(text, complain);
     return { ...found, complaints: complaints };
   });
 })();

@@ -8,6 +8,96 @@ from collections.abc import Iterator
 
 from rules_engine.rules.engine import operators
 
+AROUND_RANGES = (
+    '{"<": [1, {"var": "instance.total"}, 10]}',
+    '{"<=":[ 1.0 ,{"var":"instance.total"},1e3 ]}',
+    '{">": [10, {"var": "instance.total"}, 1]}',
+    '{">=": [1E+2, {"var": "instance.total"}, -0.50]}',
+    '{"!": [{"<=": [1, {"var": "instance.total"}, 10]}]}',
+    '{"!": {"<": [1, {"var": "instance.total"}, 10]}}',
+    '{"<": [1, {"var": "old.total"}, {"var": "instance.total"}]}',
+    '{"<": [{"var": "instance.subtotal"}, {"var": "instance.total"}, {"var": "old.total"}]}',
+    '{"<": [1, {"var": "instance.total"}, "10"]}',
+    '{"<": ["a", {"var": "instance.order_number"}, "\\u00e9"]}',
+    '{"<": [1, 2, {"var": "instance.total"}]}',
+    '{"<": [{"var": "instance.total"}, 1, 10]}',
+    '{"<": [1, {"var": "instance.total"}, null]}',
+    '{"<": [1, {"var": "instance.total"}, 10, 100]}',
+    '{"==": [1, {"var": "instance.total"}, 1]}',
+    '{"<": [1, {"var": ["instance.total", 0]}, 10]}',
+    '{"<": [1, {"+": [{"var": "instance.total"}, 1]}, 10]}',
+    '{"<=": [true, {"var": "instance.total"}, [1]]}',
+)
+NOW = '{"now": []}'
+AROUND_MOMENTS = (
+    f'{{"<": [{{"var": "instance.status_changed_at"}}, {NOW}]}}',
+    f'{{">=": [{NOW}, {{"var": "instance.status_changed_at"}}]}}',
+    f'{{"<": [{{"var": "instance.status_changed_at"}}, {{"-": [{NOW}, {{"timestamp": "30d"}}]}}]}}',
+    f'{{">":[{{"var":"old.status_changed_at"}},{{"+":[{NOW},{{"timestamp":["90m"]}}]}}]}}',
+    f'{{"<=": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"+": [{NOW}, {{"timestamp": "7d"}}]}}]}}',
+    f'{{"<=": [{{"-": [{NOW}, {{"timestamp": "12h"}}]}}, {{"var": "instance.status_changed_at"}}, {NOW}]}}',
+    f'{{">=": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"-": [{NOW}, {{"timestamp": "0s"}}]}}]}}',
+    f'{{"!": [{{"<=": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"+": [{NOW}, {{"timestamp": "7d"}}]}}]}}]}}',
+    f'{{"<": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"+": [{NOW}, {{"timestamp": "7d"}}]}}]}}',
+    f'{{"<=": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"-": [{NOW}, {{"timestamp": "7d"}}]}}]}}',
+    f'{{"<=": [{NOW}, {{"var": "instance.status_changed_at"}}, {{"+": [{NOW}, {{"timestamp": "1d:2h"}}]}}]}}',
+    f'{{"==": [{{"var": "instance.order_number"}}, {{"format_date": [{NOW}, "yyyy-MM-dd"]}}]}}',
+    f'{{"<": [{{"var": "instance.order_number"}}, {{"format_date": [{{"-": [{NOW}, {{"timestamp": "7d"}}]}}, '
+    '"yyyy-MM-dd", "Asia/Tokyo"]}]}',
+    f'{{"==": [{{"var": "instance.order_number"}}, {{"format_date": [{NOW}, "yyyy"]}}]}}',
+    f'{{"==": [{{"var": "instance.order_number"}}, {{"format_date": [{NOW}, "yyyy-MM-dd", "a\\"b"]}}]}}',
+    f'{{"<": [{NOW}, {NOW}]}}',
+    '{"<": [{"var": "instance.status_changed_at"}, {"now": null}]}',
+    '{"<": [{"var": "instance.status_changed_at"}, {"now": [1]}]}',
+    f'{{"<": [{{"var": "instance.status_changed_at"}}, {{"-": [{NOW}, {{"timestamp": "007d"}}]}}]}}',
+    f'{{"<": [{{"var": "instance.status_changed_at"}}, {{"-": [{NOW}, {{"timestamp": "1.5d"}}]}}]}}',
+    f'{{"<": [{{"var": "instance.status_changed_at"}}, {{"*": [{NOW}, {{"timestamp": "7d"}}]}}]}}',
+    f'{{"starts_with": [{{"var": "instance.order_number"}}, {NOW}]}}',
+)
+AROUND_CALCULATIONS = (
+    '{">": [{"var": "instance.total"}, {"*": [{"var": "old.total"}, 1.50]}]}',
+    '{">": [{"var": "instance.total"}, {"*": [1.50, {"var": "old.total"}]}]}',
+    '{">": [{"-": [{"var": "instance.total"}, {"var": "old.total"}]}, 1e2]}',
+    '{">": [{"-": [5, {"var": "instance.total"}]}, 1]}',
+    '{">": [{"-": [{"var": "instance.total"}]}, 1]}',
+    '{">": [{"+": [{"var": "instance.total"}, 1, 2]}, 5]}',
+    '{">": [{"+": [{"??": [{"var": "instance.discount"}, 0]}, 5]}, {"var": "instance.total"}]}',
+    '{"<": [{"??": [{"var": "instance.total"}, 0]}, 5]}',
+    '{"<": [{"??": [{"var": "instance.total"}, null]}, 5]}',
+    '{"<": [{"??": [{"??": [{"var": "instance.total"}, 0]}, 1]}, 5]}',
+    '{"in": [{"??": [{"var": "instance.status"}, "draft"]}, ["paid", "draft"]]}',
+    '{"===": [{"+": [{"var": "instance.total"}, 1]}, null]}',
+    '{"==": [{"%": [{"var": "instance.total"}, 2]}, 0]}',
+    '{">": [{"+": [{"*": [{"var": "instance.total"}, 2]}, 1]}, 5]}',
+    '{">": [{"/": [{"var": "instance.total"}, {"??": [{"var": "instance.items__count"}, 1]}]}, 5]}',
+    '{"in": [{"+": [{"var": "instance.total"}, 1]}, [1, 2]]}',
+)
+AROUND_SIDES = (
+    '{"<": [5, {"var": "instance.total"}]}',
+    '{"==": [null, {"var": "instance.total"}]}',
+    '{"!=": [{"var": "instance.customer_id"}, null]}',
+    '{"!": [{"==": [{"var": "instance.customer_id"}, null]}]}',
+    '{"<": [{"var": "instance.total"}, null]}',
+    '{"in": [3, {"var": "m2m.pks"}]}',
+    '{"in": [{"var": "instance.order_number"}, {"var": "request.path"}]}',
+    '{"in": [{"var": "instance.order_number"}, {"var": "changed"}]}',
+    '{"in": [true, {"var": "instance.order_number"}]}',
+    '{"starts_with": [{"var": "request.path"}, {"var": "instance.order_number"}]}',
+    '{"starts_with": ["/api/", {"var": "request.path"}]}',
+    '{"some": [{"var": "m2m.objects"}, {"==": [{"var": "name"}, "\\u2028ü😀"]}]}',
+    '{"none": [{"var": "m2m.objects"}, {"<": [1, {"var": "pk"}, 5]}]}',
+    '{"some": [{"var": "instance.items"}, {"==": [{"var": "product_id"}, {"val": [[2], "instance", "pk"]}]}]}',
+    '{"some": [{"var": "instance.items"}, {"<": [{"val": [[2], "old", "total"]}, {"var": "unit_price"}]}]}',
+    '{"some": [{"var": "instance.items"}, {"<": [0, {"var": "quantity"}, {"val": [[2], "instance", "total"]}]}]}',
+    '{"some": [{"var": "instance.items"}, {">": [{"var": "unit_price"}, {"val": [[2], "a.b", "total"]}]}]}',
+    '{"some": [{"var": "instance.items"}, {">": [{"var": "unit_price"}, {"val": [[2.0], "instance", "total"]}]}]}',
+    '{">": [{"var": "instance.total"}, {"val": [[2], "instance", "subtotal"]}]}',
+    '{"some": [{"var": "a"}, {"some": [{"var": "b"}, {">": [{"var": "c"}, {"val": [[2], "d"]}]}]}]}',
+    '{"in": [{"var": "instance.total"}, [' + ", ".join(str(number) for number in range(500)) + "]]}",
+    '{"!": [' * 12
+    + '{"and": [{"<": [1, {"var": "instance.total"}, 2], "<": [3, {"var": "old.total"}, 4]}]}'
+    + "]}" * 12,
+)
 #: Each of these is there for a reason of its own: a shape, a spelling, a number, an odd end.
 BY_HAND = (
     '{"var": "instance.status"}',
@@ -121,6 +211,10 @@ BY_HAND = (
     '{"==": [{"var": "event.operation"}, "create"]}',
     '{"==": [{"var": "actor.username"}, "root"]}',
     '{"==": [{"var": "signal.reason"}, "ill"]}',
+    *AROUND_RANGES,
+    *AROUND_MOMENTS,
+    *AROUND_CALCULATIONS,
+    *AROUND_SIDES,
 )
 NAMES = (
     "instance.status", "instance.total", "instance.customer_id", "instance.customer.email", "instance.items__count",
@@ -162,8 +256,31 @@ class Writer:
             return self.call("in", '"status"', '{"var": "changed"}')
         if pick < 0.3:
             return self.call("in", self.chance.choice(VALUES[:5]), name)
+        if pick < 0.45:
+            return self.wider(name, in_rows=in_rows)
         right = self.chance.choice(VALUES) if self.chance.random() < 0.8 else self.variable(in_rows=in_rows)
         return self.call(self.chance.choice(COMPARED), name, right)
+
+    def wider(self, name: str, *, in_rows: bool) -> str:
+        """A range, or a comparison with a calculation or a moment on either side."""
+        sides = [self.side(in_rows=in_rows) for _ in range(self.chance.choice((1, 1, 2, 3)))]
+        sides.insert(self.chance.randrange(2) if len(sides) < 3 else 1, name)
+        test = self.call(self.chance.choice(COMPARED[:8]), *sides)
+        return self.call("!", test) if self.chance.random() < 0.2 else test
+
+    def side(self, *, in_rows: bool) -> str:
+        name = self.variable(in_rows=in_rows)
+        value = self.chance.choice(VALUES)
+        shift = self.call("timestamp", self.chance.choice(('"7d"', '"12h"', '"0m"', '"1d:1h"', "7")))
+        moment = self.call(self.chance.choice("+-"), self.call("now"), shift)
+        outside = f'{{"val": [[{self.chance.choice("12")}], "instance", "total"]}}'
+        dated = self.call(
+            "format_date", self.chance.choice((moment, self.call("now"))), '"yyyy-MM-dd"', '"Europe/Berlin"'
+        )
+        calculated = self.call(
+            self.chance.choice("+-*/%"), name, self.chance.choice((value, self.variable(in_rows=in_rows)))
+        )
+        return self.chance.choice((value, value, moment, outside, dated, calculated, self.call("??", name, value)))
 
     def odd(self) -> str:
         operator = self.chance.choice((*sorted(operators()), "unheard_of", "And", "=", "a/b", "a~b"))

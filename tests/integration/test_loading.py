@@ -15,8 +15,10 @@ from django.db import connection, connections, transaction
 from rules_engine import ActionResult, hints
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
-from rules_engine.models import Event, Rule, RuleAction
+from rules_engine.models import Event, Rule, RuleAction, RuleSetVersion, RuleVersion
 from rules_engine.rules import cache, watcher
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.testing import create_rule
 from tests.faults.processes import python, said
 from tests.zoo.models import Animal
 
@@ -24,6 +26,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Longer than any step takes here; waited out by a test that fails alone.
 SECONDS = 10.0
+LOG = ("log_message", {"message": "x"})
+ZERO = {"===": [{"var": "event.depth"}, 0]}
 
 
 class Broken(Action):
@@ -260,3 +264,57 @@ def test_the_flush_at_exit_waits_for_what_is_being_sent(monkeypatch: pytest.Monk
     threading.Timer(0.1, go_on.set).start()
     publisher.flush(SECONDS)
     assert sent == ["rules"]
+
+
+# What a refresh takes over
+
+
+def found(slug: str) -> CompiledRule:
+    rule = cache.current().find(slug)
+    assert rule is not None
+    return rule
+
+
+def test_a_refresh_compiles_what_changed_and_takes_over_the_rest() -> None:
+    for slug in ("one", "two"):
+        create_rule(Animal, slug=slug, condition=ZERO, actions=[("log_message", {"message": slug})])
+    one, two = found("one"), found("two")
+    Rule.objects.filter(slug="one").update(condition={"===": [{"var": "event.depth"}, False]})
+    cache.refresh()
+    assert (found("one").version, found("two")) == (2, two)
+    Animal.objects.create(name="a")
+    [event] = Event.objects.all()
+    assert [(each["rule"], each["outcome"]) for each in event.evaluations] == [
+        ("one", "not_matched"),
+        ("two", "matched"),
+    ]
+    RuleAction.objects.filter(rule__slug="two").update(config={"message": "else"})
+    cache.refresh()
+    assert found("two").actions[0].config == {"message": "else"}
+    Rule.objects.filter(slug="one").update(condition=ZERO)
+    cache.refresh()
+    assert (found("one").version, found("one").condition) != (one.version, one.condition)
+    Rule.objects.filter(slug="one").update(enabled=False)
+    cache.refresh()
+    assert cache.current().find("one") is None
+
+
+def test_a_rule_that_another_process_saw_change_and_change_back_has_its_newest_version() -> None:
+    create_rule(Animal, slug="one", actions=[LOG])
+    first = RuleVersion.objects.get()
+    for number, digest in ((2, "another form"), (3, first.digest)):
+        RuleVersion.objects.create(rule_slug="one", number=number, digest=digest, content={})
+    RuleSetVersion.bump()
+    cache.refresh()
+    assert found("one").version == 3
+
+
+def test_a_rule_whose_action_was_not_there_yet_is_compiled_again_when_it_is() -> None:
+    action = registry._actions.pop(Broken.kind)
+    store("early", kind=Broken.kind)
+    cache.refresh(force=True)
+    assert not found("early").fault
+    registry._actions[Broken.kind] = action
+    RuleSetVersion.bump()
+    cache.refresh()
+    assert "a bug of the site's" in found("early").fault

@@ -12,10 +12,13 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from project.clinic.models import Doctor
 from project.shop.models import Order, OrderItem, Product
-from rules_engine.models import Event, Execution, Recording, RuleError
+from rules_engine.events import capture
+from rules_engine.models import Event, Execution, Recording, Rule, RuleError
 from rules_engine.rules import cache
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.faults.processes import python, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,3 +149,62 @@ def test_related_rows_that_cannot_be_read_keep_neither_the_save_nor_a_match_from
     assert Order.objects.count() == 1
     assert run_due() == 1
     assert not RuleError.objects.exists()
+
+
+#: Saves a doctor each time it is told to, once its watcher has seen what another process did.
+OTHER_PROCESS = """
+from django.db.models.signals import post_save
+def save_once(is_recorded, slug):
+    sys.stdin.readline()
+    end = time.monotonic() + 30
+    while post_save.has_listeners(Doctor) is not is_recorded:
+        assert time.monotonic() < end, "The watcher saw nothing."
+        time.sleep(0.01)
+    doctor(slug)
+    say(saved=slug)
+say(listens=post_save.has_listeners(Doctor))
+save_once(True, "recorded")
+save_once(False, "not recorded")
+"""
+
+
+def test_a_recording_takes_effect_in_another_process_and_ends_there_when_it_is_stopped(
+    process_environment: dict[str, str],
+) -> None:
+    process = python(OTHER_PROCESS, process_environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert "false" in process.stdout.readline()
+    made = Recording.objects.create(model="clinic.doctor", until=timezone.now() + timedelta(hours=1))
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert "recorded" in process.stdout.readline()
+    assert [one.context["instance"]["slug"] for one in Event.objects.all()] == ["recorded"]
+    made.delete()
+    process.stdin.write("\n")
+    assert said(process) == [{"saved": "not recorded"}]
+    assert Doctor.objects.count() == 2
+    assert Event.objects.count() == 1
+
+
+def test_a_rule_that_cannot_be_tried_says_so_once_a_minute_however_much_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = create_rule(Order, slug="faulty", actions=LOG)
+    create_rule(Order, slug="sound", actions=LOG)
+    Rule.objects.filter(pk=faulty.pk).update(condition={"nonsense": [{"var": "instance.total"}]})
+    record()
+    for number in range(5):
+        order(f"A{number}")
+    assert Event.objects.count() == 5
+    assert all(outcomes(event) == {"faulty": "error", "sound": "matched"} for event in Event.objects.all())
+    assert [error.rule_slug for error in RuleError.objects.all()] == ["faulty"]
+    assert len([one for one in caplog.messages if "could not be evaluated" in one]) == 1
+    now = capture.time.monotonic()
+    monkeypatch.setattr(capture.time, "monotonic", lambda: now + capture.TROUBLE_SECONDS)
+    order("later")
+    assert RuleError.objects.count() == 2
+
+
+def outcomes(event: Event) -> dict[str, str]:
+    return {one["rule"]: one["outcome"] for one in event.evaluations}

@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.utils import translation
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -101,6 +102,13 @@ def test_rubbish_in_any_column_is_a_problem_or_a_fault_and_never_a_crash(fields:
     spec = rule.spec_with([ActionSpec(kind, config) for kind, config in actions])
     rule_problems(spec)
     compile_rule(spec, 1)
+
+
+def test_the_fault_of_a_rule_is_in_the_sites_language_whoever_loads_the_rules() -> None:
+    broken = RuleSpec(**{**GOOD, "condition": {"var": "instance.nam"}})
+    with translation.override("de"):
+        assert "Meinten Sie „name“?" in problems(condition=broken.condition)["/condition"]
+        assert 'Did you mean "name"?' in compile_rule(broken, 1).fault
 
 
 @pytest.mark.django_db

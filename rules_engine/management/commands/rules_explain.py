@@ -64,7 +64,7 @@ class Command(BaseCommand):
         if more > 0:
             self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
         attempts = _attempts(found)
-        for one in reversed(tell(found, rules_on(label))):
+        for one in reversed(tell(found, list(rules_on(label)))):
             self._tell(one, attempts)
 
     def _tell(self, told: Told, attempts: dict[Any, list[Attempt]]) -> None:

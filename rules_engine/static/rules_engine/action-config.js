@@ -38,6 +38,16 @@
     return !choices || choices.includes(value);
   }
 
+  /** The schema with each stored value among the choices of its setting, where those are open to others. */
+  function opened(schema, value) {
+    const keys = {};
+    Object.entries(schema.keys || {}).forEach(([key, field]) => {
+      const isOther = field.open && value && typeof value[key] === "string" && !choicesOf(field).includes(value[key]);
+      keys[key] = isOther ? { ...field, choices: [...field.choices, value[key]] } : field;
+    });
+    return schema.keys ? { ...schema, keys: keys } : schema;
+  }
+
   function parsed(text) {
     if (!text.trim()) return {};
     try {
@@ -103,7 +113,7 @@
       this.before = this.kind.value;
       const known = this.kinds[this.before];
       const value = parsed(text);
-      const fits = known && value !== undefined && isDrawable(known.schema, value);
+      const fits = known && value !== undefined && isDrawable(opened(known.schema, value), value);
       if (this.before in this.texts) this.textarea.value = this.texts[this.before];
       else if (known && !fits) this.textarea.value = "";
       this.errors = {};
@@ -126,8 +136,9 @@
     draw() {
       const known = this.kinds[this.kind.value];
       const value = parsed(this.textarea.value);
+      const schema = known && opened(known.schema, value);
       const drawable = Boolean(known && window.reactJsonForm && value !== undefined) &&
-        isDrawable(known.schema, value) && survives(this.textarea.value || "{}", value);
+        isDrawable(schema, value) && survives(this.textarea.value || "{}", value);
       const asForm = drawable && !this.byHand;
       this.clear();
       this.textarea.hidden = asForm || (!this.kind.value && !this.textarea.value.trim());
@@ -135,7 +146,7 @@
       this.button.textContent = asForm ? this.words.as_json : this.words.as_form;
       this.note.textContent = !known || drawable || !window.reactJsonForm
         ? "" : value === undefined ? this.words.broken : this.words.undrawable;
-      if (asForm) this.drawForm(known.schema, value);
+      if (asForm) this.drawForm(schema, value);
     }
 
     clear() {
@@ -201,7 +212,8 @@
     nameItems(group) {
       const heading = group.querySelector(":scope > .rjf-form-group-inner > .rjf-form-group-title");
       if (!heading) return;
-      const title = heading.firstChild.textContent.trim();
+      // Behind the title, in brackets, stands the help of the whole list.
+      const title = heading.firstChild.textContent.replace(/\s*\(.*\)\s*$/s, "").trim();
       const controls = group.querySelectorAll("input, select, textarea");
       Array.from(controls).filter((one) => !one.labels.length).forEach((control, index) => {
         control.setAttribute("aria-label", this.words.row.replace("%(title)s", title).replace("%(number)s", index + 1));

@@ -1,4 +1,4 @@
-/* Draws a rule's change conditions as rows (field, from, to) over their JSON textarea; each row keeps its own text. */
+/* Draws a rule's change conditions as rows (field, from, to); each row keeps its own text. */
 (function () {
   "use strict";
 
@@ -12,7 +12,7 @@
     if (node.type !== "object") return advanced();
     const form = {};
     for (const { key, node: value } of node.members) {
-      if (!KEYS.includes(key) || key in form || value.token === undefined || value.token.startsWith("\"") && /[\r\n]/.test(value.value)) return advanced();
+      if (!KEYS.includes(key) || key in form || value.token === undefined || !rules.isOneLine(value)) return advanced();
       form[key] = value.token;
     }
     if (!form.field || !form.field.startsWith('"')) return advanced();
@@ -20,16 +20,16 @@
   }
 
   function readRows(text) {
-    if (!text.trim()) return { rows: [], head: "[", tail: "]" };
+    if (!text.trim()) return rules.newPart("group", "", { children: [], frame: { head: "[", tail: "]" } });
     const list = rules.parseJson(text);
     if (list.type !== "list") throw new rules.NotJson(text, list.start);
     const items = list.items;
-    const rows = items.map((item, index) => Object.assign(readRow(item, text), {
+    const children = items.map((item, index) => Object.assign(readRow(item, text), {
       before: index ? text.slice(items[index - 1].end, item.start) : undefined,
     }));
     const first = items.length ? items[0].start : list.start + 1;
-    const last = items.length ? items[items.length - 1].end : list.end - 1;
-    return { rows: rows, head: text.slice(0, first), tail: text.slice(last) };
+    const last = items.length ? items[items.length - 1].end : first;
+    return rules.newPart("group", "", { children: children, frame: { head: text.slice(0, first), tail: text.slice(last) } });
   }
 
   function rowText(row) {
@@ -38,134 +38,48 @@
     return `{${written.join(", ")}}`;
   }
 
-  class Changes {
+  class Changes extends rules.Editor {
+    kindOf() {
+      return "field";
+    }
+
     constructor(textarea) {
-      const config = JSON.parse(textarea.dataset.rulesChanges);
-      this.textarea = textarea;
-      this.words = config.words;
-      this.problems = JSON.parse(textarea.dataset.rulesProblems || "[]");
-      this.fields = rules.fieldsOf(config, () => this.redraw());
-      this.tabs = new rules.Tabs(textarea, this.words, this.words.builder, (name) => this.show(name));
-      if (textarea.form) {
-        textarea.form.addEventListener("submit", (event) => this.hold(event));
-        textarea.form.addEventListener("change", (event) => event.target.name === "model" && this.redraw());
-      }
+      super(textarea, JSON.parse(textarea.dataset.rulesChanges));
       this.show("drawn");
     }
 
-    model() {
-      const found = this.textarea.form && this.textarea.form.elements.model;
-      return found ? found.value : "";
+    read(text) {
+      return readRows(text);
     }
 
-    show(name) {
-      if (name === "drawn" && !this.take()) name = "json";
-      this.tab = name;
-      this.tabs.show(name);
-      this.redraw();
-    }
-
-    take() {
-      if (this.list && this.textarea.value === this.text) return true;
-      try {
-        this.list = readRows(this.textarea.value);
-      } catch (error) {
-        if (!(error instanceof rules.NotJson)) throw error;
-        this.list = null;
-        this.tabs.say(this.words.not_json.replace("%(line)s", error.line).replace("%(column)s", error.column));
-        return false;
-      }
-      this.text = this.textarea.value;
-      this.said = this.problems.filter((problem) => {
-        const row = this.list.rows.find((one) => `${problem.pointer}/`.startsWith(`${one.pointer}/`));
-        if (row) row.errors.push(problem.message);
-        return Boolean(row);
-      }).map((problem) => problem.text);
-      this.problems = [];
-      this.tabs.say("");
-      return true;
-    }
-
-    hold(event) {
-      if (this.tab !== "drawn" || !this.list) return;
-      const open = this.list.rows.filter((row) => this.lacks(row));
-      if (!open.length) return;
-      event.preventDefault();
-      open.forEach((row) => { row.errors = [this.lacks(row)]; });
-      this.redraw();
-      this.tabs.say(this.words.unfinished);
-      rules.focusOn(this.tabs.drawn, `${open[0].id}-field`, `${open[0].id}-json`);
+    written() {
+      const { children, frame } = this.root;
+      return children.length ? frame.head + rules.joined(children, frame, rowText) + frame.tail : "";
     }
 
     lacks(row) {
+      if (row.type === "group") return "";
       if (row.type === "advanced") return rules.isJson(row.source) ? "" : this.words.no_json;
       if (row.form.field === '""') return this.words.choose_field;
       return KEYS.some((key) => row.form[key] === "") ? this.words.give_value : "";
     }
 
-    write(redraw) {
-      const { rows, head, tail } = this.list;
-      const space = head.match(/\s*$/)[0] || " ";
-      const written = rows.map((row, index) => {
-        if (index && row.before === undefined) row.before = `,${space}`;
-        return (index ? row.before : "") + rowText(row);
-      });
-      this.text = rows.length ? head + written.join("") + tail : "";
-      this.textarea.value = this.text;
-      this.textarea.dispatchEvent(new Event("change", { bubbles: true }));
-      if (redraw) this.redraw();
-    }
-
-    changed(row, redraw) {
-      row.source = row.stored && row.stored.form === rules.meaningOf(row.form) ? row.stored.source : null;
-      row.errors = [];
-      this.write(redraw);
-      const box = this.tabs.drawn.querySelector(`[data-part="${row.id}"]`);
-      if (!redraw && box) this.drawErrors(box, row);
-    }
-
-    redraw() {
-      rules.hideSaid(this.textarea, this.tab === "drawn" ? this.said || [] : []);
-      if (this.tab !== "drawn" || !this.list) return;
-      rules.keepingFocus(this.tabs.drawn, (panel) => {
-        const { rows } = this.list;
-        if (!rows.length) element("p", { class: "rules-note" }, panel, this.words.any_change);
-        rows.forEach((row, index) => this.drawRow(panel, row, index));
-        const foot = element("div", { class: "rules-row-line rules-foot" }, panel);
-        button(foot, "add", `+ ${this.words.add_change}`, null, () => this.add());
-      });
-    }
-
-    add() {
-      const row = rules.newPart("change", null, { form: { field: '""' }, source: null, stored: null });
-      this.list.rows.push(row);
-      this.write(true);
-      this.tabs.say(this.words.added);
-      rules.focusOn(this.tabs.drawn, `${row.id}-field`);
-    }
-
-    remove(row) {
-      const { rows } = this.list;
-      const index = rows.indexOf(row);
-      rows.splice(index, 1);
-      const next = rows[index] || rows[index - 1];
-      this.write(true);
-      this.tabs.say(this.words.removed);
-      rules.focusOn(this.tabs.drawn, `${next && next.id}-field`, `${next && next.id}-json`, "add");
+    draw(panel) {
+      if (!this.root.children.length) element("p", { class: "rules-note" }, panel, this.words.any_change);
+      this.drawChildren(panel, this.root, (row, index) => this.drawRow(panel, row, index));
+      const foot = element("div", { class: "rules-row-line rules-foot" }, panel);
+      button(foot, `${this.root.id}-add`, `+ ${this.words.add_change}`, null, () => (
+        this.add(this.root, rules.newPart("change", null, { form: { field: '""' }, source: null, stored: null }))));
     }
 
     drawRow(panel, row, index) {
       const label = this.words.change_row.replace("%(number)s", index + 1);
       const box = element("div", { class: "rules-row", role: "group", "aria-label": label, "data-part": row.id }, panel);
       const line = element("div", { class: "rules-row-line" }, box);
-      if (row.type === "advanced") rules.drawAdvanced(line, row, this.words, () => this.write(false), () => this.drawErrors(box, row));
+      if (row.type === "advanced") this.drawAdvanced(line, box, row);
       else this.drawForm(line, row);
-      button(line, `${row.id}-remove`, "✕", `${this.words.remove}: ${label}`, () => this.remove(row)).className = "rules-remove";
+      this.drawRemove(line, row, `${this.words.remove}: ${label}`);
       this.drawErrors(box, row);
-    }
-
-    drawErrors(box, row) {
-      rules.drawErrors(box, row, `${this.textarea.id}-errors-${row.id}`);
     }
 
     drawForm(line, row) {

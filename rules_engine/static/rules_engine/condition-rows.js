@@ -2,7 +2,7 @@
  *
  * A part that was read keeps the text that it was read from, and gives back just that until it is changed:
  *   group     op (all, any, none, not_all), children, and the frame of text around and between them
- *   test      one comparison: name, op, right
+ *   test      one comparison: name (with fallback and calc as operands have them), op, right
  *   many      some, all or none of the rows of a relation, and the group that is asked of each
  *   advanced  anything else, as it is written
  */
@@ -16,13 +16,23 @@
     "starts_with": "starts", "ends_with": "ends",
   };
   const OPERATORS = Object.fromEntries(Object.entries(COMPARED).map(([sign, op]) => [op, sign]));
+  /** The same comparison with its sides exchanged. */
+  const MIRRORED = { "==": "==", "!=": "!=", "===": "===", "!==": "!==", ">": "<", ">=": "<=", "<": ">", "<=": ">=" };
+  const NULLS = { "===": "null", "!==": "not_null", "==": "blank", "!=": "not_blank" };
+  const RANGES = { "<=": "between", "<": "inside", ">=": "between", ">": "inside" };
   const NEGATED = {
     changed: "unchanged", one_of: "not_one_of", contains: "not_contains", starts: "not_starts", ends: "not_ends",
+    between: "not_between", inside: "not_inside", next: "not_next", last: "not_last",
   };
   const POSITIVE = Object.fromEntries(Object.entries(NEGATED).map(([op, negated]) => [negated, op]));
+  /** Comparisons that are not offered, and those that are offered for the same types. */
+  const KIN = { same: "is", not_same: "is_not", inside: "between", blank: "null", not_blank: "not_null" };
   const MANY = ["some", "all", "none"];
-  const BARE = ["set", "unset", "null", "not_null", "changed", "unchanged"];
-  const PARTIAL = ["contains", "not_contains", "starts", "not_starts", "ends", "not_ends"];
+  const BARE = ["set", "unset", ...Object.values(NULLS), "changed", "unchanged"];
+  const isOf = (...ops) => (op) => ops.includes(POSITIVE[op] || op);
+  const isPartial = isOf("contains", "starts", "ends");
+  const isRange = isOf("between", "inside");
+  const isSpan = isOf("next", "last");
   const GROUPS = {
     all: ['{"and": [', "]}"], any: ['{"or": [', "]}"],
     none: ['{"!": [{"or": [', "]}]}"], not_all: ['{"!": [{"and": [', "]}]}"],
@@ -47,46 +57,28 @@
 
   /* Reading */
 
-  /** The operator and the arguments of {"op": [...]} or {"op": one}; null for anything else. */
-  function call(node) {
-    if (node.type !== "object" || node.members.length !== 1) return null;
-    const { key, node: value } = node.members[0];
-    return { op: key, value: value, args: value.type === "list" ? value.items : [value] };
+  const { callOf, nameOf } = rules;
+
+  function readContained(part, whole) {
+    const name = nameOf(whole);
+    if (name === null || !rules.isOneLine(part)) return null;
+    const found = rules.readOperand(part);
+    if (name === "changed") {
+      const isName = part.type === "text" && part.value !== "";
+      return isName ? { name: `instance.${part.value}`, op: "changed", right: null } : null;
+    }
+    const isPart = found && found.token !== '""' && !["true", "false"].includes(found.token);
+    return isPart && isPlain(found) ? { name: name, op: "contains", right: found } : null;
   }
 
-  /** The name that {"var": "name"} reads, or null. */
-  function nameOf(node) {
-    const found = call(node);
-    if (!found || found.op !== "var" || found.args.length !== 1) return null;
-    return found.args[0].type === "text" && found.args[0].value !== "" ? found.args[0].value : null;
-  }
-
-  /** Inputs of one line would lose line breaks. */
-  const isOneLine = (node) => node.type !== "text" || !/[\r\n]/.test(node.value);
-
-  function rightOf(node) {
-    const name = nameOf(node);
-    if (name !== null) return { kind: "field", name: name };
-    return node.token === undefined || node.token === "null" || !isOneLine(node) ? null : { kind: "value", token: node.token };
-  }
-
-  function listOf(node) {
-    const isPlain = node.type === "list" && node.items.length > 0 && node.items.every((item) => (
-      item.type === "number" || (item.type === "text" && item.value.trim() && isOneLine(item))));
-    const isOneKind = isPlain && node.items.every((item) => item.type === node.items[0].type);
-    return isOneKind ? { kind: "list", tokens: node.items.map((item) => item.token) } : null;
-  }
+  const isPlain = (one) => one.kind === "value" || (one.kind === "field" && !one.calc && one.fallback === undefined);
 
   function readMembership(args) {
     if (args.length !== 2) return null;
-    const name = nameOf(args[1]);
-    if (args[0].type === "text" && args[0].value !== "" && name !== null) {
-      if (name === "changed") return { name: `instance.${args[0].value}`, op: "changed", right: null };
-      if (!isOneLine(args[0])) return null;
-      return { name: name, op: "contains", right: { kind: "value", token: args[0].token } };
-    }
-    const list = nameOf(args[0]) !== null && listOf(args[1]);
-    return list ? { name: nameOf(args[0]), op: "one_of", right: list } : null;
+    const list = rules.readList(args[1]);
+    if (!list) return readContained(...args);
+    const left = rules.readLeft(args[0]);
+    return left && !left.calc ? { ...left, op: "one_of", right: list } : null;
   }
 
   function readNegation(args) {
@@ -96,16 +88,30 @@
     return inner && NEGATED[inner.op] ? { ...inner, op: NEGATED[inner.op] } : null;
   }
 
-  function readComparison(op, args) {
-    const name = args.length === 2 ? nameOf(args[0]) : null;
-    if (name === null) return null;
-    if (args[1].token === "null") {
-      return op === "same" ? { name, op: "null", right: null } : op === "not_same" ? { name, op: "not_null", right: null } : null;
-    }
-    const right = rightOf(args[1]);
-    const isText = right && (right.kind === "field" || args[1].type === "text");
-    if (!right || ((op === "starts" || op === "ends") && !isText)) return null;
-    return { name: name, op: op, right: right };
+  function readComparison(sign, args) {
+    if (args.length === 3 && Object.hasOwn(RANGES, sign)) return readRange(sign, args);
+    if (args.length !== 2) return null;
+    return readPair(sign, ...args) || (Object.hasOwn(MIRRORED, sign) ? readPair(MIRRORED[sign], args[1], args[0]) : null);
+  }
+
+  function readPair(sign, one, other) {
+    const left = rules.readLeft(one);
+    if (!left) return null;
+    if (other.token === "null") return Object.hasOwn(NULLS, sign) ? { ...left, op: NULLS[sign], right: null } : null;
+    const op = COMPARED[sign];
+    const right = rules.readOperand(other);
+    const isWrong = !right || (isPartial(op) && (left.calc || !isPlain(right) || (right.kind === "value" && other.type !== "text")));
+    return isWrong ? null : { ...left, op: op, right: right };
+  }
+
+  function readRange(sign, [first, middle, last]) {
+    const left = rules.readLeft(middle);
+    const isFalling = sign.startsWith(">");
+    const [low, high] = (isFalling ? [last, first] : [first, last]).map(rules.readOperand);
+    if (!left || !low || !high || low.calc || high.calc) return null;
+    const span = sign === "<=" ? rules.spanOf(low, high) : "";
+    if (span) return { ...left, op: span, right: span === "next" ? high : low };
+    return { ...left, op: RANGES[sign], right: { kind: "range", low: low, high: high, ...(isFalling ? { isFalling: true } : {}) } };
   }
 
   function readUnfinished(args) {
@@ -114,7 +120,7 @@
   }
 
   function readTest(node) {
-    const found = call(node);
+    const found = callOf(node);
     if (!found) return null;
     if (found.op === "var") return nameOf(node) === null ? null : { name: nameOf(node), op: "set", right: null };
     if (found.op === "!!" && found.args.length === 1 && nameOf(found.args[0]) !== null) {
@@ -122,18 +128,18 @@
     }
     if (found.op === "!") return readNegation(found.args);
     if (found.op === "in") return readMembership(found.args);
-    if (Object.hasOwn(COMPARED, found.op)) return readComparison(COMPARED[found.op], found.args);
+    if (Object.hasOwn(COMPARED, found.op)) return readComparison(found.op, found.args);
     return found.op === "" && found.value.type === "list" ? readUnfinished(found.args) : null;
   }
 
   function readGroup(node, text) {
-    const found = call(node);
+    const found = callOf(node);
     if (!found) return null;
     if ((found.op === "and" || found.op === "or") && found.value.type === "list") {
       return framed(node, found.op === "and" ? "all" : "any", found.value, text);
     }
     if (found.op !== "!" || found.args.length !== 1) return null;
-    const inner = call(found.args[0]);
+    const inner = callOf(found.args[0]);
     if (inner && (inner.op === "and" || inner.op === "or") && inner.value.type === "list") {
       return framed(node, inner.op === "and" ? "not_all" : "none", inner.value, text);
     }
@@ -145,7 +151,7 @@
   function framed(node, op, list, text) {
     const items = list.items;
     const first = items.length ? items[0].start : list.start + 1;
-    const last = items.length ? items[items.length - 1].end : list.end - 1;
+    const last = items.length ? items[items.length - 1].end : first;
     const children = items.map((item, index) => {
       const child = read(item, text);
       child.before = index ? text.slice(items[index - 1].end, item.start) : undefined;
@@ -156,7 +162,7 @@
   }
 
   function readMany(node, text) {
-    const found = call(node);
+    const found = callOf(node);
     if (!found || !MANY.includes(found.op) || found.value.type !== "list" || found.args.length !== 2) return null;
     const name = nameOf(found.args[0]);
     if (name === null) return null;
@@ -179,11 +185,20 @@
     return found.type === "group" ? found : part("group", node.pointer, { op: "all", explicit: false, children: [found], frame: null });
   }
 
+  /** What reads past the rows can be drawn inside of one relation, and is shown as it is written elsewhere. */
+  function settled(one, loops) {
+    const isAstray = one.type === "test" && loops !== 1 && (rules.readsOutside(one.form) || rules.readsOutside(one.form.right));
+    if (isAstray) one.type = "advanced";
+    (one.children || []).forEach((child) => settled(child, loops));
+    if (one.body) settled(one.body, loops + 1);
+    return one;
+  }
+
   /** The group of a whole textarea, empty or not; throws NotJson. */
   rules.readCondition = function (text) {
     if (!text.trim()) return Object.assign(rules.newGroup(false, []), { lead: "", trail: "", pointer: "" });
     const node = rules.parseJson(text);
-    return Object.assign(asGroup(node, text), { lead: text.slice(0, node.start), trail: text.slice(node.end) });
+    return Object.assign(settled(asGroup(node, text), 0), { lead: text.slice(0, node.start), trail: text.slice(node.end) });
   };
 
   /* Making */
@@ -196,43 +211,49 @@
 
   /* Writing */
 
-  const variable = (name) => `{"var": ${JSON.stringify(name)}}`;
-
-  /** Whether a name leads to something, and does not stop at a relation that leads on. */
-  const isWhole = (name) => name !== "" && !/(?:\.|__)$/.test(name);
-
   /** What a test lacks: "field", "value" or nothing. Such a row is written so that it cannot be saved. */
   rules.lacking = function (form) {
-    if (!isWhole(form.name)) return "field";
+    if (!rules.isWhole(form.name)) return "field";
     if (!form.op) return "value";
+    const isLeft = form.fallback !== null && (!form.calc || rules.isFinished(form.calc.by));
+    if (!isLeft) return "value";
     if (BARE.includes(form.op)) return "";
-    const right = form.right;
-    if (!right) return "value";
-    if (right.kind === "field") return isWhole(right.name) ? "" : "value";
-    if (right.kind === "list") return right.tokens.length ? "" : "value";
-    return right.token === null || (right.token === '""' && PARTIAL.includes(form.op)) ? "value" : "";
+    const isEmpty = form.right && form.right.token === '""' && isPartial(form.op);
+    return rules.isFinished(form.right) && !isEmpty ? "" : "value";
   };
-
-  function rightText(right) {
-    if (right.kind === "field") return variable(right.name);
-    return right.kind === "list" ? `[${right.tokens.join(", ")}]` : right.token;
-  }
 
   /** ``fieldOf`` turns a column's name into its field's, as the list of changes has it. */
   function testText(form, fieldOf) {
     const missing = rules.lacking(form);
-    if (missing) return form.name ? `{"": [${variable(form.name)}]}` : UNFINISHED;
-    const left = variable(form.name);
+    if (missing) return form.name ? `{"": [${rules.variable(form.name)}]}` : UNFINISHED;
+    const left = rules.operandText({ ...form, kind: "field" });
     const op = POSITIVE[form.op] || form.op;
     if (op !== form.op) return `{"!": [${testText({ ...form, op: op }, fieldOf)}]}`;
     if (op === "set") return `{"!!": [${left}]}`;
     if (op === "unset") return `{"!": [${left}]}`;
-    if (op === "null" || op === "not_null") return `{"${op === "null" ? "===" : "!=="}": [${left}, null]}`;
     if (op === "changed") return `{"in": [${JSON.stringify(fieldOf(form.name))}, {"var": "changed"}]}`;
-    if (op === "contains") return `{"in": [${rightText(form.right)}, ${left}]}`;
-    if (op === "one_of") return `{"in": [${left}, ${rightText(form.right)}]}`;
-    return `{"${OPERATORS[op]}": [${left}, ${rightText(form.right)}]}`;
+    if (BARE.includes(op)) return `{"${Object.keys(NULLS).find((sign) => NULLS[sign] === op)}": [${left}, null]}`;
+    return pairText(op, left, form.right);
   }
+
+  function pairText(op, left, right) {
+    const now = { ...right, shift: null };
+    if (isRange(op)) return rules.rangeText((right.isFalling ? ">" : "<") + (op === "between" ? "=" : ""), right, left);
+    if (op === "next") return rules.rangeText("<=", { low: now, high: right }, left);
+    if (op === "last") return rules.rangeText("<=", { low: right, high: now }, left);
+    const written = rules.operandText(right);
+    if (op === "contains") return `{"in": [${written}, ${left}]}`;
+    return op === "one_of" ? `{"in": [${left}, ${written}]}` : `{"${OPERATORS[op]}": [${left}, ${written}]}`;
+  }
+
+  /** Parts with the text that stands between them; what has none yet gets the space that the first one has. */
+  rules.joined = function (parts, frame, textOf) {
+    const space = frame.head.match(/\s*$/)[0] || " ";
+    return parts.map((one, index) => {
+      if (index && one.before === undefined) one.before = `,${space}`;
+      return (index ? one.before : "") + textOf(one);
+    }).join("");
+  };
 
   function groupText(group, fieldOf, isRoot) {
     const fits = group.frame && (!group.frame.single || group.children.length === 1);
@@ -243,19 +264,14 @@
       const [head, tail] = GROUPS[group.op];
       group.frame = isRoot ? { head: `${head}\n  `, tail: `\n${tail}` } : { head: head, tail: tail };
     }
-    const space = group.frame.head.match(/\s*$/)[0] || " ";
-    const joined = group.children.map((child, index) => {
-      if (index && child.before === undefined) child.before = `,${space}`;
-      return (index ? child.before : "") + rules.textOf(child, fieldOf);
-    });
-    return group.frame.head + joined.join("") + group.frame.tail;
+    return group.frame.head + rules.joined(group.children, group.frame, (child) => rules.textOf(child, fieldOf)) + group.frame.tail;
   }
 
   rules.textOf = function (one, fieldOf, isRoot) {
     if (one.type === "advanced") return one.source;
     if (one.type === "group") return groupText(one, fieldOf, isRoot);
     if (one.type === "test") return one.source === null ? testText(one.form, fieldOf) : one.source;
-    const head = one.head === null ? `{"${one.form.op}": [${variable(one.form.name)}, ` : one.head;
+    const head = one.head === null ? `{"${one.form.op}": [${rules.variable(one.form.name)}, ` : one.head;
     return head + rules.textOf(one.body, fieldOf) + (one.tail === null ? "]}" : one.tail);
   };
 
@@ -286,7 +302,10 @@
     });
   };
 
-  rules.isPartial = (op) => PARTIAL.includes(op);
+  rules.isPartial = isPartial;
+  rules.kinOf = (op) => KIN[POSITIVE[op] || op] || POSITIVE[op] || op;
+  rules.isRange = isRange;
+  rules.isSpan = isSpan;
   rules.isList = (op) => op === "one_of" || op === "not_one_of";
   rules.isBare = (op) => BARE.includes(op);
   rules.isNumber = (text) => WRITABLE.test(text);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -45,6 +46,9 @@ def page_of(entry: AuditEntry) -> str:
         ("trail", True),
         ("biography", True),
         ("biograph", False),
+        ("yron doctor", True),
+        ('"Dr Byron" biography', True),
+        ('"Dr  Byron"', False),
         ("x y", False),
     ],
 )
@@ -53,6 +57,22 @@ def test_entries_are_found_by_object_rule_and_field(
 ) -> None:
     page = admin_client.get(reverse(LIST), {"q": search}).content.decode()
     assert (page_of(entry) in page) is found
+
+
+def test_entries_are_found_by_whole_keys_and_by_the_words_of_the_site(admin_client: Client, entry: AuditEntry) -> None:
+    fields = {"model": "shop.order", "operation": "update", "at": entry.at}
+    AuditEntry.objects.create(pk=uuid4(), object_pk="70017", object_text="Invoice 90070017", actor_id="70005", **fields)
+    AuditEntry.objects.create(
+        pk=uuid4(), object_pk="90070017", request_id="r-70017", changes={"order_number": {}}, **fields
+    )
+
+    def found(search: str) -> int:
+        return int(admin_client.get(reverse(LIST), {"q": search}).context_data["cl"].result_count)  # type: ignore[attr-defined]
+
+    assert [found("70017"), found("70005"), found("r-70017"), found("r-700")] == [1, 1, 1, 0]
+    # The key of one, and the number in the name of the other.
+    assert found("90070017") == 2
+    assert [found("order_number"), found('"Order number"'), found("orders"), found("SHOP.ORDER")] == [1, 1, 2, 2]
 
 
 def test_an_entry_shows_what_changed(admin_client: Client, entry: AuditEntry) -> None:

@@ -98,13 +98,32 @@ def test_many_rules_are_a_number_and_their_names_are_escaped(admin_client: Clien
     items = create_rule(OrderItem, slug="items", actions=[RECALCULATE])
     for n in range(23):
         create_rule(Order, slug=f"o{n:02}", name=f"{HOSTILE} {n}", actions=[LOG])
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(change_url(items)).content.decode()
     assert HOSTILE not in page
     assert "and 3 more rules" in page
     assert len(queries) < 40
+    with CaptureQueriesContext(connection) as again:
+        assert admin_client.get(change_url(items)).content.decode().count("and 3 more rules") == 1
+    assert sum("rules_engine_" in one["sql"] for one in again) <= 10, "what did not change is not analysed again"
+
+
+def test_what_a_page_says_of_other_rules_follows_every_change_of_them(admin_client: Client) -> None:
+    items = create_rule(OrderItem, slug="items", actions=[RECALCULATE])
+    orders = create_rule(Order, slug="orders", name="Watch orders", actions=[LOG])
+
+    def said(rule: Rule) -> str:
+        page = text_of(admin_client, change_url(rule))
+        return section_of(page) if "rules-cascades" in page else ""
+
+    assert "Watch orders" in said(items)
+    Rule.objects.filter(slug="orders").update(enabled=False)
+    assert "Watch orders" not in said(items)
+    assert "Set off by" in said(orders), "one that is off says what it would be"
+    Rule.objects.filter(slug="orders").update(enabled=True, name="Orders, watched")
+    assert "Orders, watched" in said(items)
+    items.actions.update(config={**RECALCULATE[1], "target": "product"})
+    assert "Orders, watched" not in said(items)
 
 
 def chain() -> list[Event]:

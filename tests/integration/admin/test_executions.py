@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from project.shop.models import Order
 from rules_engine import hints
+from rules_engine.admin import bulk
 from rules_engine.models import Event, Execution
-from rules_engine.models.execution import State
+from rules_engine.models.execution import ExecutionQuerySet, State
 from rules_engine.testing import create_rule, run_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,6 +120,67 @@ def test_what_has_succeeded_is_neither_retried_nor_cancelled(admin_client: Clien
     assert not LogEntry.objects.exists()
 
 
+@pytest.fixture
+def discarded(mailing: Execution, monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
+    """Seven that have failed for good, more than fit into one batch."""
+    monkeypatch.setattr(bulk, "BATCH", 3)
+    for number in range(6):
+        Order.objects.create(order_number=f"more-{number}")
+    Execution.objects.update(state=State.DISCARDED)
+    return list(Execution.objects.order_by("pk"))
+
+
+def retry_all(client: Client, first: Execution, **asked: str) -> str:
+    """The action, for all that the list has, and the page after it."""
+    data = {"action": "retry_selected", "_selected_action": [str(first.pk)], "select_across": "1"}
+    response = client.post(reverse(LIST, query=asked or None), data, follow=True)
+    return unescape(response.content.decode())
+
+
+def test_many_are_retried_batch_by_batch_with_one_record(
+    admin_client: Client, discarded: list[Execution], hinted: list[str]
+) -> None:
+    Execution.objects.filter(pk=discarded[3].pk).update(state=State.SUCCEEDED)
+    with CaptureQueriesContext(connection) as taken:
+        assert "6 executions are due again." in retry_all(admin_client, discarded[0])
+    assert sum(one["sql"].startswith("UPDATE") and "next_attempt_at" in one["sql"] for one in taken) == 3
+    assert set(hinted) == {"rules"}
+    entry = LogEntry.objects.get()
+    assert (entry.object_repr, entry.change_message, entry.user.get_username()) == ("6 executions", "Retried.", "root")
+    assert run_due() == 6
+
+
+def test_an_interrupted_retry_keeps_what_was_done_and_can_be_done_again(
+    admin_client: Client, discarded: list[Execution], hinted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter([True, False])
+    retry = ExecutionQuerySet.retry
+
+    def dies(rows: ExecutionQuerySet) -> int:
+        count = retry(rows)
+        if not next(calls):
+            raise SystemExit
+        return count
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(ExecutionQuerySet, "retry", dies)
+        retry_all(admin_client, discarded[0])
+    assert Execution.objects.filter(state=State.RETRYABLE).count() == 3
+    assert LogEntry.objects.get().object_repr == "3 executions"
+    assert hinted == ["rules"]
+    assert "4 executions are due again." in retry_all(admin_client, discarded[0], state__exact=State.DISCARDED)
+    assert run_due() == 7
+
+
+def test_a_retry_that_takes_too_long_ends_and_says_that_some_are_left(
+    admin_client: Client, discarded: list[Execution], hinted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "SECONDS", -1.0)
+    page = retry_all(admin_client, discarded[0])
+    assert "0 executions are due again. There was no time for all of them: do it again for the rest." in page
+    assert not LogEntry.objects.exists()
+
+
 def test_retrying_takes_its_own_permission_and_a_post(
     staff: Callable[..., Client], failed: Execution, hinted: list[str]
 ) -> None:
@@ -182,9 +247,6 @@ def test_an_event_shows_what_each_rule_said_to_it(admin_client: Client, mailing:
 def test_the_list_is_read_in_a_fixed_number_of_queries(
     admin_client: Client, mailing: Execution, django_assert_max_num_queries: Any
 ) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     with CaptureQueriesContext(connection) as few:
         admin_client.get(reverse(LIST))
     for number in range(5):

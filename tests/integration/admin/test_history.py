@@ -70,7 +70,7 @@ def test_a_version_is_restored_as_a_new_edit_by_its_restorer(admin_client: Clien
 
 def test_a_restored_version_can_do_no_more_than_its_restorer(staff: Callable[..., Client]) -> None:
     rule = edited(create_rule(Order, condition={"==": [{"var": "instance.status"}, "paid"]}, actions=[LOG]))
-    client = staff("rules_engine.view_rule", "rules_engine.change_rule")
+    client = staff("rules_engine.view_rule", "rules_engine.change_rule", "rules_engine.enable_rule")
     page = client.post(url("restore", rule, 1), follow=True).content
     assert "you lack the permission shop.view_order" in words(page)
     rule.refresh_from_db()
@@ -138,11 +138,14 @@ def test_an_objects_own_page_names_the_rules_that_watch_it_and_what_they_did(adm
     page = words(admin_client.get(reverse("admin:shop_order_change", args=[made.pk])).content)
     assert "They watch it: Tell the stock" in page
     assert "Of doctors" not in page
-    assert page.count("log_message: succeeded") == 1
+    assert page.count("Write a log message: succeeded") == 1
     assert f"Hello {made.pk}" in page
     doctor = Doctor.objects.create(first_name="Ada", last_name="B", email="a@example.com")
     page = words(admin_client.get(reverse("admin:clinic_doctor_change", args=[doctor.pk])).content)
     assert "They watch it: Of doctors" in page
+    Rule.objects.bulk_create(Rule(slug=f"more-{n}", model="clinic.doctor", signals=["post_save"]) for n in range(22))
+    page = words(admin_client.get(reverse("admin:clinic_doctor_change", args=[doctor.pk])).content)
+    assert "and 3 more rules" in page
 
 
 def test_an_objects_own_page_says_nothing_of_rules_to_who_may_not_view_them(staff: Callable[..., Client]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import gettext
+import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
+from django.utils.functional import Promise
 
 from project.clinic.models import Doctor
+from rules_engine.actions import registry
+from rules_engine.actions.base import Action
 from rules_engine.testing import create_rule
-from tests.integration.admin.conftest import ADD, change_url, client_of, post_data
+from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data
 
 ROOT = Path(__file__).resolve().parents[3]
 APPS = ("rules_engine", "webhooks")
@@ -29,6 +33,8 @@ IN_TEMPLATES = re.compile(r'{% translate "([^"]+)"')
 BLOCKS_IN_TEMPLATES = re.compile(r"{% blocktranslate\b.*?%}(.*?){% endblocktranslate %}", re.DOTALL)
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[.\d]*[sdf]")
 LOG = ("log_message", {"message": "Hello"})
+MAIL = ("send_email", {"to": ["ada@example.com"], "subject": "New", "body": "Hello", "reply_to": "bob@example.com"})
+LEVEL = ("log_message", {"message": "Hello", "level": "warning"})
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def test_the_list_of_rules_speaks_german(german: Client) -> None:
     create_rule(Doctor, operations=["create", "update"], changes=[{"field": "email"}], actions=[LOG])
     create_rule(signals=["user_logged_in"], actions=[LOG], enabled=False)
     page = page_at(german, reverse("admin:rules_engine_rule_changelist"))
-    for words in ("Regel hinzufügen", "Zustand", "Ausgelöst, 24 h", "Ausgewählte Regeln einschalten", "Probelauf"):
+    for words in ("Regel hinzufügen", "Zustand", "Letzte 24 Stunden", "Ausgewählte Regeln einschalten", "Probelauf"):
         assert words in page
     assert "bei „doctor“ wird ein Objekt angelegt oder geändert, mit Änderung an email" in page
     assert "nach der Anmeldung eines Benutzers" in page
@@ -70,11 +76,76 @@ def test_the_page_of_a_rule_speaks_german(german: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_form_of_an_action_speaks_german(german: Client) -> None:
+    page = german.get(change_url(create_rule(Doctor, actions=[MAIL]))).content.decode()
+    kinds = dict(re.findall(r'<option value="(\w+)"[^>]*>([^<]+)</option>', page))
+    assert kinds["send_email"] == "Eine E-Mail senden"
+    assert kinds["webhook"] == "Einen Webhook aufrufen"
+    drawn = json.loads(unescape(re.findall(r'data-rules-kinds="([^"]*)"', page)[0]))
+    mail = drawn["send_email"]["schema"]["keys"]
+    assert mail["to"]["title"].startswith("An (Adressen, {{ instance.email }}, admins oder managers;")
+    assert (mail["html"]["title"], mail["html"]["helpText"]) == ("HTML", "Kann leer bleiben.")
+    hows = drawn["update_objects"]["schema"]["keys"]["values"]["items"]["keys"]["how"]
+    assert hows["title"] == "Wie"
+    assert {one["value"]: one["title"] for one in hows["choices"]}["increment"] == "erhöhen um"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_settings_that_a_reader_sees_speak_german(german: Client) -> None:
+    reader = client_of(make_user("rules_engine.view_rule", "clinic.view_doctor"))
+    reader.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    page = page_at(reader, change_url(create_rule(Doctor, actions=[MAIL, LEVEL])))
+    for part in ("Eine E-Mail senden", "<dt>Antwort an</dt>", "<dt>Stufe</dt>", "Warnung"):
+        assert part in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_rule_would_do_is_told_in_german(german: Client) -> None:
+    doctor = Doctor.objects.create(first_name="Ada", last_name="Lovelace", email="ada@example.com")
+    rule = create_rule(Doctor, actions=[MAIL, LEVEL])
+    rows = {"changes-TOTAL_FORMS": "0", "changes-INITIAL_FORMS": "0"}
+    data = {"pk": doctor.pk, "signal": "post_save", "operation": "create", **rows}
+    response = german.post(reverse("admin:rules_engine_rule_test", args=[rule.pk]), data)
+    page = unescape(response.content.decode())
+    for part in ("<strong>Eine E-Mail senden</strong>", "<dt>Betreff</dt>", "<dt>An</dt>", "<dt>Stufe</dt>", "Warnung"):
+        assert part in page
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_rule_is_saved_from_a_german_page(german: Client) -> None:
     response = german.post(reverse(ADD), post_data([{"kind": "log_message", "config": '{"message": "Hello"}'}]))
     assert response.status_code == 302
     page = page_at(german, reverse("admin:rules_engine_rule_changelist"))
     assert "erfolgreich hinzugefügt" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_wrong_with_a_rule_is_said_in_german(german: Client) -> None:
+    wrong = {
+        "condition": '{"==": [{"var": "instance.stauts"}, 1]}',
+        "changes": '[{"feld": "status", "field": "status"}]',
+        "operations": ["delete"],
+    }
+    actions = [
+        {"kind": "log_message", "config": '{"message": "{% iff x %}"}'},
+        {"kind": "log_message", "config": '{"message": "Hello", "levle": "info"}'},
+    ]
+    response = german.post(reverse(ADD), post_data(actions, **wrong))
+    assert response.status_code == 200
+    page = unescape(response.content.decode())
+    for words in (
+        "hat kein Feld „stauts“. Meinten Sie „status“?",
+        'Eine Änderungsbedingung hat "field", "from" und "to", nicht „feld“. Meinten Sie „field“?',
+        "„delete“ kommt bei diesen Signalen nicht vor.",
+        "Zeile 1: das Tag „iff“ gibt es nicht. Meinten Sie „if“?",
+        "Diese Aktion hat kein „levle“. Meinten Sie „level“?",
+    ):
+        assert words in page
+    for words in ("Did you mean", "has no field", "A change condition has", "does not happen", "there is no tag"):
+        assert words not in page
+    data = {**post_data(), "condition": '{"==": [{"var": "instance.total"}, 1}'}
+    page = unescape(german.post(reverse(ADD), data).content.decode())
+    assert "Das ist kein JSON (Zeile 1, Spalte 37): hier wird ein Komma oder eine schließende Klammer erwartet." in page
 
 
 @pytest.mark.django_db(transaction=True)
@@ -144,6 +215,43 @@ def test_every_marked_text_has_a_german_one(app: str) -> None:
     assert marked(app) - said == set(), "Run makemessages -l de in the app's folder, translate, run compilemessages."
 
 
+def words_of(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """What a form shows of a schema, below its lists and objects, too."""
+    yield from (schema[name] for name in ("title", "helpText", "help_text", "placeholder") if name in schema)
+    # A choice that is no more than its value is shown as that, in whatever language.
+    yield from (one["title"] if isinstance(one, Mapping) else one for one in schema.get("choices", ()))
+    for part in schema.get("keys", schema.get("properties", {})).values():
+        yield from words_of(part)
+    if "items" in schema:
+        yield from words_of(schema["items"])
+
+
+def built_in() -> list[Action]:
+    """The kinds of action that we bring, not those of the demo or of tests."""
+    return [one for one in registry.kinds(also_ordered=True).values() if type(one).__module__.split(".")[0] in APPS]
+
+
+@pytest.mark.parametrize("action", built_in(), ids=lambda action: str(action.kind))
+def test_every_built_in_action_and_its_settings_are_called_something_in_german(action: Action) -> None:
+    app = type(action).__module__.split(".")[0]
+    said = written(app)
+    for text in (action.label, *words_of(action.schema)):
+        assert isinstance(text, Promise), f"{text!r} of {action.kind} is English in every language: use gettext_lazy."
+        with translation.override(None):
+            assert said.get(str(text)), f"{text!r} of {action.kind} has no German in {app}."
+
+
+def test_every_setting_of_a_built_in_action_has_a_title() -> None:
+    untitled = [
+        f"{action.kind}.{name}"
+        for action in built_in()
+        for name, part in action.schema.get("keys", {}).items()
+        if not part.get("title")
+    ]
+    assert untitled == []
+    assert {"send_email", "webhook", "replay_executions"} <= {action.kind for action in built_in()}
+
+
 @pytest.mark.parametrize("app", APPS)
 def test_placeholders_are_the_same_in_german(app: str) -> None:
     for key, text in written(app).items():
@@ -168,3 +276,16 @@ def test_gettext_finds_nothing_wrong(app: str) -> None:
 @pytest.mark.parametrize("app", APPS)
 def test_the_catalogue_names_no_place_on_a_machine(app: str) -> None:
     assert "\n#:" not in (folder_of(app) / "django.po").read_text(encoding="utf-8")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_wrong_with_a_form_is_told_in_german(german: Client) -> None:
+    config = {"to": ["ada"], "subject": "New", "body": "", "attachments": "instance.image"}
+    actions = [{"kind": "send_email", "config": json.dumps(config)}, {"kind": "webhook", "config": "{}"}]
+    page = unescape(german.post(reverse(ADD), post_data(actions)).content.decode())
+    for part in ("„ada“ ist keine Adresse.", "den Text der Nachricht", "eine Liste von Dateifeldern", "das Kürzel"):
+        assert part in page
+    endpoint = {"slug": "shop", "name": "Shop", "url": "https://169.254.1.1/", "headers": '{"Host": "x"}'}
+    page = unescape(german.post(reverse("admin:webhooks_endpoint_add"), endpoint).content.decode())
+    assert "Webhooks dürfen nicht an 169.254.1.1 gehen (das lokale Netzsegment," in page
+    assert "Der Header 'Host' ist reserviert" in page

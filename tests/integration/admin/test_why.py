@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -50,11 +51,45 @@ def test_each_rule_is_told_with_the_first_gate_that_stopped_it(admin_client: Cli
     record()
     made = Order.objects.create(order_number="A")
     page = ask(admin_client, made.pk)
-    assert "Acting v1 matched log_message: pending" in page
+    assert "Acting v1 matched Write a log message: pending" in page
     assert "Updates v1 did not match What happened This was: create." in page
     assert "Paid v1 did not match Its condition The condition is false." in page
+    assert "Status is Paid false Status Draft" in page
     assert "Deletes was not tried – It does not listen to post_save." in page
     assert "Off was not tried – It is switched off." in page
+
+
+def test_the_values_are_shown_while_the_rule_is_what_it_was_and_to_whoever_may_see_them(
+    admin_client: Client, staff: Callable[..., Client]
+) -> None:
+    rich = {">": [{"var": "instance.customer.email"}, "m"]}
+    paid = rule("Paid", condition=PAID, changes=[{"field": "status", "to": "paid"}])
+    rule("Rich", condition=rich)
+    record()
+    made = Order.objects.create(order_number="A")
+    Order.objects.filter(pk=made.pk).update(customer=get_user_model().objects.create(username="c", email="a@x.example"))
+    Order.objects.get(pk=made.pk).save()
+    page = ask(admin_client, made.pk)
+    assert "Status to Paid: did not change does not hold" in page
+    assert "Customer › Email address “a@x.example”" in page
+    views = [f"rules_engine.view_{name}" for name in ("rule", "event", "execution")]
+    assert "a@x.example" not in ask(staff(*views, "shop.view_order"), made.pk)
+    paid.changes = [{"field": "status", "to": "shipped"}]
+    paid.save()
+    refresh()
+    page = ask(admin_client, made.pk)
+    assert "Paid v1 did not match The fields that changed" in page
+    assert "does not hold" not in page
+
+
+def test_of_an_event_that_was_kept_for_another_rule_it_says_what_was_not_stored(admin_client: Client) -> None:
+    create_rule(Order, slug="acting", actions=[("log_message", {"message": "{{ instance.total }}"})])
+    some = {"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}
+    rule("Big", condition={"or": [{">": [{"var": "instance.total"}, 100]}, some]})
+    made = Order.objects.create(order_number="A", total=50)
+    page = ask(admin_client, made.pk)
+    assert "Big v1 did not match Its condition The condition is false." in page
+    assert re.search(r"Total \S+ Not stored: Order items[^·]* · Test it on this object", page)
 
 
 def test_an_object_without_a_recorded_event_gives_no_verdict(admin_client: Client) -> None:
@@ -62,7 +97,8 @@ def test_an_object_without_a_recorded_event_gives_no_verdict(admin_client: Clien
     made = Order.objects.create(order_number="A")
     page = ask(admin_client, made.pk)
     assert "Not recorded: there is no event of this object." in page
-    assert "Paid : not recorded" in page
+    assert "Paid : not recorded · Test it on this object" in page
+    assert "Record it from now on" in page
     assert "did not match" not in page
 
 
@@ -73,7 +109,7 @@ def test_a_rule_written_later_is_worked_out_from_what_was_recorded_or_said_not_t
     first = Order.objects.create(order_number="A")
     rule("Paid", condition=PAID)
     page = ask(admin_client, first.pk)
-    assert "Paid not recorded Its condition instance.status" in page
+    assert "Paid not recorded Its condition Status" in page
     record()
     second = Order.objects.create(order_number="B")
     rule("Later", condition={"==": [{"var": "instance.order_number"}, "Z"]})

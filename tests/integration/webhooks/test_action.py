@@ -15,6 +15,7 @@ from standardwebhooks import Webhook as Verifier
 from rules_engine import ActionContext, Event, PermanentError, RuleSpec, TransientError
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
+from tests.integration.admin.conftest import make_user
 from webhooks.errors import EncryptionKeyError, Unanswered
 from webhooks.models import Endpoint
 from webhooks.rule_actions import Webhook
@@ -281,3 +282,12 @@ def test_a_new_secret_signs_the_next_attempt(server: MisbehavingServer, endpoint
     run(attempt=2)
     headers = {name.lower(): value for name, value in server.requests[1].headers}
     assert Verifier(new).verify(server.requests[1].body.decode(), headers)
+
+
+def test_the_form_offers_the_endpoints_to_whoever_may_view_them(endpoint: Endpoint) -> None:
+    root, other = make_user(name="root", is_superuser=True), make_user(name="other")
+    offered = Webhook().form_schema(root)["keys"]["endpoint"]
+    assert offered["choices"] == [{"title": "CRM (crm)", "value": "crm"}]
+    assert Webhook().form_schema(other) == Webhook.schema
+    endpoint.delete()
+    assert Webhook().form_schema(root) == Webhook.schema

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db
 HEADERS = {"Authorization": "Bearer canary"}
 
 
-def signed_in(*permissions: str) -> Client:
-    user = get_user_model().objects.create_user("staff", is_staff=True)
+def signed_in(*permissions: str, name: str = "staff") -> Client:
+    user = get_user_model().objects.create_user(name, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
     client.force_login(user)
@@ -153,6 +153,21 @@ def test_whoever_may_only_view_sees_that_there_are_secrets_and_no_more(endpoint:
         assert hidden not in page
     assert viewer.post(change_url(endpoint), {"generate_secret": "on"}).status_code == 403
     assert viewer.get(reverse("admin:webhooks_endpoint_add")).status_code == 403
+
+
+def test_whoever_may_only_view_neither_sees_nor_guesses_a_token_in_the_address(endpoint: Endpoint) -> None:
+    Endpoint.objects.filter(pk=endpoint.pk).update(url="https://crm.example.com/hooks?token=s3cr3t-canary")
+    viewer, listed = signed_in("view_endpoint"), reverse("admin:webhooks_endpoint_changelist")
+    page = viewer.get(change_url(endpoint)).content.decode()
+    assert "https://crm.example.com/hooks?…" in page
+    assert "s3cr3t" not in page
+    assert "CRM" not in viewer.get(listed, {"q": "token=s3c"}).content.decode()
+    assert viewer.get(listed, {"url__contains": "token=s3c"}).status_code == 400
+    # Who may change it sees in the form what is sent where.
+    assert (
+        "s3cr3t"
+        in signed_in("view_endpoint", "change_endpoint", name="editor").get(change_url(endpoint)).content.decode()
+    )
 
 
 def test_staff_without_permission_see_nothing(endpoint: Endpoint) -> None:

@@ -6,12 +6,15 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -145,6 +148,36 @@ def test_the_list_shows_trouble_first_with_what_it_is(
     assert "out of order" in page
     assert "It answered 410." in page
     assert '<td class="field-success">0 %</td>' in page
+
+
+def test_the_list_says_how_each_endpoint_does_in_a_fixed_number_of_queries(editor: Client) -> None:
+    event = Event.objects.create(signal="x", occurred_at=timezone.now(), root_id=uuid4())
+    base = {"event": event, "rule_version": 1, "kind": "webhook", "queue": "webhooks", "attempts": 1}
+
+    def deliver(lane: str, *outcomes: str) -> None:
+        for outcome in outcomes:
+            execution = Execution.objects.create(lane=lane, **base)
+            Attempt.objects.create(execution=execution, number=1, outcome=outcome, finished_at=timezone.now())
+
+    def make(slug: str) -> None:
+        Endpoint.objects.create(slug=slug, name=slug, url="https://example.com/")
+        deliver(slug, "succeeded", "succeeded", "failed")
+
+    make("a")
+    deliver("a:replay", "succeeded")
+    deliver("a:test", "failed", "failed")
+    make("b")
+    Endpoint.objects.create(slug="c", name="c", url="https://example.com/")
+    with CaptureQueriesContext(connection) as few:
+        page = shown(editor, reverse(LIST))
+    assert re.findall(r'<td class="field-success">(.*?)</td>', page) == ["75 %", "66.67 %", "–"]
+    Attempt.objects.filter(execution__lane="b").update(started_at=timezone.now() - timedelta(hours=25))
+    for number in range(5):
+        make(f"d-{number}")
+    with CaptureQueriesContext(connection) as many:
+        page = shown(editor, reverse(LIST))
+    assert re.findall(r'<td class="field-success">(.*?)</td>', page) == ["75 %", "–", "–", *["66.67 %"] * 5]
+    assert len(many) == len(few) <= 12
 
 
 # The form

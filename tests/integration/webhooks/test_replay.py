@@ -198,12 +198,14 @@ def test_what_is_replayed_counts_in_the_figures_and_for_the_concurrency(
     drain(60)
     carry_out(selection("succeeded"))
     drain(60)
-    figures = lane_figures("webhooks", lanes.counted("crm"), timezone.now() - timedelta(days=1))
+    now = timezone.now()
+    figures, later = lane_figures("webhooks", lanes.counted("crm"), now - timedelta(days=1), now)
+    assert later.attempts == 0
     assert (figures.attempts, figures.share, figures.is_sample) == (4, 1.0, False)
     assert figures.median is not None
     assert figures.p95 is not None
     assert 0 <= figures.median <= figures.p95
-    assert lane_figures("webhooks", lanes.counted("crm"), timezone.now() - timedelta(days=1), sample=1).is_sample
+    assert lane_figures("webhooks", lanes.counted("crm"), now - timedelta(days=1), sample=1)[0].is_sample
 
 
 def test_a_state_that_is_no_end_cannot_be_replayed() -> None:

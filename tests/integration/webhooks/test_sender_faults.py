@@ -91,10 +91,10 @@ def test_an_auth_backend_that_raises_takes_no_other_rule_along(
     order(server, 2, "a", "b")
     refusal = Authors.refusal
 
-    def raise_for_one(self: Authors, author: Any, action: Any, rule: Any) -> Any:
+    def raise_for_one(self: Authors, author: Any, action: Any, *others: Any) -> Any:
         if action.config["endpoint"] == "a":
             raise ZeroDivisionError("no backend")
-        return refusal(self, author, action, rule)
+        return refusal(self, author, action, *others)
 
     monkeypatch.setattr(Authors, "refusal", raise_for_one)
     drain(5)
@@ -270,7 +270,7 @@ def test_what_took_two_processes_down_goes_out_alone_and_before_the_rest(server:
     suspect = Execution.objects.order_by("-id")[0]
     for _ in range(2):
         Execution.objects.exclude(pk=suspect.pk).update(next_attempt_at=None)
-        claim = claim_lanes("webhooks", ["crm"], 10)
+        claim = claim_lanes("webhooks", {"crm": 10})
         if not claim:
             claim = sender.claim_crashed("webhooks", ["crm"])
         assert len(start_many(claim.executions, claim.worker)) == 1

@@ -100,6 +100,11 @@ def test_the_texts_of_a_template_are_found_wherever_they_are() -> None:
 def test_a_records_url_has_no_query() -> None:
     assert masked_url("https://example.com/hook?token=abc") == "https://example.com/hook?…"
     assert masked_url("https://example.com/hook") == "https://example.com/hook"
+    assert masked_url("https://example.com/order-hooks-of-the-warehouse/v2") == (
+        "https://example.com/order-hooks-of-the-warehouse/v2"
+    )
+    token = "https://chat.example.com/services/T024BE7LD/B024BE7LH/x9Ab23cD45eF67gH89iJ01kL"
+    assert masked_url(token) == "https://chat.example.com/services/T024BE7LD/B024BE7LH/…"
 
 
 def test_an_echoed_secret_is_masked_and_long_answers_are_cut() -> None:
