@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
+from playwright.sync_api import expect
 
+from rules_engine.models import Rule
 from tests import admin_pages
+from tests.integration.admin.conftest import change_url, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -45,3 +48,14 @@ def test_nobody_is_shut_out_of_a_page(browse: Any, look: str) -> None:
         if wrong:
             found[name] = wrong
     assert found == {}
+
+
+@pytest.mark.parametrize("look", ["dark", "phone"])
+def test_nor_is_whoever_may_only_read_a_rule(browse: Any, look: str) -> None:
+    admin_pages.fill()
+    page = browse(make_user("rules_engine.view_rule"), **LOOKS[look]).new_page()
+    page.goto(change_url(Rule.objects.get(slug="mails")), wait_until="networkidle")
+    page.get_by_text("As JSON").first.click()
+    expect(page.locator(".rules-json").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert findings(page) == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from playwright.sync_api import expect
 
 from project.shop.models import Order
 from rules_engine.models import HeldMatch, Pause
@@ -38,15 +39,15 @@ def test_everything_is_paused_and_resumed(browse: Any, look: str, tmp_path: Path
         page.screenshot(path=shots / f"{name}-{look}.png", full_page=True)
 
     page.goto("/admin/rules_engine/pause/add/")
-    assert page.get_by_label("Which rule").is_visible()
-    assert not page.get_by_label("Which model").is_visible()
+    expect(page.get_by_label("Which rule")).to_be_visible()
+    expect(page.get_by_label("Which model")).to_be_hidden()
     page.get_by_label("all rules that watch a model").check()
-    assert page.get_by_label("Which model").is_visible()
+    expect(page.get_by_label("Which model")).to_be_visible()
     page.locator('input[name="_save"]').click()
     page.get_by_text("Choose one, or pause something else above.").wait_for()
     picture("pause-error")
     page.get_by_label("everything: all rules").check()
-    assert not page.get_by_label("Which model").is_visible()
+    expect(page.get_by_label("Which model")).to_be_hidden()
     page.get_by_label("Reason").fill("The mail server moves")
     picture("pause-add")
     page.locator('input[name="_save"]').click()

@@ -60,7 +60,7 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     assert unlabelled(page) == []
     page.screenshot(path=str(shots / "add-light.png"), full_page=True)
     page.select_option("#id_actions-0-kind", "log_message")
-    assert field(page, "Message").input_value() == "Order {{ instance.order_number }}"
+    expect(field(page, "Message")).to_have_value("Order {{ instance.order_number }}")
     page.click(".add-row a")
     page.select_option("#id_actions-1-kind", "write_audit_entry")
     page.locator("#actions-1").get_by_label("Note").fill("It came in.")
@@ -88,8 +88,8 @@ def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
     page = watched()
     page.goto(change_url(rule))
     expect(page.locator("#actions-0 .rjf-form-wrapper")).to_have_count(1)
-    assert page.locator("#id_actions-1-config").is_visible()
-    assert "nothing is lost" in page.locator("#actions-1 .rules-config-note").inner_text()
+    expect(page.locator("#id_actions-1-config")).to_be_visible()
+    expect(page.locator("#actions-1 .rules-config-note")).to_contain_text("nothing is lost")
     updated = rule.updated_at
     save(page)
     rule.refresh_from_db()
@@ -117,7 +117,7 @@ def test_settings_can_be_edited_as_json_and_as_a_form(watched: Any) -> None:
     button.click()
     page.fill("#id_actions-0-config", '{"message": "by hand"}')
     button.click()
-    assert field(page, "Message").input_value() == "by hand"
+    expect(field(page, "Message")).to_have_value("by hand")
     save(page)
     assert RuleAction.objects.get().config == {"message": "by hand"}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from playwright.sync_api import expect
 
 from project.shop.models import Order
 from rules_engine.models import Rule
@@ -27,27 +28,29 @@ def test_x01_x02_the_pages_fit_the_screen_and_lead_to_each_other_without_javascr
     page = browse(root, viewport=SIZES[size], java_script_enabled=False).new_page()
 
     def look(name: str) -> None:
+        expect(page.locator("#content-main, #changelist").first).to_be_visible()
         page.screenshot(path=shots / f"{name}-{size}.png", full_page=True)
-        assert page.locator("#content-main, #changelist").first.is_visible()
         box = page.locator("body").bounding_box()
         assert box["width"] <= SIZES[size]["width"], "The page is wider than the screen."
 
     page.goto("/admin/rules_engine/rule/")
     look("empty-list")
     page.get_by_role("link", name="Add from a template").click()
+    track = page.get_by_role("link", name="Track a status")
+    expect(track).to_be_visible()
     look("templates")
-    page.get_by_role("link", name="Track a status").click()
+    track.click()
     page.get_by_label("Model").select_option("shop.order")
     page.get_by_label("Status field").fill("statsu")
     page.get_by_role("button", name="Make the rule").click()
-    assert page.get_by_text('Did you mean "status"?').first.is_visible()
+    expect(page.get_by_text('Did you mean "status"?').first).to_be_visible()
     look("form-with-errors")
     page.get_by_label("Status field").fill("status")
     page.get_by_role("button", name="Make the rule").click()
-    assert page.get_by_text("It is switched off: look it over").is_visible()
+    expect(page.get_by_text("It is switched off: look it over")).to_be_visible()
     assert not Rule.objects.get().enabled
     page.get_by_role("link", name="Show as Python").click()
-    assert page.get_by_text("@receiver(post_save, sender=Order").is_visible()
+    expect(page.get_by_text("@receiver(post_save, sender=Order")).to_be_visible()
     look("python")
 
 
