@@ -6,6 +6,7 @@ Claiming only leases. ``start`` charges the attempt, in a write of its own, just
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.db import router, transaction
+from django.db import DatabaseError, InterfaceError, router, transaction
 from django.db.models import Exists, F, Min, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -25,6 +26,8 @@ from rules_engine.events.snapshot import clean_text, plain, safe
 from rules_engine.models import Attempt, Execution, Pause, Rule
 from rules_engine.models.execution import FAILED, LIVE, NOT_AFTER_THAT, ExecutionQuerySet, State, seconds_from_now
 from rules_engine.types import ActionResult
+
+logger = logging.getLogger("rules_engine")
 
 #: Characters kept of an error; a traceback belongs in the worker's log.
 ERROR_LIMIT = 2_000
@@ -221,9 +224,16 @@ class Failure:
         return type(self.error).__name__
 
 
-def failure(execution: Execution, error: BaseException, *, detail: dict[str, Any] | None = None) -> Failure:
-    """What an error means for the execution it happened to, by the schedule of its action."""
-    wait = retry.delay(error, execution.failures + 1, _schedule(execution), jitter=conf.retry_jitter())
+def failure(
+    execution: Execution,
+    error: BaseException,
+    *,
+    detail: dict[str, Any] | None = None,
+    schedule: Sequence[float] | None = None,
+) -> Failure:
+    """What an error means for the execution it happened to, by ``schedule``: that of its action if None is given."""
+    waits = retry_schedule(execution) if schedule is None else schedule
+    wait = retry.delay(error, execution.failures + 1, waits, jitter=conf.retry_jitter())
     message = clean_text(str(error) or type(error).__name__, ERROR_LIMIT)
     return Failure(error, message, plain(safe(detail or getattr(error, "detail", {}))), wait)
 
@@ -260,10 +270,19 @@ def finish(execution: Execution, worker: str, outcome: ActionResult | BaseExcept
         fail(execution, worker, outcome)
 
 
-def _schedule(execution: Execution) -> Sequence[float]:
+def retry_schedule(execution: Execution) -> Sequence[float]:
+    """Seconds between its attempts: what its action says, or the site's schedule, also where the action cannot say."""
     action = registry.find(execution.kind)
-    own = action.retry_schedule(execution.config) if action else None
-    return conf.retry_schedule() if own is None else own
+    try:
+        own = action.retry_schedule(execution.config) if action else None
+        if own is None or all(map(retry.is_wait, own)):
+            return conf.retry_schedule() if own is None else own
+        logger.error('The action "%s" waits %s seconds between attempts, which are no waits.', execution.kind, own)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:  # the execution boundary: what the action did has to be recorded all the same
+        logger.exception('The action "%s" does not say when to try again.', execution.kind)
+    return conf.retry_schedule()
 
 
 def _close_attempt(execution: Execution, outcome: Attempt.Outcome, **columns: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from rules_engine import retry
 from rules_engine.errors import SettingsError, did_you_mean
 
 SETTING = "RULES_ENGINE"
@@ -103,12 +104,12 @@ def retry_schedule() -> tuple[float, ...]:
     Default: 10 s, 1 min, 5 min, 30 min, 2 h, 6 h, 12 h, 24 h (nine attempts over about two days).
     """
     default = (10, 60, 300, 1800, 7200, 21600, 43200, 86400)
-    value = _value("RETRY_SCHEDULE", default, _is_schedule, "a list of numbers of seconds, none below 0")
+    value = _value("RETRY_SCHEDULE", default, _is_schedule, "a list of seconds from 0 to 31,622,400 (366 days)")
     return tuple(float(seconds) for seconds in value)
 
 
 def _is_schedule(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(_is_number(seconds, above=-1e-9) for seconds in value)
+    return isinstance(value, list | tuple) and all(map(retry.is_wait, value))
 
 
 def retry_jitter() -> float:

@@ -66,10 +66,15 @@ def finish_many(finished: Sequence[Finished]) -> None:
     was recorded before is then recorded, and giving all again does no harm.
     """
     together = []
+    # Asked once for each action of a rule: hundreds of deliveries to one endpoint may fail together.
+    schedules: dict[Any, Sequence[float]] = {}
     for one in finished:
         failure = None
         if isinstance(one.outcome, Exception):
-            failure = claims.failure(one.execution, one.outcome)
+            key = (one.execution.rule_slug, one.execution.rule_version, one.execution.position)
+            if key not in schedules:
+                schedules[key] = claims.retry_schedule(one.execution)
+            failure = claims.failure(one.execution, one.outcome, schedule=schedules[key])
             logger.warning("%s failed at attempt %d: %s", one.execution, one.execution.attempts, one.outcome)
         ending = _Ending(one.execution, one.worker, one.outcome, failure)
         if failure is not None and failure.wait is None:

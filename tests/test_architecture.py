@@ -55,6 +55,7 @@ BOUNDARIES = {
     "rules_engine/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/rules/cascades.py": "an action's own code says what it changes",
     "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
+    "rules_engine/claims.py": "execution: an action that cannot say when to try again keeps no outcome from its record",
     "rules_engine/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
     "rules_engine/trials/previews.py": "a preview is an action's own code, and may raise anything",
     "webhooks/flights.py": "execution: a delivery must land, whatever became of it",

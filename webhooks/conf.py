@@ -20,6 +20,8 @@ from rules_engine import SettingsError, did_you_mean
 SETTING = "WEBHOOKS"
 #: The Celery queue that deliveries wait in, in one lane for each endpoint's slug (DESIGN §8: not a setting).
 QUEUE = "webhooks"
+#: Seconds that a schedule may wait at most: a year. A database cannot add every number of seconds to a time.
+LONGEST_WAIT = 366 * 86_400
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -96,8 +98,8 @@ def retry_schedule() -> tuple[float, ...]:
     Default: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (ten attempts over about three days).
     """
     default = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    accepts = _is_list_of(lambda v: _is_number(v) and v >= 0)
-    value = _value("RETRY_SCHEDULE", default, accepts, "a list of numbers of seconds, none below 0")
+    accepts = _is_list_of(lambda v: _is_number(v) and 0 <= v <= LONGEST_WAIT)
+    value = _value("RETRY_SCHEDULE", default, accepts, "a list of seconds from 0 to 31,622,400 (366 days)")
     return tuple(float(seconds) for seconds in value)
 
 

@@ -20,6 +20,7 @@ from rules_engine import (
     finish_many,
     start_many,
 )
+from rules_engine.actions.log_message import LogMessage
 from rules_engine.models import Attempt, Execution, Pause, Rule
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.testing import create_rule
@@ -137,3 +138,15 @@ def test_what_is_given_twice_is_recorded_once() -> None:
     finish_many(finished)
     finish_many(finished)
     assert [found.failures for found in Execution.objects.all()] == [1]
+
+
+def test_failures_of_one_action_ask_for_its_schedule_once_and_those_of_another_for_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executions, worker = begun(*["a"] * 4)
+    asked: list[Any] = []
+    monkeypatch.setattr(LogMessage, "retry_schedule", lambda self, config: asked.append(config["message"]) or [7.0])
+    executions[3].rule_version, executions[3].config = 2, {"message": "other"}
+    finish_many([Finished(one, worker, TransientError("Not now.")) for one in executions])
+    assert asked == ["seen", "other"]
+    assert [one.state for one in Execution.objects.all()] == ["retryable"] * 4

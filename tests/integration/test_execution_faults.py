@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from rules_engine import ActionResult, claims
+from rules_engine import ActionResult, TransientError, claims
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
 from rules_engine.models import Attempt, Execution
@@ -62,6 +62,30 @@ def _made(slug: str, action: tuple[str, dict[str, Any]], **fields: Any) -> Execu
 
 def let_leases_expire() -> None:
     Execution.objects.filter(lease_until__isnull=False).update(lease_until=seconds_from_now(-1))
+
+
+class Unspeakable:
+    """A schedule that cannot even be read."""
+
+    def __iter__(self) -> Iterator[float]:
+        raise ZeroDivisionError("a bug of the site's")
+
+
+@pytest.mark.parametrize("schedule", [Unspeakable(), ["x"], [-5], [1e300], [float("nan")], [True], 7])
+@pytest.mark.parametrize("crash_safe", [False, True])
+def test_a_failure_is_recorded_also_where_its_action_cannot_say_when_to_try_again(
+    schedule: Any, crash_safe: bool, probe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe.answer, probe.crash_safe = TransientError("Not now."), crash_safe
+    monkeypatch.setattr(probe, "retry_schedule", lambda self, config: schedule)
+    execution = pending()
+    other = neighbour()
+    run_due()
+    execution.refresh_from_db()
+    other.refresh_from_db()
+    assert (execution.state, execution.error) == ("retryable", "Not now.")
+    assert (execution.next_attempt_at - execution.event.occurred_at).total_seconds() > 5, "the site's schedule"
+    assert other.state == "succeeded"
 
 
 @pytest.mark.parametrize("crash_safe", [False, True])

@@ -38,6 +38,7 @@ def test_an_unknown_setting_is_reported_with_the_one_that_was_meant(settings: An
         ("BATCH_SIZE", True),
         ("RETRY_SCHEDULE", "10"),
         ("RETRY_SCHEDULE", [10, "x"]),
+        ("RETRY_SCHEDULE", [10, float("inf")]),
         ("RETRY_JITTER", 1),
         ("RETENTION_DAYS", -1),
         ("SENSITIVE_FIELDS", "iban"),

@@ -47,6 +47,7 @@ def test_an_unknown_setting_is_an_error_with_a_suggestion(settings: Any) -> None
         ("DEADLINE_SECONDS", 0),
         ("RESPONSE_BYTES", -1),
         ("RETRY_SCHEDULE", [-1]),
+        ("RETRY_SCHEDULE", [1e300]),
         ("RETRY_SCHEDULE", 5),
         ("ENCRYPTION_KEYS", "key"),
         ("ENCRYPTION_KEYS", ["short"]),
