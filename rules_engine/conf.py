@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.utils.functional import Promise
 
 from rules_engine import retry
 from rules_engine.errors import SettingsError, did_you_mean
@@ -216,15 +217,15 @@ class ConfiguredSignal:
     """A signal that the setting names: its dotted path, and what is said of it."""
 
     path: str
-    label: str = ""
-    arguments: Mapping[str, str] | None = None
+    label: str | Promise = ""
+    arguments: Mapping[str, str | Promise] | None = None
 
 
 def signals() -> dict[str, ConfiguredSignal]:
     """Signals that rules may listen to without code of the site's: names and dotted paths. Default none.
 
     ``{"shop.order_paid": "project.shop.signals.order_paid"}``, or instead of the path a dict with it as ``signal``,
-    with ``label`` and with ``arguments`` (a dict of names and what each is).
+    with ``label`` and with ``arguments`` (a dict of names and what each is); both may be lazy translations.
     """
     expected = (
         'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
@@ -252,9 +253,9 @@ def _is_described_signal(one: Any) -> bool:
     arguments = one.get("arguments", {})
     return (
         isinstance(one.get("signal"), str)
-        and isinstance(one.get("label", ""), str)
         and isinstance(arguments, Mapping)
-        and _is_texts([*arguments, *arguments.values()])
+        and _is_texts([*arguments])
+        and all(isinstance(text, str | Promise) for text in (one.get("label", ""), *arguments.values()))
     )
 
 

@@ -11,7 +11,10 @@ from django.core import signals as core
 from django.db.backends.signals import connection_created
 from django.db.models import signals as models
 from django.dispatch import Signal
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.errors import DuplicateRegistration, SettingsError, did_you_mean
@@ -22,14 +25,15 @@ class NamedSignal:
     """A signal under the name that rules use.
 
     ``source`` is the signal, or its dotted path, looked up when it is first needed. ``arguments`` documents what it
-    sends, name by name; None says nothing of them. ``hearing`` is a sentence about processes that cannot hear it.
+    sends, name by name; None says nothing of them. ``hearing`` is a sentence about processes that cannot hear it. Texts
+    may be lazy translations, which are looked up where they are shown.
     """
 
     name: str
     source: Signal | str
-    label: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    hearing: str = ""
+    label: str | Promise = ""
+    arguments: Mapping[str, str | Promise] = field(default_factory=dict)
+    hearing: str | Promise = ""
     #: Whether ``arguments`` are all there are; an argument of another name is then a mistake.
     is_documented: bool = True
 
@@ -92,23 +96,28 @@ def register_signal(
     name: str,
     signal: Signal | str,
     *,
-    label: str = "",
-    arguments: Mapping[str, str] | None = None,
-    hearing: str = "",
+    label: str | Promise = "",
+    arguments: Mapping[str, str | Promise] | None = None,
+    hearing: str | Promise = "",
 ) -> NamedSignal:
     """Let rules listen to a signal under a name such as ``"clinic.appointment_cancelled"``.
 
     ``signal`` is the ``Signal``, or its dotted path, which is looked up when a rule first needs it. ``arguments`` says
     what the signal sends: ``{"reason": "Why, as the receptionist wrote it"}``; rules may then read these alone.
-    ``hearing`` is a sentence for people, where not every process can hear the signal. Raises
-    ``DuplicateRegistration`` when the name already stands for another signal.
+    ``hearing`` is a sentence for people, where not every process can hear the signal. These texts and ``label`` may be
+    lazy translations. Raises ``DuplicateRegistration`` when the name already stands for another signal.
     """
-    made = NamedSignal(name, signal, label or name, dict(arguments or {}), hearing, arguments is not None)
+    made = NamedSignal(name, signal, _label(label, name), dict(arguments or {}), hearing, arguments is not None)
     holder = _named.get(name)
     if name in MODEL_SIGNALS or (holder is not None and not is_same(holder, made)):
         raise DuplicateRegistration(f'The signal name "{name}" already stands for another signal; choose another name.')
     _named[name] = made
     return made
+
+
+def _label(label: str | Promise, name: str) -> str | Promise:
+    # To ask a lazy text whether it is empty would translate it, before the apps can be asked for their languages.
+    return label if isinstance(label, Promise) else label or name
 
 
 def is_same(one: NamedSignal, other: NamedSignal) -> bool:
@@ -128,7 +137,11 @@ def configured() -> dict[str, NamedSignal]:
         return {}
     return {
         name: NamedSignal(
-            name, one.path, one.label or name, dict(one.arguments or {}), is_documented=one.arguments is not None
+            name,
+            one.path,
+            _label(one.label, name),
+            dict(one.arguments or {}),
+            is_documented=one.arguments is not None,
         )
         for name, one in found.items()
     }
@@ -154,27 +167,28 @@ def known_signals() -> frozenset[str]:
     return frozenset(MODEL_SIGNALS) | frozenset(_named) | frozenset(configured())
 
 
-_TESTS_ONLY = "Only Django's test tools send it: a rule hears it in test runs, and nowhere else."
-_LATE = "A process reads its rules when it first connects to the database; what it sends before that is not heard. "
-_REQUEST = "The request's method and path."
+_TESTS_ONLY = _("Only Django's test tools send it: a rule hears it in test runs, and nowhere else.")
+_LATE = _("A process reads its rules when it first connects to the database; what it sends before that is not heard.")
+_REQUEST = _("The request's method and path.")
 _MIGRATED = {
-    "app": "The app's label, such as shop: it is sent once for each app.",
-    "last": "true for the last app of this migrate: a rule on it acts once.",
-    "plan": "The migrations of this migrate, such as shop.0002_stock; empty when there was nothing to do.",
-    "using": "The database's alias.",
-    "verbosity": "How much the command says, from 0 to 3.",
-    "interactive": "Whether somebody may be asked.",
+    "app": _("The app's label, such as shop: it is sent once for each app."),
+    "last": _("true for the last app of this migrate: a rule on it acts once."),
+    "plan": _("The migrations of this migrate, such as shop.0002_stock; empty when there was nothing to do."),
+    "using": _("The database's alias."),
+    "verbosity": _("How much the command says, from 0 to 3."),
+    "interactive": _("Whether somebody may be asked."),
 }
-_FIRST_MIGRATE = "The very first migrate, which makes the tables of the rules themselves, is not heard."
-_USER = "The user: username, pk, model, text."
-
-for _name, _source, _arguments, _hearing in (
+_FIRST_MIGRATE = _("The very first migrate, which makes the tables of the rules themselves, is not heard.")
+_USER = _("The user: username, pk, model, text.")
+_DJANGOS_OWN: Sequence[tuple[str, Signal | str, Mapping[str, str | Promise], str | Promise]] = (
     (
         "request_started",
         core.request_started,
         {
-            "environ": "What a WSGI server says: REQUEST_METHOD, SCRIPT_NAME and PATH_INFO; see request.path for both.",
-            "scope": "What an ASGI server says: type, method and path; see request.path for both.",
+            "environ": _(
+                "What a WSGI server says: REQUEST_METHOD, SCRIPT_NAME and PATH_INFO; see request.path for both."
+            ),
+            "scope": _("What an ASGI server says: type, method and path; see request.path for both."),
         },
         _LATE,
     ),
@@ -182,12 +196,12 @@ for _name, _source, _arguments, _hearing in (
         "request_finished",
         core.request_finished,
         {},
-        f"{_LATE}It knows the requests, as request.path, that came as far as ActorMiddleware.",
+        format_lazy("{} {}", _LATE, _("It knows the requests, as request.path, that came as far as ActorMiddleware.")),
     ),
     (
         "got_request_exception",
         core.got_request_exception,
-        {"exception": "type, text and where (module and line) of the exception.", "request": _REQUEST},
+        {"exception": _("type, text and where (module and line) of the exception."), "request": _REQUEST},
         _LATE,
     ),
     ("pre_migrate", models.pre_migrate, _MIGRATED, _FIRST_MIGRATE),
@@ -195,37 +209,50 @@ for _name, _source, _arguments, _hearing in (
     (
         "class_prepared",
         models.class_prepared,
-        {"model": "The model's label, such as shop.order."},
-        "Django sends it while it starts, before any rule is read: a rule hears only of models that are made later.",
+        {"model": _("The model's label, such as shop.order.")},
+        _("Django sends it while it starts, before any rule is read: a rule hears only of models that are made later."),
     ),
     (
         "setting_changed",
         core.setting_changed,
-        {"setting": "Its name.", "value": "Its new value.", "enter": "true where it begins, false where it ends."},
+        {
+            "setting": _("Its name."),
+            "value": _("Its new value."),
+            "enter": _("true where it begins, false where it ends."),
+        },
         _TESTS_ONLY,
     ),
     (
         TEMPLATE_RENDERED,
         # Looked up only for a rule that wants it: Django's test package has no place in a web process.
         "django.test.signals.template_rendered",
-        {"template": "The template's name.", "context": "Nothing of it but its type."},
+        {"template": _("The template's name."), "context": _("Nothing of it but its type.")},
         _TESTS_ONLY,
     ),
     (
         "connection_created",
         connection_created,
-        {"connection": "alias and vendor of the database."},
-        "The first connection of a process is the one by which its rules are read, and is not heard.",
+        {"connection": _("alias and vendor of the database.")},
+        _("The first connection of a process is the one by which its rules are read, and is not heard."),
     ),
     ("user_logged_in", auth.user_logged_in, {"user": _USER, "request": _REQUEST}, ""),
-    ("user_logged_out", auth.user_logged_out, {"user": f"{_USER} Null where nobody was.", "request": _REQUEST}, ""),
+    (
+        "user_logged_out",
+        auth.user_logged_out,
+        {"user": format_lazy("{} {}", _USER, _("Null where nobody was.")), "request": _REQUEST},
+        "",
+    ),
     (
         "user_login_failed",
         auth.user_login_failed,
-        {"credentials": "username, as it was tried; never a password.", "request": f"{_REQUEST} Null outside of one."},
+        {
+            "credentials": _("username, as it was tried; never a password."),
+            "request": format_lazy("{} {}", _REQUEST, _("Null outside of one.")),
+        },
         "",
     ),
-):
-    register_signal(_name, _source, arguments=_arguments, hearing=_hearing.strip())
+)
+for _name, _source, _arguments, _hearing in _DJANGOS_OWN:
+    register_signal(_name, _source, arguments=_arguments, hearing=_hearing)
 
 _DJANGOS = frozenset(_named)

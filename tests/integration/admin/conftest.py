@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import unescape
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from rules_engine.models import Rule
 
@@ -47,6 +49,17 @@ def root() -> Any:
 @pytest.fixture
 def admin_client(root: Any) -> Client:
     return client_of(root)
+
+
+@pytest.fixture
+def german(root: Any, settings: LazySettings) -> Iterator[Client]:
+    """A superuser whose browser asks for German, on a site that listens to that."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+    client = client_of(root)
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    # The middleware leaves its language to the thread; this gives back the one from before.
+    with translation.override("en"):
+        yield client
 
 
 @pytest.fixture

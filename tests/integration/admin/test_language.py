@@ -15,14 +15,18 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.dispatch import Signal
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
+from django.utils.translation import gettext_lazy
 
 from project.clinic.models import Doctor
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
+from rules_engine.admin.condition_words import sent
+from rules_engine.events.names import NamedSignal, _named, is_djangos, register_signal, registered
 from rules_engine.testing import create_rule
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data
 
@@ -35,17 +39,6 @@ PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[.\d]*[sdf]")
 LOG = ("log_message", {"message": "Hello"})
 MAIL = ("send_email", {"to": ["ada@example.com"], "subject": "New", "body": "Hello", "reply_to": "bob@example.com"})
 LEVEL = ("log_message", {"message": "Hello", "level": "warning"})
-
-
-@pytest.fixture
-def german(root: Any, settings: LazySettings) -> Iterator[Client]:
-    """A superuser whose browser asks for German, on a site that listens to that."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
-    client = client_of(root)
-    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
-    # The middleware leaves its language to the thread; this gives back the one from before.
-    with translation.override("en"):
-        yield client
 
 
 def page_at(client: Client, address: str) -> str:
@@ -73,6 +66,58 @@ def test_the_page_of_a_rule_speaks_german(german: Client) -> None:
     sentence = "Auslöser dieser Regel: bei „doctor“ wird ein Objekt angelegt oder geändert"
     for words in (sentence, "Ausführungen dieser Regel", "Bedingung", "nach dem Speichern (post_save)", "Dann diese"):
         assert words in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_djangos_own_signals_send_and_who_hears_them_is_told_in_german(german: Client) -> None:
+    page = page_at(german, change_url(create_rule(signals=["pre_migrate"], actions=[LOG])))
+    for words in (
+        "pre_migrate: Das allererste migrate, das die Tabellen der Regeln selbst anlegt, wird nicht gehört.",
+        "Der Benutzer: username, pk, model, text. null, wenn niemand angemeldet war.",
+        "Methode und Pfad der Anfrage.",
+    ):
+        assert words in page
+    for words in ("The very first migrate", "The user: username", "The request's method", "is not heard"):
+        assert words not in page
+    offered = json.loads(json.dumps(sent()))
+    assert offered["class_prepared"][0]["label"] == "Die Bezeichnung des Modells, etwa shop.order."
+
+
+def texts_of(signal: NamedSignal) -> list[str | Promise]:
+    return [text for text in (*signal.arguments.values(), signal.hearing) if text != ""]
+
+
+@pytest.mark.parametrize(
+    "signal", [one for one in registered().values() if is_djangos(one.name)], ids=lambda one: one.name
+)
+def test_every_text_about_a_signal_of_djangos_has_a_german_one(signal: NamedSignal) -> None:
+    for text in texts_of(signal):
+        assert isinstance(text, Promise), f"{text!r} is English in every language: use gettext_lazy."
+        with translation.override(None):
+            english = str(text)
+        with translation.override("de"):
+            assert str(text) != english
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_site_may_give_its_signals_lazy_texts(german: Client, settings: LazySettings) -> None:
+    texts = {"label": gettext_lazy("Password"), "arguments": {"who": gettext_lazy("username"), "what": "Any text"}}
+    signal = {"signal": "project.shop.signals.order_paid", **texts}
+    settings.RULES_ENGINE = {**getattr(settings, "RULES_ENGINE", {}), "SIGNALS": {"shop.lazy": signal}}
+    page = page_at(german, reverse(ADD))
+    assert "Passwort (shop.lazy)" in page
+    assert "<code>signal.who</code>: Benutzername <code>signal.what</code>: Any text" in page
+
+
+def test_to_make_a_signal_known_asks_for_no_language() -> None:
+    def too_early() -> str:
+        raise AssertionError("Nobody may translate before the apps are ready.")
+
+    text = lazy(too_early, str)()
+    try:
+        register_signal("shop.early", Signal(), label=text, arguments={"one": text}, hearing=text)
+    finally:
+        del _named["shop.early"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -205,7 +250,8 @@ def marked(app: str) -> set[str]:
     for file in (ROOT / app).rglob("*.html"):
         template = file.read_text(encoding="utf-8")
         found |= set(IN_TEMPLATES.findall(template))
-        found |= {re.sub(r"{{ (\w+) }}", r"%(\1)s", block) for block in BLOCKS_IN_TEMPLATES.findall(template)}
+        blocks = [block.partition("{% plural %}")[0] for block in BLOCKS_IN_TEMPLATES.findall(template)]
+        found |= {re.sub(r"{{ (\w+) }}", r"%(\1)s", block) for block in blocks}
     return found
 
 
