@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from rules_engine import conf, hints, models, types
 from rules_engine.errors import TemplateError
@@ -70,7 +71,8 @@ def record(
             try:
                 held.append(_held(event, rule, found, rows or {}, using))
             except TemplateError as error:
-                evaluations = [*evaluations, cut(rule, f"It cannot be said what it is held back by: {error}")]
+                message = gettext("It cannot be said what it is held back by: %s") % error
+                evaluations = [*evaluations, cut(rule, message)]
         else:
             executions += found
     failed = [one for one in evaluations if one.outcome == "error" and not one.is_known]

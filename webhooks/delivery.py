@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext
+
 from rules_engine import ActionContext, ActionResult, PermanentError
 from webhooks import formats, payload, tls, verdict
 from webhooks.breaker import Charge
@@ -55,9 +57,11 @@ def usable(endpoint: Endpoint | None, slug: str, *, is_test: bool = False) -> En
     Raises ``PermanentError`` with a sentence that says why not.
     """
     if endpoint is None:
-        raise PermanentError(f'There is no endpoint "{slug}" any more. Make one with that slug, or change the rule.')
+        message = gettext('There is no endpoint "%(slug)s" any more. Make one with that slug, or change the rule.')
+        raise PermanentError(message % {"slug": slug})
     if not endpoint.enabled and not is_test:
-        raise PermanentError(f'The endpoint "{slug}" is disabled. {endpoint.disabled_reason}'.rstrip())
+        message = gettext('The endpoint "%(slug)s" is disabled.') % {"slug": slug}
+        raise PermanentError(f"{message} {endpoint.disabled_reason}".rstrip())
     return endpoint
 
 
@@ -84,9 +88,8 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
     try:
         return tls.context_of(endpoint)
     except (ssl.SSLError, ValueError):
-        raise PermanentError(
-            f'The certificates of the endpoint "{endpoint.slug}" cannot be used; save others.'
-        ) from None
+        message = gettext('The certificates of the endpoint "%(slug)s" cannot be used; save others.')
+        raise PermanentError(message % {"slug": endpoint.slug}) from None
 
 
 def _now(endpoint: Endpoint) -> datetime:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 
 from rules_engine.actions import values
 from rules_engine.errors import ConditionError, PermanentError, TemplateError
@@ -50,7 +51,7 @@ def convert(field: Field, value: Any) -> Any:
 
 
 def _unusable(error: Exception | None = None) -> ValidationError:
-    return ValidationError("The value is not of the field's type.", code="invalid")
+    return ValidationError(gettext("The value is not of the field's type."), code="invalid")
 
 
 def _prepared(target: Field, value: Any) -> Any:

@@ -11,6 +11,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.utils import validate_file_name
 from django.db import models, router
+from django.utils.translation import gettext
 
 from rules_engine.errors import Refused, TransientError
 
@@ -25,9 +26,11 @@ def permit(name: str) -> None:
     try:
         validate_file_name(name, allow_relative_path=True)
     except SuspiciousFileOperation as error:
-        raise Refused(f"The stored name {name!r} leads out of its storage, or to no file.") from error
+        message = gettext("The stored name %(name)s leads out of its storage, or to no file.")
+        raise Refused(message % {"name": repr(name)}) from error
     if "\\" in name or name != posixpath.normpath(name):
-        raise Refused(f"The stored name {name!r} is no plain path, such as {posixpath.normpath(name)!r}.")
+        message = gettext("The stored name %(name)s is no plain path, such as %(plain)s.")
+        raise Refused(message % {"name": repr(name), "plain": repr(posixpath.normpath(name))})
 
 
 def user_of(field: FileField, name: str) -> str:
@@ -68,7 +71,8 @@ def remove(field: FileField, name: str) -> bool:
             return False
         field.storage.delete(name)
     except SuspiciousFileOperation as error:
-        raise Refused(f"The storage does not take the name {name!r}.") from error
+        raise Refused(gettext("The storage does not take the name %(name)s.") % {"name": repr(name)}) from error
     except OSError as error:
-        raise TransientError(f"The file {name!r} could not be deleted: {error}") from error
+        message = gettext("The file %(name)s could not be deleted: %(error)s")
+        raise TransientError(message % {"name": repr(name), "error": error}) from error
     return True

@@ -129,7 +129,8 @@ class UpdateObjects(Action):
         with refusals_in_words(model):
             keys = _keys(rows, config)
             if not keys:
-                return Preview(_nothing(context, config, model).summary)
+                _nothing(context, config, model)
+                return Preview(gettext("Nothing to update"))
             tree = changes.own_tree(planned)
             details = {}
             for row in rows.filter(pk__in=keys[:NAMED]).order_by("pk"):

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from rules_engine.admin.rendering import link, page_url, text_block
 from rules_engine.models import Event, Execution
@@ -41,7 +41,8 @@ def chain_block(event: Event) -> SafeString:
     tree = _tree(shown, steps, event)
     if left_out <= 0:
         return tree
-    return format_html("{}{}", tree, text_block(gettext("and %(count)s more events") % {"count": left_out}))
+    more = ngettext("and %(count)s more event", "and %(count)s more events", left_out) % {"count": left_out}
+    return format_html("{}{}", tree, text_block(more))
 
 
 def caused_by(execution: Execution) -> SafeString:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import ngettext
 
 WIDTH, HEIGHT, STEP = 3, 20, 4
 
@@ -34,7 +34,11 @@ def _bars(x: int, counts: Sequence[int], highest: int) -> list[tuple[str, int, s
 
 
 def _words(hours: Sequence[Sequence[int]], highest: int) -> str:
-    text = gettext("By hour: %(fired)s fired, %(failed)s failed, at most %(most)s in one hour, %(ago)s hours ago.")
     ago = len(hours) - 1 - max(place for place, one in enumerate(hours) if sum(one) == highest)
     fired, failed = (sum(one[index] for one in hours) for index in (0, 1))
+    text = ngettext(
+        "By hour: %(fired)s fired, %(failed)s failed, at most %(most)s in one hour, %(ago)s hour ago.",
+        "By hour: %(fired)s fired, %(failed)s failed, at most %(most)s in one hour, %(ago)s hours ago.",
+        ago,
+    )
     return text % {"fired": fired, "failed": failed, "most": highest, "ago": ago}

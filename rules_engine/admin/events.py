@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.chain import chain_block
 from rules_engine.admin.rendering import context_block, link, list_url, object_link, page_url, table, text_block
 from rules_engine.admin.searching import SearchedAdmin, labels_like, uuid_of
+from rules_engine.admin.wording import detail_words
 from rules_engine.models import Event
 
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
@@ -86,7 +87,7 @@ class EventAdmin(SearchedAdmin):
     @admin.display(description=_("evaluations"))
     def evaluations_shown(self, event: Event) -> SafeString:
         rows = [
-            (one.get("rule"), one.get("version"), *_verdict(one), one.get("detail") or "–")
+            (one.get("rule"), one.get("version"), *_verdict(one), detail_words(str(one.get("detail") or "")) or "–")
             for one in _evaluations(event)
         ]
         if not rows:

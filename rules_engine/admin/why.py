@@ -19,6 +19,7 @@ from rules_engine.admin.field_titles import Titles
 from rules_engine.admin.rendering import may_view, object_link, page_url
 from rules_engine.admin.rule_page import TEST, unseen
 from rules_engine.admin.trying import GATES, shown_gate
+from rules_engine.admin.wording import detail_words
 from rules_engine.models import Recording, Rule
 from rules_engine.rules.permissions import lacking
 from rules_engine.trials.why import LATEST, Said, Told, events_about, rules_on, tell
@@ -125,7 +126,7 @@ def _said(one: Said, told: Told, titles: Titles, user: Any) -> dict[str, Any]:
         "verdict": VERDICTS.get(one.verdict, one.verdict),
         "mark": MARKS.get(one.verdict, one.verdict),
         "gate": GATES.get(one.gate, one.gate),
-        "detail": one.detail or ", ".join(map(titles.title, one.missing)),
+        "detail": detail_words(one.detail) or ", ".join(map(titles.title, one.missing)),
         "stop": shown_gate(one.stop, titles) if one.stop and is_seen else None,
         "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()}
         if is_seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from django.utils.text import capfirst
@@ -39,6 +40,12 @@ OPERATION_WORDS = {
     "remove": _("removed"),
     "clear": _("cleared"),
 }
+#: How a rule's evaluation says which gate stopped it, stored as that in English, and what readers are shown of it.
+_STOPS = (
+    (re.compile(r"The condition is false\."), _("The condition is false.")),
+    (re.compile(r"This was: (?P<what>.+)\."), _("This was: %(what)s.")),
+    (re.compile(r"(?P<what>\S+) did not change as asked\."), _("%(what)s did not change as asked.")),
+)
 _HAPPENS = {
     "pre_save": _("is about to be %(operations)s"),
     "post_save": _("is %(operations)s"),
@@ -63,6 +70,15 @@ def operation_words(name: str) -> str:
     """An operation as a checkbox names it: ``created (create)``."""
     words = OPERATION_WORDS.get(name)
     return f"{words} ({name})" if words else name
+
+
+def detail_words(detail: str) -> str:
+    """What was stored of an evaluation in the reader's language, where it is about a gate; else as it is."""
+    for stored, words in _STOPS:
+        if found := stored.fullmatch(detail):
+            what = found.groupdict().get("what", "")
+            return str(words) % {"what": OPERATION_WORDS.get(what, what)}
+    return detail
 
 
 def listens_to(rule: Rule) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from django.db import DatabaseError
+from django.utils.translation import gettext
 
 from rules_engine.errors import ConditionError, UnknownPath
 from rules_engine.events import actor
@@ -42,4 +43,4 @@ def data_of(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHa
     try:
         return jsonlogic.data_handle(subject.context(reads_of(rules, lambda rule: rule.reads)))
     except (DatabaseError, UnknownPath) as error:
-        raise ConditionError(f"What it reads could not be read ({type(error).__name__}).") from error
+        raise ConditionError(gettext("What it reads could not be read (%s).") % type(error).__name__) from error

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine import limits, outbox
 from rules_engine.errors import ChangeUndone, ConditionError, UnknownPath
@@ -21,7 +22,7 @@ from rules_engine.types import Evaluation, Event
 logger = logging.getLogger("rules_engine")
 
 BEFORE = ("pre_save", "pre_delete")
-SAVED_BEFORE = "The change itself was committed before, since no transaction was open around it."
+SAVED_BEFORE = gettext_lazy("The change itself was committed before, since no transaction was open around it.")
 
 
 def prepare(
@@ -147,5 +148,5 @@ def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> outbox.Rows:
                     data = subject.context(action.each.reads)
                 found[rule.slug, action.position] = action.each.rows(data)
             except (ConditionError, DatabaseError, UnknownPath) as error:
-                found[rule.slug, action.position] = f"for_each could not be worked out: {error}"
+                found[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % error
     return found

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.utils.translation import gettext
 
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
@@ -202,10 +203,11 @@ def _in_savepoints(
 
 def _undo_or_tell(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
     if action.on_failure == "stop":
-        raise ChangeUndone(
-            f'"{action.kind}" of the rule "{rule.slug}" failed, and the rule says that nothing is to be done without '
-            f"it: {error}"
-        ) from error
+        message = gettext(
+            '"%(kind)s" of the rule "%(rule)s" failed, and the rule says that nothing is to be done without it: '
+            "%(error)s"
+        )
+        raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": error}) from error
     return _failed(rule, action, error, execution_id)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import models, router, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value, Window
 from django.db.models.functions import Now, RowNumber
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
@@ -227,7 +228,9 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.rule_slug}" if self.rule_slug else f"{self.kind}, ordered by hand"
+        if not self.rule_slug:
+            return gettext("%(kind)s, ordered by hand") % {"kind": self.kind}
+        return gettext("%(kind)s of %(rule)s") % {"kind": self.kind, "rule": self.rule_slug}
 
     @property
     def is_live(self) -> bool:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from datalogic_py import DataHandle, DataLogicError, Engine
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 
 from rules_engine.errors import ConditionError
 
@@ -51,7 +53,7 @@ def data_handle(context: Mapping[str, Any]) -> DataHandle:
     try:
         return DataHandle(context if _is_exact(context) else plain_data(context))
     except DataLogicError as error:
-        raise ConditionError(f"The event's data is not JSON: {error}.") from error
+        raise ConditionError(gettext("The event's data is not JSON: %s.") % error) from error
 
 
 def _is_exact(context: Any) -> bool:
@@ -86,10 +88,11 @@ def _plain(value: Any, depth: int, room: list[int]) -> Any:
     if kind is dict or kind is list or kind is tuple:
         room[0] -= len(value)
         if depth <= 0 or room[0] < 0:
-            raise ConditionError(
-                f"The event's data is nested deeper than {DATA_DEPTH} levels, has more than {DATA_ITEMS:,} items, "
-                "or contains itself."
+            message = gettext(
+                "The event's data is nested deeper than %(levels)s levels, has more than %(items)s items, or contains "
+                "itself."
             )
+            raise ConditionError(message % {"levels": DATA_DEPTH, "items": _grouped(DATA_ITEMS)})
         depth -= 1
         if kind is dict:
             return {k: v if type(v) in _AS_IS else _plain(v, depth, room) for k, v in value.items()}
@@ -102,7 +105,7 @@ def _plain(value: Any, depth: int, room: list[int]) -> Any:
 def _number(value: float | Decimal) -> float | int:
     number = float(value)
     if not math.isfinite(number):
-        raise ConditionError("The event's data holds a NaN or an infinite number, which JSON has not.")
+        raise ConditionError(gettext("The event's data holds a NaN or an infinite number, which JSON has not."))
     # Whole decimals keep all their digits; a float has 53 bits of them.
     return int(value) if isinstance(value, Decimal) and _is_whole(number) else number
 
@@ -119,7 +122,8 @@ def _other(value: Any, depth: int, room: list[int]) -> Any:
         return _plain(dict(value), depth, room)
     if isinstance(value, list):
         return _plain(list(value), depth, room)
-    raise ConditionError(f'The event\'s data holds a Python "{type(value).__name__}", which is not JSON.')
+    message = gettext('The event\'s data holds a Python "%(type)s", which is not JSON.')
+    raise ConditionError(message % {"type": type(value).__name__})
 
 
 def _is_whole(number: float) -> bool:
@@ -134,15 +138,21 @@ def explain(error: DataLogicError) -> str:
     kind = getattr(error, "error_type", "")
     where = _where(error)
     if kind == "BudgetExceeded":
-        budget = getattr(error, "budget", None)
-        return (
-            f"The condition took more than {budget or 0:,} operations on this event and was stopped{where}. "
+        message = gettext(
+            "The condition took more than %(budget)s operations on this event and was stopped%(where)s. "
             "Make it simpler, or raise CONDITION_BUDGET in RULES_ENGINE."
         )
+        return message % {"budget": _grouped(getattr(error, "budget", None) or 0), "where": where}
     operator = getattr(error, "operator", None) or "?"
     if (kind == "Thrown" and "NaN" in str(error)) or kind == "InvalidArguments":
-        return f'The operator "{operator}" could not work with the values it was given{where}. {_remedy(operator)}'
-    return f'The operator "{operator}" failed{where}: {_reason(kind)}.'
+        message = gettext('The operator "%(operator)s" could not work with the values it was given%(where)s.')
+        return f"{message % {'operator': operator, 'where': where}} {_remedy(operator)}"
+    message = gettext('The operator "%(operator)s" failed%(where)s: %(reason)s.')
+    return message % {"operator": operator, "where": where, "reason": _reason(kind)}
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
 
 
 def _where(error: DataLogicError) -> str:
@@ -150,23 +160,25 @@ def _where(error: DataLogicError) -> str:
     if not path:
         return ""
     place = path[-1]["json_pointer"]
-    return f" (at {place})" if place else " (the outermost one)"
+    return gettext(" (at %s)") % place if place else gettext(" (the outermost one)")
 
 
 def _reason(kind: str) -> str:
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind).strip()
-    return words or "no reason was given"
+    return words or gettext("no reason was given")
 
 
 def _remedy(operator: str) -> str:
     if operator in ("<", "<=", ">", ">="):
-        return "It compares two numbers, two texts or two dates, not one kind with another and no objects or lists."
+        return gettext(
+            "It compares two numbers, two texts or two dates, not one kind with another and no objects or lists."
+        )
     if operator in ("==", "!="):
-        return 'It can not compare a list or an object with a plain value; use "===" or name a field of it.'
+        return gettext('It can not compare a list or an object with a plain value; use "===" or name a field of it.')
     if operator in ("datetime", "timestamp", "parse_date", "format_date", "date_diff"):
-        return "It expects a date and time such as 2026-01-31T12:00:00Z; an empty field is none."
-    divides = " A division by zero counts as such, too." if operator in ("/", "%") else ""
-    return (
-        "An empty or missing field is no number and no list; give it a value to stand in, "
-        f'such as {{"??": [{{"var": "instance.total"}}, 0]}}.{divides}'
-    )
+        return gettext("It expects a date and time such as 2026-01-31T12:00:00Z; an empty field is none.")
+    given = gettext(
+        "An empty or missing field is no number and no list; give it a value to stand in, such as %(example)s."
+    ) % {"example": '{"??": [{"var": "instance.total"}, 0]}'}
+    divides = operator in ("/", "%")
+    return f"{given} {gettext('A division by zero counts as such, too.')}" if divides else given

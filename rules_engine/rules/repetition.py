@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine import conf
@@ -42,21 +43,22 @@ class Each:
         if found is None:
             return []
         if not isinstance(found, list):
-            raise ConditionError("It did not come to a list.")
+            raise ConditionError(gettext("It did not come to a list."))
         if len(found) > MOST_ROWS or (isinstance(at_source, list) and len(at_source) > MOST_ROWS):
-            raise ConditionError(
-                f"for_each came to more than {MOST_ROWS:,} rows, which is as many as one rule may take."
-            )
+            message = gettext("for_each came to more than %s rows, which is as many as one rule may take.")
+            raise ConditionError(message % number_format(MOST_ROWS, force_grouping=True))
         return found if self.expression is None else _originals(found, at_source)
 
     def _check_that_all_are_there(self, data: Mapping[str, Any]) -> None:
         """Relations are read up to ``MOST_ROWS``; of other lists the event has no more than ``ROWS_LIMIT``."""
         for path in self.reads:
             if (kept := _kept_of_more(data, path)) is not None:
-                raise ConditionError(
-                    f"{'.'.join(path)} is cut off at {kept:,}, and the action would leave out the others; "
-                    "raise ROWS_LIMIT in RULES_ENGINE."
+                message = gettext(
+                    "%(path)s is cut off at %(kept)s, and the action would leave out the others; raise ROWS_LIMIT in "
+                    "RULES_ENGINE."
                 )
+                kept_of = number_format(kept, force_grouping=True)
+                raise ConditionError(message % {"path": ".".join(path), "kept": kept_of})
 
 
 def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:

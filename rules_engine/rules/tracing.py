@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from rules_engine.errors import InvalidRule
 from rules_engine.rules.diagnosis import check_expression
 from rules_engine.rules.engine import engine_for, operators, plain_data
@@ -85,8 +88,8 @@ def _is_loop(logic: Any) -> bool:
 
 def _reason(error: str) -> str:
     if "budget exceeded" in error:
-        return f"Tracing stops after {TRACE_BUDGET:,} operations."
-    return "This could not be worked out with the values it was given."
+        return gettext("Tracing stops after %s operations.") % number_format(TRACE_BUDGET, force_grouping=True)
+    return gettext("This could not be worked out with the values it was given.")
 
 
 def _at(logic: Any, place: str) -> Any:

@@ -99,7 +99,7 @@ def test_a_rule_in_shadow_shows_what_it_would_have_done_and_does_nothing(admin_c
     Order.objects.create(order_number="S1")
     run_due()
     page = words(admin_client.get(url("shadow", rule)).content)
-    assert "It matched 1 recorded events without acting." in page
+    assert "It matched 1 recorded event without acting." in page
     assert "Subject Order S1" in page
     assert "stock@example.com" in page
     assert not mail.outbox

@@ -52,7 +52,7 @@ def test_each_rule_is_told_with_the_first_gate_that_stopped_it(admin_client: Cli
     made = Order.objects.create(order_number="A")
     page = ask(admin_client, made.pk)
     assert "Acting v1 matched Write a log message: pending" in page
-    assert "Updates v1 did not match What happened This was: create." in page
+    assert "Updates v1 did not match What happened This was: created." in page
     assert "Paid v1 did not match Its condition The condition is false." in page
     assert "Status is Paid false Status Draft" in page
     assert "Deletes was not tried – It does not listen to post_save." in page
