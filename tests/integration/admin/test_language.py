@@ -36,6 +36,9 @@ MARKERS = {"_", "gettext", "gettext_lazy", "ngettext"}
 IN_TEMPLATES = re.compile(r'{% translate "([^"]+)"')
 BLOCKS_IN_TEMPLATES = re.compile(r"{% blocktranslate\b.*?%}(.*?){% endblocktranslate %}", re.DOTALL)
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[.\d]*[sdf]")
+INFORMAL = re.compile(r"\b(?:du|dir|dich|dein\w*|euch|euer\w*|[Gg]ib|[Nn]imm|[Ss]ieh|[Ll]ies)\b")
+#: By an English word what it is never called in German, since it goes by another name everywhere else.
+NEVER = {"pause": "angehalten|anhalten", "version": "Fassung", "site": r"\bSite\b", "slug": "Kurzname"}
 LOG = ("log_message", {"message": "Hello"})
 MAIL = ("send_email", {"to": ["ada@example.com"], "subject": "New", "body": "Hello", "reply_to": "bob@example.com"})
 LEVEL = ("log_message", {"message": "Hello", "level": "warning"})
@@ -303,6 +306,19 @@ def test_placeholders_are_the_same_in_german(app: str) -> None:
     for key, text in written(app).items():
         english = key if isinstance(key, str) else key[0]
         assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(english)), english
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_administrators_are_addressed_formally(app: str) -> None:
+    assert [text for text in written(app).values() if INFORMAL.search(text)] == []
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_one_thing_goes_by_one_name(app: str) -> None:
+    for key, text in written(app).items():
+        english = key if isinstance(key, str) else key[0]
+        for word, other in NEVER.items():
+            assert not (word in english.lower() and re.search(other, text)), f"{text!r} is called otherwise elsewhere."
 
 
 @pytest.mark.parametrize("app", APPS)
