@@ -17,6 +17,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from rules_engine import conf, overview
+from rules_engine.actions import registry
 from rules_engine.admin.pauses import scope_words
 from rules_engine.admin.rendering import list_url, page_url, time_words
 from rules_engine.admin.standing import DAY
@@ -172,7 +173,8 @@ def slowest(names: dict[str, str]) -> OverviewTable:
     )
     found = figures.order_by("-mean").values_list("slug", "kind", "number", "mean", "longest")[:MOST_ROWS]
     rows = [
-        (_rule_cell(slug, names, False), kind, number, *map(seconds, times)) for slug, kind, number, *times in found
+        (_rule_cell(slug, names, False), registry.title(kind), number, *map(seconds, times))
+        for slug, kind, number, *times in found
     ]
     headings = (gettext("Rule"), gettext("Action"), gettext("Attempts"), gettext("On average"), gettext("At most"))
     title = gettext("Slowest actions, of the latest %(count)s executions") % {

@@ -153,7 +153,8 @@ def test_the_slowest_actions_come_first(admin_client: Client) -> None:
         for attempt in Attempt.objects.filter(execution__rule_slug=slug):
             Attempt.objects.filter(pk=attempt.pk).update(finished_at=attempt.started_at + timedelta(seconds=took))
     rows = [(row[0].text, *row[1:]) for row in _part(admin_client, "Slowest").rows]
-    assert rows == [("slow", "log_message", 1, "3.0 s", "3.0 s"), ("quick", "log_message", 1, "250 ms", "250 ms")]
+    logs = "Write a log message"
+    assert rows == [("slow", logs, 1, "3.0 s", "3.0 s"), ("quick", logs, 1, "250 ms", "250 ms")]
 
 
 def test_what_is_paused_is_listed_until_it_ends(admin_client: Client) -> None:
