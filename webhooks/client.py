@@ -43,6 +43,7 @@ except ImportError as error:
 
 from yarl import URL
 
+from webhooks import connections
 from webhooks.resolver import Resolver
 
 #: Turns of the event loop that closing sockets may take; two or three do in practice.
@@ -120,7 +121,7 @@ class Client:
             await asyncio.sleep(0)
 
     def _new_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = connections.connector(
             resolver=self.resolver or Resolver(),
             use_dns_cache=False,
             socket_factory=self._checked_socket,

@@ -1,0 +1,125 @@
+"""Answers that no decent server gives: what the receiver took counts as taken, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests import http_server as behave
+from tests.http_server import Behaviour, Conversation, MisbehavingServer
+from webhooks.client import Client, deliver_now
+from webhooks.errors import ConnectFailed, DeliveryError, ProtocolFailed
+
+EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def raw(data: bytes, *, keep: bool = True, later: bytes = b"") -> Behaviour:
+    """These bytes; ``later`` are sent a moment after them, and the connection stays open or not."""
+
+    async def behave(conversation: Conversation) -> None:
+        await conversation.send(data)
+        if later:
+            await asyncio.sleep(0.05)
+            await conversation.send(later)
+        conversation.keep = keep
+
+    return behave
+
+
+def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0) -> list[int | str]:
+    """What came of so many deliveries, one after the other, over connections that are kept."""
+
+    async def deliver() -> list[int | str]:
+        found: list[int | str] = []
+        async with Client() as client:
+            for number in range(count):
+                try:
+                    answer = await client.deliver(server.url("/"), b"%d" % number, {}, deadline=2)
+                    found.append(answer.status)
+                except DeliveryError as error:
+                    found.append(error.kind)
+                await asyncio.sleep(pause)
+        return found
+
+    return asyncio.run(deliver())
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\nok", 204, id="204 with a body"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", 204, id="204 with a length and a body"),
+        pytest.param(
+            b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 204, id="204 in chunks"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more", 200, id="more than announced"),
+        pytest.param(EMPTY_200 + b"HTTP/1.1 500 No\r\n\r\n", 200, id="two answers at once"),
+        pytest.param(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\nabc", 304, id="304 with a body"),
+    ],
+)
+def test_what_follows_an_answer_does_not_undo_it_nor_reach_the_next(
+    server: MisbehavingServer, data: bytes, status: int
+) -> None:
+    server.script(raw(data), behave.answer(201), behave.answer(202))
+
+    assert outcomes(server, 3) == [status, 201, 202]
+    assert [request.body for request in server.requests] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.parametrize("later", [EMPTY_200, EMPTY_200[:20], b"ok", b"HTTP/1.1 408 Request Time-out\r\n\r\n"])
+def test_an_answer_to_nothing_is_not_taken_for_the_answer_to_the_next_delivery(
+    server: MisbehavingServer, later: bytes
+) -> None:
+    server.script(raw(EMPTY_200, later=later), behave.answer(503))
+
+    assert outcomes(server, 2, pause=0.2) == [200, 503]
+    assert [request.body for request in server.requests] == [b"0", b"1"]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\nuntil the end", 200, id="HTTP/1.0"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, id="no length"),
+        pytest.param(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, id="no reason"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + EMPTY_200, 200, id="100 first"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + EMPTY_200, 200, id="103 first"),
+        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n?", 101, id="101"),
+        pytest.param(b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n", 302, id="no URL"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Type: a; charset=no\r\nContent-Length: 1\r\n\r\n\xff", 200, id="bytes"
+        ),
+    ],
+)
+def test_an_answer_in_an_old_or_unusual_form_is_an_answer(server: MisbehavingServer, data: bytes, status: int) -> None:
+    server.script(raw(data, keep=False))
+
+    assert outcomes(server, 2) == [status, 200]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_head_or_a_length_that_is_none_is_no_answer(server: MisbehavingServer, data: bytes) -> None:
+    server.script(raw(data, keep=False))
+
+    with pytest.raises(ProtocolFailed):
+        deliver_now(server.url("/"), b"{}", {}, deadline=2)
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nContent-"])
+def test_a_connection_that_ends_within_the_head_gave_no_answer(server: MisbehavingServer, data: bytes) -> None:
+    server.script(raw(data, keep=False))
+
+    with pytest.raises(ConnectFailed):
+        deliver_now(server.url("/"), b"{}", {}, deadline=2)
