@@ -29,6 +29,8 @@ DISABLE_AFTER = timedelta(days=5)
 PROBE_GRACE = 30.0
 #: The part of a rate that may be used at once, when it was saved up.
 BURST = 10
+#: What another worker has just written may be ahead of this one's look at the clock, but not by so much.
+FOREIGN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _from_rate(endpoint: Endpoint, wanted: int, now: datetime) -> int:
     """By the generic cell rate algorithm (ITU-T I.371): in any window of ``rate_seconds`` at most ``rate_count``."""
     burst, interval = _burst_and_interval(endpoint)
     state, _made = EndpointState.objects.get_or_create(endpoint=endpoint)
-    ready = max(state.rate_ready_at or now, now)
+    ready = max(_ready_at(state, now, burst * interval) or now, now)
     fitting = min(wanted, math.floor((now + burst * interval - ready) / interval))
     if fitting <= 0:
         return 0
@@ -102,6 +104,12 @@ def _from_rate(endpoint: Endpoint, wanted: int, now: datetime) -> int:
         rows = EndpointState.objects.filter(pk=state.pk, rate_ready_at__isnull=True)
     # Another worker was faster: the next look is a moment away.
     return fitting if rows.update(rate_ready_at=ready + fitting * interval) else 0
+
+
+def _ready_at(state: EndpointState, now: datetime, span: timedelta) -> datetime | None:
+    # Later than this rate ever gives: it was another rate's, or of a clock that was set back.
+    found = state.rate_ready_at
+    return None if found is not None and found > now + span + FOREIGN else found
 
 
 def _burst_and_interval(endpoint: Endpoint) -> tuple[int, timedelta]:
@@ -142,10 +150,9 @@ def ready_in(endpoint: Endpoint) -> float:
     if not endpoint.rate_count or not endpoint.rate_seconds or state_of(endpoint).pauses or not is_awake(endpoint):
         return math.inf
     state = EndpointState.objects.filter(pk=endpoint.pk).first()
-    if state is None or state.rate_ready_at is None:
-        return math.inf
     burst, interval = _burst_and_interval(endpoint)
-    return max((state.rate_ready_at - now - (burst - 1) * interval).total_seconds(), 0)
+    ready = None if state is None else _ready_at(state, now, burst * interval)
+    return math.inf if ready is None else max((ready - now - (burst - 1) * interval).total_seconds(), 0)
 
 
 @contextmanager

@@ -29,7 +29,13 @@ class Departure:
     """A delivery about to be sent, of an execution that was started under the claim of ``worker``."""
 
     execution_id: object
+    worker: str
     message: Message
+
+    @property
+    def key(self) -> tuple[object, str]:
+        """Of its own among all in flight: where a lease ran out, an execution may be there twice."""
+        return self.execution_id, self.worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class Flights:
         now = time.monotonic()
         batch = list(departures)
         for one in batch:
-            self._began[one.execution_id] = one, now
+            self._began[one.key] = one, now
             self._lanes[one.message.endpoint.slug] += 1
         if batch:
             with suppress(RuntimeError):  # the loop has ended: ``landed`` says so
@@ -122,10 +128,10 @@ class Flights:
         while not self._landings.empty():
             found.append(self._landings.get())
         if not is_open:
-            back = {one.departure.execution_id for one in found}
-            found += [_never_landed(one, began) for pk, (one, began) in self._began.items() if pk not in back]
+            back = {one.departure.key for one in found}
+            found += [_never_landed(one, began) for key, (one, began) in self._began.items() if key not in back]
         for one in found:
-            del self._began[one.departure.execution_id]
+            del self._began[one.departure.key]
             self._lanes[one.departure.message.endpoint.slug] -= 1
         return found
 

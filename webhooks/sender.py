@@ -80,7 +80,7 @@ class Sender:
         self.pace: dict[str, float] = {}
         self.flights = Flights(self.slots)
         self.leases = LeaseKeeper()
-        #: What is in flight, by the execution's id, and how many of each claim there are still.
+        #: What is in flight, by the departure's key, and how many of each claim there are still.
         self.started: dict[object, Finished] = {}
         self.of_claim: dict[str, int] = {}
         #: What has come back and is not on record yet.
@@ -197,9 +197,10 @@ class Sender:
             if isinstance(message, Exception):
                 over.append(Finished(execution, claim.worker, message))
                 continue
-            departures.append(Departure(execution.pk, message))
+            departure = Departure(execution.pk, claim.worker, message)
+            departures.append(departure)
             # Lost, until something else is known.
-            self.started[execution.pk] = Finished(execution, claim.worker, LookupError())
+            self.started[departure.key] = Finished(execution, claim.worker, LookupError())
         self.of_claim[claim.worker] = len(departures)
         self.begun += len(started)
         self.flights.launch(departures)
@@ -213,7 +214,7 @@ class Sender:
         landings, later = _first(self.landed, self._slow())
         finished, verdicts = [], []
         for landing in landings:
-            sent, message = self.started[landing.departure.execution_id], landing.departure.message
+            sent, message = self.started[landing.departure.key], landing.departure.message
             verdict = _verdict(landing)
             finished.append(Finished(sent.execution, sent.worker, verdict.outcome))
             verdicts.append((message, verdict))
@@ -222,7 +223,7 @@ class Sender:
         self._finish(finished)
         self.landed = later
         for one in finished:
-            del self.started[one.execution.pk]
+            del self.started[one.execution.pk, one.worker]
             self.of_claim[one.worker] -= 1
             self._let_go(one.worker)
         charging.note_if_possible(verdicts)
@@ -292,10 +293,11 @@ def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Excep
 
 
 def _verdict(landing: Landing) -> Verdict:
+    sent = landing.departure.message
     try:
-        return delivery.judge(landing.departure.message, landing.answer)
+        return charging.in_force(sent, delivery.judge(sent, landing.answer))
     except Exception as error:  # the execution boundary: likewise one whose answer cannot be read
-        logger.exception("The answer of the endpoint %s was not understood.", landing.departure.message.endpoint.slug)
+        logger.exception("The answer of the endpoint %s was not understood.", sent.endpoint.slug)
         return Verdict(error)
 
 
@@ -311,6 +313,7 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
         verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
     except DeliveryError as error:
         verdict = delivery.judge(message, error)
+    verdict = charging.in_force(message, verdict)
     charging.note([(message, verdict)])
     return verdict.outcome
 

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 #: The longest that one answer may put off the next attempt, in seconds.
 LONGEST_WAIT = 86_400.0
 GONE = 410
+FORMER_ADDRESS_GONE = "The endpoint's former address answered 410. It has another one by now, which is tried next."
 
 
 def succeeded(status: int) -> bool:
