@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.core.cache import caches
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
@@ -58,6 +60,11 @@ def verify(
     ``whpk_…`` for ed25519; ``tolerance`` is the greatest difference between the sender's clock and ours, in seconds.
     Raises ``InvalidSignature``, whose text is for logs, and ``InvalidSecret`` for a secret of ours that is malformed.
     """
+    _fitting(body, headers, secrets, tolerance)
+
+
+def _fitting(body: bytes, headers: Mapping[str, str], secrets: Iterable[str], tolerance: float) -> str:
+    """The secret it was signed with; during a rotation the last one that fits, which is the one it had before."""
     named = {name.lower(): value for name, value in headers.items()}
     try:
         message_id, timestamp, signatures = (named[f"webhook-{part}"] for part in ("id", "timestamp", "signature"))
@@ -67,9 +74,11 @@ def verify(
     # A bounded number: each costs a calculation, and whoever knocks may send as many as a header holds.
     offered = signatures.split()[:MOST_SIGNATURES]
     # Every pair is compared, so that the time taken says nothing about which one fitted.
-    found = [fits(secret, one, message_id, timestamp, body) for secret in secrets for one in offered]
-    if not any(found):
+    found = [(secret, fits(secret, one, message_id, timestamp, body)) for secret in secrets for one in offered]
+    fitting = [secret for secret, is_fitting in found if is_fitting]
+    if not fitting:
         raise InvalidSignature("None of the signatures was made with a secret that is valid here.")
+    return fitting[-1]
 
 
 def _check_age(timestamp: str, tolerance: float) -> None:
@@ -100,40 +109,54 @@ def webhook(
       ``tolerance`` seconds from now. Why goes to the log ``webhooks``, and never to the sender;
     - 200 to an id that was handled within ``remember`` seconds, without asking the view; 409 while it is being handled.
 
-    An id counts as handled once the view has answered with less than 400 and, with ATOMIC_REQUESTS, its transaction is
-    committed; after an error the sender may come again.
+    Ids are told apart by view, path and secret, so that no sender can use up another's. An id counts as handled once
+    the view has answered with less than 400 and, with ATOMIC_REQUESTS, its transaction is committed; after an error the
+    sender may come again.
     Ids are kept in Django's cache of that name. It must be shared by all processes: with a local one, or after it was
     emptied, a repetition may reach the view, and while it is out of order requests end with 500 and come again.
     Where handling twice would do harm, ``remember=0`` and a unique column for ``webhook-id`` of your own are better.
     """
 
+    # A generator would be empty at the second request.
+    valid = tuple(secrets) if isinstance(secrets, Iterator) else secrets
+
     def decorate(view: View) -> View:
-        guard = _Guard(secrets, tolerance, most_bytes, remember, cache, f"{view.__module__}.{view.__qualname__}")
-        if inspect.iscoroutinefunction(view):
+        guard = _Guard(valid, tolerance, most_bytes, remember, cache, _name(view))
+        # Not the one of inspect: before Python 3.12 it does not know asynchronous classes.
+        if iscoroutinefunction(view):
 
             @wraps(view)
             async def answer_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                 found = guard.secrets_of(request)
-                refusal = guard.refusal(request, await found if inspect.isawaitable(found) else found)
-                return refusal or await guard.once_async(request, lambda: view(request, *args, **kwargs))
+                entry = guard.entry(request, await found if inspect.isawaitable(found) else found)
+                if not isinstance(entry, str):
+                    return entry
+                return await guard.once_async(entry, lambda: view(request, *args, **kwargs))
 
             return csrf_exempt(answer_async)
 
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            refusal = guard.refusal(request, guard.secrets_of(request))
-            return refusal or guard.once(request, lambda: view(request, *args, **kwargs))
+            entry = guard.entry(request, guard.secrets_of(request))
+            return guard.once(entry, lambda: view(request, *args, **kwargs)) if isinstance(entry, str) else entry
 
         return csrf_exempt(answer)
 
     return decorate
 
 
+def _name(view: Any) -> str:
+    # All classes' views have one name, and objects have none.
+    named = getattr(view, "view_class", view)
+    named = named if hasattr(named, "__qualname__") else type(named)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Guard:
     """What stands before one view."""
 
-    secrets: Secrets
+    secrets: Secrets = field(repr=False)
     tolerance: float
     most_bytes: int
     remember: float
@@ -143,12 +166,12 @@ class _Guard:
     def secrets_of(self, request: HttpRequest) -> Any:
         return self.secrets(request) if callable(self.secrets) else self.secrets
 
-    def refusal(self, request: HttpRequest, secrets: str | Iterable[str]) -> HttpResponseBase | None:
-        """The answer to a request that does not get through; None for one that does."""
+    def entry(self, request: HttpRequest, secrets: str | Iterable[str]) -> HttpResponseBase | str:
+        """The answer to a request that does not get through; for one that does, what it is remembered by."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         length = request.headers.get("Content-Length", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return _said(411, "A Content-Length is needed.")
         try:
             if int(length[:20]) > self.most_bytes or len(request.body) > self.most_bytes:
@@ -159,20 +182,17 @@ class _Guard:
             return _said(400, "The headers webhook-id, webhook-timestamp and webhook-signature are needed.")
         try:
             valid = [secrets] if isinstance(secrets, str) else secrets
-            verify(request.body, request.headers, valid, self.tolerance)
+            secret = _fitting(request.body, request.headers, valid, self.tolerance)
         except InvalidSignature as error:
             logger.warning("A webhook to %s was refused: %s", self.view, error)
             return _said(401, "The signature or the timestamp was not accepted.")
-        return None
-
-    def key(self, request: HttpRequest) -> str:
-        name = f"{self.view} {request.headers['webhook-id']}"
+        name = json.dumps([self.view, request.path, secret, request.headers["webhook-id"]])
         return f"webhooks.receiver:{hashlib.sha256(name.encode()).hexdigest()}"
 
-    def once(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+    def once(self, key: str, view: Callable[[], Any]) -> Any:
         if not self.remember:
             return view()
-        cache, key, answer = caches[self.cache], self.key(request), None
+        cache, answer = caches[self.cache], None
         if not cache.add(key, RUNNING, self.tolerance):
             return _known(cache.get(key))
         try:
@@ -185,10 +205,10 @@ class _Guard:
                 cache.delete(key)
         return answer
 
-    async def once_async(self, request: HttpRequest, view: Callable[[], Any]) -> Any:
+    async def once_async(self, key: str, view: Callable[[], Any]) -> Any:
         if not self.remember:
             return await view()
-        cache, key, answer = caches[self.cache], self.key(request), None
+        cache, answer = caches[self.cache], None
         if not await cache.aadd(key, RUNNING, self.tolerance):
             return _known(await cache.aget(key))
         try:
