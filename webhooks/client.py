@@ -79,9 +79,9 @@ class _Dialling:
 class _Post:
     """What is sent, to whom. ``context`` None: connections are made as the site's settings say."""
 
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     context: ssl.SSLContext | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from django.utils.translation import gettext
 from rules_engine import ActionContext, ActionResult, PermanentError
 from webhooks import formats, payload, tls, verdict
 from webhooks.breaker import Charge
+from webhooks.destination import header_problems
 from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable
-from webhooks.masking import masked, masked_url, query_secrets
+from webhooks.masking import masked, masked_url, url_secrets, words
 from webhooks.signing import sign
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Message:
     """What is posted: the bytes that were signed, to the endpoint as it was then. ``attempt`` counts from 1."""
 
     endpoint: Endpoint
-    body: bytes
-    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     attempt: int
     is_test: bool = False
     tls: ssl.SSLContext | None = None
@@ -70,6 +71,9 @@ def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any
 
     Raises ``PermanentError`` where there can be no body, and ``EncryptionKeyError``.
     """
+    if problems := header_problems(endpoint.headers):
+        # Saving refuses these; a fixture or an UPDATE may bring them all the same.
+        raise PermanentError(f'The headers of the endpoint "{endpoint.slug}" cannot be sent. {" ".join(problems)}')
     message_id, timestamp = str(context.execution_id), int(_now(endpoint).timestamp())
     encoded = formats.encode(endpoint.payload_form, context.event, config.get("payload"), message_id)
     headers = {
@@ -130,10 +134,10 @@ def _said(excerpt: str) -> str:
 def _detail(sent: Message, response: Response) -> dict[str, Any]:
     endpoint, size = sent.endpoint, len(sent.body)
     hidden = [
-        *endpoint.signing_secrets(),
-        *endpoint.headers.values(),
-        sent.headers["webhook-signature"],
-        *query_secrets(endpoint.url),
+        *(part for secret in endpoint.signing_secrets() for part in (secret, secret.partition("_")[2])),
+        *(part for value in endpoint.headers.values() for part in words(value)),
+        *words(sent.headers["webhook-signature"]),
+        *url_secrets(endpoint.url),
     ]
     detail: dict[str, Any] = {
         "status": response.status,

@@ -82,7 +82,7 @@ def _split(url: str) -> SplitResult:
         raise DestinationRefused(
             gettext("The URL contains a backslash, which programs read differently. Use / or %5C.")
         )
-    if any(character.isspace() or unicodedata.category(character) == "Cc" for character in url):
+    if any(character.isspace() or unicodedata.category(character) in ("Cc", "Cs") for character in url):
         raise DestinationRefused(
             gettext("The URL contains a space, a line break or a control character. Write it as %20.")
         )
@@ -127,7 +127,15 @@ def _checked_host(host: str) -> str:
         _refuse_private(host, addresses.refusal(address, conf.allowed_networks()))
         return str(address)
     plain = unicodedata.normalize("NFKC", host).replace("。", ".").lower()
-    if addresses.parse(plain) is not None or _NUMERIC_LABEL.fullmatch(plain.rstrip(".").rpartition(".")[2]):
+    _refuse_disguised(host, plain)
+    name = _ascii_host(plain)
+    # IDNA leaves out what cannot be seen, such as a soft hyphen behind the last number.
+    _refuse_disguised(host, name)
+    return name
+
+
+def _refuse_disguised(host: str, name: str) -> None:
+    if addresses.parse(name) is not None or _NUMERIC_LABEL.fullmatch(name.rstrip(".").rpartition(".")[2]):
         raise DestinationRefused(
             gettext(
                 "The host %(host)s is a number, or an address in disguise. Write an address as four plain "
@@ -135,7 +143,6 @@ def _checked_host(host: str) -> str:
             )
             % {"host": repr(host)}
         )
-    return _ascii_host(plain)
 
 
 def _refuse_private(host: str, reason: str | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 MASK = "…"
 #: Shorter values are too common in ordinary text to hide every occurrence of.
@@ -23,16 +25,31 @@ def masked_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, MASK if parts.query else "", ""))
 
 
-def query_secrets(url: str) -> list[str]:
-    """The query and each value in it, as written and decoded: any of them may be a token."""
-    query = urlsplit(url).query
-    written = [part.partition("=")[2] for part in query.split("&")]
-    return [query, *written, *(value for _, value in parse_qsl(query))]
+def url_secrets(url: str) -> list[str]:
+    """What may be a token in it, as written and decoded: the query, each value in it, and steps that look like one."""
+    parts = urlsplit(url)
+    written = [part.partition("=")[2] for part in parts.query.split("&")]
+    steps = [step for step in parts.path.split("/") if _TOKEN.fullmatch(step)]
+    return [parts.query, *written, *(value for _, value in parse_qsl(parts.query)), *steps]
+
+
+def _forms(value: str) -> Iterator[str]:
+    quoted = json.dumps(value)[1:-1]
+    yield from (value, quoted, quoted.replace("/", "\\/"), html.escape(value), quote(value, safe=""), quote(value))
+
+
+def words(value: str) -> list[str]:
+    """A header's value, and what it consists of but for the first word: an answer may quote ``Bearer …``, or the token
+    alone."""
+    return [value, *value.split()[1:]]
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """``text``, cut to what is kept of an answer, with each of the ``hidden`` values replaced."""
-    for value in sorted(set(hidden), key=len, reverse=True):
-        if len(value) >= SHORTEST:
-            text = text.replace(value, MASK)
+    """``text``, cut to what is kept of an answer, with each of the ``hidden`` values replaced, also where it is
+    written as JSON, HTML or a URL has it."""
+    if len(text) < SHORTEST:
+        return text
+    forms = {form for value in hidden if len(value) >= SHORTEST for form in _forms(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
     return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + MASK

@@ -22,6 +22,7 @@ from webhooks.signing import generate_like, generate_secret, secret_problem
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
+LONGEST_OVERLAP = timedelta(days=7)
 #: What a receiver tells us by: with another of these, a refusal may become a welcome.
 CREDENTIALS = ("secret", "headers", "client_certificate")
 #: Seconds; events are forgotten after thirty days.
@@ -176,7 +177,10 @@ class Endpoint(models.Model):
     def retry_schedule(self) -> tuple[float, ...]:
         """Seconds before the second, third, … attempt."""
         own = self.schedule
-        return conf.retry_schedule() if own is None else tuple(float(seconds) for seconds in own)
+        # Saving refuses a schedule that is none; after a fixture or an UPDATE the sender must not stumble over it.
+        if own is None or schedule_problem(own) is not None:
+            return conf.retry_schedule()
+        return tuple(float(seconds) for seconds in own)
 
     def natural_key(self) -> tuple[str]:
         return (self.slug,)
@@ -230,8 +234,11 @@ class Endpoint(models.Model):
     def rotate_secret(self, new: str = "", *, overlap: timedelta = ROTATION_OVERLAP) -> str:
         """Take a new secret, keeping the old one valid beside it for ``overlap``; returns the new one, saves nothing.
 
-        Without ``overlap`` the old secret is revoked at once, and need not be readable.
+        Without ``overlap`` the old secret is revoked at once, and need not be readable. Raises ``ValueError`` for one
+        over a week or below zero.
         """
+        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+            raise ValueError(f"An overlap should be from nothing to {LONGEST_OVERLAP.days} days, and is {overlap}.")
         self.previous_secret = self.secret if overlap else ""
         self.previous_secret_expires_at = timezone.now() + overlap if overlap else None
         self.secret = new or (generate_like(str(self.secret)) if overlap else generate_secret())

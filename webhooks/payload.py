@@ -41,7 +41,10 @@ def body(event: Event, template: Any = None) -> bytes:
 
 def checked(value: Any) -> bytes:
     """The value as JSON. Raises ``PermanentError`` where that is more than is ever sent."""
-    content = encoded(value)
+    try:
+        content = encoded(value)
+    except (ValueError, RecursionError) as error:
+        raise _no_json(error) from None
     if len(content) > TOO_LARGE:
         raise PermanentError(
             gettext(
@@ -60,6 +63,8 @@ def filled(event: Event, template: Any) -> Any:
     except TemplateError as error:
         # The event never changes, so neither does the outcome.
         raise PermanentError(gettext("The payload cannot be filled in: %(error)s") % {"error": error}) from error
+    except RecursionError as error:
+        raise _no_json(error) from None
 
 
 def is_empty(template: Any) -> bool:
@@ -96,9 +101,14 @@ def _content(event: Event, template: Any) -> Any:
 def parsed(text: str) -> Any:
     """The JSON that a template already is before anything is filled in; ``is_structure`` says whether it is."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         return _MISSING
+
+
+def _refuse_constant(name: str) -> Any:
+    # Python reads and writes NaN and Infinity as if JSON had them.
+    raise ValueError(f"{name} is no JSON")
 
 
 def is_structure(text: str) -> bool:
@@ -151,12 +161,16 @@ def _looked_up(value: Any, steps: Sequence[str]) -> Any:
 
 def _rendered(template: str, data: Mapping[str, Any]) -> Any:
     try:
-        return json.loads(render(template, data))
+        return json.loads(render(template, data), parse_constant=_refuse_constant)
     except ValueError as error:
-        raise PermanentError(
-            gettext(
-                "The payload is not JSON once its values are filled in: %(error)s. Write the payload as JSON, "
-                'with places such as "{{ instance.name }}" inside quotes: values are then encoded for you.'
-            )
-            % {"error": error}
-        ) from None
+        raise _no_json(error) from None
+
+
+def _no_json(error: Exception) -> PermanentError:
+    return PermanentError(
+        gettext(
+            "The payload is not JSON once its values are filled in: %(error)s. Write the payload as JSON, "
+            'with places such as "{{ instance.name }}" inside quotes: values are then encoded for you.'
+        )
+        % {"error": error}
+    )

@@ -16,7 +16,9 @@ from rules_engine import ActionContext, Event, PermanentError, RuleSpec, Transie
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.admin.conftest import make_user
+from webhooks.delivery import message
 from webhooks.errors import EncryptionKeyError, Unanswered
+from webhooks.flights import Departure
 from webhooks.models import Endpoint
 from webhooks.rule_actions import Webhook
 from webhooks.signing import generate_secret
@@ -180,6 +182,50 @@ def test_what_a_receiver_echoes_is_recorded_without_secrets(server: MisbehavingS
     assert "webhook-id" in recorded
     for secret in ("canary", endpoint.secret, server.requests[0].header("webhook-signature")):
         assert secret not in recorded
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_token_that_an_answer_quotes_alone_is_not_recorded(server: MisbehavingServer, status: int) -> None:
+    Endpoint.objects.create(
+        slug="crm",
+        name="CRM",
+        url=server.url("/hooks/x9Ab23cD45eF67gH89iJ01kL"),
+        headers={"Authorization": "Bearer can/ary+token", "X-Key": "can/ary+key"},
+    )
+    said = r'{"bad": "can\/ary+token", "key": "can/ary+key", "path": "/hooks/x9Ab23cD45eF67gH89iJ01kL"}'
+    server.script(behave.answer(status, said.encode()))
+    try:
+        recorded = json.dumps(run().detail)
+    except Unanswered as error:
+        recorded = f"{error} {error.detail}"
+    assert "bad" in recorded
+    assert "ary" not in recorded
+    assert "x9Ab" not in recorded
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Transfer-Encoding": "chunked"},
+        {"Webhook-Id": "other"},
+        {"Host": "169.254.169.254"},
+        {"X-A": "canary\r\nX-Evil: 1"},
+    ],
+)
+def test_headers_that_no_save_has_seen_are_not_sent(
+    server: MisbehavingServer, endpoint: Endpoint, headers: dict[str, str]
+) -> None:
+    Endpoint.objects.update(headers=headers)
+    with pytest.raises(PermanentError, match="cannot be sent") as raised:
+        run()
+    assert "canary" not in str(raised.value)
+    assert server.connections == 0
+
+
+def test_no_representation_of_a_delivery_holds_a_secret(endpoint: Endpoint) -> None:
+    sent = message(endpoint, context(), CONFIG)
+    assert "canary" not in f"{sent!r} {endpoint!r} {Departure(1, 'worker', sent)!r}"
+    assert sent.headers["webhook-signature"] not in repr(sent)
 
 
 def test_a_large_payload_is_sent_with_a_warning(server: MisbehavingServer, endpoint: Endpoint) -> None:

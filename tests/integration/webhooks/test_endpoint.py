@@ -127,6 +127,23 @@ def test_after_a_rotation_both_secrets_sign_until_the_overlap_ends() -> None:
     assert endpoint.signing_secrets() == [new]
 
 
+@pytest.mark.parametrize("days", [-1, 7.1, 365])
+def test_a_rotation_overlaps_for_a_week_at_most(days: float) -> None:
+    endpoint = make()
+    secret = endpoint.secret
+    with pytest.raises(ValueError, match="7 days"):
+        endpoint.rotate_secret(overlap=timedelta(days=days))
+    assert endpoint.signing_secrets() == [secret]
+
+
+@pytest.mark.parametrize("schedule", [["5s"], {"a": 1}, 5, [-1], ["x"] * 60])
+def test_a_schedule_that_no_save_has_seen_is_the_sites(schedule: Any, settings: Any) -> None:
+    settings.WEBHOOKS = {"RETRY_SCHEDULE": [7]}
+    make()
+    Endpoint.objects.update(schedule=schedule)
+    assert Endpoint.objects.get().retry_schedule() == (7.0,)
+
+
 def test_a_rotation_without_overlap_revokes_at_once_and_needs_no_old_key(settings: Any) -> None:
     make()
     lose_the_key(settings)

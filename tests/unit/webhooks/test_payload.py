@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rules_engine import Event, PermanentError
-from webhooks.masking import masked, masked_url
+from webhooks.formats import encode
+from webhooks.masking import masked, masked_url, url_secrets, words
 from webhooks.payload import body, event_type, texts
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -83,6 +84,24 @@ def test_a_template_of_another_shape_is_rendered_as_a_whole() -> None:
     assert json.loads(body(event(), '{"id": {{ instance.id }}}')) == {"id": 7}
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{"a": NaN}',
+        "-Infinity",
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+        "[" * 5000 + "]" * 5000,
+        '{"a": ' * 600 + '"{{ instance.id }}"' + "}" * 600,
+    ],
+    ids=["NaN", "infinity", "too large a number", "half a character", "too deep to read", "too deep to fill in"],
+)
+@pytest.mark.parametrize("form", ["whole", "cloudevents"])
+def test_what_no_receiver_could_read_is_final_and_explained(template: str, form: str) -> None:
+    with pytest.raises(PermanentError, match="not JSON"):
+        encode(form, event(), template, "id")
+
+
 def test_a_payload_over_256_kb_is_refused() -> None:
     with pytest.raises(PermanentError, match="262,144"):
         body(event(context={"instance": {"text": "x" * 300_000}}))
@@ -105,6 +124,20 @@ def test_a_records_url_has_no_query() -> None:
     )
     token = "https://chat.example.com/services/T024BE7LD/B024BE7LH/x9Ab23cD45eF67gH89iJ01kL"
     assert masked_url(token) == "https://chat.example.com/services/T024BE7LD/B024BE7LH/…"
+
+
+@pytest.mark.parametrize(
+    "text", ["tok/en&1", r"tok\/en&1", "tok/en&amp;1", "tok%2Fen%261", '{"is": "tok/en&1"}', "Bearer tok/en&1"]
+)
+def test_a_secret_is_masked_in_whatever_form_an_answer_quotes_it(text: str) -> None:
+    assert "en" not in masked(text, words("Bearer tok/en&1"))
+
+
+def test_a_token_in_the_path_is_masked_where_an_answer_quotes_the_path() -> None:
+    url = "https://chat.example.com/services/T024BE7LD/x9Ab23cD45eF67gH89iJ01kL?key=s3cret"
+    assert masked("Cannot POST /services/T024BE7LD/x9Ab23cD45eF67gH89iJ01kL", url_secrets(url)) == (
+        "Cannot POST /services/T024BE7LD/…"
+    )
 
 
 def test_an_echoed_secret_is_masked_and_long_answers_are_cut() -> None:
