@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from webhooks import overview
 from webhooks.breaker import state_of
 from webhooks.buttons import MARKS, ButtonsAdmin
-from webhooks.errors import EncryptionKeyError, InvalidSecret
+from webhooks.errors import WebhookError
 from webhooks.forms import EndpointForm
 from webhooks.masking import masked_url
 from webhooks.models import Endpoint
@@ -140,7 +140,7 @@ class EndpointAdmin(ButtonsAdmin):
     def secret_state(self, endpoint: Endpoint) -> str:
         try:
             secrets = endpoint.signing_secrets()
-        except EncryptionKeyError as error:
+        except WebhookError as error:
             return str(error)
         return gettext("set, and the previous one is still used") if len(secrets) > 1 else gettext("set")
 
@@ -148,7 +148,7 @@ class EndpointAdmin(ButtonsAdmin):
     def public_key(self, endpoint: Endpoint) -> str:
         try:
             return public_key(str(endpoint.secret)) or gettext("none: deliveries are signed with a shared secret")
-        except (EncryptionKeyError, InvalidSecret) as error:
+        except WebhookError as error:
             return str(error)
 
     @admin.display(description=_("Client certificate"))
@@ -159,5 +159,5 @@ class EndpointAdmin(ButtonsAdmin):
     def header_names(self, endpoint: Endpoint) -> str:
         try:
             return ", ".join(sorted(endpoint.headers)) or gettext("none")
-        except EncryptionKeyError as error:
+        except WebhookError as error:
             return str(error)

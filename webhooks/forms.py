@@ -10,8 +10,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from webhooks import conf, replays, tls
+from webhooks.checks import missing_libraries
 from webhooks.destination import header_problems
-from webhooks.errors import EncryptionKeyError
+from webhooks.errors import EncryptionKeyError, MissingExtra
 from webhooks.models import ROTATION_OVERLAP, Endpoint
 from webhooks.schedules import ScheduleField, site_help
 from webhooks.signing import generate_key_pair, generate_secret, secret_problem
@@ -120,6 +121,8 @@ class EndpointForm(_EndpointModelForm):
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("secret") and cleaned.get("generate_secret"):
             self.add_error("generate_secret", _("Give a secret or have one generated, not both."))
+        if self._seals(cleaned) and "cryptography" in missing_libraries():
+            self.add_error(None, str(MissingExtra("cryptography")))
         if not self.errors:
             self._take_secret(cleaned)
             if cleaned.get("headers") is not None:
@@ -127,6 +130,11 @@ class EndpointForm(_EndpointModelForm):
             if cleaned.get("client_certificate") or cleaned.get("remove_client_certificate"):
                 self.instance.client_certificate = cleaned.get("client_certificate", "")
         return cleaned
+
+    def _seals(self, cleaned: dict[str, Any]) -> bool:
+        """Whether the save has to encrypt something."""
+        given = ("secret", "generate_secret", "headers", "client_certificate")
+        return self.instance._state.adding or any(cleaned.get(name) for name in given)
 
     def _take_secret(self, cleaned: dict[str, Any]) -> None:
         given, revoke = cleaned.get("secret", ""), bool(cleaned.get("revoke_previous"))

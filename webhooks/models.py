@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from webhooks import conf, lanes, tls
 from webhooks.destination import checked_url, header_problems
-from webhooks.errors import DestinationRefused, EncryptionKeyError
+from webhooks.errors import DestinationRefused, EncryptionKeyError, MissingExtra
 from webhooks.fields import EncryptedJSONField, EncryptedTextField
 from webhooks.signing import generate_like, generate_secret, secret_problem
 
@@ -200,7 +200,7 @@ class Endpoint(models.Model):
         errors: dict[str, Any] = {}
         try:
             self.url = checked_url(self.url)
-        except DestinationRefused as error:
+        except (DestinationRefused, MissingExtra) as error:
             errors["url"] = str(error)
         if not self._is_sealed("secret") and (problem := secret_problem(str(self.secret))) is not None:
             errors["secret"] = problem

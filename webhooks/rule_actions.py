@@ -17,12 +17,14 @@ from rules_engine import (
     Problem,
     Route,
     RuleSpec,
+    TransientError,
     did_you_mean,
     problems,
     reads,
     register_action,
 )
 from webhooks import conf, lanes, payload
+from webhooks.errors import MissingExtra
 
 #: Everything DESIGN §6 offers, for the default payload; what is not named here is in every context.
 WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
@@ -131,8 +133,11 @@ class Webhook(Action):
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """One delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once."""
-        from webhooks import sender
-
+        try:
+            from webhooks import sender
+        except MissingExtra as error:
+            # What the operator has to do, and no traceback at each attempt.
+            raise TransientError(str(error)) from None
         outcome = sender.send_one(context, config)
         if isinstance(outcome, ActionResult):
             return outcome

@@ -36,9 +36,14 @@ def generate_secret() -> str:
 
 
 def generate_key_pair() -> str:
-    """A new ed25519 key as ``whsk_`` and base64 of seed and public key; ``public_key`` tells what receivers need."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    """A new ed25519 key as ``whsk_`` and base64 of seed and public key; ``public_key`` tells what receivers need.
 
+    Raises ``MissingExtra``.
+    """
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    except ImportError as error:
+        raise MissingExtra("cryptography") from error
     private = Ed25519PrivateKey.generate()
     both = private.private_bytes_raw() + private.public_key().public_bytes_raw()
     return PRIVATE_PREFIX + base64.b64encode(both).decode()
@@ -56,7 +61,7 @@ def secret_problem(secret: str) -> str | None:
             private_key_of(secret)
         else:
             key_of(secret)
-    except InvalidSecret as error:
+    except (InvalidSecret, MissingExtra) as error:
         return str(error)
     return None
 

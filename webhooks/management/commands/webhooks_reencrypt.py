@@ -6,8 +6,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from rules_engine import SettingsError
+from webhooks.errors import MissingExtra
 from webhooks.reencryption import reencrypt
 
 
@@ -26,7 +28,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         """Change, or count."""
-        outcome = reencrypt(dry_run=dry_run)
+        try:
+            outcome = reencrypt(dry_run=dry_run)
+        except (MissingExtra, SettingsError) as error:
+            raise CommandError(str(error)) from None
         verb = "would be encrypted again" if dry_run else "encrypted again"
         self.stdout.write(f"{outcome.changed} {verb}; {outcome.current} under the first key already.")
         for sentence in outcome.unreadable:
