@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import ssl
 import threading
@@ -30,10 +29,7 @@ from webhooks.errors import (
     DeliveryError,
     DestinationRefused,
     MissingExtra,
-    NameNotResolved,
-    ProtocolFailed,
     ProxyFailed,
-    TlsFailed,
 )
 
 try:
@@ -44,10 +40,13 @@ except ImportError as error:
 from yarl import URL
 
 from webhooks import connections
+from webhooks.explaining import explained
 from webhooks.resolver import Resolver
 
 #: Turns of the event loop that closing sockets may take; two or three do in practice.
 TURNS_TO_CLOSE = 20
+#: By its meaning a proxy's answer, also where it comes in the place of the receiver's.
+PROXY_SAYS_NO = 407
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ class Client:
             raise DeadlinePassed(f"There was no complete answer within {seconds:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # Not "from error": aiohttp's texts hold the whole URL, with its query, and end up in logs.
-            raise _explained(error, dialling) from None
+            raise explained(error, is_refused=bool(dialling.refused and not dialling.dialled)) from None
         finally:
             _dialling.reset(token)
             if not complete:
@@ -220,6 +219,8 @@ async def _send(session: aiohttp.ClientSession, post: _Post, started: float) -> 
         headers={**post.headers, "Accept-Encoding": "identity"},
         allow_redirects=False,
     ) as response:
+        if conf.proxy() is not None and response.status == PROXY_SAYS_NO:
+            raise ProxyFailed("The proxy does not let the delivery through. It answered 407.")
         content, truncated = await _read(response, conf.response_bytes())
         return Response(
             status=response.status,
@@ -265,34 +266,6 @@ def _tracing() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)
     return trace
-
-
-def _explained(error: Exception, dialling: _Dialling) -> DeliveryError:
-    if isinstance(error, DeliveryError):
-        return error
-    if dialling.refused and not dialling.dialled:
-        return DestinationRefused("The endpoint's host has no address that webhooks may go to.")
-    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
-        status = f" It answered {error.status}." if isinstance(error, aiohttp.ClientHttpProxyError) else ""
-        return ProxyFailed(f"The proxy does not let the delivery through.{status}")
-    if conf.proxy() is not None and isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ProxyFailed("The proxy could not be found.")
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return NameNotResolved("The endpoint's host could not be found.")
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return TlsFailed(f"No secure connection could be made: {_tls_reason(error)}.")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return ConnectFailed("The server closed the connection without an answer.")
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
-        return ProtocolFailed("The answer is not a complete HTTP response.")
-    number = getattr(error, "errno", None)
-    reason = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
-    return ConnectFailed(f"No connection could be made, or it broke before there was an answer{reason}.")
-
-
-def _tls_reason(error: Exception) -> str:
-    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    return str(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__)
 
 
 async def deliver(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+from typing import Any
 
 import pytest
 
 from tests import http_server as behave
 from tests.http_server import Behaviour, Conversation, MisbehavingServer
 from webhooks.client import Client, deliver_now
-from webhooks.errors import ConnectFailed, DeliveryError, ProtocolFailed
+from webhooks.errors import ConnectFailed, DeliveryError, ProtocolFailed, ProxyFailed
 
 EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -25,6 +28,33 @@ def raw(data: bytes, *, keep: bool = True, later: bytes = b"") -> Behaviour:
         conversation.keep = keep
 
     return behave
+
+
+def test_what_this_machine_runs_out_of_is_not_the_receivers_fault(server: MisbehavingServer) -> None:
+    async def deliver() -> None:
+        async with Client() as client:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            free = os.dup(0)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                await client.deliver(server.url("/"), b"{}", {})
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    with pytest.raises(DeliveryError, match="this machine") as raised:
+        asyncio.run(deliver())
+    assert raised.value.ours
+
+
+def test_a_proxy_that_says_no_in_the_place_of_the_receiver_is_not_the_receivers_fault(
+    server: MisbehavingServer, settings: Any
+) -> None:
+    settings.WEBHOOKS = {**settings.WEBHOOKS, "PROXY": server.url("").rstrip("/")}
+    server.script(behave.answer(407))
+
+    with pytest.raises(ProxyFailed, match="407"):
+        deliver_now(server.url("/"), b"{}", {})
 
 
 def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0) -> list[int | str]:

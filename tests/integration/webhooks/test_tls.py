@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
@@ -45,6 +49,45 @@ def start(settings: Any) -> Iterator[Start]:
 def test_a_server_that_the_operators_authority_vouches_for_is_reached(start: Start, authority: Authority) -> None:
     server = start(authority.server("127.0.0.1"), CA_FILE=str(authority.file))
     assert deliver_now(server.url(), b"{}", {}).status == 200
+
+
+@contextmanager
+def tunnels(port: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that connects to that port whatever it is asked for: its address, and what it was asked for."""
+    asked: list[bytes] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        client, _address = listening.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            asked.append(client.recv(65_536))
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=carry, args=(server, client), daemon=True)
+            back.start()
+            carry(client, server)
+            back.join(5)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    with listening:
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        thread.join(5)
+
+
+def test_a_delivery_through_a_proxy_is_encrypted_from_end_to_end(start: Start, authority: Authority) -> None:
+    server = start(authority.server("127.0.0.1"), CA_FILE=str(authority.file))
+    with tunnels(server.port) as (address, asked), override_settings(WEBHOOKS={**settings.WEBHOOKS, "PROXY": address}):
+        assert deliver_now(server.url("/hook"), b"{}", {"webhook-id": "1"}).status == 200
+
+    assert asked[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1" % server.port)
+    assert b"webhook-id" not in asked[0]
+    assert (server.requests[0].target, server.requests[0].body) == ("/hook", b"{}")
 
 
 def test_a_server_that_hangs_behind_tls_cannot_hold_the_caller_past_the_deadline(
