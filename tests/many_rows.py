@@ -6,7 +6,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from project.shop.models import Order
-from rules_engine.models import Pause, Recording, Rule, RuleAction
+from rules_engine.models import Pause, Recording, Rule, RuleAction, RuleVersion
+from rules_engine.rules.compiler import content_of, digest_of
 from webhooks.models import Endpoint
 
 ENDPOINTS = 100
@@ -16,11 +17,22 @@ EVENTS = """
 INSERT INTO rules_engine_event (id, signal, operation, model, object_pk, occurred_at, root_id, depth, execution_count,
     actor_id, actor_name, request_id, context, decimals, evaluations, created_at)
 SELECT id, 'post_save', 'update', 'shop.order', number::text, moment, id, 0, 1, '', 'somebody', '',
-    jsonb_build_object('instance', jsonb_build_object('order_number', %(hostile)s::text)), '[]',
+    jsonb_build_object('instance', jsonb_build_object('order_number', %(hostile)s::text, 'total', number %% %(rules)s)),
+    '[]',
     jsonb_build_array(jsonb_build_object('rule', 'rule-' || number %% %(rules)s, 'version', 1, 'outcome', 'matched')),
     moment
 FROM (SELECT gen_random_uuid() AS id, number, now() - number * interval '24 hours' / %(executions)s AS moment
       FROM generate_series(1, %(executions)s) AS number) AS made
+"""
+#: One object, ``BUSY``, has ten events, each of which tried as many rules as an event keeps that did not match.
+BUSY = 5_000
+BUSY_EVENTS = """
+UPDATE rules_engine_event SET object_pk = %(busy)s::text, evaluations = (
+    SELECT jsonb_agg(jsonb_build_object('rule', 'rule-' || (object_pk::int + other) %% %(rules)s, 'version', 1,
+        'outcome', CASE WHEN other = 0 THEN 'matched' ELSE 'not_matched' END, 'gate', 'condition',
+        'detail', 'The condition is false.'))
+    FROM generate_series(0, 200) AS other)
+WHERE object_pk::int BETWEEN %(busy)s - 9 AND %(busy)s
 """
 EXECUTIONS = """
 INSERT INTO rules_engine_execution (id, event_id, rule_slug, rule_version, kind, config, position, author_id, state,
@@ -68,7 +80,7 @@ INSERT INTO rules_engine_ruleversion (rule_slug, number, digest, content, author
 SELECT slug, number, number::text, '{}', '', now() - number * interval '1 day'
 FROM rules_engine_rule, generate_series(1, 20) AS number ON CONFLICT DO NOTHING
 """
-STATEMENTS = (EVENTS, EXECUTIONS, ATTEMPTS, AUDIT, HELD, ERRORS, VERSIONS)
+STATEMENTS = (EVENTS, EXECUTIONS, ATTEMPTS, AUDIT, HELD, ERRORS, VERSIONS, BUSY_EVENTS)
 
 
 def fill(*, rules: int, executions: int, hostile: str) -> None:
@@ -98,7 +110,13 @@ def fill(*, rules: int, executions: int, hostile: str) -> None:
     logs, touches = ("log_message", {"message": hostile}), ("update_objects", {"model": "shop.order", **TOUCHING})
     configs = [(one, touches if number % 10 == 1 else logs) for number, one in enumerate(made)]
     RuleAction.objects.bulk_create(RuleAction(rule=one, kind=kind, config=config) for one, (kind, config) in configs)
-    values = {"rules": rules, "executions": executions, "hostile": hostile[:200]}
+    contents = {one.slug: content_of(one.spec()) for one in Rule.objects.prefetch_related("actions")}
+    versions = [
+        RuleVersion(rule_slug=slug, number=1, digest=digest_of(one), content=one) for slug, one in contents.items()
+    ]
+    # A process that refreshes its rules numbers them too.
+    RuleVersion.objects.bulk_create(versions, ignore_conflicts=True)
+    values = {"rules": rules, "executions": executions, "hostile": hostile[:200], "busy": BUSY}
     with connection.cursor() as cursor:
         for statement in STATEMENTS:
             cursor.execute(statement, values)

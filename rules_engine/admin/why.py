@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -22,7 +25,7 @@ from rules_engine.admin.trying import GATES, shown_gate
 from rules_engine.admin.wording import detail_words
 from rules_engine.models import Recording, Rule
 from rules_engine.rules.permissions import lacking
-from rules_engine.trials.why import LATEST, Said, Told, events_about, rules_on, tell
+from rules_engine.trials.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
 
 VERDICTS = {
     "matched": _("matched"),
@@ -33,6 +36,9 @@ VERDICTS = {
 }
 MARKS = {"matched": "open", "not_matched": "shut", "error": "error"}
 NEEDED = ("rules_engine.view_event", "rules_engine.view_execution")
+#: Rules on one page, each told of at up to ``LATEST`` events.
+RULES = 50
+PAGE = "p"
 
 
 class WhyForm(forms.Form):
@@ -42,6 +48,12 @@ class WhyForm(forms.Form):
     pk = forms.CharField(label=_("Object, by its key"), max_length=255)
     at = forms.DateTimeField(
         label=_("Until"), required=False, help_text=_("Such as 2031-05-06 08:00. Empty: the latest events.")
+    )
+    rule = forms.CharField(
+        label=_("Rule"),
+        required=False,
+        max_length=200,
+        help_text=_("A part of its name or slug. Empty: all that watch the model."),
     )
 
     def __init__(self, user: Any, *args: Any, **options: Any) -> None:
@@ -73,24 +85,58 @@ class WhyMixin:
             "form": form,
         }
         if data is not None and form.is_valid():
-            context |= _answer(request.user, form.cleaned_data)
+            context |= _answer(request, form.cleaned_data)
         return TemplateResponse(request, "admin/rules_engine/rule/why.html", context)
 
 
-def _answer(user: Any, given: Any) -> dict[str, Any]:
-    label, pk = given["model"], given["pk"].strip()
-    rules = list(rules_on(label))
-    found = tell(events_about(label, pk, given.get("at"))[:LATEST], rules)
+def _answer(request: HttpRequest, given: Any) -> dict[str, Any]:
+    label, pk, user = given["model"], given["pk"].strip(), request.user
+    events = list(events_about(label, pk, given.get("at"))[:LATEST])
+    watching = rules_on(label)
+    names = dict(watching.prefetch_related(None).values_list("slug", "name"))
+    word = given["rule"].strip().casefold()
+    slugs = [slug for slug in nearest_first(events, names) if word in f"{slug}\n{names.get(slug, '')}".casefold()]
+    page = Paginator(slugs, RULES).get_page(request.GET.get(PAGE))
+    rules = [_About.of(rule, user, pk) for rule in watching.filter(slug__in=page.object_list)]
+    by_slug = {one.rule.slug: one for one in rules}
     return {
         "asked": True,
         "object": object_link(label, pk),
-        "told": [_shown(one, user) for one in found],
-        "rules": [
-            {"rule": rule, "url": page_url("rule", rule.pk), "test_url": _test_url(user, rule, pk)} for rule in rules
-        ],
+        "told": [_shown(one, by_slug) for one in tell(events, [one.rule for one in rules], set(page.object_list))],
+        "rules": rules,
+        "named": word,
+        "page": page,
+        "pages": _pages(request, page),
         "recording": Recording.objects.current().filter(model=label).first(),
         "record_url": _record_url(user, label),
     }
+
+
+def _pages(request: HttpRequest, page: Page[str]) -> list[tuple[Any, str]]:
+    """Links to the other pages: number and address, which is empty for this page and for a gap."""
+    given = request.GET.copy()
+    found = []
+    for number in page.paginator.get_elided_page_range(page.number) if page.has_other_pages() else ():
+        given[PAGE] = str(number)
+        is_link = isinstance(number, int) and number != page.number
+        found.append((number, f"?{given.urlencode()}" if is_link else ""))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is the same at every event."""
+
+    rule: Rule
+    url: str
+    #: Where it is tested on the object; empty for whoever may not.
+    test_url: str
+    #: Whether the user may see what it reads.
+    is_seen: bool
+
+    @classmethod
+    def of(cls, rule: Rule, user: Any, pk: str) -> _About:
+        return cls(rule, page_url("rule", rule.pk), _test_url(user, rule, pk), not unseen(user, rule.spec()))
 
 
 def _test_url(user: Any, rule: Rule, pk: str) -> str:
@@ -105,38 +151,35 @@ def _record_url(user: Any, label: str) -> str:
     return f"{url}?{urlencode({'model': label})}" if user.has_perm("rules_engine.add_recording") else ""
 
 
-def _shown(told: Told, user: Any) -> dict[str, Any]:
+def _shown(told: Told, rules: Mapping[str, _About]) -> dict[str, Any]:
     titles = Titles.of(told.event.model)
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for step in told.executions:
+        shown = {"url": page_url("execution", step.pk), "step": step, "title": registry.title(step.kind)}
+        steps.setdefault(step.rule_slug, []).append(shown)
+    said = [(one, _said(one, rules.get(one.slug), titles, steps.get(one.slug, ()))) for one in told.said]
     return {
         "event": told.event,
         "url": page_url("event", told.event.pk),
         "changed": ", ".join(titles.field(str(one)) for one in told.event.context.get("changed") or ()),
-        "said": [_said(one, told, titles, user) for one in told.said if one.verdict != "untried"],
-        "untried": [_said(one, told, titles, user) for one in told.said if one.verdict == "untried"],
+        "said": [shown for one, shown in said if one.verdict != "untried"],
+        "untried": [shown for one, shown in said if one.verdict == "untried"],
     }
 
 
-def _said(one: Said, told: Told, titles: Titles, user: Any) -> dict[str, Any]:
-    executions = [step for step in told.executions if step.rule_slug == one.slug]
-    is_seen = one.rule is not None and one.stop is not None and not unseen(user, one.rule.spec())
+def _said(one: Said, about: _About | None, titles: Titles, executions: Sequence[Any]) -> dict[str, Any]:
+    stop = one.stop if about is not None and about.is_seen else None
     return {
         "name": str(one.rule or one.slug),
-        "url": page_url("rule", one.rule.pk) if one.rule else "",
+        "url": about.url if about else "",
         "version": one.version,
         "verdict": VERDICTS.get(one.verdict, one.verdict),
         "mark": MARKS.get(one.verdict, one.verdict),
         "gate": GATES.get(one.gate, one.gate),
         "detail": detail_words(one.detail) or ", ".join(map(titles.title, one.missing)),
-        "stop": shown_gate(one.stop, titles) if one.stop and is_seen else None,
-        "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()}
-        if is_seen
-        else {},
-        "test_url": _test_url(user, one.rule, told.event.object_pk)
-        if one.rule and one.stop and one.stop.missing
-        else "",
+        "stop": shown_gate(stop, titles) if stop else None,
+        "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()} if stop else {},
+        "test_url": about.test_url if about and one.stop and one.stop.missing else "",
         "is_recorded": one.is_recorded or one.verdict in ("untried", "not_recorded"),
-        "executions": [
-            {"url": page_url("execution", step.pk), "step": step, "title": registry.title(step.kind)}
-            for step in executions
-        ],
+        "executions": executions,
     }

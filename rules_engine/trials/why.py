@@ -21,6 +21,9 @@ from rules_engine.types import Path
 #: ``untried`` are those that did not come to be asked: off, of another signal, stopped by another rule.
 Verdict = Literal["matched", "not_matched", "error", "untried", "not_recorded"]
 LATEST = 10
+#: Those that acted or failed come first, then those that came furthest through the gates, then those without a record.
+DISTANCES = {"": 0, "condition": 1, "changes": 2, "operations": 3}
+FARTHEST = 4
 #: People give a time to the minute.
 AROUND = timedelta(minutes=1)
 
@@ -66,11 +69,24 @@ def events_about(label: str, pk: str, at: datetime | None = None) -> Any:
     events = Event.objects.filter(model=label, object_pk=pk)
     if at is not None:
         events = events.filter(occurred_at__lte=at + AROUND)
-    return events.order_by("-occurred_at", "-id").prefetch_related("executions")
+    return events.order_by("-occurred_at", "-id")
 
 
-def tell(events: Iterable[Event], rules: Sequence[Rule]) -> list[Told]:
-    """Each event with what each of the rules said to it."""
+def nearest_first(events: Iterable[Event], slugs: Iterable[str]) -> list[str]:
+    """The slugs, and those of rules that are no more but left a record, by how near they came to acting; else as they
+    come."""
+    every: dict[str, None] = dict.fromkeys(slugs)
+    nearest: dict[str, int] = {}
+    for said in (said for event in events for said in event.evaluations):
+        slug, gate = str(said.get("rule")), str(said.get("gate") or "")
+        distance = DISTANCES.get(gate, FARTHEST) if said.get("outcome") == "not_matched" else 0
+        nearest[slug] = min(distance, nearest.get(slug, FARTHEST))
+        every.setdefault(slug, None)
+    return sorted(every, key=lambda slug: nearest.get(slug, FARTHEST + 1))
+
+
+def tell(events: Iterable[Event], rules: Sequence[Rule], only: Collection[str] | None = None) -> list[Told]:
+    """Each event with what each of the rules said to it. ``only``: of no other slugs is anything told."""
     found = list(events)
     causes = {one.cause_id for one in found if one.cause_id}
     steps = Execution.objects.filter(pk__in=causes).values_list("pk", "rule_slug")
@@ -78,10 +94,32 @@ def tell(events: Iterable[Event], rules: Sequence[Rule]) -> list[Told]:
     # Those alone that were asked: to compare all takes long where there are many.
     asked = {str(said.get("rule")) for one in found for said in one.evaluations}
     unchanged = _unchanged(rule for rule in rules if rule.slug in asked)
+    ends, executions = _ends_among(found), _executions_of(found, only)
     return [
-        Told(one, said_to(one, rules, unchanged, str(slugs.get(one.cause_id, ""))), list(one.executions.all()))
+        Told(
+            one,
+            _said_to(one, rules, unchanged, str(slugs.get(one.cause_id, "")), ends, only),
+            executions.get(one.pk, ()),
+        )
         for one in found
     ]
+
+
+def _executions_of(events: Sequence[Event], only: Collection[str] | None) -> dict[Any, list[Execution]]:
+    rows = Execution.objects.filter(event__in=events)
+    if only is not None:
+        rows = rows.filter(rule_slug__in=only)
+    found: dict[Any, list[Execution]] = {}
+    for one in rows:
+        found.setdefault(one.event_id, []).append(one)
+    return found
+
+
+def _ends_among(events: Iterable[Event]) -> dict[str, Rule]:
+    """By slug, those that matched one of the events and end the processing of rules behind them."""
+    matched = {str(one.get("rule")) for event in events for one in event.evaluations if one.get("outcome") == "matched"}
+    rules = Rule.objects.filter(slug__in=matched, stop_processing=True, shadow=False)
+    return {rule.slug: rule for rule in rules}
 
 
 def _unchanged(rules: Iterable[Rule]) -> set[tuple[str, int]]:
@@ -92,20 +130,23 @@ def _unchanged(rules: Iterable[Rule]) -> set[tuple[str, int]]:
     return {(slug, number) for slug, number, digest in found if digests[slug] == digest}
 
 
-def said_to(
-    event: Event, rules: Sequence[Rule], unchanged: Collection[tuple[str, int]], caused_by: str = ""
+def _said_to(
+    event: Event,
+    rules: Sequence[Rule],
+    unchanged: Collection[tuple[str, int]],
+    caused_by: str,
+    ends: Mapping[str, Rule],
+    only: Collection[str] | None,
 ) -> list[Said]:
     """What each rule said to the event: recorded ones first, in the order they were tried."""
     by_slug = {rule.slug: rule for rule in rules}
-    recorded = [_recorded(one, event, by_slug, unchanged) for one in event.evaluations]
+    told = [one for one in event.evaluations if only is None or one.get("rule") in only]
+    recorded = [_recorded(one, event, by_slug, unchanged) for one in told]
     known = {one.slug for one in recorded}
-    ended_by = next((one.rule for one in recorded if one.verdict == "matched" and _ends(one.rule)), None)
+    matched = (str(one.get("rule")) for one in event.evaluations if one.get("outcome") == "matched")
+    ended_by = next((ends[slug] for slug in matched if slug in ends), None)
     others = [rule for rule in rules if rule.slug not in known]
     return [*recorded, *(_worked_out(rule, event, caused_by, ended_by) for rule in others)]
-
-
-def _ends(rule: Rule | None) -> bool:
-    return rule is not None and rule.stop_processing and not rule.shadow
 
 
 def _recorded(one: Any, event: Event, by_slug: dict[str, Rule], unchanged: Collection[tuple[str, int]]) -> Said:

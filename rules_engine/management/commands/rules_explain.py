@@ -76,7 +76,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{_time(event.occurred_at)} {what}{actor}{request}{chain} [event {event.id}]")
         if event.context.get("changed"):
             self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
-        executions = sorted(event.executions.all(), key=lambda one: (one.rule_slug, one.position))
+        executions = sorted(told.executions, key=lambda one: (one.rule_slug, one.position))
         for evaluation in event.evaluations:
             self.stdout.write(f"  {_outcome(evaluation)}")
             for execution in executions:

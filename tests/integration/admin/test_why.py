@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
 from project.shop.models import Order
+from rules_engine.admin import why
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.testing import create_rule, refresh
 
@@ -124,6 +127,74 @@ def test_a_rule_behind_one_that_ends_the_processing_says_so(admin_client: Client
     rule("Second", position=2)
     made = Order.objects.create(order_number="A")
     assert "Second was not tried – First matched before, and ended the processing." in ask(admin_client, made.pk)
+
+
+def test_that_another_rule_ended_the_processing_is_said_also_where_only_one_is_asked_about(
+    admin_client: Client,
+) -> None:
+    rule("First", position=1, stop_processing=True)
+    rule("Second", position=2)
+    made = Order.objects.create(order_number="A")
+    page = ask(admin_client, made.pk, rule="SECO")
+    assert "Second was not tried – First matched before, and ended the processing." in page
+    assert "First v1" not in page
+
+
+def test_of_many_rules_those_that_came_nearest_to_acting_come_first_and_all_are_told_on_some_page(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(why, "RULES", 2)
+    rule("Deletes", signals=["post_delete"])
+    rule("Updates", operations=["update"])
+    rule("Paid", condition=PAID)
+    rule("Acting")
+    rule("Off", enabled=False)
+    record()
+    made = Order.objects.create(order_number="A")
+    pages = [ask(admin_client, made.pk, p=str(number)) for number in (1, 2, 3)]
+    told = [re.findall(r"(\w+)(?: v1)? (?:matched|did not match|was not tried)", page) for page in pages]
+    assert told == [["Acting", "Paid"], ["Updates", "Deletes"], ["Off"]]
+    assert "Rules 1 to 2 of 5." in pages[0]
+    html = admin_client.get(reverse("admin:rules_engine_rule_why"), {"model": "shop.order", "pk": made.pk}).content
+    assert f"?model=shop.order&amp;pk={made.pk}&amp;p=3".encode() in html
+    Event.objects.all().delete()
+    assert "Updates : not recorded" in ask(admin_client, made.pk, p="2").replace("  ", " ")
+
+
+def test_a_rule_is_found_by_a_part_of_its_name_or_slug_and_that_none_is_called_so_is_said(admin_client: Client) -> None:
+    rule("Acting")
+    rule("Other")
+    made = Order.objects.create(order_number="A")
+    page = ask(admin_client, made.pk, rule="act")
+    assert "Acting v1 matched" in page
+    assert "Other v1" not in page
+    assert "No rule that watches this model is called anything like that." in ask(admin_client, made.pk, rule="nothing")
+
+
+def test_a_rule_that_is_no_more_is_told_by_its_record(admin_client: Client) -> None:
+    gone = rule("Gone")
+    made = Order.objects.create(order_number="A")
+    gone.delete()
+    refresh()
+    assert "gone v1 matched" in ask(admin_client, made.pk)
+
+
+def test_it_takes_as_many_queries_for_many_rules_and_events_as_for_few(admin_client: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as taken:
+            ask(admin_client, made.pk)
+        return len(taken)
+
+    rule("Acting")
+    rule("Paid", condition=PAID)
+    record()
+    made = Order.objects.create(order_number="A")
+    few = queries()
+    for number in range(20):
+        rule(f"More-{number}", condition=PAID)
+    for _ in range(3):
+        made.save()
+    assert queries() <= few
 
 
 def test_a_time_leaves_out_what_came_after(admin_client: Client) -> None:
