@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -51,19 +54,36 @@ class Event(models.Model):
         what = f"{self.model} {self.object_pk}".strip()
         return f"{self.signal} {what}".strip()
 
+    #: What ``captured_of`` takes, in its order.
+    CAPTURED = ("pk", "signal", "operation", "model", "occurred_at", "root_id", "depth", "context", "decimals")
+
     def captured(self) -> types.Event:
         """The event as plain data, its decimals exact again."""
-        context = snapshot.restore(self.context, self.decimals)
-        operation: types.Operation | None = self.operation or None  # type: ignore[assignment]
+        return self.captured_of(*(getattr(self, name) for name in self.CAPTURED))
+
+    @staticmethod
+    def captured_of(
+        pk: Any,
+        signal: str,
+        operation: Any,
+        model: str,
+        occurred_at: datetime,
+        root_id: Any,
+        depth: int,
+        context: Any,
+        decimals: Any,
+    ) -> types.Event:
+        """The same of the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
+        context = snapshot.restore(context, decimals)
         return types.Event(
-            id=self.id,
-            signal=self.signal,
-            operation=operation,
-            model=self.model,
+            id=pk,
+            signal=signal,
+            operation=operation or None,
+            model=model,
             pk=context.get("event", {}).get("pk"),
-            occurred_at=self.occurred_at,
-            root_id=self.root_id,
-            depth=self.depth,
+            occurred_at=occurred_at,
+            root_id=root_id,
+            depth=depth,
             context=context,
         )
 

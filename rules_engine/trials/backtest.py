@@ -11,12 +11,13 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Q, QuerySet
 
+from rules_engine import types
 from rules_engine.events.paths import find_model
 from rules_engine.events.sources import senders
 from rules_engine.models import Event
 from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.trials.gates import State, gates, stopped_at
+from rules_engine.trials.gates import State, first_stop
 from rules_engine.trials.recorded import sight_of
 from rules_engine.types import RuleSpec
 
@@ -26,8 +27,8 @@ CHUNK = 200
 #: Events named under one heading; the rest is a number.
 NAMED = 50
 
-#: What the other form says of an event; None where it was not tried on it.
-Baseline = Callable[[Event, Any], State | None]
+#: What the other form says of an event, given its evaluations too; None where it was not tried on it.
+Baseline = Callable[[types.Event, Any], State | None]
 
 
 @dataclass(slots=True)
@@ -37,11 +38,13 @@ class Listed:
     count: int = 0
     events: list[Event] = field(default_factory=list)
 
-    def add(self, event: Event) -> None:
-        """One more."""
+    def add(self, event: types.Event, object_pk: str) -> None:
+        """One more. Of those that are named nothing is kept but what names them."""
         self.count += 1
         if len(self.events) < NAMED:
-            self.events.append(event)
+            row = Event(pk=event.id, signal=event.signal, operation=event.operation or "", model=event.model)
+            row.object_pk, row.occurred_at = object_pk, event.occurred_at
+            self.events.append(row)
 
 
 @dataclass(slots=True)
@@ -67,24 +70,22 @@ def run(spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST) -
     """
     rule, result = compile_rule(spec, 0), Result()
     rows = events_of(spec).filter(created_at__gte=since).order_by("-created_at")[: most + 1]
-    for row in rows.iterator(chunk_size=CHUNK):
+    # Instances would take as long again as all the rest.
+    for object_pk, told, *columns in rows.values_list("object_pk", "evaluations", *Event.CAPTURED).iterator(CHUNK):
         if result.tried == most:
             result.is_cut = True
             break
-        _count(result, rule, row, baseline)
+        event = Event.captured_of(*columns)
+        _count(result, rule, event, object_pk, baseline(event, told))
     return result
 
 
-def _count(result: Result, rule: CompiledRule, row: Event, baseline: Baseline) -> None:
-    event = row.captured()
-    found = gates(rule, sight_of(rule, event))
-    stop = stopped_at(found)
+def _count(result: Result, rule: CompiledRule, event: types.Event, object_pk: str, before: State | None) -> None:
+    stop = first_stop(rule, sight_of(rule, event))
     state: State = stop.state if stop is not None else "open"
     result.tried += 1
-    before = baseline(row, event)
-    row.context, row.evaluations = {}, []  # those that are named are kept
     if state == "open":
-        result.fired.add(row)
+        result.fired.add(event, object_pk)
     elif stop is not None and state == "shut":
         result.stopped[stop.name] += 1
     elif stop is not None and state == "error":
@@ -95,9 +96,9 @@ def _count(result: Result, rule: CompiledRule, row: Event, baseline: Baseline) -
     if "not_recorded" in (state, before):
         result.incomparable += 1
     elif state == "open" != before:
-        result.newly.add(row)
+        result.newly.add(event, object_pk)
     elif before == "open" != state:
-        result.no_longer.add(row)
+        result.no_longer.add(event, object_pk)
 
 
 def _missing(stop: Any) -> Iterator[str]:
@@ -109,10 +110,10 @@ def another_form(spec: RuleSpec) -> Baseline:
     """Held against another form of the rule, tried on the same events."""
     rule = compile_rule(spec, 0)
 
-    def state(row: Event, event: Any) -> State:
-        if event.signal not in rule.signals or row.model not in labels:
+    def state(event: types.Event, told: Any) -> State:
+        if event.signal not in rule.signals or event.model not in labels:
             return "shut"
-        stop = stopped_at(gates(rule, sight_of(rule, event)))
+        stop = first_stop(rule, sight_of(rule, event))
         return stop.state if stop is not None else "open"
 
     labels = {label for signal in rule.signals for label in heard(signal, spec.model)}
@@ -123,9 +124,9 @@ def as_it_was(slug: str) -> Baseline:
     """Held against what the rule did when the event happened."""
     states: dict[str, State] = {"matched": "open", "not_matched": "shut", "error": "error"}
 
-    def state(row: Event, event: Any) -> State | None:
-        told = next((one for one in row.evaluations if one.get("rule") == slug), None)
-        return None if told is None else states.get(str(told.get("outcome")))
+    def state(event: types.Event, told: Any) -> State | None:
+        mine = next((one for one in told if one.get("rule") == slug), None)
+        return None if mine is None else states.get(str(mine.get("outcome")))
 
     return state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +15,9 @@ from rules_engine.types import FieldChange, Operation, Path
 #: What came of a gate: a gate that reads what was not stored has no verdict.
 State = Literal["open", "shut", "error", "not_recorded"]
 Name = Literal["dates", "operations", "changes", "condition"]
+
+
+Trace = Callable[[Any, "Sight"], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ class Sight:
 
 def gates(rule: CompiledRule, sight: Sight) -> list[Gate]:
     """The gates in the order they are passed. A rule without some has fewer."""
-    return list(_gates(rule, sight))
+    return list(_gates(rule, sight, _traced))
+
+
+def first_stop(rule: CompiledRule, sight: Sight) -> Gate | None:
+    """The first gate that is not open, without the trace of its condition, which takes a hundred times as long."""
+    return stopped_at(_gates(rule, sight, _not_traced))
 
 
 def outcome(found: Sequence[Gate]) -> State:
@@ -64,12 +72,12 @@ def outcome(found: Sequence[Gate]) -> State:
     return next((gate.state for gate in found if gate.state != "open"), "open")
 
 
-def stopped_at(found: Sequence[Gate]) -> Gate | None:
+def stopped_at(found: Iterable[Gate]) -> Gate | None:
     """The first gate that is not open."""
     return next((gate for gate in found if gate.state != "open"), None)
 
 
-def _gates(rule: CompiledRule, sight: Sight) -> Iterator[Gate]:
+def _gates(rule: CompiledRule, sight: Sight, trace: Trace) -> Iterator[Gate]:
     if rule.active_from is not None or rule.active_until is not None:
         yield Gate("dates", "open" if rule.is_active(sight.occurred_at) else "shut")
     if rule.operations:
@@ -81,7 +89,7 @@ def _gates(rule: CompiledRule, sight: Sight) -> Iterator[Gate]:
         seen = [_change(one, sight) for one in rule.changes]
         yield Gate("changes", _worst([one.state for one in seen]), changes=seen)
     if rule.condition is not None:
-        yield _condition(rule.condition, sight)
+        yield _condition(rule.condition, sight, trace)
 
 
 def _change(asked: Any, sight: Sight) -> ChangeSeen:
@@ -97,14 +105,18 @@ def _worst(states: Sequence[State]) -> State:
     return "shut" if "shut" in states else "not_recorded" if "not_recorded" in states else "open"
 
 
-def _condition(condition: Any, sight: Sight) -> Gate:
+def _condition(condition: Any, sight: Sight, trace: Trace) -> Gate:
     if sight.missing:
         return Gate("condition", "not_recorded", missing=sight.missing)
     try:
         state: State = "open" if condition.matches(jsonlogic.data_handle(dict(sight.context))) else "shut"
     except ConditionError as error:
-        return Gate("condition", "error", str(error), tree=_traced(condition, sight))
-    return Gate("condition", state, tree=_traced(condition, sight))
+        return Gate("condition", "error", str(error), tree=trace(condition, sight))
+    return Gate("condition", state, tree=trace(condition, sight))
+
+
+def _not_traced(condition: Any, sight: Sight) -> None:
+    return None
 
 
 def _traced(condition: Any, sight: Sight) -> Mapping[str, Any] | None:

@@ -28,7 +28,7 @@ def sight_of(rule: CompiledRule, event: Event) -> Sight:
     # Live it is given nothing else: what other rules read is no business of its own.
     seen = read_by(rule.reads, event.context, event.model) if rule.reads_whole else event.context
     context = _with_changes(seen, changes)
-    missing = missing_of(rule.reads, event)
+    missing = stored.missing(rule.reads)
     return Sight(event.operation, changes, context, event.occurred_at, frozenset(unknown), missing)
 
 
@@ -58,6 +58,9 @@ class _Stored:
         told = self.context.get("changes") or {}
         self.changes = {name: FieldChange(name, one.get("old"), one.get("new")) for name, one in told.items()}
         self.is_save = event.signal in SAVES
+
+    def missing(self, paths: Iterable[Path]) -> list[Path]:
+        return sorted(path for path in paths if not self.has(path))
 
     def change(self, name: str) -> Any:
         """The field's change, None where it did not change, ``_UNKNOWN`` where that was not stored."""

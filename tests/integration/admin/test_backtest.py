@@ -16,6 +16,7 @@ from django.utils.html import strip_tags
 
 from project.shop.models import Order
 from rules_engine.models import Event, Execution, Recording, Rule
+from rules_engine.rules import jsonlogic
 from rules_engine.testing import create_rule, refresh
 from rules_engine.trials import backtest
 from rules_engine.types import RuleSpec
@@ -163,3 +164,14 @@ def test_it_takes_the_permissions_to_test_and_to_view_and_for_an_edited_rule_to_
 def test_without_the_permission_to_view_its_model_a_rule_is_not_run(staff: Callable[..., Client]) -> None:
     rule = create_rule(Order, condition=over(100), actions=[LOG])
     assert staff("rules_engine.view_rule", "rules_engine.test_rule").get(url(rule)).status_code == 403
+
+
+def test_however_many_events_are_looked_at_their_conditions_are_not_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*args: Any) -> None:
+        raise AssertionError("A trace takes a hundred times as long as an evaluation, and nobody sees it here.")
+
+    record()
+    orders(50, 150)
+    monkeypatch.setattr(jsonlogic, "trace", slow)
+    result = run(RuleSpec(slug="new", model="shop.order", signals=("post_save",), condition=over(100)))
+    assert (result.fired.count, result.stopped["condition"]) == (1, 1)
