@@ -68,7 +68,9 @@ class Cascades:
         graph: dict[Any, Sequence[Any]] = {slug: [one for _, one in found] for slug, found in self.effects.items()}
         # By way of the effects: they are few where there are many rules, and links are rules times rules.
         graph.update(self.heard_by)
-        members = [tuple(slug for slug in self.effects if slug in found) for found in components(graph)]
+        # Most parts are of one rule, which is in no loop.
+        parts = (found for found in components(graph) if len(found) > 1)
+        members = [tuple(slug for slug in self.effects if slug in found) for found in parts]
         return sorted(one for one in members if len(one) > 1)
 
     def loop_of(self, slug: str) -> tuple[str, ...]:
