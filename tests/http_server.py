@@ -142,12 +142,12 @@ def hang_mid_body() -> Behaviour:
     return behave
 
 
-def endless_informational(every: float = 0.0) -> Behaviour:
-    """103 after 103, and never an answer."""
+def endless_informational(every: float = 0.02, at_once: int = 1) -> Behaviour:
+    """103 after 103, so many at a time, and never an answer."""
 
     async def behave(conversation: Conversation) -> None:
         while True:
-            await conversation.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await conversation.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * at_once)
             await asyncio.sleep(every)
 
     return behave

@@ -3,7 +3,8 @@
 A server may put more on the wire than it was asked for: a body behind a 204, more bytes than it announced, or an
 answer to nothing while a kept connection idles. aiohttp makes an error of the first two, so that what the receiver
 took would be sent again, and takes the third for the answer to the next request, so that a delivery nobody read would
-count as taken.
+count as taken. It also reads 1xx without end, as fast as they come: three such servers kept the answers of all others
+waiting until the deadline.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
 END_OF_HEAD = b"\r\n\r\n"
+#: Answers before the answer, 100 and 103, say; honest servers send one or two.
+MOST_INTERIM = 100
 
 
 class Answers(ResponseHandler):
     """Reads one answer a request; whatever comes beyond it ends the connection, and the answer stands."""
 
     _is_answered = False
+    _interim = 0
 
     def set_response_params(self, **params: Any) -> None:
         # What aiohttp does for each request, before it is sent.
-        self._is_answered = False
+        self._is_answered, self._interim = False, 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -37,12 +42,18 @@ class Answers(ResponseHandler):
                 super().data_received(part)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
+        message, _payload = data
         if self._is_answered:
             self._end()
-            return
-        message, _payload = data
-        self._is_answered = message.code >= 200 or message.code == 101
-        super().feed_data(data, size)
+        elif message.code >= 200 or message.code == 101:
+            self._is_answered = True
+            super().feed_data(data, size)
+        elif self._interim < MOST_INTERIM:
+            self._interim += 1
+            super().feed_data(data, size)
+        elif self._exception is None:
+            self.set_exception(HttpProcessingError(message="Too many answers before the answer."))
+            self._end()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)

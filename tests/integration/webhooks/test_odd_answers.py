@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import time
 from typing import Any
 
 import pytest
@@ -28,6 +29,22 @@ def raw(data: bytes, *, keep: bool = True, later: bytes = b"") -> Behaviour:
         conversation.keep = keep
 
     return behave
+
+
+def test_a_flood_of_answers_before_the_answer_holds_up_no_other_delivery(server: MisbehavingServer) -> None:
+    server.on("/flood", behave.endless_informational(every=0.0, at_once=3000))
+
+    async def deliver() -> float:
+        async with Client() as client:
+            floods = [asyncio.create_task(client.deliver(server.url("/flood"), b"{}", {}, deadline=4)) for _ in "123"]
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            await client.deliver(server.url("/"), b"{}", {}, deadline=4)
+            seconds = time.monotonic() - began
+            assert [type(one) for one in await asyncio.gather(*floods, return_exceptions=True)] == [ProtocolFailed] * 3
+            return seconds
+
+    assert asyncio.run(deliver()) < 2
 
 
 def test_what_this_machine_runs_out_of_is_not_the_receivers_fault(server: MisbehavingServer) -> None:
