@@ -9,9 +9,10 @@ from typing import Any
 from django.utils.translation import gettext
 
 from rules_engine import ActionContext, Preview
-from webhooks import delivery, payload
+from webhooks import delivery, formats
 from webhooks.masking import MASK, masked_url
 from webhooks.models import Endpoint
+from webhooks.signing import version_of
 
 
 def request_preview(context: ActionContext, config: Mapping[str, Any]) -> Preview:
@@ -21,18 +22,20 @@ def request_preview(context: ActionContext, config: Mapping[str, Any]) -> Previe
     """
     slug = str(config.get("endpoint", ""))
     endpoint = delivery.usable(Endpoint.objects.filter(slug=slug).first(), slug)
-    body = payload.body(context.event, config.get("payload"))
+    encoded = formats.encode(endpoint.payload_form, context.event, config.get("payload"), MASK)
     headers = {
         "User-Agent": delivery.USER_AGENT,
         **dict.fromkeys(endpoint.headers, MASK),
-        "Content-Type": "application/json; charset=utf-8",
+        # The id is made when the rule fires; as a header it is written in percent signs.
+        **{name: MASK if name == "ce-id" else value for name, value in encoded.headers.items()},
+        "Content-Type": encoded.content_type,
         "webhook-id": MASK,
         "webhook-timestamp": MASK,
-        "webhook-signature": f"v1,{MASK}",
+        "webhook-signature": " ".join(f"{version_of(secret)},{MASK}" for secret in endpoint.signing_secrets()),
     }
     details = {
         gettext("Request"): f"POST {masked_url(endpoint.url)}",
         gettext("Headers"): "\n".join(f"{name}: {value}" for name, value in headers.items()),
-        gettext("Body"): json.loads(body),
+        gettext("Body"): json.loads(encoded.body),
     }
     return Preview(gettext("Calls %(endpoint)s") % {"endpoint": slug}, details)

@@ -125,6 +125,11 @@ def public_key(secret: str) -> str | None:
     return PUBLIC_PREFIX + base64.b64encode(private_key_of(secret).public_key().public_bytes_raw()).decode()
 
 
+def version_of(secret: str) -> str:
+    """The version of the signatures that are made with this secret: ``v1`` or ``v1a``."""
+    return "v1a" if secret.startswith(PRIVATE_PREFIX) else "v1"
+
+
 def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
     """The value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a secret, with spaces between.
 

@@ -19,9 +19,9 @@ from tests.integration.admin.conftest import make_user
 from webhooks.delivery import message
 from webhooks.errors import EncryptionKeyError, Unanswered
 from webhooks.flights import Departure
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, PayloadForm
 from webhooks.rule_actions import Webhook
-from webhooks.signing import generate_secret
+from webhooks.signing import generate_key_pair, generate_secret
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +238,33 @@ def test_a_payload_over_256_kb_is_not_sent(server: MisbehavingServer, endpoint: 
     with pytest.raises(PermanentError, match="262,144"):
         Webhook().run(context(note="x" * 300_000), CONFIG)
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("form", PayloadForm.values)
+@pytest.mark.parametrize("template", [None, '{"id": "{{ instance.id }}"}', "Order {{ instance.id }}"])
+def test_a_preview_is_what_is_sent_without_its_secrets(
+    server: MisbehavingServer, endpoint: Endpoint, form: str, template: str | None
+) -> None:
+    endpoint.payload_form = form
+    endpoint.rotate_secret(generate_key_pair())
+    endpoint.save()
+    if form != "chat" and template is not None and not template.startswith("{"):
+        with pytest.raises(PermanentError, match="not JSON"):
+            Webhook().preview(context(), {**CONFIG, "payload": template})
+        return
+
+    run(payload=template)
+    details = Webhook().preview(context(), {**CONFIG, "payload": template}).details
+    [request] = server.requests
+    identifier = request.header("webhook-id")
+    assert details["Body"] == json.loads(request.body.decode().replace(identifier, "…"))
+    shown = dict(line.split(": ", 1) for line in details["Headers"].splitlines())
+    assert shown["Content-Type"] == request.header("Content-Type")
+    assert shown["webhook-signature"] == "v1a,… v1,…"
+    own = {"accept", "accept-encoding", "content-length", "host"}
+    assert {name.lower() for name in shown} == {name.lower() for name, _value in request.headers} - own
+    assert "canary" not in str(details)
+    assert endpoint.secret not in str(details)
 
 
 def problems(**config: Any) -> list[tuple[str, str]]:
