@@ -90,9 +90,25 @@ def record(
     return len(executions) + len(held)
 
 
-def release(match: models.HeldMatch, held: Mapping[str, int], using: str) -> int:
-    """Write the executions of a held match, in the caller's transaction. ``held`` is what they read under that name:
+def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using: str) -> int:
+    """Write the executions of held matches, in the caller's transaction. With each comes what they read as ``held``:
     how many it stands for besides itself. Returns their number, and announces them once they are committed."""
+    waiting: dict[tuple[str, ...], list[Row]] = {}
+    ended: dict[tuple[str, ...], list[Row]] = {}
+    for match, held in matches:
+        for one in _executions_of(match, held):
+            # One statement takes rows of the same columns; what is held since an older version may have others.
+            (ended if "error" in one else waiting).setdefault(tuple(one), []).append(one)
+    for rows in waiting.values():
+        _insert_executions(rows, using)
+    for rows in ended.values():
+        insert(models.Execution, rows, using)
+    written = [one for rows in waiting.values() for one in rows]
+    _announce({one["queue"] for one in written}, using)
+    return len(written)
+
+
+def _executions_of(match: models.HeldMatch, held: Mapping[str, int]) -> list[Row]:
     executions = []
     for action in match.actions:
         each = action.get("rows")
@@ -106,13 +122,7 @@ def release(match: models.HeldMatch, held: Mapping[str, int], using: str) -> int
             {**one, **_ended_as(State.CANCELLED, NOT_AFTER_THAT)} if one["position"] > min(failed) else one
             for one in executions
         ]
-    ended = [one for one in executions if "error" in one]
-    waiting = [one for one in executions if "error" not in one]
-    _insert_executions(waiting, using)
-    if ended:
-        insert(models.Execution, ended, using)
-    _announce({execution["queue"] for execution in waiting}, using)
-    return len(waiting)
+    return executions
 
 
 def _released(match: models.HeldMatch, action: Row, row: Any, held: Mapping[str, int]) -> Row:

@@ -83,44 +83,69 @@ def _decide_rule(slug: str) -> int:
         return len(found)
 
 
-def release_now(slug: str, chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
-    """Carry out what these matches of the rule ask for, whatever the rule would have waited for. Returns those that
-    still waited; none where the rule is disabled or deleted."""
-    return _by_hand(slug, chosen, reason, is_released=True)
-
-
-def discard(slug: str, chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
-    """Hold these matches of the rule back for good. Returns those that still waited."""
-    return _by_hand(slug, chosen, reason, is_released=False)
-
-
-def _by_hand(slug: str, chosen: Collection[Any], reason: str, *, is_released: bool) -> list[HeldMatch]:
+def release_now(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Carry out what these matches ask for, whatever their rules would have waited for. Returns those that still
+    waited, without those of rules that are disabled or deleted."""
     using = router.db_for_write(HeldMatch)
     with transaction.atomic(using=using):
-        _take_turn(slug, using)
-        if is_released and not Rule.objects.using(using).filter(slug=slug, enabled=True).exists():
-            return []
-        decision = _Decision(slug, using)
-        waiting = decision.rows.filter(pk__in=chosen, state=HeldMatch.State.WAITING)
-        found = list(waiting.select_related("event").order_by("id"))
-        if is_released:
-            for match in found:
-                decision.release(match, reason)
-        else:
-            decision.drop([match.pk for match in found], reason)
-        return found
+        slugs = _take_turns(chosen, using)
+        live = Rule.objects.using(using).filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)
+        found = _waiting(chosen).filter(rule_slug__in=list(live))
+        matches = list(found.select_related("event").order_by("rule_slug", "id"))
+        decisions = {slug: _Decision(slug, using) for slug in slugs}
+        _release([(match, decisions[match.rule_slug].stands_for(match)) for match in matches], reason, using)
+        return matches
+
+
+def discard(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Hold these matches back for good. Returns those that still waited."""
+    using = router.db_for_write(HeldMatch)
+    with transaction.atomic(using=using):
+        _take_turns(chosen, using)
+        matches = list(_waiting(chosen).select_related("event").order_by("rule_slug", "id"))
+        _drop(_rows(), [match.pk for match in matches], reason)
+        return matches
+
+
+def _waiting(chosen: Collection[Any]) -> Matches:
+    return _rows().filter(pk__in=chosen, state=HeldMatch.State.WAITING)
+
+
+def _take_turns(chosen: Collection[Any], using: str) -> list[str]:
+    """Be the one that decides for the rules of these matches until the transaction ends. Returns their slugs."""
+    slugs = sorted(_rows().filter(pk__in=chosen).order_by().values_list("rule_slug", flat=True).distinct())
+    # In one order, so that two people who choose the same do not wait for each other.
+    _take_turn([_number_of(slug) for slug in slugs], using)
+    return slugs
+
+
+def _release(pairs: Sequence[tuple[HeldMatch, dict[str, int]]], reason: str, using: str) -> None:
+    """Hand what the matches ask for to the outbox, with what each stands for."""
+    by_count: dict[int, list[Any]] = {}
+    for match, held in pairs:
+        by_count.setdefault(held["count"] + 1, []).append(match.pk)
+    for count, pks in by_count.items():
+        row = _rows().using(using).filter(pk__in=pks)
+        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=count)
+    outbox.release(pairs, using)
+
+
+def _drop(rows: Matches, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:
+    for start in range(0, len(pks), BATCH):
+        part = rows.filter(pk__in=pks[start : start + BATCH])
+        part.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now(), stands_for=stands_for)
 
 
 def _number_of(slug: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"held {slug}".encode(), digest_size=8).digest(), signed=True)
 
 
-def _take_turn(slug: str, using: str) -> None:
-    """Be the one that decides for the rule until the transaction ends, after whoever decides now."""
+def _take_turn(numbers: Sequence[int], using: str) -> None:
+    """Take these locks one after another, each after whoever has it now."""
     connection = connections[using]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_number_of(slug)])
+            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [list(numbers)])
 
 
 def _has_turn(slug: str, using: str) -> bool:
@@ -192,18 +217,17 @@ class _Decision:
     def drop(self, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:
         """Hold these back for good, and say why. ``stands_for`` are those that the next one to act is to count."""
         self.decided.update(pks)
-        for start in range(0, len(pks), BATCH):
-            rows = self.rows.filter(pk__in=pks[start : start + BATCH])
-            rows.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now(), stands_for=stands_for)
+        _drop(self.rows, pks, reason, stands_for)
 
-    def release(self, match: HeldMatch, reason: str = "") -> None:
+    def release(self, match: HeldMatch) -> None:
         """Hand what the match asks for to the outbox."""
         self.decided.add(match.pk)
+        _release([(match, self.stands_for(match))], "", self.using)
+
+    def stands_for(self, match: HeldMatch) -> dict[str, int]:
+        """What the match acts for besides itself, now that it acts."""
         together, throttled = (match.stands_for or 1) - 1, self._throttled_since_last(match)
-        held = {"count": together + throttled, "together": together, "throttled": throttled}
-        row = self.rows.filter(pk=match.pk)
-        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=held["count"] + 1)
-        outbox.release(match, held, self.using)
+        return {"count": together + throttled, "together": together, "throttled": throttled}
 
     def _throttled_since_last(self, match: HeldMatch) -> int:
         """How many the throttle has held back that no match which acted has told of; this one does."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.db import router
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -39,7 +36,6 @@ from rules_engine.admin.verbs import VerbsAdmin
 from rules_engine.models import HeldMatch
 
 WAITING = (HeldMatch.State.WAITING,)
-Decide = Callable[..., list[HeldMatch]]
 
 
 @admin.register(HeldMatch)
@@ -98,13 +94,13 @@ class HeldMatchAdmin(VerbsAdmin):
 
     def _release(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Released by %s.") % request.user.get_username()
-        done = in_batches(request.user.pk, chosen, partial(_decided, releasing.release_now, reason), reason)
+        done = in_batches(request.user.pk, chosen, partial(releasing.release_now, reason=reason), reason)
         text = ngettext("%(count)s match was released.", "%(count)s matches were released.", done.count)
         self.tell(request, text, done)
 
     def _discard(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Discarded by %s.") % request.user.get_username()
-        done = in_batches(request.user.pk, chosen, partial(_decided, releasing.discard, reason), reason)
+        done = in_batches(request.user.pk, chosen, partial(releasing.discard, reason=reason), reason)
         text = ngettext("%(count)s match was discarded.", "%(count)s matches were discarded.", done.count)
         self.tell(request, text, done)
 
@@ -172,15 +168,6 @@ class HeldMatchAdmin(VerbsAdmin):
 def _key(match: Any, text: str) -> str:
     """A key is worked out from the object's data."""
     return text if match.is_seen or not text else str(UNSEEN)
-
-
-def _decided(decide: Decide, reason: str, keys: list[Any]) -> list[HeldMatch]:
-    by_rule = defaultdict(list)
-    rows = HeldMatch.objects.using(router.db_for_write(HeldMatch)).filter(pk__in=keys)
-    for slug, pk in rows.order_by().values_list("rule_slug", "pk"):
-        by_rule[slug].append(pk)
-    # In one order, so that two people who choose the same do not wait for each other.
-    return [match for slug in sorted(by_rule) for match in decide(slug, by_rule[slug], reason=reason)]
 
 
 def waits_for(match: HeldMatch) -> list[str]:

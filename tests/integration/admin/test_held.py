@@ -8,7 +8,9 @@ from html import unescape
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from project.shop.models import Order
@@ -71,6 +73,30 @@ def test_a_match_that_is_discarded_never_acts(admin_client: Client, waiting: Hel
     HeldMatch.objects.update(due_at=waiting.created_at)
     run_due()
     assert mail.outbox == []
+
+
+@pytest.mark.parametrize("verb", ["release", "discard"])
+def test_matches_of_many_rules_take_no_more_queries_than_those_of_few(admin_client: Client, verb: str) -> None:
+    def decide(name: str) -> int:
+        Order.objects.create(order_number=name)
+        waiting = HeldMatch.objects.filter(state="waiting").values_list("pk", flat=True)
+        chosen = {"action": f"{verb}_selected", "_selected_action": [str(pk) for pk in waiting]}
+        with CaptureQueriesContext(connection) as taken:
+            assert admin_client.post(LIST, chosen).status_code == 302
+        return len(taken)
+
+    create_rule(model=Order, slug="first", actions=[("send_email", MAIL)], coalesce_seconds=3600)
+    create_rule(model=Order, slug="off", actions=[("send_email", MAIL)], coalesce_seconds=3600)
+    few = decide("A-1")
+    for number in range(9):
+        create_rule(model=Order, slug=f"more-{number}", actions=[("send_email", MAIL)], coalesce_seconds=3600)
+    Order.objects.create(order_number="A-2")
+    Rule.objects.get(slug="off").delete()
+    assert decide("A-3") <= few
+    run_due()
+    sent = sorted(message.subject for message in mail.outbox)
+    assert sent == (["A-1"] * 2 + ["A-2"] * 10 + ["A-3"] * 10 if verb == "release" else [])
+    assert HeldMatch.objects.filter(state="waiting").count() == (1 if verb == "release" else 0)
 
 
 def test_matches_of_a_rule_that_is_off_are_not_released(admin_client: Client, waiting: HeldMatch) -> None:
