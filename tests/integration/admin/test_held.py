@@ -94,8 +94,9 @@ def test_matches_of_many_rules_take_no_more_queries_than_those_of_few(admin_clie
     Rule.objects.get(slug="off").delete()
     assert decide("A-3") <= few
     run_due()
+    # Of the rule that is no more nothing acts, what was released before it went included.
     sent = sorted(message.subject for message in mail.outbox)
-    assert sent == (["A-1"] * 2 + ["A-2"] * 10 + ["A-3"] * 10 if verb == "release" else [])
+    assert sent == (["A-1"] + ["A-2"] * 10 + ["A-3"] * 10 if verb == "release" else [])
     assert HeldMatch.objects.filter(state="waiting").count() == (1 if verb == "release" else 0)
 
 
