@@ -35,18 +35,29 @@ _STATUS = re.compile(r"([1-5])(\d\d|xx)")
 def moment(text: str) -> datetime:
     """A point in time: ``2h`` for two hours ago, or a date, with a time or without. Raises ``ValueError``."""
     text = text.strip()
-    if ago := _AGO.fullmatch(text.lower()):
-        return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    found = parse_datetime(text)
-    if found is None and (day := parse_date(text)) is not None:
-        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
+    try:
+        found = _moment(text)
+    except (ValueError, OverflowError):  # the 30th of February, or a time that no database takes
+        found = None
     if found is None:
         example = timezone.localtime(timezone.now(), UTC).strftime("%Y-%m-%dT%H:%M")
         raise ValueError(
             gettext("Expected an age such as 30m, 2h or 3d, or a time such as %(example)s, and got “%(text)s”.")
             % {"example": example, "text": text}
         )
-    return found if timezone.is_aware(found) else timezone.make_aware(found)
+    return found
+
+
+def _moment(text: str) -> datetime | None:
+    if ago := _AGO.fullmatch(text.lower()):
+        return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    found = parse_datetime(text)
+    if found is None and (day := parse_date(text)) is not None:
+        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
+    if found is None:
+        return None
+    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
+    return aware.astimezone(UTC)
 
 
 def error_detail(text: str) -> dict[str, Any]:

@@ -245,6 +245,9 @@ def test_the_command_counts_and_then_replays(server: MisbehavingServer, endpoint
     [
         ({"endpoint": "crn"}, "Did you mean"),
         ({"endpoint": "crm", "since": "yesterday"}, "2026-"),
+        ({"endpoint": "crm", "since": "999999d"}, "Expected an age"),
+        ({"endpoint": "crm", "since": "2026-02-30"}, "Expected an age"),
+        ({"endpoint": "crm", "since": "9999-12-31T23:59:59-23:59"}, "Expected an age"),
         ({"endpoint": "crm", "since": "1h", "until": "2h"}, "before"),
         ({"endpoint": "crm", "error_kind": "slow"}, "timeout"),
         ({"endpoint": "off"}, "disabled"),
