@@ -111,7 +111,8 @@ class EndpointForm(_EndpointModelForm):
         try:
             headers = json.loads(text)
         except ValueError as error:
-            raise ValidationError(_("The headers are not JSON: %s.") % error) from None
+            said = _('The headers are not JSON: %s. Write an object such as {"Authorization": "Bearer …"}.')
+            raise ValidationError(said % error) from None
         if problems := header_problems(headers):
             raise ValidationError(problems)
         assert isinstance(headers, dict)  # noqa: S101 - header_problems() has seen to it

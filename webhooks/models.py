@@ -199,7 +199,8 @@ class Endpoint(models.Model):
         """Brings the URL to its canonical form and explains what is wrong with URL, secret and headers."""
         errors: dict[str, Any] = {}
         try:
-            self.url = checked_url(self.url)
+            # That it is missing was said by the field.
+            self.url = checked_url(self.url) if self.url else ""
         except (DestinationRefused, MissingExtra) as error:
             errors["url"] = str(error)
         if not self._is_sealed("secret") and (problem := secret_problem(str(self.secret))) is not None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.field_titles import Titles
 from rules_engine.admin.rendering import object_link, page_url
 from rules_engine.admin.rule_page import page, refused, rule_for, unseen
 from rules_engine.admin.trying import GATES
@@ -101,12 +102,13 @@ def _hidden(request: HttpRequest) -> Iterable[tuple[str, str]]:
 
 def _shown(spec: RuleSpec, result: Result) -> dict[str, Any]:
     recording = Recording.objects.current().filter(model=spec.model.lower()).first() if spec.model else None
+    titles = Titles.of(spec.model)
     return {
         "result": result,
         "most": MOST,
         "stopped": [(GATES.get(name, name), count) for name, count in result.stopped.most_common()],
         "errors": result.errors.most_common(5),
-        "missing": result.missing.most_common(5),
+        "missing": [(titles.title(name), count) for name, count in result.missing.most_common(5)],
         "lists": [
             (gettext("Would act on, and did not"), _listed(result.newly)),
             (gettext("Acted on, and would no longer"), _listed(result.no_longer)),

@@ -36,7 +36,8 @@ def _holds(form: Any, name: str) -> bool:
     # Whoever may only view has a form whose fields know nothing of the object.
     typed = form.is_bound and name in form.fields
     value = form[name].value() if typed else getattr(form.instance, name)
-    if value is None or value == "":
+    # A date and a time that are typed apart come as two texts.
+    if value is None or value == "" or (isinstance(value, list) and not any(value)):
         return False
     return str(value) != str(_usual(form, name))
 

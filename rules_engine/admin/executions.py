@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db import router, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +28,7 @@ from rules_engine.admin.rendering import (
     json_block,
     link,
     may_view,
+    names_of,
     object_link,
     page_url,
     table,
@@ -58,9 +60,9 @@ class ExecutionAdmin(VerbsAdmin):
         "rule_named",
         "kind_named",
         "object_shown",
+        "outcome",
         "attempts",
         "next_shown",
-        "outcome",
     )
     list_display_links = ("created_at", "state")
     list_filter = ("state", RuleFilter, KindFilter)
@@ -72,12 +74,12 @@ class ExecutionAdmin(VerbsAdmin):
     change_form_template = "admin/rules_engine/execution/change_form.html"
     readonly_fields = (
         "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
-        "caused_shown", "context_shown",
+        "caused_shown", "context_shown", "kind_named", "author_shown",
     )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         state = ("state", "outcome_shown", "attempts_shown", "caused_shown", "next_shown", "created_at", "finished_at")
-        origin = ("rule_shown", "rule_version", "kind", "event_shown", "object_shown", "author_id")
+        origin = ("rule_shown", "rule_version", "kind_named", "event_shown", "object_shown", "author_shown")
         place = ("queue", "lane", "order_key", "leased_by", "lease_until", "crashes")
         return [
             (None, {"fields": state}),
@@ -148,6 +150,15 @@ class ExecutionAdmin(VerbsAdmin):
 
     # What is shown
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Django's, with what the rules of the page are called, as far as there are such rules."""
+        changelist: Any = super().get_changelist_instance(request)
+        slugs = {execution.rule_slug for execution in changelist.result_list}
+        names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
+        for execution in changelist.result_list:
+            execution.rule_name = names.get(execution.rule_slug)
+        return changelist
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
@@ -179,8 +190,9 @@ class ExecutionAdmin(VerbsAdmin):
         return text_block(execution.error or execution.summary)
 
     @admin.display(description=_("rule"), ordering="rule_slug")
-    def rule_named(self, execution: Execution) -> str:
-        return execution.rule_slug or gettext("ordered by hand")
+    def rule_named(self, execution: Any) -> SafeString:
+        name = execution.rule_name or execution.rule_slug or gettext("ordered by hand")
+        return format_html('<span class="rules-name" dir="auto">{}</span>', name)
 
     @admin.display(description=_("What it did"), ordering="kind")
     def kind_named(self, execution: Execution) -> str:
@@ -193,6 +205,10 @@ class ExecutionAdmin(VerbsAdmin):
     @admin.display(description=_("event"))
     def event_shown(self, execution: Execution) -> SafeString:
         return link(page_url("event", execution.event_id), execution.event)
+
+    @admin.display(description=_("author"))
+    def author_shown(self, execution: Execution) -> str:
+        return names_of([execution.author_id]).get(execution.author_id, execution.author_id) or "–"
 
     @admin.display(description=_("events it led to"))
     def caused_shown(self, execution: Execution) -> SafeString:

@@ -19,6 +19,7 @@ from rules_engine.admin import choices
 from rules_engine.admin.condition import ChangesField, ConditionField
 from rules_engine.admin.fields import JSONTextField, NamesField, PlainTextField, RowsField, name_halves, sentence
 from rules_engine.admin.jsonform import ConfigWidget, forms_by_kind
+from rules_engine.admin.meanwhile import SeenForm
 from rules_engine.errors import Problem
 from rules_engine.models import Rule, RuleAction
 from rules_engine.rules.holding import LONGEST_WAIT
@@ -30,8 +31,6 @@ TEXTS = ("description", "throttle_by", "coalesce_by")
 ONE_LINE = {"rows": 1, "cols": 60, "class": "rules-one-line"}
 #: Far above any place that people give, so that rows can change places without meeting on the way.
 OUT_OF_THE_WAY = 1_000_000
-
-
 #: What decides how often, and when, a rule acts.
 HOLDING = (
     "active_from", "active_until", "sample_percent", "raw", "once", "throttle_count", "throttle_seconds",
@@ -48,7 +47,7 @@ def _names(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
-class RuleForm(forms.ModelForm):
+class RuleForm(SeenForm):
     """A rule without its actions. ``user`` is who is editing; the admin sets it on the class it makes."""
 
     user: Any = None
@@ -56,7 +55,7 @@ class RuleForm(forms.ModelForm):
     model = forms.ChoiceField(
         label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
     )
-    signals = NamesField(label=_("What happens"), required=False, help_text=_("Tick at least one."))
+    signals = NamesField(label=_("What happens"), error_messages={"required": _("Tick at least one.")})
     operations = NamesField(
         label=_("Only when it was"),
         required=False,

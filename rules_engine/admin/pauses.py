@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.guarding import GuardedAdmin
 from rules_engine.admin.pause_forms import MODES, PauseForm
 from rules_engine.admin.rendering import list_url, page_url, time_words
 from rules_engine.admin.wording import model_title
@@ -69,7 +70,7 @@ def consequence(pauses: Collection[Pause]) -> list[str]:
 
 
 @admin.register(Pause)
-class PauseAdmin(admin.ModelAdmin):
+class PauseAdmin(GuardedAdmin):
     """Rules held still for a while."""
 
     form = PauseForm

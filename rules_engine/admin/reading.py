@@ -15,7 +15,9 @@ from rules_engine.admin.condition_words import WORDS, comparison
 from rules_engine.admin.field_titles import Titles
 from rules_engine.admin.logic_words import words_of
 from rules_engine.admin.rendering import json_block, text_block
+from rules_engine.admin.wording import listens_to
 from rules_engine.events.paths import is_secret
+from rules_engine.models import Rule
 
 MASK = "…"
 
@@ -37,6 +39,16 @@ def changes_block(changes: Any, label: str) -> SafeString:
     rows = changes if isinstance(changes, list) else [changes]
     items = format_html_join("", "<li>{}</li>", ((_change(one, titles),) for one in rows))
     return _with_json(format_html('<ul class="rules-reading">{}</ul>', items), changes)
+
+
+def trigger_words(rule: Rule) -> str:
+    """What sets the rule off, as a clause: ``an order is updated, and Status has changed to Paid``."""
+    happens, titles = listens_to(rule), Titles.of(rule.model)
+    changes = rule.changes if isinstance(rule.changes, list) else []
+    said = [_change(one, titles) for one in changes if isinstance(one, Mapping)]
+    if not happens or not said:
+        return happens or gettext("nothing")
+    return gettext("%(happens)s, and %(changes)s") % {"happens": happens, "changes": gettext(" and ").join(said)}
 
 
 def settings_block(kind: str, config: Any) -> SafeString:

@@ -8,8 +8,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from rules_engine.admin.guarding import GuardedAdmin
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+
+class ReadOnlyAdmin(GuardedAdmin):
     """Rows can be looked at by whoever has the view permission, and by nobody added, changed or deleted."""
 
     # Counting a large table costs more than the page is worth.

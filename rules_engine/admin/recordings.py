@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin import choices
 from rules_engine.admin.fields import name_halves
+from rules_engine.admin.guarding import GuardedAdmin
 from rules_engine.admin.rendering import link, list_url, may_view
 from rules_engine.admin.wording import model_title
 from rules_engine.models import Recording
@@ -65,7 +66,7 @@ class RecordingForm(forms.ModelForm):
 
 
 @admin.register(Recording)
-class RecordingAdmin(admin.ModelAdmin):
+class RecordingAdmin(GuardedAdmin):
     """Models whose events are all kept for a while."""
 
     form = RecordingForm

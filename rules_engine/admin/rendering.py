@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.formats import localize
@@ -85,9 +89,20 @@ def object_link(label: str, pk: str) -> SafeString:
     if model is None or not pk or not admin.site.is_registered(model):
         return link("", text)
     try:
-        return link(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[pk]), text)
+        return link(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)]), text)
     except NoReverseMatch:
         return link("", text)
+
+
+def names_of(keys: Iterable[str]) -> dict[str, str]:
+    """What the users of these keys are called, as far as there are such users. One query."""
+    model = get_user_model()
+    found = {}
+    for key in {one for one in keys if one}:
+        with suppress(ValueError, ValidationError):
+            found[model._meta.pk.to_python(key)] = key
+    rows = model._default_manager.in_bulk(list(found)) if found else {}
+    return {found[pk]: str(user) for pk, user in rows.items()}
 
 
 def may_view(user: User, label: str) -> bool:

@@ -16,8 +16,9 @@ from rules_engine.actions import registry
 from rules_engine.admin import standing
 from rules_engine.admin.charts import hours_chart
 from rules_engine.admin.pauses import Pauses
+from rules_engine.admin.reading import trigger_words
 from rules_engine.admin.rendering import list_url, time_words
-from rules_engine.admin.wording import listens_to, model_title
+from rules_engine.admin.wording import model_title
 from rules_engine.models import Rule
 
 LONGEST = 120
@@ -87,7 +88,7 @@ class RuleListMixin:
 
     @admin.display(description=_("When"))
     def listens(self, rule: Rule) -> str:
-        return shortened(listens_to(rule))
+        return shortened(trigger_words(rule))
 
     @admin.display(description=_("State"), ordering="enabled")
     def state(self, rule: Any) -> SafeString:

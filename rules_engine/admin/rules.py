@@ -18,14 +18,15 @@ from rules_engine.admin.collapsing import UnfoldingFormSet, unfolded
 from rules_engine.admin.condition import FieldsMixin
 from rules_engine.admin.forms import RuleActionForm, RuleActionFormSet, RuleForm
 from rules_engine.admin.from_template import FromTemplateMixin
+from rules_engine.admin.guarding import GuardedAdmin
 from rules_engine.admin.overview import OverviewMixin
 from rules_engine.admin.pauses import Pauses
-from rules_engine.admin.reading import changes_block, condition_block, rows_block, settings_block
+from rules_engine.admin.reading import changes_block, condition_block, rows_block, settings_block, trigger_words
 from rules_engine.admin.rendering import list_url, text_block
 from rules_engine.admin.rule_list import RuleListMixin
 from rules_engine.admin.rule_pages import RulePagesMixin
 from rules_engine.admin.source import SourceMixin
-from rules_engine.admin.wording import CANNOT_SEE, listens_to, model_title, operation_words, signal_words
+from rules_engine.admin.wording import CANNOT_SEE, model_title, operation_words, signal_words
 from rules_engine.models import Rule, RuleAction, RuleError
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
@@ -38,7 +39,9 @@ HOLDING_ROWS = (
     "throttle_by",
     ("coalesce_seconds", "debounce"),
     "coalesce_by",
-    ("once", "sample_percent", "raw"),
+    "once",
+    "sample_percent",
+    "raw",
 )
 HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, at once and for good.")
 WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
@@ -115,7 +118,7 @@ class RuleAdmin(
     RulePagesMixin,
     FieldsMixin,
     switching.SwitchingMixin,
-    admin.ModelAdmin,
+    GuardedAdmin,
 ):
     """Rules and their actions."""
 
@@ -150,7 +153,7 @@ class RuleAdmin(
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         may_write = self._may_write(request, obj)
-        state = ("author_shown", "updated_at") if obj else ()
+        state = ("author_shown", "updated_at", *(("seen",) if may_write else ())) if obj else ()
         switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
         return [
             (None, {"fields": ("name", "slug", "description", *switches, *state)}),
@@ -253,7 +256,7 @@ def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     activity = standing.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *standing.author_faults(rule)]
     return {
-        "sentence": gettext("Trigger: %s.") % listens_to(rule),
+        "sentence": gettext("Trigger: %s.") % trigger_words(rule),
         "problems": problems,
         "remarks": hearing(rule.spec_with([])),
         "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],

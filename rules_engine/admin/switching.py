@@ -149,7 +149,10 @@ def _each(
             else:
                 model_admin.message_user(request, f"{rule}: {reason}", messages.ERROR)
     text = ngettext("%(count)s rule was changed.", "%(count)s rules were changed.", done) % {"count": done}
-    model_admin.message_user(request, text, messages.SUCCESS if done else messages.INFO)
+    if not done and not rules:
+        text = gettext("Nothing was changed: all of them are so already.")
+    if done or not rules:
+        model_admin.message_user(request, text, messages.SUCCESS if done else messages.INFO)
 
 
 def _why_not_own(request: HttpRequest, rule: Rule) -> str | None:

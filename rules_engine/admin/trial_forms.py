@@ -21,6 +21,8 @@ from rules_engine.types import RuleSpec
 LATEST = 10
 #: Empty rows below those that the rule asks for.
 SPARE = 2
+#: Of a key that is written in digits; Python reads no number of more than 4300.
+LONGEST_NUMBER = 40
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 
 
@@ -103,7 +105,7 @@ class TrialForm(forms.Form):
         wanted = given.get("operation") or next(iter(_operations(self.spec)), None)
         operation: Any = wanted if wanted in operations else next(iter(operations), None)
         others = [one.strip() for one in given.get("others", "").split(",") if one.strip()]
-        keys = [int(one) if one.isdigit() else one for one in others]
+        keys = [int(one) if one.isdecimal() and len(one) < LONGEST_NUMBER else one for one in others]
         arguments = given.get("arguments") or {}
         return Happening(signal, operation, changes, arguments, given.get("relation", ""), keys)
 

@@ -82,13 +82,13 @@ def detail_words(detail: str) -> str:
 
 
 def listens_to(rule: Rule) -> str:
-    """What sets the rule off, as a clause: ``an order is created or updated``."""
+    """What sets the rule off, whatever changes, as a clause: ``an order is created or updated``."""
     names = [str(name) for name in rule.spec_with([]).signals]
     happens = [_model_clause(rule, name) for name in names if name in MODEL_SIGNALS and _operations(rule, name)]
     about = f" ({_model_words(rule.model)})" if rule.model else ""
     others = [str(SIGNALS.get(name) or signal_words(name)) + about for name in names if name not in MODEL_SIGNALS]
     clauses = ([f"{_model_words(rule.model)} {_any_of(happens)}"] if happens else []) + others
-    return _any_of(clauses) + _change_words(rule) if clauses else gettext("nothing")
+    return _any_of(clauses) if clauses else ""
 
 
 def _model_clause(rule: Rule, name: str) -> str:
@@ -106,12 +106,6 @@ def _model_words(label: str) -> str:
     name = str(model._meta.verbose_name) if model else label
     article = gettext("an %(model)s") if name[:1].lower() in "aeio" else gettext("a %(model)s")
     return article % {"model": name}
-
-
-def _change_words(rule: Rule) -> str:
-    changes = rule.changes if isinstance(rule.changes, list) else []
-    fields = [str(change.get("field")) for change in changes if isinstance(change, dict)]
-    return gettext(", and %(fields)s changed") % {"fields": ", ".join(fields)} if fields else ""
 
 
 def _any_of(words: Iterable[str]) -> str:

@@ -49,6 +49,8 @@ class Recording(AnnouncingModel):
 
     def clean(self) -> None:
         """A model that rules may listen to, and an end that will come."""
+        if not self.model:
+            return  # That it is missing was said by the field.
         model = find_model(self.model)
         if model is None:
             raise ValidationError({"model": gettext('There is no model "%s".') % self.model})

@@ -561,6 +561,38 @@ def test_rows_are_moved_through_groups_and_duplicated(open_rule: Any) -> None:
     assert Rule.objects.get().condition == {"and": [{"!": [{"or": [first]}]}, second]}
 
 
+def test_any_of_one_condition_stays_any_for_those_that_are_added_later(open_rule: Any) -> None:
+    page = open_rule({"==": [{"var": "instance.status"}, "paid"]})
+    drawn(page).get_by_label("Group of conditions").last.select_option(label="ANY of these")
+    save(page)
+    assert Rule.objects.get().condition == {"or": [{"==": [{"var": "instance.status"}, "paid"]}]}
+    page.go_back()
+    page.reload()
+    expect(drawn(page).get_by_label("Group of conditions").last).to_have_value("any")
+
+
+def test_a_number_stands_beside_its_comparison_where_there_is_room(open_rule: Any) -> None:
+    page = open_rule(
+        {
+            "or": [
+                {">": [{"var": "instance.total"}, 100]},
+                {"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]},
+            ]
+        },
+        viewport={"width": 1280, "height": 900},
+    )
+    lower = (
+        drawn(page)
+        .get_by_label("Value", exact=True)
+        .evaluate_all(
+            """(all) => all.map((one) => one.getBoundingClientRect().y
+            - one.previousElementSibling.getBoundingClientRect().y)"""
+        )
+    )
+    assert len(lower) == 2
+    assert max(map(abs, lower)) < 10
+
+
 def test_the_fields_follow_the_model_and_the_signals(open_rule: Any) -> None:
     stored = {"==": [{"var": "instance.total"}, 1]}
     page = open_rule(stored)

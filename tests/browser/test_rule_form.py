@@ -135,6 +135,14 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
         expect(page.locator("#id_condition-drawn").get_by_text('Did you mean "total"?')).to_have_count(1)
         expect(page.locator(".rjf-form-wrapper").get_by_text('Did you mean "order_number"?')).to_have_count(1)
         expect(field(page, "Message")).to_have_value("{{ instance.order_numbre }}")
+        # Once is enough: as JSON it is said above, with its place; in the form at its field.
+        above = page.locator("#id_actions-0-config_error")
+        expect(above).to_be_hidden()
+        switch = page.locator("#actions-0 .rules-config-switch")
+        switch.click()
+        expect(above).to_have_text('/message: Line 1: Order has no field "order_numbre". Did you mean "order_number"?')
+        switch.click()
+        expect(above).to_be_hidden()
         assert page.input_value("#id_condition") == '{"==": [{"var": "instance.totl"}, 1]}'
         width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert width <= 0

@@ -93,6 +93,9 @@
       this.box = element("div", { class: "rules-config" });
       this.textarea.after(this.box);
       this.box.append(this.textarea);
+      // What is said of a setting below it, in the form, is not said above all of them as well.
+      const said = document.getElementById(`${this.textarea.id}_error`);
+      this.said = Object.keys(this.errors).every((place) => place) ? said : null;
       this.holder = element("div", { class: "rules-config-form", role: "group" }, this.box);
       const label = document.querySelector(`label[for="${this.textarea.id}"]`);
       if (label) this.holder.setAttribute("aria-label", label.textContent.replace(/:\s*$/, ""));
@@ -141,6 +144,7 @@
         isDrawable(schema, value) && survives(this.textarea.value || "{}", value);
       const asForm = drawable && !this.byHand;
       this.clear();
+      if (this.said) this.said.hidden = asForm && Object.keys(this.errors).length > 0;
       this.textarea.hidden = asForm || (!this.kind.value && !this.textarea.value.trim());
       this.button.hidden = !known || (!drawable && !this.byHand);
       this.button.textContent = asForm ? this.words.as_json : this.words.as_form;

@@ -258,8 +258,8 @@
   function groupText(group, fieldOf, isRoot) {
     const fits = group.frame && (!group.frame.single || group.children.length === 1);
     if (group.isEmptied && !isRoot && !group.children.length) return UNFINISHED;
-    const isPlain = group.op === "all" || group.op === "any";
-    if (!group.explicit && !group.frame && isPlain && group.children.length === 1) return rules.textOf(group.children[0], fieldOf);
+    // One condition of which ANY is to hold is kept as that: more may come, and they would be read as ALL.
+    if (!group.explicit && !group.frame && group.op === "all" && group.children.length === 1) return rules.textOf(group.children[0], fieldOf);
     if (!fits) {
       const [head, tail] = GROUPS[group.op];
       group.frame = isRoot ? { head: `${head}\n  `, tail: `\n${tail}` } : { head: head, tail: tail };

@@ -57,7 +57,7 @@ def test_the_list_of_rules_speaks_german(german: Client) -> None:
     page = page_at(german, reverse("admin:rules_engine_rule_changelist"))
     for words in ("Regel hinzufügen", "Zustand", "Letzte 24 Stunden", "Ausgewählte Regeln einschalten", "Probelauf"):
         assert words in page
-    assert "bei „doctor“ wird ein Objekt angelegt oder geändert, mit Änderung an email" in page
+    assert "bei „doctor“ wird ein Objekt angelegt oder geändert, und Email hat sich geändert" in page
     assert "nach der Anmeldung eines Benutzers" in page
     assert "Fired" not in page
 

@@ -83,7 +83,7 @@ def test_the_add_form_offers_what_rules_can_watch(admin_client: Client) -> None:
         ({"condition": '{"===!": [{"var": "instance.total"}, 1]}'}, "condition", "operator"),
         ({"changes": '[{"field": "statsu"}]'}, "changes", "/0/field:"),
         ({"changes": '[{"field": "status", "to": "payed"}]'}, "changes", 'Did you mean "paid"?'),
-        ({"signals": []}, "signals", "at least one signal"),
+        ({"signals": []}, "signals", "Tick at least one."),
         ({"signals": ["post_saev"]}, "signals", "post_saev"),
         ({"operations": ["delete"]}, "operations", "does not happen"),
         ({"model": ""}, "model", "post_save"),
@@ -263,7 +263,7 @@ def test_the_list_says_what_rules_do_and_how_they_are(admin_client: Client) -> N
     run_due()
     response = admin_client.get(reverse("admin:rules_engine_rule_changelist"))
     page = response.content.decode()
-    assert "an order is created or updated, and status changed" in page
+    assert "an order is created or updated, and Status has changed" in page
     for words in ("rules-state-shadow", "rules-state-off", "rules-state-broken", "Did you mean", "is inactive"):
         assert words in page
     good = next(rule for rule in response.context_data["cl"].result_list if rule.slug == "good")

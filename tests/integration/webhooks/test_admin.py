@@ -224,3 +224,12 @@ def test_a_client_certificate_goes_in_is_kept_and_removed_and_never_comes_out(ed
     assert "PRIVATE KEY" not in editor.get(change_url(endpoint)).content.decode()
     change(editor, endpoint, remove_client_certificate="on")
     assert Endpoint.objects.get().client_certificate == ""
+
+
+def test_a_blank_endpoint_is_told_once_what_is_missing_and_wrong_headers_how_to_write_them(
+    admin_client: Client,
+) -> None:
+    response = admin_client.post(reverse("admin:webhooks_endpoint_add"), {"headers": "Bearer x"})
+    errors = response.context_data["adminform"].form.errors  # type: ignore[attr-defined]
+    assert errors["url"] == ["This field is required."]
+    assert 'Write an object such as {"Authorization": "Bearer …"}.' in errors["headers"][0]

@@ -387,7 +387,9 @@ def test_what_was_ordered_by_hand_reads_well(endpoint: Endpoint, editor: Client)
     client = signed_in("view_execution", "view_event", "view_rule")
     execution = Execution.objects.get()
     changelist = reverse("admin:rules_engine_execution_changelist")
-    assert '<td class="field-rule_named">ordered by hand</td>' in shown(client, changelist)
+    assert '<td class="field-rule_named"><span class="rules-name" dir="auto">ordered by hand</span></td>' in shown(
+        client, changelist
+    )
     assert "1 execution " in shown(client, f"{changelist}?rule_slug=:by-hand")
     page = shown(client, reverse("admin:rules_engine_execution_change", args=[execution.pk]))
     assert "webhook, ordered by hand" in page
