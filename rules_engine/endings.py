@@ -127,7 +127,7 @@ def _end_executions(endings: Sequence[_Ending], using: str) -> list[_Ending]:
         "CASE WHEN v.wait IS NULL THEN e.next_attempt_at ELSE STATEMENT_TIMESTAMP() + v.wait * INTERVAL '1 second' END "
         "FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::float8[]) "
         "AS v(id, worker, state, summary, error, wait) "
-        "WHERE e.id = v.id AND e.leased_by = v.worker AND e.state = %s RETURNING e.id"
+        "WHERE e.id = v.id AND e.leased_by = v.worker AND e.state = %s RETURNING e.id, v.worker"
     )
     columns: list[list[Any]] = [
         [one.execution.pk for one in endings],
@@ -139,8 +139,9 @@ def _end_executions(endings: Sequence[_Ending], using: str) -> list[_Ending]:
     ]
     with connections[using].cursor() as cursor:
         cursor.execute(sql, [*columns, State.RUNNING.value])
-        held = {pk for (pk,) in cursor.fetchall()}
-    return [one for one in endings if one.execution.pk in held]
+        # By the claim too: a slow delivery may be claimed again, and both of them end together.
+        held = set(cursor.fetchall())
+    return [one for one in endings if (one.execution.pk, one.worker) in held]
 
 
 def _close_attempts(endings: Sequence[_Ending], using: str) -> None:

@@ -150,3 +150,21 @@ def test_failures_of_one_action_ask_for_its_schedule_once_and_those_of_another_f
     finish_many([Finished(one, worker, TransientError("Not now.")) for one in executions])
     assert asked == ["seen", "other"]
     assert [one.state for one in Execution.objects.all()] == ["retryable"] * 4
+
+
+def test_what_was_taken_over_ends_as_its_new_owner_says_also_where_both_end_at_once() -> None:
+    [slow], lost = begun("a")
+    Execution.objects.update(lease_until=seconds_from_now(-1))
+    claim = claim_lanes(QUEUE, {"a": 1})
+    [again] = start_many(claim.executions, claim.worker)
+    for outcomes in ([(slow, lost), (again, claim.worker)], [(again, claim.worker), (slow, lost)]):
+        finish_many(
+            [
+                Finished(one, worker, TransientError("Too late.") if worker == lost else ActionResult("done"))
+                for one, worker in outcomes
+            ]
+        )
+    assert [(one.state, one.summary, one.error) for one in Execution.objects.all()] == [("succeeded", "done", "")]
+    attempts = Attempt.objects.order_by("number").values_list("outcome", "error")
+    assert list(attempts) == [("lost", "The process ended, or lost its lease, in this attempt."), ("succeeded", "")]
+    assert slow.state != "retryable", "nobody is told that it is tried again"
