@@ -182,8 +182,7 @@ def charge(endpoint: Endpoint, charges: Sequence[Charge]) -> bool:
     since = state.failing_since
     if since is None or now - since < DISABLE_AFTER:
         return False
-    endpoint.disable(f"It had failed for {DISABLE_AFTER.days} days. The last error: {state.last_error}")
-    return True
+    return endpoint.disable(f"It had failed for {DISABLE_AFTER.days} days. The last error: {state.last_error}")
 
 
 def _apply(state: EndpointState, one: Charge, now: datetime) -> None:

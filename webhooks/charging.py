@@ -40,8 +40,8 @@ def note(verdicts: Iterable[tuple[Message, Verdict]]) -> None:
             continue
         endpoint = endpoints.setdefault(message.endpoint.slug, message.endpoint)
         if isinstance(found.outcome, EndpointGone):
-            if endpoint.enabled:
-                endpoint.disable("It answered 410: the receiver is gone for good.")
+            if endpoint.enabled and endpoint.disable("It answered 410: the receiver is gone for good."):
+                notices.disabled(endpoint)
         elif found.charge is not None:
             charges.setdefault(endpoint.slug, []).append(found.charge)
     clear = {slug for slug, of_one in charges.items() if all(one.taken for one in of_one)}

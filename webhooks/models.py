@@ -254,16 +254,20 @@ class Endpoint(models.Model):
         overlapping = expires is not None and timezone.now() < expires
         return [self.secret, self.previous_secret] if overlapping and self.previous_secret else [self.secret]
 
-    def disable(self, reason: str) -> None:
-        """Switch it off and cancel what waits for it; needs no key. ``reason`` is shown in the admin."""
+    def disable(self, reason: str) -> bool:
+        """Switch it off and cancel what waits for it; needs no key. ``reason`` is shown in the admin. Returns whether
+        it was on until now: of two workers that end it at once, one tells people."""
         now = timezone.now()
-        type(self).objects.filter(pk=self.pk, enabled=True).update(
-            enabled=False, disabled_reason=reason[:500], updated_at=now
+        was_on = (
+            type(self)
+            .objects.filter(pk=self.pk, enabled=True)
+            .update(enabled=False, disabled_reason=reason[:500], updated_at=now)
         )
         self.enabled, self.disabled_reason = False, reason[:500]
         # However it is enabled again, it then starts anew.
         self.forget_failures()
         self._cancel_waiting()
+        return bool(was_on)
 
     def _cancel_waiting(self) -> None:
         # Here, because the engine's own models may be loaded after these.

@@ -145,6 +145,20 @@ def test_row_27_failures_pause_the_endpoint_and_one_probe_at_a_time_asks_again(s
     assert (state().failures, state().pauses, state().paused_until) == (0, 0, None)
 
 
+def test_the_administrators_are_told_once_of_an_endpoint_that_is_gone(server: MisbehavingServer, settings: Any) -> None:
+    settings.ADMINS = [("Ann", "ann@example.com")]
+    endpoint(server)
+    rule_for("crm")
+    products(6)
+    server.on("/crm", behave.answer(410))
+    drain(5)
+    run_due()
+    (message,) = mail.outbox
+    assert message.to == ["ann@example.com"]
+    assert "CRM was disabled" in message.subject
+    assert "410" in message.body
+
+
 def test_an_endpoint_that_fails_for_five_days_is_disabled_and_the_administrators_are_told(
     server: MisbehavingServer, settings: Any
 ) -> None:

@@ -58,7 +58,9 @@ def test_row_24_a_410_cancels_what_waits_for_the_endpoint(server: MisbehavingSer
 
     run_due()
 
-    assert states() == ["discarded", "cancelled", "cancelled"]
+    *deliveries, told = states()
+    assert deliveries == ["discarded", "cancelled", "cancelled"]
+    assert told == "succeeded", "the mail to the administrators"
     assert len(server.requests) == 1
 
 
