@@ -82,6 +82,9 @@ class ConfigWidget(forms.Textarea):
                 "broken": gettext("This is not JSON yet, so there is no form for it."),
                 "undrawable": gettext("The form cannot show all of this, so it is edited as JSON and nothing is lost."),
                 "row": gettext("%(title)s %(number)s"),
+                "insert_into": gettext("Insert a value into the text:"),
+                "to_insert": gettext("Value to insert"),
+                "insert": gettext("Insert"),
             }
         )
         return attrs
@@ -89,7 +92,8 @@ class ConfigWidget(forms.Textarea):
     @property
     def media(self) -> forms.Media:
         return editor_media() + forms.Media(
-            css={"all": ["rules_engine/admin.css"]}, js=["rules_engine/action-config.js"]
+            css={"all": ["rules_engine/admin.css"]},
+            js=["rules_engine/action-values.js", "rules_engine/action-config.js"],
         )
 
 

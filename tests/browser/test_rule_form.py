@@ -77,6 +77,41 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     assert run_due() == 2
 
 
+@pytest.mark.parametrize("look", [{}, {"color_scheme": "dark", "viewport": PHONE}], ids=["desktop", "phone"])
+def test_a_value_is_put_into_the_text_that_was_written_in_last(watched: Any, shots: Path, look: Any) -> None:
+    page = watched(**look)
+    page.goto(ADD)
+    page.fill("#id_name", "Tell the customer")
+    page.check('input[name="signals"][value="post_save"]')
+    page.select_option("#id_actions-0-kind", "send_email")
+    insert = page.locator("#actions-0 .rules-insert")
+    expect(insert).to_be_hidden()
+    page.select_option("#id_model", "shop.order")
+    expect(insert.get_by_role("button", name="Insert")).to_be_disabled()
+    field(page, "Subject").fill("Order  is paid")
+    for _ in range(len(" is paid")):
+        field(page, "Subject").press("ArrowLeft")
+    insert.get_by_label("Value to insert").select_option("Order number")
+    insert.get_by_role("button", name="Insert").click()
+    expect(field(page, "Subject")).to_have_value("Order {{ instance.order_number }} is paid")
+    expect(field(page, "Subject")).to_be_focused()
+    field(page, "Text").fill("Dear ")
+    insert.get_by_label("Value to insert").select_option("Customer ›")
+    insert.get_by_label("Value to insert").nth(1).select_option("First name")
+    page.screenshot(path=str(shots / f"insert-{'phone' if look else 'desktop'}.png"), full_page=True)
+    insert.get_by_role("button", name="Insert").click()
+    page.keyboard.type(", of ")
+    insert.get_by_label("Value to insert").first.select_option("instance.items__count")
+    insert.get_by_role("button", name="Insert").click()
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0
+    page.locator("#actions-0").get_by_label("To 1").fill("a@example.com")
+    save(page)
+    (action,) = Rule.objects.get().actions.all()
+    assert action.config["subject"] == "Order {{ instance.order_number }} is paid"
+    assert action.config["body"] == "Dear {{ instance.customer.first_name }}, of {{ instance.items__count }}"
+
+
 def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
     configs: list[tuple[str, dict[str, Any]]] = [
         ("log_message", LOG),

@@ -99,6 +99,7 @@
       this.holder = element("div", { class: "rules-config-form", role: "group" }, this.box);
       const label = document.querySelector(`label[for="${this.textarea.id}"]`);
       if (label) this.holder.setAttribute("aria-label", label.textContent.replace(/:\s*$/, ""));
+      this.picker = new window.rulesEngine.ValuePicker(this.holder, this.words);
       this.note = element("p", { class: "rules-config-note help", role: "status" }, this.box);
       this.button = element("button", { class: "rules-config-switch", type: "button" }, this.box);
       this.button.addEventListener("click", () => this.switchSides());
@@ -151,6 +152,7 @@
       this.note.textContent = !known || drawable || !window.reactJsonForm
         ? "" : value === undefined ? this.words.broken : this.words.undrawable;
       if (asForm) this.drawForm(schema, value);
+      this.picker.show(asForm);
     }
 
     clear() {
