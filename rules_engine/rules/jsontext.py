@@ -50,6 +50,7 @@ def parse(text: str) -> Any:
     try:
         return json.loads(text, parse_int=_whole_number, parse_float=_number)
     except JSONDecodeError as error:
+        error = _with_trailing_comma(error)
         message = gettext("This is not JSON (%(place)s): %(explanation)s.")
         _refuse(message % {"place": _place(text, error.pos), "explanation": _explanation(error)})
 
@@ -66,6 +67,14 @@ def _place(text: str, offset: int) -> str:
     line = text.count("\n", 0, offset) + 1
     column = offset - text.rfind("\n", 0, offset)
     return gettext("line %(line)s, column %(column)s") % {"line": line, "column": column}
+
+
+def _with_trailing_comma(error: JSONDecodeError) -> JSONDecodeError:
+    """Python before 3.13 points behind a comma that is too much, at the bracket, and expects another value there."""
+    before = error.doc[: error.pos].rstrip()
+    if not before.endswith(",") or error.doc[error.pos : error.pos + 1] not in ("]", "}"):
+        return error
+    return JSONDecodeError("Illegal trailing comma", error.doc, len(before) - 1)
 
 
 def _explanation(error: JSONDecodeError) -> str:
