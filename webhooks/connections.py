@@ -9,6 +9,7 @@ waiting until the deadline.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any, cast
 
@@ -16,9 +17,13 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+logger = logging.getLogger("webhooks")
+
 END_OF_HEAD = b"\r\n\r\n"
 #: Answers before the answer, 100 and 103, say; honest servers send one or two.
 MOST_INTERIM = 100
+#: What is read here of aiohttp's own, which no version has to keep.
+READ = frozenset(["_payload", "_upgraded", "_exception"])
 
 
 class Answers(ResponseHandler):
@@ -76,5 +81,13 @@ def connector(**options: Any) -> aiohttp.TCPConnector:
     """aiohttp's, with connections of this kind. Call it in the event loop."""
     made = aiohttp.TCPConnector(**options)
     # There is no public way to name another protocol; tests/integration/webhooks/test_odd_answers.py holds this.
-    made._factory = cast("partial[ResponseHandler]", partial(Answers, loop=made._loop))
+    factory = partial(Answers, loop=made._loop)
+    probe = factory()
+    if all(hasattr(probe, name) for name in READ):
+        made._factory = cast("partial[ResponseHandler]", factory)
+    else:
+        # Deliveries go out as aiohttp itself would send them.
+        logger.warning(
+            "Webhooks do not know this aiohttp (%s) well enough: odd answers are not told apart.", aiohttp.__version__
+        )
     return made
