@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine import conf
@@ -89,6 +89,8 @@ def look() -> None:
     """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
     try:
         cache.refresh()
+    except DatabaseError as error:
+        logger.warning("The rules cannot be read; this process goes on with those it has. %s", _explained(error))
     except Exception:  # the caller is at work of its own: connecting, committing, starting a request
         logger.exception("The rules could not be read; this process goes on with those it has.")
 
@@ -109,12 +111,24 @@ def _watch() -> None:
             with paused():  # opening this thread's connection is no event
                 cache.refresh()
             failed = False
-        except Exception:  # the thread must outlive a bug in one rule; it is said once, and mended by the next edit
+        except Exception as error:  # the thread must outlive a bug in one rule; it is mended by the next edit
             # Said once, not every second; the connection may be dead, the next look opens another.
             if not failed:
-                logger.exception("The rules could not be read; trying again every second.")
+                _tell(error)
             failed = True
             connections[cache.alias()].close()
+
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, DatabaseError):
+        logger.warning("The rules cannot be read; trying again every second. %s", _explained(error))
+    else:
+        logger.exception("The rules could not be read; trying again every second.")
+
+
+def _explained(error: DatabaseError) -> str:
+    # A traceback would tell no more, and would be what people see first who migrate a new site.
+    return f"If migrations are under way, that passes with them: {str(error).strip()}"
 
 
 def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import ProgrammingError, connection, connections, transaction
 
 from rules_engine import ActionResult, hints
 from rules_engine.actions import registry
@@ -187,8 +187,16 @@ def test_a_request_that_refreshes_and_a_thread_that_connects_do_not_wait_for_eac
     in_threads(request, connect)
 
 
+@pytest.mark.parametrize(
+    ("error", "has_traceback"),
+    [(ValueError("a bug in one rule"), True), (ProgrammingError("no such column: rules_engine_rule.raw"), False)],
+)
 def test_the_watcher_outlives_any_error_and_says_it_once(
-    monkeypatch: pytest.MonkeyPatch, settings: Any, caplog: pytest.LogCaptureFixture
+    error: Exception,
+    has_traceback: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings.RULES_ENGINE = {"REFRESH_SECONDS": 0.01}
     looks: list[int] = []
@@ -197,12 +205,14 @@ def test_the_watcher_outlives_any_error_and_says_it_once(
         looks.append(1)
         if len(looks) == 4:
             raise SystemExit  # the one thing that ends it
-        raise ValueError("a bug in one rule")
+        raise error
 
     monkeypatch.setattr(cache, "refresh", look)
     in_threads(watcher._watch)
     assert len(looks) == 4
-    assert len([record for record in caplog.records if record.name == "rules_engine"]) == 1
+    (record,) = [record for record in caplog.records if record.name == "rules_engine"]
+    assert bool(record.exc_info) == has_traceback
+    assert str(error) in caplog.text
 
 
 def test_a_fork_does_not_wait_for_a_refresh_that_hangs(process_environment: dict[str, str]) -> None:
