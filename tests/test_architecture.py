@@ -58,8 +58,8 @@ BOUNDARIES = {
     "rules_engine/claims.py": "execution: an action that cannot say when to try again keeps no outcome from its record",
     "rules_engine/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
     "rules_engine/trials/previews.py": "a preview is an action's own code, and may raise anything",
-    "webhooks/flights.py": "execution: a delivery must land, whatever became of it",
-    "webhooks/sender.py": "execution: one that cannot be sent, or whose answer cannot be read, takes no other along",
+    "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",
+    "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",
     "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",
     "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",
 }

@@ -42,7 +42,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule, run_due
-from webhooks.fields import Sealed
+from webhooks.models.fields import Sealed
 from webhooks.models import Endpoint
 
 # As a site has it that was installed again without the extra.

@@ -15,9 +15,10 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         from rules_engine import register_drain, register_overview
-        from webhooks import checks, conf, failing
+        from webhooks import checks, conf
+        from webhooks.endpoints import troubles
 
-        register_overview("webhooks", failing.failing)
+        register_overview("webhooks", troubles.failing)
 
         # Without the extra the engine runs deliveries one by one, and each says what is missing.
         if not checks.missing_libraries():
@@ -26,6 +27,6 @@ class WebhooksConfig(AppConfig):
 
 def _drain(seconds: float, limit: int | None) -> int:
     # Not before it is needed: aiohttp takes a third of a second to import.
-    from webhooks import sender
+    from webhooks.sending import sender
 
     return sender.drain(seconds, limit)

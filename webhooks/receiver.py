@@ -32,7 +32,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from webhooks.errors import InvalidSignature
-from webhooks.signing import fits
+from webhooks.signing.signatures import fits
 
 logger = logging.getLogger("webhooks")
 

@@ -23,8 +23,10 @@ from rules_engine import (
     reads,
     register_action,
 )
-from webhooks import conf, lanes, payload
+from webhooks import conf
+from webhooks.deliveries import payload
 from webhooks.errors import MissingExtra
+from webhooks.models import lanes
 
 #: Everything DESIGN §6 offers, for the default payload; what is not named here is in every context.
 WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
@@ -127,14 +129,14 @@ class Webhook(Action):
         ]
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
-        from webhooks.previews import request_preview
+        from webhooks.deliveries.previews import request_preview
 
         return request_preview(context, config)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         """One delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once."""
         try:
-            from webhooks import sender
+            from webhooks.sending import sender
         except MissingExtra as error:
             # What the operator has to do, and no traceback at each attempt.
             raise TransientError(str(error)) from None

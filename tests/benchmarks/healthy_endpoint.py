@@ -32,9 +32,9 @@ from rules_engine.models import Execution
 from rules_engine.testing import create_rule, reset
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
-from webhooks import breaker
+from webhooks.endpoints import breaker
 from webhooks.models import Endpoint
-from webhooks.sender import drain
+from webhooks.sending.sender import drain
 
 QUEUED = 10_000
 SECONDS = 20.0

@@ -34,9 +34,10 @@ from django.test.utils import override_settings, setup_databases, setup_test_env
 from project.shop.models import Product
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
-from webhooks import conf, sender
-from webhooks.client import Client
+from webhooks import conf
+from webhooks.http.client import Client
 from webhooks.models import Endpoint
+from webhooks.sending import sender
 
 #: As many as need all slots of a sender, of which one endpoint has half at most.
 ENDPOINTS = 4

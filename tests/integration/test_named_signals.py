@@ -33,8 +33,8 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import ActionSpec, RuleSpec
 from tests.zoo.models import Animal, Dog, Keeper
+from webhooks.deliveries.payload import body
 from webhooks.models import Endpoint
-from webhooks.payload import body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,7 +20,7 @@ from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, R
 from rules_engine.rules.permissions import may_view
 from rules_engine.testing import create_rule, run_due
 from tests.integration.admin.conftest import ADD, WRITERS, change_url, client_of, make_user, post_data
-from webhooks import payload
+from webhooks.deliveries import payload
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -2,8 +2,8 @@
 
 from django.db import migrations, models
 
-import webhooks.fields
-import webhooks.signing
+import webhooks.models.fields
+import webhooks.signing.signatures
 
 
 class Migration(migrations.Migration):
@@ -41,15 +41,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "secret",
-                    webhooks.fields.EncryptedTextField(
-                        default=webhooks.signing.generate_secret,
+                    webhooks.models.fields.EncryptedTextField(
+                        default=webhooks.signing.signatures.generate_secret,
                         help_text="“whsec_” and 24 to 64 bytes in base64.",
                         verbose_name="signing secret",
                     ),
                 ),
                 (
                     "previous_secret",
-                    webhooks.fields.EncryptedTextField(
+                    webhooks.models.fields.EncryptedTextField(
                         blank=True, default="", editable=False, verbose_name="previous signing secret"
                     ),
                 ),
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "headers",
-                    webhooks.fields.EncryptedJSONField(
+                    webhooks.models.fields.EncryptedJSONField(
                         blank=True,
                         default=dict,
                         help_text="A JSON object of headers sent with each delivery.",

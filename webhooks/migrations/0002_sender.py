@@ -2,8 +2,8 @@
 
 import django.core.validators
 import django.db.models.deletion
-import webhooks.fields
-import webhooks.signing
+import webhooks.models.fields
+import webhooks.signing.signatures
 from django.db import migrations, models
 
 
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='endpoint',
             name='client_certificate',
-            field=webhooks.fields.EncryptedTextField(blank=True, default='', help_text='The certificate that deliveries show (mutual TLS) and its private key, both in PEM.', verbose_name='client certificate'),
+            field=webhooks.models.fields.EncryptedTextField(blank=True, default='', help_text='The certificate that deliveries show (mutual TLS) and its private key, both in PEM.', verbose_name='client certificate'),
         ),
         migrations.AddField(
             model_name='endpoint',
@@ -84,6 +84,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='endpoint',
             name='secret',
-            field=webhooks.fields.EncryptedTextField(default=webhooks.signing.generate_secret, help_text='“whsec_” and 24 to 64 bytes in base64, or an ed25519 key that begins with “whsk_”.', verbose_name='signing secret'),
+            field=webhooks.models.fields.EncryptedTextField(default=webhooks.signing.signatures.generate_secret, help_text='“whsec_” and 24 to 64 bytes in base64, or an ed25519 key that begins with “whsk_”.', verbose_name='signing secret'),
         ),
     ]

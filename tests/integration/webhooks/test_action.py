@@ -16,12 +16,12 @@ from rules_engine import ActionContext, Event, PermanentError, RuleSpec, Transie
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.admin.conftest import make_user
-from webhooks.delivery import message
+from webhooks.deliveries.delivery import message
 from webhooks.errors import EncryptionKeyError, Unanswered
-from webhooks.flights import Departure
 from webhooks.models import Endpoint, PayloadForm
 from webhooks.rule_actions import Webhook
-from webhooks.signing import generate_key_pair, generate_secret
+from webhooks.sending.loop import Departure
+from webhooks.signing.signatures import generate_key_pair, generate_secret
 
 pytestmark = pytest.mark.django_db
 

@@ -14,9 +14,9 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.integration.webhooks.certificates import Authority
-from webhooks.fields import Sealed
 from webhooks.models import Endpoint
-from webhooks.signing import generate_secret, public_key
+from webhooks.models.fields import Sealed
+from webhooks.signing.signatures import generate_secret, public_key
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import Behaviour, Conversation, MisbehavingServer
 from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,6 @@ from aiohttp.abc import AbstractResolver
 
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
-from webhooks.client import Client, Response, deliver_now
 from webhooks.errors import (
     ConnectFailed,
     DeadlinePassed,
@@ -23,6 +22,7 @@ from webhooks.errors import (
     NameNotResolved,
     ProtocolFailed,
 )
+from webhooks.http.client import Client, Response, deliver_now
 
 BODY = b'{"a":1}'
 

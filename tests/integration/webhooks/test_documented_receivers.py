@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from webhooks.signing import generate_secret, sign
+from webhooks.signing.signatures import generate_secret, sign
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "webhooks.md"
 SECRET = generate_secret()

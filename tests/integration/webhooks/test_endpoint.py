@@ -13,9 +13,9 @@ from django.db import connection
 from django.utils import timezone
 
 from webhooks.errors import EncryptionKeyError
-from webhooks.fields import Sealed
 from webhooks.models import Endpoint
-from webhooks.signing import generate_secret
+from webhooks.models.fields import Sealed
+from webhooks.signing.signatures import generate_secret
 
 pytestmark = pytest.mark.django_db
 

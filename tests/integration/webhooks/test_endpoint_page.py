@@ -25,9 +25,9 @@ from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.test_admin import UNTOUCHED
-from webhooks import breaker
+from webhooks.endpoints import breaker
 from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db
 

@@ -32,9 +32,8 @@ from tests import http_server as behave
 from tests.faults.processes import closed_port
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.certificates import Authority
-from webhooks import lanes
-from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.models import Endpoint, EndpointState, lanes
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

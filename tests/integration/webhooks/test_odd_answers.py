@@ -12,9 +12,9 @@ import pytest
 
 from tests import http_server as behave
 from tests.http_server import Behaviour, Conversation, MisbehavingServer
-from webhooks import connections
-from webhooks.client import Client, deliver_now
 from webhooks.errors import ConnectFailed, DeliveryError, ProtocolFailed, ProxyFailed
+from webhooks.http import connections
+from webhooks.http.client import Client, deliver_now
 
 EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

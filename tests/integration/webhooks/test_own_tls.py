@@ -20,7 +20,7 @@ from rules_engine.testing import create_rule
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.certificates import Authority
 from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -22,8 +22,8 @@ from rules_engine.models import Execution
 from rules_engine.testing import create_rule
 from webhooks.models import Endpoint
 from webhooks.receiver import webhook
-from webhooks.sender import drain
-from webhooks.signing import generate_secret
+from webhooks.sending.sender import drain
+from webhooks.signing.signatures import generate_secret
 
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
 commits = pytest.mark.django_db(transaction=True)

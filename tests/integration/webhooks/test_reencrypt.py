@@ -10,8 +10,8 @@ from cryptography.fernet import Fernet
 from django.core.management import call_command
 
 from webhooks.errors import EncryptionKeyError
-from webhooks.fields import Sealed
 from webhooks.models import Endpoint
+from webhooks.models.fields import Sealed
 
 pytestmark = pytest.mark.django_db
 

@@ -20,9 +20,8 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
-from webhooks import lanes
-from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.models import Endpoint, EndpointState, lanes
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db
 

@@ -21,8 +21,8 @@ from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
-from webhooks.shares import BITE
+from webhooks.sending.sender import drain
+from webhooks.sending.shares import BITE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

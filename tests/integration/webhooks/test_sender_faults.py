@@ -17,9 +17,10 @@ from rules_engine.rules.permissions import Authors
 from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
-from webhooks import delivery, flights, sender
+from webhooks.deliveries import delivery
 from webhooks.models import Endpoint, EndpointState
-from webhooks.sender import drain
+from webhooks.sending import loop, sender
+from webhooks.sending.sender import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -168,7 +169,7 @@ def test_an_event_loop_that_cannot_start_is_an_error_and_not_a_wait(
     def broken(**options: Any) -> Any:
         raise ZeroDivisionError("no loop")
 
-    monkeypatch.setattr(flights, "Client", broken)
+    monkeypatch.setattr(loop, "Client", broken)
     with pytest.raises(ZeroDivisionError):
         drain(5)
     assert states() == {"pending": 1}
@@ -180,15 +181,15 @@ def test_an_event_loop_that_ends_in_flight_is_our_fault_and_the_next_drain_has_a
 ) -> None:
     order(server, 5)
     server.on("/crm", behave.hang())
-    launch = flights.Flights.launch
+    launch = loop.Flights.launch
 
-    def launch_and_end(self: flights.Flights, departures: Any) -> None:
+    def launch_and_end(self: loop.Flights, departures: Any) -> None:
         launch(self, departures)
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
     with monkeypatch.context() as patch:
-        patch.setattr(flights.Flights, "launch", launch_and_end)
+        patch.setattr(loop.Flights, "launch", launch_and_end)
         drain(5)
     assert states() == {"retryable": 5}
     assert not EndpointState.objects.filter(failures__gt=0).exists()

@@ -17,9 +17,9 @@ from django.test import override_settings
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.certificates import Authority
-from webhooks import tls
-from webhooks.client import deliver_now
 from webhooks.errors import DeadlinePassed, TlsFailed
+from webhooks.http import tls
+from webhooks.http.client import deliver_now
 
 Start = Callable[..., MisbehavingServer]
 

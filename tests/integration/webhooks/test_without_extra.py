@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests.integration.admin.conftest import client_of, make_user
-from webhooks import encryption
 from webhooks.models import Endpoint
+from webhooks.signing import encryption
 
 pytestmark = pytest.mark.django_db
 

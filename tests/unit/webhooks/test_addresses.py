@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from webhooks.addresses import parse, refusal
+from webhooks.http.addresses import parse, refusal
 
 REFUSED = [
     "0.0.0.0",

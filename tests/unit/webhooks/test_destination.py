@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from webhooks.destination import checked_url, header_problems
 from webhooks.errors import DestinationRefused
+from webhooks.http.destination import checked_url, header_problems
 
 
 @pytest.fixture(autouse=True)

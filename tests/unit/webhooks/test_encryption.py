@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from webhooks import encryption
 from webhooks.errors import EncryptionKeyError
+from webhooks.signing import encryption
 
 ROOT = Path(__file__).resolve().parents[3]
 APPS = ["django.contrib.auth", "django.contrib.contenttypes", "rules_engine", "webhooks"]
@@ -78,8 +78,8 @@ def test_the_derivation_is_the_documented_one(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("hidden", "code"),
     [
-        ("aiohttp", "import webhooks.client"),
-        ("cryptography", "from webhooks.encryption import seal; seal('text')"),
+        ("aiohttp", "import webhooks.http.client"),
+        ("cryptography", "from webhooks.signing.encryption import seal; seal('text')"),
     ],
 )
 def test_without_the_extra_only_its_use_fails_and_says_what_to_install(hidden: str, code: str) -> None:

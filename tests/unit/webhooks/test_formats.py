@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rules_engine import Event, PermanentError
-from webhooks.formats import FORMATS, encode
+from webhooks.deliveries.formats import FORMATS, encode
 from webhooks.models import PayloadForm
 
 ID = uuid.UUID(int=1)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rules_engine import Event, PermanentError
-from webhooks.formats import encode
-from webhooks.masking import masked, masked_url, url_secrets, words
-from webhooks.payload import body, event_type, texts
+from webhooks.deliveries.formats import encode
+from webhooks.deliveries.payload import body, event_type, texts
+from webhooks.signing.masking import masked, masked_url, url_secrets, words
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 INSTANCE = {"id": 7, "name": 'Zoë "Z" O\'Neil\n<b>', "tags": [{"id": 1}], "note": None}

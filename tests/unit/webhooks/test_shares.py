@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhooks.shares import BITE, MOST, in_turn, rooms
+from webhooks.sending.shares import BITE, MOST, in_turn, rooms
 
 
 def test_one_share_is_left_for_an_endpoint_that_nothing_was_due_for_until_now():

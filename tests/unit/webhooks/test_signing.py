@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from webhooks.errors import InvalidSecret, InvalidSignature
 from webhooks.receiver import verify
-from webhooks.signing import generate_key_pair, generate_secret, key_of, public_key, sign
+from webhooks.signing.signatures import generate_key_pair, generate_secret, key_of, public_key, sign
 
 BODY = json.dumps({"name": "Zoë", "n": 1}, ensure_ascii=False).encode()
 

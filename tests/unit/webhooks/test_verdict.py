@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from webhooks.verdict import refusal_text, retry_after_seconds, succeeded, wait
+from webhooks.deliveries.verdict import refusal_text, retry_after_seconds, succeeded, wait
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

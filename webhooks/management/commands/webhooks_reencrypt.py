@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from rules_engine import SettingsError
+from webhooks.endpoints.reencryption import reencrypt
 from webhooks.errors import MissingExtra
-from webhooks.reencryption import reencrypt
 
 
 class Command(BaseCommand):

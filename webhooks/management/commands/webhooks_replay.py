@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from rules_engine import did_you_mean
-from webhooks import replays
+from webhooks.deliveries import replays
 from webhooks.models import Endpoint
 
 

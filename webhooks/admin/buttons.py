@@ -17,10 +17,12 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from rules_engine import order
-from webhooks import breaker, overview, replays
-from webhooks.forms import ReplayForm
+from webhooks.admin import figures
+from webhooks.admin.forms import ReplayForm
+from webhooks.deliveries import replays
+from webhooks.endpoints import breaker
+from webhooks.endpoints.status import standing_of
 from webhooks.models import Endpoint
-from webhooks.standing import standing_of
 
 if TYPE_CHECKING:
     _EndpointModelAdmin = admin.ModelAdmin[Endpoint]
@@ -152,12 +154,12 @@ class ButtonsAdmin(_EndpointModelAdmin):
         return {
             "standing": standing,
             "mark": MARKS[standing.name],
-            "figures": list(overview.figures(endpoint)),
-            "backlog": overview.backlog(endpoint),
-            "failures": overview.failures(endpoint),
-            "last_test": overview.last_test(endpoint),
-            "last_replay": overview.last_replay(endpoint),
-            "deliveries_url": overview.list_url(endpoint),
+            "figures": list(figures.figures(endpoint)),
+            "backlog": figures.backlog(endpoint),
+            "failures": figures.failures(endpoint),
+            "last_test": figures.last_test(endpoint),
+            "last_replay": figures.last_replay(endpoint),
+            "deliveries_url": figures.list_url(endpoint),
             "may_test": self.may_test(request),
             "may_replay": self.may_replay(request),
             "may_resume": is_held and self.has_change_permission(request, endpoint),

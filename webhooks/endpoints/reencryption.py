@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from django.db import router, transaction
 from django.db.models import F
 
-from webhooks import encryption
 from webhooks.errors import EncryptionKeyError
-from webhooks.fields import EncryptedTextField, Sealed
 from webhooks.models import Endpoint
+from webhooks.models.fields import EncryptedTextField, Sealed
+from webhooks.signing import encryption
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from webhooks.lanes import is_replayed, slug_of
+from webhooks.models.lanes import is_replayed, slug_of
 
 #: In flight to one endpoint at most, however many slots are free: receivers mind more connections from one process.
 MOST = 100

@@ -21,8 +21,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
-from webhooks import addresses, conf, tls
-from webhooks.destination import checked_url
+from webhooks import conf
 from webhooks.errors import (
     ConnectFailed,
     DeadlinePassed,
@@ -31,6 +30,8 @@ from webhooks.errors import (
     MissingExtra,
     ProxyFailed,
 )
+from webhooks.http import addresses, tls
+from webhooks.http.destination import checked_url
 
 try:
     import aiohttp
@@ -39,9 +40,9 @@ except ImportError as error:
 
 from yarl import URL
 
-from webhooks import connections
-from webhooks.explaining import explained
-from webhooks.resolver import Resolver
+from webhooks.http import connections
+from webhooks.http.explaining import explained
+from webhooks.http.resolver import Resolver
 
 #: Turns of the event loop that closing sockets may take; two or three do in practice.
 TURNS_TO_CLOSE = 20

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 
-from webhooks import encryption
+from webhooks.signing import encryption
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Any, Any]

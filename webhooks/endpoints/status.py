@@ -11,7 +11,7 @@ from django.utils.formats import localize
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 
-from webhooks.breaker import state_of
+from webhooks.endpoints.breaker import state_of
 from webhooks.models import Endpoint, EndpointState
 
 #: How trouble sorts: what needs somebody first.

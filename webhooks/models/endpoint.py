@@ -14,11 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import conf, lanes, tls
-from webhooks.destination import checked_url, header_problems
+from webhooks import conf
 from webhooks.errors import DestinationRefused, EncryptionKeyError, MissingExtra
-from webhooks.fields import EncryptedJSONField, EncryptedTextField
-from webhooks.signing import generate_like, generate_secret, secret_problem
+from webhooks.http import tls
+from webhooks.http.destination import checked_url, header_problems
+from webhooks.models import lanes
+from webhooks.models.fields import EncryptedJSONField, EncryptedTextField
+from webhooks.signing.signatures import generate_like, generate_secret, secret_problem
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)

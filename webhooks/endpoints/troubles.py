@@ -14,7 +14,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 
 from rules_engine import Cell, OverviewTable, lane_troubles
-from webhooks import conf, lanes
+from webhooks import conf
+from webhooks.models import lanes
 
 MOST_ROWS = 10
 DAY = timedelta(hours=24)
@@ -24,7 +25,7 @@ def failing(user: Any) -> OverviewTable | None:
     """Those that failed within 24 hours, are paused or were disabled; for whoever may see them."""
     if not any(user.has_perm(f"webhooks.{verb}_endpoint") for verb in ("view", "change")):
         return None
-    from webhooks.standing import standing_of, when
+    from webhooks.endpoints.status import standing_of, when
 
     failed: Counter[str] = Counter()
     last: dict[str, datetime] = {}

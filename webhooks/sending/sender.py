@@ -32,15 +32,18 @@ from rules_engine import (
     screen,
     start_many,
 )
-from webhooks import breaker, charging, conf, delivery
-from webhooks.client import Response
-from webhooks.delivery import Message, Verdict
-from webhooks.flights import Departure, Flights, Landing
-from webhooks.lanes import is_test, slug_of
+from webhooks import conf
+from webhooks.deliveries import delivery
+from webhooks.deliveries.delivery import Message, Verdict
+from webhooks.deliveries.verdict import succeeded
+from webhooks.endpoints import breaker
+from webhooks.http.client import Response
 from webhooks.models import Endpoint
-from webhooks.shares import in_turn, rooms
-from webhooks.stopping import Stop, put_off
-from webhooks.verdict import succeeded
+from webhooks.models.lanes import is_test, slug_of
+from webhooks.sending import records
+from webhooks.sending.loop import Departure, Flights, Landing
+from webhooks.sending.shares import in_turn, rooms
+from webhooks.sending.stopping import Stop, put_off
 
 if TYPE_CHECKING:
     from rules_engine.models import Execution
@@ -226,7 +229,7 @@ class Sender:
             del self.started[one.execution.pk, one.worker]
             self.of_claim[one.worker] -= 1
             self._let_go(one.worker)
-        charging.note_if_possible(verdicts)
+        records.note_if_possible(verdicts)
         return len(landings)
 
     def _land(self) -> None:
@@ -295,7 +298,7 @@ def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Excep
 def _verdict(landing: Landing) -> Verdict:
     sent = landing.departure.message
     try:
-        return charging.in_force(sent, delivery.judge(sent, landing.answer))
+        return records.in_force(sent, delivery.judge(sent, landing.answer))
     except Exception as error:  # the execution boundary: likewise one whose answer cannot be read
         logger.exception("The answer of the endpoint %s was not understood.", sent.endpoint.slug)
         return Verdict(error)
@@ -303,8 +306,8 @@ def _verdict(landing: Landing) -> Verdict:
 
 def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult | Exception:
     """One delivery by itself, charged like any other."""
-    from webhooks.client import deliver_now
     from webhooks.errors import DeliveryError
+    from webhooks.http.client import deliver_now
 
     slug = str(config.get("endpoint", ""))
     endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug, is_test=delivery.is_test(config))
@@ -313,8 +316,8 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
         verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
     except DeliveryError as error:
         verdict = delivery.judge(message, error)
-    verdict = charging.in_force(message, verdict)
-    charging.note([(message, verdict)])
+    verdict = records.in_force(message, verdict)
+    records.note([(message, verdict)])
     return verdict.outcome
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from webhooks.client import Client, Response
-from webhooks.delivery import Message
+from webhooks.deliveries.delivery import Message
 from webhooks.errors import DeliveryError, Unforeseen
+from webhooks.http.client import Client, Response
 
 logger = logging.getLogger("webhooks")
 

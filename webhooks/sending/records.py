@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from django.db import DatabaseError, InterfaceError, router
 
-from webhooks import breaker, notices, verdict
-from webhooks.breaker import Charge
-from webhooks.delivery import Message, Verdict
+from webhooks.deliveries import verdict
+from webhooks.deliveries.delivery import Message, Verdict
+from webhooks.endpoints import breaker, notices
+from webhooks.endpoints.breaker import Charge
 from webhooks.errors import EndpointGone, Unanswered
 from webhooks.models import Endpoint
 

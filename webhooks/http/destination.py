@@ -10,8 +10,9 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from django.utils.translation import gettext
 
-from webhooks import addresses, conf
+from webhooks import conf
 from webhooks.errors import DestinationRefused, MissingExtra
+from webhooks.http import addresses
 
 LONGEST_URL = 2000
 MOST_HEADERS = 32

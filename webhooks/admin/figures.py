@@ -16,9 +16,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import lane_backlog, lane_counts, lane_failures, lane_figures, lane_latest, latest_replays
-from webhooks import conf, lanes
-from webhooks.models import Endpoint
-from webhooks.standing import when
+from webhooks import conf
+from webhooks.endpoints.status import when
+from webhooks.models import Endpoint, lanes
 
 WINDOWS = ((timedelta(hours=24), _("last 24 hours")), (timedelta(days=7), _("last 7 days")))
 FAILURES = 5

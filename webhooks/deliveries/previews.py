@@ -9,10 +9,10 @@ from typing import Any
 from django.utils.translation import gettext
 
 from rules_engine import ActionContext, Preview
-from webhooks import delivery, formats
-from webhooks.masking import MASK, masked_url
+from webhooks.deliveries import delivery, formats
 from webhooks.models import Endpoint
-from webhooks.signing import version_of
+from webhooks.signing.masking import MASK, masked_url
+from webhooks.signing.signatures import version_of
 
 
 def request_preview(context: ActionContext, config: Mapping[str, Any]) -> Preview:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext
 
 from rules_engine import ActionContext, ActionResult, PermanentError
-from webhooks import formats, payload, tls, verdict
-from webhooks.breaker import Charge
-from webhooks.destination import header_problems
+from webhooks.deliveries import formats, payload, verdict
+from webhooks.endpoints.breaker import Charge
 from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable
-from webhooks.masking import masked, masked_url, url_secrets, words
-from webhooks.signing import sign
+from webhooks.http import tls
+from webhooks.http.destination import header_problems
+from webhooks.signing.masking import masked, masked_url, url_secrets, words
+from webhooks.signing.signatures import sign
 
 if TYPE_CHECKING:
-    from webhooks.client import Response
+    from webhooks.http.client import Response
     from webhooks.models import Endpoint
 
 USER_AGENT = "django-signal-rules"

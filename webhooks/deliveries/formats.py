@@ -10,7 +10,8 @@ from urllib.parse import quote
 from django.utils.translation import gettext
 
 from rules_engine import Event, PermanentError, TemplateError, render
-from webhooks import conf, payload
+from webhooks import conf
+from webhooks.deliveries import payload
 
 JSON = "application/json; charset=utf-8"
 CLOUDEVENTS_JSON = "application/cloudevents+json; charset=utf-8"

@@ -18,8 +18,8 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
 from rules_engine import in_flight
-from webhooks import conf, lanes
-from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state
+from webhooks import conf
+from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state, lanes
 
 FAILURES_BEFORE_PAUSE = 5
 FIRST_PAUSE = timedelta(minutes=1)

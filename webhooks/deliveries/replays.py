@@ -12,9 +12,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext
 
 from rules_engine import Selection, replay
-from webhooks import conf, lanes
+from webhooks import conf
 from webhooks.errors import ConnectFailed, DeadlinePassed, NameNotResolved, ProtocolFailed, TlsFailed
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, lanes
 
 #: How deliveries ended, by the word for it.
 STATUSES: Mapping[str, tuple[str, ...]] = {

@@ -14,15 +14,15 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import overview
-from webhooks.breaker import state_of
-from webhooks.buttons import MARKS, ButtonsAdmin
+from webhooks.admin import figures
+from webhooks.admin.buttons import MARKS, ButtonsAdmin
+from webhooks.admin.forms import EndpointForm
+from webhooks.endpoints.breaker import state_of
+from webhooks.endpoints.status import TROUBLE, standing_of
 from webhooks.errors import WebhookError
-from webhooks.forms import EndpointForm
-from webhooks.masking import masked_url
 from webhooks.models import Endpoint
-from webhooks.signing import public_key
-from webhooks.standing import TROUBLE, standing_of
+from webhooks.signing.masking import masked_url
+from webhooks.signing.signatures import public_key
 
 
 @admin.register(Endpoint)
@@ -88,7 +88,7 @@ class EndpointAdmin(ButtonsAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with how the deliveries of each endpoint of the page went."""
         changelist: Any = super().get_changelist_instance(request)
-        percents = overview.list_percents(changelist.result_list)
+        percents = figures.list_percents(changelist.result_list)
         for endpoint in changelist.result_list:
             endpoint.percent = percents.get(endpoint.pk, "–")
         return changelist

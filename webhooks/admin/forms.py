@@ -9,13 +9,15 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import conf, replays, tls
+from webhooks import conf
 from webhooks.checks import missing_libraries
-from webhooks.destination import header_problems
+from webhooks.deliveries import replays
+from webhooks.endpoints.schedules import ScheduleField, site_help
 from webhooks.errors import EncryptionKeyError, MissingExtra
+from webhooks.http import tls
+from webhooks.http.destination import header_problems
 from webhooks.models import ROTATION_OVERLAP, Endpoint
-from webhooks.schedules import ScheduleField, site_help
-from webhooks.signing import generate_key_pair, generate_secret, secret_problem
+from webhooks.signing.signatures import generate_key_pair, generate_secret, secret_problem
 
 if TYPE_CHECKING:
     _EndpointModelForm = forms.ModelForm[Endpoint]

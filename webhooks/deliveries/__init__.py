@@ -1,0 +1,1 @@
+"""One delivery without its network: its body, its headers, and what an answer means."""

@@ -1,0 +1,1 @@
+"""Proving who sent a delivery, and keeping what proves it secret."""
