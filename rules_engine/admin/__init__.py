@@ -1,14 +1,14 @@
 """The administrator's side: rules are written here, and what they did is read here."""
 
-from rules_engine.admin.audit import AuditEntryAdmin
-from rules_engine.admin.events import EventAdmin
-from rules_engine.admin.executions import ExecutionAdmin
-from rules_engine.admin.held import HeldMatchAdmin
-from rules_engine.admin.on_object import RulesOfObjectMixin
-from rules_engine.admin.pauses import PauseAdmin
-from rules_engine.admin.recordings import RecordingAdmin
-from rules_engine.admin.rules import RuleAdmin
-from rules_engine.admin.versions import RuleVersionAdmin
+from rules_engine.admin.pauses.pauses import PauseAdmin
+from rules_engine.admin.reading.on_object import RulesOfObjectMixin
+from rules_engine.admin.reading.versions import RuleVersionAdmin
+from rules_engine.admin.records.audit import AuditEntryAdmin
+from rules_engine.admin.records.events import EventAdmin
+from rules_engine.admin.records.executions import ExecutionAdmin
+from rules_engine.admin.records.held import HeldMatchAdmin
+from rules_engine.admin.records.recordings import RecordingAdmin
+from rules_engine.admin.rules.rule_admin import RuleAdmin
 
 __all__ = [
     "AuditEntryAdmin",

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from project.shop.models import Category, Order, OrderItem, Tag
-from rules_engine.admin.chain import SHOWN
+from rules_engine.admin.records.chain import SHOWN
 from rules_engine.models import Event, Execution, Rule
 from rules_engine.testing import create_rule, run_due
 from tests.integration.admin.conftest import change_url, client_of, make_user

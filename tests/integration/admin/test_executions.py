@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from project.shop.models import Order
 from rules_engine import hints
-from rules_engine.admin import bulk
+from rules_engine.admin.parts import bulk
 from rules_engine.models import Event, Execution
 from rules_engine.models.execution import ExecutionQuerySet, State
 from rules_engine.testing import create_rule, run_due

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from project.shop.models import Order, Product
-from rules_engine.admin.rendering import object_link
+from rules_engine.admin.parts.rendering import object_link
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.testing import create_rule, run_due
 from tests.integration.admin.conftest import ADD, change_url, post_data, posted_by_the_page

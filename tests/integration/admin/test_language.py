@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy
 from project.clinic.models import Doctor
 from rules_engine.actions import registry
 from rules_engine.actions.base import Action
-from rules_engine.admin.condition_words import sent
+from rules_engine.admin.conditions.words import sent
 from rules_engine.events.names import NamedSignal, _named, is_djangos, register_signal, registered
 from rules_engine.testing import create_rule
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data

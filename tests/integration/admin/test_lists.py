@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Order
-from rules_engine.admin import searching
+from rules_engine.admin.parts import searching
 from rules_engine.models import Execution, Pause, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.integration.admin.conftest import make_user

@@ -10,8 +10,8 @@ import pytest
 from django.urls import reverse
 
 from project.shop.models import Order
-from rules_engine.admin.condition_reading import Part, read
-from rules_engine.admin.field_titles import Titles
+from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.conditions.sentences import Part, read
 from rules_engine.models import Execution, HeldMatch
 from rules_engine.testing import create_rule
 from tests.integration.admin.conftest import change_url, client_of, make_user

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from project.shop.models import Order
-from rules_engine.admin import why
+from rules_engine.admin.test import why
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.testing import create_rule, refresh
 

@@ -1,0 +1,1 @@
+"""The page that says whether work is done, and what fails."""

@@ -1,0 +1,1 @@
+"""Pauses: made, listed and ended."""

@@ -1,0 +1,98 @@
+"""The forms that a rule has had: what changed from one to the next, and how to go back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext
+
+from rules_engine.admin.parts.rule_page import page, rule_for
+from rules_engine.admin.reading.differences import differences, spec_of
+from rules_engine.models import Rule, RuleAction, RuleVersion
+from rules_engine.rules.compiler import content_of
+from rules_engine.rules.permissions import lacking, needed
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import ActionSpec, RuleSpec
+
+LATEST = 50
+#: Restoring leaves the name by which everything else knows the rule, and whether it is on.
+KEPT = ("slug", "enabled", "author_id", "actions", "each")
+
+
+class HistoryMixin:
+    """Adds the pages to the admin of rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """The page and the button, before the admin's own addresses, whose last one takes any."""
+        wrap = self.admin_site.admin_view
+        restore = "<path:object_id>/versions/<int:number>/restore/"
+        return [
+            path("<path:object_id>/versions/", wrap(self.versions_view), name="rules_engine_rule_versions"),
+            path(restore, wrap(self.restore_view), name="rules_engine_rule_restore"),
+            *super().get_urls(),  # type: ignore[misc]
+        ]
+
+    def versions_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Each version, the newest first, with what it changed; and what a return to it would change."""
+        rule = rule_for(self, request, object_id, "")
+        now = content_of(rule.spec())
+        rows = list(RuleVersion.objects.filter(rule_slug=rule.slug).order_by("-number")[: LATEST + 1])
+        shown = [
+            {
+                "version": one,
+                "changed": differences(before.content, one.content) if before else None,
+                "is_now": one.content == now,
+                "back": differences(now, one.content),
+            }
+            for one, before in zip(rows[:LATEST], [*rows[1:], None], strict=False)
+        ]
+        may = self.has_change_permission(request, rule)
+        return page(self, request, rule, "versions.html", gettext("Its versions"), versions=shown, may_restore=may)
+
+    def restore_view(self: Any, request: HttpRequest, object_id: str, number: int) -> HttpResponseBase:
+        """The rule as it was then, as a new edit: by POST, valid by today's measure, and within the user's power."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        rule = rule_for(self, request, object_id, "rules_engine.change_rule")
+        if not self.has_change_permission(request, rule):
+            raise PermissionDenied
+        version = RuleVersion.objects.filter(rule_slug=rule.slug, number=number).first()
+        if version is None:
+            raise Http404(gettext("There is no such version."))
+        spec = spec_of(version.content, slug=rule.slug, enabled=rule.enabled)
+        if why := _why_not(request.user, spec):
+            self.message_user(request, why, messages.ERROR)
+        else:
+            restore(rule, spec, request.user)
+            self.log_change(request, rule, gettext("Restored as it was in version %s.") % number)
+            self.message_user(request, gettext("The rule is as it was in version %s.") % number, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:rules_engine_rule_versions", args=[rule.pk]))
+
+
+def _why_not(user: Any, spec: RuleSpec) -> str:
+    if problems := rule_problems(spec):
+        return gettext("As it was then it does not work any more: %s") % "; ".join(map(str, problems))
+    missing = lacking(user, needed(spec))
+    text = gettext("A rule can do no more than its author, and you lack the permission %(missing)s.")
+    return text % {"missing": ", ".join(missing)} if missing else ""
+
+
+def restore(rule: Rule, spec: RuleSpec, author: Any) -> None:
+    """Write the form into the rule and its actions; ``author`` is who answers for it from now on."""
+    for one in fields(RuleSpec):
+        if one.name not in KEPT:
+            value = getattr(spec, one.name)
+            setattr(rule, one.name, list(value) if isinstance(value, tuple) else value)
+    rule.author = author
+    with transaction.atomic():
+        rule.actions.all().delete()
+        rule.save()
+        for action in spec.actions:
+            columns = {one.name: getattr(action, one.name) for one in fields(ActionSpec)}
+            RuleAction.objects.create(rule=rule, **columns)

@@ -1,0 +1,69 @@
+"""For a site's own ModelAdmins: on the page of each object, the rules that watch it and what they did lately."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from rules_engine.actions import registry
+from rules_engine.admin.parts.rendering import list_url, may_view, page_url
+from rules_engine.models import Execution
+from rules_engine.trials.why import rules_on
+
+LATEST = 10
+#: Rules that are named; the rest is a number.
+NAMED = 20
+
+
+class RulesOfObjectMixin:
+    """Put it before ``ModelAdmin``. Shown to those who may view rules, events and executions.
+
+    A ModelAdmin with a ``change_form_template`` of its own includes ``admin/rules_engine/rules_of_object.html`` there.
+    """
+
+    change_form_template: Any = "admin/rules_engine/on_object.html"
+
+    def change_view(
+        self: Any, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """The page, with what the template needs."""
+        found = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
+        shown = rules_of_object(found) if found is not None and may_view(request.user, _label(found)) else None
+        more = {"rules_of_object": shown, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, more)  # type: ignore[misc]
+
+
+def _may_see(user: Any) -> bool:
+    return all(user.has_perm(f"rules_engine.view_{name}") for name in ("rule", "event", "execution"))
+
+
+def _label(found: Any) -> str:
+    return str((found._meta.concrete_model or type(found))._meta.label_lower)
+
+
+def rules_of_object(found: Any) -> dict[str, Any]:
+    """For the template: rules that watch the object, and its latest executions. Five queries at most."""
+    label, pk = _label(found), str(found.pk)
+    latest = Execution.objects.filter(event__model=label, event__object_pk=pk).order_by("-created_at")[:LATEST]
+    asked = urlencode({"model": label, "pk": pk})
+    rules = rules_on(label).prefetch_related(None)
+    named = list(rules[: NAMED + 1])
+    names = {rule.slug: str(rule) for rule in named}
+    return {
+        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
+        "more": rules.count() - NAMED if len(named) > NAMED else 0,
+        "executions": [
+            {
+                "step": one,
+                "url": page_url("execution", one.pk),
+                "rule": names.get(one.rule_slug, one.rule_slug),
+                "title": registry.title(one.kind),
+            }
+            for one in latest
+        ],
+        "why_url": f"{reverse('admin:rules_engine_rule_why')}?{asked}",
+        "events_url": list_url("event", q=pk),
+    }

@@ -1,0 +1,1 @@
+"""What happened: events, executions, held matches, recordings and the audit trail."""

@@ -1,0 +1,120 @@
+"""The chain that an event belongs to: what set off what, as an indented tree of events and executions."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from rules_engine.admin.parts.rendering import link, page_url, text_block
+from rules_engine.models import Event, Execution
+
+#: Events that are shown of a chain; the rest is a number.
+SHOWN = 200
+#: Levels that are indented; those below stand under the last.
+DEEPEST = 9
+
+Steps = Mapping[uuid.UUID, Execution]
+Children = Mapping[uuid.UUID | None, Sequence[Event]]
+
+
+def chain_block(event: Event) -> SafeString:
+    """The whole chain of the event, this one marked; a dash where it stands alone. Four queries, however long it is:
+    one more for each level where the event is not among those shown."""
+    chain = Event.objects.filter(root_id=event.root_id).order_by("depth", "id")
+    shown = list(_light(chain)[: SHOWN + 1])
+    if len(shown) < 2:
+        return text_block("")
+    left_out = chain.count() - SHOWN if len(shown) > SHOWN else 0
+    shown = shown[:SHOWN]
+    if all(one.pk != event.pk for one in shown):
+        ancestors = set(_ancestors(event)) - {one.pk for one in shown}
+        shown += _light(chain.filter(pk__in=ancestors))
+        left_out -= len(ancestors)
+    steps = Execution.objects.in_bulk([one.cause_id for one in shown if one.cause_id])
+    tree = _tree(shown, steps, event)
+    if left_out <= 0:
+        return tree
+    more = ngettext("and %(count)s more event", "and %(count)s more events", left_out) % {"count": left_out}
+    return format_html("{}{}", tree, text_block(more))
+
+
+def caused_by(execution: Execution) -> SafeString:
+    """The events that the execution's action led to; the chain is on each one's page."""
+    # By way of the chain, which has an index.
+    rows = Event.objects.filter(root_id=execution.event.root_id, cause_id=execution.pk).order_by("id")
+    found = list(_light(rows)[: SHOWN + 1])
+    if not found:
+        return text_block("")
+    items = format_html_join("", "<li>{}</li>", ((link(page_url("event", one.pk), one),) for one in found[:SHOWN]))
+    more = format_html("<li>…</li>") if len(found) > SHOWN else ""
+    return format_html('<ul class="rules-chain">{}{}</ul>', items, more)
+
+
+def _light(events: QuerySet[Event]) -> QuerySet[Event]:
+    """Without what makes the rows wide."""
+    return events.defer("context", "decimals")
+
+
+def _ancestors(event: Event) -> Iterator[uuid.UUID]:
+    """The event and those before it, up to the first; a loop in the rows, which cannot be, would end as well."""
+    pk: Any = event.pk
+    cause = event.cause_id
+    for _ in range(event.depth + 1):
+        yield pk
+        found = Execution.objects.filter(pk=cause).values_list("event_id", "event__cause_id").first() if cause else None
+        if found is None:
+            return
+        pk, cause = found
+
+
+def _tree(events: Sequence[Event], steps: Steps, here: Event) -> SafeString:
+    children: dict[uuid.UUID | None, list[Event]] = defaultdict(list)
+    known = {one.pk for one in events}
+    for one in events:
+        step = steps.get(one.cause_id) if one.cause_id else None
+        # What came before may be pruned or erased by now: then it stands at the margin.
+        children[step.event_id if step and step.event_id in known else None].append(one)
+    return format_html('<ul class="rules-chain">{}</ul>', format_html_join("", "{}", _rows(children, steps, here)))
+
+
+def _rows(children: Children, steps: Steps, here: Event) -> Iterator[tuple[SafeString]]:
+    """Each execution with the events that it led to below it, in the order of a tree; no recursion, for a chain may
+    be as long as its settings allow."""
+    waiting = [(one, 0) for one in reversed(children.get(None, ()))]
+    told: set[uuid.UUID] = set()
+    while waiting:
+        one, level = waiting.pop()
+        step = steps.get(one.cause_id) if one.cause_id else None
+        if step is not None and step.pk not in told:
+            told.add(step.pk)
+            yield (_row(max(level - 1, 0), _step(step)),)
+        yield (_row(level, _event(one, here)),)
+        waiting += [(below, level + 1) for below in reversed(children.get(one.pk, ()))]
+
+
+def _row(level: int, content: SafeString) -> SafeString:
+    shown = min(level, DEEPEST)
+    return format_html('<li class="rules-level-{}" aria-level="{}">{}</li>', shown, level + 1, content)
+
+
+def _event(event: Event, here: Event) -> SafeString:
+    is_here = event.pk == here.pk
+    text = format_html("<strong>{}</strong>", event) if is_here else link(page_url("event", event.pk), event)
+    rows = event.evaluations if isinstance(event.evaluations, list) else []
+    stops = [one for one in rows if isinstance(one, Mapping) and one.get("outcome") == "error"]
+    said = dict.fromkeys(str(one.get("detail")) for one in stops)
+    marks = format_html_join("", ' <span class="rules-stop">{}</span>', ((one,) for one in said))
+    return format_html("{}{}", text, marks)
+
+
+def _step(execution: Execution) -> SafeString:
+    rule = execution.rule_slug or gettext("ordered by hand")
+    words = f"{rule}: {execution.kind} ({execution.get_state_display()})"
+    return format_html('<span class="rules-step">{}</span>', link(page_url("execution", execution.pk), words))

@@ -1,0 +1,118 @@
+"""Events as they were captured, and what each rule said to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.parts.labels import detail_words
+from rules_engine.admin.parts.rendering import context_block, link, list_url, object_link, page_url, table, text_block
+from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
+from rules_engine.admin.records.chain import chain_block
+from rules_engine.models import Event
+
+OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
+GATES = {"operations": _("its operations"), "changes": _("its change conditions"), "condition": _("its condition")}
+
+
+@admin.register(Event)
+class EventAdmin(SearchedAdmin):
+    """What happened."""
+
+    list_display = ("occurred_at", "signal", "operation", "object_shown", "actor_name", "rules_shown")
+    list_display_links = ("occurred_at", "signal")
+    list_filter = ("operation",)
+    date_hierarchy = "created_at"
+    search_help_text = _(
+        "In full: an object's key, an actor's name, a signal, the id of a request or event. Or a model."
+    )
+    readonly_fields = (
+        "object_shown",
+        "root_shown",
+        "cause_shown",
+        "evaluations_shown",
+        "executions_shown",
+        "chain_shown",
+        "context_shown",
+    )
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (
+            "signal", "operation", "object_shown", "occurred_at", "created_at", "actor_name", "actor_id",
+            "request_id", "depth", "root_shown", "cause_shown", "evaluations_shown", "executions_shown", "chain_shown",
+            "context_shown",
+        )  # fmt: skip
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if obj is not None:
+            # Whether the data may be seen depends on who asks; a display method is not told.
+            obj.context_html = context_block(request, obj.model, obj.context)
+        return super().get_form(request, obj, change, **options)
+
+    def having(self, word: str) -> Q:
+        """By object, request, chain, model, signal and actor."""
+        if (found := uuid_of(word)) is not None:
+            return Q(pk=found) | Q(root_id=found) | Q(object_pk=word) | Q(request_id=word)
+        keys = Q(object_pk=word) | Q(request_id=word) | Q(signal=word) | Q(model__in=labels_like(word))
+        return keys | Q(actor_name__iexact=word)
+
+    @admin.display(description=_("object"), ordering="object_pk")
+    def object_shown(self, event: Event) -> SafeString:
+        return object_link(event.model, event.object_pk)
+
+    @admin.display(description=_("rules"))
+    def rules_shown(self, event: Event) -> str:
+        words = [f"{one.get('rule')}: {_word(OUTCOMES, one.get('outcome'))}" for one in _evaluations(event)]
+        return ", ".join(words) or gettext("ordered by hand")
+
+    @admin.display(description=_("first event of its chain"))
+    def root_shown(self, event: Event) -> SafeString:
+        return link(page_url("event", event.root_id) if event.root_id != event.pk else "", event.root_id)
+
+    @admin.display(description=_("caused by"))
+    def cause_shown(self, event: Event) -> SafeString:
+        return link(page_url("execution", event.cause_id) if event.cause_id else "", event.cause_id or "–")
+
+    @admin.display(description=_("chain"))
+    def chain_shown(self, event: Event) -> SafeString:
+        return chain_block(event)
+
+    @admin.display(description=_("evaluations"))
+    def evaluations_shown(self, event: Event) -> SafeString:
+        rows = [
+            (one.get("rule"), one.get("version"), *_verdict(one), detail_words(str(one.get("detail") or "")) or "–")
+            for one in _evaluations(event)
+        ]
+        if not rows:
+            return text_block(gettext("ordered by hand"))
+        return table((_("rule"), _("version"), _("outcome"), _("stopped by"), _("detail")), rows)
+
+    @admin.display(description=_("executions"))
+    def executions_shown(self, event: Event) -> SafeString:
+        return link(list_url("execution", event__id__exact=event.pk), event.executions.count())
+
+    @admin.display(description=_("context"))
+    def context_shown(self, event: Any) -> SafeString:
+        shown: SafeString = event.context_html
+        return shown
+
+
+def _evaluations(event: Event) -> list[Mapping[str, Any]]:
+    found = event.evaluations if isinstance(event.evaluations, list) else []
+    return [one for one in found if isinstance(one, Mapping)]
+
+
+def _verdict(evaluation: Mapping[str, Any]) -> tuple[str, str]:
+    gate = evaluation.get("gate")
+    return _word(OUTCOMES, evaluation.get("outcome")), _word(GATES, gate) if gate else "–"
+
+
+def _word(words: Mapping[str, Any], name: Any) -> str:
+    return str(words.get(str(name), name))

@@ -1,0 +1,265 @@
+"""Executions: what rules did and could not do. They are read here, retried and cancelled, never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db import router, transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import hints
+from rules_engine.actions import registry
+from rules_engine.admin.parts.bulk import in_batches
+from rules_engine.admin.parts.filters import KindFilter, RuleFilter
+from rules_engine.admin.parts.paging import KeysFirstPaginator
+from rules_engine.admin.parts.rendering import (
+    UNSEEN,
+    context_block,
+    json_block,
+    link,
+    may_view,
+    names_of,
+    object_link,
+    page_url,
+    table,
+    text_block,
+    time_words,
+)
+from rules_engine.admin.parts.row_buttons import VerbsAdmin
+from rules_engine.admin.parts.searching import of_events_about, of_rules, uuid_of
+from rules_engine.admin.reading.rule import settings_block
+from rules_engine.admin.records.chain import caused_by
+from rules_engine.models import Attempt, Execution, Rule
+from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
+
+RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
+PERMISSION = "rules_engine.retry_execution"
+
+Verb = Callable[[ExecutionQuerySet], int]
+
+
+@admin.register(Execution)
+class ExecutionAdmin(VerbsAdmin):
+    """The outbox, as people read it."""
+
+    verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
+    verbs_permission = PERMISSION
+    narrowed_by = ("queue", "lane")
+
+    list_display = (
+        "created_at",
+        "state",
+        "rule_named",
+        "kind_named",
+        "object_shown",
+        "outcome",
+        "attempts",
+        "next_shown",
+    )
+    list_display_links = ("created_at", "state")
+    list_filter = ("state", RuleFilter, KindFilter)
+    list_select_related = ("event",)
+    date_hierarchy = "created_at"
+    paginator = KeysFirstPaginator
+    search_help_text = _("A part of a rule's slug or name; in full: an object's key, an event's or an execution's id.")
+    actions = ("retry_selected", "cancel_selected")
+    change_form_template = "admin/rules_engine/execution/change_form.html"
+    readonly_fields = (
+        "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
+        "caused_shown", "context_shown", "kind_named", "author_shown",
+    )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        state = ("state", "outcome_shown", "attempts_shown", "caused_shown", "next_shown", "created_at", "finished_at")
+        origin = ("rule_shown", "rule_version", "kind_named", "event_shown", "object_shown", "author_shown")
+        place = ("queue", "lane", "order_key", "leased_by", "lease_until", "crashes")
+        return [
+            (None, {"fields": state}),
+            (_("Why"), {"fields": origin}),
+            (_("With what"), {"fields": ("config_shown", "context_shown")}),
+            (_("Where it waits"), {"fields": place, "classes": ("collapse",)}),
+        ]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        return lookup == "event__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may retry and cancel."""
+        return self.may_act(request)
+
+    def having(self, word: str) -> Q:
+        """By rule, by object, by event, by its own id."""
+        found = uuid_of(word)
+        return Q(pk=found) | of_events_about(word) if found else of_events_about(word) | of_rules(word)
+
+    # Retry and cancel
+
+    @admin.action(description=_("Retry selected executions"), permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._retry(request, queryset)
+
+    @admin.action(description=_("Cancel selected executions"), permissions=["retry"])
+    def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._cancel(request, queryset)
+
+    def _retry(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        self._make_due(request, chosen, RETRYABLE_STATES, ExecutionQuerySet.retry, gettext("Retried."))
+
+    def _replay(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        kinds = [kind for kind, action in registry.kinds(also_ordered=True).items() if action.replayable]
+        chosen = chosen.filter(kind__in=kinds)
+        self._make_due(request, chosen, (State.SUCCEEDED,), ExecutionQuerySet.replay, gettext("Replayed."))
+
+    def _make_due(
+        self, request: HttpRequest, chosen: QuerySet[Any], states: Collection[str], verb: Verb, message: str
+    ) -> None:
+        def act(keys: list[Any]) -> list[Execution]:
+            rows = _locked(keys, states)
+            verb(_of(rows))
+            for queue in sorted({row.queue for row in rows}):
+                transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
+            return rows
+
+        done = in_batches(request.user.pk, chosen, act, message)
+        text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", done.count)
+        self.tell(request, text, done)
+
+    def applies(self, verb: str, row: Any) -> bool:
+        """Only what its receiver knows for a repetition is done again after a success."""
+        return super().applies(verb, row) and (verb != "replay" or is_replayable(row))
+
+    def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
+        reason = gettext("Cancelled by %s.") % request.user.get_username()
+
+        def act(keys: list[Any]) -> list[Execution]:
+            rows = _locked(keys, WAITING)
+            _of(rows).cancel(reason)
+            return rows
+
+        done = in_batches(request.user.pk, chosen, act, gettext("Cancelled."))
+        text = ngettext("%(count)s execution was cancelled.", "%(count)s executions were cancelled.", done.count)
+        self.tell(request, text, done)
+
+    # What is shown
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Django's, with what the rules of the page are called, as far as there are such rules."""
+        changelist: Any = super().get_changelist_instance(request)
+        slugs = {execution.rule_slug for execution in changelist.result_list}
+        names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
+        for execution in changelist.result_list:
+            execution.rule_name = names.get(execution.rule_slug)
+        return changelist
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if obj is not None:
+            # Whether the data may be seen depends on who asks; a display method is not told.
+            obj.context_html = context_block(request, obj.event.model, obj.event.context)
+            obj.is_seen = may_view(request.user, obj.event.model)
+        return super().get_form(request, obj, change, **options)
+
+    @admin.display(description=_("object"))
+    def object_shown(self, execution: Execution) -> SafeString:
+        return object_link(execution.event.model, execution.event.object_pk)
+
+    @admin.display(description=_("next attempt"), ordering="next_attempt_at")
+    def next_shown(self, execution: Execution) -> str:
+        if execution.state not in WAITING:
+            return "–"
+        return (
+            time_words(execution.next_attempt_at)
+            if execution.next_attempt_at
+            else gettext("after the action before it")
+        )
+
+    @admin.display(description=_("outcome"))
+    def outcome(self, execution: Execution) -> str:
+        text = execution.error or execution.summary
+        return text if len(text) <= 100 else f"{text[:100]}…"
+
+    @admin.display(description=_("outcome"))
+    def outcome_shown(self, execution: Execution) -> SafeString:
+        return text_block(execution.error or execution.summary)
+
+    @admin.display(description=_("rule"), ordering="rule_slug")
+    def rule_named(self, execution: Any) -> SafeString:
+        name = execution.rule_name or execution.rule_slug or gettext("ordered by hand")
+        return format_html('<span class="rules-name" dir="auto">{}</span>', name)
+
+    @admin.display(description=_("What it did"), ordering="kind")
+    def kind_named(self, execution: Execution) -> str:
+        return registry.title(execution.kind)
+
+    @admin.display(description=_("rule"))
+    def rule_shown(self, execution: Execution) -> SafeString:
+        return rule_link(execution.rule_slug)
+
+    @admin.display(description=_("event"))
+    def event_shown(self, execution: Execution) -> SafeString:
+        return link(page_url("event", execution.event_id), execution.event)
+
+    @admin.display(description=_("author"))
+    def author_shown(self, execution: Execution) -> str:
+        return names_of([execution.author_id]).get(execution.author_id, execution.author_id) or "–"
+
+    @admin.display(description=_("events it led to"))
+    def caused_shown(self, execution: Execution) -> SafeString:
+        return caused_by(execution)
+
+    @admin.display(description=_("config"))
+    def config_shown(self, execution: Execution) -> SafeString:
+        return settings_block(execution.kind, execution.config)
+
+    @admin.display(description=_("context"))
+    def context_shown(self, execution: Any) -> SafeString:
+        shown: SafeString = execution.context_html
+        return shown
+
+    @admin.display(description=_("attempts"))
+    def attempts_shown(self, execution: Any) -> SafeString:
+        attempts = Attempt.objects.filter(execution=execution).order_by("number")
+        headings = (_("number"), _("outcome"), _("started"), _("took"), _("error"), _("detail"))
+        rows = [_attempt_row(attempt, execution.is_seen) for attempt in attempts]
+        return table(headings, rows) if rows else text_block(gettext("None yet."))
+
+
+def _locked(keys: Collection[Any], states: Collection[str]) -> list[Execution]:
+    """Those of the rows in these states, held so that the log names exactly what was changed."""
+    rows = Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=keys, state__in=states)
+    return list(rows.only("rule_slug", "kind", "queue").select_for_update())
+
+
+def _of(rows: Collection[Execution]) -> ExecutionQuerySet:
+    return Execution.objects.using(router.db_for_write(Execution)).filter(pk__in=[row.pk for row in rows])
+
+
+def is_replayable(execution: Execution) -> bool:
+    """Whether it does no harm to carry it out once more."""
+    action = registry.find(execution.kind)
+    return action is not None and action.replayable
+
+
+def rule_link(slug: str) -> SafeString:
+    """A rule by its slug, linked to its page while there is one."""
+    if not slug:
+        return link("", gettext("ordered by hand"))
+    pk = Rule.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    return link(page_url("rule", pk) if pk else "", slug)
+
+
+def _attempt_row(attempt: Attempt, is_seen: bool) -> tuple[Any, ...]:
+    duration = attempt.duration
+    took = "–" if duration is None else gettext("%.3f s") % duration.total_seconds()
+    error = f"{attempt.error_type}: {attempt.error}" if attempt.error_type else attempt.error
+    # The detail is the object's data as it was sent.
+    detail = json_block(attempt.detail) if is_seen else text_block(str(UNSEEN))
+    when = time_words(attempt.started_at)
+    return attempt.number, attempt.get_outcome_display(), when, took, text_block(error), detail

@@ -1,0 +1,158 @@
+"""The rule's form: what it watches, when it acts, and how it holds back. Each problem is said at its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.conditions.builder import ChangesField, ConditionField
+from rules_engine.admin.parts import choices
+from rules_engine.admin.parts.json_fields import (
+    NamesField,
+    PlainTextField,
+    name_halves,
+    sentence,
+)
+from rules_engine.admin.rules.edit_conflicts import SeenForm
+from rules_engine.errors import Problem
+from rules_engine.models import Rule
+from rules_engine.rules.permissions import lacking, needed
+from rules_engine.rules.validation import rule_problems
+
+TEXTS = ("description", "throttle_by", "coalesce_by")
+ONE_LINE = {"rows": 1, "cols": 60, "class": "rules-one-line"}
+#: What decides how often, and when, a rule acts.
+HOLDING = (
+    "active_from", "active_until", "sample_percent", "raw", "once", "throttle_count", "throttle_seconds",
+    "throttle_by", "coalesce_seconds", "coalesce_by", "debounce",
+)  # fmt: skip
+
+
+def ceiling_sentence(missing: list[str]) -> str:
+    """Say which permissions the editor lacks for what the rule would do."""
+    text = gettext("A rule can do no more than its author, and you lack the permission %(missing)s.")
+    return text % {"missing": ", ".join(missing)}
+
+
+def _names(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+class RuleForm(SeenForm):
+    """A rule without its actions. ``user`` is who is editing; the admin sets it on the class it makes."""
+
+    user: Any = None
+
+    model = forms.ChoiceField(
+        label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
+    )
+    signals = NamesField(label=_("What happens"), error_messages={"required": _("Tick at least one.")})
+    operations = NamesField(
+        label=_("Only when it was"),
+        required=False,
+        help_text=_("None ticked: whatever happened. Created, updated and deleted go with saving and deleting."),
+    )
+    changes = ChangesField()
+    condition = ConditionField()
+    description = PlainTextField(label=_("Description"), widget=forms.Textarea(attrs={"rows": 2, "cols": 80}))
+    throttle_by = PlainTextField(
+        label=_("Counted separately for each"),
+        widget=forms.Textarea(attrs=ONE_LINE),
+        help_text=_(
+            "A text such as {{ instance.customer_id }}: each customer's matches are counted "
+            "by themselves. Empty: all together."
+        ),
+    )
+    coalesce_by = PlainTextField(
+        label=_("Taken together by"),
+        widget=forms.Textarea(attrs=ONE_LINE),
+        help_text=_(
+            "A text such as {{ signal.path }}: matches for which it is the same are one "
+            "group. Empty: those of the same object."
+        ),
+    )
+    sample_percent = forms.IntegerField(
+        label=_("Sample, in percent"),
+        required=False,
+        min_value=1,
+        max_value=100,
+        initial=100,
+        help_text=_("Tried on this share of all events, chosen by chance."),
+    )
+
+    class Meta:
+        model = Rule
+        fields = (
+            "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
+            "condition", "position", "stop_processing", *HOLDING,
+        )  # fmt: skip
+        help_texts = {
+            "enabled": _("A rule that is on acts as soon as it is saved; one that is off can be tested first."),
+            "position": _("Rules are tried from the lowest number up; those of one number by their slug."),
+            "active_from": _("Empty: at once."),
+            "active_until": _("Empty: for good."),
+            "throttle_count": _("Such as 5. What comes above that is held back, and counted. Empty: no limit."),
+            "throttle_seconds": _("3600 is an hour, 86400 a day."),
+            "coalesce_seconds": _(
+                "Of several matches in that time only the last one acts, at its end. 0: the last of each transaction. "
+                "Empty: each one acts."
+            ),
+            "debounce": _("Each further match starts the wait again, so it acts when nothing more comes."),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        rule = self.instance
+        offers = {
+            "model": choices.models(rule.model),
+            "signals": choices.signals(_names(rule.signals)),
+            "operations": choices.operations(_names(rule.operations)),
+        }
+        for name, offered in offers.items():
+            if name in self.fields:
+                self.fields[name].choices = offered  # type: ignore[attr-defined]
+        if "signals" in self.fields:
+            self.fields["signals"].help_text = format_html(
+                "{} {}", _("Tick at least one."), choices.what_signals_send()
+            )
+            self.fields["signals"].widget.folded = [choices.of_the_site()]
+        for name in ("signals", "operations", "changes", "condition", *TEXTS):
+            if name in self.fields and rule.pk:
+                value = getattr(rule, name)
+                self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
+
+        for name in ("active_from", "active_until"):
+            if name in self.fields:
+                name_halves(self.fields[name])
+
+    def clean_sample_percent(self) -> int:
+        """All of them, where nothing was posted."""
+        return self.cleaned_data["sample_percent"] or 100
+
+    def _post_clean(self) -> None:
+        self.instance.is_checked_by_form = True
+        super()._post_clean()  # type: ignore[misc]
+        spec = self.instance.spec_with([])
+        for problem in rule_problems(spec):
+            self._say(problem)
+        if self.user is not None and not self.errors and (missing := lacking(self.user, needed(spec))):
+            self.add_error(None, ValidationError(ceiling_sentence(missing), code="ceiling"))
+
+    def _say(self, problem: Problem) -> None:
+        _root, name, *rest = problem.pointer.split("/", 2)
+        known = name in self.fields
+        if known and (name in self.errors and not self._found_here(name)):
+            return  # What could not be read at all was said already, and this is about the old value.
+        inner = Problem("/" + rest[0], problem.message) if rest and name in ("condition", "changes") else None
+        text = sentence(inner) if inner else problem.message if known else sentence(problem)
+        self.add_error(name if known else None, ValidationError(text, code="rule"))
+        if inner and known:
+            self.fields[name].widget.problems.append(inner)
+
+    def _found_here(self, name: str) -> bool:
+        return all(error.code == "rule" for error in self.errors[name].as_data())

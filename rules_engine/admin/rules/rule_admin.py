@@ -1,0 +1,273 @@
+"""Rules in the admin: when, only if, then do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.actions import registry
+from rules_engine.admin.conditions.builder import FieldsMixin
+from rules_engine.admin.overview.page import OverviewMixin
+from rules_engine.admin.parts.guarding import GuardedAdmin
+from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_words, signal_words
+from rules_engine.admin.parts.rendering import list_url, text_block
+from rules_engine.admin.parts.rule_page import switch_on_url
+from rules_engine.admin.pauses.pauses import Pauses
+from rules_engine.admin.reading import states
+from rules_engine.admin.reading.cascades import cascades_of
+from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block, trigger_words
+from rules_engine.admin.reading.source import SourceMixin
+from rules_engine.admin.rules import switching
+from rules_engine.admin.rules.action_forms import RuleActionForm, RuleActionFormSet
+from rules_engine.admin.rules.collapsing import UnfoldingFormSet, unfolded
+from rules_engine.admin.rules.forms import RuleForm
+from rules_engine.admin.rules.from_template import FromTemplateMixin
+from rules_engine.admin.rules.rule_list import RuleListMixin
+from rules_engine.admin.rules.rule_pages import RulePagesMixin
+from rules_engine.models import Rule, RuleAction, RuleError
+from rules_engine.rules.signals import hearing
+from rules_engine.rules.validation import rule_problems
+
+LATEST_ERRORS = 5
+WHEN = ("model", "signals", "operations", "changes")
+HOLDING_ROWS = (
+    ("active_from", "active_until"),
+    ("throttle_count", "throttle_seconds"),
+    "throttle_by",
+    ("coalesce_seconds", "debounce"),
+    "coalesce_by",
+    "once",
+    "sample_percent",
+    "raw",
+)
+HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, at once and for good.")
+WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
+
+
+class RuleActionInline(admin.StackedInline):
+    """The actions of a rule. Whoever may change the rule may change them."""
+
+    model = RuleAction
+    form = RuleActionForm
+    formset = RuleActionFormSet
+    ordering = ("position",)
+    verbose_name_plural = _("Then do")
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **options: Any) -> int:
+        return 0 if obj else 1
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
+        formset = super().get_formset(request, obj, **options)
+        formset.user = request.user  # type: ignore[attr-defined]
+        return formset
+
+    def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
+        page = self.admin_site.get_model_admin(Rule)
+        return page.has_change_permission(request, rule) if rule else page.has_add_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may_write(request, obj) or request.user.has_perm("rules_engine.view_rule")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        config = "config" if self._may_write(request, obj) else "config_shown"
+        each = "for_each" if self._may_write(request, obj) else "for_each_shown"
+        rest = {"fields": ("timing", each, "delay", "on_failure"), "classes": ("collapse",)}
+        kind = "kind" if self._may_write(request, obj) else "kind_shown"
+        return [
+            (None, {"fields": ((kind, "position", "enabled"), config)}),
+            (_("When it acts, repetition, delay and failure"), rest),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if self._may_write(request, obj):
+            return ()
+        return ("position", "kind_shown", "timing", "enabled", "config_shown", "for_each_shown", "delay", "on_failure")
+
+    @admin.display(description=_("What to do"))
+    def kind_shown(self, action: RuleAction) -> str:
+        known = registry.find(action.kind)
+        return action.kind if known is None else str(known.label)
+
+    @admin.display(description=_("Settings"))
+    def config_shown(self, action: RuleAction) -> SafeString:
+        return settings_block(action.kind, action.config)
+
+    @admin.display(description=_("Once for each of"))
+    def for_each_shown(self, action: RuleAction) -> SafeString:
+        return rows_block(action.for_each)
+
+
+@admin.register(Rule)
+class RuleAdmin(
+    OverviewMixin,
+    RuleListMixin,
+    FromTemplateMixin,
+    SourceMixin,
+    RulePagesMixin,
+    FieldsMixin,
+    switching.SwitchingMixin,
+    GuardedAdmin,
+):
+    """Rules and their actions."""
+
+    form = RuleForm
+    inlines = (RuleActionInline,)
+    actions = (switching.enable, switching.disable, switching.duplicate, switching.export, switching.pause)
+    prepopulated_fields = {"slug": ("name",)}
+    save_on_top = True
+    change_form_template = "admin/rules_engine/rule/change_form.html"
+    change_list_template = "admin/rules_engine/rule/change_list.html"
+
+    class Media:
+        css = {"all": ["rules_engine/admin.css"]}
+
+    # The form
+
+    def _may_write(self, request: HttpRequest, rule: Rule | None) -> bool:
+        return self.has_change_permission(request, rule) if rule else self.has_add_permission(request)
+
+    def has_enable_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may switch rules on and off."""
+        return request.user.has_perm("rules_engine.enable_rule")
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may hold rules still for a while."""
+        return request.user.has_perm("rules_engine.add_pause")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # To change what a rule that is on does is to switch on another one. Remembered, since the form writes into it.
+        is_on = obj is not None and obj.__dict__.setdefault("was_on", obj.enabled)
+        return super().has_change_permission(request, obj) and (not is_on or self.has_enable_permission(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        may_write = self._may_write(request, obj)
+        state = ("author_shown", "updated_at", *(("seen",) if may_write else ())) if obj else ()
+        switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
+        return [
+            (None, {"fields": ("name", "slug", "description", *switches, *state)}),
+            (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
+            (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
+            (
+                _("How often, and until when"),
+                {"fields": HOLDING_ROWS, "classes": ("collapse",), "description": HOLDING_HELP},
+            ),
+            (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        shown = ("author_shown", "updated_at")
+        if not self._may_write(request, obj):
+            return (*shown, *WHEN_SHOWN, "condition_shown")
+        # Executions and errors name the slug, so it stays once it is given.
+        named = ("slug",) if obj else ()
+        return (*shown, *named) if self.has_enable_permission(request) else (*shown, *named, "enabled")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
+    def get_form(self, request: HttpRequest, obj: Rule | None = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        form.user = request.user  # type: ignore[attr-defined]
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
+        if not change or form.has_changed():
+            obj.author = self._author(request)
+            if not change and not self.has_enable_permission(request):
+                obj.enabled = False
+            super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        rule = form.instance
+        if rule.author_id != request.user.pk and any(formset.has_changed() for formset in formsets):
+            rule.author = self._author(request)
+            rule.save(update_fields=["author", "updated_at"])
+
+    def _author(self, request: HttpRequest) -> Any:
+        return request.user
+
+    def response_post_save_add(self, request: HttpRequest, obj: Rule) -> Any:
+        return _to_test(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Rule) -> Any:
+        return _to_test(request, obj) or super().response_post_save_change(request, obj)
+
+    def get_inline_formsets(self, *args: Any, **options: Any) -> Any:
+        return [UnfoldingFormSet.of(one) for one in super().get_inline_formsets(*args, **options)]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        drawn = context["adminform"]
+        drawn.fieldsets = unfolded(drawn.fieldsets, drawn.form)
+        if (edited := context.get("original")) is not None:
+            # The form puts into that one what is typed; this is about what is stored.
+            stored = edited if request.method == "GET" else self.get_queryset(request).get(pk=edited.pk)
+            context |= {"rule": _notices(request, stored), "switch_on_url": switch_on_url(request, stored)}
+        return super().render_change_form(request, context, *args, **options)
+
+    # What whoever may not change a rule sees of it
+
+    @admin.display(description=_("author"))
+    def author_shown(self, rule: Rule) -> str:
+        return str(states.author_of(rule) or "–")
+
+    @admin.display(description=_("Model"))
+    def model_shown(self, rule: Rule) -> str:
+        return f"{model_title(rule.model)} ({rule.model})" if rule.model else "–"
+
+    @admin.display(description=_("What happens"))
+    def signals_shown(self, rule: Rule) -> SafeString:
+        return text_block("\n".join(signal_words(str(name)) for name in rule.spec().signals))
+
+    @admin.display(description=_("Only when it was"))
+    def operations_shown(self, rule: Rule) -> SafeString:
+        return text_block("\n".join(operation_words(str(name)) for name in rule.spec().operations))
+
+    @admin.display(description=_("Only if these fields changed"))
+    def changes_shown(self, rule: Rule) -> SafeString:
+        return changes_block(rule.changes, rule.model)
+
+    @admin.display(description=_("Condition"))
+    def condition_shown(self, rule: Rule) -> SafeString:
+        return condition_block(rule.condition, rule.model)
+
+
+def _to_test(request: HttpRequest, rule: Rule) -> HttpResponseRedirect | None:
+    """Where "Save and test" leads."""
+    url = reverse("admin:rules_engine_rule_test", args=[rule.pk])
+    return HttpResponseRedirect(url) if "_test" in request.POST else None
+
+
+def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
+    """What a rule's page says above its form."""
+    pauses = Pauses(request)
+    activity = states.last_day([rule.slug])[rule.slug]
+    problems = [*map(str, rule_problems(rule.spec())), *states.author_faults(rule)]
+    return {
+        "sentence": gettext("Trigger: %s.") % trigger_words(rule),
+        "problems": problems,
+        "remarks": hearing(rule.spec_with([])),
+        "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
+        "activity": activity,
+        "cascades": cascades_of(rule),
+        "pauses": pauses.notices(pauses.of(rule)),
+        "held": activity.held,
+        "held_url": Pauses.held_url(rule),
+        "executions_url": list_url("execution", rule_slug=rule.slug),
+        "versions_url": list_url("ruleversion", q=rule.slug),
+    }

@@ -1,0 +1,138 @@
+"""The list of rules: whether everything is all right, at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.actions import registry
+from rules_engine.admin.parts.charts import hours_chart
+from rules_engine.admin.parts.labels import model_title
+from rules_engine.admin.parts.rendering import list_url, time_words
+from rules_engine.admin.pauses.pauses import Pauses
+from rules_engine.admin.reading import states
+from rules_engine.admin.reading.rule import trigger_words
+from rules_engine.models import Rule
+
+LONGEST = 120
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By the model that rules watch."""
+
+    title = _("model")
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        watched = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+        return [(label, f"{model_title(label)} ({label})") for label in watched]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what rules do."""
+
+    title = _("action")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(kind, str(action.label)) for kind, action in registry.kinds().items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(actions__kind=self.value()).distinct() if self.value() else queryset
+
+
+class RuleListMixin:
+    """What the admin of rules shows as its list. Two queries of its own, and one for pauses, however many rows."""
+
+    list_display: Any = ("name_shown", "listens", "state", "last_day")
+    list_display_links: Any = ("name_shown",)
+    list_filter: Any = ("enabled", "shadow", ModelFilter, ActionFilter)
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields: Any = ("slug", "name", "description", "model")
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """What needs somebody first."""
+        return ("trouble", "position", "slug")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With what the page shows of each rule, in a fixed number of queries."""
+        rules = states.with_trouble(Rule.objects.select_related("author").prefetch_related("actions"))
+        return rules.order_by(*self.get_ordering(request))
+
+    def get_changelist_instance(self: Any, request: HttpRequest) -> Any:
+        """Django's, with what each rule of the page did, and what is paused."""
+        changelist = super().get_changelist_instance(request)  # type: ignore[misc]
+        rules: Any = changelist.result_list
+        activity = states.last_day([rule.slug for rule in rules])
+        pauses = Pauses(request)
+        for rule in rules:
+            rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
+        changelist.pauses = pauses.notices(one for one in pauses.all if one.is_everything)
+        return changelist
+
+    @admin.display(description=_("name"), ordering="name")
+    def name_shown(self, rule: Rule) -> SafeString:
+        return format_html('<span class="rules-name" dir="auto">{}</span>', rule.name or rule.slug)
+
+    @admin.display(description=_("When"))
+    def listens(self, rule: Rule) -> str:
+        return shortened(trigger_words(rule))
+
+    @admin.display(description=_("State"), ordering="enabled")
+    def state(self, rule: Any) -> SafeString:
+        found = states.standing_of(rule)
+        badges = [_badge(found.name, found.words)]
+        if rule.pauses and rule.enabled:
+            badges.append(_badge("paused", _paused_words(rule.pauses)))
+        if rule.activity.held:
+            held = gettext("%(count)s held") % {"count": rule.activity.held}
+            badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
+        return format_html_join(" ", "{}", ((one,) for one in (*badges, *map(shortened, found.reasons[:1]))))
+
+    @admin.display(description=_("Last 24 hours"), ordering="trouble")
+    def last_day(self, rule: Any) -> SafeString:
+        """In one column, or the list is wider than a laptop's screen."""
+        activity, url = rule.activity, list_url("execution", rule_slug=rule.slug)
+        if activity.last_fired is None:
+            words = gettext("never fired")
+        else:
+            words = gettext("%(count)s fired") % {"count": activity.fired}
+        lines: list[str] = [format_html('<a href="{}">{}</a>', url, words)]
+        if number := activity.failed + activity.errors:
+            failed = gettext("%(count)s failed") % {"count": number}
+            lines[0] += format_html(' · <strong class="rules-failed">{}</strong>', failed)
+        lines.append(hours_chart(activity.hours))
+        if activity.last_fired is not None:
+            last = gettext("last fired %s") % time_words(activity.last_fired)
+            lines.append(format_html('<span class="quiet">{}</span>', last))
+        lines.append(shortened(activity.last_error))
+        return format_html_join("", "<div>{}</div>", ((line,) for line in lines if line))
+
+
+def shortened(text: str) -> str:
+    """A text that a row of a list has room for."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _paused_words(pauses: list[Any]) -> str:
+    """With when the last of them ends, where each has an end."""
+    ends = [one.until for one in pauses]
+    if None in ends:
+        return gettext("paused")
+    return gettext("paused until %s") % time_words(max(ends))
+
+
+def _badge(name: str, words: str) -> SafeString:
+    return format_html('<span class="rules-state rules-state-{}">{}</span>', name, words)

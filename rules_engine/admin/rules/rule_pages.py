@@ -1,0 +1,13 @@
+"""The further pages of a rule: to test it, to run it over what was recorded, to see how it was."""
+
+from __future__ import annotations
+
+from rules_engine.admin.reading.history import HistoryMixin
+from rules_engine.admin.test.backtest import BacktestMixin
+from rules_engine.admin.test.rule_test import TryingMixin
+from rules_engine.admin.test.shadow import ShadowMixin
+from rules_engine.admin.test.why import WhyMixin
+
+
+class RulePagesMixin(TryingMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin):
+    """Adds them all to the admin of rules."""

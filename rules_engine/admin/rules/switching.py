@@ -1,0 +1,180 @@
+"""What can be done to several rules of the list at once: switching on and off, copies, and a pack to take along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.parts.rule_page import ENABLE, rule_for
+from rules_engine.admin.pauses.forms import PausingForm
+from rules_engine.models import Pause, Rule, RuleAction
+from rules_engine.packs import writing
+from rules_engine.rules.permissions import lacking, needed
+from rules_engine.rules.validation import rule_problems
+
+LONGEST_SLUG = 100
+#: Rules that the page which asks for how long names; of more it says how many.
+MOST_NAMED = 20
+
+
+@admin.action(description=_("Enable selected rules"), permissions=["enable"])
+def enable(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Switch rules on: those that can run, and that the user could have written."""
+    chosen = [rule for rule in _with_actions(queryset) if not rule.enabled]
+    _each(model_admin, request, chosen, _why_not_enable, _switch(model_admin, request, on=True))
+
+
+@admin.action(description=_("Disable selected rules"), permissions=["enable"])
+def disable(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Switch rules off; what already waits is cancelled by the workers when its turn comes."""
+    chosen = [rule for rule in _with_actions(queryset) if rule.enabled]
+    _each(model_admin, request, chosen, lambda _request, _rule: None, _switch(model_admin, request, on=False))
+
+
+@admin.action(description=_("Duplicate selected rules"), permissions=["add"])
+def duplicate(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
+    """Copy rules with their actions, switched off, as rules of the user's own."""
+
+    def copy(rule: Rule) -> None:
+        made = _copy(rule, request.user)
+        model_admin.log_addition(request, made, gettext("A copy of %s.") % rule.slug)
+
+    _each(model_admin, request, _with_actions(queryset), _why_not_own, copy)
+
+
+@admin.action(description=_("Export selected rules as a pack"), permissions=["view"])
+def export(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponse:
+    """The rules as a file that ``rulepack install`` takes, without anything that looks like a secret."""
+    chosen = Rule.objects.filter(pk__in=list(queryset.order_by().values_list("pk", flat=True)))
+    text = writing.text(writing.without_secrets(spec)[0] for spec in chosen.specs())
+    headers = {"Content-Disposition": 'attachment; filename="rules.json"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(text, content_type="application/json", headers=headers)
+
+
+@admin.action(description=_("Pause selected rules"), permissions=["pause"])
+def pause(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponseBase | None:
+    """Ask how long, and what is to become of what happens meanwhile; then hold the rules still."""
+    rules = list(queryset.order_by("position", "slug"))
+    form = PausingForm(request.POST if "post" in request.POST else None)
+    if form.is_valid():
+        made = [form.pause(rule.slug, request.user.get_username()) for rule in rules]
+        with transaction.atomic():
+            Pause.objects.bulk_create(made)
+            LogEntry.objects.log_actions(request.user.pk, made, ADDITION, gettext("Paused."))  # type: ignore[arg-type]
+        text = ngettext("%(count)s rule is paused.", "%(count)s rules are paused.", len(made)) % {"count": len(made)}
+        model_admin.message_user(request, text, messages.SUCCESS)
+        return None
+    across = request.POST.get("select_across") == "1"
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": gettext("Pause rules"),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "form": form,
+        "rules": rules[:MOST_NAMED],
+        "more": max(0, len(rules) - MOST_NAMED),
+        # All that the list found are named by its own address, one of them for form's sake: there is room for a
+        # thousand fields.
+        "across": across,
+        "chosen": [rule.pk for rule in (rules[:1] if across else rules)],
+    }
+    return TemplateResponse(request, "admin/rules_engine/rule/pause_selected.html", context)
+
+
+class SwitchingMixin:
+    """Adds a button to the pages of a rule that is off: by POST, by whoever may enable rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """Its address, before the admin's own, whose last one takes any."""
+        view = self.admin_site.admin_view(self.switch_on_view)
+        return [path("<path:object_id>/switch-on/", view, name="rules_engine_rule_switch_on"), *super().get_urls()]  # type: ignore[misc]
+
+    def switch_on_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Switch it on, if it can run and the user could have written it."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        rule = rule_for(self, request, object_id, ENABLE)
+        if why := _why_not_enable(request, rule):
+            self.message_user(request, why, messages.ERROR)
+        elif not rule.enabled:
+            _switch(self, request, on=True)(rule)
+            self.message_user(request, gettext("%s is switched on.") % rule, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
+
+
+def _with_actions(queryset: Any) -> list[Rule]:
+    return list(queryset.select_related("author").prefetch_related("actions"))
+
+
+def _switch(model_admin: Any, request: HttpRequest, *, on: bool) -> Callable[[Rule], None]:
+    def switch(rule: Rule) -> None:
+        rule.enabled = on
+        # One by one: processes learn of a change by its signal.
+        rule.save(update_fields=["enabled", "updated_at"])
+        model_admin.log_change(request, rule, gettext("Enabled.") if on else gettext("Disabled."))
+
+    return switch
+
+
+def _each(
+    model_admin: Any,
+    request: HttpRequest,
+    rules: list[Rule],
+    why_not: Callable[[HttpRequest, Rule], str | None],
+    do: Callable[[Rule], None],
+) -> None:
+    done = 0
+    with transaction.atomic():
+        for rule in rules:
+            reason = why_not(request, rule)
+            if reason is None:
+                do(rule)
+                done += 1
+            else:
+                model_admin.message_user(request, f"{rule}: {reason}", messages.ERROR)
+    text = ngettext("%(count)s rule was changed.", "%(count)s rules were changed.", done) % {"count": done}
+    if not done and not rules:
+        text = gettext("Nothing was changed: all of them are so already.")
+    if done or not rules:
+        model_admin.message_user(request, text, messages.SUCCESS if done else messages.INFO)
+
+
+def _why_not_own(request: HttpRequest, rule: Rule) -> str | None:
+    missing = lacking(request.user, needed(rule.spec()))
+    return gettext("you lack the permission %s.") % ", ".join(missing) if missing else None
+
+
+def _why_not_enable(request: HttpRequest, rule: Rule) -> str | None:
+    problems = rule_problems(rule.spec())
+    return str(problems[0]) if problems else _why_not_own(request, rule)
+
+
+def _copy(rule: Rule, author: Any) -> Rule:
+    actions = list(rule.actions.all())
+    made = Rule(**{field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields})
+    made.pk, made.slug, made.author, made.enabled = None, _free_slug(rule.slug), author, False
+    made.name = (gettext("%s (copy)") % rule.name)[:200]
+    made.save(force_insert=True)
+    columns = [field.attname for field in RuleAction._meta.concrete_fields if field.name not in ("id", "rule")]
+    for action in actions:
+        RuleAction.objects.create(rule=made, **{name: getattr(action, name) for name in columns})
+    return made
+
+
+def _free_slug(slug: str) -> str:
+    number = 1
+    while True:
+        ending = "-copy" if number == 1 else f"-copy-{number}"
+        candidate = slug[: LONGEST_SLUG - len(ending)] + ending
+        if not Rule.objects.filter(slug=candidate).exists():
+            return candidate
+        number += 1

@@ -1,0 +1,1 @@
+"""The pages that test a rule without effect, and that say why one did not act."""

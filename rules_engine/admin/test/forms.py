@@ -1,0 +1,205 @@
+"""What a rule is tested with: an object and a change that is made up, or a context that somebody pastes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.parts.json_fields import JSONTextField
+from rules_engine.admin.parts.labels import OPERATION_WORDS, signal_words
+from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.events.paths import field_of, find_model, readable_fields, steps
+from rules_engine.trials.subjects import AS_IT_IS, Happening, MadeUp
+from rules_engine.types import RuleSpec
+
+LATEST = 10
+#: Empty rows below those that the rule asks for.
+SPARE = 2
+#: Of a key that is written in digits; Python reads no number of more than 4300.
+LONGEST_NUMBER = 40
+CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
+
+
+class TrialForm(forms.Form):
+    """The object and what is to have happened to it."""
+
+    latest = forms.ChoiceField(label=_("One of the latest"), required=False)
+    pk = forms.CharField(label=_("Or any other, by its key"), required=False, max_length=255)
+    signal = forms.ChoiceField(label=_("What happens"))
+    operation = forms.ChoiceField(label=_("It is"), required=False)
+    relation = forms.ChoiceField(label=_("Many-to-many field"), required=False)
+    others = forms.CharField(label=_("Keys added or removed"), required=False, help_text=_("Such as 3, 7."))
+    arguments = JSONTextField(
+        label=_("What the signal sends"), empty={}, widget=forms.Textarea(attrs={**CODE, "rows": 4})
+    )
+    context = JSONTextField(
+        label=_("Or a context, as JSON"),
+        empty={},
+        widget=forms.Textarea(attrs={**CODE, "rows": 8}),
+        help_text=_("Such as that of an event. If there is one, it is taken instead of the object."),
+    )
+
+    def __init__(self, spec: RuleSpec, rows: models.QuerySet[Any] | None, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.spec, self.rows = spec, rows
+        self.object: Any = None
+        chosen: Any = self.fields
+        chosen["signal"].choices = [(name, signal_words(str(name))) for name in spec.signals]
+        chosen["operation"].choices = [(one, OPERATION_WORDS[one]) for one in _operations(spec)]
+        chosen["latest"].choices = [("", "–"), *self._latest()]
+        self._choose(str(self.initial.get("pk", "")))
+        chosen["relation"].choices = [(name, name) for name in _relations(spec)]
+        unused = [] if rows is not None else ["pk", "latest", "operation"]
+        unused += [] if "m2m_changed" in spec.signals else ["relation", "others"]
+        unused += [] if rows is not None and _own_signals(spec) else ["arguments"]
+        unused += [] if len(_operations(spec)) > 1 else ["operation"]
+        for name in set(unused):
+            del self.fields[name]
+
+    def _choose(self, key: str) -> None:
+        """The object that a link named: in the list, where it is there, so that choosing another one there counts."""
+        if key in dict(self.fields["latest"].choices):  # type: ignore[attr-defined]
+            self.initial = {**self.initial, "latest": key, "pk": ""}
+
+    def _latest(self) -> list[tuple[str, str]]:
+        if self.rows is None:
+            return []
+        return [(str(one.pk), f"{one} ({one.pk})") for one in self.rows.order_by("-pk")[:LATEST]]
+
+    def clean(self) -> Any:
+        """Find the object, unless there is a context."""
+        given = super().clean() or {}
+        if given.get("context"):
+            if not isinstance(given["context"], dict):
+                self.add_error("context", gettext('Expected an object, such as {"instance": {…}}.'))
+        elif self.rows is None:
+            if "context" not in self.errors:
+                self.add_error("context", gettext("This rule listens to no model: write what the signal sends."))
+        elif "context" not in self.errors:
+            self._find(given.get("pk") or given.get("latest"))
+        if "arguments" in self.fields and not isinstance(given.get("arguments", {}), dict):
+            self.add_error("arguments", gettext('Expected an object, such as {"reason": "…"}.'))
+        return given
+
+    def _find(self, key: Any) -> None:
+        if not key:
+            self.add_error("pk", gettext("Choose an object, or paste a context."))
+            return
+        try:
+            self.object = self.rows.filter(pk=key).first() if self.rows is not None else None
+        except (ValueError, ValidationError):
+            self.object = None
+        if self.object is None:
+            self.add_error("pk", gettext('There is no object "%s" that you may see.') % key)
+
+    def happening(self, changes: list[MadeUp]) -> Happening:
+        """What was chosen."""
+        given = self.cleaned_data
+        signal, operations = given["signal"], OPERATIONS.get(given["signal"], ())
+        wanted = given.get("operation") or next(iter(_operations(self.spec)), None)
+        operation: Any = wanted if wanted in operations else next(iter(operations), None)
+        others = [one.strip() for one in given.get("others", "").split(",") if one.strip()]
+        keys = [int(one) if one.isdecimal() and len(one) < LONGEST_NUMBER else one for one in others]
+        arguments = given.get("arguments") or {}
+        return Happening(signal, operation, changes, arguments, given.get("relation", ""), keys)
+
+
+def _operations(spec: RuleSpec) -> list[str]:
+    """Those that the rule's signals come with; the ones it asks for first."""
+    known = [one for name in spec.signals for one in OPERATIONS.get(name, ())]
+    wanted = [str(one) for one in spec.operations if one in known]
+    usual = sorted(dict.fromkeys(known), key=lambda one: (one not in wanted, one != "update"))
+    return [one for one in usual if one in OPERATION_WORDS]
+
+
+def _relations(spec: RuleSpec) -> list[str]:
+    model = find_model(spec.model) if spec.model else None
+    found = steps(model).items() if model is not None else ()
+    return [name for name, step in found if step.kind == "to_many" and getattr(step.field, "many_to_many", False)]
+
+
+def _own_signals(spec: RuleSpec) -> list[str]:
+    return [name for name in spec.signals if name not in MODEL_SIGNALS and find_signal(name) is not None]
+
+
+class ChangeForm(forms.Form):
+    """One field's values before and after. Set on the class that ``change_forms`` makes: the model."""
+
+    model: Any = None
+
+    field = forms.ChoiceField(label=_("Field"), required=False)
+    old = forms.CharField(label=_("Before"), required=False, strip=False)
+    new = forms.CharField(label=_("After"), required=False, strip=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        named = [(one.name, f"{one.verbose_name} ({one.name})") for one in readable_fields(self.model)]
+        self.fields["field"].choices = [("", "–"), *named]  # type: ignore[attr-defined]
+
+    def clean(self) -> Any:
+        """The texts as values of the field."""
+        given = super().clean() or {}
+        if not given.get("field"):
+            if given.get("old") or given.get("new"):
+                self.add_error("field", gettext("Choose the field."))
+            return given
+        found = field_of(self.model, given["field"])
+        for name in ("old", "new"):
+            try:
+                given[name] = _value(found, given.get(name) or "")
+            except (ValidationError, ValueError, TypeError, ArithmeticError) as error:
+                said = (
+                    error.messages[0] if isinstance(error, ValidationError) else gettext("It does not take this value.")
+                )
+                self.add_error(name, said)
+        return given
+
+
+def _value(field: Any, text: str) -> Any:
+    if text == "":
+        return AS_IT_IS
+    if text == "null":
+        return None
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if isinstance(target, models.JSONField):
+        return JSONTextField(empty=None).to_python(text)
+    return target.to_python("" if text == '""' else text)
+
+
+def change_forms(spec: RuleSpec, data: Any = None) -> Any:
+    """The rows of changes, begun with those that the rule asks for; None for a rule on no model."""
+    model = find_model(spec.model) if spec.model else None
+    if model is None or not {"pre_save", "post_save"} & set(spec.signals):
+        return None
+    form = type("ModelChangeForm", (ChangeForm,), {"model": model})
+    begun = list(_begun(spec, {one.name for one in readable_fields(model)}))
+    made: Any = forms.formset_factory(
+        form, extra=len(begun) + SPARE if data is None else 0, max_num=30, validate_max=True
+    )
+    return made(data, prefix="changes", initial=begun if data is None else None)
+
+
+def _begun(spec: RuleSpec, known: set[str]) -> Iterator[dict[str, str]]:
+    for change in spec.changes:
+        if change.get("field") in known:
+            yield {
+                "field": change["field"],
+                "old": _text(change["from"]) if "from" in change else "",
+                "new": _text(change["to"]) if "to" in change else "",
+            }
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else '""' if value == "" else str(value)
+
+
+def made_up(rows: Any) -> list[MadeUp]:
+    """The changes of a valid formset."""
+    filled = [one.cleaned_data for one in rows.forms if one.cleaned_data.get("field")] if rows is not None else []
+    return [MadeUp(one["field"], one["old"], one["new"]) for one in filled]

@@ -1,0 +1,177 @@
+"""The page that tests a rule: every gate with what it saw, and each action as it would be. Nothing comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import DatabaseError, models
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import NoReverseMatch, path, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.conditions.trace_tree import drawn
+from rules_engine.admin.parts.rendering import json_block, text_block
+from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
+from rules_engine.admin.test.forms import TrialForm, change_forms, made_up
+from rules_engine.errors import RulesEngineError
+from rules_engine.events.names import find_signal
+from rules_engine.events.paths import find_model
+from rules_engine.events.snapshot import plain
+from rules_engine.trials.gates import ChangeSeen, Gate
+from rules_engine.trials.previews import Planned
+from rules_engine.trials.trying import Trial, event_of, try_on_event, try_on_object
+from rules_engine.types import RuleSpec
+
+GATES = {
+    "dates": _("Its dates"),
+    "operations": _("What happened"),
+    "changes": _("The fields that changed"),
+    "condition": _("Its condition"),
+}
+STATES = {
+    "open": _("holds"),
+    "shut": _("does not hold"),
+    "error": _("could not be evaluated"),
+    "not_recorded": _("not recorded"),
+}
+VERDICTS = {
+    "open": _("The rule would act."),
+    "shut": _("The rule would not act."),
+    "error": _("The rule could not be evaluated."),
+    "not_recorded": _("That cannot be said: what the rule reads is not there."),
+}
+
+
+class TryingMixin:
+    """Adds the page to the admin of rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """The page, before the admin's own addresses, whose last one takes any."""
+        view = self.admin_site.admin_view(self.test_view)
+        return [path("<path:object_id>/test/", view, name="rules_engine_rule_test"), *super().get_urls()]  # type: ignore[misc]
+
+    def test_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """The form, and below it what came of it."""
+        rule = rule_for(self, request, object_id)
+        spec, title = rule.spec(), gettext("Test the rule")
+        if why := unseen(request.user, spec):
+            return refused(self, request, rule, title, why)
+        data = request.POST if request.method == "POST" else None
+        given = {"pk": request.GET.get("pk", ""), "context": None if spec.model else _usual_context(spec)}
+        form = TrialForm(spec, objects_of(self.admin_site, request, spec.model), data, initial=given)
+        rows = change_forms(spec, data)
+        context: dict[str, Any] = {
+            "form": form,
+            "rows": rows,
+            "lookup_url": _lookup_url(self.admin_site, spec.model),
+            "switch_on_url": switch_on_url(request, rule),
+        }
+        if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
+            try:
+                context["trial"] = shown_trial(_tried(spec, form, rows, request.user), spec)
+            except (RulesEngineError, DatabaseError) as error:
+                form.add_error(None, str(error))
+        return page(self, request, rule, "test.html", title, **context)
+
+
+def _tried(spec: RuleSpec, form: TrialForm, rows: Any, user: Any) -> Trial:
+    happening = form.happening(made_up(rows))
+    if written := form.cleaned_data.get("context"):
+        return try_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
+    return try_on_object(spec, form.object, happening, user)
+
+
+def objects_of(admin_site: Any, request: HttpRequest, label: str) -> models.QuerySet[Any] | None:
+    """The objects of a model that the user may see: as its own admin gives them, where it has one."""
+    model = find_model(label) if label else None
+    if model is None:
+        return None
+    if not admin_site.is_registered(model):
+        return model._default_manager.all()
+    found: models.QuerySet[Any] = admin_site.get_model_admin(model).get_queryset(request)
+    return found
+
+
+def _lookup_url(admin_site: Any, label: str) -> str:
+    """Where an object is chosen in a window of its own, as the admin does it for keys."""
+    model = find_model(label) if label else None
+    if model is None or not admin_site.is_registered(model):
+        return ""
+    try:
+        url = reverse(f"{admin_site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    except NoReverseMatch:
+        return ""
+    return f"{url}?_to_field={model._meta.pk.name}"
+
+
+def _usual_context(spec: RuleSpec) -> dict[str, Any]:
+    named = find_signal(str(spec.signals[0])) if spec.signals else None
+    return {"signal": dict.fromkeys(named.arguments) if named is not None else {}}
+
+
+def shown_trial(trial: Trial, spec: RuleSpec) -> dict[str, Any]:
+    """The trial of a rule for the template."""
+    titles = Titles.of(spec.model)
+    return {
+        "state": trial.state,
+        "verdict": VERDICTS[trial.state],
+        "gates": [shown_gate(one, titles) for one in trial.gates],
+        "actions": [_shown_action(one) for one in trial.actions],
+        "context": json_block(plain(trial.context)),
+    }
+
+
+def shown_gate(gate: Gate, titles: Titles) -> dict[str, Any]:
+    """A gate for the template, with names called as the rule's form calls them."""
+    return {
+        "state": gate.state,
+        "title": GATES[gate.name],
+        "words": STATES[gate.state],
+        "detail": gate.detail,
+        "changes": [
+            {
+                "field": titles.field(one.field),
+                "asked": _asked(one, titles),
+                "seen": _seen(one, titles),
+                "state": one.state,
+                "words": STATES[one.state],
+            }
+            for one in gate.changes
+        ],
+        "tree": drawn(gate.tree, titles) if gate.tree else None,
+        "missing": [titles.title(".".join(one)) for one in gate.missing],
+    }
+
+
+def _asked(change: ChangeSeen, titles: Titles) -> str:
+    asked, name = change.asked, f"instance.{change.field}"
+    old = gettext("from %s") % titles.value(name, asked["from"]) if "from" in asked else ""
+    new = gettext("to %s") % titles.value(name, asked["to"]) if "to" in asked else ""
+    return " ".join(part for part in (old, new) if part) or gettext("changes at all")
+
+
+def _seen(change: ChangeSeen, titles: Titles) -> str:
+    if change.change is None:
+        return gettext("did not change")
+    return " → ".join(titles.value(f"instance.{change.field}", one) for one in (change.change.old, change.change.new))
+
+
+def _shown_action(planned: Planned) -> dict[str, Any]:
+    return {
+        "label": planned.label,
+        "timing": planned.action.timing,
+        "trouble": planned.trouble,
+        "count": planned.count,
+        "previews": [
+            {
+                "summary": one.summary,
+                "details": [
+                    (name, text_block(value) if isinstance(value, str) else json_block(plain(value)))
+                    for name, value in one.details.items()
+                ],
+            }
+            for one in planned.previews
+        ],
+    }
