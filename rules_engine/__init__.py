@@ -9,14 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rules_engine.actions.base import ANYTHING, Action, Effect, Preview, Route
-    from rules_engine.actions.registry import register_action
     from rules_engine.actions.replay_executions import Selection
-    from rules_engine.actions.values import evaluate, problems, reads, text
-    from rules_engine.batches import screen, start_many
-    from rules_engine.claims import Claim, cancel, claim, finish, release, renew, start
-    from rules_engine.drains import register_drain
-    from rules_engine.endings import Finished, finish_many
+    from rules_engine.context.actor import acting_as, paused
+    from rules_engine.context.signals import register_signal
+    from rules_engine.context.snapshot import plain
     from rules_engine.errors import (
         PermanentError,
         Problem,
@@ -27,11 +23,16 @@ if TYPE_CHECKING:
         TransientError,
         did_you_mean,
     )
-    from rules_engine.events.actor import acting_as, paused
-    from rules_engine.events.names import register_signal
-    from rules_engine.events.snapshot import plain
-    from rules_engine.execution import LeaseKeeper
-    from rules_engine.lanes import (
+    from rules_engine.outbox.direct import order
+    from rules_engine.rules.contract import ANYTHING, Action, Effect, Preview, Route
+    from rules_engine.rules.registry import register_action
+    from rules_engine.rules.values import evaluate, problems, reads, text
+    from rules_engine.texts import render
+    from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
+    from rules_engine.work.batches import screen, start_many
+    from rules_engine.work.claims import Claim, cancel, claim, finish, release, renew, start
+    from rules_engine.work.endings import Finished, finish_many
+    from rules_engine.work.lanes import (
         LaneBacklog,
         LaneFigures,
         lane_backlog,
@@ -41,24 +42,23 @@ if TYPE_CHECKING:
         lane_latest,
         lane_troubles,
     )
-    from rules_engine.leasing import claim_crashed, claim_lanes, due_lanes, in_flight
-    from rules_engine.orders import order
-    from rules_engine.overview import Cell, OverviewTable, register_overview
-    from rules_engine.replays import latest_replays, replay
-    from rules_engine.templating import render
-    from rules_engine.types import ActionContext, ActionResult, Event, FieldChange, RuleSpec
+    from rules_engine.work.leases import claim_crashed, claim_lanes, due_lanes, in_flight
+    from rules_engine.work.overview import Cell, OverviewTable, register_overview
+    from rules_engine.work.queues import register_drain
+    from rules_engine.work.replays import latest_replays, replay
+    from rules_engine.work.run import LeaseKeeper
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "rules_engine.actions.base": ("ANYTHING", "Action", "Effect", "Preview", "Route"),
-    "rules_engine.actions.registry": ("register_action",),
+    "rules_engine.rules.contract": ("ANYTHING", "Action", "Effect", "Preview", "Route"),
+    "rules_engine.rules.registry": ("register_action",),
     "rules_engine.actions.replay_executions": ("Selection",),
-    "rules_engine.actions.values": ("evaluate", "problems", "reads", "text"),
-    "rules_engine.batches": ("screen", "start_many"),
-    "rules_engine.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
-    "rules_engine.drains": ("register_drain",),
-    "rules_engine.endings": ("Finished", "finish_many"),
+    "rules_engine.rules.values": ("evaluate", "problems", "reads", "text"),
+    "rules_engine.work.batches": ("screen", "start_many"),
+    "rules_engine.work.claims": ("Claim", "cancel", "claim", "finish", "release", "renew", "start"),
+    "rules_engine.work.queues": ("register_drain",),
+    "rules_engine.work.endings": ("Finished", "finish_many"),
     "rules_engine.errors": (
         "PermanentError",
         "Problem",
@@ -69,11 +69,11 @@ _HOMES = {
         "TransientError",
         "did_you_mean",
     ),
-    "rules_engine.events.actor": ("acting_as", "paused"),
-    "rules_engine.events.names": ("register_signal",),
-    "rules_engine.events.snapshot": ("plain",),
-    "rules_engine.execution": ("LeaseKeeper",),
-    "rules_engine.lanes": (
+    "rules_engine.context.actor": ("acting_as", "paused"),
+    "rules_engine.context.signals": ("register_signal",),
+    "rules_engine.context.snapshot": ("plain",),
+    "rules_engine.work.run": ("LeaseKeeper",),
+    "rules_engine.work.lanes": (
         "LaneBacklog",
         "LaneFigures",
         "lane_backlog",
@@ -83,11 +83,11 @@ _HOMES = {
         "lane_latest",
         "lane_troubles",
     ),
-    "rules_engine.leasing": ("claim_crashed", "claim_lanes", "due_lanes", "in_flight"),
-    "rules_engine.orders": ("order",),
-    "rules_engine.overview": ("Cell", "OverviewTable", "register_overview"),
-    "rules_engine.replays": ("latest_replays", "replay"),
-    "rules_engine.templating": ("render",),
+    "rules_engine.work.leases": ("claim_crashed", "claim_lanes", "due_lanes", "in_flight"),
+    "rules_engine.outbox.direct": ("order",),
+    "rules_engine.work.overview": ("Cell", "OverviewTable", "register_overview"),
+    "rules_engine.work.replays": ("latest_replays", "replay"),
+    "rules_engine.texts": ("render",),
     "rules_engine.types": ("ActionContext", "ActionResult", "Event", "FieldChange", "RuleSpec"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -17,25 +17,23 @@ class RulesEngineConfig(AppConfig):
         """Load the kinds of action, connect the few receivers of our own, and register the checks."""
         from rules_engine import checks  # noqa: F401 - registers them
         from rules_engine.actions import (  # noqa: F401 - registers them
-            create_object,
             delete_cache_keys,
-            delete_files,
             log_message,
-            registry,
             reject,
             replay_executions,
             run_task,
-            send_email,
             send_signal,
-            set_fields,
-            update_objects,
             write_audit_entry,
         )
-        from rules_engine.events import capture
-        from rules_engine.rules import cache
+        from rules_engine.actions.files import delete_files  # noqa: F401
+        from rules_engine.actions.mail import send_email  # noqa: F401
+        from rules_engine.actions.rows import create_object, set_fields, update_objects  # noqa: F401
+        from rules_engine.capture import receiver
+        from rules_engine.live import cache
+        from rules_engine.rules import registry
 
         registry.autodiscover()
-        cache.on_change(capture.connect)
+        cache.on_change(receiver.connect)
         self._connect_own_receivers()
 
     def _connect_own_receivers(self) -> None:
@@ -45,10 +43,10 @@ class RulesEngineConfig(AppConfig):
         from django.db.models.signals import pre_save
 
         from rules_engine import conf
+        from rules_engine.live import watcher
         from rules_engine.models import Rule, RuleAction
         from rules_engine.models.rule_set import rules_changed
         from rules_engine.packs import loading
-        from rules_engine.rules import watcher
 
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
         for model in (Rule, RuleAction):

@@ -20,11 +20,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router, transaction
 
 from rules_engine import conf
-from rules_engine.events import names
+from rules_engine.context import signals
+from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
 from rules_engine.rules.validation import rule_problems
-from rules_engine.rules.watcher import is_test_environment
 from rules_engine.types import RuleSpec
 
 Apps = Sequence[AppConfig] | None
@@ -78,21 +78,21 @@ def _is_asked() -> bool:
 @checks.register()
 def check_signals(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E008: signals that code or RULES_ENGINE["SIGNALS"] names by their path are there, each name once."""
-    by_path = [one for one in names.registered().values() if isinstance(one.source, str) and not _is_late(one)]
-    found = [*by_path, *names.configured().values()]
+    by_path = [one for one in signals.registered().values() if isinstance(one.source, str) and not _is_late(one)]
+    found = [*by_path, *signals.configured().values()]
     sentences = [one.trouble or _clash(one) for one in found]
     hint = 'Write the path of the Signal object, such as "shop.signals.order_paid".'
     return [checks.Error(one, hint=hint, id="rules_engine.E008") for one in sentences if one]
 
 
-def _is_late(named: names.NamedSignal) -> bool:
+def _is_late(named: signals.NamedSignal) -> bool:
     # Django's test package is imported only for a rule that wants it.
-    return named.name == names.TEMPLATE_RENDERED
+    return named.name == signals.TEMPLATE_RENDERED
 
 
-def _clash(named: names.NamedSignal) -> str:
-    holder = names.registered().get(named.name)
-    if named.name not in names.MODEL_SIGNALS and (holder is None or names.is_same(holder, named)):
+def _clash(named: signals.NamedSignal) -> str:
+    holder = signals.registered().get(named.name)
+    if named.name not in signals.MODEL_SIGNALS and (holder is None or signals.is_same(holder, named)):
         return ""
     return (
         f'RULES_ENGINE["SIGNALS"] names "{named.name}", which already stands for another signal; choose another name.'

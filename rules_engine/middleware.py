@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from rules_engine import rejections
-from rules_engine.events import requests
-from rules_engine.events.actor import during
+from rules_engine.capture import rejections
+from rules_engine.context import requests
+from rules_engine.context.actor import during
 
 Response = HttpResponseBase | Awaitable[HttpResponseBase]
 

@@ -16,7 +16,7 @@ def _forget_rules() -> Iterator[None]:
     from django.apps import apps
 
     if apps.ready and apps.is_installed("rules_engine"):
-        from rules_engine.rules import cache
+        from rules_engine.live import cache
 
         if cache.current() is not cache.EMPTY:
             cache.reset()

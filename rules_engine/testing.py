@@ -8,17 +8,18 @@ from typing import Any
 from django.db import transaction
 
 from rules_engine import models, types
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
-from rules_engine.claims import claim
+from rules_engine.context.paths import label_of
 from rules_engine.errors import InvalidRule, PermanentError, TransientError
-from rules_engine.events.paths import label_of
-from rules_engine.execution import run_claim
-from rules_engine.releasing import release_due
-from rules_engine.rules import cache, jsonlogic, watcher
+from rules_engine.live import cache, watcher
+from rules_engine.logic import jsonlogic
+from rules_engine.outbox.releasing import release_due
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange
+from rules_engine.work.claims import claim
+from rules_engine.work.run import run_claim
 
 __all__ = ["ActionContractTests", "create_rule", "explain", "refresh", "reset", "run_due"]
 

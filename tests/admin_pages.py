@@ -10,10 +10,11 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from project.shop.models import Order
-from rules_engine import models, recipes
-from rules_engine.execution import drain
+from rules_engine import models
 from rules_engine.models import Event, Execution, Pause, Rule, RuleError
+from rules_engine.packs import rule_templates
 from rules_engine.testing import create_rule
+from rules_engine.work.run import drain
 from webhooks.models import Endpoint
 
 APPS = ("rules_engine", "webhooks")
@@ -77,7 +78,7 @@ def _address(name: str, pattern: URLPattern, model: Any) -> str:
             arguments[wanted] = 1
         else:
             assert wanted == "key", f"What is {wanted} in the address of {name}? Say so here, or nobody looks at it."
-            arguments[wanted] = recipes.offered()[0].key
+            arguments[wanted] = rule_templates.offered()[0].key
     return reverse(f"admin:{name}", kwargs=arguments) + ASKING.get(name, "")
 
 

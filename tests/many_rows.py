@@ -6,8 +6,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from project.shop.models import Order
+from rules_engine.live.compiler import content_of, digest_of
 from rules_engine.models import Pause, Recording, Rule, RuleAction, RuleVersion
-from rules_engine.rules.compiler import content_of, digest_of
 from webhooks.models import Endpoint
 
 ENDPOINTS = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -15,52 +16,76 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("rules_engine", "webhooks", "project")
 SHIPPED = ("rules_engine", "webhooks")
 
-#: DESIGN §4: what lies in each layer, as paths inside rules_engine; a folder stands for all that is in it.
-LAYERS: dict[int, str] = {
-    0: "errors types",
-    1: """
-       conf retry templating/ conditions overview
-       rules/__init__ rules/changes rules/components rules/diagnosis rules/engine rules/jsonlogic rules/jsontext
-       rules/matching rules/repetition rules/scope rules/shape rules/signals rules/tracing rules/variables
-       events/__init__ events/actor events/aggregates events/arguments events/confined events/context
-       events/exceptions events/names events/paths events/requests events/snapshot
-       events/visible
-       """,
-    2: """
-       actions/__init__ actions/base actions/registry actions/values
-       rules/cascades rules/holding rules/validation
-       """,
-    3: "models/ hints",
-    4: """
-       rules/cache rules/compiler rules/permissions rules/recorders rules/versions rules/watcher
-       actions/ rule_actions batches claims drains endings execution heartbeats lanes leasing limits retention source/
-       """,
-    5: "outbox orders releasing replays",
-    6: "events/ middleware rejections",
-    7: "tasks",
-    8: "apps checks packs packs/ trials/ admin/ management/ recipes testing pytest_plugin",
+#: One line a package: its layer, its name, and what goes there. A module imports from its own layer or a
+#: lower one; packages import each other in one direction only. A new file goes where its line tells of it.
+ROOMS = """
+0  rules_engine                      the ground (errors, types, retry, conf) and the face towards Django (see FACES)
+1  rules_engine.texts                the restricted template language
+1  rules_engine.context              what can be read of a model or a signal, and reading it
+1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
+2  rules_engine.rules                gates, matching, validation, permissions; the contract of actions
+3  rules_engine.models               the tables
+4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
+4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
+5  rules_engine.capture              from a signal to what is to be done
+5  rules_engine.actions              a kind of action, one module each; what several share is a room below
+5  rules_engine.actions.mail         sending mail
+5  rules_engine.actions.rows         writing rows of the site's models
+5  rules_engine.actions.files        removing files
+5  rules_engine.packs                rule packs and ready templates
+6  rules_engine.work                 claims, attempts, queues, retention, replays
+6  rules_engine.test                 testing a rule without effect, and why one did not act
+6  rules_engine.source               a rule shown as Python
+7  rules_engine.admin                brings the rooms below together
+7  rules_engine.admin.parts          what pages share
+7  rules_engine.admin.conditions     the condition builder, and conditions in words
+7  rules_engine.admin.reading        a rule as it is read, and its versions
+7  rules_engine.admin.pauses         pauses
+7  rules_engine.admin.overview       the overview page
+7  rules_engine.admin.test           the pages that test a rule
+7  rules_engine.admin.records        events, executions, held matches, recordings, audit entries
+7  rules_engine.admin.rules          the list of rules and the form
+7  rules_engine.management           what commands share
+7  rules_engine.management.commands  the commands
+0  webhooks                          the ground (errors, conf) and the face towards Django (see FACES)
+1  webhooks.signing                  signatures, and stored secrets
+1  webhooks.http                     one request that a hostile server cannot hold, swell, or send elsewhere
+2  webhooks.models                   the tables
+3  webhooks.endpoints                how endpoints do
+4  webhooks.deliveries               one delivery without its network
+5  webhooks.sending                  the queue, emptied
+6  webhooks.admin                    the pages
+6  webhooks.management               (nothing)
+6  webhooks.management.commands      the commands
+"""
+#: Modules at the top of an app that Django, Celery, pytest or a site looks for; nothing inside imports them.
+FACES = {
+    "rules_engine": {"rules_engine", "apps", "checks", "conditions", "middleware", "pytest_plugin", "tasks", "testing"},
+    "webhooks": {"webhooks", "apps", "receiver", "rule_actions"},
 }
-#: The public face: it may bring out anything, and nothing inside goes through it.
-FACE = "rules_engine"
+#: What an app may use of the engine.
+PUBLIC = {"rules_engine"}
+FOLDER_FILES = 15
+FACE_LAYER = 9
 
 #: Where an error of any kind is caught, and why that is right.
 BOUNDARIES = {
-    "rules_engine/actions/mailing.py": "a site's mail backend may raise anything, and who was mailed must be recorded",
-    "rules_engine/events/capture.py": "evaluation: a rule never breaks a save",
-    "rules_engine/events/snapshot.py": "a field's own __str__ may raise anything",
-    "rules_engine/events/named.py": "evaluation: hands what went wrong in its thread to the receiver",
-    "rules_engine/events/immediate.py": "execution: an action may raise anything, and never breaks a save",
-    "rules_engine/events/vetoes.py": "evaluation: validation goes on without a rule that cannot be asked",
-    "rules_engine/execution.py": "execution: an action may raise anything",
-    "rules_engine/hints.py": "its thread outlives whatever a transport raises",
+    "rules_engine/actions/mail/mailing.py": "a site's mail backend may raise anything, and who got their mail is kept",
+    "rules_engine/capture/receiver.py": "evaluation: a rule never breaks a save",
+    "rules_engine/context/snapshot.py": "a field's own __str__ may raise anything",
+    "rules_engine/capture/other_signals.py": "evaluation: hands what went wrong in its thread to the receiver",
+    "rules_engine/capture/in_process.py": "execution: an action may raise anything, and never breaks a save",
+    "rules_engine/capture/vetoes.py": "evaluation: validation goes on without a rule that cannot be asked",
+    "rules_engine/work/run.py": "execution: an action may raise anything",
+    "rules_engine/outbox/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/rules/cascades.py": "an action's own code says what it changes",
-    "rules_engine/rules/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
-    "rules_engine/claims.py": "execution: an action that cannot say when to try again keeps no outcome from its record",
-    "rules_engine/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
-    "rules_engine/trials/previews.py": "a preview is an action's own code, and may raise anything",
+    "rules_engine/live/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
+    "rules_engine/work/claims.py": "execution: an action that cannot say when to try again loses no outcome",
+    "rules_engine/work/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
+    "rules_engine/test/previews.py": "a preview is an action's own code, and may raise anything",
     "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",
     "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",
-    "rules_engine/rules/compiler.py": "evaluation: an action's own code looks at its config",
+    "rules_engine/live/compiler.py": "evaluation: an action's own code looks at its config",
     "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
@@ -92,12 +117,27 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def rooms() -> dict[str, int]:
+    """The layer of each package."""
+    lines = (line.split(maxsplit=2) for line in ROOMS.strip().splitlines())
+    return {name: int(number) for number, name, _ in lines}
+
+
+def room(module: str) -> str:
+    """The package a module lies in; a package's own ``__init__`` lies in it."""
+    return module if modules()[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def is_face(module: str) -> bool:
+    """Whether a module is there for others: Django, Celery, pytest, a site's code."""
+    app = module.split(".")[0]
+    return app in FACES and module.removeprefix(f"{app}.") in FACES[app]
+
+
 def layer(module: str) -> int | None:
-    """The layer of a module of rules_engine, None where the table has no place for it. The longest entry decides."""
-    path = shown(modules()[module]).removeprefix("rules_engine/").removesuffix(".py")
-    places = {entry: number for number, entries in LAYERS.items() for entry in entries.split()}
-    fitting = [entry for entry in places if path == entry or (entry.endswith("/") and path.startswith(entry))]
-    return places[max(fitting, key=len)] if fitting else None
+    """The layer of a module, None where its package has no line."""
+    return FACE_LAYER if is_face(module) else rooms().get(room(module))
 
 
 def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -146,30 +186,55 @@ def shipped() -> list[str]:
     return [name for name in modules() if name.split(".")[0] in SHIPPED]
 
 
-def test_every_module_of_the_engine_has_a_layer():
-    homeless = [name for name in modules() if inside("rules_engine", name) and name != FACE and layer(name) is None]
-    assert homeless == [], "Give it a place in LAYERS."
+def test_every_package_has_a_line():
+    homeless = [name for name in shipped() if layer(name) is None]
+    assert homeless == [], "Put the file into a room of ROOMS, or add the line of a new room."
+
+
+def test_every_line_has_a_package():
+    assert set(rooms()) - {room(name) for name in shipped()} == set()
 
 
 def test_a_module_imports_only_from_its_own_layer_or_a_lower_one():
     wrong = [
-        f"{name} (L{own}) imports {target} (L{other})"
-        for name, targets in graph().items()
-        if inside("rules_engine", name) and name != FACE and (own := layer(name)) is not None
-        for target in sorted(targets)
-        if target != FACE and target in modules() and inside("rules_engine", target)
-        if (other := layer(target)) is not None and other > own
+        f"{name} (layer {layer(name)}) imports {target} (layer {layer(target)})"
+        for name in shipped()
+        for target in sorted(graph()[name] & set(shipped()))
+        if name.split(".")[0] == target.split(".")[0] and (layer(target) or 0) > (layer(name) or 0)
     ]
     assert wrong == []
 
 
-def test_nothing_inside_the_engine_goes_through_its_public_face():
-    wrong = [name for name, targets in graph().items() if inside(FACE, name) and name != FACE and FACE in targets]
+def test_no_two_packages_import_each_other():
+    edges: dict[str, set[str]] = {}
+    for name in shipped():
+        if not is_face(name) and name != "rules_engine.admin":
+            targets = (target for target in graph()[name] if target in modules() and not is_face(target))
+            edges.setdefault(room(name), set()).update({room(target) for target in targets} - {room(name)})
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(reversed(error.args[1])))
+
+
+def test_nothing_inside_goes_through_a_face():
+    wrong = [
+        f"{name} imports {target}"
+        for name in shipped()
+        for target in sorted(graph()[name])
+        if not is_face(name) and is_face(target) and name.split(".")[0] == target.split(".")[0]
+    ]
     assert wrong == []
 
 
+@pytest.mark.parametrize("package", SHIPPED)
+def test_no_folder_is_full(package: str):
+    files = Counter(room(name) for name in modules() if inside(package, name))
+    assert {name: count for name, count in files.items() if count > FOLDER_FILES} == {}
+
+
 def test_there_are_no_import_cycles():
-    known = set(modules()) - {FACE}
+    known = {name for name in modules() if name not in FACES}
     edges = {name: (targets & known) - {name} for name, targets in graph().items() if name in known}
     try:
         TopologicalSorter(edges).prepare()
@@ -186,9 +251,9 @@ def test_the_engine_knows_neither_the_webhooks_nor_the_demo():
     assert {name: targets for name, targets in wrong.items() if targets} == {}
 
 
-def test_the_webhooks_use_only_the_public_face_of_the_engine():
+def test_the_webhooks_use_only_what_the_engine_offers_others():
     wrong = {
-        name: sorted(target for target in targets if inside(FACE, target) and target != FACE)
+        name: sorted(target for target in targets if inside("rules_engine", target) and target not in PUBLIC)
         for name, targets in graph().items()
         if inside("webhooks", name)
     }
@@ -259,7 +324,7 @@ def test_imports_inside_functions_count_and_those_for_types_do_not():
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n    from rules_engine import types\n"
         "else:\n    from rules_engine import conf\n"
-        "def late():\n    from rules_engine.rules import cache, nothing\n"
+        "def late():\n    from rules_engine.rules import gates, nothing\n"
     )
-    known = frozenset({"rules_engine.types", "rules_engine.conf", "rules_engine.rules", "rules_engine.rules.cache"})
-    assert imports(source, known) == {"typing", "rules_engine.conf", "rules_engine.rules.cache", "rules_engine.rules"}
+    known = frozenset({"rules_engine.types", "rules_engine.conf", "rules_engine.rules", "rules_engine.rules.gates"})
+    assert imports(source, known) == {"typing", "rules_engine.conf", "rules_engine.rules.gates", "rules_engine.rules"}

@@ -12,7 +12,7 @@ from celery.worker import WorkController, state
 from django.db import connections
 
 from project.celery import app
-from rules_engine import hints
+from rules_engine.outbox import hints
 
 QUEUES = ("celery", "rules", "webhooks")
 #: A worker that is in the middle of something longer is left: what it had is due again when its lease ends.

@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import values
 from rules_engine.errors import ConditionError, PermanentError, Problem, TemplateError
+from rules_engine.rules import values
 from rules_engine.types import Path, RuleSpec
 
 #: The form for them.

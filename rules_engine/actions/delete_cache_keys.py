@@ -10,10 +10,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
-from rules_engine.actions import values
-from rules_engine.actions.base import Action, Preview
-from rules_engine.actions.registry import register_action
 from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
+from rules_engine.rules import values
+from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: Whoever may edit rules must not be able to log people out: Django's two session engines that use the cache.

@@ -9,11 +9,11 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import values
-from rules_engine.actions.base import Action, Preview
-from rules_engine.actions.registry import register_action
+from rules_engine.context.snapshot import clean_text
 from rules_engine.errors import Problem
-from rules_engine.events.snapshot import clean_text
+from rules_engine.rules import values
+from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: Where the lines go; configure it in Django's LOGGING.

@@ -8,11 +8,11 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import values
-from rules_engine.actions.base import Action, Preview
-from rules_engine.actions.registry import register_action
+from rules_engine.context.paths import field_of, find_model
 from rules_engine.errors import ConditionError, PermanentError, Problem, Rejected, TemplateError, UnknownPath
-from rules_engine.events.paths import field_of, find_model
+from rules_engine.rules import values
+from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 SIGNALS = ("pre_save", "pre_delete")

@@ -16,12 +16,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import conf, hints
-from rules_engine.actions.base import Action, Route
-from rules_engine.actions.registry import register_action
+from rules_engine import conf
 from rules_engine.errors import Problem
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.models.execution import ENDED, FAILED, ExecutionQuerySet
+from rules_engine.outbox import hints
+from rules_engine.rules.contract import Action, Route
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, RuleSpec
 
 #: Rows changed by one statement: some milliseconds of locks, with a commit after each.

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.actions import arguments
-from rules_engine.actions.base import ANYTHING, Action, Effect, Preview
-from rules_engine.actions.registry import register_action
+from rules_engine.context.snapshot import plain, safe
 from rules_engine.errors import Problem, Refused, TransientError, did_you_mean
-from rules_engine.events.snapshot import plain, safe
-from rules_engine.hints import PUBLISH_ERRORS
+from rules_engine.outbox.hints import PUBLISH_ERRORS
+from rules_engine.rules.contract import ANYTHING, Action, Effect, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: Some brokers make a file of a queue's name: it must not lead anywhere.

@@ -16,12 +16,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import arguments
-from rules_engine.actions.base import Action, Effect, Preview
-from rules_engine.actions.registry import register_action
+from rules_engine.context.paths import find_model
+from rules_engine.context.signals import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
+from rules_engine.context.snapshot import plain, safe
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
-from rules_engine.events.names import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
-from rules_engine.events.paths import find_model
-from rules_engine.events.snapshot import plain, safe
+from rules_engine.rules.contract import Action, Effect, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: The object goes by the first of these, and ``Signal.send`` has the others for itself.

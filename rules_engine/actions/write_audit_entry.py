@@ -8,14 +8,14 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import values
-from rules_engine.actions.base import Action, Preview
-from rules_engine.actions.registry import register_action
+from rules_engine.context.paths import find_model, readable_fields
+from rules_engine.context.signals import MODEL_SIGNALS
+from rules_engine.context.snapshot import Tree, clean_text, plain, tree_of
 from rules_engine.errors import Problem
-from rules_engine.events.names import MODEL_SIGNALS
-from rules_engine.events.paths import find_model, readable_fields
-from rules_engine.events.snapshot import Tree, clean_text, plain, tree_of
 from rules_engine.models import AuditEntry
+from rules_engine.rules import values
+from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.registry import register_action
 from rules_engine.rules.scope import path_problem
 from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec
 

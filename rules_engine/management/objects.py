@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.apps import apps
 from django.core.management.base import CommandError
 
+from rules_engine.context.paths import find_model
 from rules_engine.errors import did_you_mean
-from rules_engine.events.paths import find_model
 from rules_engine.models import AuditEntry, Event
 
 

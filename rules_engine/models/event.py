@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
-from rules_engine.events import snapshot
+from rules_engine.context import snapshot
 
 
 class Event(models.Model):

@@ -14,8 +14,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
-from rules_engine.events import snapshot
-from rules_engine.events.visible import MayView, visible
+from rules_engine.context import snapshot
+from rules_engine.context.visible import MayView, visible
 from rules_engine.models.event import Event
 
 

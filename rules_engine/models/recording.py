@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.events.paths import find_model, is_denied
+from rules_engine.context.paths import find_model, is_denied
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 
 #: What is forgotten to be stopped must not cost a row an event for ever.

@@ -12,9 +12,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
+from rules_engine.rules import registry
 from rules_engine.rules.holding import LONGEST_WAIT
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec

@@ -14,9 +14,9 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.logic.shape import shape_problems
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.fields import brief, field_problems
-from rules_engine.rules.shape import shape_problems
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec

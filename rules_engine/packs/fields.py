@@ -12,8 +12,8 @@ from django.db import models
 from django.utils.dateparse import parse_datetime
 
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.logic.shape import pointer
 from rules_engine.models import Rule, RuleAction
-from rules_engine.rules.shape import pointer
 
 
 @dataclass(frozen=True, slots=True)

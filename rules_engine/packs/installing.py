@@ -10,12 +10,12 @@ from typing import Any, Literal
 from django.db import router, transaction
 from django.utils import timezone
 
+from rules_engine.live import watcher
+from rules_engine.live.compiler import content_of, digest_of
 from rules_engine.models import Rule, RuleAction, RuleVersion
 from rules_engine.models.rule_set import rules_changed
 from rules_engine.packs import writing
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
-from rules_engine.rules import watcher
-from rules_engine.rules.compiler import content_of, digest_of
 from rules_engine.types import RuleSpec
 
 #: ``kept``: edited here, and the pack's rule is as it was installed. ``conflict``: both changed, or nobody knows.

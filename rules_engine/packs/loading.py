@@ -8,10 +8,10 @@ from typing import Any
 from django.utils import timezone
 
 from rules_engine.errors import InvalidRule, Problem
+from rules_engine.logic.shape import shape_problems
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.checking import Finding, problems_of
 from rules_engine.packs.fields import FIELDS, value_problems
-from rules_engine.rules.shape import shape_problems
 
 
 class UnusableRow(InvalidRule):

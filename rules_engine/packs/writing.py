@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rules_engine.actions import registry
-from rules_engine.events.paths import SENSITIVE
+from rules_engine.context.paths import SENSITIVE
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
+from rules_engine.rules import registry
 from rules_engine.rules.changes import KEYS
 from rules_engine.types import ActionSpec, RuleSpec
 

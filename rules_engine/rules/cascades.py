@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rules_engine.actions import registry
-from rules_engine.actions.base import ANYTHING, Effect
+from rules_engine.context.paths import ModelClass, field_of, find_model, label_of, steps
+from rules_engine.context.signals import OPERATIONS
 from rules_engine.errors import UnknownPath
-from rules_engine.events.names import OPERATIONS
-from rules_engine.events.paths import ModelClass, field_of, find_model, label_of, steps
+from rules_engine.rules import registry
 from rules_engine.rules.components import components
+from rules_engine.rules.contract import ANYTHING, Effect
 from rules_engine.rules.validation import type_problems
 from rules_engine.types import RuleSpec
 

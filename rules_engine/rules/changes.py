@@ -9,9 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
 
+from rules_engine.context.paths import ModelClass, field_of, steps
+from rules_engine.context.snapshot import column_value
 from rules_engine.errors import Problem, UnknownPath, did_you_mean
-from rules_engine.events.paths import ModelClass, field_of, steps
-from rules_engine.events.snapshot import column_value
 from rules_engine.rules.matching import CompiledChange
 
 KEYS = ("field", "from", "to")

@@ -11,11 +11,11 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
-from rules_engine import templating
-from rules_engine.actions import values
+from rules_engine import texts
+from rules_engine.context.signals import MODEL_SIGNALS
+from rules_engine.context.snapshot import clean_text
 from rules_engine.errors import Problem
-from rules_engine.events.names import MODEL_SIGNALS
-from rules_engine.events.snapshot import clean_text
+from rules_engine.rules import values
 from rules_engine.types import Event, Path, RuleSpec
 
 LONGEST_KEY = 255
@@ -50,10 +50,10 @@ class Hold:
         ``TemplateError``."""
         keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
         if self.throttle is not None and self.throttle_by:
-            keys["throttle_key"] = _key(templating.render(self.throttle_by, event.context))
+            keys["throttle_key"] = _key(texts.render(self.throttle_by, event.context))
         if self.coalesce is not None:
             by = self.coalesce_by
-            text = templating.render(by, event.context) if by else object_key(rule_model, event)
+            text = texts.render(by, event.context) if by else object_key(rule_model, event)
             keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction_id()}")
         if self.once:
             keys["once_key"] = _key(object_key(rule_model, event))

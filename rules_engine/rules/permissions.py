@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from rules_engine.actions import registry
-from rules_engine.events.paths import ModelClass
-from rules_engine.events.visible import MayView
-from rules_engine.rules import jsonlogic
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.visible import MayView
+from rules_engine.logic import jsonlogic
+from rules_engine.rules import registry
 from rules_engine.rules.holding import key_reads
 from rules_engine.rules.repetition import for_each_reads, rule_seen_by
 from rules_engine.rules.scope import view_permissions

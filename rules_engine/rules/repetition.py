@@ -15,9 +15,9 @@ from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.errors import ConditionError, InvalidRule, Problem
-from rules_engine.rules import jsonlogic
+from rules_engine.logic import jsonlogic
+from rules_engine.logic.variables import rows_path, variables
 from rules_engine.rules.scope import M2M_OBJECTS, is_of_rows, path_problem
-from rules_engine.rules.variables import rows_path, variables
 from rules_engine.types import EVERY_FIELD, ActionSpec, Path, RuleSpec
 
 EACH = "each"

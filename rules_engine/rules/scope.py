@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from django.utils.translation import gettext
 
+from rules_engine.context.aggregates import BETWEEN
+from rules_engine.context.paths import ModelClass, field_of, find_model, label_of, readable_fields, resolve, steps
+from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
-from rules_engine.events.aggregates import BETWEEN
-from rules_engine.events.names import MODEL_SIGNALS
-from rules_engine.events.paths import ModelClass, field_of, find_model, label_of, readable_fields, resolve, steps
+from rules_engine.logic.variables import Variable, variables
 from rules_engine.rules.signals import argument_problem
-from rules_engine.rules.variables import Variable, variables
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The keys of DESIGN §6, and what each one holds; None is free, or checked elsewhere.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext
 
+from rules_engine.context.signals import INSTANCE, MODEL_SIGNALS, find_signal, is_djangos, known_signals
 from rules_engine.errors import Problem, did_you_mean
-from rules_engine.events.names import INSTANCE, MODEL_SIGNALS, find_signal, is_djangos, known_signals
 from rules_engine.types import Path, RuleSpec
 
 

@@ -10,17 +10,17 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
+from rules_engine.context.paths import ModelClass, find_model, is_denied
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, is_djangos
 from rules_engine.errors import Problem, did_you_mean
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, is_djangos
-from rules_engine.events.paths import ModelClass, find_model, is_denied
-from rules_engine.rules import jsonlogic, signals
+from rules_engine.logic import jsonlogic
+from rules_engine.logic.variables import variables
+from rules_engine.rules import registry, signals
 from rules_engine.rules.changes import change_problems
+from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import LONGEST_WAIT, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
-from rules_engine.rules.variables import variables
 from rules_engine.types import ActionSpec, RuleSpec, Timing
 
 ON_FAILURE = ("go_on", "stop")

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import models
 
+from rules_engine.context.paths import Step, aggregate_of, readable_fields, steps
 from rules_engine.errors import UnknownPath
-from rules_engine.events.paths import Step, aggregate_of, readable_fields, steps
 from rules_engine.source.literals import json_of, literal, mapping, quoted
 from rules_engine.source.writer import Value, Writer
 from rules_engine.types import EVERY_FIELD, Path

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from django.apps import apps
 
-from rules_engine.actions import registry
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, find_signal
-from rules_engine.events.paths import ModelClass
-from rules_engine.rules.variables import variables
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.logic.variables import variables
+from rules_engine.rules import registry
 from rules_engine.source import logic
 from rules_engine.source.comparing import equal, negated
 from rules_engine.source.literals import call, comment, docstring, identifier, indented, literal, mapping, quoted

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import models
 
-from rules_engine.actions import field_rows, targets
+from rules_engine.actions.rows import field_rows, targets
+from rules_engine.context.paths import ModelClass, field_of, find_model, steps
 from rules_engine.errors import UnknownPath
-from rules_engine.events.paths import ModelClass, field_of, find_model, steps
 from rules_engine.source.literals import call, comment, indented, keywords, quoted
 from rules_engine.source.names import context_value, kind_of
 from rules_engine.source.texts import value_of

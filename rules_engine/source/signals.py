@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import apps
 
-from rules_engine.events.names import MODEL_SIGNALS
+from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.source.literals import quoted
 from rules_engine.source.writer import Module
 
@@ -27,7 +27,7 @@ def signal_name(module: Module, name: str, signal: Any) -> str:
     home = _home(signal)
     if home is not None:
         return module.use(*home)
-    return f"{module.use('rules_engine.events.names', 'find_signal')}({quoted(name)}).signal"
+    return f"{module.use('rules_engine.context.signals', 'find_signal')}({quoted(name)}).signal"
 
 
 def _home(signal: Any) -> tuple[str, str] | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rules_engine.actions import registry
-from rules_engine.actions.delete_files import SAVES
-from rules_engine.events.names import find_signal
-from rules_engine.events.paths import readable_fields
+from rules_engine.actions.files.delete_files import SAVES
+from rules_engine.context.paths import readable_fields
+from rules_engine.context.signals import find_signal
+from rules_engine.rules import registry
 from rules_engine.source import rows
 from rules_engine.source.literals import call, comment, indented, keywords, literal, mapping, quoted
 from rules_engine.source.names import context_value

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.template.base import Lexer, Token, TokenType
 
-from rules_engine import templating
+from rules_engine import texts
 from rules_engine.errors import TemplateError
 from rules_engine.source.literals import call, keywords, literal, quoted
 from rules_engine.source.logic import expression
@@ -108,7 +108,7 @@ def _unbraced(line: str) -> str:
 
 def _rendered(writer: Writer, source: str, tokens: list[Token], autoescape: bool) -> Value:
     try:
-        text = templating.compile_text(source)
+        text = texts.compile_text(source)
     except TemplateError:
         return unsupported(writer, source)
     roots = sorted({use.path[0] for use in text.variables if use.rows is None and use.path})

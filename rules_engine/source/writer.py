@@ -6,7 +6,7 @@ import builtins
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rules_engine.events.paths import ModelClass, find_model
+from rules_engine.context.paths import ModelClass, find_model
 from rules_engine.source.printed import FUNCTIONS
 from rules_engine.types import RuleSpec
 

@@ -25,8 +25,8 @@ from project.accounts.models import User
 from project.clinic.models import Department, Doctor
 from project.shop.models import Order, Product
 from rules_engine import paused
+from rules_engine.live import cache as live
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, RuleAction, RuleSetVersion, RuleVersion
-from rules_engine.rules import cache as live
 from rules_engine.testing import refresh
 from tests.acceptance.conftest import Mailbox, Worker
 from tests.fresh import run

@@ -14,7 +14,7 @@ from project.clinic.models import Appointment, Doctor, Patient
 from project.clinic.signals import doctor_returned_from_vacation
 from rules_engine import paused
 from rules_engine.models import AuditEntry, Event, Execution
-from rules_engine.releasing import release_due
+from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import run_due
 from tests.acceptance.clinic_objects import install_pack, make_appointment, make_doctor, nothing_waits
 from tests.acceptance.conftest import Mailbox, Worker

@@ -15,8 +15,8 @@ from playwright.sync_api import expect
 from project.clinic.models import Appointment
 from project.shop.models import Order, Product
 from rules_engine.errors import ConditionError, InvalidRule
+from rules_engine.logic import jsonlogic
 from rules_engine.models import Rule
-from rules_engine.rules import jsonlogic
 from rules_engine.testing import create_rule
 from tests.browser.conftest import unlabelled
 from tests.browser.written_conditions import written_conditions

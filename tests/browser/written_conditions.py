@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 
-from rules_engine.rules.engine import operators
+from rules_engine.logic.evaluator import operators
 
 AROUND_RANGES = (
     '{"<": [1, {"var": "instance.total"}, 10]}',

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Sum
 
 from project.shop.models import Category, Order, OrderItem, Product, Tag
-from rules_engine.events.actor import Cause, caused_by
+from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError
 from rules_engine.rules.cascades import analyse
 from rules_engine.testing import create_rule, refresh, run_due

@@ -13,9 +13,9 @@ from django.db import connection, connections, transaction
 
 from project.clinic.models import Doctor
 from project.clinic.signals import appointment_cancelled
-from rules_engine.events import capture
+from rules_engine.capture import receiver
+from rules_engine.live import cache
 from rules_engine.models import Attempt, Event, Execution, Rule, RuleError
-from rules_engine.rules import cache
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.faults.processes import closed_port, python, said, silent_server
 
@@ -41,7 +41,7 @@ def test_a_save_commits_when_a_table_of_ours_is_missing(
     table: str, in_transaction: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     create_rule(model=Doctor, actions=LOG)
-    before = capture.faults
+    before = receiver.faults
     rename(table, "elsewhere")
     try:
         if in_transaction:
@@ -54,7 +54,7 @@ def test_a_save_commits_when_a_table_of_ours_is_missing(
     finally:
         rename("elsewhere", table)
     assert Doctor.objects.count() == 2
-    assert capture.faults == before + 2
+    assert receiver.faults == before + 2
     assert any(record.levelno == logging.ERROR for record in caplog.records)
     assert not Event.objects.exists(), "half an event was left behind"
 
@@ -65,9 +65,9 @@ def test_a_value_that_cannot_be_told_is_marked_and_breaks_nothing() -> None:
             raise RuntimeError("no")
 
     create_rule(signals=["clinic.appointment_cancelled"], actions=[("log_message", {"message": "{{ signal.reason }}"})])
-    before = capture.faults
+    before = receiver.faults
     appointment_cancelled.send(sender=Doctor, reason=Rude())
-    assert capture.faults == before
+    assert receiver.faults == before
     assert "RuntimeError" in Event.objects.get().context["signal"]["reason"]["text"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from project.clinic.models import Doctor
 from rules_engine.models import Execution, HeldMatch
-from rules_engine.releasing import release_due
+from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule
 from tests.faults.processes import python, said
 
@@ -56,7 +56,7 @@ def test_workers_of_several_processes_let_exactly_as_many_through(process_enviro
     log = ("log_message", {"message": "{{ instance.slug }}"})
     create_rule(Doctor, throttle_count=5, throttle_seconds=600, actions=[log])
     code = """
-        from rules_engine.releasing import release_due
+        from rules_engine.outbox.releasing import release_due
         sys.stdin.readline()
         for number in range(6):
             doctor(f"{os.getpid()}-{number}")

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from project.shop.models import Product
-from rules_engine.actions import reserving
+from rules_engine.actions.rows import reserving
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
 from tests.zoo.models import Plaque

@@ -21,11 +21,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from project.clinic.models import Doctor
-from rules_engine import claims, hints
-from rules_engine.actions import registry
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import seconds_from_now
+from rules_engine.outbox import hints
+from rules_engine.rules import registry
 from rules_engine.testing import create_rule
+from rules_engine.work import claims
 from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.processes import python
 from tests.faults.workers import Crew, RedisServer, redis_server

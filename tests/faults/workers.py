@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from project.celery import app
-from rules_engine import hints
+from rules_engine.outbox import hints
 from tests import services
 from tests.faults.processes import ROOT, closed_port
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rules_engine.actions import registry
+from rules_engine.rules import registry
 from tests.integration.noting import Note
 
 

@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from project.accounts.models import User
 from project.shop.models import Order, OrderItem, Product, Tag
 from rules_engine.conditions import instance, logic
+from rules_engine.context import snapshot
 from rules_engine.errors import InvalidRule
-from rules_engine.events import snapshot
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, explain, run_due
 from tests.integration.test_update_objects import at_once, make_product, outcome, problems_of, row, rule

@@ -337,7 +337,7 @@ def test_the_receiver_is_disconnected_when_no_rule_is_left() -> None:
 def test_a_rule_disabled_by_a_bulk_update_goes_too() -> None:
     rule = create_rule(model=Animal, actions=LOG)
     Rule.objects.filter(pk=rule.pk).update(enabled=False)
-    from rules_engine.rules import cache
+    from rules_engine.live import cache
 
     cache.refresh()
     assert not post_save.has_listeners(Animal)

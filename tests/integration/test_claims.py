@@ -11,14 +11,15 @@ from django.db import connections
 
 import rules_engine
 from project.clinic.models import Doctor
-from rules_engine import ActionResult, TransientError, claims
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
+from rules_engine import ActionResult, TransientError
 from rules_engine.errors import LeaseLost, PermanentError
-from rules_engine.execution import run_claim
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import seconds_from_now
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work import claims
+from rules_engine.work.run import run_claim
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

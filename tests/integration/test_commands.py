@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command, get_commands, loa
 from django.utils import timezone
 
 from project.clinic.models import Doctor, Patient
-from rules_engine import hints
 from rules_engine.models import Attempt, AuditEntry, Event, Execution
+from rules_engine.outbox import hints
 from rules_engine.testing import create_rule, run_due
 
 pytestmark = pytest.mark.django_db(transaction=True)

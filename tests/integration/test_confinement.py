@@ -14,11 +14,11 @@ from django.db.models.signals import post_save, pre_save
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 
-from rules_engine import outbox
-from rules_engine.events import capture
-from rules_engine.events.actor import in_request
+from rules_engine.capture import receiver as capture
+from rules_engine.context.actor import in_request
+from rules_engine.live import cache
 from rules_engine.models import Event, Rule, RuleError
-from rules_engine.rules import cache
+from rules_engine.outbox import writing
 from rules_engine.testing import create_rule, refresh
 from tests.zoo.models import Animal, Dog, Keeper, Tag
 
@@ -156,14 +156,14 @@ def test_a_rule_whose_read_fails_takes_no_other_rule_along() -> None:
 def test_a_pre_save_event_that_cannot_be_written_silences_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     create_rule(model=Animal, signals=["pre_save"], actions=LOG)
     create_rule(model=Animal, actions=LOG)
-    real = outbox.record
+    real = writing.record
 
     def record(event: Any, *others: Any) -> None:
         if event.signal == "pre_save":
             raise RuntimeError("this one cannot be written")
         real(event, *others)
 
-    monkeypatch.setattr(outbox, "record", record)
+    monkeypatch.setattr(writing, "record", record)
     before = capture.faults
     Animal.objects.create(name="a")
     assert [event.signal for event in Event.objects.all()] == ["post_save"]

@@ -16,9 +16,9 @@ from django.db.models.signals import post_save
 from project.accounts.models import User
 from project.clinic.models import Department, Doctor, DoctorProfile, Patient
 from project.shop.models import Order, StatusHistory
-from rules_engine.actions import registry
 from rules_engine.errors import InvalidRule, Problem, Refused
 from rules_engine.models import AuditEntry, Execution
+from rules_engine.rules import registry
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
 from tests.zoo.models import Animal, Keeper, Tag, Ticket

@@ -13,7 +13,7 @@ from django.db import models, transaction
 
 from project.accounts.models import User
 from project.shop.models import Product, ProductImage
-from rules_engine.actions import stored_files
+from rules_engine.actions.files import stored_files
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Attempt, Execution
 from rules_engine.rules.validation import rule_problems

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules_engine import paused
-from rules_engine.events import capture
+from rules_engine.capture import receiver
 from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError, RuleVersion
 from rules_engine.testing import create_rule, reset
 from tests.random_changes import PROGRAMS, Machine, Step, wants
@@ -56,7 +56,7 @@ def run(asked: Sequence[Want], program: Sequence[Step]) -> None:
     try:
         for number, want in enumerate(asked):
             _make_rule(number, want)
-        faults = capture.faults
+        faults = receiver.faults
         machine = Machine(lambda: _both_paused(reference), reference.marked)
         reference.connect()
         for step in program:
@@ -66,7 +66,7 @@ def run(asked: Sequence[Want], program: Sequence[Step]) -> None:
         _check_the_rest(reference)
         # In a transaction that is broken already nobody's queries work, ours neither; that is counted.
         if not any("TransactionManagementError" in one for one in machine.errors):
-            assert capture.faults == faults
+            assert receiver.faults == faults
     finally:
         reference.disconnect()
         reset()

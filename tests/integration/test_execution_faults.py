@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from rules_engine import ActionResult, TransientError, claims
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
+from rules_engine import ActionResult, TransientError
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import seconds_from_now
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work import claims
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,10 +15,11 @@ from project.accounts.models import User
 from project.clinic.models import Department, Doctor
 from project.shop.models import Order, OrderItem, Product
 from rules_engine import register_signal
+from rules_engine.capture import decisions, in_process
+from rules_engine.context import signals
 from rules_engine.errors import InvalidRule
-from rules_engine.events import consequences, immediate, names
 from rules_engine.models import Event, Execution, HeldMatch, Rule
-from rules_engine.releasing import release_due
+from rules_engine.outbox.releasing import release_due
 from rules_engine.rules import repetition
 from rules_engine.rules.permissions import needed
 from rules_engine.testing import create_rule, run_due
@@ -102,7 +103,7 @@ def test_thousands_of_rows_are_all_of_them_whatever_the_limit_of_rows_is(
 
 def test_too_many_rows_are_none_and_the_record_says_why(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repetition, "MOST_ROWS", 5)
-    monkeypatch.setattr(consequences, "MOST_ROWS", 5)
+    monkeypatch.setattr(decisions, "MOST_ROWS", 5)
     on_update(note("{{ each.pk }}", **ITEMS), note("{{ each.pk }}", **LARGE), note("next"))
     order(*range(5)).save()
     run_due()
@@ -142,7 +143,7 @@ def test_a_list_that_a_signal_sends_is_all_or_nothing(noted: list[str], settings
         assert noted == ["a", "b"]
         assert "signal.names is cut off" in Execution.objects.get(state="discarded").error
     finally:
-        del names._named["zoo.guests_named"]
+        del signals._named["zoo.guests_named"]
 
 
 def test_what_is_no_list_is_a_failure_in_words_and_not_nothing(noted: list[str]) -> None:
@@ -255,7 +256,7 @@ def test_its_author_needs_to_see_the_rows_whether_texts_read_them_or_not(each: d
 def test_it_is_refused_when_its_author_may_not_see_the_rows(
     noted: list[str], timing: str, each: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(immediate, "TRUST_SECONDS", -1.0)
+    monkeypatch.setattr(in_process, "TRUST_SECONDS", -1.0)
     author = User.objects.create_user("ada", is_staff=True)
     author.user_permissions.add(Permission.objects.get(codename="view_order"))
     on_update(note("x", timing=timing, **each), author=author)

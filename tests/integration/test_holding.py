@@ -17,12 +17,12 @@ from django.utils import timezone
 from project.accounts.models import User
 from project.clinic.models import Doctor
 from project.shop.models import Order
-from rules_engine import retention
-from rules_engine.events import candidates
+from rules_engine.capture import matches
 from rules_engine.models import Event, Execution, HeldMatch, Rule
 from rules_engine.models.execution import seconds_from_now
-from rules_engine.releasing import release_due
+from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
+from rules_engine.work import retention
 from tests.zoo.models import Animal, Dog, OldAnimal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -467,7 +467,7 @@ def test_a_clock_that_goes_back_lets_no_more_through(noted: list[str]) -> None:
 
 def test_a_sample_tries_the_rule_on_its_share_of_events(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     chances = iter([0.24, 0.26, 0.99, 0.0])
-    monkeypatch.setattr(candidates.random, "random", lambda: next(chances))
+    monkeypatch.setattr(matches.random, "random", lambda: next(chances))
     create_rule(Animal, sample_percent=25, actions=[NAME])
     animals("a", "b", "c", "d")
     run_due()

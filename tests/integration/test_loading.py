@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection, connections, transaction
 
-from rules_engine import ActionResult, hints
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
+from rules_engine import ActionResult
+from rules_engine.live import cache, watcher
 from rules_engine.models import Event, Rule, RuleAction, RuleSetVersion, RuleVersion
-from rules_engine.rules import cache, watcher
+from rules_engine.outbox import hints
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.testing import create_rule
 from tests.faults.processes import python, said

@@ -26,8 +26,9 @@ from project.clinic.signals import appointment_cancelled, doctor_went_on_vacatio
 from project.shop.models import Order, Product
 from project.shop.signals import order_paid
 from rules_engine import register_signal
+from rules_engine.capture import receiver
+from rules_engine.context import signals
 from rules_engine.errors import DuplicateRegistration
-from rules_engine.events import capture, names
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, refresh, run_due
@@ -47,9 +48,9 @@ register_signal("zoo.anything", loose)
 
 @pytest.fixture(autouse=True)
 def _no_faults() -> Iterator[None]:
-    before = capture.faults
+    before = receiver.faults
     yield
-    assert capture.faults == before
+    assert receiver.faults == before
 
 
 def problems(**fields: Any) -> dict[str, str]:
@@ -131,9 +132,9 @@ def test_a_failed_login_names_the_user_that_was_tried_and_never_the_password(kin
 
 def test_of_credentials_nothing_but_the_username_is_told() -> None:
     create_rule(signals=["user_login_failed"], actions=LOG)
-    names.find_signal("user_login_failed").signal.send(sender=object, credentials={"email": "a"}, request=None)
-    names.find_signal("user_login_failed").signal.send(sender=object, credentials={"username": "m\x00" + "x" * 999})
-    names.find_signal("user_login_failed").signal.send(sender=object, credentials=None)
+    signals.find_signal("user_login_failed").signal.send(sender=object, credentials={"email": "a"}, request=None)
+    signals.find_signal("user_login_failed").signal.send(sender=object, credentials={"username": "m\x00" + "x" * 999})
+    signals.find_signal("user_login_failed").signal.send(sender=object, credentials=None)
     told = [one.context["signal"]["credentials"]["username"] for one in Event.objects.order_by("occurred_at")]
     assert told == [None, "m\ufffd" + "x" * 248 + "…", None]
 
@@ -454,7 +455,7 @@ def test_a_signal_is_registered_by_its_path_and_found_when_it_is_needed() -> Non
         loose.send(sender=object, thing=1)
         assert sorted(Event.objects.values_list("signal", flat=True)) == ["zoo.anything", "zoo.by_path"]
     finally:
-        del names._named["zoo.by_path"]
+        del signals._named["zoo.by_path"]
 
 
 def test_a_site_names_signals_of_other_apps_in_its_settings(settings: Any) -> None:
@@ -509,7 +510,7 @@ def test_a_signal_that_is_not_there_is_an_error_of_check(
 def test_what_django_sends_at_the_start_and_in_tests_is_heard_where_it_can_be() -> None:
     for signal in ("class_prepared", "setting_changed", "template_rendered", "connection_created"):
         create_rule(signals=[signal], actions=LOG)
-    names.find_signal("class_prepared").signal.send(sender=Animal)
+    signals.find_signal("class_prepared").signal.send(sender=Animal)
     setting_changed.send(sender=object, setting="LANGUAGE_CODE", value="de", enter=True)
     Client().get("/admin/login/")
     connection.close()
@@ -520,7 +521,7 @@ def test_what_django_sends_at_the_start_and_in_tests_is_heard_where_it_can_be() 
     assert told["template_rendered"]["template"]
     assert set(told["template_rendered"]["context"]) == {"type", "text"}
     assert told["connection_created"] == {"connection": {"alias": "default", "vendor": connection.vendor}}
-    assert template_rendered is names.find_signal("template_rendered").signal
+    assert template_rendered is signals.find_signal("template_rendered").signal
 
 
 def test_the_admin_shows_arguments_and_says_which_signals_are_not_heard(client: Client) -> None:

@@ -10,12 +10,12 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from project.clinic.models import Doctor
-from rules_engine import claims
-from rules_engine.execution import run_claim
 from rules_engine.models import Execution, Pause
 from rules_engine.models.execution import NOT_AFTER_THAT
-from rules_engine.releasing import release_due
+from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
+from rules_engine.work import claims
+from rules_engine.work.run import run_claim
 from tests.integration.noting import Note
 from tests.zoo.models import Animal, Tag
 

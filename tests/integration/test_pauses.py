@@ -17,10 +17,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from project.clinic.models import Doctor
-from rules_engine import paused, tasks
+from rules_engine import paused
+from rules_engine.live import cache
 from rules_engine.models import Event, Execution, HeldMatch, Pause
-from rules_engine.rules import cache
 from rules_engine.testing import create_rule, refresh, run_due
+from rules_engine.work import tasks
 from tests.zoo.models import Animal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from project.clinic.models import Doctor
 from project.shop.models import Order, OrderItem, Product
-from rules_engine.events import capture
+from rules_engine.capture import receiver
+from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Recording, Rule, RuleError
-from rules_engine.rules import cache
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.faults.processes import python, said
 
@@ -132,19 +132,19 @@ def test_related_rows_that_cannot_be_read_keep_neither_the_save_nor_a_match_from
 ) -> None:
     from django.db import DatabaseError
 
-    from rules_engine.events import context
+    from rules_engine.context import subject
 
     create_rule(Order, condition={"==": [{"var": "instance.customer.username"}, "ada"]}, enabled=False)
     create_rule(Order, actions=LOG)
     record()
-    read = context.snapshot.read
+    read = subject.snapshot.read
 
     def failing(instance: Any, tree: Any) -> Any:
         if "customer" in tree:
             raise DatabaseError("no")
         return read(instance, tree)
 
-    monkeypatch.setattr(context.snapshot, "read", failing)
+    monkeypatch.setattr(subject.snapshot, "read", failing)
     order()
     assert Order.objects.count() == 1
     assert run_due() == 1
@@ -200,8 +200,8 @@ def test_a_rule_that_cannot_be_tried_says_so_once_a_minute_however_much_is_recor
     assert all(outcomes(event) == {"faulty": "error", "sound": "matched"} for event in Event.objects.all())
     assert [error.rule_slug for error in RuleError.objects.all()] == ["faulty"]
     assert len([one for one in caplog.messages if "could not be evaluated" in one]) == 1
-    now = capture.time.monotonic()
-    monkeypatch.setattr(capture.time, "monotonic", lambda: now + capture.TROUBLE_SECONDS)
+    now = receiver.time.monotonic()
+    monkeypatch.setattr(receiver.time, "monotonic", lambda: now + receiver.TROUBLE_SECONDS)
     order("later")
     assert RuleError.objects.count() == 2
 

@@ -381,7 +381,7 @@ def test_files_that_are_too_large_together_are_an_error(settings: Any) -> None:
     ],
 )
 def test_the_name_of_a_file_is_harmless(stored: str, shown: str) -> None:
-    from rules_engine.actions.attachments import clean_name
+    from rules_engine.actions.mail.attachments import clean_name
 
     assert clean_name(stored) == shown
 

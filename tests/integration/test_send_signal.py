@@ -174,15 +174,15 @@ def test_a_signal_of_djangos_under_another_name_is_not_sent() -> None:
     from django.core.signals import request_started
     from django.db.models.signals import pre_init
 
-    from rules_engine.events import names
+    from rules_engine.context import signals
 
     try:
         for name, signal in (("ours.request", request_started), ("ours.init", pre_init)):
-            names.register_signal(name, signal)
+            signals.register_signal(name, signal)
             assert "Django's" in problems({"signal": name})["/signal"]
     finally:
-        names._named.pop("ours.request")
-        names._named.pop("ours.init")
+        signals._named.pop("ours.request")
+        signals._named.pop("ours.init")
 
 
 @pytest.mark.parametrize(

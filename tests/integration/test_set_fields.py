@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from project.clinic.models import Doctor
-from rules_engine.events import immediate
+from rules_engine.capture import in_process
 from rules_engine.models import Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, run_due
@@ -30,7 +30,7 @@ def make_doctor(**fields: Any) -> Doctor:
 
 @pytest.fixture(autouse=True)
 def _no_trust_between_tests() -> None:
-    immediate._trusted.since = -immediate.TRUST_SECONDS
+    in_process._trusted.since = -in_process.TRUST_SECONDS
 
 
 def test_c08_an_email_is_lowered_a_slug_made_and_a_biography_filled_in() -> None:
@@ -142,7 +142,7 @@ def test_an_author_who_may_not_change_the_model_sets_nothing() -> None:
     assert make_doctor(slug="a").biography == ""
     assert "clinic.change_doctor" in Execution.objects.get().error
     author.user_permissions.add(Permission.objects.get(codename="change_doctor"))
-    immediate._trusted.since = -immediate.TRUST_SECONDS
+    in_process._trusted.since = -in_process.TRUST_SECONDS
     assert make_doctor(slug="b").biography == "x"
 
 

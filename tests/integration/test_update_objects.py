@@ -17,9 +17,9 @@ from django.db.models.signals import post_save
 from project.accounts.models import User
 from project.clinic.models import Appointment, Doctor, DoctorProfile, Patient
 from project.shop.models import Category, Order, OrderItem, Product, Tag
-from rules_engine.actions import registry
 from rules_engine.errors import InvalidRule, PermanentError, Problem, Refused
 from rules_engine.models import AuditEntry, Execution
+from rules_engine.rules import registry
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
 from tests.zoo.models import Animal

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Rule, RuleAction
-from rules_engine.rules.compiler import compile_rule
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 

@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Order
-from rules_engine import batches
-from rules_engine.events.visible import visible
-from rules_engine.execution import drain
+from rules_engine.context.visible import visible
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, RuleAction, RuleVersion
 from rules_engine.rules.permissions import may_view
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work import batches
+from rules_engine.work.run import drain
 from tests.integration.admin.conftest import ADD, WRITERS, change_url, client_of, make_user, post_data
 from webhooks.deliveries import payload
 from webhooks.models import Endpoint
@@ -79,7 +79,7 @@ def test_a_whole_event_is_sent_without_what_its_author_may_not_see(mean: Any) ->
 
 
 def claimed() -> Any:
-    from rules_engine import claims
+    from rules_engine.work import claims
 
     return claims.claim("webhooks", limit=10)
 

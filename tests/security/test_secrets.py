@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from rules_engine import register_signal
-from rules_engine.events.actor import in_request
+from rules_engine.context.actor import in_request
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule
 from tests.zoo.models import Animal, Keeper

@@ -19,9 +19,9 @@ if not settings.configured:
 from django.test.signals import template_rendered
 
 from rules_engine.errors import TemplateError
-from rules_engine.templating import compile_text, limits, render
-from rules_engine.templating.filters import FILTERS
-from rules_engine.templating.tags import TextEngine, register
+from rules_engine.texts import compile_text, limits, render
+from rules_engine.texts.filters import FILTERS
+from rules_engine.texts.tags import TextEngine, register
 
 CANARY = "c4n4ry-5ecret"
 

@@ -28,7 +28,7 @@ from rules_engine.conditions import (
     signal,
     some,
 )
-from rules_engine.rules import jsonlogic
+from rules_engine.logic import jsonlogic
 
 if not settings.configured:  # as when this folder is run alone, without the project's settings
     settings.configure()

@@ -17,7 +17,7 @@ if not settings.configured:
 from django.test import override_settings
 
 from rules_engine.errors import TemplateError
-from rules_engine.templating import compile_text, limits, render, single_line
+from rules_engine.texts import compile_text, limits, render, single_line
 
 ORDER = {
     "instance": {

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.fields import fields_of, may_view
 from rules_engine.admin.conditions.words import OPERATORS, happening, sent, words
 from rules_engine.admin.parts.json_fields import JSONTextField, sentence
+from rules_engine.context.paths import find_model, is_denied
 from rules_engine.errors import Problem
-from rules_engine.events.paths import find_model, is_denied
 
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 #: In this order: each uses what the ones before it have put into ``window.rulesEngine``.

@@ -12,9 +12,9 @@ from django.utils.translation import gettext
 from rules_engine.admin.conditions.fields import title_of, type_of
 from rules_engine.admin.conditions.one_line import short
 from rules_engine.admin.conditions.words import FUNCTIONS, WORDS, happening, sent
+from rules_engine.context.aggregates import BETWEEN
+from rules_engine.context.paths import ModelClass, Step, aggregate_of, find_model, resolve, steps
 from rules_engine.errors import UnknownPath
-from rules_engine.events.aggregates import BETWEEN
-from rules_engine.events.paths import ModelClass, Step, aggregate_of, find_model, resolve, steps
 from rules_engine.types import Path
 
 OF_THE_OBJECT = ("instance", "old")

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from rules_engine.events.paths import ModelClass, Step, label_of, steps
+from rules_engine.context.paths import ModelClass, Step, label_of, steps
 
 #: The most specific first.
 TYPES: tuple[tuple[type[Any] | tuple[type[Any], ...], str], ...] = (

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import OPERATION_WORDS
-from rules_engine.events.names import MODEL_SIGNALS, find_signal, known_signals
+from rules_engine.context.signals import MODEL_SIGNALS, find_signal, known_signals
 
 _EQUAL = ("is", "is_not")
 _ORDER = ("more", "at_least", "less", "at_most")

@@ -16,14 +16,15 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
-from rules_engine import conf, overview
-from rules_engine.actions import registry
+from rules_engine import conf
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.pauses import scope_words
 from rules_engine.admin.reading.states import DAY
 from rules_engine.models import Attempt, Execution, Heartbeat, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import LIVE, TROUBLED, State
-from rules_engine.overview import Cell, OverviewTable
+from rules_engine.rules import registry
+from rules_engine.work import overview
+from rules_engine.work.overview import Cell, OverviewTable
 
 MOST_ROWS = 10
 #: The latest executions whose times are looked at.

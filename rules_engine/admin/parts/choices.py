@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from rules_engine.actions import registry
 from rules_engine.admin.parts.labels import SIGNALS, operation_words, signal_words
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, NamedSignal, find_signal, is_djangos, known_signals
-from rules_engine.events.paths import is_denied, label_of
+from rules_engine.context.paths import is_denied, label_of
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, NamedSignal, find_signal, is_djangos, known_signals
+from rules_engine.rules import registry
 
 Choice = tuple[str, Any]
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.models import Rule
+from rules_engine.rules import registry
 
 #: In place of a rule's slug, which has no colon.
 BY_HAND = ":by-hand"

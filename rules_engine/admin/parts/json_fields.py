@@ -13,8 +13,8 @@ from django.utils.translation import gettext
 
 from rules_engine.admin.parts.rendering import json_text
 from rules_engine.errors import InvalidRule, Problem
-from rules_engine.rules.jsontext import parse
-from rules_engine.rules.shape import shape_problems
+from rules_engine.logic.jsontext import parse
+from rules_engine.logic.shape import shape_problems
 
 
 class _Typed(str):

@@ -17,8 +17,8 @@ from django import forms
 from django.apps import apps
 from django.utils.translation import gettext
 
-from rules_engine.actions import registry
 from rules_engine.errors import Problem
+from rules_engine.rules import registry
 
 #: How the editor writes the place of an error: its own ``JOIN_SYMBOL``.
 _JOIN = "§"

@@ -9,8 +9,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, find_signal
-from rules_engine.events.paths import find_model
+from rules_engine.context.paths import find_model
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
 from rules_engine.models import Rule
 
 SIGNALS = {

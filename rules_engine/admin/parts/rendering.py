@@ -23,8 +23,8 @@ from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.events.paths import find_model
-from rules_engine.events.visible import visible
+from rules_engine.context.paths import find_model
+from rules_engine.context.visible import visible
 from rules_engine.rules import permissions
 
 User = AbstractBaseUser | AnonymousUser

@@ -19,7 +19,7 @@ from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext
 
 from rules_engine.admin.parts.readonly import ReadOnlyAdmin
-from rules_engine.events.paths import label_of
+from rules_engine.context.paths import label_of
 from rules_engine.models import Event, Rule, RuleVersion
 from rules_engine.rules.permissions import may_view
 

@@ -11,11 +11,11 @@ from django.db.models import Max
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions.base import Effect
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.rendering import page_url
 from rules_engine.models import Rule, RuleSetVersion
 from rules_engine.rules.cascades import Cascades, Link, analyse
+from rules_engine.rules.contract import Effect
 from rules_engine.types import RuleSpec
 
 #: Other rules named under one heading; the rest is a number.

@@ -14,8 +14,8 @@ from django.utils.translation import gettext
 
 from rules_engine.admin.parts.rule_page import page, rule_for
 from rules_engine.admin.reading.differences import differences, spec_of
+from rules_engine.live.compiler import content_of
 from rules_engine.models import Rule, RuleAction, RuleVersion
-from rules_engine.rules.compiler import content_of
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec

@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from rules_engine.actions import registry
 from rules_engine.admin.parts.rendering import list_url, may_view, page_url
 from rules_engine.models import Execution
-from rules_engine.trials.why import rules_on
+from rules_engine.rules import registry
+from rules_engine.test.why import rules_on
 
 LATEST = 10
 #: Rules that are named; the rest is a number.

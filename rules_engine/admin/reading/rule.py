@@ -9,15 +9,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from rules_engine.actions import registry
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.one_line import words_of
 from rules_engine.admin.conditions.sentences import Part, read
 from rules_engine.admin.conditions.words import WORDS, comparison
 from rules_engine.admin.parts.labels import listens_to
 from rules_engine.admin.parts.rendering import json_block, text_block
-from rules_engine.events.paths import is_secret
+from rules_engine.context.paths import is_secret
 from rules_engine.models import Rule
+from rules_engine.rules import registry
 
 MASK = "…"
 

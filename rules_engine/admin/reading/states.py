@@ -13,9 +13,9 @@ from django.db.models.functions import Now, TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from rules_engine.actions import registry
 from rules_engine.models import Execution, HeldMatch, Rule, RuleError
 from rules_engine.models.execution import TROUBLED
+from rules_engine.rules import registry
 from rules_engine.rules.validation import rule_problems
 
 HOURS = 24

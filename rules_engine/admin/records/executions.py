@@ -15,8 +15,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import hints
-from rules_engine.actions import registry
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import KindFilter, RuleFilter
 from rules_engine.admin.parts.paging import KeysFirstPaginator
@@ -39,6 +37,8 @@ from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.chain import caused_by
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
+from rules_engine.outbox import hints
+from rules_engine.rules import registry
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"

@@ -13,8 +13,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import releasing
-from rules_engine.actions import registry
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import RuleFilter
 from rules_engine.admin.parts.paging import KeysFirstPaginator
@@ -34,6 +32,8 @@ from rules_engine.admin.parts.searching import of_events_about, of_rules
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.executions import rule_link
 from rules_engine.models import HeldMatch
+from rules_engine.outbox import releasing
+from rules_engine.rules import registry
 
 WAITING = (HeldMatch.State.WAITING,)
 

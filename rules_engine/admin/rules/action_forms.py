@@ -14,7 +14,6 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.json_fields import (
     JSONTextField,
@@ -25,6 +24,7 @@ from rules_engine.admin.parts.jsonform import ConfigWidget, forms_by_kind
 from rules_engine.admin.rules.forms import ceiling_sentence
 from rules_engine.errors import Problem
 from rules_engine.models import RuleAction
+from rules_engine.rules import registry
 from rules_engine.rules.holding import LONGEST_WAIT
 from rules_engine.rules.permissions import lacking, needed, needed_by_action
 from rules_engine.rules.validation import rule_problems

@@ -12,9 +12,9 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext
 
-from rules_engine import recipes
 from rules_engine.admin.parts.rendering import page_url
 from rules_engine.models import Rule, RuleAction
+from rules_engine.packs import rule_templates
 from rules_engine.types import RuleSpec
 
 TEMPLATES = "admin:rules_engine_rule_templates"
@@ -47,7 +47,7 @@ class FromTemplateMixin:
 
     def from_template_view(self: Any, request: HttpRequest, key: str) -> HttpResponseBase:
         """The form of one template; posted, it makes the rule, switched off, and goes to its page."""
-        recipe = recipes.find(key)
+        recipe = rule_templates.find(key)
         if recipe is None:
             raise Http404(gettext("There is no such template."))
         form = recipe.form_for(request.user, request.POST if request.method == "POST" else None)
@@ -78,7 +78,7 @@ class FromTemplateMixin:
 def _cards() -> list[dict[str, Any]]:
     return [
         {"title": one.title, "description": one.description, "url": reverse(FORM, args=[one.key])}
-        for one in recipes.offered()
+        for one in rule_templates.offered()
     ]
 
 

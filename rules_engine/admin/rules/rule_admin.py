@@ -11,7 +11,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.admin.conditions.builder import FieldsMixin
 from rules_engine.admin.overview.page import OverviewMixin
 from rules_engine.admin.parts.guarding import GuardedAdmin
@@ -31,6 +30,7 @@ from rules_engine.admin.rules.from_template import FromTemplateMixin
 from rules_engine.admin.rules.rule_list import RuleListMixin
 from rules_engine.admin.rules.rule_pages import RulePagesMixin
 from rules_engine.models import Rule, RuleAction, RuleError
+from rules_engine.rules import registry
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
 

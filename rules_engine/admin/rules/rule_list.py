@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.admin.parts.charts import hours_chart
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.rendering import list_url, time_words
@@ -20,6 +19,7 @@ from rules_engine.admin.pauses.pauses import Pauses
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import trigger_words
 from rules_engine.models import Rule
+from rules_engine.rules import registry
 
 LONGEST = 120
 

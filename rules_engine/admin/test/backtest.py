@@ -20,7 +20,7 @@ from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
 from rules_engine.admin.test.rule_test import GATES
 from rules_engine.models import Event, Recording, Rule
-from rules_engine.trials.backtest import MOST, Listed, Result, another_form, as_it_was, run
+from rules_engine.test.backtest import MOST, Listed, Result, another_form, as_it_was, run
 from rules_engine.types import ActionSpec, RuleSpec
 
 WINDOWS = [

@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.json_fields import JSONTextField
 from rules_engine.admin.parts.labels import OPERATION_WORDS, signal_words
-from rules_engine.events.names import MODEL_SIGNALS, OPERATIONS, find_signal
-from rules_engine.events.paths import field_of, find_model, readable_fields, steps
-from rules_engine.trials.subjects import AS_IT_IS, Happening, MadeUp
+from rules_engine.context.paths import field_of, find_model, readable_fields, steps
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.test.subjects import AS_IT_IS, Happening, MadeUp
 from rules_engine.types import RuleSpec
 
 LATEST = 10

@@ -15,13 +15,13 @@ from rules_engine.admin.conditions.trace_tree import drawn
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
 from rules_engine.admin.test.forms import TrialForm, change_forms, made_up
+from rules_engine.context.paths import find_model
+from rules_engine.context.signals import find_signal
+from rules_engine.context.snapshot import plain
 from rules_engine.errors import RulesEngineError
-from rules_engine.events.names import find_signal
-from rules_engine.events.paths import find_model
-from rules_engine.events.snapshot import plain
-from rules_engine.trials.gates import ChangeSeen, Gate
-from rules_engine.trials.previews import Planned
-from rules_engine.trials.trying import Trial, event_of, try_on_event, try_on_object
+from rules_engine.test.gate_values import ChangeSeen, Gate
+from rules_engine.test.previews import Planned
+from rules_engine.test.rule_test import Trial, event_of, try_on_event, try_on_object
 from rules_engine.types import RuleSpec
 
 GATES = {

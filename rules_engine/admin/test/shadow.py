@@ -15,8 +15,8 @@ from rules_engine.admin.test.rule_test import shown_trial
 from rules_engine.models import Event, HeldMatch, Rule
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
-from rules_engine.trials.backtest import CHUNK, MOST, events_of
-from rules_engine.trials.trying import try_on_event
+from rules_engine.test.backtest import CHUNK, MOST, events_of
+from rules_engine.test.rule_test import try_on_event
 
 #: Events that are shown with what each action would have been.
 SHOWN = 10

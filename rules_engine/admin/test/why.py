@@ -16,7 +16,6 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions import registry
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.labels import detail_words
@@ -24,8 +23,9 @@ from rules_engine.admin.parts.rendering import may_view, object_link, page_url
 from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.test.rule_test import GATES, shown_gate
 from rules_engine.models import Recording, Rule
+from rules_engine.rules import registry
 from rules_engine.rules.permissions import lacking
-from rules_engine.trials.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
+from rules_engine.test.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
 
 VERDICTS = {
     "matched": _("matched"),

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands import loaddata
 
-from rules_engine.events.actor import loading
+from rules_engine.context.actor import loading
 from rules_engine.management.terminal import shown
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.loading import loaded_problems

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import router, transaction
 
-from rules_engine import retention
 from rules_engine.management.objects import model_label
 from rules_engine.management.terminal import counted, shown
 from rules_engine.models import Event
+from rules_engine.work import retention
 
 
 class Command(BaseCommand):

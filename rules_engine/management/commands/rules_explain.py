@@ -16,7 +16,7 @@ from rules_engine.management.objects import model_label
 from rules_engine.management.terminal import shown
 from rules_engine.models import Attempt, Event, Execution, Rule
 from rules_engine.source.module import python_of
-from rules_engine.trials.why import Said, Told, events_about, rules_on, tell
+from rules_engine.test.why import Said, Told, events_about, rules_on, tell
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

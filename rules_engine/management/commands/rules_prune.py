@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from rules_engine import conf, retention
+from rules_engine import conf
 from rules_engine.management.terminal import progress
+from rules_engine.work import retention
 
 
 class Command(BaseCommand):

@@ -10,14 +10,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 
-from rules_engine import conf, hints
-from rules_engine.claims import settle_forgotten, unpaused
-from rules_engine.drains import drain
-from rules_engine.heartbeats import beat
+from rules_engine import conf
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
-from rules_engine.releasing import release_due
-from rules_engine.tasks import due_queues
+from rules_engine.outbox import hints
+from rules_engine.outbox.releasing import release_due
+from rules_engine.work.claims import settle_forgotten, unpaused
+from rules_engine.work.heartbeats import beat
+from rules_engine.work.queues import drain
+from rules_engine.work.tasks import due_queues
 
 
 class Command(BaseCommand):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rules_engine import ActionContext, ActionResult, TransientError
-from rules_engine.actions.base import Action
+from rules_engine.rules.contract import Action
 
 #: How long an action stands at its gate before it gives up; longer than any test waits.
 GATE_SECONDS = 60.0

@@ -15,6 +15,6 @@ class ProbeConfig(AppConfig):
 
     def ready(self) -> None:
         """A drain may be made short, so that a test sees what is left over."""
-        from rules_engine import tasks
+        from rules_engine.work import tasks
 
         tasks.DRAIN_SECONDS = float(os.environ.get("PROBE_DRAIN_SECONDS", tasks.DRAIN_SECONDS))

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from project.shop.models import Order
+from rules_engine.logic import jsonlogic
 from rules_engine.models import Event, Execution, Recording, Rule
-from rules_engine.rules import jsonlogic
+from rules_engine.test import backtest
 from rules_engine.testing import create_rule, refresh
-from rules_engine.trials import backtest
 from rules_engine.types import RuleSpec
 from tests.integration.admin.conftest import change_url, posted_by_the_page
 

@@ -16,10 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from project.shop.models import Order
-from rules_engine import hints
 from rules_engine.admin.parts import bulk
 from rules_engine.models import Event, Execution
 from rules_engine.models.execution import ExecutionQuerySet, State
+from rules_engine.outbox import hints
 from rules_engine.testing import create_rule, run_due
 
 pytestmark = pytest.mark.django_db(transaction=True)

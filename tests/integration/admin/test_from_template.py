@@ -18,9 +18,9 @@ from django.urls import reverse
 
 from project.clinic.models import Doctor
 from project.shop.models import Order, Product
-from rules_engine import recipes
-from rules_engine.actions import registry
 from rules_engine.models import AuditEntry, Execution, Rule
+from rules_engine.packs import rule_templates
+from rules_engine.rules import registry
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.integration.admin.conftest import change_url, make_user
 from webhooks.models import Endpoint
@@ -196,8 +196,8 @@ def test_x01_who_may_only_view_rules_gets_403_and_no_button(staff: Callable[...,
 def test_x01_a_walk_from_the_empty_list_to_a_rule(admin_client: Client, root: Any) -> None:
     empty = unescape(admin_client.get(reverse(LIST)).content.decode())
     page = unescape(admin_client.get(reverse(TEMPLATES)).content.decode())
-    assert len(recipes.RECIPES) == 6
-    for recipe in recipes.RECIPES:
+    assert len(rule_templates.RECIPES) == 6
+    for recipe in rule_templates.RECIPES:
         for shown in (empty, page):
             assert f'href="{form_url(recipe.key)}"' in shown
             assert str(recipe.title) in shown

@@ -23,10 +23,10 @@ from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext_lazy
 
 from project.clinic.models import Doctor
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action
 from rules_engine.admin.conditions.words import sent
-from rules_engine.events.names import NamedSignal, _named, is_djangos, register_signal, registered
+from rules_engine.context.signals import NamedSignal, _named, is_djangos, register_signal, registered
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data
 

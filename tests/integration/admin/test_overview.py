@@ -16,9 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Order
-from rules_engine import heartbeats, retention, tasks
 from rules_engine.models import Attempt, Execution, Heartbeat, Pause, RuleError
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work import heartbeats, retention, tasks
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,8 @@ from django.utils.html import strip_tags
 
 from project.clinic.models import Department, Doctor
 from project.shop.models import Order
-from rules_engine.actions import conversion, stored_files
+from rules_engine.actions.files import stored_files
+from rules_engine.actions.rows import conversion
 from rules_engine.errors import ChangeUndone, Refused
 from rules_engine.models import Event, Execution, Rule
 from rules_engine.testing import create_rule

@@ -25,8 +25,8 @@ from project.clinic.models import Appointment, Doctor, Patient
 from project.clinic.signals import appointment_cancelled
 from project.shop.models import Category, Order, OrderItem, Product, StatusHistory, Tag
 from rules_engine.conditions import instance, logic, old
+from rules_engine.logic import jsonlogic
 from rules_engine.models import Rule
-from rules_engine.rules import jsonlogic
 from rules_engine.source.module import python_of
 from rules_engine.testing import create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec

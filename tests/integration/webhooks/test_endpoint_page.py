@@ -19,9 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Product
-from rules_engine.drains import drain as drain_queue
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
+from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.test_admin import UNTOUCHED

@@ -25,9 +25,9 @@ from standardwebhooks import Webhook as Verifier
 
 from project.shop.models import Product
 from rules_engine import Selection, replay
-from rules_engine.drains import drain as drain_queue
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
+from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
 from tests.faults.processes import closed_port
 from tests.http_server import MisbehavingServer

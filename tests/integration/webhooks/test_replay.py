@@ -60,7 +60,7 @@ def carry_out(chosen: Selection) -> Execution:
 
 
 def run_due_of(queue: str) -> None:
-    from rules_engine.drains import drain as drain_queue
+    from rules_engine.work.queues import drain as drain_queue
 
     drain_queue(queue, seconds=30)
 
@@ -213,7 +213,7 @@ def test_a_state_that_is_no_end_cannot_be_replayed() -> None:
 
 
 def test_a_rule_cannot_replay() -> None:
-    from rules_engine.actions import registry
+    from rules_engine.rules import registry
 
     assert "replay_executions" not in registry.kinds()
     with pytest.raises(Exception, match="not by a rule"):

@@ -9,9 +9,9 @@ import pytest
 
 from project.accounts.models import User
 from project.shop.models import Order, OrderItem, Product
+from rules_engine.context import snapshot
+from rules_engine.context.paths import aggregate_of, resolve
 from rules_engine.errors import UnknownPath
-from rules_engine.events import snapshot
-from rules_engine.events.paths import aggregate_of, resolve
 from rules_engine.rules.scope import view_permissions
 from rules_engine.types import Path, RuleSpec
 from tests.zoo.models import Animal, Keeper

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from rules_engine.events import snapshot
+from rules_engine.context import snapshot
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any
 
 from datalogic_py import DataHandle, DataLogicError, Engine
 
-from rules_engine.rules.engine import engine_for
+from rules_engine.logic.evaluator import engine_for
 
 _BUDGET = 1_000_000
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rules_engine.actions import registry
-from rules_engine.actions.base import Action, Effect
+from rules_engine.rules import registry
 from rules_engine.rules.cascades import Cascades, analyse
 from rules_engine.rules.components import components
+from rules_engine.rules.contract import Action, Effect
 from rules_engine.types import ActionSpec, RuleSpec
 
 

@@ -16,9 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rules_engine.errors import ConditionError, InvalidRule
-from rules_engine.rules import jsonlogic
-from rules_engine.rules.engine import operators
-from rules_engine.rules.jsonlogic import Variable
+from rules_engine.logic import jsonlogic
+from rules_engine.logic.evaluator import operators
+from rules_engine.logic.jsonlogic import Variable
 
 if not settings.configured:  # as when this folder is run alone, without the project's settings
     settings.configure()

@@ -1,0 +1,1 @@
+"""Files that rows name: when one may be removed, and its removal."""

@@ -1,0 +1,1 @@
+"""Mail: whom it goes to, what is attached, and who got theirs."""

@@ -1,0 +1,214 @@
+"""``send_email``: one message to each recipient, by the site's own mail backend."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.utils import make_msgid
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine import conf, texts
+from rules_engine.actions.mail import attachments, mailing, recipients
+from rules_engine.actions.mail.attachments import Attachment
+from rules_engine.actions.mail.mailing import Ledger, Outcome
+from rules_engine.errors import ConditionError, PermanentError, Problem, Refused, TemplateError, TransientError
+from rules_engine.rules import values
+from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.registry import register_action
+from rules_engine.texts.limits import OUTPUT
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+
+LONGEST_SUBJECT = 250
+TEXTS = ("subject", "body", "html", "reply_to")
+
+
+@register_action
+class SendEmail(Action):
+    """Mail one or several addresses, each with a message of its own; the sender is the site's."""
+
+    kind = "send_email"
+    label = _("Send an email")
+    schema = {
+        "type": "object",
+        "keys": {
+            "to": {
+                "type": "array",
+                "title": _("To"),
+                "items": {"type": "string"},
+                "minItems": 1,
+                "helpText": _("Addresses, {{ instance.email }}, admins or managers; each gets a message of its own."),
+            },
+            "subject": {"type": "string", "title": _("Subject"), "required": True},
+            "body": {"type": "string", "widget": "textarea", "title": _("Text"), "required": True},
+            "html": {"type": "string", "widget": "textarea", "title": _("HTML"), "helpText": _("Optional.")},
+            "reply_to": {"type": "string", "title": _("Reply to"), "helpText": _("Optional.")},
+            "attachments": {
+                "type": "array",
+                "title": _("Attachments"),
+                "items": {"type": "string"},
+                "helpText": _(
+                    "File fields, such as instance.image, or instance.images.image for those of related rows."
+                ),
+            },
+        },
+    }
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        yield from recipients.problems(config, rule)
+        for key in ("subject", "body"):
+            if not config.get(key):
+                missing = gettext("Write the subject of the message."), gettext("Write the text of the message.")
+                yield Problem(f"/{key}", missing[key == "body"])
+        for key in TEXTS:
+            yield from _text_problems(key, config.get(key), rule)
+        yield from attachments.problems(config, rule)
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        named = {path for key in TEXTS for path in values.reads(config.get(key))}
+        return {*recipients.reads(config), *named, *attachments.reads(config, rule)}
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        addresses, unusable, letter = _written(context, config)
+        details = {
+            gettext("From"): settings.DEFAULT_FROM_EMAIL,
+            gettext("To"): "\n".join(addresses),
+            gettext("Reply to"): ", ".join(letter["reply_to"] or ()),
+            gettext("Subject"): letter["subject"],
+            gettext("Text"): letter["body"],
+            gettext("HTML"): letter["html"],
+            gettext("Attachments"): "\n".join(f"{one.name} ({one.content_type})" for one in letter["files"]),
+            gettext("Not mailed"): "\n".join(str(error) for error in unusable),
+        }
+        summary = gettext("Mails %(addresses)s") % {"addresses": ", ".join(addresses)}
+        return Preview(summary, {name: value for name, value in details.items() if value})
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        addresses, unusable, letter = _written(context, config)
+        ledger = Ledger.of(context.earlier())
+        owed = [address for address in addresses if ledger.owes(address)]
+        outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed)
+        outcome.refused = {**ledger.refused, **outcome.refused}
+        detail = {"to": outcome.sent, "refused": outcome.refused, "left": list(outcome.left)}
+        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]})
+
+
+def _written(
+    context: ActionContext, config: Mapping[str, Any]
+) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
+    """Whom it goes to, why others cannot be mailed, and what it says."""
+    try:
+        addresses, unusable = recipients.find(config, context.data)
+        letter = _letter(context, config)
+    except (TemplateError, ConditionError) as error:
+        raise PermanentError(str(error)) from error
+    _check_number(addresses, unusable)
+    return addresses, unusable, letter
+
+
+def _text_problems(key: str, value: Any, rule: RuleSpec) -> Iterator[Problem]:
+    pointer = f"/{key}"
+    if value in (None, ""):
+        return
+    if not isinstance(value, str | Mapping):
+        yield Problem(pointer, gettext("Expected text, and got %(value)s.") % {"value": repr(value)})
+    elif key == "html" and not isinstance(value, str):
+        yield Problem(pointer, gettext("Expected text: values are made safe for HTML where a template prints them."))
+    elif key == "reply_to" and isinstance(value, str) and recipients.is_constant(value):
+        yield from recipients.address_problems(value, pointer)
+    else:
+        yield from values.problems(value, rule, pointer)
+
+
+def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) -> None:
+    # More than ROWS_LIMIT would not all be in the attempt's record, and some would be mailed twice.
+    most, setting = min((conf.email_recipients(), "EMAIL_RECIPIENTS"), (conf.rows_limit(), "ROWS_LIMIT"))
+    if len(addresses) > most:
+        raise Refused(
+            gettext('%(count)s recipients; RULES_ENGINE["%(setting)s"] is %(most)s.')
+            % {"count": len(addresses), "setting": setting, "most": most}
+        )
+    if not addresses:
+        refused = [error for error in unusable if isinstance(error, Refused)]
+        empty = PermanentError(gettext("No recipient is left: every address came out empty."))
+        raise next(iter([*refused, *unusable]), empty)
+
+
+def _letter(context: ActionContext, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same for all recipients. Raises as the templates, the expressions and the files do."""
+    data = context.data
+    subject = texts.single_line(_text(config, "subject", data))
+    reply_to = _text(config, "reply_to", data).strip()
+    return {
+        "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
+        "body": _text(config, "body", data),
+        "html": texts.render(config["html"], data, autoescape=True) if config.get("html") else "",
+        "reply_to": [_reply_to(reply_to)] if reply_to else None,
+        "files": attachments.load(context, config),
+    }
+
+
+def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:
+    text = values.text(config[key] if key in ("subject", "body") else config.get(key), data)
+    if len(text) > OUTPUT:
+        raise PermanentError(
+            gettext("The %(key)s comes to more than %(most)s characters; print fewer values or rows.")
+            % {"key": key, "most": f"{OUTPUT:,}"}
+        )
+    return text
+
+
+def _reply_to(written: str) -> str:
+    try:
+        return recipients.permitted(written)
+    except PermanentError as error:
+        raise type(error)(gettext("Reply to: %(error)s") % {"error": error}) from error
+
+
+def _message(context: ActionContext, letter: Mapping[str, Any], address: str) -> EmailMessage:
+    # RFC 3834: so that nobody's holiday notice answers a machine.
+    headers = {"Message-ID": _message_id(context, address), "Auto-Submitted": "auto-generated"}
+    message = EmailMultiAlternatives(
+        letter["subject"], letter["body"], None, [address], headers=headers, reply_to=letter["reply_to"]
+    )
+    if letter["html"]:
+        message.attach_alternative(letter["html"], "text/html")
+    for file in letter["files"]:
+        _attach(message, file)
+    return message
+
+
+def _attach(message: EmailMessage, file: Attachment) -> None:
+    message.attach(file.name, file.content, file.content_type)
+
+
+def _message_id(context: ActionContext, address: str) -> str:
+    """The same at each attempt, so that a mailbox can drop the second of two."""
+    sender = settings.DEFAULT_FROM_EMAIL if "@" in settings.DEFAULT_FROM_EMAIL else make_msgid()
+    domain = sender.rsplit("@", 1)[1].strip("> ")
+    # Short, so that the header stays on one line: what tells executions apart is the other part.
+    whom = hashlib.blake2s(address.lower().encode(), digest_size=4).hexdigest()
+    return f"<{context.execution_id}.{whom}@{domain}>"
+
+
+def _conclusion(
+    outcome: Outcome, number: int, unusable: Sequence[PermanentError], detail: Mapping[str, Any]
+) -> ActionResult:
+    """What came of it. Raises while somebody is left, and when somebody will never get theirs."""
+    mailed = f"Mailed {', '.join(outcome.sent) or 'nobody'}"
+    if outcome.left:
+        trouble = outcome.trouble or TransientError(next(iter(outcome.left.values())))
+        sentence = str(trouble) if number == 1 else f"{trouble} {mailed}. Left: {', '.join(outcome.left)}."
+        raise type(trouble)(sentence, detail=detail)
+    before = number - len(outcome.sent) - len(outcome.refused)
+    mailed += f"; {before} had theirs from an earlier attempt" if before else ""
+    if not (outcome.refused or unusable):
+        return ActionResult(mailed, detail)
+    refused = [f"{address}: {answer}" for address, answer in outcome.refused.items()]
+    reasons = " ".join([*refused, *(str(error) for error in unusable)])
+    raise PermanentError(reasons if number == len(refused) == 1 else f"{mailed}. Not mailed: {reasons}", detail=detail)

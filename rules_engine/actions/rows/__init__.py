@@ -1,0 +1,1 @@
+"""Rows of the site's models: created, changed, and given values before they are saved."""

@@ -1,0 +1,159 @@
+"""Which models and fields rules may write, and how what the database refuses is said.
+
+Nothing here looks at who the rule's author is: what is refused here is refused to everybody (DESIGN §5.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import DataError, IntegrityError, models, router
+from django.utils.translation import gettext
+
+from rules_engine.context.paths import (
+    ModelClass,
+    field_of,
+    find_model,
+    is_denied,
+    is_secret,
+    is_sensitive,
+    is_user_model,
+    label_of,
+    unknown_name,
+)
+from rules_engine.context.subject import Field
+from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
+from rules_engine.models import Execution
+
+#: Apps whose tables decide who may do what, or record who did.
+DENIED_APPS = frozenset({"admin", "auth", "authtoken", "contenttypes", "sessions"})
+#: Who has a row that points here, has what it grants.
+GRANTS = frozenset({"auth.permission", "auth.group"})
+UNWRITABLE = (models.AutoField, models.BigAutoField, models.SmallAutoField, models.BinaryField, models.FileField)
+
+
+def is_forbidden(model: ModelClass) -> bool:
+    """Whether no rule may ever write the model: users, permissions, sessions, tokens and our own tables.
+
+    A subclass or a proxy of such a model is one too, and so is what grants permissions and the bare table of a
+    many-to-many relation.
+    """
+    lineage = [one for one in model.__mro__ if issubclass(one, models.Model) and hasattr(one, "_meta")]
+    return (
+        any(_is_forbidden_itself(one) for one in lineage)
+        or issubclass(model, AbstractBaseUser | AbstractBaseSession)
+        or is_user_model(model)
+        or bool(model._meta.auto_created)
+        or bool(model._meta.swapped)
+        or any(_grants(field) for field in model._meta.concrete_fields)
+    )
+
+
+def _is_forbidden_itself(model: ModelClass) -> bool:
+    return is_denied(model) or model._meta.app_label in DENIED_APPS or is_secret(model._meta.model_name or "")
+
+
+def _grants(field: Field) -> bool:
+    related = field.related_model if field.is_relation else None
+    return isinstance(related, type) and issubclass(related, models.Model) and label_of(related) in GRANTS
+
+
+def writable_model(label: str) -> ModelClass:
+    """The model of that label. Raises ``UnknownPath`` with a suggestion, or ``Refused`` where rules may not write."""
+    model = find_model(label)
+    if model is None:
+        known = sorted(label_of(one) for one in apps.get_models() if not is_forbidden(one))
+        raise UnknownPath(
+            gettext('There is no model "%(label)s".%(hint)s') % {"label": label, "hint": did_you_mean(label, known)}
+        )
+    if is_forbidden(model):
+        raise Refused(gettext("Rules may not write %(model)s.") % {"model": model._meta.verbose_name})
+    if router.db_for_write(model) != router.db_for_write(Execution):
+        raise Refused(
+            gettext("Rules may not write %(model)s: it lies in another database than the rules.")
+            % {"model": model._meta.verbose_name}
+        )
+    return model
+
+
+def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
+    """The field of that name or column. Raises ``UnknownPath`` with a suggestion, or ``Refused``."""
+    title = model._meta.verbose_name
+    if is_sensitive(model, name):
+        raise Refused(gettext('Rules may not write "%(name)s" of %(title)s.') % {"name": name, "title": title})
+    try:
+        field = field_of(model, name)
+    except UnknownPath as error:
+        if any(one.name == name for one in model._meta.many_to_many):
+            raise Refused(
+                gettext('"%(name)s" is a relation to many, and has no value of its own to write.') % {"name": name}
+            ) from error
+        raise UnknownPath(unknown_name(model, name)) from error
+    if _is_key(field) and not (creating and not _is_made(field)):
+        raise Refused(gettext('Rules may not write the key of %(title)s, "%(name)s".') % {"title": title, "name": name})
+    if isinstance(field, UNWRITABLE) or getattr(field, "generated", False):
+        raise Refused(
+            gettext('Rules may not write "%(name)s" of %(title)s: files, binary and generated columns are left alone.')
+            % {"name": name, "title": title}
+        )
+    return field
+
+
+def _is_key(field: Field) -> bool:
+    return field.primary_key or _is_parent_link(field)
+
+
+def _is_parent_link(field: Field) -> bool:
+    return bool(field.remote_field and getattr(field.remote_field, "parent_link", False))
+
+
+def _is_made(field: Field) -> bool:
+    """Whether the key is made by the database, or is that of the row's other half (multi-table inheritance)."""
+    return isinstance(field, UNWRITABLE) or _is_parent_link(field)
+
+
+def permission(verb: str, model: ModelClass) -> str:
+    """Such as ``"shop.add_order"``."""
+    return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
+
+
+def invalid(model: ModelClass, error: ValidationError) -> PermanentError:
+    """The error as a sentence that names the fields and never what was in them; raise it ``from None``."""
+    by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
+    parts = []
+    for name, errors in by_field.items():
+        codes = ", ".join(dict.fromkeys(str(one.code or "invalid") for one in errors))
+        parts.append(f"{gettext('its fields together') if name == NON_FIELD_ERRORS else name} ({codes})")
+    return PermanentError(
+        gettext("%(model)s cannot be saved: %(parts)s.")
+        % {"model": str(model._meta.verbose_name).capitalize(), "parts": "; ".join(parts)}
+    )
+
+
+@contextmanager
+def refusals_in_words(model: ModelClass) -> Iterator[None]:
+    """What the database refuses to write, without the values that its own messages quote.
+
+    A clash of keys may be with a row that is on its way, so another try may find it and say which field it is.
+    """
+    try:
+        yield
+    except DataError:
+        message = gettext("The database does not take these values for %(model)s.") % {
+            "model": model._meta.verbose_name
+        }
+        failure: Exception = PermanentError(message)
+    except IntegrityError:
+        message = gettext("The database refused %(model)s: it would break a constraint.") % {
+            "model": model._meta.verbose_name
+        }
+        failure = TransientError(message)
+    else:
+        return
+    # Outside of the block, so that the database's message does not follow it into the log.
+    raise failure

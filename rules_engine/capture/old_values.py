@@ -1,0 +1,87 @@
+"""The stored row of an object, just some columns of it, by one prebuilt SELECT.
+
+Prebuilt, because putting a QuerySet together costs more than the rest of a small save: measured on SQLite, reading one
+old value made a save 2.4 times as long with ``values_list`` and 1.4 times with this (tests/benchmarks/saves.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from rules_engine.context import snapshot
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.savepoints import confined, fetch_one
+from rules_engine.context.subject import Field
+
+Convert = Callable[[Any], Any]
+
+
+class StoredRow:
+    """Reads these columns of one model's rows."""
+
+    def __init__(self, model: ModelClass, columns: Mapping[str, Field]) -> None:
+        self.model = model
+        self.columns = columns
+        self._statements: dict[str, tuple[str, Sequence[Convert]]] = {}
+
+    def read(self, pk: Any, using: str) -> dict[str, Any] | None:
+        """JSON-safe values by column name, or None when there is no such row. One statement."""
+        values = self._by_statement(pk, using) if self._is_plain(pk) else self._by_queryset(pk, using)
+        if values is None:
+            return None
+        pairs = zip(self.columns.items(), values, strict=True)
+        return {name: snapshot.column_value(field, value) for (name, field), value in pairs}
+
+    def _is_plain(self, pk: Any) -> bool:
+        """Whether all the columns are in the model's own table, as they are, beside a key of one column."""
+        own = self.model._meta.local_concrete_fields if not self.model._meta.proxy else self._concrete_fields()
+        return (
+            not hasattr(pk, "resolve_expression")
+            and isinstance(getattr(self.model._meta.pk, "column", None), str)
+            and self.model._meta.pk in own
+            and all(
+                field in own and type(field).select_format is models.Field.select_format
+                for field in self.columns.values()
+            )
+        )
+
+    def _concrete_fields(self) -> Sequence[Field]:
+        concrete = self.model._meta.concrete_model
+        return concrete._meta.local_concrete_fields if concrete else ()
+
+    def _by_statement(self, pk: Any, using: str) -> Sequence[Any] | None:
+        connection = connections[using]
+        if using not in self._statements:
+            self._statements[using] = self._prepare(connection)
+        statement, converters = self._statements[using]
+        row = fetch_one(using, statement, [self.model._meta.pk.get_db_prep_value(pk, connection)])
+        if row is None:
+            return None
+        return [convert(value) for convert, value in zip(converters, row, strict=True)]
+
+    def _prepare(self, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Convert]]:
+        quote = connection.ops.quote_name
+        names = ", ".join(quote(str(field.column)) for field in self.columns.values())
+        table, key = quote(self.model._meta.db_table), quote(str(self.model._meta.pk.column))
+        statement = f"SELECT {names} FROM {table} WHERE {key} = %s"  # noqa: S608 - names from the model's Meta
+        return statement, [self._converter(field, connection) for field in self.columns.values()]
+
+    def _converter(self, field: Field, connection: BaseDatabaseWrapper) -> Convert:
+        column = field.get_col(self.model._meta.db_table)
+        steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+
+        def convert(value: Any) -> Any:
+            for step in steps:
+                value = step(value, column, connection)
+            return value
+
+        return convert
+
+    def _by_queryset(self, pk: Any, using: str) -> Sequence[Any] | None:
+        rows = self.model._base_manager.using(using).filter(pk=pk).order_by()
+        with confined(using):
+            return next(iter(rows.values_list(*self.columns)[:1]), None)

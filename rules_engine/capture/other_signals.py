@@ -1,0 +1,148 @@
+"""Signals that are not Django's save, delete and relation: the site's own, requests, logins, migrations.
+
+A rule that names a model hears such a signal where its argument ``instance`` is an object of that model, and reads it
+as it would a saved one. All other rules are told the arguments alone; theirs is an event of its own, without a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from django.contrib.auth import signals as auth
+from django.core import signals as core
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.http import HttpRequest
+
+from rules_engine.capture import saves
+from rules_engine.capture.old_values import StoredRow
+from rules_engine.capture.saves import Evaluate
+from rules_engine.capture.sources import ModelWatch
+from rules_engine.context import actor, requests
+from rules_engine.context.arguments import arguments
+from rules_engine.context.paths import find_model
+from rules_engine.context.signals import INSTANCE
+from rules_engine.context.subject import Subject
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import Path
+
+Rules = Sequence[CompiledRule]
+
+#: Sent when Django has closed the request's connections, or in a thread that has none.
+PAST_CONNECTIONS = (core.request_finished, core.got_request_exception)
+LOGINS = (auth.user_logged_in, auth.user_logged_out)
+
+
+def heard(
+    told: Mapping[str, Rules], signal: Any, sender: Any, sent: Mapping[str, Any], evaluate: Evaluate, using: str
+) -> None:
+    """Try the rules, by the signal's names, on what it sent."""
+    tell = partial(_tell, told, signal, sender, sent, evaluate, using)
+    if _is_in_event_loop():
+        _in_thread(tell)
+    else:
+        tell()
+
+
+def _is_in_event_loop() -> bool:
+    """Whether ``send()`` was called by async code itself, where Django forbids to use the database."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+
+
+def _in_thread(tell: partial[None]) -> None:
+    failures: list[Exception] = []
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            context.run(tell)
+        except Exception as error:  # the evaluation boundary: it is the receiver that says so
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work, name="rules-engine-signal", daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _tell(
+    told: Mapping[str, Rules], signal: Any, sender: Any, sent: Mapping[str, Any], evaluate: Evaluate, using: str
+) -> None:
+    with _surroundings(signal, sent, using):
+        for name, rules in told.items():
+            without, about = [rule for rule in rules if not rule.model], _about(rules, sent)
+            shown = _shown(signal, sender, sent, [*without, *about])
+            if without:
+                evaluate(Subject(name, arguments=shown), without)
+            if about:
+                evaluate(_of_instance(name, sent[INSTANCE], shown, about), about)
+
+
+def _shown(signal: Any, sender: Any, sent: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
+    return arguments(signal, sender, sent, _reads(rules)) if rules else {}
+
+
+def _reads(rules: Rules) -> Iterable[Path]:
+    return (path for rule in rules for path in (*rule.reads, *rule.action_reads))
+
+
+def _about(rules: Rules, sent: Mapping[str, Any]) -> Rules:
+    """The rules whose model the signal's object is of."""
+    instance = sent.get(INSTANCE)
+    if not isinstance(instance, models.Model):
+        return []
+    of_models = [(rule, find_model(rule.model)) for rule in rules if rule.model]
+    return [rule for rule, model in of_models if model is not None and isinstance(instance, model)]
+
+
+def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], rules: Rules) -> Subject:
+    subject = Subject(name, instance=instance, arguments=shown, knows_changes=False)
+    model = type(instance)
+    missing = saves.missing(instance, ModelWatch(model, {}, StoredRow(model, {})), rules, {}, None, None)
+    if missing and instance.pk is not None:
+        using = instance._state.db or DEFAULT_DB_ALIAS
+        subject.settled = StoredRow(model, missing).read(instance.pk, using) or {}
+    return subject
+
+
+@contextmanager
+def _surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[None]:
+    """What is known of the request and of who acts, from the signal itself where the middleware says nothing."""
+    with ExitStack() as stack:
+        if signal in PAST_CONNECTIONS:
+            stack.enter_context(_own_connection(using))
+        if signal is core.request_started and (told := requests.describe_start(sent)) is not None:
+            stack.enter_context(actor.during(None, told))
+        elif signal is core.request_finished and (visit := requests.finished()) is not None:
+            stack.enter_context(actor.during(visit.request, visit.told))
+        elif isinstance(request := sent.get("request"), HttpRequest) and actor.request() is None:
+            stack.enter_context(actor.in_request(request))
+        if signal in LOGINS and actor.actor() is None and sent.get("user") is not None:
+            stack.enter_context(actor.acting_as(sent["user"]))
+        yield
+
+
+@contextmanager
+def _own_connection(using: str) -> Iterator[None]:
+    """Close a connection that is opened inside: nobody else will. Opening it is no event either."""
+    connection = connections[using]
+    was_open = connection.connection is not None
+    try:
+        with actor.paused():
+            yield
+    finally:
+        if not was_open and not connection.in_atomic_block:
+            connection.close()

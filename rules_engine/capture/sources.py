@@ -1,0 +1,183 @@
+"""Which (signal, sender) pairs the live rules need, and what the receiver has to know at each of them.
+
+Connecting to exactly these keeps ``has_listeners`` false everywhere else, so that Django's fast paths stay fast
+(DESIGN §5.3): a receiver without a sender made deleting 10,000 unwatched rows 42 times slower.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from rules_engine.capture.old_values import StoredRow
+from rules_engine.context.paths import ModelClass, field_of, find_model, is_denied, steps
+from rules_engine.context.signals import MODEL_SIGNALS, find_signal
+from rules_engine.context.subject import Field, old_fields
+from rules_engine.errors import UnknownPath
+from rules_engine.rules.matching import CompiledRule
+
+Rules = tuple[CompiledRule, ...]
+#: A signal's name and its sender; None is any sender.
+Pair = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWatch:
+    """What one model's saves and deletes mean to the rules."""
+
+    model: ModelClass
+    #: The rules by signal name, in order.
+    rules: Mapping[str, Rules]
+    #: Reads the columns whose earlier value some rule wants.
+    stored: StoredRow
+
+    @property
+    def old(self) -> Mapping[str, Field]:
+        """The columns whose earlier value some rule wants, by column name."""
+        return self.stored.columns
+
+    def of(self, signal: str) -> Rules:
+        """The rules on that signal."""
+        return self.rules.get(signal, ())
+
+
+@dataclass(frozen=True, slots=True)
+class RelationWatch:
+    """A many-to-many relation as seen from a watched model."""
+
+    model: ModelClass
+    #: The field's or the accessor's name at that model.
+    name: str
+    #: Whether the model is the one that the field points to.
+    is_target: bool
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Everything the receiver looks up, made anew with each rule set."""
+
+    models: Mapping[ModelClass, ModelWatch] = field(default_factory=dict)
+    relations: Mapping[ModelClass, tuple[RelationWatch, ...]] = field(default_factory=dict)
+    named: Mapping[str, Rules] = field(default_factory=dict)
+    #: Whether any rule wants to see what loaddata saves.
+    hears_raw: bool = False
+    #: The names of a signal, by its identity.
+    names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def pairs(self) -> Iterator[Pair]:
+        """The pairs that the receiver must be connected to."""
+        for model, watch in self.models.items():
+            yield from ((name, model) for name in _signals_of(watch))
+        for through in self.relations:
+            yield ("m2m_changed", through)
+        for names in self.names.values():
+            # Once for each signal, by whichever names: the receiver tries the rules on all of them.
+            yield (names[0], None)
+
+    def told(self, signal: Any) -> Mapping[str, Rules]:
+        """The rules on a signal that is none of a model's, by the names that it goes by."""
+        return {name: self.named[name] for name in self.names.get(id(signal), ())}
+
+
+def _signals_of(watch: ModelWatch) -> set[str]:
+    names = set(watch.rules)
+    # Old values are read before the save; and what a pre-signal matched is written once its change is in the
+    # database, by the post-signal: a save that fails must leave nothing behind.
+    if "pre_save" in names or watch.old:
+        names |= {"pre_save", "post_save"}
+    if "pre_delete" in names:
+        names.add("post_delete")
+    return names
+
+
+def build(rules: Iterable[CompiledRule]) -> Table:
+    """The table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it."""
+    by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
+    relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
+    named: dict[str, list[CompiledRule]] = defaultdict(list)
+    hears_raw = False
+    for rule in rules:
+        hears_raw = hears_raw or rule.raw
+        model = find_model(rule.model) if rule.model else None
+        for name in sorted(rule.signals):
+            if name not in MODEL_SIGNALS:
+                if not rule.model or (model is not None and not is_denied(model)):
+                    named[name].append(rule)
+            elif model is None or is_denied(model):
+                continue
+            elif name == "m2m_changed":
+                for through, key in _relations_of(model):
+                    relations[through].setdefault(key, []).append(rule)
+            else:
+                for sender in senders(name, model):
+                    by_model[sender][name].append(rule)
+    live = {name: found for name in sorted(named) if (found := find_signal(name)) is not None and not found.trouble}
+    names: dict[int, tuple[str, ...]] = {}
+    for name, found in live.items():
+        names[id(found.signal)] = (*names.get(id(found.signal), ()), name)
+    return Table(
+        models={model: _watch(model, by_signal) for model, by_signal in by_model.items()},
+        relations={through: _relation_watches(watches) for through, watches in relations.items()},
+        named={name: tuple(named[name]) for name in live},
+        names=names,
+        hears_raw=hears_raw,
+    )
+
+
+def senders(signal: str, model: ModelClass) -> set[ModelClass]:
+    """The classes that Django names as sender when an object of the model is saved or deleted.
+
+    A save is sent by the class of the instance alone, so a rule on a model hears its proxies and all descendants. A
+    delete is sent for the parents of the instance as well, so descendants are left out: they would count twice.
+    """
+    everyone = [one for one in apps.get_models(include_auto_created=True) if issubclass(one, model)]
+    if signal in ("pre_delete", "post_delete"):
+        concrete = model._meta.concrete_model
+        everyone = [one for one in everyone if one._meta.concrete_model is concrete]
+    return {one for one in everyone if not one._meta.abstract}
+
+
+def _watch(model: ModelClass, found: Mapping[str, list[CompiledRule]]) -> ModelWatch:
+    saves = [rule for name in ("pre_save", "post_save") for rule in found.get(name, ())]
+    by_signal = {name: tuple(rules) for name, rules in found.items()}
+    return ModelWatch(model, by_signal, StoredRow(model, wanted_old(model, saves)))
+
+
+def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
+    """The columns of the model whose earlier value these rules want, by column name."""
+    found: dict[str, Field] = {}
+    for rule in rules:
+        try:
+            found.update(old_fields(model, rule.reads | rule.action_reads))
+            for change in rule.changes:
+                one = field_of(model, change.field)
+                found[one.attname] = one
+        except UnknownPath:
+            # A change condition on a many-to-many field, or a column that a migration took away since: the first has
+            # no column, and the second is the rule's own fault, which matching records.
+            continue
+    return found
+
+
+def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
+    for own in model._meta.many_to_many:
+        if own.remote_field.through is not None and own.name in steps(model):
+            yield own.remote_field.through, (model, own.name, False)
+    for relation in model._meta.related_objects:
+        name = relation.get_accessor_name()
+        if name is None or name not in steps(model) or not isinstance(relation, models.ManyToManyRel):
+            continue
+        if relation.through is not None:
+            yield relation.through, (model, name, True)
+
+
+def _relation_watches(
+    found: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
+) -> tuple[RelationWatch, ...]:
+    return tuple(RelationWatch(*key, tuple(rules)) for key, rules in found.items())

@@ -1,0 +1,1 @@
+"""What rules can read of a model and of a signal, and reading it: plain data, bounded, without secrets."""

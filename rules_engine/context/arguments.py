@@ -1,0 +1,204 @@
+"""What a signal without a model sends, as data for the context: without headers, cookies and secrets.
+
+Whatever comes is bounded before it is looked at: a list that holds itself, or one thing a million times over, must
+not hold up the sender.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth import signals as auth
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core import signals as core
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.backends.signals import connection_created
+from django.db.models import signals as of_models
+from django.forms import BaseForm
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.base import Template
+from django.template.context import BaseContext
+
+from rules_engine.context import exceptions
+from rules_engine.context.paths import is_secret
+from rules_engine.context.savepoints import confined
+from rules_engine.context.snapshot import CUT, clean_text, safe
+from rules_engine.types import Path
+
+#: Of what a server hands to ``request_started``: all but this may be a secret (cookies, authorization, query).
+OF_A_REQUEST = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "type", "method", "path")
+#: What one signal's arguments may come to: values, and thousands of characters.
+ROOM = 20_000
+#: Printing these would run queries, or tell what was typed into a form.
+NEVER_PRINTED = (models.QuerySet, models.Manager, BaseContext, BaseForm, HttpResponseBase)
+TEXT_CHARACTERS = 250
+
+Wanted = Callable[[str], bool]
+
+
+def arguments(signal: Any, sender: Any, sent: Mapping[str, Any], reads: Iterable[Path] = ()) -> dict[str, Any]:
+    """A signal's own arguments as JSON-safe data, without requests' headers and without secrets.
+
+    Django's own signals are told as ``events/names.py`` documents them. An object of a model is ``{"model", "pk"}``,
+    with its ``text`` where one of ``reads`` asks for it: printing an object may cost a query.
+    """
+    wanted = _wanted_texts(reads)
+    if (told := _DJANGOS.get(id(signal))) is not None:
+        return told(sender, sent, wanted)
+    hidden = {"value"} if is_secret(str(sent.get("setting", ""))) else set()
+    room = [ROOM]
+    return {
+        clean_text(name, 200): _argument(name, value, wanted, room)
+        for name, value in sent.items()
+        if name not in hidden and not is_secret(name)
+    }
+
+
+def _wanted_texts(reads: Iterable[Path]) -> Wanted:
+    names = {path[1] if len(path) > 1 else "" for path in reads if path[0] == "signal" and path[2:3] in ((), ("text",))}
+    return lambda name: name in names or "" in names
+
+
+def _argument(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
+    if name in ("environ", "scope") and isinstance(value, Mapping):
+        return {key: safe(value[key]) for key in OF_A_REQUEST if key in value}
+    if isinstance(value, HttpRequest):
+        return request_of(value)
+    if isinstance(value, models.Model):
+        return _object(value, wanted(name))
+    if isinstance(value, Template):
+        return safe(value.name)
+    return _masked(_without_secrets(safe(_bounded(value, room, 0))))
+
+
+def request_of(request: Any) -> dict[str, Any] | None:
+    """A request as ``{"method", "path"}``; None for what is none."""
+    if not isinstance(request, HttpRequest):
+        return None
+    return {"method": safe(request.method), "path": safe(request.path)}
+
+
+def _object(instance: models.Model, with_text: bool) -> dict[str, Any]:
+    found: dict[str, Any] = safe(instance)
+    if isinstance(instance, AbstractBaseUser):
+        found["username"] = clean_text(str(instance.get_username()), TEXT_CHARACTERS)
+    if with_text:
+        found["text"] = clean_text(_printed(instance), TEXT_CHARACTERS)
+    return found
+
+
+class _Printed:
+    """Stands in for what is printed where anything that it raises is caught, once its queries are undone."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        if not isinstance(self.value, models.Model):
+            return str(self.value)
+        with confined(self.value._state.db or DEFAULT_DB_ALIAS):
+            return str(self.value)
+
+
+def _printed(value: Any) -> str:
+    return str(safe(_Printed(value))["text"])
+
+
+def _bounded(value: Any, room: list[int], depth: int) -> Any:
+    """The value with what goes beyond ``room`` cut off; queries, forms and the like are told by their type."""
+    room[0] -= 1 + (len(value) // 1_000 if isinstance(value, str) else 0)
+    if room[0] < 0:
+        return CUT
+    if isinstance(value, HttpRequest):
+        return request_of(value)
+    if isinstance(value, NEVER_PRINTED):
+        return {"type": type(value).__qualname__, "text": ""}
+    if isinstance(value, Mapping):
+        return {key: _bounded(item, room, depth + 1) for key, item in _within(value.items(), room, depth)}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_bounded(item, room, depth + 1) for item in _within(value, room, depth)]
+    return value
+
+
+def _within(items: Iterable[Any], room: list[int], depth: int) -> Iterable[Any]:
+    for item in items if depth < 16 else ():
+        if room[0] < 0:
+            return
+        yield item
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(item) for key, item in value.items() if not is_secret(key)}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def _masked(value: Any) -> Any:
+    """What is told by its ``str`` alone may print its own secrets: ``Card(token='…')``."""
+    if isinstance(value, dict):
+        if set(value) == {"type", "text"} and isinstance(value["text"], str):
+            return {"type": value["type"], "text": exceptions.masked(value["text"])}
+        return {key: _masked(item) for key, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+# Django's own signals
+
+
+def _nothing(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    return {}
+
+
+def _exception(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    return {"exception": exceptions.current(sys.exc_info()[1]), "request": request_of(sent.get("request"))}
+
+
+def _migrated(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    config = sent.get("app_config")
+    # Django sends it for just these, in this order.
+    last = [one for one in apps.get_app_configs() if one.models_module is not None][-1:]
+    plain = {name: safe(sent.get(name)) for name in ("using", "verbosity", "interactive")}
+    plan = [_printed(one[0]) for one in sent.get("plan") or () if isinstance(one, tuple)]
+    return {"app": getattr(config, "label", ""), "last": config in last, "plan": safe(plan), **plain}
+
+
+def _class(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    return {"model": safe(sender._meta.label_lower)}
+
+
+def _connection(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    connection = sent.get("connection")
+    return {"connection": {name: safe(getattr(connection, name, None)) for name in ("alias", "vendor")}}
+
+
+def _logged_in(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    user = sent.get("user")
+    told = _object(user, wanted("user")) if isinstance(user, models.Model) else None
+    return {"user": told, "request": request_of(sent.get("request"))}
+
+
+def _login_failed(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
+    given = sent.get("credentials")
+    given = given if isinstance(given, Mapping) else {}
+    # Whatever else a backend takes may be a secret: Django hides only what is named like one.
+    tried = given.get("username", given.get(get_user_model().USERNAME_FIELD))
+    username = None if tried is None else clean_text(str(tried), TEXT_CHARACTERS)
+    return {"credentials": {"username": username}, "request": request_of(sent.get("request"))}
+
+
+_DJANGOS: Mapping[int, Callable[[Any, Mapping[str, Any], Wanted], dict[str, Any]]] = {
+    id(core.request_finished): _nothing,
+    id(core.got_request_exception): _exception,
+    id(of_models.pre_migrate): _migrated,
+    id(of_models.post_migrate): _migrated,
+    id(of_models.class_prepared): _class,
+    id(connection_created): _connection,
+    id(auth.user_logged_in): _logged_in,
+    id(auth.user_logged_out): _logged_in,
+    id(auth.user_login_failed): _login_failed,
+}

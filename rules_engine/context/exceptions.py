@@ -1,0 +1,66 @@
+"""An exception as data: what it is, what it says without secrets, and where it came from. Never a traceback."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+from functools import cache
+from types import TracebackType
+from typing import Any
+
+from rules_engine import conf
+from rules_engine.context.paths import SENSITIVE
+from rules_engine.context.snapshot import clean_text, safe
+
+TEXT_CHARACTERS = 500
+HIDDEN = "[hidden]"
+#: Where code lies that is not the site's.
+FOREIGN = ("/site-packages/", "/dist-packages/", "<")
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """``{"type", "text", "where"}``: ``where`` is the module and line of the innermost frame of the site's own code,
+    or of the innermost one where there is none."""
+    marked = safe(error)
+    text = masked(str(marked["text"]))
+    return {"type": type(error).__qualname__, "text": clean_text(text, TEXT_CHARACTERS), "where": _where(error)}
+
+
+def _where(error: BaseException) -> str:
+    innermost, own = "", ""
+    at: TracebackType | None = error.__traceback__
+    while at is not None:
+        innermost = f"{at.tb_frame.f_globals.get('__name__', '?')}:{at.tb_lineno}"
+        own = own if _is_foreign(at.tb_frame.f_code.co_filename) else innermost
+        at = at.tb_next
+    return clean_text(own or innermost, 200)
+
+
+def _is_foreign(path: str) -> bool:
+    path = path.replace("\\", "/")
+    return path.startswith(_standard_library()) or any(part in path for part in FOREIGN)
+
+
+@cache
+def _standard_library() -> tuple[str, ...]:
+    return tuple(f"{sysconfig.get_path(name)}/".replace("\\", "/") for name in ("stdlib", "platstdlib"))
+
+
+def masked(text: str) -> str:
+    """The text without the values of what is named like a secret (``password=…``, ``"api_key": "…"``), without
+    credentials in addresses (``//user:…@``), and without what follows ``Bearer`` or ``Basic``."""
+    text = _assigned(conf.sensitive_fields()).sub(rf"\1{HIDDEN}", text[: TEXT_CHARACTERS * 20])
+    text = re.sub(r"(//[^/\s:@]{0,200}:)[^/\s@]{1,200}@", rf"\1{HIDDEN}@", text)
+    return re.sub(r"(?i)\b(bearer|basic)\s+[^\s\"',]{6,}", rf"\1 {HIDDEN}", text)
+
+
+@cache
+def _assigned(extra: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(part) for part in (*SENSITIVE, *extra))
+    value = r"\"[^\"]*\"?|'[^']*'?|[^\s,;&)}\]]+"
+    return re.compile(rf"((?:{names})\w{{0,50}}[\"']?\s{{0,5}}(?:=>|=|:)\s{{0,5}})(?:{value})", re.IGNORECASE)
+
+
+def current(error: Any) -> dict[str, str] | None:
+    """``described``, or None where there is no exception."""
+    return described(error) if isinstance(error, BaseException) else None

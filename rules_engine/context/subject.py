@@ -1,0 +1,186 @@
+"""The context of DESIGN §6, built of just what is read."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.db import DEFAULT_DB_ALIAS, models
+
+from rules_engine.context import actor, snapshot
+from rules_engine.context.paths import ModelClass, field_of, is_queried, readable_fields
+from rules_engine.context.savepoints import confined
+from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+else:  # only the stubs know that a field is generic
+    Field: TypeAlias = models.Field
+
+
+def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
+    """The concrete fields whose earlier value these paths read, by column name; raises ``UnknownPath``."""
+    found: dict[str, Field] = {}
+    for root, *rest in paths:
+        if root not in ("old", "changes", "changed"):
+            continue
+        if root == "changed" or not rest or rest[0] == EVERY_FIELD:
+            return {one.attname: one for one in readable_fields(model)}
+        one = field_of(model, rest[0])
+        found[one.attname] = one
+    return found
+
+
+PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
+
+
+def _without_caches(instance: models.Model) -> models.Model:
+    """The instance to follow relations from: without what the caller prefetched or has not saved, and left alone."""
+    fresh = copy.copy(instance)
+    fresh._state.fields_cache = {}
+    fresh.__dict__.pop("_prefetched_objects_cache", None)
+    return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The objects at the other end of a many-to-many change."""
+
+    model: ModelClass
+    pks: Sequence[Any]
+
+    def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
+        """Those that are there, in the order of their keys."""
+        rows = self.model._base_manager.using(using).filter(pk__in=self.pks).order_by("pk")
+        with confined(using):
+            return snapshot.rows_of(rows, tree)
+
+
+@dataclass(slots=True)
+class Subject:
+    """What an event is about, before it is one: gathered by the receiver, read by conditions and actions."""
+
+    signal: str
+    operation: Operation | None = None
+    instance: models.Model | None = None
+    old: Mapping[str, Any] | None = None
+    changes: Mapping[str, FieldChange] = field(default_factory=dict)
+    #: False where no rule asked what changed: then the record says null, not "nothing".
+    knows_changes: bool = True
+    created: bool | None = None
+    m2m: Mapping[str, Any] | None = None
+    others: Others | None = None
+    arguments: Mapping[str, Any] | None = None
+    occurred_at: datetime | None = None
+    #: The names of the fields that the save writes; None is all of them.
+    written: frozenset[str] | None = None
+    #: Values that stand in for those on the instance: read back from the database, or not part of this save.
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    _id: uuid.UUID | None = None
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The event's id, made when it is first asked for: most subjects never become events."""
+        if self._id is None:
+            self._id = new_id()
+        return self._id
+
+    @property
+    def model(self) -> str:
+        """The label of the concrete model, empty for a signal of none."""
+        if self.instance is None:
+            return ""
+        concrete = self.instance._meta.concrete_model
+        return (concrete or type(self.instance))._meta.label_lower
+
+    @property
+    def pk(self) -> Any:
+        """The object's primary key as JSON has it."""
+        return None if self.instance is None else snapshot.safe(self.instance.pk)
+
+    def chain(self) -> tuple[uuid.UUID, int]:
+        """The first event of the chain this one belongs to, and how many stand before it."""
+        cause = actor.cause()
+        return (self.id, 0) if cause is None else (cause.root_id, cause.depth + 1)
+
+    def header(self) -> dict[str, Any]:
+        """The context's ``event``."""
+        root_id, depth = self.chain()
+        return {
+            "id": str(self.id),
+            "signal": self.signal,
+            "operation": self.operation,
+            "model": self.model,
+            "pk": self.pk,
+            "occurred_at": self.occurred_at.isoformat() if self.occurred_at else None,
+            "root_id": str(root_id),
+            "depth": depth,
+        }
+
+    def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
+        """The parts of the context that ``paths`` read; ``whole`` adds all the others, for the record."""
+        reads = snapshot.tree_of(paths)
+        return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+
+    def _part(self, name: str, reads: snapshot.Tree) -> Any:
+        match name:
+            case "event":
+                return self.header()
+            case "instance":
+                return self._instance(reads.get("instance"))
+            case "old":
+                return dict(self.old) if self.old is not None else None
+            case "changed":
+                return list(self.changes) if self.knows_changes else None
+            case "changes":
+                told = {one.field: {"old": one.old, "new": one.new} for one in self.changes.values()}
+                return told if self.knows_changes else None
+            case "created":
+                return self.created
+            case "actor":
+                return actor.actor()
+            case "request":
+                return actor.request()
+            case "m2m":
+                return self._m2m(reads.get("m2m"))
+            case _:
+                return self.arguments
+
+    def _m2m(self, tree: snapshot.Tree | None) -> Mapping[str, Any] | None:
+        if self.m2m is None or self.others is None or self.instance is None or "objects" not in (tree or {}):
+            return self.m2m
+        using = self.instance._state.db or DEFAULT_DB_ALIAS
+        return {**self.m2m, "objects": self.others.read((tree or {})["objects"], using)}
+
+    def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
+        if self.instance is None:
+            return None
+        if any(is_queried(type(self.instance), name) for name in tree or ()):
+            # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
+            with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
+                found = snapshot.read(_without_caches(self.instance), tree or {})
+        else:
+            found = snapshot.read(self.instance, tree or {})
+        found.update((name, value) for name, value in self.settled.items() if name in found)
+        return found
+
+    def event(self, context: Mapping[str, Any]) -> Event:
+        """The finished event."""
+        root_id, depth = self.chain()
+        if self.occurred_at is None:
+            raise ValueError("An event needs the time it occurred.")
+        return Event(
+            id=self.id,
+            signal=self.signal,
+            operation=self.operation,
+            model=self.model,
+            pk=self.pk,
+            occurred_at=self.occurred_at,
+            root_id=root_id,
+            depth=depth,
+            context=context,
+        )

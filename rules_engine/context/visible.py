@@ -1,0 +1,102 @@
+"""What of an event's data somebody may see. An event holds what all rules read that matched; each of their authors,
+and everybody who looks at it, sees of it no objects of models that they may not view (DESIGN §5.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rules_engine.context.aggregates import BETWEEN
+from rules_engine.context.paths import ModelClass, aggregate_of, find_model, steps
+from rules_engine.context.snapshot import Tree, tree_of
+from rules_engine.errors import UnknownPath
+from rules_engine.types import Path
+
+MayView = Callable[[ModelClass], bool]
+
+
+def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[Mapping[str, Any], list[str]]:
+    """The context without objects of models that may not be viewed, and the names of what was left out.
+
+    ``label`` is the event's own model: whether that one may be viewed is asked elsewhere.
+    """
+    model = find_model(label) if label else None
+    if model is None:
+        return context, []
+    hidden: list[str] = []
+    found = dict(context)
+    if isinstance(found.get("instance"), Mapping):
+        found["instance"] = _object(found["instance"], model, may_view, "instance", hidden)
+    m2m = found.get("m2m")
+    if isinstance(m2m, Mapping) and "objects" in m2m:
+        found["m2m"] = _ends(m2m, model, may_view, hidden)
+    return (found, hidden) if hidden else (context, [])
+
+
+def _object(value: Mapping[str, Any], model: ModelClass, may_view: MayView, at: str, hidden: list[str]) -> Any:
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        other = _leads_to(model, name, inner)
+        if other is not None and not may_view(other):
+            hidden.append(f"{at}.{name}")
+        else:
+            found[name] = inner if other is None else _below(inner, other, may_view, f"{at}.{name}", hidden)
+    return found
+
+
+def _below(value: Any, model: ModelClass, may_view: MayView, at: str, hidden: list[str]) -> Any:
+    if isinstance(value, list):
+        found: list[str] = []
+        rows = [_below(row, model, may_view, at, found) for row in value]
+        hidden.extend(dict.fromkeys(found))
+        return rows
+    return _object(value, model, may_view, at, hidden) if isinstance(value, Mapping) else value
+
+
+def _leads_to(model: ModelClass, name: str, value: Any) -> ModelClass | None:
+    """The model that a value is of, where it is not the model's own."""
+    step = steps(model).get(name)
+    if step is not None:
+        return step.model if isinstance(value, Mapping | list) else None
+    if BETWEEN not in name:
+        return None
+    try:
+        found = aggregate_of(model, name)
+    except UnknownPath:
+        return None
+    return found.model
+
+
+def _ends(m2m: Mapping[str, Any], model: ModelClass, may_view: MayView, hidden: list[str]) -> dict[str, Any]:
+    step = steps(model).get(str(m2m.get("field")))
+    found = dict(m2m)
+    if step is None or step.model is None or not may_view(step.model):
+        del found["objects"]
+        hidden.append("m2m.objects")
+    else:
+        found["objects"] = _below(m2m["objects"], step.model, may_view, "m2m.objects", hidden)
+    return found
+
+
+def read_by(reads: Iterable[Path], context: Mapping[str, Any], label: str) -> Mapping[str, Any]:
+    """The context with just those related objects that one rule reads, as if it had been alone."""
+    model = find_model(label) if label else None
+    if model is None or not isinstance(context.get("instance"), Mapping):
+        return context
+    return {**context, "instance": _named(context["instance"], model, tree_of(reads).get("instance", {}))}
+
+
+def _named(value: Any, model: ModelClass, tree: Tree) -> Any:
+    if isinstance(value, list):
+        return [_named(row, model, tree) for row in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {}
+    for name, inner in value.items():
+        other = _leads_to(model, name, inner)
+        if other is None:
+            found[name] = inner
+        elif name in tree:
+            below = tree[name]
+            found[name] = _named(inner, other, {**below, **next((below[one] for one in below if one.isdigit()), {})})
+    return found

@@ -1,1 +1,0 @@
-"""From a Django signal to an event."""

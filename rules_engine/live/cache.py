@@ -1,0 +1,195 @@
+"""The compiled rule set of this process, and how it is exchanged for a newer one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from django.db import DatabaseError, connections, router, transaction
+from django.utils import timezone
+
+from rules_engine.live.compiler import compile_rule
+from rules_engine.live.recorders import recorders
+from rules_engine.live.versions import newest_numbers, number_versions
+from rules_engine.models import Pause, Rule, RuleSetVersion
+from rules_engine.rules import registry
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import RuleSpec
+
+logger = logging.getLogger("rules_engine")
+
+NEVER = float("inf")
+
+
+#: Compiled rules by slug, each with its plain form as a text: equal texts are equal rules, to the type of each value.
+Known = Mapping[str, tuple[str, CompiledRule]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """All live rules, in the order they are tried. ``number`` is the rule set version they were read at."""
+
+    number: int
+    rules: tuple[CompiledRule, ...] = ()
+    #: From then on, by ``time.monotonic()``, it is to be read again, whatever its number.
+    stale_at: float = NEVER
+    #: What records the events of models that are recorded; tried before all rules.
+    recorders: tuple[CompiledRule, ...] = ()
+    #: The rules as they were compiled, those that a pause leaves out among them: what did not change is taken over.
+    known: Known = field(default_factory=dict)
+
+    def find(self, slug: str) -> CompiledRule | None:
+        """The live rule of that slug, or None."""
+        return next((rule for rule in self.rules if rule.slug == slug), None)
+
+
+EMPTY = RuleSet(number=-1)
+
+_current = EMPTY
+_on_change: list[Callable[[RuleSet], None]] = []
+_lock = threading.RLock()
+#: A fork waits this long for a refresh in another thread to end; one that hangs on its database is not waited for.
+FORK_WAITS_SECONDS = 1.0
+_held_over_fork = False
+
+
+def _before_fork() -> None:
+    # The child has none of its parent's threads, and whatever lock one of them held (ours, or a signal's while we
+    # connect to it) would never be released there.
+    global _held_over_fork
+    _held_over_fork = _lock.acquire(timeout=FORK_WAITS_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    if _held_over_fork:
+        _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def current() -> RuleSet:
+    """The rule set this process works by."""
+    return _current
+
+
+def on_change(listener: Callable[[RuleSet], None]) -> None:
+    """Call ``listener`` with each new rule set: how the receiver learns what to connect to."""
+    _on_change.append(listener)
+
+
+def alias() -> str:
+    """The database that rules and outbox live in."""
+    return router.db_for_write(Rule)
+
+
+def refresh(*, force: bool = False) -> bool:
+    """Exchange the rule set if the stored one is newer, or part of it has ended; else one query. Returns whether.
+    ``force`` compiles all rules anew; else those that changed.
+
+    In a transaction it reads inside a savepoint, so that a missing table costs the caller nothing. Before the first
+    ``migrate`` the rule set is empty. Raises ``DatabaseError`` when the tables exist and cannot be read.
+    """
+    using = alias()
+    with _lock:
+        try:
+            with transaction.atomic(using=using):
+                number = RuleSetVersion.current(using)
+                if number == _current.number and not force and time.monotonic() < _current.stale_at:
+                    return False
+                loaded = load(number, using, None if force else _current.known)
+        except DatabaseError:
+            if _tables_exist(using):
+                raise
+            loaded = EMPTY
+        install(loaded)
+    return True
+
+
+def _tables_exist(using: str) -> bool:
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        return Rule._meta.db_table in connection.introspection.table_names(cursor)
+
+
+def load(number: int, using: str, known: Known | None = None) -> RuleSet:
+    """Read the enabled rules and compile those that are not ``known``. The number is read before the rules: a change in
+    between is seen again."""
+    specs = Rule.objects.using(using).filter(enabled=True).specs()
+    pauses = list(Pause.objects.using(using).current())
+    texts = {spec.slug: repr(spec) for spec in specs}
+    same = _unchanged(texts, known, using) if known else {}
+    compiled = {**same, **_compiled([spec for spec in specs if spec.slug not in same], using)}
+    rules = [compiled[spec.slug] for spec in specs]
+    going = tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None)
+    recording = recorders(using, compiled)
+    kept = {spec.slug: (texts[spec.slug], compiled[spec.slug]) for spec in specs if _is_final(compiled[spec.slug])}
+    return RuleSet(number, going, _first_end(pauses, recording), recording, kept)
+
+
+def _unchanged(texts: Mapping[str, str], known: Known, using: str) -> dict[str, CompiledRule]:
+    """The known rules that are what they were, under the version that they had."""
+    newest = newest_numbers(using)
+    same = {slug: known[slug][1] for slug, text in texts.items() if slug in known and known[slug][0] == text}
+    return {slug: rule for slug, rule in same.items() if newest.get(slug) == rule.version}
+
+
+def _compiled(specs: Sequence[RuleSpec], using: str) -> dict[str, CompiledRule]:
+    if not specs:
+        return {}
+    versions = number_versions(specs, using)
+    return {spec.slug: compile_rule(spec, versions[spec.slug]) for spec in specs}
+
+
+def _is_final(rule: CompiledRule) -> bool:
+    """Whether compiling it again would come to the same; what is missing may be registered by then."""
+    return not rule.fault and all(registry.find(action.kind) is not None for action in rule.actions)
+
+
+def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:
+    """When the first pause, or recording, ends by itself, by this process's clock: nobody announces that."""
+    now = timezone.now()
+    left = [one.seconds_left for one in pauses]
+    left += [(one.active_until - now).total_seconds() for one in recording if one.active_until is not None]
+    return time.monotonic() + min((seconds for seconds in left if seconds is not None), default=NEVER)
+
+
+def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:
+    """The rule as the pauses leave it: None where it is not to be tried."""
+    modes = {pause.mode for pause in pauses if pause.stops(rule.slug, rule.model)}
+    if Pause.Mode.DROP in modes:
+        return None
+    return replace(rule, is_paused=True) if modes else rule
+
+
+def compile_one(rule: Rule) -> CompiledRule:
+    """One rule as the database has it now, enabled or not, numbered by its latest version."""
+    spec = rule.spec()
+    return compile_rule(spec, number_versions([spec], alias())[spec.slug])
+
+
+def install(rule_set: RuleSet) -> None:
+    """Make this the rule set of the process and tell whoever listens."""
+    global _current
+    with _lock:
+        for rule in rule_set.rules:
+            if rule.fault:
+                logger.error("The rule %s cannot be tried: %s", rule.slug, rule.fault)
+        for listener in _on_change:
+            listener(rule_set)
+        # Last: a listener that fails leaves the number as it was, and the next look tries again.
+        _current = rule_set
+
+
+def reset() -> None:
+    """Forget all rules: for tests, after which nothing of one may be left to the next."""
+    install(EMPTY)

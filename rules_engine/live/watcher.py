@@ -1,0 +1,174 @@
+"""Keeps the rule set of a process fresh: a daemon thread that looks at one row every second, on its own connection.
+
+It is started by the first database connection of a process, never in ``ready()``: whatever can save, has connected.
+That first connection also loads the rules, before the statement it was opened for. In a forked child the thread is
+gone; the child starts its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from rules_engine import conf
+from rules_engine.context.actor import paused
+from rules_engine.live import cache
+from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
+
+logger = logging.getLogger("rules_engine")
+
+_held: ContextVar[bool] = ContextVar("rules_engine_held", default=False)
+
+_lock = threading.RLock()
+#: The process that has loaded, and the thread that is loading, which must not wait for itself.
+_loaded_in: int | None = None
+_loading_by: int | None = None
+_thread: threading.Thread | None = None
+
+
+def _after_fork() -> None:
+    global _lock, _loaded_in, _loading_by, _thread
+    _lock = threading.RLock()
+    was_watching, _thread, _loaded_in, _loading_by = _thread is not None, None, None, None
+    # A child that goes on with a connection opened before the fork sees no ``connection_created``.
+    if was_watching:
+        _start_thread()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def is_test_environment() -> bool:
+    """Whether Django's test runner is at work: tests say themselves when rules are read (``rules_engine.testing``)."""
+    utils = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(utils._TestState, "saved_data")
+
+
+def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of ``connection_created``: the first connection of a process loads the rules."""
+    if connection.alias != cache.alias() or threading.current_thread() is _thread or is_test_environment():
+        return
+    ensure_loaded()
+
+
+def ensure_loaded() -> None:
+    """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it."""
+    global _loaded_in, _loading_by
+    if _loaded_in == os.getpid() or _loading_by == threading.get_ident():
+        return
+    with _lock:
+        if _loaded_in == os.getpid():
+            return
+        _loading_by = threading.get_ident()
+        try:
+            look()
+            if conf.refresh() == "watch" and _can_watch():
+                _start_thread()
+        except Exception:  # the caller is opening a connection for work of its own
+            logger.exception("The rules could not be loaded.")
+        finally:
+            _loading_by, _loaded_in = None, os.getpid()
+
+
+def _can_watch() -> bool:
+    # Another connection to an in-memory database is another database.
+    connection = connections[cache.alias()]
+    return not (connection.vendor == "sqlite" and connection.is_in_memory_db())  # type: ignore[attr-defined]
+
+
+def look() -> None:
+    """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
+    try:
+        cache.refresh()
+    except DatabaseError as error:
+        logger.warning("The rules cannot be read; this process goes on with those it has. %s", _explained(error))
+    except Exception:  # the caller is at work of its own: connecting, committing, starting a request
+        logger.exception("The rules could not be read; this process goes on with those it has.")
+
+
+def _start_thread() -> None:
+    global _thread
+    if _thread is not None and _thread.is_alive():
+        return
+    _thread = threading.Thread(target=_watch, name="rules-engine-watcher", daemon=True)
+    _thread.start()
+
+
+def _watch() -> None:
+    pause = threading.Event()
+    failed = False
+    while not pause.wait(conf.refresh_seconds()):
+        try:
+            with paused():  # opening this thread's connection is no event
+                cache.refresh()
+            failed = False
+        except Exception as error:  # the thread must outlive a bug in one rule; it is mended by the next edit
+            # Said once, not every second; the connection may be dead, the next look opens another.
+            if not failed:
+                _tell(error)
+            failed = True
+            connections[cache.alias()].close()
+
+
+def _tell(error: Exception) -> None:
+    if isinstance(error, DatabaseError):
+        logger.warning("The rules cannot be read; trying again every second. %s", _explained(error))
+    else:
+        logger.exception("The rules could not be read; trying again every second.")
+
+
+def _explained(error: DatabaseError) -> str:
+    # A traceback would tell no more, and would be what people see first who migrate a new site.
+    return f"If migrations are under way, that passes with them: {str(error).strip()}"
+
+
+def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
+    """Receiver of ``models.rule.rules_changed``: cancel what waits for a rule that went, and tell every process."""
+    if isinstance(instance, Rule) and (deleted or not instance.enabled):
+        waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
+        waiting.cancel(f'The rule "{instance.slug}" was {"deleted" if deleted else "disabled"}.')
+    _announce(using)
+
+
+def _announce(using: str) -> None:
+    RuleSetVersion.bump(using)
+    if _in_test_case(using):
+        _refresh_in_test_case()
+    else:
+        transaction.on_commit(look, using=using, robust=True)
+
+
+def _in_test_case(using: str) -> bool:
+    """Whether the transaction is one of Django's ``TestCase``, which is never committed."""
+    return any(getattr(block, "_from_testcase", False) for block in connections[using].atomic_blocks)
+
+
+def _refresh_in_test_case() -> None:
+    if not _held.get():
+        cache.refresh(force=True)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Inside, a ``TestCase`` does not read the rules at each change: for making a rule in several steps."""
+    token = _held.set(True)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def started(**_: Any) -> None:
+    """Receiver of the start of a request or task, where RULES_ENGINE["REFRESH"] is "request"."""
+    if not is_test_environment():
+        ensure_loaded()  # first, so that the two locks are always taken in one order
+        look()

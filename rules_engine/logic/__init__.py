@@ -1,0 +1,1 @@
+"""JSONLogic: compile, check, evaluate, trace and explain a condition."""

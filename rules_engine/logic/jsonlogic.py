@@ -1,0 +1,95 @@
+"""Conditions and value expressions in JSONLogic: parse, check, compile, evaluate, trace.
+
+The steps live in modules of their own; this is the one to import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from datalogic_py import DataHandle, DataLogicError, Rule
+
+from rules_engine import conf
+from rules_engine.errors import ConditionError, InvalidRule, Problem
+from rules_engine.logic.diagnosis import check, check_expression
+from rules_engine.logic.evaluator import data_handle, engine_for, explain
+from rules_engine.logic.jsontext import parse
+from rules_engine.logic.shape import shape_problems
+from rules_engine.logic.tracing import trace
+from rules_engine.logic.variables import Variable, variables
+from rules_engine.types import EVERY_FIELD, Path
+
+__all__ = [
+    "Condition",
+    "DataHandle",
+    "Variable",
+    "check",
+    "check_expression",
+    "compile_condition",
+    "compile_expression",
+    "data_handle",
+    "dumps",
+    "parse",
+    "trace",
+    "variables",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition or value expression; thread-safe, to be kept and shared.
+
+    ``source`` is the JSON it was compiled from; ``reads`` the paths of the context that it needs. Of a to-many path's
+    rows their own columns are always there and not listed; ``variables(source)`` says which of them are read.
+    """
+
+    source: Any
+    reads: frozenset[Path]
+    _rule: Rule = field(repr=False, compare=False)
+
+    def matches(self, data: DataHandle) -> bool:
+        """Whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out."""
+        # Of JSON values, Python and JSONLogic take the same ones for false: null, false, 0, "", [] and {}.
+        return bool(self.value(data))
+
+    def value(self, data: DataHandle) -> Any:
+        """What it comes to, as JSON-safe data. Raises ``ConditionError`` naming operator and JSON pointer."""
+        try:
+            return self._rule.evaluate_data(data)
+        except DataLogicError as error:
+            raise ConditionError(explain(error)) from error
+
+
+def compile_condition(logic: Any) -> Condition:
+    """A condition, ready to be evaluated. Raises ``InvalidRule`` with all the problems that ``check`` finds."""
+    return _compile(logic, check(logic))
+
+
+def compile_expression(logic: Any) -> Condition:
+    """A value expression, ready to be evaluated; constants are allowed. Raises ``InvalidRule``."""
+    return _compile(logic, check_expression(logic))
+
+
+def dumps(logic: Any) -> str:
+    """A condition or expression as compact JSON text. Raises ``InvalidRule`` for what is no JSON of bounded size."""
+    problems = shape_problems(logic)
+    if problems:
+        raise InvalidRule(problems)
+    return json.dumps(logic, separators=(",", ":"), ensure_ascii=False)
+
+
+def _compile(logic: Any, problems: Sequence[Problem]) -> Condition:
+    if problems:
+        raise InvalidRule(problems)
+    # As text: the library's own walk of Python objects is not safe for every object.
+    rule = engine_for(conf.condition_budget()).compile(json.dumps(logic))
+    return Condition(logic, frozenset({tuple(path) for path in rule.facts()["reads"]} | _beyond_rows(logic)), rule)
+
+
+def _beyond_rows(logic: Any) -> set[Path]:
+    """What is read of the objects that rows belong to, and the rows' own columns, which would else be left out."""
+    beyond = [one for one in variables(logic) if one.within and len(one.path) > 1]
+    return {path for one in beyond for path in ((*one.within, EVERY_FIELD), (*one.within, *one.path))}  # type: ignore[misc]

@@ -1,0 +1,100 @@
+"""What each part of a condition came to on one event, for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
+from rules_engine.errors import InvalidRule
+from rules_engine.logic.diagnosis import check_expression
+from rules_engine.logic.evaluator import engine_for, operators, plain_data
+
+#: The library repeats the whole context at each step, so tracing is bounded far below evaluating.
+TRACE_BUDGET = 2_000
+_MOST_VALUES = 20
+
+
+def trace(logic: Any, context: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON-able tree: ``{"pointer", "expression", "children", …}`` with one of
+
+    - ``"value"``: what it came to;
+    - ``"values"`` and ``"count"``: what it came to for the first 20 rows of a loop, and for how many there were;
+    - ``"error"``: why it could not be worked out;
+    - ``"skipped": True``: it was not reached, because the outcome was decided before.
+
+    Constants are not listed. Raises ``InvalidRule`` for a condition that cannot be compiled, ``ConditionError`` for a
+    context that is not JSON.
+    """
+    problems = check_expression(logic)
+    if problems:
+        raise InvalidRule(problems)
+    data = plain_data(context)
+    record = json.loads(engine_for(TRACE_BUDGET).evaluate_with_trace(json.dumps(logic), json.dumps(data)))
+    return _Trace(logic, data, record).tree(record["expression_tree"])
+
+
+class _Trace:
+    def __init__(self, logic: Any, data: Any, record: Mapping[str, Any]) -> None:
+        self.logic = logic
+        self.data = data
+        self.record = record
+        self.pointers: Mapping[str, str] = record.get("pointers", {})
+        self.steps: dict[int, list[Mapping[str, Any]]] = {}
+        for step in record["steps"]:
+            self.steps.setdefault(step["node_id"], []).append(step)
+
+    def tree(self, node: Mapping[str, Any], parent: str | None = None, *, looped: bool = True) -> dict[str, Any]:
+        """One node and all below it. ``looped``: its parent is a loop that was run in the context itself."""
+        place = "" if parent is None else self.pointers.get(str(node["id"]), "")
+        steps = self.steps.get(node["id"], [])
+        outcome = self._outcome(steps) if steps else self._unlogged(place, parent, looped)
+        once = bool(steps) and "iteration_index" not in steps[0]
+        return {
+            "pointer": place,
+            "expression": _at(self.logic, place),
+            **outcome,
+            "children": [self.tree(child, place, looped=once) for child in node["children"]],
+        }
+
+    def _outcome(self, steps: list[Mapping[str, Any]]) -> dict[str, Any]:
+        failed = next((step["error"] for step in steps if step["error"]), None)
+        if failed:
+            return {"error": _reason(failed)}
+        if "iteration_index" in steps[0]:
+            return {"values": [step["result"] for step in steps[:_MOST_VALUES]], "count": len(steps)}
+        return {"value": steps[0]["result"]}
+
+    def _unlogged(self, place: str, parent: str | None, looped: bool) -> dict[str, Any]:
+        if parent is None:
+            error = self.record.get("error")
+            return {"error": _reason(error)} if error else {"value": self.record["result"]}
+        # The library logs no step for the rows of a loop, though it always reads them.
+        if looped and place.endswith("/0") and _is_loop(_at(self.logic, parent)):
+            record = json.loads(
+                engine_for(TRACE_BUDGET).evaluate_with_trace(json.dumps(_at(self.logic, place)), json.dumps(self.data))
+            )
+            return {"value": record["result"]}
+        return {"skipped": True}
+
+
+def _is_loop(logic: Any) -> bool:
+    info = operators().get(next(iter(logic), "")) if isinstance(logic, dict) else None
+    return info is not None and info["scoped_arg"] in (1, 2)
+
+
+def _reason(error: str) -> str:
+    if "budget exceeded" in error:
+        return gettext("Tracing stops after %s operations.") % number_format(TRACE_BUDGET, force_grouping=True)
+    return gettext("This could not be worked out with the values it was given.")
+
+
+def _at(logic: Any, place: str) -> Any:
+    here = logic
+    for part in place.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        here = here[int(name)] if isinstance(here, list) else here[name]
+    return here

@@ -1,0 +1,71 @@
+"""Where a cascade stops: how deep rules may set off rules, and how many executions one original event may lead to.
+
+What other workers have not committed yet cannot be seen, so a chain may go past its budget by what the actions that
+run at the same moment add to it: at most one action's worth for each further worker, and no action adds more than the
+budget. Making savers wait for each other instead would make them lock each other out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import Sum
+
+from rules_engine import conf, models, types
+from rules_engine.context import actor
+from rules_engine.context.savepoints import confined
+from rules_engine.rules.matching import CompiledRule
+
+#: The part of the budget that one action may add before the chain is counted again: an action that saves thousands
+#: of objects would else spend most of its time counting.
+UNCOUNTED = 0.01
+
+
+def reason_to_stop(event: types.Event, adding: int, using: str) -> str:
+    """Why the chain must not go on with ``adding`` more executions, as a sentence; empty where it may.
+
+    Events from outside are never limited. May query once. Raises ``DatabaseError``.
+    """
+    if event.depth == 0:
+        return ""
+    if event.depth > conf.max_depth():
+        return f"Rules set off rules {event.depth} levels deep; RULES_ENGINE['MAX_DEPTH'] is {conf.max_depth()}."
+    if adding and not _fits(event, adding, using):
+        return (
+            f"One event led to so many executions that {adding} more are past {conf.root_budget()}, "
+            "which is RULES_ENGINE['ROOT_BUDGET']."
+        )
+    return ""
+
+
+def is_news(rules: Sequence[CompiledRule]) -> bool:
+    """Whether some of the rules have not been told yet that the chain is stopped for what the running action does.
+
+    One row says it: an action that goes on saving thousands of objects would else leave a row for each.
+    """
+    cause = actor.cause()
+    if cause is None:
+        return True
+    new = {rule.slug for rule in rules} - cause.tally.told
+    cause.tally.told.update(new)
+    return bool(new)
+
+
+def _fits(event: types.Event, adding: int, using: str) -> bool:
+    budget, cause = conf.root_budget(), actor.cause()
+    tally = actor.Tally() if cause is None else cause.tally
+    if tally.told:
+        return False  # once stopped, the action does not go on counting
+    near = tally.counted is None or tally.counted + tally.added + adding > budget
+    if near or tally.added > budget * UNCOUNTED:
+        tally.counted, tally.added = _counted(event, using), 0
+    fits = (tally.counted or 0) + tally.added + adding <= budget
+    tally.added += adding if fits else 0
+    return fits
+
+
+def _counted(event: types.Event, using: str) -> int:
+    # Events know how many executions they have: a join with executions was a scan of that table on PostgreSQL.
+    with confined(using):
+        chain = models.Event.objects.using(using).filter(root_id=event.root_id).order_by()
+        return chain.aggregate(total=Sum("execution_count"))["total"] or 0

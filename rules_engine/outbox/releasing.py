@@ -1,0 +1,241 @@
+"""Decides held matches: which of them act, and which are held back.
+
+Workers decide, one rule at a time: a counter that savers would have to update is a line that savers would have to wait
+in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections, models, router, transaction
+from django.db.models import Q, Sum
+from django.db.models.functions import Now
+
+from rules_engine.models import HeldMatch, Pause, Rule
+from rules_engine.outbox import writing
+
+#: Matches of one rule decided in one transaction.
+BATCH = 200
+#: A debounce ends after so many times its wait, however much goes on.
+LONGEST_DEBOUNCE = 10
+
+Matches = models.QuerySet[HeldMatch]
+
+
+def _rows() -> Matches:
+    return HeldMatch.objects.using(router.db_for_write(HeldMatch))
+
+
+def _due() -> Matches:
+    return _rows().filter(state=HeldMatch.State.WAITING, due_at__lte=Now())
+
+
+def is_any_due() -> bool:
+    """Whether something waits to be decided that no pause stops."""
+    return _next_rule(()) is not None
+
+
+def release_due(*, seconds: float = float("inf")) -> int:
+    """Decide what is due until nothing is, or the time is up. Returns how many matches were decided."""
+    end, total = time.monotonic() + seconds, 0
+    elsewhere: set[str] = set()
+    while time.monotonic() < end and (slug := _next_rule(elsewhere)) is not None:
+        decided = _decide_rule(slug)
+        if not decided:
+            elsewhere.add(slug)  # another worker is at it
+        total += decided
+    return total
+
+
+def _next_rule(elsewhere: Collection[str]) -> str | None:
+    rows = _due().exclude(rule_slug__in=elsewhere)
+    pauses = Pause.objects.using(rows.db).current()
+    if pauses.exists():
+        waiting = rows.order_by().values_list("rule_slug", flat=True).distinct()
+        paused = pauses.paused_slugs(_models_of(waiting, rows.db).items())
+        rows = rows.exclude(rule_slug__in=paused)
+    return rows.order_by("due_at").values_list("rule_slug", flat=True).first()
+
+
+def _models_of(slugs: Collection[str] | Any, using: str) -> dict[str, str]:
+    known = dict(Rule.objects.using(using).filter(slug__in=list(slugs)).values_list("slug", "model"))
+    return {slug: known.get(slug, "") for slug in slugs}
+
+
+def _decide_rule(slug: str) -> int:
+    using = router.db_for_write(HeldMatch)
+    with transaction.atomic(using=using):
+        if not _has_turn(slug, using):
+            return 0
+        is_live = Rule.objects.using(using).filter(slug=slug, enabled=True).exists()
+        found = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
+        decision = _Decision(slug, using)
+        for match in found:
+            if not is_live:
+                decision.drop([match.pk], "The rule was disabled or deleted.", stands_for=None)
+            elif match.pk not in decision.decided:
+                decision.decide(match)
+        return len(found)
+
+
+def release_now(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Carry out what these matches ask for, whatever their rules would have waited for. Returns those that still
+    waited, without those of rules that are disabled or deleted."""
+    using = router.db_for_write(HeldMatch)
+    with transaction.atomic(using=using):
+        slugs = _take_turns(chosen, using)
+        live = Rule.objects.using(using).filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)
+        found = _waiting(chosen).filter(rule_slug__in=list(live))
+        matches = list(found.select_related("event").order_by("rule_slug", "id"))
+        decisions = {slug: _Decision(slug, using) for slug in slugs}
+        _release([(match, decisions[match.rule_slug].stands_for(match)) for match in matches], reason, using)
+        return matches
+
+
+def discard(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
+    """Hold these matches back for good. Returns those that still waited."""
+    using = router.db_for_write(HeldMatch)
+    with transaction.atomic(using=using):
+        _take_turns(chosen, using)
+        matches = list(_waiting(chosen).select_related("event").order_by("rule_slug", "id"))
+        _drop(_rows(), [match.pk for match in matches], reason)
+        return matches
+
+
+def _waiting(chosen: Collection[Any]) -> Matches:
+    return _rows().filter(pk__in=chosen, state=HeldMatch.State.WAITING)
+
+
+def _take_turns(chosen: Collection[Any], using: str) -> list[str]:
+    """Be the one that decides for the rules of these matches until the transaction ends. Returns their slugs."""
+    slugs = sorted(_rows().filter(pk__in=chosen).order_by().values_list("rule_slug", flat=True).distinct())
+    # In one order, so that two people who choose the same do not wait for each other.
+    _take_turn([_number_of(slug) for slug in slugs], using)
+    return slugs
+
+
+def _release(pairs: Sequence[tuple[HeldMatch, dict[str, int]]], reason: str, using: str) -> None:
+    """Hand what the matches ask for to the outbox, with what each stands for."""
+    by_count: dict[int, list[Any]] = {}
+    for match, held in pairs:
+        by_count.setdefault(held["count"] + 1, []).append(match.pk)
+    for count, pks in by_count.items():
+        row = _rows().using(using).filter(pk__in=pks)
+        row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=count)
+    writing.release(pairs, using)
+
+
+def _drop(rows: Matches, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:
+    for start in range(0, len(pks), BATCH):
+        part = rows.filter(pk__in=pks[start : start + BATCH])
+        part.update(state=HeldMatch.State.DROPPED, reason=reason, decided_at=Now(), stands_for=stands_for)
+
+
+def _number_of(slug: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"held {slug}".encode(), digest_size=8).digest(), signed=True)
+
+
+def _take_turn(numbers: Sequence[int], using: str) -> None:
+    """Take these locks one after another, each after whoever has it now."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [list(numbers)])
+
+
+def _has_turn(slug: str, using: str) -> bool:
+    """Whether this worker is the one that decides for the rule until it commits. SQLite has one writer anyway."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return True
+    number = _number_of(slug)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        [won] = cursor.fetchone() or [False]
+    return bool(won)
+
+
+class _Decision:
+    """What is decided for one rule in one transaction."""
+
+    def __init__(self, slug: str, using: str) -> None:
+        self.rows = HeldMatch.objects.using(using).filter(rule_slug=slug)
+        self.using = using
+        self.decided: set[Any] = set()
+        self.used_up: set[str] = set()
+
+    def decide(self, match: HeldMatch) -> None:
+        """Release the match, drop it, or leave it to wait on."""
+        if match.once_key and self._has_acted_on(match.once_key):
+            self.drop([match.pk], "It has acted on this object before.", stands_for=None)
+            return
+        if match.terms["coalesce"] is not None and (match := self._last_of(match)) is None:  # type: ignore[assignment]
+            return
+        throttle = match.terms["throttle"]
+        if throttle is not None and self._is_used_up(match.throttle_key, *throttle):
+            count, seconds = throttle
+            reason = f"The rule acts at most {count:,} times in {seconds:,} seconds."
+            self.drop([match.pk], reason, stands_for=match.stands_for)
+            return
+        self.release(match)
+
+    def _has_acted_on(self, key: str) -> bool:
+        return self.rows.filter(once_key=key, state=HeldMatch.State.RELEASED).exists()
+
+    def _last_of(self, match: HeldMatch) -> HeldMatch | None:
+        """The last match of those taken together, the others dropped; None while it is to wait for more."""
+        group = self.rows.filter(coalesce_key=match.coalesce_key, state=HeldMatch.State.WAITING)
+        together = list(group.values_list("created_at", "pk", "waits_since", "stands_for"))
+        # By the database's clock first: two servers' own may differ, and ids are made by those.
+        _, last_pk, _, _ = max(together)
+        self.drop([pk for _, pk, _, _ in together if pk != last_pk], "A later match of the same acts in its place.")
+        last = self.rows.get(pk=last_pk)
+        if len(together) > 1:
+            last.waits_since = min(since for _, _, since, _ in together)
+            last.stands_for = sum(number or 1 for _, _, _, number in together)
+            last.save(update_fields=["waits_since", "stands_for"], using=self.using)
+        if not match.terms["debounce"]:
+            return last
+        longest = timedelta(seconds=match.terms["coalesce"] * LONGEST_DEBOUNCE)
+        is_over = Q(due_at__lte=Now()) | Q(waits_since__lte=Now() - longest)
+        return last if self.rows.filter(is_over, pk=last_pk).exists() else None
+
+    def _is_used_up(self, key: str, count: int, seconds: int) -> bool:
+        if key not in self.used_up:
+            since = Now() - timedelta(seconds=seconds)
+            used = self.rows.filter(throttle_key=key, state=HeldMatch.State.RELEASED, decided_at__gt=since)
+            if used.count() < count:
+                return False
+            self.used_up.add(key)
+        return True
+
+    def drop(self, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:
+        """Hold these back for good, and say why. ``stands_for`` are those that the next one to act is to count."""
+        self.decided.update(pks)
+        _drop(self.rows, pks, reason, stands_for)
+
+    def release(self, match: HeldMatch) -> None:
+        """Hand what the match asks for to the outbox."""
+        self.decided.add(match.pk)
+        _release([(match, self.stands_for(match))], "", self.using)
+
+    def stands_for(self, match: HeldMatch) -> dict[str, int]:
+        """What the match acts for besides itself, now that it acts."""
+        together, throttled = (match.stands_for or 1) - 1, self._throttled_since_last(match)
+        return {"count": together + throttled, "together": together, "throttled": throttled}
+
+    def _throttled_since_last(self, match: HeldMatch) -> int:
+        """How many the throttle has held back that no match which acted has told of; this one does."""
+        if match.terms["throttle"] is None:
+            return 0
+        dropped = self.rows.filter(throttle_key=match.throttle_key, state=HeldMatch.State.DROPPED)
+        untold = dropped.filter(stands_for__isnull=False)
+        count: int = untold.aggregate(total=Sum("stands_for"))["total"] or 0
+        if count:
+            untold.update(stands_for=None)
+        return count

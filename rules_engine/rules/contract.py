@@ -1,0 +1,150 @@
+"""The contract of an action.
+
+A site writes one by subclassing ``Action`` in a module called ``rule_actions`` of an installed app::
+
+    @register_action
+    class PageOnCall(Action):
+        kind = "page_on_call"
+        label = "Page whoever is on call"
+        schema = {"type": "object", "keys": {"text": {"type": "string", "title": "Text"}}}
+
+        def run(self, context, config):
+            pager.send(render(config["text"], context.data), key=str(context.execution_id))
+            return ActionResult("paged")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from django.utils.functional import Promise
+
+from rules_engine import conf, texts
+from rules_engine.errors import Problem
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an execution waits: its Celery queue, and the lane and order key that batch senders claim by."""
+
+    queue: str
+    lane: str = ""
+    order_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that an action changes and rules may hear of.
+
+    ``operation`` is create, update, delete, add, remove or clear, of objects of ``model`` (a label such as
+    ``"shop.order"``); or, without a model, the name of a signal that is sent. ``fields`` are the names of the fields
+    that are written, or of the many-to-many fields; None is any of them.
+    """
+
+    model: str
+    operation: str
+    fields: frozenset[str] | None = None
+
+    def writes(self, field: str) -> bool:
+        """Whether that field may be among those written."""
+        return self.fields is None or field in self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an action would do, for people: a line, and details by the words they are shown under.
+
+    Details are texts, or JSON-safe data. No secret is to be among them: whoever may test a rule reads them.
+    """
+
+    summary: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: For an action of which nobody can say what it changes.
+ANYTHING = Effect("", "")
+
+
+class Action:
+    """One kind of thing a rule can do. Instances are shared between threads: keep no state on them."""
+
+    kind: ClassVar[str]
+    #: Shown in the admin's list of kinds: a text, or a lazy translation of one.
+    label: ClassVar[str | Promise]
+    #: A flat JSON Schema in django-jsonform's dialect, which draws the form in the admin. Its titles and help texts
+    #: may be lazy translations, too.
+    schema: ClassVar[Mapping[str, Any]]
+    #: When an action of this kind may act; the first is the default.
+    timings: ClassVar[Sequence[Timing]] = ("after_commit",)
+    #: True when the only effect is in our own database: effect and record then commit together, exactly once.
+    crash_safe: ClassVar[bool] = False
+    #: True for a kind whose ``run`` raises ``Rejected`` before a save or a delete that is not to be.
+    vetoes: ClassVar[bool] = False
+    #: True for a kind that code orders and no rule may have; the form of a rule does not offer it.
+    only_ordered: ClassVar[bool] = False
+    #: True where doing again what succeeded is harmless, as the receiver tells repetitions: the admin then offers it.
+    replayable: ClassVar[bool] = False
+
+    def form_schema(self, user: Any) -> Mapping[str, Any]:
+        """The schema as the admin draws it for this user: ``schema``, unless what it offers is found in the database.
+
+        A setting with ``choices`` and ``"open": True`` shows a stored value that is not among them, too.
+        """
+        return self.schema
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
+        """What is wrong with ``config``, each problem with a pointer into it (``/subject``). Nothing: it is fine."""
+        return ()
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        """The context paths that ``run`` will want; only these are captured. ``("instance", "*")`` is all fields."""
+        return ()
+
+    def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
+        """Permissions such as ``"shop.change_order"`` that the rule's author needs, besides viewing what is read."""
+        return ()
+
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
+        """What it changes that rules may hear of, for telling which rule can set off which; ``ANYTHING`` if unknown."""
+        return ()
+
+    def route(self, config: Mapping[str, Any]) -> Route:
+        """Where the execution waits; ``rules`` with no lane unless a kind says otherwise."""
+        return Route(conf.queue())
+
+    def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
+        """Seconds before the second, third, … attempt; None leaves it to ``RULES_ENGINE["RETRY_SCHEDULE"]``."""
+        return None
+
+    def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
+        """What the admin's "Show as Python" prints for it: lines of a function's body, in which ``instance`` is the
+        object; they import for themselves what they use. Unless overridden, a comment that says what was configured.
+        """
+        settings = [f"#   {key}: {value!r}" for key, value in config.items()]
+        return [f"# {self.label} ({self.kind}): to be written by hand. It is configured as", *settings]
+
+    def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
+        """What ``run`` would do with this context, without doing it: nothing is sent, saved or queued in here.
+
+        For the page that tests a rule. May raise what ``run`` may. Unless overridden, the config with its texts
+        filled in.
+        """
+        return Preview(str(self.label), {key: _filled(value, context.data) for key, value in config.items()})
+
+    def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
+        """Do it once. Raise ``PermanentError`` or ``TransientError``; never retry in here.
+
+        An outside effect carries ``context.execution_id`` as its idempotency key: it is the same at each attempt.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run().")
+
+
+def _filled(value: Any, data: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return texts.render(value, data)
+    if isinstance(value, Mapping):
+        return {key: _filled(one, data) for key, one in value.items()}
+    return [_filled(one, data) for one in value] if isinstance(value, list) else value

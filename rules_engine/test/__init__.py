@@ -1,0 +1,1 @@
+"""Rules tested without effect: on an object with a change made up, and on what was recorded."""

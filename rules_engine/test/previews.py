@@ -1,0 +1,93 @@
+"""Each action of a rule as it would be, with nothing sent, saved or queued."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.translation import gettext
+
+from rules_engine.errors import ConditionError, RulesEngineError
+from rules_engine.rules import registry
+from rules_engine.rules.contract import Preview
+from rules_engine.rules.matching import CompiledAction
+from rules_engine.rules.permissions import lacking, needed_by_action
+from rules_engine.rules.repetition import Each
+from rules_engine.types import ActionContext, ActionSpec, Event, RuleSpec, new_id
+
+logger = logging.getLogger("rules_engine")
+
+#: Of an action for each of many rows, so many are shown.
+ROWS_SHOWN = 3
+HELD = {"count": 0, "together": 0, "throttled": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An action, and what it would do: once, or for the first rows of ``count``. ``trouble`` is why it would not."""
+
+    action: ActionSpec
+    label: str
+    previews: Sequence[Preview] = ()
+    count: int | None = None
+    trouble: str = ""
+
+
+class Planner:
+    """Makes the previews of one rule on one event, for one user: who lacks what an action takes is not shown it."""
+
+    def __init__(self, spec: RuleSpec, version: int, event: Event, user: Any, instance: Any = None) -> None:
+        self.spec, self.version, self.user, self.instance = spec, version, user, instance
+        is_holding = spec.throttle_count is not None or spec.coalesce_seconds is not None
+        self.event = replace(event, context={**event.context, "held": HELD}) if is_holding else event
+
+    def plan(self, actions: Sequence[CompiledAction], rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
+        """Each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by position."""
+        compiled = {action.position: action for action in actions}
+        written = sorted((one for one in self.spec.actions if one.enabled), key=lambda one: one.position)
+        return [self._one(action, compiled.get(action.position), rows_of.get(action.position)) for action in written]
+
+    def _one(self, action: ActionSpec, compiled: CompiledAction | None, rows: Sequence[Any] | str | None) -> Planned:
+        known = registry.find(action.kind)
+        if known is None:
+            return Planned(action, action.kind, trouble=registry.unknown(action.kind))
+        label = str(known.label)
+        if missing := lacking(self.user, needed_by_action(action, self.spec)):
+            text = gettext("It is not shown to you: you lack the permission %s.") % ", ".join(missing)
+            return Planned(action, label, trouble=text)
+        if isinstance(rows, str):
+            return Planned(action, label, trouble=rows)
+        shown = [None] if rows is None else list(rows[:ROWS_SHOWN])
+        count = None if rows is None else len(rows)
+        try:
+            previews = [known.preview(self._context(row, rows is not None), action.config) for row in shown]
+        except RulesEngineError as error:
+            return Planned(action, label, count=count, trouble=str(error))
+        except Exception as error:  # a site's own action may raise anything; the page is to say so
+            logger.exception("%s could not be previewed.", action.kind)
+            return Planned(action, label, count=count, trouble=f"{type(error).__name__}: {error}")
+        return Planned(action, label, previews, count)
+
+    def _context(self, row: Any, is_row: bool) -> ActionContext:
+        event = replace(self.event, context={**self.event.context, "each": row}) if is_row else self.event
+        author = self.spec.author_id
+        return ActionContext(new_id(), 1, event, self.spec.slug, self.version, author, self.instance)
+
+
+def rows_of(actions: Sequence[CompiledAction], data: Any) -> Iterator[tuple[int, Sequence[Any] | str]]:
+    """The rows of each action that is carried out for each of some, by position, or why they cannot be told.
+
+    ``data`` gives the context for an ``Each``.
+    """
+    for action in actions:
+        if action.each is not None:
+            yield action.position, _rows(action.each, data)
+
+
+def _rows(each: Each, data: Any) -> Sequence[Any] | str:
+    try:
+        return each.rows(data(each))
+    except ConditionError as error:
+        return gettext("What it is to be done for cannot be worked out: %s") % error

@@ -1,0 +1,89 @@
+"""A rule on trial: one event, real or made up, all its gates, and what each action would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import models, router, transaction
+from django.utils import timezone
+
+from rules_engine.context import snapshot
+from rules_engine.context.actor import acting_as, paused
+from rules_engine.context.subject import PARTS, Subject
+from rules_engine.context.visible import visible
+from rules_engine.live.compiler import compile_rule
+from rules_engine.models import Rule
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.permissions import may_view
+from rules_engine.rules.repetition import MOST_ROWS, Each
+from rules_engine.test.gate_values import Gate, Sight, State, gates, outcome
+from rules_engine.test.previews import Planned, Planner, rows_of
+from rules_engine.test.recorded import sight_of
+from rules_engine.test.subjects import Happening, subject_of
+from rules_engine.types import Event, RuleSpec, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of it. ``state`` is "open" where the rule would act; the actions are told in any case."""
+
+    state: State
+    gates: Sequence[Gate]
+    actions: Sequence[Planned]
+    context: Mapping[str, Any]
+
+
+@contextmanager
+def without_consequence() -> Iterator[None]:
+    """Inside, nothing that is written stays, and no rule hears of it."""
+    using = router.db_for_write(Rule)
+    with paused(), transaction.atomic(using=using):
+        yield
+        transaction.set_rollback(True, using=using)
+
+
+def try_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> Trial:
+    """The rule on that happening to that object. Raises ``UnknownPath``, and ``DatabaseError`` from what it reads."""
+    rule = compile_rule(spec, 0)
+    with without_consequence(), acting_as(user):
+        subject = subject_of(instance, happening)
+        context = subject.context(_reads(rule), whole=True)
+        sight = Sight(subject.operation, subject.changes, subject.context(rule.reads), timezone.now())
+        found = gates(rule, sight)
+        rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
+        planner = Planner(spec, 0, subject.event(context), user, instance)
+        return Trial(outcome(found), found, planner.plan(rule.actions, rows), context)
+
+
+def _reads(rule: CompiledRule) -> set[Any]:
+    return {*rule.reads, *rule.action_reads, *(path for one in rule.actions if one.each for path in one.each.reads)}
+
+
+def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
+    with snapshot.up_to(MOST_ROWS + 1):
+        return subject.context(each.reads)
+
+
+def try_on_event(spec: RuleSpec, event: Event, user: Any) -> Trial:
+    """The rule on an event as it was recorded."""
+    rule = compile_rule(spec, 0)
+    # It was recorded with what other rules read as well.
+    event = replace(event, context=visible(event.context, event.model, may_view(user))[0])
+    with without_consequence():
+        found = gates(rule, sight_of(rule, event))
+        rows = dict(rows_of(rule.actions, lambda each: event.context))
+        return Trial(outcome(found), found, Planner(spec, 0, event, user).plan(rule.actions, rows), event.context)
+
+
+def event_of(spec: RuleSpec, signal: str, operation: Any, context: Mapping[str, Any]) -> Event:
+    """A context that somebody wrote, as an event; what it leaves out is null."""
+    event_id, now = new_id(), timezone.now()
+    whole = {**dict.fromkeys(PARTS), **context}
+    pk = (context.get("instance") or {}).get("pk")
+    header = {"id": str(event_id), "signal": signal, "operation": operation, "model": spec.model, "pk": pk}
+    header |= {"occurred_at": now.isoformat(), "root_id": str(event_id), "depth": 0}
+    whole["event"] = {**header, **(whole["event"] or {})}
+    return Event(event_id, signal, operation, spec.model, pk, now, event_id, 0, whole)

@@ -1,0 +1,149 @@
+"""Texts in rules: Django's template syntax over plain data, and nothing that reaches code, files or other data.
+
+``{{ instance.doctor.email }}``, ``{% if "status" in changed %}``, ``{% for item in instance.items %}``: a text reads
+the context of its event (DESIGN §6) through snapshots that know items, ``in`` and loops only, so a field may be called
+``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``). What it prints:
+
+* null prints nothing, and everything reached through null is null (``instance.doctor.email`` without a doctor);
+* a path that the event does not have raises ``TemplateError`` wherever it stands, ``{% if %}`` included: a mistyped
+  name is never a silent blank. ``default`` and ``default_if_none`` directly after the path forgive it. In ``changes``
+  a field that did not change is null, not missing;
+* dates are ISO 8601 strings, which the filters ``date`` and ``time`` read; decimals are exact strings, which
+  ``floatformat`` reads and comparisons with numbers understand (a "0.00" alone is not empty: compare it with 0);
+* a loop over a record gives its keys, and with two names its keys and values: ``{% for field, change in changes %}``.
+
+Error texts name the place and the path, and never a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.template import TemplateSyntaxError
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
+from rules_engine.errors import TemplateError
+from rules_engine.texts.expressions import TextContext
+from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS, cut
+from rules_engine.texts.paths import VariableUse, uses
+from rules_engine.texts.tags import TextEngine, TextTemplate, named
+from rules_engine.types import EVERY_FIELD, Path
+
+__all__ = ["Text", "VariableUse", "compile_text", "render", "single_line"]
+
+#: What Django's parser raises, besides its own error, at tags that make no sense.
+MALFORMED = (ValueError, TypeError, LookupError, StopIteration)
+
+_engine = TextEngine()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A compiled template; safe to share between threads.
+
+    ``variables`` are all the places where it reads a value, in the order of the text.
+    """
+
+    source: str
+    variables: tuple[VariableUse, ...]
+    _template: TextTemplate = field(repr=False, compare=False)
+
+    @property
+    def reads(self) -> frozenset[Path]:
+        """The paths it reads from the top of the context: ``("instance", "doctor", "email")``.
+
+        Of the rows of a list that is what they lead on to, ``("instance", "items", "product", "name")``, with the rows'
+        own columns, which would else be left out.
+        """
+        beyond = [use for use in self.variables if use.rows is not None and len(use.path) > 1]
+        of_rows = {path for use in beyond for path in ((*use.rows, EVERY_FIELD), (*use.rows, *use.path))}  # type: ignore[misc]
+        return frozenset({use.path for use in self.variables if use.rows is None} | of_rows)
+
+    @property
+    def row_reads(self) -> frozenset[tuple[Path, Path]]:
+        """What it reads of the rows of a list: ``(("instance", "items"), ("name",))``.
+
+        A list within a row continues the second path: ``(("instance", "items"), ("tags", "label"))``.
+        """
+        return frozenset((use.rows, use.path) for use in self.variables if use.rows is not None)
+
+    def render(self, context: Mapping[str, Any], *, autoescape: bool = False) -> str:
+        """The text for this context; with ``autoescape``, values are escaped for HTML.
+
+        Raises ``TemplateError``, naming the line, for a path that is missing, a value that a filter or an operator
+        cannot use, data that is not plain, and a text that costs too much.
+        """
+        names = TextContext(named(dict(context)), autoescape=autoescape)
+        try:
+            return str(self._template.render(names))
+        except TemplateError as error:
+            problem = str(error)
+        except RecursionError:
+            problem = gettext("the text is nested too deeply to be rendered; use fewer tags within each other.")
+        raise TemplateError(cut(_at(names.line) + problem, MESSAGE))
+
+
+def compile_text(source: str) -> Text:
+    """The compiled template, from a bounded cache.
+
+    Raises ``TemplateError`` with the line, what is wrong there and what a text may use instead.
+    """
+    if not isinstance(source, str):
+        raise TemplateError(gettext("A template should be text, and is %(type)s.") % {"type": type(source).__name__})
+    if len(source) > SOURCE:
+        message = gettext("A template may have %(most)s characters, and this has %(count)s; shorten it.")
+        raise TemplateError(message % {"most": _grouped(SOURCE), "count": _grouped(len(source))})
+    openings = len(re.findall(r"\{[{%#]", source))
+    if openings > TAGS:
+        message = gettext("A template may have %(most)s tags and variables, and this has %(count)s; use fewer.")
+        raise TemplateError(message % {"most": _grouped(TAGS), "count": _grouped(openings)})
+    return _compiled(str(source))
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+def render(source: str, context: Mapping[str, Any], autoescape: bool = False) -> str:
+    """``compile_text(source).render(context)``. Raises ``TemplateError``."""
+    return compile_text(source).render(context, autoescape=autoescape)
+
+
+def single_line(text: str) -> str:
+    """``text`` fit for a header such as a subject: line breaks and control characters become single spaces."""
+    parts = re.split(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", text)
+    return " ".join(stripped for part in parts if (stripped := part.strip()))
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> Text:
+    try:
+        template = TextTemplate(source, engine=_engine)
+        return Text(source, uses(template.nodelist), template)
+    except TemplateSyntaxError as error:
+        raise TemplateError(cut(_place(error) + _sentence(str(error)), MESSAGE)) from None
+    except MALFORMED as error:
+        message = gettext("this tag is malformed; check its quotes, words and brackets.")
+        raise TemplateError(_place(error) + message) from None
+    except RecursionError as error:
+        message = gettext("the text is nested too deeply; use fewer tags in each other.")
+        raise TemplateError(_place(error) + message) from None
+
+
+def _place(error: BaseException) -> str:
+    line = getattr(getattr(error, "token", None), "lineno", None)
+    return _at(line) if line else gettext("The template cannot be used: ")
+
+
+def _at(line: int) -> str:
+    return gettext("Line %(line)s: ") % {"line": line}
+
+
+def _sentence(message: str) -> str:
+    # Django says the line at various places of its messages; ours stands first.
+    return re.sub(r" (on|at) line \d+", "", message).rstrip(".") + "."

@@ -1,0 +1,100 @@
+"""Celery's side: workers drain the outbox when a hint arrives, and look for what no hint announced."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
+from django.db import DatabaseError, InterfaceError, connections, router
+
+from rules_engine import conf
+from rules_engine.context.actor import paused
+from rules_engine.models import Execution, Heartbeat
+from rules_engine.outbox import hints, releasing
+from rules_engine.work import claims, heartbeats, queues, retention
+
+logger = logging.getLogger("rules_engine")
+
+#: Seconds one drain may go on. A warm shutdown waits for it; what is left is announced again.
+DRAIN_SECONDS = 10.0
+
+_stop = threading.Event()
+
+
+@shared_task(name="rules_engine.tasks.drain", ignore_result=True)
+def drain(queue: str) -> int:
+    """Run what is due in a queue until nothing is; returns how many executions it ran."""
+    heartbeats.beat(Heartbeat.Kind.WORK)
+    released = 0
+    if queue == conf.queue():
+        with paused():
+            released = releasing.release_due(seconds=DRAIN_SECONDS)
+    ran = queues.drain(queue, seconds=DRAIN_SECONDS)
+    # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
+    if (ran or released) and due_queues(queue):
+        hints.notify(queue)
+    return ran
+
+
+@shared_task(name="rules_engine.tasks.sweep", ignore_result=True)
+def sweep() -> list[str]:
+    """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
+    heartbeats.beat(Heartbeat.Kind.SWEEP)
+    claims.settle_forgotten()
+    due = due_queues()
+    for queue in due:
+        hints.notify(queue)
+    return due
+
+
+@shared_task(name="rules_engine.tasks.prune", ignore_result=True)
+def prune() -> dict[str, int]:
+    """Forget what is older than the retention settings; returns the rows removed by table."""
+    return retention.prune()
+
+
+def due_queues(*only: str) -> list[str]:
+    """The queues in which something is due now."""
+    rows = claims.unpaused(Execution.objects.due())
+    if only:
+        rows = rows.of_queues(only)
+    found = set(rows.order_by().values_list("queue", flat=True).distinct())
+    if (not only or conf.queue() in only) and releasing.is_any_due():
+        found.add(conf.queue())
+    return sorted(found)
+
+
+def _sweep_while_running() -> None:
+    failed = False
+    while not _stop.wait(conf.sweep_seconds()):
+        try:
+            with paused():  # opening this thread's connection is no event
+                heartbeats.beat(Heartbeat.Kind.SWEEP)
+                claims.settle_forgotten()
+                due = due_queues()
+            for queue in due:
+                hints.send(queue)
+            failed = False
+        except (DatabaseError, InterfaceError, *hints.PUBLISH_ERRORS) as error:
+            # Said once an outage, not every five seconds; the next look opens a new connection.
+            if not failed:
+                logger.warning("The sweep could not look for due work (%s); it tries again.", error)
+            failed = True
+            connections[router.db_for_write(Execution)].close()
+    connections.close_all()
+
+
+@worker_ready.connect(dispatch_uid="rules_engine.sweeper")
+def start_sweeper(**_: Any) -> None:
+    """Every worker sweeps, from a thread of its main process, so beat is recommended and not required."""
+    _stop.clear()
+    threading.Thread(target=_sweep_while_running, name="rules-engine-sweeper", daemon=True).start()
+
+
+@worker_shutdown.connect(dispatch_uid="rules_engine.sweeper")
+def stop_sweeper(**_: Any) -> None:
+    """The sweeper ends with its worker."""
+    _stop.set()
