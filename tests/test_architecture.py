@@ -60,11 +60,14 @@ ROOMS = """
 """
 #: Modules at the top of an app that Django, Celery, pytest or a site looks for; nothing inside imports them.
 FACES = {
-    "rules_engine": {"rules_engine", "apps", "checks", "conditions", "middleware", "pytest_plugin", "tasks", "testing"},
+    "rules_engine": {
+        *("rules_engine", "actions", "sending", "conditions", "testing", "pytest_plugin"),
+        *("apps", "checks", "middleware", "tasks"),
+    },
     "webhooks": {"webhooks", "apps", "receiver", "rule_actions"},
 }
 #: What an app may use of the engine.
-PUBLIC = {"rules_engine"}
+PUBLIC = {"rules_engine", "rules_engine.actions", "rules_engine.sending"}
 FOLDER_FILES = 15
 FACE_LAYER = 9
 

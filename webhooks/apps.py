@@ -14,7 +14,7 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from rules_engine import register_drain, register_overview
+        from rules_engine.sending import register_drain, register_overview
         from webhooks import checks, conf
         from webhooks.endpoints import troubles
 

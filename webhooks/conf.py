@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from rules_engine import SettingsError, did_you_mean
+from rules_engine.actions import SettingsError, did_you_mean
 
 SETTING = "WEBHOOKS"
 #: The Celery queue that deliveries wait in, in one lane for each endpoint's slug (DESIGN §8: not a setting).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rules_engine import PermanentError, RulesEngineError, TransientError
+from rules_engine.actions import PermanentError, RulesEngineError, TransientError
 
 
 class WebhookError(RulesEngineError):

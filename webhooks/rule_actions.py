@@ -9,7 +9,7 @@ from django.db import DatabaseError, router, transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import (
+from rules_engine.actions import (
     Action,
     ActionContext,
     ActionResult,

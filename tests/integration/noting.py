@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rules_engine import ActionResult, PermanentError, TransientError
+from rules_engine.actions import ActionResult, PermanentError, TransientError
 from rules_engine.rules import values
 from rules_engine.rules.contract import Action
 from rules_engine.types import ActionContext, Path, RuleSpec

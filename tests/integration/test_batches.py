@@ -10,19 +10,11 @@ import pytest
 from django.db import connections
 
 from project.clinic.models import Doctor
-from rules_engine import (
-    ActionResult,
-    Finished,
-    PermanentError,
-    TransientError,
-    claim_lanes,
-    due_lanes,
-    finish_many,
-    start_many,
-)
+from rules_engine.actions import ActionResult, PermanentError, TransientError
 from rules_engine.actions.log_message import LogMessage
 from rules_engine.models import Attempt, Execution, Pause, Rule
 from rules_engine.models.execution import seconds_from_now
+from rules_engine.sending import Finished, claim_lanes, due_lanes, finish_many, start_many
 from rules_engine.testing import create_rule
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from django.db import connections
 
 import rules_engine
 from project.clinic.models import Doctor
-from rules_engine import ActionResult, TransientError
+from rules_engine.actions import ActionResult, TransientError
 from rules_engine.errors import LeaseLost, PermanentError
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import seconds_from_now

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from rules_engine import ActionResult, TransientError
+from rules_engine.actions import ActionResult, TransientError
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.rules import registry

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection, connections, transaction
 
-from rules_engine import ActionResult
+from rules_engine.actions import ActionResult
 from rules_engine.live import cache, watcher
 from rules_engine.models import Event, Rule, RuleAction, RuleSetVersion, RuleVersion
 from rules_engine.outbox import hints

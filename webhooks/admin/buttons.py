@@ -16,7 +16,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
-from rules_engine import order
+from rules_engine.sending import order
 from webhooks.admin import figures
 from webhooks.admin.forms import ReplayForm
 from webhooks.deliveries import replays

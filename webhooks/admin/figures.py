@@ -15,7 +15,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine import lane_backlog, lane_counts, lane_failures, lane_figures, lane_latest, latest_replays
+from rules_engine.sending import lane_backlog, lane_counts, lane_failures, lane_figures, lane_latest, latest_replays
 from webhooks import conf
 from webhooks.endpoints.status import when
 from webhooks.models import Endpoint, lanes

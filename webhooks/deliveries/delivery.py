@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext
 
-from rules_engine import ActionContext, ActionResult, PermanentError
+from rules_engine.actions import ActionContext, ActionResult, PermanentError
 from webhooks.deliveries import formats, payload, verdict
 from webhooks.endpoints.breaker import Charge
 from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from django.utils.translation import gettext
 
-from rules_engine import Event, PermanentError, TemplateError, render
+from rules_engine.actions import Event, PermanentError, TemplateError, render
 from webhooks import conf
 from webhooks.deliveries import payload
 

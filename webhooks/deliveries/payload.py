@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from rules_engine import Event, PermanentError, TemplateError, render
+from rules_engine.actions import Event, PermanentError, TemplateError, render
 
 #: Above this, in bytes, the attempt's record carries a warning; above the other nothing is sent.
 LARGE = 20 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from rules_engine import ActionContext, Preview
+from rules_engine.actions import ActionContext, Preview
 from webhooks.deliveries import delivery, formats
 from webhooks.models import Endpoint
 from webhooks.signing.masking import MASK, masked_url

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext
 
-from rules_engine import Selection, replay
+from rules_engine.sending import Selection, replay
 from webhooks import conf
 from webhooks.errors import ConnectFailed, DeadlinePassed, NameNotResolved, ProtocolFailed, TlsFailed
 from webhooks.models import Endpoint, lanes

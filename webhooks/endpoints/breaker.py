@@ -17,7 +17,7 @@ from django.db import router, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
-from rules_engine import in_flight
+from rules_engine.sending import in_flight
 from webhooks import conf
 from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state, lanes
 

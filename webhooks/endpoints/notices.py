@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules_engine import order
+from rules_engine.sending import order
 from webhooks.models import Endpoint
 
 SUBJECT = "The webhook endpoint {{ signal.name }} was disabled"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 
-from rules_engine import Cell, OverviewTable, lane_troubles
+from rules_engine.sending import Cell, OverviewTable, lane_troubles
 from webhooks import conf
 from webhooks.models import lanes
 

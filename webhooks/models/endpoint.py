@@ -273,7 +273,7 @@ class Endpoint(models.Model):
 
     def _cancel_waiting(self) -> None:
         # Here, because the engine's own models may be loaded after these.
-        from rules_engine import cancel
+        from rules_engine.sending import cancel
 
         for lane in lanes.counted(self.slug):
             cancel(f'The endpoint "{self.slug}" was disabled.', queue=conf.QUEUE, lane=lane)

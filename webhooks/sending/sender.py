@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections, router
 
-from rules_engine import (
-    ActionContext,
-    ActionResult,
+from rules_engine import paused
+from rules_engine.actions import ActionContext, ActionResult
+from rules_engine.sending import (
     Claim,
     Finished,
     LeaseKeeper,
@@ -27,7 +27,6 @@ from rules_engine import (
     claim_lanes,
     due_lanes,
     finish_many,
-    paused,
     release,
     screen,
     start_many,

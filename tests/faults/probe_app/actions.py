@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rules_engine import ActionContext, ActionResult, TransientError
+from rules_engine.actions import ActionContext, ActionResult, TransientError
 from rules_engine.rules.contract import Action
 
 #: How long an action stands at its gate before it gives up; longer than any test waits.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules_engine import register_action
+from rules_engine.actions import register_action
 from tests.faults.probe_app.actions import ACTIONS
 
 for action in ACTIONS:

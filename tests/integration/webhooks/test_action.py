@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from standardwebhooks import Webhook as Verifier
 
-from rules_engine import ActionContext, Event, PermanentError, RuleSpec, TransientError
+from rules_engine.actions import ActionContext, Event, PermanentError, RuleSpec, TransientError
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.admin.conftest import make_user

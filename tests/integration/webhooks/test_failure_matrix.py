@@ -24,8 +24,8 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from project.shop.models import Product
-from rules_engine import Selection, replay
 from rules_engine.models import Attempt, Execution
+from rules_engine.sending import Selection, replay
 from rules_engine.testing import create_rule
 from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave

@@ -14,9 +14,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from project.shop.models import Product
-from rules_engine import Selection, lane_figures, latest_replays, replay
 from rules_engine.actions import replay_executions
 from rules_engine.models import Attempt, Event, Execution
+from rules_engine.sending import Selection, lane_figures, latest_replays, replay
 from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer

@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from project.shop.models import Product
-from rules_engine import order
 from rules_engine.models import Attempt, Execution, Rule
+from rules_engine.sending import order
 from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
@@ -304,7 +304,7 @@ def test_what_was_in_flight_when_a_worker_died_is_sent_again_together(server: Mi
     endpoint(server)
     rule_for("crm")
     products(20)
-    from rules_engine import claim_lanes, start_many
+    from rules_engine.sending import claim_lanes, start_many
 
     claim = claim_lanes("webhooks", {"crm": 20})
     assert len(start_many(claim.executions, claim.worker)) == 20

@@ -11,10 +11,11 @@ from django.db import OperationalError
 from django.db.models import F
 
 from project.shop.models import Product
-from rules_engine import ActionContext, claim_lanes, start_many
+from rules_engine.actions import ActionContext
 from rules_engine.models import Attempt, Execution, Pause
 from rules_engine.outbox import hints
 from rules_engine.rules.permissions import Authors
+from rules_engine.sending import claim_lanes, start_many
 from rules_engine.testing import create_rule
 from rules_engine.work import tasks
 from tests import http_server as behave

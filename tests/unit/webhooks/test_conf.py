@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from rules_engine import SettingsError
+from rules_engine.actions import SettingsError
 from webhooks import conf
 from webhooks.checks import libraries_are_installed, settings_are_usable
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rules_engine import Event, PermanentError
+from rules_engine.actions import Event, PermanentError
 from webhooks.deliveries.formats import FORMATS, encode
 from webhooks.models import PayloadForm
 

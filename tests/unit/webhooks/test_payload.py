@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rules_engine import Event, PermanentError
+from rules_engine.actions import Event, PermanentError
 from webhooks.deliveries.formats import encode
 from webhooks.deliveries.payload import body, event_type, texts
 from webhooks.signing.masking import masked, masked_url, url_secrets, words

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from rules_engine import SettingsError
+from rules_engine.actions import SettingsError
 from webhooks.endpoints.reencryption import reencrypt
 from webhooks.errors import MissingExtra
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from rules_engine import did_you_mean
+from rules_engine.actions import did_you_mean
 from webhooks.deliveries import replays
 from webhooks.models import Endpoint
 

@@ -1,0 +1,35 @@
+"""What a sender needs that has hundreds of executions in flight, as ``webhooks`` does. Provisional: it may change.
+
+Such an app takes a queue over with ``register_drain``, claims executions by the lane, and finishes them in batches.
+"""
+
+from __future__ import annotations
+
+from rules_engine.actions.replay_executions import Selection as Selection
+from rules_engine.outbox.direct import order as order
+from rules_engine.work.batches import screen as screen
+from rules_engine.work.batches import start_many as start_many
+from rules_engine.work.claims import Claim as Claim
+from rules_engine.work.claims import cancel as cancel
+from rules_engine.work.claims import release as release
+from rules_engine.work.endings import Finished as Finished
+from rules_engine.work.endings import finish_many as finish_many
+from rules_engine.work.lanes import LaneBacklog as LaneBacklog
+from rules_engine.work.lanes import LaneFigures as LaneFigures
+from rules_engine.work.lanes import lane_backlog as lane_backlog
+from rules_engine.work.lanes import lane_counts as lane_counts
+from rules_engine.work.lanes import lane_failures as lane_failures
+from rules_engine.work.lanes import lane_figures as lane_figures
+from rules_engine.work.lanes import lane_latest as lane_latest
+from rules_engine.work.lanes import lane_troubles as lane_troubles
+from rules_engine.work.leases import claim_crashed as claim_crashed
+from rules_engine.work.leases import claim_lanes as claim_lanes
+from rules_engine.work.leases import due_lanes as due_lanes
+from rules_engine.work.leases import in_flight as in_flight
+from rules_engine.work.overview import Cell as Cell
+from rules_engine.work.overview import OverviewTable as OverviewTable
+from rules_engine.work.overview import register_overview as register_overview
+from rules_engine.work.queues import register_drain as register_drain
+from rules_engine.work.replays import latest_replays as latest_replays
+from rules_engine.work.replays import replay as replay
+from rules_engine.work.run import LeaseKeeper as LeaseKeeper
