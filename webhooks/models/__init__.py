@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from webhooks.models.endpoint import (
-    ROTATION_OVERLAP,
-    Endpoint,
-    EndpointQuerySet,
-    EndpointState,
-    PayloadForm,
-    clean_state,
-)
+from webhooks.models.choices import PayloadForm
+from webhooks.models.endpoint import ROTATION_OVERLAP, Endpoint, EndpointQuerySet
+from webhooks.models.state import EndpointState, clean_state
 
 __all__ = ["ROTATION_OVERLAP", "Endpoint", "EndpointQuerySet", "EndpointState", "PayloadForm", "clean_state"]

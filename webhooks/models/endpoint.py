@@ -19,39 +19,30 @@ from webhooks.errors import DestinationRefused, EncryptionKeyError, MissingExtra
 from webhooks.http import tls
 from webhooks.http.destination import checked_url, header_problems
 from webhooks.models import lanes
+from webhooks.models.choices import PayloadForm
 from webhooks.models.fields import EncryptedJSONField, EncryptedTextField
+from webhooks.models.schedule import schedule_problem
+from webhooks.models.state import EndpointState, clean_state
 from webhooks.signing.signatures import generate_like, generate_secret, secret_problem
 
 #: How long deliveries stay signed with the old secret as well, so that the receiver can change over.
 ROTATION_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=7)
+LONGEST_REASON = 500
 #: What a receiver tells us by: with another of these, a refusal may become a welcome.
 CREDENTIALS = ("secret", "headers", "client_certificate")
-#: Seconds; events are forgotten after thirty days.
-LONGEST_WAIT = 30 * 24 * 3600
-LONGEST_SCHEDULE = 50
 
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
     """Endpoints, by what they are good for."""
 
     def get_by_natural_key(self, slug: str) -> Endpoint:
-        """The endpoint with that slug; fixtures refer to endpoints by it."""
+        """Give the endpoint with that slug; fixtures refer to endpoints by it. Raises ``Endpoint.DoesNotExist``."""
         return self.get(slug=slug)
 
     def enabled(self) -> EndpointQuerySet:
-        """Those that deliveries may go to."""
+        """Keep those that deliveries may go to."""
         return self.filter(enabled=True)
-
-
-class PayloadForm(models.TextChoices):
-    """The forms of ``formats.FORMATS``."""
-
-    WHOLE = "whole", _("the whole event")
-    THIN = "thin", _("which object it was, and no more")
-    CLOUDEVENTS = "cloudevents", _("CloudEvents 1.0, structured")
-    CLOUDEVENTS_BINARY = "cloudevents_binary", _("CloudEvents 1.0, binary")
-    CHAT = "chat", _("a chat message (Slack, Mattermost, Google Chat)")
 
 
 class Endpoint(models.Model):
@@ -67,7 +58,9 @@ class Endpoint(models.Model):
         _("URL"), max_length=2000, help_text=_("Where deliveries are posted, such as https://example.com/hooks.")
     )
     enabled = models.BooleanField(_("enabled"), default=True)
-    disabled_reason = models.CharField(_("why it is disabled"), max_length=500, blank=True, default="", editable=False)
+    disabled_reason = models.CharField(
+        _("why it is disabled"), max_length=LONGEST_REASON, blank=True, default="", editable=False
+    )
     secret = EncryptedTextField(
         _("signing secret"),
         default=generate_secret,
@@ -146,7 +139,7 @@ class Endpoint(models.Model):
         return self.name or self.slug
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Saves what passes ``clean``; raises ``ValidationError`` else, so that code is held to it like the admin."""
+        """Save what passes ``clean``. Raises ``ValidationError`` else, so that code is held to it like the admin."""
         self.clean()
         is_mended = self._is_mended()
         super().save(*args, **kwargs)
@@ -156,12 +149,15 @@ class Endpoint(models.Model):
             self._cancel_waiting()
 
     def _is_mended(self) -> bool:
-        """Whether what is about to be saved is another address, another way of signing in, or enabled again."""
-        before = None if self._state.adding else type(self).objects.filter(pk=self.pk).first()
+        """Tell whether what is about to be saved is another address, another way of signing in, or enabled again."""
+        if self._state.adding:
+            return False
+        before = type(self).objects.filter(pk=self.pk).first()
         if before is None:
             return False
-        is_enabled_again = self.enabled and not before.enabled
-        return is_enabled_again or before.url != self.url or any(self._is_replaced(one, before) for one in CREDENTIALS)
+        if self.enabled and not before.enabled:
+            return True
+        return before.url != self.url or any(self._is_replaced(name, before) for name in CREDENTIALS)
 
     def _is_replaced(self, name: str, before: Endpoint) -> bool:
         if self._is_sealed(name):
@@ -172,12 +168,12 @@ class Endpoint(models.Model):
             return True
 
     def forget_failures(self) -> None:
-        """Deliveries go out at once again, and a first failure counts as the first."""
+        """Have deliveries go out at once again, and a first failure count as the first."""
         rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=self.pk)
         rows.update(**clean_state(), asked_until=None)
 
     def retry_schedule(self) -> tuple[float, ...]:
-        """Seconds before the second, third, … attempt."""
+        """Give the seconds before the second, third, … attempt."""
         own = self.schedule
         # Saving refuses a schedule that is none; after a fixture or an UPDATE the sender must not stumble over it.
         if own is None or schedule_problem(own) is not None:
@@ -189,50 +185,70 @@ class Endpoint(models.Model):
 
     @property
     def host(self) -> str:
-        """The host that deliveries go to, for lists and logs: paths and queries may hold tokens."""
+        """Give the host that deliveries go to, for lists and logs: paths and queries may hold tokens."""
         return urlsplit(self.url).hostname or ""
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Validates each field but the secrets that nobody touched: those need no key to stay as they are."""
+        """Validate each field but the secrets that nobody touched: those need no key to stay as they are."""
         untouched = {name for name in ("previous_secret", *CREDENTIALS) if self._is_sealed(name)}
         super().clean_fields(exclude=untouched.union(exclude or ()))
 
     def clean(self) -> None:
-        """Brings the URL to its canonical form and explains what is wrong with URL, secret and headers."""
-        errors: dict[str, Any] = {}
-        try:
-            # That it is missing was said by the field.
-            self.url = checked_url(self.url) if self.url else ""
-        except (DestinationRefused, MissingExtra) as error:
-            errors["url"] = str(error)
-        if not self._is_sealed("secret") and (problem := secret_problem(str(self.secret))) is not None:
-            errors["secret"] = problem
-        if not self._is_sealed("headers") and (problems := header_problems(self.headers or {})):
-            errors["headers"] = problems
-        errors |= self._tls_problems()
-        if (problem := schedule_problem(self.schedule)) is not None:
-            errors["schedule"] = problem
-        if (self.rate_count is None) != (self.rate_seconds is None):
-            errors["rate_seconds" if self.rate_seconds is None else "rate_count"] = gettext(
-                "A rate has two parts: so many deliveries, in so many seconds. Give both, or neither."
-            )
+        """Bring the URL to its canonical form. Raises ``ValidationError`` with what is wrong, by field."""
+        errors = {
+            **self._url_problems(),
+            **self._credential_problems(),
+            **self._tls_problems(),
+            **self._pace_problems(),
+        }
         if errors:
             raise ValidationError(errors)
         if self.enabled:
             self.disabled_reason = ""
 
-    def _tls_problems(self) -> dict[str, str]:
-        found: dict[str, str | None] = {}
-        if self.ca_certificates:
-            found["ca_certificates"] = tls.authorities_problem(self.ca_certificates)
+    def _url_problems(self) -> dict[str, Any]:
+        if not self.url:
+            # That it is missing was said by the field.
+            return {}
+        try:
+            self.url = checked_url(self.url)
+        except (DestinationRefused, MissingExtra) as error:
+            return {"url": str(error)}
+        return {}
+
+    def _credential_problems(self) -> dict[str, Any]:
+        problems: dict[str, Any] = {}
+        if not self._is_sealed("secret") and (problem := secret_problem(str(self.secret))) is not None:
+            problems["secret"] = problem
+        if not self._is_sealed("headers") and (of_headers := header_problems(self.headers or {})):
+            problems["headers"] = of_headers
+        return problems
+
+    def _pace_problems(self) -> dict[str, Any]:
+        problems: dict[str, Any] = {}
+        if (problem := schedule_problem(self.schedule)) is not None:
+            problems["schedule"] = problem
+        if (self.rate_count is None) != (self.rate_seconds is None):
+            missing = "rate_seconds" if self.rate_seconds is None else "rate_count"
+            problems[missing] = gettext(
+                "A rate has two parts: so many deliveries, in so many seconds. Give both, or neither."
+            )
+        return problems
+
+    def _tls_problems(self) -> dict[str, Any]:
+        problems: dict[str, Any] = {}
+        if self.ca_certificates and (problem := tls.authorities_problem(self.ca_certificates)) is not None:
+            problems["ca_certificates"] = problem
         if not self._is_sealed("client_certificate") and self.client_certificate:
-            found["client_certificate"] = tls.client_problem(str(self.client_certificate))
+            problem = tls.client_problem(str(self.client_certificate))
+            if problem is not None:
+                problems["client_certificate"] = problem
         if not self.verify_tls and not conf.allow_unverified_tls():
-            found["verify_tls"] = gettext(
+            problems["verify_tls"] = gettext(
                 "Whoever sits between could read and change what is sent. If that is all right here, the operator "
                 'sets WEBHOOKS["ALLOW_UNVERIFIED_TLS"]; better is to give the certificate of its authority above.'
             )
-        return {name: problem for name, problem in found.items() if problem is not None}
+        return problems
 
     def rotate_secret(self, new: str = "", *, overlap: timedelta = ROTATION_OVERLAP) -> str:
         """Take a new secret, keeping the old one valid beside it for ``overlap``; returns the new one, saves nothing.
@@ -242,30 +258,32 @@ class Endpoint(models.Model):
         """
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
             raise ValueError(f"An overlap should be from nothing to {LONGEST_OVERLAP.days} days, and is {overlap}.")
-        self.previous_secret = self.secret if overlap else ""
-        self.previous_secret_expires_at = timezone.now() + overlap if overlap else None
-        self.secret = new or (generate_like(str(self.secret)) if overlap else generate_secret())
+        if overlap:
+            new = new or generate_like(str(self.secret))
+            self.previous_secret, self.previous_secret_expires_at = self.secret, timezone.now() + overlap
+        else:
+            self.previous_secret, self.previous_secret_expires_at = "", None
+        self.secret = new or generate_secret()
         return str(self.secret)
 
     def signing_secrets(self) -> list[str]:
-        """The secrets to sign with now: the current one, and the previous one while it has not expired.
+        """Give the secrets to sign with now: the current one, and the previous one while it has not expired.
 
         Raises ``EncryptionKeyError``.
         """
         expires = self.previous_secret_expires_at
-        overlapping = expires is not None and timezone.now() < expires
-        return [self.secret, self.previous_secret] if overlapping and self.previous_secret else [self.secret]
+        if expires is not None and timezone.now() < expires and self.previous_secret:
+            return [self.secret, self.previous_secret]
+        return [self.secret]
 
     def disable(self, reason: str) -> bool:
-        """Switch it off and cancel what waits for it; needs no key. ``reason`` is shown in the admin. Returns whether
-        it was on until now: of two workers that end it at once, one tells people."""
-        now = timezone.now()
-        was_on = (
-            type(self)
-            .objects.filter(pk=self.pk, enabled=True)
-            .update(enabled=False, disabled_reason=reason[:500], updated_at=now)
-        )
-        self.enabled, self.disabled_reason = False, reason[:500]
+        """Switch it off and cancel what waits for it; needs no key. ``reason`` is shown in the admin.
+
+        Returns whether it was on until now: of two workers that end it at once, one tells people.
+        """
+        self.enabled, self.disabled_reason = False, reason[:LONGEST_REASON]
+        rows = type(self).objects.filter(pk=self.pk, enabled=True)
+        was_on = rows.update(enabled=False, disabled_reason=self.disabled_reason, updated_at=timezone.now())
         # However it is enabled again, it then starts anew.
         self.forget_failures()
         self._cancel_waiting()
@@ -280,61 +298,10 @@ class Endpoint(models.Model):
 
     @property
     def has_client_certificate(self) -> bool:
-        """Whether there is one; needs no key."""
+        """Tell whether there is one; needs no key."""
         stored = self.__dict__.get("client_certificate")
         return bool(getattr(stored, "text", stored))
 
     def _is_sealed(self, name: str) -> bool:
         field = self._meta.get_field(name)
         return isinstance(field, EncryptedTextField) and field.is_sealed(self)
-
-
-class EndpointState(models.Model):
-    """How an endpoint does, in a row of its own: workers write it often, and people edit endpoints.
-
-    ``breaker.py`` is its only writer. Every time in it is the database's.
-    """
-
-    endpoint = models.OneToOneField(
-        Endpoint, on_delete=models.CASCADE, primary_key=True, related_name="state", verbose_name=_("endpoint")
-    )
-    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
-    failing_since = models.DateTimeField(_("failing since"), null=True)
-    last_error = models.TextField(_("last error"), blank=True)
-    #: Pauses in a row; each is twice as long as the one before.
-    pauses = models.PositiveIntegerField(_("pauses in a row"), default=0)
-    paused_until = models.DateTimeField(_("paused until"), null=True)
-    #: A probe is in flight; no second one begins before then.
-    probe_until = models.DateTimeField(null=True)
-    #: What the receiver asked for by Retry-After.
-    asked_until = models.DateTimeField(_("asked to wait until"), null=True)
-    #: When the next delivery fits into the endpoint's rate, if none had been saved up.
-    rate_ready_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = _("endpoint state")
-        verbose_name_plural = _("endpoint states")
-
-    def __str__(self) -> str:
-        return f"{self.endpoint_id}: {self.failures}"
-
-
-def clean_state() -> dict[str, Any]:
-    """The columns of an ``EndpointState`` that says nothing bad. What the receiver asked for is another matter."""
-    counts = {"failures": 0, "pauses": 0, "last_error": ""}
-    return {**counts, "failing_since": None, "paused_until": None, "probe_until": None}
-
-
-def schedule_problem(value: Any) -> str | None:
-    """What is wrong with a retry schedule, as a sentence; None where it is fine."""
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(_is_wait(one) for one in value):
-        return gettext("Expected a list of seconds from 0 to 2,592,000 (30 days), such as [5, 60, 3600].")
-    if len(value) > LONGEST_SCHEDULE:
-        return gettext("Expected at most 50 waits; more attempts than that help nobody.")
-    return None
-
-
-def _is_wait(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_WAIT
