@@ -23,7 +23,7 @@ from rules_engine.context.visible import visible
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.models.execution import State
 from rules_engine.outbox.writing import Ended, Rows, cut_off, stops
-from rules_engine.rules import registry
+from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
@@ -228,8 +228,7 @@ def _run(
     known = _permitted(event, rule, action)
     seen = replace(event, context=_trusted.sees(_author_of(rule), event, data))
     context = ActionContext(execution_id, 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
-    result = known.run(context, action.config) or ActionResult()
-    return result if isinstance(result, ActionResult) else ActionResult(str(result))
+    return running.run(known, context, action.config)
 
 
 def _author_of(rule: CompiledRule) -> str:
@@ -243,9 +242,7 @@ def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Acti
         raise PermanentError(registry.unknown(action.kind))
     for_each = action.each.written if action.each else None
     written = ActionSpec(action.kind, action.config, action.position, for_each=for_each)
-    changed = event.context.get("m2m") or {}
-    changes = ({"field": changed["field"]},) if changed else ()
-    spec = RuleSpec(slug=rule.slug, model=event.model, signals=(event.signal,), changes=changes)
-    if (refusal := _trusted.refusal(_author_of(rule), written, spec, rule.reads)) is not None:
+    of_rule = running.rule_as_written(rule.slug, model=event.model, signal=event.signal, context=event.context)
+    if (refusal := _trusted.refusal(_author_of(rule), written, of_rule, rule.reads)) is not None:
         raise Refused(refusal)
     return known

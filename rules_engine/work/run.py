@@ -17,7 +17,7 @@ from rules_engine.context.actor import Cause, acting_as, caused_by, paused
 from rules_engine.errors import LeaseLost, PermanentError
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
-from rules_engine.rules import registry
+from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.permissions import Authors, match_reads
 from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
@@ -165,9 +165,8 @@ def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     event = execution.event
     for_each = (execution.given or {}).get("for_each")
     action = ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each)
-    changed = event.context.get("m2m") or {}
-    changes = ({"field": changed["field"]},) if changed else ()
-    return action, RuleSpec(slug=execution.rule_slug, model=event.model, signals=(event.signal,), changes=changes)
+    rule = running.rule_as_written(execution.rule_slug, model=event.model, signal=event.signal, context=event.context)
+    return action, rule
 
 
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
@@ -220,9 +219,7 @@ def _failed(execution: Execution, worker: str, error: Exception) -> None:
 
 def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:
     with _as_consequence(execution, authors):
-        result = action.run(execution.context(), execution.config) or ActionResult()
-        # The effect has happened: what an action answers instead of a result must not make it happen again.
-        return result if isinstance(result, ActionResult) else ActionResult(str(result))
+        return running.run(action, execution.context(), execution.config)
 
 
 @contextmanager
