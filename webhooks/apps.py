@@ -18,7 +18,7 @@ class WebhooksConfig(AppConfig):
         from webhooks import checks, conf
         from webhooks.endpoints import troubles
 
-        register_overview("webhooks", troubles.failing)
+        register_overview("webhooks", troubles.failures_by_endpoint)
 
         # Without the extra the engine runs deliveries one by one, and each says what is missing.
         if not checks.missing_libraries():

@@ -21,7 +21,7 @@ from webhooks.admin import figures
 from webhooks.admin.forms import ReplayForm
 from webhooks.deliveries import replays
 from webhooks.endpoints import breaker
-from webhooks.endpoints.status import standing_of
+from webhooks.endpoints.status import status_of
 from webhooks.models import Endpoint
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     _EndpointModelAdmin = admin.ModelAdmin
 
-#: How a standing is marked: by the classes of the engine's own pages.
+#: How a status is marked: by the classes of the engine's own pages.
 MARKS = {
     "open": "on",
     "failing": "broken",
@@ -71,11 +71,11 @@ class ButtonsAdmin(_EndpointModelAdmin):
     # Who may what
 
     def may_test(self, request: HttpRequest) -> bool:
-        """Whether the user may send test deliveries."""
+        """Tell whether the user may send test deliveries."""
         return request.user.has_perm("webhooks.test_endpoint")
 
     def may_replay(self, request: HttpRequest) -> bool:
-        """Whether the user may have deliveries sent again."""
+        """Tell whether the user may have deliveries sent again."""
         return request.user.has_perm("webhooks.replay_delivery")
 
     # The buttons
@@ -102,19 +102,19 @@ class ButtonsAdmin(_EndpointModelAdmin):
         if not self.may_replay(request):
             raise PermissionDenied
         form = ReplayForm(request.POST if request.method == "POST" else None)
-        found: tuple[int, int] | None = None
+        counted: tuple[int, int] | None = None
         if request.method == "POST" and form.is_valid():
-            chosen = replays.selection(endpoint, **form.cleaned_data)
-            found = chosen.count()
+            selection = replays.selection(endpoint, **form.cleaned_data)
+            counted = selection.count()
             if "replay" in request.POST:
                 user = {"id": str(request.user.pk), "username": request.user.get_username()}
                 try:
-                    replays.ask(endpoint, chosen, user)
+                    replays.ask(endpoint, selection, user)
                 except ValueError as error:
                     form.add_error(None, str(error))
                 else:
-                    return self._replayed(request, endpoint, found[0])
-        return self._replay_page(request, endpoint, form, found)
+                    return self._replayed(request, endpoint, counted[0])
+        return self._replay_page(request, endpoint, form, counted)
 
     def _replayed(self, request: HttpRequest, endpoint: Endpoint, count: int) -> HttpResponseBase:
         text = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", count)
@@ -122,7 +122,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
         return self._done(request, endpoint, entry % {"count": count}, text % {"count": count})
 
     def _replay_page(
-        self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, found: tuple[int, int] | None
+        self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, counted: tuple[int, int] | None
     ) -> HttpResponseBase:
         context = {
             **self.admin_site.each_context(request),
@@ -132,7 +132,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
             "original": endpoint,
             "form": form,
             "media": self.media,
-            "counted": found,
+            "counted": counted,
         }
         return TemplateResponse(request, "admin/webhooks/endpoint/replay.html", context)
 
@@ -149,11 +149,11 @@ class ButtonsAdmin(_EndpointModelAdmin):
         return super().change_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
     def _shown(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
-        standing = standing_of(endpoint, timezone.now())
-        is_held = standing.name not in ("open", "disabled")
+        status = status_of(endpoint, timezone.now())
+        is_resting = status.name not in ("open", "disabled")
         return {
-            "standing": standing,
-            "mark": MARKS[standing.name],
+            "status": status,
+            "mark": MARKS[status.name],
             "figures": list(figures.figures(endpoint)),
             "backlog": figures.backlog(endpoint),
             "failures": figures.failures(endpoint),
@@ -162,5 +162,5 @@ class ButtonsAdmin(_EndpointModelAdmin):
             "deliveries_url": figures.list_url(endpoint),
             "may_test": self.may_test(request),
             "may_replay": self.may_replay(request),
-            "may_resume": is_held and self.has_change_permission(request, endpoint),
+            "may_resume": is_resting and self.has_change_permission(request, endpoint),
         }

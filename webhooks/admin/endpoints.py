@@ -18,7 +18,7 @@ from webhooks.admin import figures
 from webhooks.admin.buttons import MARKS, ButtonsAdmin
 from webhooks.admin.forms import EndpointForm
 from webhooks.endpoints.breaker import state_of
-from webhooks.endpoints.status import TROUBLE, standing_of
+from webhooks.endpoints.status import TROUBLE, status_of
 from webhooks.errors import WebhookError
 from webhooks.models import Endpoint
 from webhooks.signing.masking import masked_url
@@ -31,7 +31,7 @@ class EndpointAdmin(ButtonsAdmin):
 
     form = EndpointForm
     change_form_template = "admin/webhooks/endpoint/change_form.html"
-    list_display = ("name", "standing", "success", "last_error", "host", "slug")
+    list_display = ("name", "status", "success", "last_error", "host", "slug")
     list_display_links = ("name", "slug")
     list_select_related = ("state",)
     # It is asked of each row how its latest deliveries went.
@@ -86,7 +86,7 @@ class EndpointAdmin(ButtonsAdmin):
         return rows.order_by(*self.get_ordering(request))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Django's, with how the deliveries of each endpoint of the page went."""
+        """Add to Django's how the deliveries of each endpoint of the page went."""
         changelist: Any = super().get_changelist_instance(request)
         percents = figures.list_percents(changelist.result_list)
         for endpoint in changelist.result_list:
@@ -114,9 +114,9 @@ class EndpointAdmin(ButtonsAdmin):
             messages.warning(request, text % {"name": obj, "secret": form.generated_secret})
 
     @admin.display(description=_("State"), ordering="trouble")
-    def standing(self, endpoint: Endpoint) -> SafeString:
-        found = standing_of(endpoint, timezone.now())
-        return format_html('<span class="rules-state rules-state-{}">{}</span>', MARKS[found.name], found.label)
+    def status(self, endpoint: Endpoint) -> SafeString:
+        status = status_of(endpoint, timezone.now())
+        return format_html('<span class="rules-state rules-state-{}">{}</span>', MARKS[status.name], status.label)
 
     @admin.display(description=_("Succeeded, 24 h"))
     def success(self, endpoint: Any) -> str:

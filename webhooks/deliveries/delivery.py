@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from rules_engine.actions import ActionContext, ActionResult, PermanentError
 from webhooks.deliveries import formats, payload, verdict
-from webhooks.endpoints.breaker import Charge
+from webhooks.endpoints.policy import Report
 from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable
 from webhooks.http import tls
 from webhooks.http.destination import header_problems
@@ -41,20 +41,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a delivery came to. ``charge`` is None where it says nothing about the endpoint: the fault was ours."""
+class DeliveryOutcome:
+    """What a delivery came to. ``report`` is None where it says nothing about the endpoint: the fault was ours."""
 
-    outcome: ActionResult | Exception
-    charge: Charge | None = None
+    result: ActionResult | Exception
+    report: Report | None = None
 
 
 def is_test(config: Mapping[str, Any]) -> bool:
-    """Whether a delivery was sent to try the endpoint: it says nothing about it that counts, and is tried once."""
+    """Tell whether a delivery is a test of its endpoint: it counts neither for nor against it, and is sent once."""
     return config.get("test") is True
 
 
 def usable(endpoint: Endpoint | None, slug: str, *, is_test: bool = False) -> Endpoint:
-    """The endpoint, if deliveries may go to it; a test may to one that is disabled.
+    """Give the endpoint, if deliveries may go to it; a test may to one that is disabled.
 
     Raises ``PermanentError`` with a sentence that says why not.
     """
@@ -68,14 +68,15 @@ def usable(endpoint: Endpoint | None, slug: str, *, is_test: bool = False) -> En
 
 
 def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any]) -> Message:
-    """What to post now: the body is the same at every attempt, timestamp and signature are fresh.
+    """Make what to post now: the body is the same at every attempt, timestamp and signature are fresh.
 
     Raises ``PermanentError`` where there can be no body, and ``EncryptionKeyError``.
     """
     if problems := header_problems(endpoint.headers):
         # Saving refuses these; a fixture or an UPDATE may bring them all the same.
         raise PermanentError(f'The headers of the endpoint "{endpoint.slug}" cannot be sent. {" ".join(problems)}')
-    message_id, timestamp = str(context.execution_id), int(_now(endpoint).timestamp())
+    message_id = str(context.execution_id)
+    timestamp = int(_now(endpoint).timestamp())
     encoded = formats.encode(endpoint.payload_form, context.event, config.get("payload"), message_id)
     headers = {
         "User-Agent": USER_AGENT,
@@ -103,50 +104,63 @@ def _now(endpoint: Endpoint) -> datetime:
     return now
 
 
-def judge(sent: Message, answer: Response | DeliveryError) -> Verdict:
-    """What came of it, for the execution and for the endpoint."""
+def judge(sent: Message, answer: Response | DeliveryError) -> DeliveryOutcome:
+    """Tell what came of it, for the execution and for the endpoint."""
     if isinstance(answer, DeliveryError):
         return _unanswered(sent.endpoint, answer)
-    endpoint, detail = sent.endpoint, _detail(sent, answer)
+    detail = _detail(sent, answer)
     if verdict.succeeded(answer.status):
-        return Verdict(ActionResult(f"{endpoint.slug} answered {answer.status}", detail), Charge(taken=True))
-    text = verdict.refusal_text(answer.status, is_test=sent.is_test) + _said(detail["excerpt"])
+        result = ActionResult(f"{sent.endpoint.slug} answered {answer.status}", detail)
+        return DeliveryOutcome(result, Report(taken=True))
+    return _refused(sent, answer, detail)
+
+
+def _refused(sent: Message, answer: Response, detail: dict[str, Any]) -> DeliveryOutcome:
+    text = verdict.refusal_text(answer.status, is_test=sent.is_test) + _quotation(detail["excerpt"])
     if answer.status == verdict.GONE:
-        return Verdict(EndpointGone(text, detail), Charge(taken=False, error=text))
-    answered_at = _now(endpoint) + timedelta(seconds=answer.duration)
+        return DeliveryOutcome(EndpointGone(text, detail), Report(taken=False, error=text))
+    answered_at = _now(sent.endpoint) + timedelta(seconds=answer.duration)
     asked = verdict.retry_after_seconds(answer.retry_after, answered_at)
-    wait = verdict.wait(asked, sent.attempt, endpoint.retry_schedule())
-    return Verdict(Unanswered(text, detail, retry_after=wait), Charge(taken=False, error=text, asked=asked))
+    wait = verdict.wait(asked, sent.attempt, sent.endpoint.retry_schedule())
+    report = Report(taken=False, error=text, asked=asked)
+    return DeliveryOutcome(Unanswered(text, detail, retry_after=wait), report)
 
 
-def _unanswered(endpoint: Endpoint, error: DeliveryError) -> Verdict:
+def _unanswered(endpoint: Endpoint, error: DeliveryError) -> DeliveryOutcome:
     detail = {"url": masked_url(endpoint.url), "error_kind": error.kind, "our_fault": error.ours}
     if isinstance(error, DestinationRefused):
-        return Verdict(Undeliverable(str(error), detail))
+        return DeliveryOutcome(Undeliverable(str(error), detail))
     text = f"{error} ({error.kind})"
-    return Verdict(Unanswered(text, detail), None if error.ours else Charge(taken=False, error=text))
+    if error.ours:
+        return DeliveryOutcome(Unanswered(text, detail))
+    return DeliveryOutcome(Unanswered(text, detail), Report(taken=False, error=text))
 
 
-def _said(excerpt: str) -> str:
-    words = " ".join(excerpt.split())
-    return f" It said: {words[:LONGEST_QUOTE]}" if words else ""
+def _quotation(excerpt: str) -> str:
+    text = " ".join(excerpt.split())
+    return f" It said: {text[:LONGEST_QUOTE]}" if text else ""
 
 
 def _detail(sent: Message, response: Response) -> dict[str, Any]:
-    endpoint, size = sent.endpoint, len(sent.body)
-    hidden = [
-        *(part for secret in endpoint.signing_secrets() for part in (secret, secret.partition("_")[2])),
-        *(part for value in endpoint.headers.values() for part in words(value)),
-        *words(sent.headers["webhook-signature"]),
-        *url_secrets(endpoint.url),
-    ]
+    size = len(sent.body)
     detail: dict[str, Any] = {
         "status": response.status,
         "duration_ms": round(response.duration * 1000),
-        "url": masked_url(endpoint.url),
-        "excerpt": masked(response.excerpt, hidden),
+        "url": masked_url(sent.endpoint.url),
+        "excerpt": masked(response.excerpt, _hidden(sent)),
         "bytes": size,
     }
     if size > payload.LARGE:
         detail["warning"] = f"The payload is {size:,} bytes; receivers expect at most {payload.LARGE:,}."
     return detail
+
+
+def _hidden(sent: Message) -> list[str]:
+    """List what an answer may quote of the request and no record may hold."""
+    endpoint = sent.endpoint
+    hidden = [*words(sent.headers["webhook-signature"]), *url_secrets(endpoint.url)]
+    for secret in endpoint.signing_secrets():
+        hidden += [secret, secret.partition("_")[2]]
+    for value in endpoint.headers.values():
+        hidden += words(value)
+    return hidden

@@ -1,4 +1,4 @@
-"""How an endpoint stands, in words: open, failing, paused, probing, disabled, or asked to wait."""
+"""How an endpoint does, in words: open, failing, paused, probing, disabled, or asked to wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TROUBLE = Case(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Status:
     """``name`` is one of open, failing, paused, probing, waiting, disabled; ``label`` says it in a word, ``words`` in
     a few, ``reasons`` why."""
 
@@ -35,39 +35,39 @@ class Standing:
     reasons: Sequence[str] = ()
 
 
-def standing_of(endpoint: Endpoint, now: datetime) -> Standing:
-    """How it stands; no query where its state was fetched along."""
+def status_of(endpoint: Endpoint, now: datetime) -> Status:
+    """Tell how it does; no query where its state was fetched along."""
     if not endpoint.enabled:
         label = gettext("disabled")
-        return Standing("disabled", label, label, [endpoint.disabled_reason or gettext("Switched off by hand.")])
+        return Status("disabled", label, label, [endpoint.disabled_reason or gettext("Switched off by hand.")])
     state = state_of(endpoint)
     reasons = _reasons(state)
     if state.paused_until is not None and state.paused_until > now:
-        return Standing("paused", gettext("paused"), gettext("paused until %s") % when(state.paused_until), reasons)
+        return Status("paused", gettext("paused"), gettext("paused until %s") % when(state.paused_until), reasons)
     if state.asked_until is not None and state.asked_until > now:
         asked = gettext("The receiver asked for it, by Retry-After.")
         words = gettext("asked to wait until %s") % when(state.asked_until)
-        return Standing("waiting", gettext("asked to wait"), words, [asked, *reasons])
+        return Status("waiting", gettext("asked to wait"), words, [asked, *reasons])
     if state.pauses:
         probe = gettext("After a pause one delivery tries whether it works again; the others wait for its answer.")
-        return Standing("probing", gettext("probing"), gettext("probing"), [probe, *reasons])
+        return Status("probing", gettext("probing"), gettext("probing"), [probe, *reasons])
     if state.failures:
-        return Standing("failing", gettext("failing"), gettext("failing"), reasons)
-    return Standing("open", gettext("open"), gettext("open"))
+        return Status("failing", gettext("failing"), gettext("failing"), reasons)
+    return Status("open", gettext("open"), gettext("open"))
 
 
 def _reasons(state: EndpointState) -> list[str]:
-    found = []
+    reasons = []
     if state.failures:
         text = ngettext("%(count)s failure in a row.", "%(count)s failures in a row.", state.failures)
-        found.append(text % {"count": state.failures})
+        reasons.append(text % {"count": state.failures})
     if state.failing_since is not None:
-        found.append(gettext("Failing since %s") % when(state.failing_since))
+        reasons.append(gettext("Failing since %s") % when(state.failing_since))
     if state.last_error:
-        found.append(gettext("Last error: %s") % state.last_error)
-    return found
+        reasons.append(gettext("Last error: %s") % state.last_error)
+    return reasons
 
 
 def when(moment: datetime) -> str:
-    """A moment as the site writes it."""
+    """Write a moment as the site does."""
     return str(localize(localtime(moment)))

@@ -18,14 +18,16 @@ from webhooks import conf
 from webhooks.models import lanes
 
 MOST_ROWS = 10
+LONGEST_WHY = 160
 DAY = timedelta(hours=24)
 
 
-def failing(user: Any) -> OverviewTable | None:
-    """Those that failed within 24 hours, are paused or were disabled; for whoever may see them."""
-    if not any(user.has_perm(f"webhooks.{verb}_endpoint") for verb in ("view", "change")):
+def failures_by_endpoint(user: Any) -> OverviewTable | None:
+    """List those that failed within 24 hours, are paused or were disabled; None for whoever may not see them."""
+    if not any(user.has_perm(f"webhooks.{action}_endpoint") for action in ("view", "change")):
         return None
-    from webhooks.endpoints.status import standing_of, when
+    # The registry of apps is not full when this module is imported.
+    from webhooks.endpoints.status import status_of, when
 
     failed: Counter[str] = Counter()
     last: dict[str, datetime] = {}
@@ -36,11 +38,11 @@ def failing(user: Any) -> OverviewTable | None:
     unwell = Q(state__failures__gt=0) | Q(state__pauses__gt=0) | ~Q(disabled_reason="")
     endpoints = apps.get_model("webhooks.Endpoint")._default_manager.select_related("state")
     rows, now = [], timezone.now()
-    for one in endpoints.filter(Q(slug__in=failed) | unwell):
-        found = standing_of(one, now)
-        why = Truncator(" ".join(found.reasons)).chars(160)
-        latest = when(last[one.slug]) if one.slug in last else "–"
-        rows.append((Cell(one.name or one.slug, _page(one.pk)), found.label, failed[one.slug], latest, why))
+    for endpoint in endpoints.filter(Q(slug__in=failed) | unwell):
+        slug, status = endpoint.slug, status_of(endpoint, now)
+        why = Truncator(" ".join(status.reasons)).chars(LONGEST_WHY)
+        latest = when(last[slug]) if slug in last else "–"
+        rows.append((Cell(endpoint.name or slug, _page(endpoint.pk)), status.label, failed[slug], latest, why))
     rows.sort(key=lambda row: -row[2])
     headings = (gettext("Endpoint"), gettext("State"), gettext("Failed deliveries"), gettext("Last"), gettext("Why"))
     nothing = gettext("No delivery failed in the last 24 hours, and no endpoint is paused.")

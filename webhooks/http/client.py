@@ -41,7 +41,7 @@ except ImportError as error:
 from yarl import URL
 
 from webhooks.http import connections
-from webhooks.http.explaining import explained
+from webhooks.http.causes import delivery_error
 from webhooks.http.resolver import Resolver
 
 #: Turns of the event loop that closing sockets may take; two or three do in practice.
@@ -182,7 +182,7 @@ class Client:
             raise DeadlinePassed(f"There was no complete answer within {seconds:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # Not "from error": aiohttp's texts hold the whole URL, with its query, and end up in logs.
-            raise explained(error, is_refused=bool(dialling.refused and not dialling.dialled)) from None
+            raise delivery_error(error, is_refused=bool(dialling.refused and not dialling.dialled)) from None
         finally:
             _dialling.reset(token)
             if not complete:

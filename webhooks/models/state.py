@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 class EndpointState(models.Model):
     """How an endpoint does, in a row of its own: workers write it often, and people edit endpoints.
 
-    What deliveries come to is written by ``endpoints/breaker.py`` alone. Every time in it is the database's.
+    Only ``endpoints/breaker.py`` writes what deliveries come to. Every time in it is the database's.
     """
 
     endpoint = models.OneToOneField(

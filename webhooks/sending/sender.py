@@ -33,7 +33,7 @@ from rules_engine.sending import (
 )
 from webhooks import conf
 from webhooks.deliveries import delivery
-from webhooks.deliveries.delivery import Message, Verdict
+from webhooks.deliveries.delivery import DeliveryOutcome, Message
 from webhooks.deliveries.verdict import succeeded
 from webhooks.endpoints import breaker
 from webhooks.http.client import Response
@@ -214,12 +214,12 @@ class Sender:
         """Record what has come back; waits a moment for it. Returns how many."""
         self.landed += self.flights.landed(LOOK if len(self.flights) and not self.landed else 0)
         landings, later = _first(self.landed, self._slow())
-        finished, verdicts = [], []
+        finished, outcomes = [], []
         for landing in landings:
             sent, message = self.started[landing.departure.key], landing.departure.message
-            verdict = _verdict(landing)
-            finished.append(Finished(sent.execution, sent.worker, verdict.outcome))
-            verdicts.append((message, verdict))
+            outcome = _outcome(landing)
+            finished.append(Finished(sent.execution, sent.worker, outcome.result))
+            outcomes.append((message, outcome))
             before = self.pace.get(message.endpoint.slug, landing.seconds)
             self.pace[message.endpoint.slug] = before + LATEST * (landing.seconds - before)
         self._finish(finished)
@@ -228,7 +228,7 @@ class Sender:
             del self.started[one.execution.pk, one.worker]
             self.of_claim[one.worker] -= 1
             self._let_go(one.worker)
-        records.note_if_possible(verdicts)
+        records.note_if_possible(outcomes)
         return len(landings)
 
     def _land(self) -> None:
@@ -294,17 +294,17 @@ def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Excep
         return error
 
 
-def _verdict(landing: Landing) -> Verdict:
+def _outcome(landing: Landing) -> DeliveryOutcome:
     sent = landing.departure.message
     try:
         return records.in_force(sent, delivery.judge(sent, landing.answer))
     except Exception as error:  # the execution boundary: likewise one whose answer cannot be read
         logger.exception("The answer of the endpoint %s was not understood.", sent.endpoint.slug)
-        return Verdict(error)
+        return DeliveryOutcome(error)
 
 
 def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult | Exception:
-    """One delivery by itself, charged like any other."""
+    """Make one delivery by itself, counted for or against its endpoint like any other."""
     from webhooks.errors import DeliveryError
     from webhooks.http.client import deliver_now
 
@@ -312,12 +312,12 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
     endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug, is_test=delivery.is_test(config))
     message = delivery.message(endpoint, context, config)
     try:
-        verdict = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
+        outcome = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
     except DeliveryError as error:
-        verdict = delivery.judge(message, error)
-    verdict = records.in_force(message, verdict)
-    records.note([(message, verdict)])
-    return verdict.outcome
+        outcome = delivery.judge(message, error)
+    outcome = records.in_force(message, outcome)
+    records.note([(message, outcome)])
+    return outcome.result
 
 
 def drain(seconds: float, limit: int | None = None) -> int:

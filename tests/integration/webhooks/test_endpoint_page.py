@@ -26,6 +26,7 @@ from tests import http_server as behave
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.test_admin import UNTOUCHED
 from webhooks.endpoints import breaker
+from webhooks.endpoints.policy import Report
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
 
@@ -245,7 +246,7 @@ def test_an_endpoint_disabled_after_five_days_is_not_disabled_again_by_its_first
     server: MisbehavingServer, endpoint: Endpoint
 ) -> None:
     EndpointState.objects.create(endpoint=endpoint, failures=9, failing_since=timezone.now() - timedelta(days=5))
-    assert breaker.charge(endpoint, [breaker.Charge(taken=False, error="It answered 500.")])
+    assert breaker.record(endpoint, [Report(taken=False, error="It answered 500.")])
     Endpoint.objects.update(enabled=True)  # also from a shell, past save()
     server.on("/crm", behave.answer(500))
     products(1)

@@ -24,8 +24,8 @@ from webhooks.errors import (
 OUT_OF_RESOURCES = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL])
 
 
-def explained(error: Exception, *, is_refused: bool) -> DeliveryError:
-    """What an error of aiohttp's means. ``is_refused``: not one address of the host may be reached."""
+def delivery_error(error: Exception, *, is_refused: bool) -> DeliveryError:
+    """Tell what an error of aiohttp's means. ``is_refused``: not one address of the host may be reached."""
     if isinstance(error, DeliveryError):
         return error
     if is_refused:
