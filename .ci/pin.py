@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 OPTIONS = (
-    *("--all-extras", "--group=dev", "--universal", "--python-version=3.11", "--fork-strategy=requires-python"),
+    *("--all-extras", "--group=dev", "--group=docs"),
+    *("--universal", "--python-version=3.11", "--fork-strategy=requires-python"),
     *("--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"),
 )
 

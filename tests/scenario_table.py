@@ -1,4 +1,4 @@
-"""The table of ``docs/scenarios.md``: which rules and which acceptance tests there are for each scenario.
+"""The table of ``docs/reference/scenarios.md``: which rules and which acceptance tests there are for each scenario.
 
 ``python -m tests.scenario_table`` fills it in from what there is: rules whose slug begins with a scenario's id, and
 tests that name it (``test_c01_…``, ``test_s03_s11_…``). Others that stand in a row already stay as long as they exist.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "docs" / "scenarios.md"
+TABLE = ROOT / "docs" / "reference" / "scenarios.md"
 ACCEPTANCE = ROOT / "tests" / "acceptance"
 PACKS = {"C": "clinic", "S": "shop", "A": "accounts", "T": "site"}
 #: How many scenarios each letter has; those of X are about packs and need no rule of their own.

@@ -48,7 +48,7 @@ def test_every_dependency_has_a_tested_version():
     wanted = [
         *project["dependencies"],
         *(requirement for extra in project["optional-dependencies"].values() for requirement in extra),
-        *PYPROJECT["dependency-groups"]["dev"],
+        *(requirement for group in PYPROJECT["dependency-groups"].values() for requirement in group),
     ]
     assert {_name(requirement) for requirement in wanted} <= {_name(pin) for pin in _names_and_versions()}
 

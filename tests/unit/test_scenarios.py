@@ -22,7 +22,7 @@ def test_the_table_has_every_scenario_once_and_in_order(text: str) -> None:
 
 
 def test_the_table_names_the_rules_and_tests_that_there_are(text: str) -> None:
-    assert text == table.filled(text), "Run `python -m tests.scenario_table`, and commit docs/scenarios.md."
+    assert text == table.filled(text), "Run `python -m tests.scenario_table`, and commit docs/reference/scenarios.md."
 
 
 def test_every_scenario_has_its_rule_and_its_test(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The receivers of docs/webhooks.md, as they stand there, against what we send."""
+"""The receivers of docs/howto/receiving-webhooks.md, as they stand there, against what we send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from webhooks.signing.signatures import generate_secret, sign
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "webhooks.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "howto" / "receiving-webhooks.md"
 SECRET = generate_secret()
 BODY = '{"name":"Zoë"}\n'.encode()
 ID = "01a1ff1c-ada0-7000-b682-820a98930f9b"
@@ -24,7 +24,7 @@ ID = "01a1ff1c-ada0-7000-b682-820a98930f9b"
 
 def example(heading: str) -> str:
     """The code under a heading of the document."""
-    section = DOCS.read_text(encoding="utf-8").split(f"### {heading}\n", 1)[1]
+    section = DOCS.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
     found = re.search(r"```\w+\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found[1]

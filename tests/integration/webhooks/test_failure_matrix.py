@@ -1,4 +1,4 @@
-"""The failure matrix of webhooks, row by row, through the sender that workers run: docs/failure-matrix.md.
+"""The failure matrix of webhooks, row by row, through the sender that workers run: docs/explanation/failures.md.
 
 What needs real workers that die is in tests/faults; rows 18 to 21 are about a save, and nothing is sent there.
 """
@@ -552,7 +552,7 @@ def test_every_row_has_a_test_and_a_line_in_the_documentation() -> None:
     tests = (ROOT / "tests").rglob("test_*.py")
     defined = {name for path in tests for name in re.findall(r"def (test_row_\d+_\w+)", path.read_text("utf-8"))}
     assert {int(name.split("_")[2]) for name in defined} >= ROWS
-    table = (ROOT / "docs" / "failure-matrix.md").read_text("utf-8")
+    table = (ROOT / "docs" / "explanation" / "failures.md").read_text("utf-8")
     assert rows_in(table) == ROWS
     named = set(re.findall(r"test_row_\d+_\w+", table))
     assert named <= defined, "the table names tests that there are not"

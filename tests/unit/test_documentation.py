@@ -1,0 +1,142 @@
+"""What the pages say of the code is so: settings and their defaults, commands, public names, the package map, links."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.core.management import find_commands, load_command_class
+from django.test import override_settings
+
+import rules_engine
+from rules_engine import conf as engine_conf
+from tests.test_architecture import ROOMS
+from webhooks import conf as webhooks_conf
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+API = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+ARCHITECTURE = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+#: Commands of these apps, by the package they lie in. Some of Django's own options are in every command.
+COMMANDS = {"rules_engine": "rules_engine", "webhooks": "webhooks", "project.demo": "project/demo"}
+DJANGOS_OPTIONS = {
+    *("--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color"),
+    *("--force-color", "--skip-checks"),
+}
+
+
+def sections(text: str) -> dict[str, str]:
+    """The text below each heading of the second level."""
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of each row of a section's table, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def settings_in(section: str) -> dict[str, str]:
+    """The default of each key in the settings page, as it is written there."""
+    page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
+    return {row[0].strip("| `"): row[2].strip("`") for row in table(sections(page)[section])}
+
+
+def comparable(value: Any) -> Any:
+    """A default in one form: what the page writes as a list, the code may hold as a tuple or a set."""
+    return sorted(value) if isinstance(value, list | tuple | frozenset) else value
+
+
+@pytest.mark.parametrize("conf", [engine_conf, webhooks_conf])
+def test_the_settings_page_has_every_key(conf: ModuleType):
+    assert list(settings_in(conf.SETTING)) == list(conf.ACCESSORS)
+
+
+@pytest.mark.parametrize("conf", [engine_conf, webhooks_conf])
+def test_the_settings_page_has_the_defaults_that_are(conf: ModuleType):
+    written = {key: comparable(ast.literal_eval(default)) for key, default in settings_in(conf.SETTING).items()}
+    with override_settings(**{conf.SETTING: {}}):
+        assert written == {key: comparable(accessor()) for key, accessor in conf.ACCESSORS.items()}
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    for app, folder in COMMANDS.items():
+        for name in find_commands(str(ROOT / folder / "management")):
+            yield app, name
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """The long names of a command's own options, and of those of the commands below it."""
+    found = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                found |= options(below)
+    return found - DJANGOS_OPTIONS
+
+
+@pytest.mark.parametrize(("app", "name"), list(commands()))
+def test_the_commands_page_has_every_command_with_its_options(app: str, name: str):
+    page = sections((DOCS / "reference" / "commands.md").read_text(encoding="utf-8"))
+    assert name in page
+    own = set() if name == "loaddata" else options(load_command_class(app, name).create_parser("manage.py", name))
+    assert {option for option in own if f"`{option}" not in page[name]} == set()
+
+
+def checks() -> set[str]:
+    sources = (ROOT / "rules_engine" / "checks.py", ROOT / "webhooks" / "checks.py")
+    return {found for path in sources for found in re.findall(r'id="([\w.]+)"', path.read_text(encoding="utf-8"))}
+
+
+def test_the_commands_page_has_every_check():
+    page = sections((DOCS / "reference" / "commands.md").read_text(encoding="utf-8"))["check"]
+    assert {name for name in checks() if f"`{name}`" not in page} == set()
+
+
+def public_names(module: ModuleType) -> set[str]:
+    """What a face offers; ``rules_engine`` loads its names when they are asked for."""
+    if module is rules_engine:
+        return {"acting_as", "paused", "register_signal", "__version__"}
+    source = ast.parse(inspect.getsource(module))
+    imported = [node for node in ast.walk(source) if isinstance(node, ast.ImportFrom) and node.module != "__future__"]
+    return {alias.asname or alias.name for node in imported for alias in node.names}
+
+
+@pytest.mark.parametrize("face", ["rules_engine", "rules_engine.actions", "rules_engine.sending"])
+def test_the_api_page_has_every_name_of_a_face_once(face: str):
+    listed = re.findall(rf"^\.\. (?:auto|py:)\w+:: (?:{re.escape(face)}\.)?(\w+)$", API, flags=re.MULTILINE)
+    names = public_names(import_module(face))
+    assert {name: listed.count(name) for name in names} == dict.fromkeys(names, 1)
+
+
+@pytest.mark.parametrize("name", ["rules_engine.conditions", "rules_engine.testing"])
+def test_the_api_page_shows_whole_modules_that_say_what_is_theirs(name: str):
+    assert f".. automodule:: {name}\n   :members:\n" in API
+    module = import_module(name)
+    assert [member for member in module.__all__ if not hasattr(module, member)] == []
+
+
+def test_the_architecture_page_has_the_map_that_the_packages_are_held_to():
+    assert ROOMS.strip() in ARCHITECTURE, "Copy ROOMS into docs/explanation/architecture.md."
+
+
+def test_the_architecture_page_names_modules_that_there_are():
+    named = set(re.findall(r"(?<![\w/])((?:[\w]+/)+(?:\w+\.py)?)", ARCHITECTURE))
+    inside = {path for path in named if path.split("/")[0] not in ("actions", "fixtures", "management", "tests")}
+    missing = [path for path in inside if not any((base / path).exists() for base in (ROOT, ROOT / "rules_engine"))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_the_links_of_the_top_level_lead_somewhere(name: str):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
