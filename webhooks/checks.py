@@ -16,16 +16,16 @@ NEEDED = ("aiohttp", "cryptography")
 
 @register(Tags.compatibility)
 def settings_are_usable(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """webhooks.E001: a key of ``WEBHOOKS`` that does not exist, or a value that cannot be used."""
+    """Report webhooks.E001: a key of ``WEBHOOKS`` that does not exist, or a value that cannot be used."""
     return [Error(problem, id="webhooks.E001") for problem in conf.problems()]
 
 
 @register(Tags.compatibility)
 def libraries_are_installed(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
-    """webhooks.W001: a library that is needed to store secrets or to send is not installed."""
+    """Report webhooks.W001: a library that is needed to store secrets or to send is not installed."""
     return [Warning(str(MissingExtra(library)), id="webhooks.W001") for library in missing_libraries()]
 
 
 def missing_libraries() -> list[str]:
-    """Which libraries of the extra are not installed."""
+    """List the libraries of the extra that are not installed."""
     return [library for library in NEEDED if find_spec(library) is None]

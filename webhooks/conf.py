@@ -18,10 +18,11 @@ from django.conf import settings
 from rules_engine.actions import SettingsError, did_you_mean
 
 SETTING = "WEBHOOKS"
-#: The Celery queue that deliveries wait in, in one lane for each endpoint's slug (DESIGN §8: not a setting).
+#: The Celery queue that deliveries wait in, in one lane for each endpoint's slug. Not a setting: workers are started
+#: with this name, and executions that wait carry it.
 QUEUE = "webhooks"
-#: Seconds that a schedule may wait at most: a year. A database cannot add every number of seconds to a time.
-LONGEST_WAIT = 366 * 86_400
+#: Seconds that the site's schedule may wait at most: a year. A database cannot add every number of seconds to a time.
+LONGEST_WAIT_OF_SITE = 366 * 86_400
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -98,7 +99,7 @@ def retry_schedule() -> tuple[float, ...]:
     Default: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (ten attempts over about three days).
     """
     default = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    accepts = _is_list_of(lambda v: _is_number(v) and 0 <= v <= LONGEST_WAIT)
+    accepts = _is_list_of(lambda v: _is_number(v) and 0 <= v <= LONGEST_WAIT_OF_SITE)
     value = _value("RETRY_SCHEDULE", default, accepts, "a list of seconds from 0 to 31,622,400 (366 days)")
     return tuple(float(seconds) for seconds in value)
 
@@ -180,17 +181,19 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
 
 
 def problems() -> list[str]:
-    """Every unknown key and unusable value of the setting, as sentences; empty when all is well."""
+    """List every unknown key and unusable value of the setting, as sentences; empty when all is well."""
     configured = getattr(settings, SETTING, {})
     if not isinstance(configured, Mapping):
         return [f"{SETTING} should be a dict, and is a {type(configured).__name__}."]
-    found = [_unknown(key) for key in configured if key not in ACCESSORS]
+    unknown = [_unknown(key) for key in configured if key not in ACCESSORS]
+    unusable = []
     for name in configured:
         try:
-            ACCESSORS.get(name, bool)()
+            if name in ACCESSORS:
+                ACCESSORS[name]()
         except SettingsError as error:
-            found.append(str(error))
-    return found
+            unusable.append(str(error))
+    return unknown + unusable
 
 
 def _unknown(key: Any) -> str:

@@ -41,6 +41,7 @@ TOLERANCE_SECONDS = 300.0
 MOST_BYTES = 256 * 1024
 #: Seconds that a handled id is remembered: as long as our own sender tries again by its default schedule.
 REMEMBER_SECONDS = 4 * 24 * 3600.0
+HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 #: What the cache says of an id.
 RUNNING, HANDLED = "running", "handled"
 
@@ -54,7 +55,7 @@ MOST_SIGNATURES = 16
 def verify(
     body: bytes, headers: Mapping[str, str], secrets: Iterable[str], tolerance: float = TOLERANCE_SECONDS
 ) -> None:
-    """Returns when ``body`` and its headers were signed with one of ``secrets``, lately.
+    """Return when ``body`` and its headers were signed with one of ``secrets``, lately.
 
     ``body`` is the raw request body, before any parsing; header names may be in any case; a secret is ``whsec_…``, or
     ``whpk_…`` for ed25519; ``tolerance`` is the greatest difference between the sender's clock and ours, in seconds.
@@ -64,18 +65,19 @@ def verify(
 
 
 def _fitting(body: bytes, headers: Mapping[str, str], secrets: Iterable[str], tolerance: float) -> str:
-    """The secret it was signed with; during a rotation the last one that fits, which is the one it had before."""
-    named = {name.lower(): value for name, value in headers.items()}
-    try:
-        message_id, timestamp, signatures = (named[f"webhook-{part}"] for part in ("id", "timestamp", "signature"))
-    except KeyError as missing:
-        raise InvalidSignature(f"The header {missing.args[0]} is missing.") from None
+    """Find the secret it was signed with; during a rotation the last one that fits, which is the one it had before."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    for name in HEADERS:
+        if name not in lowered:
+            raise InvalidSignature(f"The header {name} is missing.")
+    message_id, timestamp, signatures = (lowered[name] for name in HEADERS)
     _check_age(timestamp, tolerance)
     # A bounded number: each costs a calculation, and whoever knocks may send as many as a header holds.
     offered = signatures.split()[:MOST_SIGNATURES]
     # Every pair is compared, so that the time taken says nothing about which one fitted.
-    found = [(secret, fits(secret, one, message_id, timestamp, body)) for secret in secrets for one in offered]
-    fitting = [secret for secret, is_fitting in found if is_fitting]
+    pairs = [(secret, signature) for secret in secrets for signature in offered]
+    checked = [(secret, fits(secret, signature, message_id, timestamp, body)) for secret, signature in pairs]
+    fitting = [secret for secret, is_fitting in checked if is_fitting]
     if not fitting:
         raise InvalidSignature("None of the signatures was made with a secret that is valid here.")
     return fitting[-1]
@@ -99,7 +101,7 @@ def webhook(
     remember: float = REMEMBER_SECONDS,
     cache: str = "default",
 ) -> Callable[[View], View]:
-    """View decorator: only what was signed with one of ``secrets`` gets through, and each ``webhook-id`` once.
+    """Decorate a view: only what was signed with one of ``secrets`` gets through, and each ``webhook-id`` once.
 
     ``secrets`` may be a function of the request, for senders that are known by their path. The view is exempt from
     CSRF, may be asynchronous, and reads ``request.body``. The answers that it does not give itself:
@@ -127,8 +129,10 @@ def webhook(
 
             @wraps(view)
             async def answer_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                found = guard.secrets_of(request)
-                entry = guard.entry(request, await found if inspect.isawaitable(found) else found)
+                secrets_now = guard.secrets_of(request)
+                if inspect.isawaitable(secrets_now):
+                    secrets_now = await secrets_now
+                entry = guard.entry(request, secrets_now)
                 if not isinstance(entry, str):
                     return entry
                 return await guard.once_async(entry, lambda: view(request, *args, **kwargs))
@@ -138,7 +142,9 @@ def webhook(
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             entry = guard.entry(request, guard.secrets_of(request))
-            return guard.once(entry, lambda: view(request, *args, **kwargs)) if isinstance(entry, str) else entry
+            if not isinstance(entry, str):
+                return entry
+            return guard.once(entry, lambda: view(request, *args, **kwargs))
 
         return csrf_exempt(answer)
 
@@ -148,7 +154,8 @@ def webhook(
 def _name(view: Any) -> str:
     # All classes' views have one name, and objects have none.
     named = getattr(view, "view_class", view)
-    named = named if hasattr(named, "__qualname__") else type(named)
+    if not hasattr(named, "__qualname__"):
+        named = type(named)
     return f"{named.__module__}.{named.__qualname__}"
 
 
@@ -167,7 +174,7 @@ class _Guard:
         return self.secrets(request) if callable(self.secrets) else self.secrets
 
     def entry(self, request: HttpRequest, secrets: str | Iterable[str]) -> HttpResponseBase | str:
-        """The answer to a request that does not get through; for one that does, what it is remembered by."""
+        """Give the answer to a request that does not get through; for one that does, what it is remembered by."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         length = request.headers.get("Content-Length", "")
@@ -178,7 +185,7 @@ class _Guard:
                 return _said(413, "The body is too large.")
         except RequestDataTooBig:
             return _said(413, "The body is too large.")
-        if not all(request.headers.get(f"webhook-{part}") for part in ("id", "timestamp", "signature")):
+        if not all(request.headers.get(name) for name in HEADERS):
             return _said(400, "The headers webhook-id, webhook-timestamp and webhook-signature are needed.")
         try:
             valid = [secrets] if isinstance(secrets, str) else secrets

@@ -28,7 +28,7 @@ from webhooks.deliveries import payload
 from webhooks.errors import MissingExtra
 from webhooks.models import lanes
 
-#: Everything DESIGN §6 offers, for the default payload; what is not named here is in every context.
+#: All that a context can hold, for the default payload; what is not named here is in every context.
 WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
 OF_A_MODEL = ("instance", "old", "changes", "changed")
 
@@ -64,16 +64,19 @@ class Webhook(Action):
     }
 
     def form_schema(self, user: Any) -> Mapping[str, Any]:
-        """With the endpoints to choose from, for whoever may view them."""
+        """Add the endpoints to choose from, for whoever may view them."""
         from webhooks.models import Endpoint
 
         if user is None or not user.has_perm("webhooks.view_endpoint"):
             return self.schema
-        keys, found = self.schema["keys"], Endpoint.objects.order_by("name").values_list("slug", "name")
-        offered = [{"title": f"{name} ({slug})", "value": slug} for slug, name in found]
+        endpoints = Endpoint.objects.order_by("name").values_list("slug", "name")
+        choices = [{"title": f"{name} ({slug})", "value": slug} for slug, name in endpoints]
+        if not choices:
+            return self.schema
+        keys = self.schema["keys"]
         help_text = gettext("Where it goes; added under Webhooks › Endpoints.")
-        endpoint = {**keys["endpoint"], "choices": offered, "open": True, "helpText": help_text}
-        return {**self.schema, "keys": {**keys, "endpoint": endpoint}} if offered else self.schema
+        endpoint = {**keys["endpoint"], "choices": choices, "open": True, "helpText": help_text}
+        return {**self.schema, "keys": {**keys, "endpoint": endpoint}}
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         known = ", ".join(self.schema["keys"])
@@ -109,7 +112,7 @@ class Webhook(Action):
         return Route(conf.QUEUE, lane=lanes.test(slug) if config.get("test") is True else slug)
 
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
-        """The endpoint's own, or the site's; a test delivery is not tried again."""
+        """Give the endpoint's own, or the site's; a test delivery is sent once."""
         if config.get("test") is True:
             return ()
         from webhooks.models import Endpoint
@@ -118,7 +121,7 @@ class Webhook(Action):
         return conf.retry_schedule() if endpoint is None else endpoint.retry_schedule()
 
     def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
-        """A call to be filled in: address, headers and secret are the endpoint's."""
+        """Write a call to be filled in: address, headers and secret are the endpoint's."""
         return [
             "def call_endpoint(slug, payload):",
             '    """Sign and POST it, with retries: this is yours to write."""',
@@ -134,7 +137,10 @@ class Webhook(Action):
         return request_preview(context, config)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        """One delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once."""
+        """Make one delivery by itself, for ``run_due`` in tests; workers send by ``sender``, many at once.
+
+        Raises ``TransientError`` without aiohttp, and the error that the delivery ended with.
+        """
         try:
             from webhooks.sending import sender
         except MissingExtra as error:

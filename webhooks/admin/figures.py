@@ -38,21 +38,21 @@ class Line:
 
 
 def figures(endpoint: Endpoint) -> Iterator[dict[str, str]]:
-    """A row of figures for each window."""
+    """Give a row of figures for each window."""
     since = [timezone.now() - span for span, _label in WINDOWS]
     every = lane_figures(conf.QUEUE, lanes.counted(endpoint.slug), *since)
-    for (_span, label), found in zip(WINDOWS, every, strict=True):
+    for (_span, label), in_window in zip(WINDOWS, every, strict=True):
         yield {
             "window": str(label),
-            "attempts": number_format(found.attempts, force_grouping=True) + ("+" if found.is_sample else ""),
-            "share": percent(found.share),
-            "median": _seconds(found.median),
-            "p95": _seconds(found.p95),
+            "attempts": number_format(in_window.attempts, force_grouping=True) + ("+" if in_window.is_sample else ""),
+            "share": percent(in_window.share),
+            "median": _seconds(in_window.median),
+            "p95": _seconds(in_window.p95),
         }
 
 
 def percent(share: float | None) -> str:
-    """The share of attempts that succeeded; a dash where there was none. Never 100 % while one failed."""
+    """Write the share of attempts that succeeded; a dash where there was none. Never 100 % while one failed."""
     if share is None:
         return "–"
     shown = share * 100
@@ -62,8 +62,8 @@ def percent(share: float | None) -> str:
 
 
 def list_percents(endpoints: Iterable[Endpoint]) -> dict[Any, str]:
-    """The same for the endpoints of the list, by their keys, of the latest deliveries within 24 hours. One query."""
-    slugs = {one.slug: one.pk for one in endpoints}
+    """Give each endpoint's ``percent``, by its key, of the latest deliveries within 24 hours. One query."""
+    slugs = {endpoint.slug: endpoint.pk for endpoint in endpoints}
     every = [lane for slug in slugs for lane in lanes.counted(slug)]
     attempts: Counter[str] = Counter()
     succeeded: Counter[str] = Counter()
@@ -77,42 +77,45 @@ def list_percents(endpoints: Iterable[Endpoint]) -> dict[Any, str]:
 def _seconds(value: float | None) -> str:
     if value is None:
         return "–"
-    return gettext("%s ms") % f"{value * 1000:.0f}" if value < 1 else gettext("%s s") % f"{value:.1f}"
+    if value < 1:
+        return gettext("%s ms") % f"{value * 1000:.0f}"
+    return gettext("%s s") % f"{value:.1f}"
 
 
 def backlog(endpoint: Endpoint) -> dict[str, Any]:
-    """How many deliveries wait, and since when."""
-    found = lane_backlog(conf.QUEUE, lanes.counted(endpoint.slug))
+    """Tell how many deliveries wait, and since when."""
+    waiting = lane_backlog(conf.QUEUE, lanes.counted(endpoint.slug))
     return {
-        "count": number_format(found.count, force_grouping=True),
-        "oldest": when(found.oldest) if found.oldest else "",
+        "count": number_format(waiting.count, force_grouping=True),
+        "oldest": when(waiting.oldest) if waiting.oldest else "",
     }
 
 
 def failures(endpoint: Endpoint) -> list[Line]:
-    """The latest deliveries that failed."""
+    """List the latest deliveries that failed."""
     return list(_lines(lane_failures(conf.QUEUE, lanes.counted(endpoint.slug), FAILURES)))
 
 
 def last_test(endpoint: Endpoint) -> Line | None:
-    """What came of the last test delivery."""
+    """Tell what came of the last test delivery."""
     return next(_lines(lane_latest(conf.QUEUE, [lanes.test(endpoint.slug)])), None)
 
 
 def last_replay(endpoint: Endpoint) -> Line | None:
-    """What came of the last replay."""
+    """Tell what came of the last replay."""
     return next(_lines(latest_replays(endpoint.slug)), None)
 
 
 def _lines(executions: Iterable[Any]) -> Iterator[Line]:
-    for one in executions:
-        is_over = one.state == "succeeded"
+    for execution in executions:
+        text = execution.summary if execution.state == "succeeded" else execution.error
+        is_event_read = "event" in execution._state.fields_cache
         yield Line(
-            url=_page(one.pk),
-            when=when(one.created_at),
-            state=str(one.get_state_display()),
-            text=one.summary if is_over else one.error,
-            who=one.event.actor_name if "event" in one._state.fields_cache else "",
+            url=_page(execution.pk),
+            when=when(execution.created_at),
+            state=str(execution.get_state_display()),
+            text=text,
+            who=execution.event.actor_name if is_event_read else "",
         )
 
 
@@ -124,7 +127,7 @@ def _page(pk: Any) -> str:
 
 
 def list_url(endpoint: Endpoint) -> str:
-    """The list of all executions of the endpoint."""
+    """Give the address of the list of all executions of the endpoint."""
     query = urlencode({"queue__exact": conf.QUEUE, "lane__in": ",".join(lanes.counted(endpoint.slug))})
     try:
         return f"{reverse('admin:rules_engine_execution_changelist')}?{query}"

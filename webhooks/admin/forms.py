@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     _EndpointModelForm = forms.ModelForm[Endpoint]
 else:
     _EndpointModelForm = forms.ModelForm
+
+
+NO_OVERLAP = timedelta(0)
 
 
 class EndpointForm(_EndpointModelForm):
@@ -135,29 +139,30 @@ class EndpointForm(_EndpointModelForm):
         return cleaned
 
     def _seals(self, cleaned: dict[str, Any]) -> bool:
-        """Whether the save has to encrypt something."""
-        given = ("secret", "generate_secret", "headers", "client_certificate")
-        return self.instance._state.adding or any(cleaned.get(name) for name in given)
+        """Tell whether the save has to encrypt something."""
+        sealing = ("secret", "generate_secret", "headers", "client_certificate")
+        return self.instance._state.adding or any(cleaned.get(name) for name in sealing)
 
     def _take_secret(self, cleaned: dict[str, Any]) -> None:
-        given, revoke = cleaned.get("secret", ""), bool(cleaned.get("revoke_previous"))
-        generate = generate_key_pair if cleaned.get("signing") == "v1a" else generate_secret
-        if self.instance._state.adding:
-            self.generated_secret = "" if given else generate()
-            self.instance.secret = given or self.generated_secret
-        elif given or cleaned.get("generate_secret"):
-            new = self._rotated(given or generate(), revoke)
-            self.generated_secret = "" if given else new
+        typed: str = cleaned.get("secret", "")
+        revoke = bool(cleaned.get("revoke_previous"))
+        if typed or self.instance._state.adding or cleaned.get("generate_secret"):
+            if not typed:
+                generate = generate_key_pair if cleaned.get("signing") == "v1a" else generate_secret
+                self.generated_secret = generate()
+            self._set_secret(typed or self.generated_secret, revoke=revoke)
         elif revoke:
             self.instance.previous_secret, self.instance.previous_secret_expires_at = "", None
 
-    def _rotated(self, given: str, revoke: bool) -> str:
-        none_left = ROTATION_OVERLAP * 0
+    def _set_secret(self, secret: str, *, revoke: bool) -> None:
+        if self.instance._state.adding:
+            self.instance.secret = secret
+            return
         try:
-            return self.instance.rotate_secret(given, overlap=none_left if revoke else ROTATION_OVERLAP)
+            self.instance.rotate_secret(secret, overlap=NO_OVERLAP if revoke else ROTATION_OVERLAP)
         except EncryptionKeyError:
             # The key is lost, and with it the old secret: there is nothing left to overlap with.
-            return self.instance.rotate_secret(given, overlap=none_left)
+            self.instance.rotate_secret(secret, overlap=NO_OVERLAP)
 
 
 class MomentField(forms.CharField):

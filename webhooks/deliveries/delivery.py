@@ -99,7 +99,7 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
 
 
 def _now(endpoint: Endpoint) -> datetime:
-    """The database's clock where the endpoint came with it: a worker's may be wrong by an hour."""
+    """Read the database's clock where the endpoint came with it: a worker's may be wrong by an hour."""
     now: datetime = getattr(endpoint, "now", None) or datetime.now(UTC)
     return now
 

@@ -34,12 +34,12 @@ Format = Callable[[Event, Any, str], Encoded]
 
 
 def whole(event: Event, template: Any, message_id: str) -> Encoded:
-    """``{"type", "timestamp", "data"}`` with all that was captured; a template takes the place of all of it."""
+    """Make ``{"type", "timestamp", "data"}`` with all that was captured; a template takes the place of all of it."""
     return Encoded(payload.body(event, template))
 
 
 def thin(event: Event, template: Any, message_id: str) -> Encoded:
-    """``{"type", "timestamp", "data"}`` with which object it was and no more: the receiver asks for the rest."""
+    """Make ``{"type", "timestamp", "data"}`` with which object it was and no more: the receiver asks for the rest."""
     if not payload.is_empty(template):
         return whole(event, template, message_id)
     which = {"model": event.model, "pk": event.pk} if event.model else {}
@@ -47,20 +47,20 @@ def thin(event: Event, template: Any, message_id: str) -> Encoded:
 
 
 def cloudevent(event: Event, template: Any, message_id: str) -> Encoded:
-    """CloudEvents 1.0, structured: attributes and data in one JSON object."""
+    """Make a CloudEvent 1.0, structured: attributes and data in one JSON object."""
     attributes = {"specversion": "1.0", "datacontenttype": "application/json", **_attributes(event, message_id)}
     return Encoded(payload.checked({**attributes, "data": _data(event, template)}), CLOUDEVENTS_JSON)
 
 
 def cloudevent_binary(event: Event, template: Any, message_id: str) -> Encoded:
-    """CloudEvents 1.0, binary: the data is the body, the attributes are headers."""
+    """Make a CloudEvent 1.0, binary: the data is the body, the attributes are headers."""
     attributes = {"specversion": "1.0", **_attributes(event, message_id)}
     headers = {f"ce-{name}": quote(value, safe=_UNCHANGED) for name, value in attributes.items()}
     return Encoded(payload.checked(_data(event, template)), JSON, headers)
 
 
 def chat(event: Event, template: Any, message_id: str) -> Encoded:
-    """``{"text": …}`` as Slack's, Mattermost's and Google Chat's incoming webhooks take it.
+    """Make ``{"text": …}`` as Slack's, Mattermost's and Google Chat's incoming webhooks take it.
 
     The template is the text; one that is a JSON object is sent as it is, for blocks and cards.
     """
@@ -102,7 +102,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def encode(form: str, event: Event, template: Any, message_id: str) -> Encoded:
-    """What to post in this form, a key of ``FORMATS``.
+    """Make what to post in this form, a key of ``FORMATS``.
 
     Raises ``PermanentError`` for a template that cannot be filled in, no JSON, and anything over 256 KB.
     """

@@ -20,16 +20,17 @@ _MISSING = object()
 
 
 def event_type(event: Event) -> str:
-    """``"shop.order.update"`` where there is a model and an operation, ``"shop.order_paid"`` for a site's own signal,
-    else what there is."""
+    """Name what happened: ``"shop.order.update"`` where there is a model and an operation, ``"shop.order_paid"`` for a
+    site's own signal, else what there is."""
     if not event.operation and "." in event.signal:
         return event.signal
-    parts = [part for part in (event.model, event.operation or "") if part]
-    return ".".join(parts) if event.operation and event.model else ".".join((*parts, event.signal))
+    if event.operation and event.model:
+        return f"{event.model}.{event.operation}"
+    return ".".join(part for part in (event.model, event.operation, event.signal) if part)
 
 
 def body(event: Event, template: Any = None) -> bytes:
-    """The JSON that is signed and sent: the same bytes at every attempt.
+    """Make the JSON that is signed and sent: the same bytes at every attempt.
 
     Without a template: ``{"type", "timestamp", "data"}`` with the whole context as ``data``. A template that is JSON
     has its texts filled in one by one, so that no value can break out of its quotes, and a text that is nothing but
@@ -40,7 +41,7 @@ def body(event: Event, template: Any = None) -> bytes:
 
 
 def checked(value: Any) -> bytes:
-    """The value as JSON. Raises ``PermanentError`` where that is more than is ever sent."""
+    """Write the value as JSON. Raises ``PermanentError`` where that is more than is ever sent."""
     try:
         content = encoded(value)
     except (ValueError, RecursionError) as error:
@@ -57,7 +58,7 @@ def checked(value: Any) -> bytes:
 
 
 def filled(event: Event, template: Any) -> Any:
-    """What ``body`` encodes. Raises ``PermanentError``."""
+    """Fill in what ``body`` encodes. Raises ``PermanentError``."""
     try:
         return _content(event, template)
     except TemplateError as error:
@@ -68,17 +69,17 @@ def filled(event: Event, template: Any) -> Any:
 
 
 def is_empty(template: Any) -> bool:
-    """Whether a rule leaves the payload to the endpoint's form."""
+    """Tell whether a rule leaves the payload to the endpoint's form."""
     return template in (None, "", {}, [])
 
 
 def envelope(event: Event) -> dict[str, Any]:
-    """What stands around the data."""
+    """Make what stands around the data."""
     return {"type": event_type(event), "timestamp": event.occurred_at.isoformat()}
 
 
 def encoded(value: Any) -> bytes:
-    """Compact UTF-8 JSON."""
+    """Write compact UTF-8 JSON. Raises ``ValueError`` for what JSON does not have."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
     return text.encode()
 
@@ -99,7 +100,7 @@ def _content(event: Event, template: Any) -> Any:
 
 
 def parsed(text: str) -> Any:
-    """The JSON that a template already is before anything is filled in; ``is_structure`` says whether it is."""
+    """Read the JSON that a template already is before anything is filled in, ``_MISSING`` where it is none."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -112,12 +113,12 @@ def _refuse_constant(name: str) -> Any:
 
 
 def is_structure(text: str) -> bool:
-    """Whether a template is JSON as it stands, so that its texts are filled in one by one."""
+    """Tell whether a template is JSON as it stands, so that its texts are filled in one by one."""
     return parsed(text) is not _MISSING
 
 
 def texts(template: Any) -> list[str]:
-    """Every text of a template that is rendered: to check each, and to say which is wrong."""
+    """List every text of a template that is rendered: to check each, and to say which is wrong."""
     if isinstance(template, str):
         structure = parsed(template)
         return [template] if structure is _MISSING else _leaves(structure)

@@ -16,7 +16,7 @@ from webhooks.signing.signatures import version_of
 
 
 def request_preview(context: ActionContext, config: Mapping[str, Any]) -> Preview:
-    """The request with its body; custom headers' values, the query and the signature are masked.
+    """Show the request with its body; custom headers' values, the query and the signature are masked.
 
     Raises ``PermanentError`` where nothing would be sent.
     """

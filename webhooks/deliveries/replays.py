@@ -25,7 +25,8 @@ STATUSES: Mapping[str, tuple[str, ...]] = {
     "succeeded": ("succeeded",),
     "all": ("succeeded", "discarded", "cancelled", "refused"),
 }
-ERROR_KINDS = tuple(one.kind for one in (NameNotResolved, ConnectFailed, TlsFailed, DeadlinePassed, ProtocolFailed))
+#: What went wrong where there was no answer, by the words of the attempts' records.
+ERROR_KINDS = tuple(error.kind for error in (NameNotResolved, ConnectFailed, TlsFailed, DeadlinePassed, ProtocolFailed))
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 _AGO = re.compile(r"(\d{1,6})\s*([mhd])")
@@ -33,35 +34,41 @@ _STATUS = re.compile(r"([1-5])(\d\d|xx)")
 
 
 def moment(text: str) -> datetime:
-    """A point in time: ``2h`` for two hours ago, or a date, with a time or without. Raises ``ValueError``."""
+    """Read a point in time: ``2h`` for two hours ago, or a date, with a time or without. Raises ``ValueError``."""
     text = text.strip()
     try:
-        found = _moment(text)
+        read = _moment(text)
     except (ValueError, OverflowError):  # the 30th of February, or a time that no database takes
-        found = None
-    if found is None:
+        read = None
+    if read is None:
         example = timezone.localtime(timezone.now(), UTC).strftime("%Y-%m-%dT%H:%M")
         raise ValueError(
             gettext("Expected an age such as 30m, 2h or 3d, or a time such as %(example)s, and got “%(text)s”.")
             % {"example": example, "text": text}
         )
-    return found
+    return read
 
 
 def _moment(text: str) -> datetime | None:
     if ago := _AGO.fullmatch(text.lower()):
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    found = parse_datetime(text)
-    if found is None and (day := parse_date(text)) is not None:
-        found = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - made aware below
-    if found is None:
+    written = parse_datetime(text) or _midnight(text)
+    if written is None:
         return None
-    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
-    return aware.astimezone(UTC)
+    if timezone.is_naive(written):
+        written = timezone.make_aware(written)
+    return written.astimezone(UTC)
+
+
+def _midnight(text: str) -> datetime | None:
+    day = parse_date(text)
+    if day is None:
+        return None
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 - whoever asks makes it aware
 
 
 def error_detail(text: str) -> dict[str, Any]:
-    """What the last attempt recorded, by a word such as ``timeout``, or a status such as ``503`` or ``5xx``.
+    """Tell what the last attempt recorded, by a word such as ``timeout``, or a status such as ``503`` or ``5xx``.
 
     Raises ``ValueError``.
     """
@@ -82,14 +89,14 @@ def error_detail(text: str) -> dict[str, Any]:
 def selection(
     endpoint: Endpoint, since: datetime | None, until: datetime | None, status: str = "failed", error_kind: str = ""
 ) -> Selection:
-    """The deliveries of an endpoint that were recorded in a window and ended in that way. Raises ``ValueError``."""
+    """Select an endpoint's deliveries that were recorded in a window and ended in that way. Raises ``ValueError``."""
     if since is not None and until is not None and since >= until:
         raise ValueError(gettext("The window ends before it begins."))
     return Selection(conf.QUEUE, lanes.counted(endpoint.slug), since, until, STATUSES[status], error_detail(error_kind))
 
 
-def ask(endpoint: Endpoint, chosen: Selection, by: Mapping[str, Any]) -> None:
+def ask(endpoint: Endpoint, selected: Selection, by: Mapping[str, Any]) -> None:
     """Have workers send these again, behind what is fresh. Raises ``ValueError`` for an endpoint that is disabled."""
     if not endpoint.enabled:
         raise ValueError(gettext("The endpoint is disabled, so all would be discarded. Enable it first."))
-    replay(chosen, by=by, into=lanes.replayed(endpoint.slug))
+    replay(selected, by=by, into=lanes.replayed(endpoint.slug))

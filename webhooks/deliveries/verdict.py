@@ -1,6 +1,6 @@
 """What an answer means: pure, a status and a few headers in, success or an error out.
 
-Any 2xx is success. 410 says the receiver is gone for good. Everything else may pass, so it is tried again on the
+Any 2xx is success. 410 says the receiver is gone for good. Everything else may pass, so it is sent again on the
 endpoint's schedule: 408, 409, 425, 429 and 5xx by their meaning, redirects (which are never followed) and the other
 4xx because what causes them is as a rule a deploy, a wrong URL or a wrong header, which somebody mends within days.
 """
@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 #: The longest that one answer may put off the next attempt, in seconds.
-LONGEST_WAIT = 86_400.0
+LONGEST_RETRY_AFTER = 86_400.0
 GONE = 410
 FORMER_ADDRESS_GONE = "The endpoint's former address answered 410. It has another one by now, which is tried next."
 
 
 def succeeded(status: int) -> bool:
-    """Whether the receiver has taken the delivery."""
+    """Tell whether the receiver has taken the delivery."""
     return 200 <= status < 300
 
 
 def refusal_text(status: int, *, is_test: bool = False) -> str:
-    """A sentence about an answer that is not a success."""
+    """Write a sentence about an answer that is not a success."""
     if 300 <= status < 400:
         return f"The endpoint answered {status}, a redirect; webhooks do not follow redirects. Set the final URL."
     if status == GONE and is_test:
@@ -34,7 +34,7 @@ def refusal_text(status: int, *, is_test: bool = False) -> str:
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header, at most a day; None where it is absent, past or nonsense."""
+    """Read the seconds of a ``Retry-After`` header, at most a day; None where it is absent, past or nonsense."""
     text = (value or "").strip()
     # Eighteen digits are any number of seconds that anybody means; more would only cost time to convert.
     if text.isascii() and text.isdigit() and len(text) <= 18:
@@ -44,7 +44,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         if moment is None:
             return None
         seconds = (moment - now).total_seconds()
-    return min(seconds, LONGEST_WAIT) if seconds > 0 else None
+    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
 
 
 def _moment(text: str) -> datetime | None:
@@ -56,7 +56,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def wait(asked: float | None, attempt: int, schedule: Sequence[float]) -> float | None:
-    """Seconds that ``Retry-After`` adds to the schedule, or None to keep to it.
+    """Give the wait that ``Retry-After`` sets in place of the schedule's, or None to keep to that.
 
     The header makes a wait longer and never shorter: a receiver that says "1 second" through an outage would
     otherwise use up all attempts within seconds. ``attempt`` counts from 1.

@@ -16,20 +16,20 @@ _WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)", re.IGNORECASE)
 
 
 def words(schedule: Sequence[float]) -> str:
-    """Seconds in the largest unit that fits: ``5s, 5m``; ``[]`` for none."""
+    """Write seconds in the largest unit that fits: ``5s, 5m``; ``[]`` for none."""
     return ", ".join(_word(float(seconds)) for seconds in schedule) or "[]"
 
 
 def _word(seconds: float) -> str:
     if not seconds:
         return "0s"
-    unit = next(unit for unit in "dhms" if seconds % SECONDS[unit] == 0 or unit == "s")
+    unit = next((unit for unit in "dhm" if seconds % SECONDS[unit] == 0), "s")
     return f"{seconds / SECONDS[unit]:g}{unit}"
 
 
 def parsed(text: str) -> list[float]:
-    """The seconds. Raises ``ValidationError`` with a sentence that names the wait it cannot read."""
-    found = []
+    """Read the seconds. Raises ``ValidationError`` with a sentence that names the wait it cannot read."""
+    waits: list[float] = []
     for number, part in enumerate(filter(None, map(str.strip, text.strip().strip("[]").split(","))), start=1):
         wait = _WAIT.fullmatch(part)
         if wait is None:
@@ -38,8 +38,8 @@ def parsed(text: str) -> list[float]:
                 % {"number": number, "text": part}
             )
         seconds = float(wait[1]) * SECONDS[wait[2].lower() or "s"]
-        found.append(int(seconds) if seconds.is_integer() else seconds)
-    return found
+        waits.append(int(seconds) if seconds.is_integer() else seconds)
+    return waits
 
 
 class ScheduleField(forms.CharField):
@@ -61,7 +61,7 @@ class ScheduleField(forms.CharField):
 
 
 def site_help(schedule: Sequence[float]) -> str:
-    """What an empty field means."""
+    """Tell what an empty field means."""
     text = gettext(
         "Waits before the second, third, … attempt, such as 5s, 1m, 1h. Empty: the site's, %s. []: no retry."
     )

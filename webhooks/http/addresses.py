@@ -38,7 +38,7 @@ DENIED: tuple[tuple[Network, Promise], ...] = tuple(
 
 
 def parse(text: str) -> Address | None:
-    """The address that ``text`` is, in the one canonical way of writing it (a zone is dropped), or None."""
+    """Read the address that ``text`` is, in the one canonical way of writing it (a zone is dropped), or None."""
     try:
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -46,7 +46,7 @@ def parse(text: str) -> Address | None:
 
 
 def refusal(address: Address, allowed_networks: Iterable[Network] = ()) -> str | None:
-    """Why ``address`` may not be reached, in a few words, or None where it may.
+    """Say why ``address`` may not be reached, in a few words, or None where it may.
 
     The words are for logs and for a literal address that an administrator typed: never show them for an address
     that a name resolved to. An IPv4 address inside an IPv6 one (``::ffff:127.0.0.1``) is judged as IPv4.

@@ -116,7 +116,7 @@ class Client:
         # A transport closes its socket some turns of the loop after it was told to; a loop that ends before leaks it.
         _cut(self._sockets)
         for _ in range(TURNS_TO_CLOSE):
-            if all(one.fileno() == -1 for one in list(self._sockets)):
+            if all(opened.fileno() == -1 for opened in list(self._sockets)):
                 return
             await asyncio.sleep(0)
 
@@ -189,13 +189,16 @@ class Client:
                 _cut(dialling.made)
 
     async def _check_beforehand(self, url: str) -> None:
-        """With a proxy nothing is dialled here, so a name counts as refused when any of its addresses is."""
+        """Refuse a name of which any address is refused: with a proxy nothing is dialled here.
+
+        Raises ``DestinationRefused``.
+        """
         parts = URL(url, encoded=True)
         try:
-            found = await (self.resolver or Resolver()).resolve(parts.host or "", parts.port or 0)
+            results = await (self.resolver or Resolver()).resolve(parts.host or "", parts.port or 0)
         except OSError:
             return  # names that only the proxy can look up are left to its policy
-        if not all(_is_allowed(str(one["host"])) for one in found):
+        if not all(_is_allowed(str(result["host"])) for result in results):
             raise DestinationRefused("The endpoint's host has an address that webhooks may not go to.")
 
     async def _deliver(self, post: _Post, dialling: _Dialling) -> Response:
@@ -255,9 +258,9 @@ def _text(content: bytes) -> str:
 
 def _cut(sockets: Iterable[socket.socket]) -> None:
     # asyncio closes TLS politely: it waits half a minute for the other side to say goodbye, which may never come.
-    for one in list(sockets):
+    for opened in list(sockets):
         with contextlib.suppress(OSError):  # it is closed already
-            one.shutdown(socket.SHUT_RDWR)
+            opened.shutdown(socket.SHUT_RDWR)
 
 
 def _tracing() -> aiohttp.TraceConfig:
@@ -277,7 +280,7 @@ async def deliver(
     deadline: float | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Response:
-    """One delivery with a client of its own; see ``Client.deliver``."""
+    """Make one delivery with a client of its own; see ``Client.deliver``. Raises ``DeliveryError``."""
     async with Client() as client:
         return await client.deliver(url, body, headers, deadline=deadline, context=context)
 
@@ -290,7 +293,10 @@ def deliver_now(
     deadline: float | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Response:
-    """The same for code that is not asynchronous, from any thread, also one whose event loop is running."""
+    """Deliver for code that is not asynchronous, from any thread, also one whose event loop is running.
+
+    Raises ``DeliveryError``.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:

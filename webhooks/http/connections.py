@@ -68,7 +68,7 @@ class Answers(ResponseHandler):
             body.set_exception(aiohttp.ClientPayloadError("The body cannot be read."))
 
     def _is_over(self) -> bool:
-        """Whether the answer is complete, so that nothing more was asked for."""
+        """Tell whether the answer is complete, so that nothing more was asked for."""
         return self._is_answered and not self._upgraded and (self._payload is None or self._payload.is_eof())
 
     def _end(self) -> None:
@@ -78,7 +78,7 @@ class Answers(ResponseHandler):
 
 
 def connector(**options: Any) -> aiohttp.TCPConnector:
-    """aiohttp's, with connections of this kind. Call it in the event loop."""
+    """Make aiohttp's connector with connections of this kind. Call it in the event loop."""
     made = aiohttp.TCPConnector(**options)
     # There is no public way to name another protocol; tests/integration/webhooks/test_odd_answers.py holds this.
     factory = partial(Answers, loop=made._loop)

@@ -48,7 +48,7 @@ _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 def checked_url(url: str) -> str:
-    """``url`` in its canonical form: lower-case scheme, host in ASCII (IDNA), no default port, a path.
+    """Bring ``url`` to its canonical form: lower-case scheme, host in ASCII (IDNA), no default port, a path.
 
     Raises ``DestinationRefused`` with a sentence about what is wrong with it.
     """
@@ -179,22 +179,22 @@ def _ascii_host(host: str) -> str:
 
 
 def header_problems(headers: Any) -> list[str]:
-    """What is wrong with an endpoint's own headers, as sentences that quote names and never values."""
+    """Say what is wrong with an endpoint's own headers, as sentences that quote names and never values."""
     if not isinstance(headers, Mapping):
         return [gettext('Headers should be a JSON object, such as {"Authorization": "Bearer …"}.')]
-    found = [problem for name, value in headers.items() for problem in _header_problems(name, value)]
+    problems = [problem for name, value in headers.items() for problem in _header_problems(name, value)]
     if len(headers) > MOST_HEADERS:
-        found.append(
+        problems.append(
             gettext("At most %(most)s headers can be set, and there are %(count)s.")
             % {"most": MOST_HEADERS, "count": len(headers)}
         )
     lowered = [str(name).lower() for name in headers]
-    found += [
+    problems += [
         gettext("The header %(name)s is there twice.") % {"name": repr(name)}
         for name in sorted(set(lowered))
         if lowered.count(name) > 1
     ]
-    return found
+    return problems
 
 
 def _header_problems(name: Any, value: Any) -> list[str]:

@@ -33,18 +33,19 @@ class Resolver(AbstractResolver):
         return [_result(host, info) for info in await answer]
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: nothing is kept open."""
 
 
 def _look_up(
     loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Any]], host: str, port: int, family: int
 ) -> None:
+    outcome: Any
     try:
-        found = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        outcome: Any = error if isinstance(error, OSError) else OSError(str(error))
-    else:
-        outcome = found
+        outcome = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    except OSError as error:
+        outcome = error
+    except UnicodeError as error:
+        outcome = OSError(str(error))
     with contextlib.suppress(RuntimeError):  # the loop is closed: the deadline has passed
         loop.call_soon_threadsafe(_settle, answer, outcome)
 

@@ -20,7 +20,7 @@ BEGIN_KEY = "PRIVATE KEY-----"
 
 
 def context_of(endpoint: Endpoint) -> ssl.SSLContext | None:
-    """What an endpoint's connections are made with, None for what the site's settings say.
+    """Give what an endpoint's connections are made with, None for what the site's settings say.
 
     Raises ``EncryptionKeyError`` where its client certificate cannot be read, and ``ssl.SSLError`` or ``ValueError``
     where one of its certificates has been broken since it was saved.
@@ -33,7 +33,7 @@ def context_of(endpoint: Endpoint) -> ssl.SSLContext | None:
 
 @lru_cache(maxsize=4)
 def site_context(ca_file: str | None) -> ssl.SSLContext:
-    """What connections are made with where the endpoint has nothing of its own."""
+    """Give what connections are made with where the endpoint has nothing of its own."""
     # Not ssl.create_default_context(): it asks SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -92,7 +92,7 @@ def _no_password() -> str:
 
 
 def authorities_problem(pem: str) -> str | None:
-    """What is wrong with certificates of authorities, as a sentence; None where they are fine."""
+    """Say what is wrong with certificates of authorities, as a sentence; None where they are fine."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, UnicodeError):
@@ -103,7 +103,7 @@ def authorities_problem(pem: str) -> str | None:
 
 
 def client_problem(pem: str) -> str | None:
-    """What is wrong with a client certificate and its key, as a sentence that quotes neither; None where it is fine."""
+    """Say what is wrong with a client certificate and its key, quoting neither; None where it is fine."""
     if BEGIN_KEY not in pem:
         return gettext(
             "Expected the client's certificate and, after it, its private key, both in PEM. There is no private key."

@@ -53,19 +53,19 @@ class EncryptedTextField(_TextField):
     sensitive = True
 
     def unsealed(self, value: Sealed) -> Any:
-        """The plain value. Raises ``EncryptionKeyError``."""
+        """Decrypt the plain value. Raises ``EncryptionKeyError``."""
         return self.from_text(encryption.unseal(value.text)) if value.text else self.from_text("")
 
     def to_text(self, value: Any) -> str:
-        """The text that is encrypted for ``value``; empty for nothing."""
+        """Write the text that is encrypted for ``value``; empty for nothing."""
         return str(value)
 
     def from_text(self, text: str) -> Any:
-        """What ``to_text`` had been given."""
+        """Read what ``to_text`` was called with."""
         return text
 
     def is_sealed(self, instance: models.Model) -> bool:
-        """Whether the instance holds the value as it came from the database, not decrypted and not replaced."""
+        """Tell whether the instance holds the value as it came from the database, not decrypted and not replaced."""
         return isinstance(instance.__dict__.get(self.attname), Sealed)
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:

@@ -7,35 +7,35 @@ _REPLAYED, _TEST = ":replay", ":test"
 
 
 def replayed(slug: str) -> str:
-    """Where deliveries wait that were replayed. No slug has a colon."""
+    """Name the lane of deliveries that were replayed. No slug has a colon."""
     return slug + _REPLAYED
 
 
 def test(slug: str) -> str:
-    """Where test deliveries wait."""
+    """Name the lane of test deliveries."""
     return slug + _TEST
 
 
 def counted(slug: str) -> tuple[str, str]:
-    """The lanes whose deliveries say how the endpoint does."""
+    """Name the lanes whose deliveries say how the endpoint does."""
     return slug, replayed(slug)
 
 
 def every(slug: str) -> tuple[str, ...]:
-    """All of an endpoint's lanes."""
+    """Name all of an endpoint's lanes."""
     return (*counted(slug), test(slug))
 
 
 def slug_of(lane: str) -> str:
-    """The endpoint that a lane belongs to."""
+    """Give the slug of the endpoint that a lane belongs to."""
     return lane.partition(":")[0]
 
 
 def is_replayed(lane: str) -> bool:
-    """Whether what waits there was replayed."""
+    """Tell whether what waits there was replayed."""
     return lane.endswith(_REPLAYED)
 
 
 def is_test(lane: str) -> bool:
-    """Whether what waits there are test deliveries."""
+    """Tell whether what waits there are test deliveries."""
     return lane.endswith(_TEST)

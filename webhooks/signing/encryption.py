@@ -28,12 +28,12 @@ DERIVATION_INFO = b"django-signal-rules webhooks enc1"
 
 
 def seal(text: str) -> str:
-    """``text`` encrypted with the first key. Raises ``MissingExtra`` without the library cryptography."""
+    """Encrypt ``text`` with the first key. Raises ``MissingExtra`` without the library cryptography."""
     return PREFIX + _fernet(tuple(_keys())).encrypt(text.encode()).decode()
 
 
 def resealed(sealed: str) -> str | None:
-    """The same secret under the first key; None where it is that already. Raises ``EncryptionKeyError``."""
+    """Seal a secret again with the first key; None where it is that already. Raises ``EncryptionKeyError``."""
     unseal(sealed)
     first, token = next(_keys()), sealed.removeprefix(PREFIX)
     from cryptography.fernet import InvalidToken
@@ -46,7 +46,7 @@ def resealed(sealed: str) -> str | None:
 
 
 def unseal(sealed: str) -> str:
-    """The text that was sealed.
+    """Decrypt the text that was sealed.
 
     Raises ``EncryptionKeyError`` when no key fits or the text was never sealed; it quotes neither.
     """

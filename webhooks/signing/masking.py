@@ -19,14 +19,14 @@ _TOKEN = re.compile(r"(?=.*\d)[\w.~-]{16,}|[A-Za-z0-9]{20,}")
 
 
 def masked_url(url: str) -> str:
-    """The URL without what may be a token: its query, and what looks like one in its path."""
+    """Write the URL without what may be a token: its query, and what looks like one in its path."""
     parts = urlsplit(url)
     path = "/".join(MASK if _TOKEN.fullmatch(step) else step for step in parts.path.split("/"))
     return urlunsplit((parts.scheme, parts.netloc, path, MASK if parts.query else "", ""))
 
 
 def url_secrets(url: str) -> list[str]:
-    """What may be a token in it, as written and decoded: the query, each value in it, and steps that look like one."""
+    """List what may be a token in it, as written and decoded: the query, its values, and steps that look like one."""
     parts = urlsplit(url)
     written = [part.partition("=")[2] for part in parts.query.split("&")]
     steps = [step for step in parts.path.split("/") if _TOKEN.fullmatch(step)]
@@ -39,17 +39,19 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def words(value: str) -> list[str]:
-    """A header's value, and what it consists of but for the first word: an answer may quote ``Bearer …``, or the token
-    alone."""
+    """List a header's value, and what it consists of but for the first word: an answer may quote ``Bearer …``, or the
+    token alone."""
     return [value, *value.split()[1:]]
 
 
 def masked(text: str, hidden: Iterable[str]) -> str:
-    """``text``, cut to what is kept of an answer, with each of the ``hidden`` values replaced, also where it is
-    written as JSON, HTML or a URL has it."""
+    """Replace each of the ``hidden`` values in ``text``, also where it is written as JSON, HTML or a URL has it, and
+    cut it to what is kept of an answer."""
     if len(text) < SHORTEST:
         return text
     forms = {form for value in hidden if len(value) >= SHORTEST for form in _forms(value)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
-    return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + MASK
+    if len(text) <= EXCERPT_CHARACTERS:
+        return text
+    return text[:EXCERPT_CHARACTERS] + MASK

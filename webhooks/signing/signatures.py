@@ -31,12 +31,12 @@ ED25519_BYTES = 32
 
 
 def generate_secret() -> str:
-    """A new secret of 32 random bytes, as ``whsec_`` and base64."""
+    """Make a new secret of 32 random bytes, as ``whsec_`` and base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def generate_key_pair() -> str:
-    """A new ed25519 key as ``whsk_`` and base64 of seed and public key; ``public_key`` tells what receivers need.
+    """Make a new ed25519 key, ``whsk_`` and base64 of seed and public key; ``public_key`` tells what receivers need.
 
     Raises ``MissingExtra``.
     """
@@ -50,12 +50,12 @@ def generate_key_pair() -> str:
 
 
 def generate_like(secret: str) -> str:
-    """A new secret of the same kind."""
+    """Make a new secret of the kind that ``secret`` is of."""
     return generate_key_pair() if secret.startswith(PRIVATE_PREFIX) else generate_secret()
 
 
 def secret_problem(secret: str) -> str | None:
-    """Why nothing can be signed with this, as a sentence that does not quote it; None where it can."""
+    """Say why nothing can be signed with this, in a sentence that does not quote it; None where it can."""
     try:
         if secret.startswith(PRIVATE_PREFIX):
             private_key_of(secret)
@@ -67,7 +67,7 @@ def secret_problem(secret: str) -> str | None:
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a ``whsec_…`` secret stands for.
+    """Decode the key that a ``whsec_…`` secret stands for.
 
     Raises ``InvalidSecret``, which never quotes the secret.
     """
@@ -97,7 +97,7 @@ def _decoded(secret: str, prefix: str) -> bytes:
 
 
 def private_key_of(secret: str) -> Ed25519PrivateKey:
-    """The key that a ``whsk_…`` secret stands for. Raises ``InvalidSecret``, which never quotes the secret."""
+    """Decode the key that a ``whsk_…`` secret stands for. Raises ``InvalidSecret``, which never quotes the secret."""
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError as error:
@@ -116,7 +116,7 @@ def private_key_of(secret: str) -> Ed25519PrivateKey:
 
 
 def public_key(secret: str) -> str | None:
-    """What receivers check the signatures of a ``whsk_…`` secret with: ``whpk_…``. None for other secrets.
+    """Give what receivers check the signatures of a ``whsk_…`` secret with: ``whpk_…``. None for other secrets.
 
     Raises ``InvalidSecret``.
     """
@@ -126,12 +126,12 @@ def public_key(secret: str) -> str | None:
 
 
 def version_of(secret: str) -> str:
-    """The version of the signatures that are made with this secret: ``v1`` or ``v1a``."""
+    """Tell the version of the signatures that are made with this secret: ``v1`` or ``v1a``."""
     return "v1a" if secret.startswith(PRIVATE_PREFIX) else "v1"
 
 
 def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a secret, with spaces between.
+    """Make the value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a secret, with spaces between.
 
     ``timestamp`` is in whole seconds since 1970. During a rotation, give the new secret and the old.
     Raises ``InvalidSecret``, and ``ValueError`` for an id with a dot, which would make the signed text ambiguous.
@@ -149,18 +149,18 @@ def _signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str
 
 
 def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
-    """The bytes that are signed."""
+    """Put together the bytes that are signed."""
     return f"{message_id}.{timestamp}.".encode() + body
 
 
 def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """One signature of version 1, ``v1,`` and base64, with the key's bytes."""
+    """Make one signature of version 1, ``v1,`` and base64, with the key's bytes."""
     made = hmac.new(key, signed_content(message_id, timestamp, body), hashlib.sha256).digest()
     return "v1," + base64.b64encode(made).decode()
 
 
 def fits(secret: str, offered: str, message_id: str, timestamp: str, body: bytes) -> bool:
-    """Whether one offered signature was made with this secret, ``whsec_…``, ``whpk_…`` or ``whsk_…``.
+    """Tell whether one offered signature was made with this secret, ``whsec_…``, ``whpk_…`` or ``whsk_…``.
 
     Takes the same time for each wrong one. Raises ``InvalidSecret``.
     """

@@ -1,4 +1,4 @@
-"""The client against servers that misbehave; the numbers are the rows of WEBHOOKS.md's failure matrix."""
+"""The client against servers that misbehave; what becomes of their deliveries is in docs/failure-matrix.md."""
 
 from __future__ import annotations
 

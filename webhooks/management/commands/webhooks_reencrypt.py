@@ -14,7 +14,7 @@ from webhooks.errors import MissingExtra
 
 
 class Command(BaseCommand):
-    """Encrypts stored secrets and headers again, with the first of the keys."""
+    """Encrypt stored secrets and headers again, with the first of the keys."""
 
     help = (
         "Encrypts the stored secrets and headers of all endpoints with the first key of "
@@ -27,13 +27,13 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only count what would be changed.")
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
-        """Change, or count."""
+        """Change, or count. Raises ``CommandError`` where nothing can be encrypted at all."""
         try:
             outcome = reencrypt(dry_run=dry_run)
         except (MissingExtra, SettingsError) as error:
             raise CommandError(str(error)) from None
-        verb = "would be encrypted again" if dry_run else "encrypted again"
-        self.stdout.write(f"{outcome.changed} {verb}; {outcome.current} under the first key already.")
+        done = "would be encrypted again" if dry_run else "encrypted again"
+        self.stdout.write(f"{outcome.changed} {done}; {outcome.current} under the first key already.")
         for sentence in outcome.unreadable:
             self.stderr.write(sentence)
         if outcome.unreadable:

@@ -15,7 +15,7 @@ from webhooks.models import Endpoint
 
 
 class Command(BaseCommand):
-    """Counts what a replay would send, and asks the workers for it."""
+    """Count what a replay would send, and ask the workers for it."""
 
     help = (
         "Sends deliveries of an endpoint again, under the same webhook-id, behind those that are fresh. Workers do "
@@ -40,18 +40,18 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, endpoint: str, since: str, until: str, status: str, error_kind: str, **options: Any
     ) -> None:
-        """Count, and ask unless it is a dry run."""
-        found = _endpoint(endpoint)
+        """Count, and ask unless it is a dry run. Raises ``CommandError`` for what cannot be selected."""
+        target = _endpoint(endpoint)
         try:
-            chosen = replays.selection(found, _moment(since), _moment(until), status, error_kind)
-            count, lost = chosen.count()
+            selection = replays.selection(target, _moment(since), _moment(until), status, error_kind)
+            count, lost = selection.count()
             if not options["dry_run"]:
-                replays.ask(found, chosen, {"id": "", "username": f"command line ({_user()})"})
+                replays.ask(target, selection, {"id": "", "username": f"command line ({_user()})"})
         except ValueError as error:
             raise CommandError(str(error)) from None
-        verb = "would be" if options["dry_run"] else "will be"
+        happens = "would be" if options["dry_run"] else "will be"
         noun = "delivery" if count == 1 else "deliveries"
-        self.stdout.write(f"{count:,} {noun} to {found.slug} {verb} sent again.")
+        self.stdout.write(f"{count:,} {noun} to {target.slug} {happens} sent again.")
         if lost:
             self.stdout.write(f"{lost:,} more cannot be: what they were about is not recorded any more.")
 
@@ -61,11 +61,11 @@ def _moment(text: str) -> datetime | None:
 
 
 def _endpoint(slug: str) -> Endpoint:
-    found = Endpoint.objects.filter(slug=slug).first()
-    if found is None:
+    endpoint = Endpoint.objects.filter(slug=slug).first()
+    if endpoint is None:
         slugs = list(Endpoint.objects.values_list("slug", flat=True))
         raise CommandError(f'There is no endpoint "{slug}".{did_you_mean(slug, slugs)}')
-    return found
+    return endpoint
 
 
 def _user() -> str:
