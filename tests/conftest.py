@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
+from django.core.management.commands import flush
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection
-from django.db.backends.postgresql.operations import DatabaseOperations
 
 from tests import services
 
 pytest_plugins = ["rules_engine.pytest_plugin"]
+
+#: Filled by Django itself, after a migration.
+KEPT_TABLES = ("django_content_type", "auth_permission")
 
 _wanted: set[str] = set()
 
@@ -57,15 +62,36 @@ def _left_out() -> list[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _emptied_by_deleting() -> Iterator[None]:
-    """Tables are emptied after a test by DELETE: 9 ms on PostgreSQL, where Django's TRUNCATE of 56 tables takes 400."""
+def _quickly_emptied() -> Iterator[None]:
+    """Tables are emptied after a test in 10 ms, where Django's way takes 50 on SQLite and 450 on PostgreSQL.
 
-    def sql_flush(self: DatabaseOperations, style: Any, tables: Sequence[str], **options: Any) -> list[str]:
-        return [f"DELETE FROM {self.quote_name(table)}" for table in tables]
+    By DELETE, in one message where one may be sent: TRUNCATE of 56 tables takes 400 ms. Content types and permissions
+    stay, which Django would delete and make again: see ``_kept_or_made_again``.
+    """
+
+    def sql_flush(style: Any, connection: Any, **options: Any) -> list[str]:
+        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        deletes = [f"DELETE FROM {connection.ops.quote_name(name)}" for name in tables if name not in KEPT_TABLES]
+        return ["; ".join(deletes)] if connection.vendor == "postgresql" else deletes
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        patch.setattr(flush, "sql_flush", sql_flush)
+        patch.setattr(flush, "emit_post_migrate_signal", _kept_or_made_again)
         yield
+
+
+def _kept_or_made_again(verbosity: int, interactive: bool, db: str, **options: Any) -> None:
+    """Make content types and permissions again if a test has left more or fewer of them than the models ask for."""
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+
+    ContentType.objects.clear_cache()
+    models = apps.get_models()
+    asked = sum(len(model._meta.default_permissions) + len(model._meta.permissions) for model in models)
+    if (ContentType.objects.count(), Permission.objects.count()) != (len(models), asked):
+        Permission.objects.all().delete()
+        ContentType.objects.all().delete()
+        emit_post_migrate_signal(verbosity, interactive, db, **options)
 
 
 @pytest.fixture(autouse=True)

@@ -27,5 +27,8 @@ if "TEST" not in _database:
     _is_sqlite = _database["ENGINE"].endswith("sqlite3")
     # A file, not memory: a worker process looks at it too.
     _database["TEST"] = {"NAME": str(VAR / "test.sqlite3") if _is_sqlite else f"test_signal_rules_{os.getpid()}"}
+if _database["ENGINE"].endswith("postgresql"):
+    # A commit does not wait for the disk: a test database need not outlive a crash of its server.
+    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": "-c synchronous_commit=off"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 INSTALLED_APPS += ["tests.zoo"]
