@@ -28,12 +28,13 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.actions.files import delete_files  # noqa: F401
         from rules_engine.actions.mail import send_email  # noqa: F401
         from rules_engine.actions.rows import create_object, set_fields, update_objects  # noqa: F401
-        from rules_engine.capture import receiver
+        from rules_engine.capture import receiver, vetoes
         from rules_engine.live import cache
         from rules_engine.rules import registry
 
         registry.autodiscover()
         cache.on_change(receiver.connect)
+        cache.on_change(vetoes.attach)
         self._connect_own_receivers()
 
     def _connect_own_receivers(self) -> None:

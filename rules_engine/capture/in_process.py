@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from django.utils.translation import gettext
 
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.context.savepoints import confined
+from rules_engine.context.subject import Subject
 from rules_engine.context.visible import visible
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.models.execution import State
@@ -27,14 +29,13 @@ from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
-from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, new_id
+from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, Timing, new_id
 
 logger = logging.getLogger("rules_engine")
 
 #: How long an author's permissions are trusted in this process.
 TRUST_SECONDS = 30.0
-
-ContextFor = Callable[[CompiledRule], Mapping[str, Any]]
+PAUSED = "The rule is paused, and this cannot be done afterwards."
 
 
 class _TrustedAuthors:
@@ -50,7 +51,7 @@ class _TrustedAuthors:
             return self.authors.refusal(author_id, action, rule, reads)
 
     def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Of an event's data what the author may view; the event holds what other rules read as well."""
+        """Return of an event's data what the author may view; the event holds what other rules read as well."""
         sight = self.authors.sight(author_id)
         if sight is None:
             return data
@@ -61,154 +62,106 @@ class _TrustedAuthors:
 _trusted = _TrustedAuthors()
 
 
-def veto(
-    instance: models.Model, event: Event, matched: Sequence[CompiledRule], context_for: ContextFor
-) -> tuple[list[Ended], Rejected | None]:
-    """What the first rule that does not allow the change says, None where all allow it; and what is to be recorded.
+def ask_vetoes(subject: Subject, event: Event, rules: Sequence[CompiledRule]) -> tuple[list[Ended], Rejected | None]:
+    """Return what the first rule that does not allow the change says, None where all allow it; and what is recorded.
 
-    A veto that itself fails is no veto.
+    A veto that itself fails is no veto: it does not stand in the way.
     """
-    done: list[Ended] = []
-    for rule in matched:
+    ended: list[Ended] = []
+    for rule in rules:
         for action in _acting(rule, "before_save"):
             if rule.is_paused or not is_veto(action):
                 continue
             execution_id = new_id()
-            try:
-                _run(execution_id, instance, event, rule, action, context_for(rule))
-            except Rejected as rejected:
-                rejected.rule_slug = rule.slug
-                text = f"Rejected: {rejected.text}"
-                return [*done, Ended(rule, action, State.SUCCEEDED, text, execution_id)], rejected
-            except Exception as error:  # the execution boundary: a rule that fails does not stand in the way
-                done.append(_failed(rule, action, error, execution_id))
-    return done, None
+            answer = _run(execution_id, event, rule, action, subject=subject)
+            if isinstance(answer, Rejected):
+                answer.rule_slug = rule.slug
+                text = f"Rejected: {answer.text}"
+                return [*ended, Ended(rule, action, State.SUCCEEDED, text, execution_id)], answer
+            if isinstance(answer, Exception):
+                ended.append(_failed(rule, action, answer, execution_id))
+    return ended, None
 
 
 def is_veto(action: CompiledAction) -> bool:
-    """Whether the action exists to stop a change."""
+    """Say whether the action exists to stop a change."""
     known = registry.find(action.kind)
     return known is not None and known.vetoes
 
 
 def act_before_save(
-    instance: models.Model,
-    event: Event,
-    matched: Sequence[CompiledRule],
-    written: frozenset[str] | None,
-    context_for: ContextFor,
-    stopped: Mapping[str, int],
+    subject: Subject, event: Event, rules: Sequence[CompiledRule], stopped: Mapping[str, int]
 ) -> list[Ended]:
     """Run the ``before_save`` actions of the rules that matched, in order; vetoes have had their say by then.
 
     ``stopped`` is where a veto that failed has stopped its rule. Each rule's values are worked out from the object as
-    the rules before it left it. Fields that the save does not
-    write (``update_fields``) keep their values: what is not stored must not look as if it were.
+    the rules before it left it. Fields that the save does not write (``update_fields``) keep their values: what is not
+    stored must not look as if it were.
     """
-    before = dict(instance.__dict__)
-    done = list(_act(instance, event, matched, written, context_for, stopped))
-    for one in instance._meta.concrete_fields if written is not None else ():
-        if written is not None and one.name not in written and one.attname in before:
-            instance.__dict__[one.attname] = before[one.attname]
-    return done
+    instance = subject.instance
+    if instance is None:
+        return []
+    earlier = dict(instance.__dict__)
+    ended = [action for rule in rules for action in _act_on_instance(subject, event, rule, stopped.get(rule.slug))]
+    if subject.written is not None:
+        _restore(instance, earlier, subject.written)
+    return ended
 
 
-def _act(
-    instance: models.Model,
-    event: Event,
-    matched: Sequence[CompiledRule],
-    written: frozenset[str] | None,
-    context_for: ContextFor,
-    stopped: Mapping[str, int],
-) -> Iterator[Ended]:
-    for rule in matched:
-        last = stopped.get(rule.slug)
-        for action in _acting(rule, "before_save"):
-            if rule.is_paused:
-                yield Ended(rule, action, State.CANCELLED, "The rule is paused, and this cannot be done afterwards.")
-            elif is_veto(action):
-                continue
-            elif last is not None and action.position > last:
-                yield cut_off(rule, action)
-            else:
-                one = _act_one(instance, event, rule, action, written, context_for)
-                yield one
-                last = stops([one]).get(rule.slug, last)
+def _restore(instance: models.Model, earlier: Mapping[str, Any], written: Collection[str]) -> None:
+    for field in instance._meta.concrete_fields:
+        if field.name not in written and field.attname in earlier:
+            instance.__dict__[field.attname] = earlier[field.attname]
 
 
-def _acting(rule: CompiledRule, timing: str) -> Iterator[CompiledAction]:
-    return (action for action in rule.actions if action.timing == timing and not rule.shadow)
-
-
-def _act_one(
-    instance: models.Model,
-    event: Event,
-    rule: CompiledRule,
-    action: CompiledAction,
-    written: frozenset[str] | None,
-    context_for: ContextFor,
-) -> Ended:
-    execution_id = new_id()
-    try:
-        result = _run(execution_id, instance, event, rule, action, context_for(rule), written)
-    except Exception as error:  # the execution boundary: a rule never breaks a save
-        return _failed(rule, action, error, execution_id)
-    return Ended(rule, action, State.SUCCEEDED, result.summary, execution_id)
-
-
-def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
-    logger.exception("%s of the rule %s failed; the change goes on.", action.kind, rule.slug)
-    state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
-    return Ended(rule, action, state, str(error) or type(error).__name__, execution_id)
+def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: int | None) -> Iterator[Ended]:
+    """Run the rule's actions up to the position at which it is stopped already; None is nowhere."""
+    for action in _acting(rule, "before_save"):
+        if rule.is_paused:
+            yield Ended(rule, action, State.CANCELLED, PAUSED)
+        elif is_veto(action):
+            continue
+        elif last is not None and action.position > last:
+            yield cut_off(rule, action)
+        else:
+            execution_id = new_id()
+            ended = _ended(rule, action, _run(execution_id, event, rule, action, subject=subject), execution_id)
+            yield ended
+            last = stops([ended]).get(rule.slug, last)
 
 
 def act_in_transaction(
-    event: Event, matched: Sequence[CompiledRule], rows: Rows, using: str, stopped: Mapping[str, int]
+    event: Event, rules: Sequence[CompiledRule], rows: Rows, *, stopped: Mapping[str, int], using: str
 ) -> list[Ended]:
     """Run the ``in_transaction`` actions of the rules that matched, each in a savepoint of its own.
 
     ``stopped`` is where an action before the save has stopped its rule. Raises ``ChangeUndone`` for one that fails
     and whose rule asks that nothing be done without it.
     """
-    found = []
-    for rule in matched:
+    ended: list[Ended] = []
+    for rule in rules:
         for action in _acting(rule, "in_transaction"):
             if rule.is_paused:
-                text = "The rule is paused, and this cannot be done afterwards."
-                found.append(Ended(rule, action, State.CANCELLED, text))
+                ended.append(Ended(rule, action, State.CANCELLED, PAUSED))
             elif action.position > stopped.get(rule.slug, action.position):
-                found.append(cut_off(rule, action))
+                ended.append(cut_off(rule, action))
             else:
-                found += _in_savepoints(event, rule, action, rows.get((rule.slug, action.position)), using)
-    return found
+                ended += _in_savepoints(event, rule, action, rows.get((rule.slug, action.position)), using)
+    return ended
 
 
 def _in_savepoints(
     event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None, using: str
 ) -> Iterator[Ended]:
     if isinstance(rows, str):
-        yield _undo_or_tell(rule, action, PermanentError(rows), new_id())
+        yield _ended_or_undone(rule, action, PermanentError(rows), new_id())
         return
     for row in [None] if rows is None else rows:
-        context = event.context if rows is None else {**event.context, "each": row}
+        about = event if rows is None else replace(event, context={**event.context, "each": row})
         execution_id = new_id()
-        try:
-            with transaction.atomic(using=using), caused_by(_cause(event, rule, execution_id)):
-                result = _run(execution_id, None, event, rule, action, context)
-        except Exception as error:  # the execution boundary
-            yield _undo_or_tell(rule, action, error, execution_id)
-        else:
-            yield Ended(rule, action, State.SUCCEEDED, result.summary, execution_id)
-
-
-def _undo_or_tell(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
-    if action.on_failure == "stop":
-        message = gettext(
-            '"%(kind)s" of the rule "%(rule)s" failed, and the rule says that nothing is to be done without it: '
-            "%(error)s"
-        )
-        raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": error}) from error
-    return _failed(rule, action, error, execution_id)
+        with caused_by(_cause(event, rule, execution_id)):
+            answer = _run(execution_id, about, rule, action, savepoint_in=using)
+        yield _ended_or_undone(rule, action, answer, execution_id)
 
 
 def _cause(event: Event, rule: CompiledRule, execution_id: UUID) -> Cause:
@@ -216,19 +169,65 @@ def _cause(event: Event, rule: CompiledRule, execution_id: UUID) -> Cause:
     return Cause(event.root_id, event.depth, rule.slug, author_id, execution_id)
 
 
+def _acting(rule: CompiledRule, timing: Timing) -> Iterator[CompiledAction]:
+    return (action for action in rule.actions if action.timing == timing and not rule.shadow)
+
+
+def _ended_or_undone(
+    rule: CompiledRule, action: CompiledAction, answer: ActionResult | Exception, execution_id: UUID
+) -> Ended:
+    """Return how the action ended. Raises ``ChangeUndone`` where it failed and its rule wants nothing without it."""
+    if action.on_failure != "stop" or not isinstance(answer, Exception):
+        return _ended(rule, action, answer, execution_id)
+    message = gettext(
+        '"%(kind)s" of the rule "%(rule)s" failed, and the rule says that nothing is to be done without it: %(error)s'
+    )
+    raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": answer}) from answer
+
+
+def _ended(rule: CompiledRule, action: CompiledAction, answer: ActionResult | Exception, execution_id: UUID) -> Ended:
+    if isinstance(answer, Exception):
+        return _failed(rule, action, answer, execution_id)
+    return Ended(rule, action, State.SUCCEEDED, answer.summary, execution_id)
+
+
+def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
+    logger.error("%s of the rule %s failed; the change goes on.", action.kind, rule.slug, exc_info=error)
+    state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
+    return Ended(rule, action, state, str(error) or type(error).__name__, execution_id)
+
+
 def _run(
     execution_id: UUID,
-    instance: models.Model | None,
     event: Event,
     rule: CompiledRule,
     action: CompiledAction,
-    data: Mapping[str, Any],
-    written: frozenset[str] | None = None,
-) -> ActionResult:
-    known = _permitted(event, rule, action)
-    seen = replace(event, context=_trusted.sees(_author_of(rule), event, data))
-    context = ActionContext(execution_id, 1, seen, rule.slug, rule.version, rule.author_id, instance, written)
-    return running.run(known, context, action.config)
+    *,
+    subject: Subject | None = None,
+    savepoint_in: str = "",
+) -> ActionResult | Exception:
+    """Run the action and return what came of it, its error among that.
+
+    Before a save it reads the ``subject`` as it is by now, and may change its instance; without one it reads the event.
+    What it writes is undone where it fails in a savepoint.
+    """
+    try:
+        with transaction.atomic(using=savepoint_in) if savepoint_in else nullcontext():
+            known = _permitted(event, rule, action)
+            data = event.context if subject is None else subject.context(rule.action_reads, whole=True)
+            context = ActionContext(
+                execution_id,
+                attempt=1,
+                event=replace(event, context=_trusted.sees(_author_of(rule), event, data)),
+                rule_slug=rule.slug,
+                rule_version=rule.version,
+                author_id=rule.author_id,
+                instance=None if subject is None else subject.instance,
+                written=None if subject is None else subject.written,
+            )
+            return running.run(known, context, action.config)
+    except Exception as error:  # noqa: BLE001 - the execution boundary: a rule never breaks a save
+        return error
 
 
 def _author_of(rule: CompiledRule) -> str:
@@ -236,7 +235,8 @@ def _author_of(rule: CompiledRule) -> str:
 
 
 def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Action:
-    """The action, if it exists here and the rule's author may do that. Raises ``PermanentError`` or ``Refused``."""
+    """Return the action, where it exists here and the rule's author may do that. Raises ``PermanentError`` or
+    ``Refused``."""
     known = registry.find(action.kind)
     if known is None:
         raise PermanentError(registry.unknown(action.kind))

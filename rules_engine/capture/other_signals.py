@@ -7,12 +7,10 @@ as it would a saved one. All other rules are told the arguments alone; theirs is
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import signals as auth
@@ -22,8 +20,7 @@ from django.http import HttpRequest
 
 from rules_engine.capture import saves
 from rules_engine.capture.old_values import StoredRow
-from rules_engine.capture.saves import Evaluate
-from rules_engine.capture.sources import ModelWatch
+from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context import actor, requests
 from rules_engine.context.arguments import arguments
 from rules_engine.context.paths import find_model
@@ -39,19 +36,8 @@ PAST_CONNECTIONS = (core.request_finished, core.got_request_exception)
 LOGINS = (auth.user_logged_in, auth.user_logged_out)
 
 
-def heard(
-    told: Mapping[str, Rules], signal: Any, sender: Any, sent: Mapping[str, Any], evaluate: Evaluate, using: str
-) -> None:
-    """Try the rules, by the signal's names, on what it sent."""
-    tell = partial(_tell, told, signal, sender, sent, evaluate, using)
-    if _is_in_event_loop():
-        _in_thread(tell)
-    else:
-        tell()
-
-
-def _is_in_event_loop() -> bool:
-    """Whether ``send()`` was called by async code itself, where Django forbids to use the database."""
+def is_in_event_loop() -> bool:
+    """Say whether ``send()`` was called by async code itself, where Django forbids to use the database."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -59,36 +45,17 @@ def _is_in_event_loop() -> bool:
     return not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
-def _in_thread(tell: partial[None]) -> None:
-    failures: list[Exception] = []
-    context = contextvars.copy_context()
-
-    def work() -> None:
-        try:
-            context.run(tell)
-        except Exception as error:  # the evaluation boundary: it is the receiver that says so
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=work, name="rules-engine-signal", daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-
-
-def _tell(
-    told: Mapping[str, Rules], signal: Any, sender: Any, sent: Mapping[str, Any], evaluate: Evaluate, using: str
-) -> None:
-    with _surroundings(signal, sent, using):
-        for name, rules in told.items():
-            without, about = [rule for rule in rules if not rule.model], _about(rules, sent)
-            shown = _shown(signal, sender, sent, [*without, *about])
-            if without:
-                evaluate(Subject(name, arguments=shown), without)
-            if about:
-                evaluate(_of_instance(name, sent[INSTANCE], shown, about), about)
+def sent_to(
+    told: Mapping[str, Rules], signal: Any, sender: Any, sent: Mapping[str, Any], now: datetime
+) -> Iterator[Reading]:
+    """Read what a signal has sent, once for each of its names and each kind of rule on it."""
+    for name, rules in told.items():
+        without, about = [rule for rule in rules if not rule.model], _about(rules, sent)
+        shown = _shown(signal, sender, sent, [*without, *about])
+        if without:
+            yield Subject(name, arguments=shown, occurred_at=now), without
+        if about:
+            yield _of_instance(name, sent[INSTANCE], shown, about, now), about
 
 
 def _shown(signal: Any, sender: Any, sent: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
@@ -100,7 +67,7 @@ def _reads(rules: Rules) -> Iterable[Path]:
 
 
 def _about(rules: Rules, sent: Mapping[str, Any]) -> Rules:
-    """The rules whose model the signal's object is of."""
+    """Return the rules whose model the signal's object is of."""
     instance = sent.get(INSTANCE)
     if not isinstance(instance, models.Model):
         return []
@@ -108,19 +75,18 @@ def _about(rules: Rules, sent: Mapping[str, Any]) -> Rules:
     return [rule for rule, model in of_models if model is not None and isinstance(instance, model)]
 
 
-def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], rules: Rules) -> Subject:
-    subject = Subject(name, instance=instance, arguments=shown, knows_changes=False)
+def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], rules: Rules, now: datetime) -> Subject:
     model = type(instance)
-    missing = saves.missing(instance, ModelWatch(model, {}, StoredRow(model, {})), rules, {}, None, None)
+    settled: Mapping[str, Any] = {}
+    missing = saves.missing_columns(instance, columns_read(model, rules), None, None)
     if missing and instance.pk is not None:
-        using = instance._state.db or DEFAULT_DB_ALIAS
-        subject.settled = StoredRow(model, missing).read(instance.pk, using) or {}
-    return subject
+        settled = StoredRow(model, missing).read(instance.pk, instance._state.db or DEFAULT_DB_ALIAS) or {}
+    return Subject(name, instance=instance, arguments=shown, knows_changes=False, occurred_at=now, settled=settled)
 
 
 @contextmanager
-def _surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[None]:
-    """What is known of the request and of who acts, from the signal itself where the middleware says nothing."""
+def surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[None]:
+    """Learn the request and who acts from the signal itself, where the middleware says nothing."""
     with ExitStack() as stack:
         if signal in PAST_CONNECTIONS:
             stack.enter_context(_own_connection(using))
@@ -128,9 +94,9 @@ def _surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[
             stack.enter_context(actor.during(None, told))
         elif signal is core.request_finished and (visit := requests.finished()) is not None:
             stack.enter_context(actor.during(visit.request, visit.told))
-        elif isinstance(request := sent.get("request"), HttpRequest) and actor.request() is None:
+        elif isinstance(request := sent.get("request"), HttpRequest) and actor.origin().told is None:
             stack.enter_context(actor.in_request(request))
-        if signal in LOGINS and actor.actor() is None and sent.get("user") is not None:
+        if signal in LOGINS and actor.origin().actor() is None and sent.get("user") is not None:
             stack.enter_context(actor.acting_as(sent["user"]))
         yield
 

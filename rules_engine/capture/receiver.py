@@ -1,43 +1,40 @@
-"""The one receiver. It snapshots, matches, and hands what matched to the outbox; it never raises into the caller."""
+"""The one receiver: from a signal to what is done about it. It never raises into the caller.
+
+``_tell`` goes the whole way: what happened is read as plain data (``saves``, ``relations``, ``other_signals``), rules
+are tried on it (``outcome``), it is decided what is to be done (``plan``), and that is written: now, or when the change
+itself is in the database.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import connections, models
 from django.utils import timezone
 
-from rules_engine.capture import other_signals, relations, saves, vetoes
-from rules_engine.capture.decisions import prepare
-from rules_engine.capture.matches import data_of, tried
-from rules_engine.capture.sources import Pair, Table, build
+from rules_engine.capture import other_signals, relations, saves
+from rules_engine.capture.outcome import forget_troubles, match
+from rules_engine.capture.plan import decide, write
+from rules_engine.capture.saves import Before
+from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build
 from rules_engine.context import actor, requests
+from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
-from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, Rejected
 from rules_engine.live import cache
-from rules_engine.rules.matching import CompiledRule, match
-from rules_engine.types import Evaluation
 
 logger = logging.getLogger("rules_engine")
 
 _table = Table()
-_OF_MODELS = tuple(MODEL_SIGNALS.values())
 _connected: dict[Pair, Any] = {}
-#: Where rules and outbox live; asked of the router once a rule set, not once a save.
-_alias = DEFAULT_DB_ALIAS
 _lock = threading.RLock()
-
-#: A rule that cannot be tried at all says so once a minute and process, not with two rows at each save.
-TROUBLE_SECONDS = 60.0
-_told_at: dict[tuple[str, int], float] = {}
+_OF_MODELS = frozenset(MODEL_SIGNALS.values())
 
 #: Faults inside the receiver since the process began, for monitoring; each is also in the log.
 faults = 0
@@ -45,21 +42,24 @@ faults = 0
 
 def connect(rule_set: cache.RuleSet) -> None:
     """Connect the receiver to what these rules need, and disconnect it from what none needs any more."""
-    global _table, _alias
+    global _table
     with _lock:
-        _alias = cache.alias()
-        table = build((*rule_set.recorders, *rule_set.rules))
+        table = build((*rule_set.recorders, *rule_set.rules), cache.alias())
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
-        _told_at.clear()
+        forget_troubles()
         requests.listen(table.named)
         for pair in wanted - _connected.keys():
             _connected[pair] = _signal(pair)
             _connected[pair].connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
-        vetoes.attach(table)
+
+
+def watched() -> Mapping[ModelClass, ModelWatch]:
+    """Return the models whose saves and deletes are watched in this process."""
+    return _table.models
 
 
 def _uid(pair: Pair) -> str:
@@ -70,107 +70,99 @@ def _signal(pair: Pair) -> Any:
     name = pair[0]
     if name in MODEL_SIGNALS:
         return MODEL_SIGNALS[name]
-    found = find_signal(name)
-    if found is None:
+    registered = find_signal(name)
+    if registered is None:
         raise LookupError(f"No signal is registered as {name!r}.")
-    return found.signal
+    return registered.signal
 
 
 def receive(sender: Any, signal: Any, **sent: Any) -> None:
-    """The receiver of every signal that some rule listens to.
+    """Receive a signal that some rule listens to, and tell the rules.
 
     Whatever goes wrong in here is logged and counted, and the caller's save goes on as if we were not there; unless a
-    rule asks that it does not, by a veto or by an action that nothing is to be done without.
+    rule asks that it does not, by a veto or by an action that nothing is to be done without: that raises ``Rejected``
+    or ``ChangeUndone``.
     """
-    # A signal of a site's own may send something called raw.
-    is_raw = bool(sent.get("raw")) and signal in _OF_MODELS
-    if actor.is_paused() or (is_raw and not _table.hears_raw):
-        return
-    try:
-        if is_raw:
-            with actor.loading():
-                _handle(sender, signal, sent)
-        else:
-            _handle(sender, signal, sent)
-    except (Rejected, ChangeUndone):
-        raise
-    except Exception:  # the evaluation boundary (DESIGN §5.1)
-        _count_fault()
-        logger.exception("The rules on %r could not be tried; the change itself is not affected.", sender)
-
-
-def _count_fault() -> None:
-    global faults
-    faults += 1
-
-
-def _handle(sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     table = _table
+    is_of_models = signal in _OF_MODELS
+    # A signal of a site's own may send something called raw.
+    is_raw = is_of_models and bool(sent.get("raw"))
+    if actor.origin().is_paused or (is_raw and not table.hears_raw):
+        return
+    with kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender):
+        if not is_of_models:
+            _tell_of_other(table, sender, signal, sent)
+        elif is_raw:
+            with actor.loading():
+                _tell(table, sender, signal, sent)
+        else:
+            _tell(table, sender, signal, sent)
+
+
+def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    """Go the whole way of one signal: read what happened, match, decide, write."""
+    before = saves.begin(signal, sent)
+    for deferred in before.plans:
+        # One deferred write that fails must not silence the others, nor the post-signal's rules.
+        with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
+            write(deferred, table.alias)
+    for subject, rules in read(table, sender, signal, sent, before):
+        outcome = match(subject, rules)
+        plan = None if outcome is None else decide(outcome, table.alias)
+        if plan is None:
+            continue
+        if plan.is_deferred:
+            before.plans.append(plan)
+            continue
+        if plan.rejection is not None:
+            saves.give_up(before, sent)
+        write(plan, table.alias)
+
+
+def read(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before) -> Iterable[Reading]:
+    """Read what happened: subjects, each with the rules that may match it. A save has one, a relation may have many.
+
+    Raises ``LookupError`` for a change in another database than the rules are in, and ``DatabaseError``.
+    """
+    now = timezone.now()
+    if signal not in _OF_MODELS:
+        return other_signals.sent_to(table.told(signal), signal, sender, sent, now)
     using = sent.get("using")
-    if using is not None and using != _alias and signal in _OF_MODELS:
+    if using is not None and using != table.alias:
         raise LookupError(
-            f'{sender!r} is stored in the database "{using}", and the outbox in "{_alias}": nothing that is '
+            f'{sender!r} is stored in the database "{using}", and the outbox in "{table.alias}": nothing that is '
             "done there can be handed over safely. Keep watched models beside the rules."
         )
     if signal is models.signals.m2m_changed:
-        for subject, rules in relations.changed(table.relations.get(sender, ()), sent):
-            evaluate(subject, rules)
-        return
+        return relations.changed(table.relations.get(sender, ()), sent, now)
     watch = table.models.get(sender)
-    if watch is not None and (steps := saves.STEPS.get(id(signal))) is not None:
-        steps(watch, sent, evaluate)
-    elif told := table.told(signal):
-        other_signals.heard(told, signal, sender, sent, evaluate, _alias)
+    return saves.READERS[signal](watch, sent, before, now) if watch is not None else ()
 
 
-def evaluate(
-    subject: Subject, rules: Sequence[CompiledRule], write: Callable[[saves.Write], None] | None = None
-) -> None:
-    """Try the rules on the subject. What matched is written to the outbox, or handed to ``write`` to be written when
-    the change itself is in the database; where nothing matched, nothing is written and no statement is made."""
-    subject.occurred_at = timezone.now()
-    rules = tried(rules, subject.occurred_at)
-    if not rules:
+def _tell_of_other(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    """Tell the rules of a signal that is none of a model's, in a thread where the database may be used."""
+    if not other_signals.is_in_event_loop():
+        _tell_with_surroundings(table, sender, signal, sent)
         return
-    matched = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
-    if not matched:  # as nearly always: every save comes along here
-        return
-    evaluations = _marked(matched, rules)
-    if all(one.outcome == "not_matched" or one.is_known for one in evaluations):
-        return
-    for evaluation in evaluations:
-        if evaluation.outcome == "error" and not evaluation.is_known:
-            logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
-    finish = prepare(subject, evaluations, rules, _alias)
-    if write is None:
-        finish()
-    else:
-        write(partial(_write_later, finish, subject.signal))
+    with ThreadPoolExecutor(1, "rules-engine-signal") as thread:
+        told = thread.submit(copy_context().run, _tell_with_surroundings, table, sender, signal, sent)
+        thread.submit(connections.close_all)
+        told.result()
 
 
-def _marked(evaluations: Sequence[Evaluation], rules: Sequence[CompiledRule]) -> Sequence[Evaluation]:
-    """The evaluations, with those marked as known of which it was told a moment ago that the rule cannot be tried."""
-    faulty = {rule.slug for rule in rules if rule.fault}
-    if not faulty:
-        return evaluations
-    now = time.monotonic()
-    return [_mark(one, now) if one.outcome == "error" and one.rule_slug in faulty else one for one in evaluations]
+def _tell_with_surroundings(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    with other_signals.surroundings(signal, sent, table.alias):
+        _tell(table, sender, signal, sent)
 
 
-def _mark(evaluation: Evaluation, now: float) -> Evaluation:
-    key = evaluation.rule_slug, evaluation.rule_version
-    if now - _told_at.get(key, -math.inf) < TROUBLE_SECONDS:
-        return replace(evaluation, is_known=True)
-    _told_at[key] = now
-    return evaluation
-
-
-def _write_later(finish: saves.Write, signal: str) -> None:
-    """One deferred write that fails must not silence the others, nor the post-signal's rules."""
+@contextmanager
+def kept_from_caller(message: str, *values: Any) -> Iterator[None]:
+    """Log and count whatever goes wrong inside, but for what a rule asks for."""
+    global faults
     try:
-        finish()
-    except ChangeUndone:
+        yield
+    except (Rejected, ChangeUndone):
         raise
-    except Exception:  # the evaluation boundary
-        _count_fault()
-        logger.exception("What %s matched could not be written.", signal)
+    except Exception:  # the evaluation boundary: a rule never breaks a save
+        faults += 1
+        logger.exception(message, *values)

@@ -6,7 +6,6 @@ for as long as there is such a rule; no other model is touched. The save asks ag
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,36 +13,33 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, router
 from django.utils import timezone
 
-from rules_engine.capture import in_process, saves
-from rules_engine.capture.matches import data_of, reads_of, tried
-from rules_engine.capture.sources import ModelWatch, Table
+from rules_engine.capture import in_process, receiver, saves
+from rules_engine.capture.outcome import evaluate
+from rules_engine.capture.watches import ModelWatch
 from rules_engine.context import actor
 from rules_engine.context.paths import ModelClass
 from rules_engine.errors import Rejected
-from rules_engine.rules.matching import CompiledRule, match
-
-logger = logging.getLogger("rules_engine")
+from rules_engine.live.cache import RuleSet
+from rules_engine.rules.matching import CompiledRule
 
 #: Models whose ``full_clean`` is ours just now, and what they had of their own.
 _attached: dict[ModelClass, Any] = {}
-_watches: dict[ModelClass, ModelWatch] = {}
 
 
-def attach(table: Table) -> None:
-    """Ask the vetoes of this table from now on, and no others. Called with each new rule set."""
-    found = {model: watch for model, watch in table.models.items() if _vetoing(watch)}
-    for model in [one for one in _attached if one not in found]:
+def attach(rule_set: RuleSet) -> None:
+    """Ask the vetoes of these rules from now on, and no others. Called once the receiver is connected to them."""
+    vetoing = [model for model, watch in receiver.watched().items() if _vetoing(watch)]
+    for model in [model for model in _attached if model not in vetoing]:
         _detach(model)
-    _watches.clear()
-    _watches.update(found)
-    for model in found:
+    for model in vetoing:
         if model not in _attached:
             _attached[model] = model.__dict__.get("full_clean")
             model.full_clean = _asking(model, _attached[model])  # type: ignore[method-assign]
 
 
 def _vetoing(watch: ModelWatch) -> list[CompiledRule]:
-    return [rule for rule in watch.of("pre_save") if any(in_process.is_veto(action) for action in rule.actions)]
+    rules = watch.rules.get("pre_save", ())
+    return [rule for rule in rules if any(in_process.is_veto(action) for action in rule.actions)]
 
 
 def _detach(model: ModelClass) -> None:
@@ -55,6 +51,7 @@ def _detach(model: ModelClass) -> None:
 
 
 def _asking(model: ModelClass, own: Callable[..., None] | None) -> Callable[..., None]:
+    # One function a model: of a subclass that inherits it, ``super()`` has to know where it stands.
     def full_clean(self: models.Model, exclude: Any = None, *args: Any, **options: Any) -> None:
         validate = own.__get__(self) if own is not None else super(model, self).full_clean  # type: ignore[misc]
         validate(exclude, *args, **options)
@@ -67,34 +64,33 @@ def _asking(model: ModelClass, own: Callable[..., None] | None) -> Callable[...,
 
 
 def _shown_in(rejected: Rejected, exclude: set[str]) -> ValidationError:
-    """The veto at its field, or for the whole form where that has no such field."""
+    """Return the veto at its field, or for the whole form where that has no such field."""
     if exclude.intersection(rejected.message_dict if hasattr(rejected, "error_dict") else ()):
         return ValidationError({NON_FIELD_ERRORS: rejected.messages})
     return rejected
 
 
 def ask(instance: models.Model) -> Rejected | None:
-    """What the first rule says that would not allow the save; None where all would. Records nothing."""
-    watch = _watches.get(type(instance))
-    if watch is None or actor.is_paused():
+    """Return what the first rule says that would not allow the save; None where all would. Records nothing.
+
+    Rules that cannot be asked do not keep validation from going on: the save asks again.
+    """
+    watch = receiver.watched().get(type(instance))
+    if watch is None or actor.origin().is_paused:
         return None
-    try:
+    with receiver.kept_from_caller("The vetoes of the rules on %s could not be asked.", type(instance)._meta.label):
         return _ask(watch, instance)
-    except Exception:  # the evaluation boundary: validation goes on without us, and the save asks again
-        logger.exception("The vetoes of the rules on %s could not be asked.", type(instance)._meta.label)
-        return None
+    return None
 
 
 def _ask(watch: ModelWatch, instance: models.Model) -> Rejected | None:
     using = instance._state.db or router.db_for_write(type(instance), instance=instance)
-    subject, _ = saves.about_to_save(watch, instance, None, using)
-    subject.occurred_at = timezone.now()
+    subject, rules = saves.validated(watch, instance, using, timezone.now())
     # All of them: one that is tried before a veto may stop those after it.
-    rules = tried(watch.of("pre_save"), subject.occurred_at)
-    evaluations = match(rules, subject.operation, subject.changes, lambda left: data_of(subject, left))
-    slugs = {one.rule_slug for one in evaluations if one.outcome == "matched"}
-    matched = [rule for rule in _vetoing(watch) if rule.slug in slugs]
-    if not matched:
-        return None
-    event = subject.event(subject.context(reads_of(matched, lambda rule: rule.action_reads), whole=True))
-    return in_process.veto(instance, event, matched, lambda rule: event.context)[1]
+    vetoing = {rule.slug for rule in _vetoing(watch)}
+    matched = [
+        rule
+        for rule, evaluation in evaluate(subject, rules)
+        if evaluation.outcome == "matched" and rule.slug in vetoing
+    ]
+    return in_process.ask_vetoes(subject, subject.event({}), matched)[1] if matched else None

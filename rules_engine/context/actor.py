@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -39,93 +39,88 @@ class Cause:
     tally: Tally = field(default_factory=Tally, compare=False)
 
 
-_user: ContextVar[Any] = ContextVar("rules_engine_user", default=None)
-_request: ContextVar[Any] = ContextVar("rules_engine_request", default=None)
-_cause: ContextVar[Cause | None] = ContextVar("rules_engine_cause", default=None)
-_loading: ContextVar[bool] = ContextVar("rules_engine_loading", default=False)
-_paused: ContextVar[bool] = ContextVar("rules_engine_paused", default=False)
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the changes made just now come from, and whether rules are to see them."""
+
+    #: Whoever acts; None leaves it to the request.
+    user: Any = None
+    #: Django's request, of which the user is read; None where there is none, or where it is not known.
+    request: Any = None
+    #: The request as ``{"id", "method", "path"}``.
+    told: Mapping[str, Any] | None = None
+    #: The execution whose action makes the changes; None for changes from outside.
+    cause: Cause | None = None
+    is_loading: bool = False
+    is_paused: bool = False
+
+    def actor(self) -> Mapping[str, Any] | None:
+        """Return ``{"id", "username"}`` of whoever acts, or None. May load the request's user: one query, once."""
+        user = getattr(self.request, "user", None) if self.user is None else self.user
+        if getattr(user, "_wrapped", None) is empty:
+            with confined(router.db_for_read(get_user_model())):
+                bool(user)
+        if user is None or not getattr(user, "is_authenticated", False):
+            return None
+        return {"id": user.pk if isinstance(user.pk, int) else str(user.pk), "username": user.get_username()}
+
+
+#: Outside of all that is said below: nobody, nowhere.
+NOWHERE = Origin()
+_origin: ContextVar[Origin] = ContextVar("rules_engine_origin", default=NOWHERE)
+
+
+def origin() -> Origin:
+    """Return where the changes made just now come from."""
+    return _origin.get()
 
 
 @contextmanager
-def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
-    token = variable.set(value)
+def _within(**known: Any) -> Iterator[None]:
+    token = _origin.set(replace(_origin.get(), **known))
     try:
         yield
     finally:
-        variable.reset(token)
+        _origin.reset(token)
 
 
 @contextmanager
 def acting_as(user: Any) -> Iterator[None]:
-    """Changes made inside are recorded as this user's: for commands, Celery tasks and scripts."""
-    with _set(_user, user):
+    """Record the changes made inside as this user's: for commands, Celery tasks and scripts."""
+    with _within(user=user):
         yield
 
 
 @contextmanager
 def in_request(request: Any) -> Iterator[None]:
-    """Changes made inside belong to this HTTP request and to its user. Used by the middleware."""
+    """Record the changes made inside as this HTTP request's, and as its user's."""
     with during(request, requests.describe(request)):
         yield
 
 
 @contextmanager
 def during(request: Any, told: Mapping[str, Any]) -> Iterator[None]:
-    """What happens inside belongs to this request, told as ``{"id", "method", "path"}``; Django's own may be None."""
-    with _set(_request, (request, told)):
+    """Record what happens inside as this request's, told as ``{"id", "method", "path"}``; Django's own may be None."""
+    with _within(request=request, told=told):
         yield
 
 
 @contextmanager
 def caused_by(cause: Cause) -> Iterator[None]:
-    """Changes made inside are a consequence of an execution; their events continue its chain."""
-    with _set(_cause, cause):
+    """Record the changes made inside as consequences of an execution: their events continue its chain."""
+    with _within(cause=cause):
         yield
 
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """No rule sees the changes made inside; for imports and repairs. Nothing of them is recorded."""
-    with _set(_paused, True):
+    """Keep the changes made inside from all rules, for imports and repairs. Nothing of them is recorded."""
+    with _within(is_paused=True):
         yield
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Changes made inside are data being loaded: only the rules that ask for those see them."""
-    with _set(_loading, True):
+    """Take the changes made inside for data being loaded: only the rules that ask for those see them."""
+    with _within(is_loading=True):
         yield
-
-
-def is_loading() -> bool:
-    """Whether the code runs inside ``loading()``."""
-    return _loading.get()
-
-
-def is_paused() -> bool:
-    """Whether the code runs inside ``paused()``."""
-    return _paused.get()
-
-
-def cause() -> Cause | None:
-    """The execution that is making changes, or None for changes from outside."""
-    return _cause.get()
-
-
-def actor() -> Mapping[str, Any] | None:
-    """``{"id", "username"}`` of whoever acts, or None. May load the request's user: one query, on first use."""
-    user = _user.get()
-    if user is None and (pair := _request.get()) is not None:
-        user = getattr(pair[0], "user", None)
-    if getattr(user, "_wrapped", None) is empty:
-        with confined(router.db_for_read(get_user_model())):
-            bool(user)
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return {"id": user.pk if isinstance(user.pk, int) else str(user.pk), "username": user.get_username()}
-
-
-def request() -> Mapping[str, Any] | None:
-    """``{"id", "method", "path"}`` of the current request, or None."""
-    pair = _request.get()
-    return None if pair is None else pair[1]

@@ -8,6 +8,7 @@ What the rows of a to-many relation come to is a value as well: ``("items__count
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -199,10 +200,10 @@ def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:
     return message % {"relation": relation, "model": title, "name": name, "remedy": remedy}
 
 
-def is_queried(model: ModelClass, name: str) -> bool:
-    """Whether reading that name at a model takes a query: related rows, and what they come to."""
-    step = steps(model).get(name)
-    return aggregates.BETWEEN in name if step is None else step.kind != "value"
+def any_is_queried(model: ModelClass, names: Iterable[str]) -> bool:
+    """Say whether reading one of these names at a model takes a query: related rows, and what they come to."""
+    known = steps(model)
+    return any(known[name].kind != "value" if name in known else aggregates.BETWEEN in name for name in names)
 
 
 def resolve(model: ModelClass, path: Path) -> Step:

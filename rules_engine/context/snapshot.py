@@ -138,10 +138,20 @@ def _marked(value: Any) -> dict[str, str]:
 
 
 def is_unsettled(instance: models.Model, field: models.Field[Any, Any]) -> bool:
-    """Whether the instance does not hold the field's value: it is deferred, or an expression such as ``F()``."""
+    """Say whether the instance does not hold the field's value: it is deferred, or an expression such as ``F()``."""
     if field.attname not in instance.__dict__:
         return True
     return hasattr(instance.__dict__[field.attname], "resolve_expression")
+
+
+def unsettled(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> set[str]:
+    """Return the column names of those of the fields whose value the instance does not hold."""
+    return {field.attname for field in fields if is_unsettled(instance, field)}
+
+
+def values_on(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> dict[str, Any]:
+    """Return the JSON-safe values of those of the fields that the instance holds, by column name."""
+    return {field.attname: field_value(instance, field) for field in fields if not is_unsettled(instance, field)}
 
 
 def field_value(instance: models.Model, field: models.Field[Any, Any]) -> Any:

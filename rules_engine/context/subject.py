@@ -1,4 +1,4 @@
-"""The context of DESIGN §6, built of just what is read."""
+"""What happened, before it is an event, and the context that conditions and actions read of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.context import actor, snapshot
-from rules_engine.context.paths import ModelClass, field_of, is_queried, readable_fields
+from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
 from rules_engine.context.savepoints import confined
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
 
@@ -23,23 +23,23 @@ else:  # only the stubs know that a field is generic
 
 
 def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
-    """The concrete fields whose earlier value these paths read, by column name; raises ``UnknownPath``."""
-    found: dict[str, Field] = {}
+    """Return the concrete fields whose earlier value these paths read, by column name. Raises ``UnknownPath``."""
+    fields: dict[str, Field] = {}
     for root, *rest in paths:
         if root not in ("old", "changes", "changed"):
             continue
         if root == "changed" or not rest or rest[0] == EVERY_FIELD:
-            return {one.attname: one for one in readable_fields(model)}
-        one = field_of(model, rest[0])
-        found[one.attname] = one
-    return found
+            return {field.attname: field for field in readable_fields(model)}
+        read = field_of(model, rest[0])
+        fields[read.attname] = read
+    return fields
 
 
 PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
 
 
 def _without_caches(instance: models.Model) -> models.Model:
-    """The instance to follow relations from: without what the caller prefetched or has not saved, and left alone."""
+    """Return a copy to follow relations from, without what the caller has prefetched or not saved."""
     fresh = copy.copy(instance)
     fresh._state.fields_cache = {}
     fresh.__dict__.pop("_prefetched_objects_cache", None)
@@ -54,7 +54,7 @@ class Others:
     pks: Sequence[Any]
 
     def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
-        """Those that are there, in the order of their keys."""
+        """Return those that are there, in the order of their keys."""
         rows = self.model._base_manager.using(using).filter(pk__in=self.pks).order_by("pk")
         with confined(using):
             return snapshot.rows_of(rows, tree)
@@ -62,7 +62,7 @@ class Others:
 
 @dataclass(slots=True)
 class Subject:
-    """What an event is about, before it is one: gathered by the receiver, read by conditions and actions."""
+    """What an event is about, before it is one: read by the receiver, and by conditions and actions through it."""
 
     signal: str
     operation: Operation | None = None
@@ -80,6 +80,7 @@ class Subject:
     written: frozenset[str] | None = None
     #: Values that stand in for those on the instance: read back from the database, or not part of this save.
     settled: Mapping[str, Any] = field(default_factory=dict)
+    origin: actor.Origin = field(default_factory=actor.origin)
     _id: uuid.UUID | None = None
 
     @property
@@ -103,12 +104,12 @@ class Subject:
         return None if self.instance is None else snapshot.safe(self.instance.pk)
 
     def chain(self) -> tuple[uuid.UUID, int]:
-        """The first event of the chain this one belongs to, and how many stand before it."""
-        cause = actor.cause()
+        """Return the id of the first event of the chain this one belongs to, and how many stand before it."""
+        cause = self.origin.cause
         return (self.id, 0) if cause is None else (cause.root_id, cause.depth + 1)
 
     def header(self) -> dict[str, Any]:
-        """The context's ``event``."""
+        """Return the context's ``event``."""
         root_id, depth = self.chain()
         return {
             "id": str(self.id),
@@ -122,7 +123,10 @@ class Subject:
         }
 
     def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
-        """The parts of the context that ``paths`` read; ``whole`` adds all the others, for the record."""
+        """Read the parts of the context that ``paths`` ask for; ``whole`` adds all the others, for the record.
+
+        Related rows are queries. Raises ``UnknownPath``, and ``DatabaseError`` with the caller's transaction as it was.
+        """
         reads = snapshot.tree_of(paths)
         return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
 
@@ -137,14 +141,14 @@ class Subject:
             case "changed":
                 return list(self.changes) if self.knows_changes else None
             case "changes":
-                told = {one.field: {"old": one.old, "new": one.new} for one in self.changes.values()}
+                told = {change.field: {"old": change.old, "new": change.new} for change in self.changes.values()}
                 return told if self.knows_changes else None
             case "created":
                 return self.created
             case "actor":
-                return actor.actor()
+                return self.origin.actor()
             case "request":
-                return actor.request()
+                return self.origin.told
             case "m2m":
                 return self._m2m(reads.get("m2m"))
             case _:
@@ -159,17 +163,17 @@ class Subject:
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:
             return None
-        if any(is_queried(type(self.instance), name) for name in tree or ()):
+        if tree and any_is_queried(type(self.instance), tree):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
-                found = snapshot.read(_without_caches(self.instance), tree or {})
+                values = snapshot.read(_without_caches(self.instance), tree)
         else:
-            found = snapshot.read(self.instance, tree or {})
-        found.update((name, value) for name, value in self.settled.items() if name in found)
-        return found
+            values = snapshot.read(self.instance, tree or {})
+        values.update((name, value) for name, value in self.settled.items() if name in values)
+        return values
 
     def event(self, context: Mapping[str, Any]) -> Event:
-        """The finished event."""
+        """Return the finished event, with this context. Raises ``ValueError`` without a time."""
         root_id, depth = self.chain()
         if self.occurred_at is None:
             raise ValueError("An event needs the time it occurred.")

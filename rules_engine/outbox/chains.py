@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from django.db.models import Sum
 
 from rules_engine import conf, models, types
-from rules_engine.context import actor
+from rules_engine.context.actor import Cause, Tally
 from rules_engine.context.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
 
@@ -21,16 +21,15 @@ from rules_engine.rules.matching import CompiledRule
 UNCOUNTED = 0.01
 
 
-def reason_to_stop(event: types.Event, adding: int, using: str) -> str:
-    """Why the chain must not go on with ``adding`` more executions, as a sentence; empty where it may.
+def reason_to_stop(event: types.Event, adding: int, cause: Cause, using: str) -> str:
+    """Say why the chain must not go on with ``adding`` more executions, as a sentence; empty where it may.
 
-    Events from outside are never limited. May query once. Raises ``DatabaseError``.
+    ``cause`` is the execution that made the change: events from outside have none, and are never limited. May query
+    once. Raises ``DatabaseError``.
     """
-    if event.depth == 0:
-        return ""
     if event.depth > conf.max_depth():
         return f"Rules set off rules {event.depth} levels deep; RULES_ENGINE['MAX_DEPTH'] is {conf.max_depth()}."
-    if adding and not _fits(event, adding, using):
+    if adding and not _fits(event, adding, cause.tally, using):
         return (
             f"One event led to so many executions that {adding} more are past {conf.root_budget()}, "
             "which is RULES_ENGINE['ROOT_BUDGET']."
@@ -38,24 +37,20 @@ def reason_to_stop(event: types.Event, adding: int, using: str) -> str:
     return ""
 
 
-def is_news(rules: Sequence[CompiledRule]) -> bool:
-    """Whether some of the rules have not been told yet that the chain is stopped for what the running action does.
+def is_news(rules: Sequence[CompiledRule], cause: Cause) -> bool:
+    """Say whether some of the rules have not been told yet that the chain is stopped for what the running action does.
 
     One row says it: an action that goes on saving thousands of objects would else leave a row for each.
     """
-    cause = actor.cause()
-    if cause is None:
-        return True
     new = {rule.slug for rule in rules} - cause.tally.told
     cause.tally.told.update(new)
     return bool(new)
 
 
-def _fits(event: types.Event, adding: int, using: str) -> bool:
-    budget, cause = conf.root_budget(), actor.cause()
-    tally = actor.Tally() if cause is None else cause.tally
+def _fits(event: types.Event, adding: int, tally: Tally, using: str) -> bool:
     if tally.told:
         return False  # once stopped, the action does not go on counting
+    budget = conf.root_budget()
     near = tally.counted is None or tally.counted + tally.added + adding > budget
     if near or tally.added > budget * UNCOUNTED:
         tally.counted, tally.added = _counted(event, using), 0

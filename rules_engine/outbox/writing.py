@@ -256,7 +256,7 @@ def _count(held: Row) -> int:
 
 
 def _row(event: types.Event, evaluations: Sequence[types.Evaluation], executions: int) -> Row:
-    cause = actor.cause()
+    cause = actor.origin().cause
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
     who: Mapping[str, Any] = event.context.get("actor") or {}

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.models import Q, QuerySet
 
 from rules_engine import types
-from rules_engine.capture.sources import senders
+from rules_engine.capture.watches import senders
 from rules_engine.context.paths import find_model
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Event

@@ -20,7 +20,7 @@ import django
 django.setup()
 from django.db import connection, transaction
 from project.clinic.models import Doctor
-from rules_engine import hints
+from rules_engine.outbox import hints
 def doctor(slug):
     return Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@example.com", slug=slug)
 def say(**said):

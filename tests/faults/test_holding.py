@@ -16,14 +16,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 #: A worker that is killed once it has decided some of the matches, and before it has committed that.
 KILLED = """
-from rules_engine import outbox, releasing
-real, left = outbox.release, [3]
+from rules_engine.outbox import releasing, writing
+real, left = writing.release, [3]
 def release(*arguments):
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*arguments)
-outbox.release = release
+writing.release = release
 releasing.release_due()
 """
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from project.accounts.models import User
 from project.clinic.models import Doctor
 from project.shop.models import Order
-from rules_engine.capture import matches
+from rules_engine.capture import outcome
 from rules_engine.models import Event, Execution, HeldMatch, Rule
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.outbox.releasing import release_due
@@ -467,7 +467,7 @@ def test_a_clock_that_goes_back_lets_no_more_through(noted: list[str]) -> None:
 
 def test_a_sample_tries_the_rule_on_its_share_of_events(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     chances = iter([0.24, 0.26, 0.99, 0.0])
-    monkeypatch.setattr(matches.random, "random", lambda: next(chances))
+    monkeypatch.setattr(outcome.random, "random", lambda: next(chances))
     create_rule(Animal, sample_percent=25, actions=[NAME])
     animals("a", "b", "c", "d")
     run_due()

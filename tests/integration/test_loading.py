@@ -220,7 +220,7 @@ def test_a_fork_does_not_wait_for_a_refresh_that_hangs(process_environment: dict
     store("good")
     code = """
     import threading
-    from rules_engine.rules import cache
+    from rules_engine.live import cache
     signal.alarm(30)
     cache.FORK_WAITS_SECONDS = 0.01
     inside, forked = threading.Event(), threading.Event()

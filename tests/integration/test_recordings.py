@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from project.clinic.models import Doctor
 from project.shop.models import Order, OrderItem, Product
-from rules_engine.capture import receiver
+from rules_engine.capture import outcome, receiver
 from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Recording, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
@@ -200,8 +200,8 @@ def test_a_rule_that_cannot_be_tried_says_so_once_a_minute_however_much_is_recor
     assert all(outcomes(event) == {"faulty": "error", "sound": "matched"} for event in Event.objects.all())
     assert [error.rule_slug for error in RuleError.objects.all()] == ["faulty"]
     assert len([one for one in caplog.messages if "could not be evaluated" in one]) == 1
-    now = receiver.time.monotonic()
-    monkeypatch.setattr(receiver.time, "monotonic", lambda: now + receiver.TROUBLE_SECONDS)
+    a_minute_on = timezone.now() + timedelta(seconds=outcome.TROUBLE_SECONDS)
+    monkeypatch.setattr(receiver.timezone, "now", lambda: a_minute_on)
     order("later")
     assert RuleError.objects.count() == 2
 

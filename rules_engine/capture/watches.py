@@ -1,29 +1,32 @@
 """Which (signal, sender) pairs the live rules need, and what the receiver has to know at each of them.
 
-Connecting to exactly these keeps ``has_listeners`` false everywhere else, so that Django's fast paths stay fast
-(DESIGN §5.3): a receiver without a sender made deleting 10,000 unwatched rows 42 times slower.
+Connecting to exactly these keeps ``has_listeners`` false everywhere else, so that Django's fast paths stay fast: a
+receiver without a sender made deleting 10,000 unwatched rows 42 times slower.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.capture.old_values import StoredRow
-from rules_engine.context.paths import ModelClass, field_of, find_model, is_denied, steps
+from rules_engine.context.paths import ModelClass, field_of, find_model, is_denied, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
-from rules_engine.context.subject import Field, old_fields
+from rules_engine.context.subject import Field, Subject, old_fields
 from rules_engine.errors import UnknownPath
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import EVERY_FIELD
 
 Rules = tuple[CompiledRule, ...]
 #: A signal's name and its sender; None is any sender.
 Pair = tuple[str, Any]
+#: What was read of one signal: a subject, and the rules that may match it.
+Reading = tuple[Subject, Sequence[CompiledRule]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,12 @@ class ModelWatch:
     model: ModelClass
     #: The rules by signal name, in order.
     rules: Mapping[str, Rules]
-    #: Reads the columns whose earlier value some rule wants.
+    #: The columns whose earlier value some rule wants, by column name.
+    old: Mapping[str, Field]
+    #: Reads those.
     stored: StoredRow
-
-    @property
-    def old(self) -> Mapping[str, Field]:
-        """The columns whose earlier value some rule wants, by column name."""
-        return self.stored.columns
-
-    def of(self, signal: str) -> Rules:
-        """The rules on that signal."""
-        return self.rules.get(signal, ())
+    #: The columns that the rules on a signal read, ``old`` among them, by the signal's name.
+    read: Mapping[str, Mapping[str, Field]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class RelationWatch:
 class Table:
     """Everything the receiver looks up, made anew with each rule set."""
 
+    #: Where rules and outbox live; asked of the router once a rule set, not once a save.
+    alias: str = DEFAULT_DB_ALIAS
     models: Mapping[ModelClass, ModelWatch] = field(default_factory=dict)
     relations: Mapping[ModelClass, tuple[RelationWatch, ...]] = field(default_factory=dict)
     named: Mapping[str, Rules] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Table:
     names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def pairs(self) -> Iterator[Pair]:
-        """The pairs that the receiver must be connected to."""
+        """Yield the pairs that the receiver must be connected to."""
         for model, watch in self.models.items():
             yield from ((name, model) for name in _signals_of(watch))
         for through in self.relations:
@@ -81,7 +81,7 @@ class Table:
             yield (names[0], None)
 
     def told(self, signal: Any) -> Mapping[str, Rules]:
-        """The rules on a signal that is none of a model's, by the names that it goes by."""
+        """Return the rules on a signal that is none of a model's, by the names that it goes by."""
         return {name: self.named[name] for name in self.names.get(id(signal), ())}
 
 
@@ -96,8 +96,8 @@ def _signals_of(watch: ModelWatch) -> set[str]:
     return names
 
 
-def build(rules: Iterable[CompiledRule]) -> Table:
-    """The table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it."""
+def build(rules: Iterable[CompiledRule], alias: str) -> Table:
+    """Build the table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it."""
     by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
     relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
     named: dict[str, list[CompiledRule]] = defaultdict(list)
@@ -117,52 +117,80 @@ def build(rules: Iterable[CompiledRule]) -> Table:
             else:
                 for sender in senders(name, model):
                     by_model[sender][name].append(rule)
-    live = {name: found for name in sorted(named) if (found := find_signal(name)) is not None and not found.trouble}
-    names: dict[int, tuple[str, ...]] = {}
-    for name, found in live.items():
-        names[id(found.signal)] = (*names.get(id(found.signal), ()), name)
+    names = _names_by_signal(named)
     return Table(
+        alias=alias,
         models={model: _watch(model, by_signal) for model, by_signal in by_model.items()},
         relations={through: _relation_watches(watches) for through, watches in relations.items()},
-        named={name: tuple(named[name]) for name in live},
+        named={name: tuple(named[name]) for of_signal in names.values() for name in of_signal},
         names=names,
         hears_raw=hears_raw,
     )
 
 
+def _names_by_signal(names: Iterable[str]) -> dict[int, tuple[str, ...]]:
+    """Return those of the names that lead to a signal, by the signal's identity."""
+    by_signal: dict[int, tuple[str, ...]] = {}
+    for name in sorted(names):
+        registered = find_signal(name)
+        if registered is not None and not registered.trouble:
+            key = id(registered.signal)
+            by_signal[key] = (*by_signal.get(key, ()), name)
+    return by_signal
+
+
 def senders(signal: str, model: ModelClass) -> set[ModelClass]:
-    """The classes that Django names as sender when an object of the model is saved or deleted.
+    """Return the classes that Django names as sender when an object of the model is saved or deleted.
 
     A save is sent by the class of the instance alone, so a rule on a model hears its proxies and all descendants. A
     delete is sent for the parents of the instance as well, so descendants are left out: they would count twice.
     """
-    everyone = [one for one in apps.get_models(include_auto_created=True) if issubclass(one, model)]
+    classes = [known for known in apps.get_models(include_auto_created=True) if issubclass(known, model)]
     if signal in ("pre_delete", "post_delete"):
         concrete = model._meta.concrete_model
-        everyone = [one for one in everyone if one._meta.concrete_model is concrete]
-    return {one for one in everyone if not one._meta.abstract}
+        classes = [known for known in classes if known._meta.concrete_model is concrete]
+    return {known for known in classes if not known._meta.abstract}
 
 
-def _watch(model: ModelClass, found: Mapping[str, list[CompiledRule]]) -> ModelWatch:
-    saves = [rule for name in ("pre_save", "post_save") for rule in found.get(name, ())]
-    by_signal = {name: tuple(rules) for name, rules in found.items()}
-    return ModelWatch(model, by_signal, StoredRow(model, wanted_old(model, saves)))
+def _watch(model: ModelClass, by_signal: Mapping[str, list[CompiledRule]]) -> ModelWatch:
+    saves = [rule for name in ("pre_save", "post_save") for rule in by_signal.get(name, ())]
+    old = wanted_old(model, saves)
+    return ModelWatch(
+        model=model,
+        rules={name: tuple(rules) for name, rules in by_signal.items()},
+        old=old,
+        stored=StoredRow(model, old),
+        read={name: {**old, **columns_read(model, rules)} for name, rules in by_signal.items()},
+    )
 
 
 def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
-    """The columns of the model whose earlier value these rules want, by column name."""
-    found: dict[str, Field] = {}
+    """Return the columns of the model whose earlier value these rules want, by column name."""
+    columns: dict[str, Field] = {}
     for rule in rules:
         try:
-            found.update(old_fields(model, rule.reads | rule.action_reads))
+            columns.update(old_fields(model, rule.reads | rule.action_reads))
             for change in rule.changes:
-                one = field_of(model, change.field)
-                found[one.attname] = one
+                changing = field_of(model, change.field)
+                columns[changing.attname] = changing
         except UnknownPath:
             # A change condition on a many-to-many field, or a column that a migration took away since: the first has
             # no column, and the second is the rule's own fault, which matching records.
             continue
-    return found
+    return columns
+
+
+def columns_read(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
+    """Return the model's own columns that these rules and their actions read of an object as it is, by column name."""
+    columns: dict[str, Field] = {}
+    for path in {path for rule in rules for path in (*rule.reads, *rule.action_reads)}:
+        if path[:2] == ("instance", EVERY_FIELD):
+            columns.update((field.attname, field) for field in readable_fields(model))
+        elif path[0] == "instance" and len(path) > 1:
+            step = steps(model).get(path[1])
+            if step is not None and step.kind == "value":
+                columns[step.field.attname] = step.field
+    return columns
 
 
 def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
@@ -178,6 +206,6 @@ def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelCl
 
 
 def _relation_watches(
-    found: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
+    by_relation: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
 ) -> tuple[RelationWatch, ...]:
-    return tuple(RelationWatch(*key, tuple(rules)) for key, rules in found.items())
+    return tuple(RelationWatch(*relation, tuple(rules)) for relation, rules in by_relation.items())

@@ -1,0 +1,118 @@
+"""Which rules match a subject, and which cannot be asked."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import DatabaseError
+from django.utils.translation import gettext
+
+from rules_engine.context.subject import Subject
+from rules_engine.errors import ConditionError, UnknownPath
+from rules_engine.logic import jsonlogic
+from rules_engine.rules import matching
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import Evaluation
+
+logger = logging.getLogger("rules_engine")
+
+#: A rule that cannot be tried at all says so once a minute and process, not with two rows at each save.
+TROUBLE_SECONDS = 60.0
+_told_at: dict[tuple[str, int], datetime] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of trying rules on a subject, where there is something to tell."""
+
+    subject: Subject
+    matched: Sequence[CompiledRule]
+    #: Those of the rules tried that are there to record every event of a model.
+    recorders: Sequence[CompiledRule]
+    #: One for each rule that was tried, without recorders.
+    evaluations: Sequence[Evaluation]
+
+
+def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
+    """Try the rules on the subject. None where nothing matched and nothing new failed: as nearly always."""
+    pairs = evaluate(subject, rules)
+    if not pairs:
+        return None
+    evaluations = _marked(pairs, subject)
+    if all(evaluation.outcome == "not_matched" or evaluation.is_known for evaluation in evaluations):
+        return None
+    for evaluation in evaluations:
+        if evaluation.outcome == "error" and not evaluation.is_known:
+            logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
+    return Outcome(
+        subject,
+        matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
+        recorders=[rule for rule, _ in pairs if not rule.slug],
+        evaluations=[evaluation for evaluation in evaluations if evaluation.rule_slug],
+    )
+
+
+def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
+    """Return what each of the rules says that are tried, up to one that stops the others; empty if all say no."""
+    rules = tried(rules, subject)
+    if not rules:
+        return ()
+    evaluations = matching.match(rules, subject.operation, subject.changes, partial(_data, subject))
+    return list(zip(rules, evaluations, strict=False))
+
+
+def tried(rules: Sequence[CompiledRule], subject: Subject) -> Sequence[CompiledRule]:
+    """Return those of the rules that are tried at the subject's time and in its place."""
+    origin, now = subject.origin, subject.occurred_at
+    if origin.cause is not None:
+        # A rule does not set off itself: what its own actions change, it does not see.
+        rules = [rule for rule in rules if rule.slug != origin.cause.rule_slug]
+    if origin.is_loading:
+        rules = [rule for rule in rules if rule.raw]
+    if now is None or all(rule.is_always_tried for rule in rules):
+        return rules
+    return [rule for rule in rules if rule.is_active(now) and (rule.sample >= 1.0 or _falls_in(rule.sample))]
+
+
+def _falls_in(share: float) -> bool:
+    return random.random() < share  # noqa: S311 - a sample, not a secret
+
+
+def _data(subject: Subject, rules: Iterable[CompiledRule]) -> jsonlogic.DataHandle:
+    """Read the context as the conditions of these rules take it. Raises ``ConditionError`` where that fails."""
+    try:
+        return jsonlogic.data_handle(subject.context({path for rule in rules for path in rule.reads}))
+    except (DatabaseError, UnknownPath) as error:
+        raise ConditionError(gettext("What it reads could not be read (%s).") % type(error).__name__) from error
+
+
+def forget_troubles() -> None:
+    """Tell of each rule that cannot be tried once more: with a new rule set it is another rule."""
+    _told_at.clear()
+
+
+def _marked(pairs: Sequence[tuple[CompiledRule, Evaluation]], subject: Subject) -> Sequence[Evaluation]:
+    """Return the evaluations, those marked as known that said a moment ago that their rule cannot be tried."""
+    now = subject.occurred_at
+    return [
+        replace(evaluation, is_known=True) if rule.fault and now and _is_known(evaluation, now) else evaluation
+        for rule, evaluation in pairs
+    ]
+
+
+def _is_known(evaluation: Evaluation, now: datetime) -> bool:
+    """Say whether this error was told a moment ago; otherwise it is told now."""
+    if evaluation.outcome != "error":
+        return False
+    key = evaluation.rule_slug, evaluation.rule_version
+    told_at = _told_at.get(key)
+    # Either way: a clock that was set back must not silence the rule for an hour.
+    if told_at is not None and abs(now - told_at) < timedelta(seconds=TROUBLE_SECONDS):
+        return True
+    _told_at[key] = now
+    return False

@@ -1,0 +1,168 @@
+"""What is to be done about an event that rules matched, and doing it: vetoes, actions at once, rows for the workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import DatabaseError, transaction
+from django.utils.translation import gettext, gettext_lazy
+
+from rules_engine.capture import in_process
+from rules_engine.capture.outcome import Outcome
+from rules_engine.context import snapshot
+from rules_engine.context.subject import Subject
+from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
+from rules_engine.outbox import chains, writing
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.repetition import MOST_ROWS
+from rules_engine.types import Evaluation, Event, Path
+
+logger = logging.getLogger("rules_engine")
+
+BEFORE = ("pre_save", "pre_delete")
+SAVED_BEFORE = gettext_lazy("The change itself was committed before, since no transaction was open around it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done about one event."""
+
+    event: Event
+    #: One for each rule that was tried.
+    evaluations: Sequence[Evaluation]
+    #: The rules whose actions are to be carried out.
+    matched: Sequence[CompiledRule] = ()
+    #: The actions that have acted already, before the save.
+    ended: Sequence[writing.Ended] = ()
+    #: The rows of those actions that are carried out for each of some.
+    rows: writing.Rows | None = None
+    #: What a rule says that does not allow the change; None where all allow it.
+    rejection: Rejected | None = None
+    #: Whether it waits for the change to be in the database: a save that fails must leave nothing behind.
+    is_deferred: bool = False
+
+
+def decide(outcome: Outcome, using: str) -> Plan | None:
+    """Say what is to be done. Vetoes are asked here, and what acts before a save acts, for it changes what is saved.
+
+    None where nothing is, for a chain that was stopped and has told so. May raise ``DatabaseError``.
+    """
+    subject, matched = outcome.subject, outcome.matched
+    # Read now, not when it is written: for a pre-signal that is the state the rule matched.
+    plan = Plan(subject.event(_context(outcome)), outcome.evaluations, matched, is_deferred=subject.signal in BEFORE)
+    if plan.is_deferred and subject.instance is not None:
+        plan = _with_what_acts_before(plan, subject)
+        if plan.rejection is not None:
+            return plan
+    rows = _rows(subject, matched)
+    cause = subject.origin.cause
+    if rows:
+        plan = replace(plan, rows=rows)
+    if cause is None or not matched:
+        return plan
+    # What acts before a save belongs to that save; what would go on from here may have to stop.
+    stop = chains.reason_to_stop(plan.event, _count(matched, rows), cause, using)
+    if not stop:
+        return plan
+    if not chains.is_news(matched, cause) and not plan.ended and not outcome.recorders:
+        return None
+    logger.error("Event %s: %s", plan.event.id, stop)
+    told = [*outcome.evaluations, *(writing.cut(rule, stop) for rule in matched)]
+    return replace(plan, evaluations=told, matched=())
+
+
+def _context(outcome: Outcome) -> Mapping[str, Any]:
+    """Read what the rules and their actions read, and what recorders want besides."""
+    subject = outcome.subject
+    wanted: set[Path] = set()
+    for rule in outcome.matched:
+        wanted |= rule.action_reads | rule.reads
+    if outcome.recorders:
+        try:
+            return subject.context(wanted.union(*(rule.reads for rule in outcome.recorders)), whole=True)
+        except (DatabaseError, UnknownPath):
+            # What is recorded besides must not keep from acting what matched.
+            logger.exception("Of an event of %s, less was recorded than rules read.", subject.model)
+    return subject.context(wanted, whole=True)
+
+
+def _with_what_acts_before(plan: Plan, subject: Subject) -> Plan:
+    ended, rejection = in_process.ask_vetoes(subject, plan.event, plan.matched)
+    if rejection is not None:
+        return replace(plan, matched=(), ended=ended, rejection=rejection, is_deferred=False)
+    if subject.signal == "pre_save":
+        ended += in_process.act_before_save(subject, plan.event, plan.matched, writing.stops(ended))
+    return replace(plan, ended=ended) if ended else plan
+
+
+def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> writing.Rows:
+    """Return the rows of each action that is carried out for each of some, or why they cannot be told."""
+    rows: dict[tuple[str, int], Sequence[Any] | str] = {}
+    for rule in matched:
+        for action in rule.actions:
+            if action.each is None or rule.shadow:
+                continue
+            try:
+                with snapshot.up_to(MOST_ROWS + 1):
+                    data = subject.context(action.each.reads)
+                rows[rule.slug, action.position] = action.each.rows(data)
+            except (ConditionError, DatabaseError, UnknownPath) as error:
+                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % error
+    return rows
+
+
+def _count(matched: Sequence[CompiledRule], rows: writing.Rows) -> int:
+    """Return how many executions these rules come to, besides those that have acted already."""
+    count = 0
+    for rule in matched:
+        for action in rule.actions if not rule.shadow else ():
+            each = rows.get((rule.slug, action.position))
+            if action.timing != "before_save":
+                count += 1 if each is None or isinstance(each, str) else len(each)
+    return count
+
+
+def write(plan: Plan, using: str) -> None:
+    """Carry out what belongs to the change's own transaction, and write all that is to be recorded.
+
+    Raises ``Rejected`` where a rule does not allow the change, ``ChangeUndone`` where an action in the transaction
+    failed whose rule wants that, and ``DatabaseError``.
+    """
+    if plan.rejection is not None:
+        _record_rejection(plan, using)
+        raise plan.rejection
+    if not any(action.timing == "in_transaction" for rule in plan.matched for action in rule.actions):
+        _record(plan, using)
+        return
+    try:
+        # What they do and the record of it stand or fall together, also where the caller has no transaction.
+        with transaction.atomic(using=using):
+            stopped = writing.stops(plan.ended)
+            ended = in_process.act_in_transaction(
+                plan.event, plan.matched, plan.rows or {}, stopped=stopped, using=using
+            )
+            _record(replace(plan, ended=[*plan.ended, *ended]), using)
+    except ChangeUndone as undone:
+        if not transaction.get_connection(using).in_atomic_block:
+            raise ChangeUndone(f"{undone} {SAVED_BEFORE}") from undone
+        # As Django does where a save itself fails: who catches this cannot commit the change all the same.
+        transaction.set_rollback(True, using=using)
+        raise
+
+
+def _record(plan: Plan, using: str) -> None:
+    writing.record(plan.event, plan.evaluations, plan.matched, using, plan.ended, plan.rows)
+
+
+def _record_rejection(plan: Plan, using: str) -> None:
+    """Record it; that is lost with the caller's transaction where it is undone, but the caller is told in any case."""
+    event, rejection = plan.event, plan.rejection
+    slug = rejection.rule_slug if rejection is not None else ""
+    logger.info("The rule %s rejected %s of %s %s.", slug, event.signal, event.model, event.pk)
+    try:
+        _record(plan, using)
+    except DatabaseError:
+        logger.exception("That %s was rejected could not be recorded.", event.model)
