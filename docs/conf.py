@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import django
 from django.conf import settings
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -41,6 +44,21 @@ python_use_unqualified_type_names = True
 # Annotations name types of Python, Django and the inside of the engine, which have no page here. What the pages
 # themselves refer to is checked.
 nitpick_ignore_regex = [("py:(class|data|obj)", r".*")]
+
+
+def readable(app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
+    """Write a signature as one reads it: without the modules of its types, and without addresses of defaults."""
+    if signature is None:
+        return None
+    signature = re.sub(r"~(?:\w+\.)+", "", signature)
+    signature = signature.replace("<factory>", "{}").replace("<class 'tuple'>", "tuple")
+    return re.sub(r"<function (\w+)>", r"\1", signature), returns
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls first."""
+    app.connect("autodoc-process-signature", readable)
+
 
 html_theme = "furo"
 html_title = f"django-signal-rules {release}"

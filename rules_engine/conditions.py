@@ -1,4 +1,4 @@
-"""Conditions written in Python, for packs and tests; what they give is plain JSONLogic.
+"""Conditions written in Python, for packs and tests; what they give is plain JSONLogic::
 
     from rules_engine.conditions import has_changed, instance, logic, some
 

@@ -64,8 +64,9 @@ class FieldChange:
 class Event:
     """One captured occurrence.
 
-    ``context`` is the JSON-safe tree of DESIGN §6, holding only what the candidate rules read; ``model`` is a label
-    such as ``"clinic.doctor"``, empty for a signal without a model; ``pk`` is the object's key as JSON has it.
+    ``context`` is the JSON-safe tree that conditions and texts read, holding only what the candidate rules read;
+    ``model`` is a label such as ``"clinic.doctor"``, empty for a signal without a model; ``pk`` is the object's key as
+    JSON has it.
     """
 
     id: uuid.UUID

@@ -71,6 +71,7 @@ ANYTHING = Effect("", "")
 class Action:
     """One kind of thing a rule can do. Instances are shared between threads: keep no state on them."""
 
+    #: What rules, packs and executions call it; one class a kind.
     kind: ClassVar[str]
     #: Shown in the admin's list of kinds: a text, or a lazy translation of one.
     label: ClassVar[str | Promise]
