@@ -11,13 +11,12 @@ from rules_engine import models, types
 from rules_engine.context.paths import label_of
 from rules_engine.errors import InvalidRule, PermanentError, TransientError
 from rules_engine.live import cache, watcher
-from rules_engine.logic import jsonlogic
 from rules_engine.outbox.releasing import release_due
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
-from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange
+from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
 from rules_engine.work.claims import claim
 from rules_engine.work.run import run_claim
 
@@ -103,7 +102,8 @@ def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
     changes = {
         name: FieldChange(name, one["old"], one["new"]) for name, one in (captured.context.get("changes") or {}).items()
     }
-    return evaluate(compiled, captured.operation, changes, jsonlogic.data_handle(dict(captured.context)))
+    subject = MatchSubject(captured.signal, captured.operation, changes, captured.occurred_at, context=captured.context)
+    return evaluate(compiled, subject)
 
 
 class ActionContractTests:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import DatabaseError
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.context.subject import Subject
@@ -17,7 +18,7 @@ from rules_engine.errors import ConditionError, UnknownPath
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import matching
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import Evaluation
+from rules_engine.types import Evaluation, MatchSubject
 
 logger = logging.getLogger("rules_engine")
 
@@ -59,28 +60,26 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
 
 def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
     """Return what each of the rules says that are tried, up to one that stops the others; empty if all say no."""
-    rules = tried(rules, subject)
+    asked = match_subject(subject)
+    rules = matching.tried(rules, asked)
     if not rules:
         return ()
-    evaluations = matching.match(rules, subject.operation, subject.changes, partial(_data, subject))
+    evaluations = matching.match(rules, asked, partial(_data, subject))
     return list(zip(rules, evaluations, strict=False))
 
 
-def tried(rules: Sequence[CompiledRule], subject: Subject) -> Sequence[CompiledRule]:
-    """Return those of the rules that are tried at the subject's time and in its place."""
-    origin, now = subject.origin, subject.occurred_at
-    if origin.cause is not None:
-        # A rule does not set off itself: what its own actions change, it does not see.
-        rules = [rule for rule in rules if rule.slug != origin.cause.rule_slug]
-    if origin.is_loading:
-        rules = [rule for rule in rules if rule.raw]
-    if now is None or all(rule.is_always_tried for rule in rules):
-        return rules
-    return [rule for rule in rules if rule.is_active(now) and (rule.sample >= 1.0 or _falls_in(rule.sample))]
-
-
-def _falls_in(share: float) -> bool:
-    return random.random() < share  # noqa: S311 - a sample, not a secret
+def match_subject(subject: Subject) -> MatchSubject:
+    """Return the subject as rules are held against it, with what chance says of it."""
+    cause = subject.origin.cause
+    return MatchSubject(
+        signal=subject.signal,
+        operation=subject.operation,
+        changes=subject.changes,
+        now=subject.occurred_at or timezone.now(),
+        caused_by=None if cause is None else cause.rule_slug,
+        is_loading=subject.origin.is_loading,
+        draw=random.getrandbits(64),
+    )
 
 
 def _data(subject: Subject, rules: Iterable[CompiledRule]) -> jsonlogic.DataHandle:

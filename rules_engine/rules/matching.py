@@ -1,18 +1,20 @@
 """Which rules an event matches. Pure: no database, no settings, no clock.
 
-A rule passes three gates in turn: its operations, its change conditions (all of them), its condition. The cheap ones
-come first, and the context is built only for the rules that get as far as their condition.
+A rule passes the gates of ``rules.gates`` in turn, and matching takes the first that stops it. The cheap ones come
+first, and the context is built only for the rules that get as far as their condition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rules_engine.errors import ConditionError
-from rules_engine.types import Evaluation, FieldChange, Gate, OnFailure, Operation, Outcome, Path, Timing
+from rules_engine.rules import gates
+from rules_engine.rules.gates import CONDITION, Gate, Stop, first_stop
+from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure, Path, Timing
 
 if TYPE_CHECKING:
     from rules_engine.rules.holding import Hold
@@ -89,29 +91,41 @@ class CompiledRule:
     #: Whether it is paused; its matches are kept, and what acts in the process of the save does not.
     is_paused: bool = False
 
-    @property
-    def is_always_tried(self) -> bool:
-        """Whether no date and no chance decides if it is tried."""
-        return self.sample >= 1.0 and self.active_from is None and self.active_until is None
+    #: The gates that it has, so that matching asks no others.
+    moment_gates: tuple[Gate, ...] = field(init=False, repr=False, compare=False)
+    change_gates: tuple[Gate, ...] = field(init=False, repr=False, compare=False)
 
-    def is_active(self, now: datetime) -> bool:
-        """Whether the time lies between its dates."""
-        return (self.active_from is None or self.active_from <= now) and (
-            self.active_until is None or now < self.active_until
-        )
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "moment_gates", tuple(gate for gate in gates.OF_THE_MOMENT if gate.is_of(self)))
+        object.__setattr__(self, "change_gates", _change_gates(self))
 
 
-#: Where a rule stopped and what is to be said of it; None is nowhere.
-Stop = tuple[Outcome, Gate, str]
-#: Shared by all rules that stop there, so that a rule that does not match costs no object.
-FALSE: Stop = ("not_matched", "condition", "The condition is false.")
+def _change_gates(rule: CompiledRule) -> tuple[Gate, ...]:
+    """The gates before its context is built; for a rule with a fault its condition is one, which reads nothing."""
+    own = [gate for gate in gates.OF_THE_CHANGE if gate.is_of(rule)]
+    return (*own, CONDITION) if rule.fault else tuple(own)
+
+
+#: Stands for a context that the rules do not share.
+_APART: Any = object()
+
+
+def tried(rules: Sequence[CompiledRule], subject: MatchSubject) -> Sequence[CompiledRule]:
+    """Those of the rules that are tried on the subject; that the others were not is told nowhere."""
+    if subject.caused_by is not None or subject.is_loading:
+        rules = [rule for rule in rules if first_stop(rule, subject, gates.OF_THE_ORIGIN) is None]
+    left = []
+    for rule in rules:
+        for gate in rule.moment_gates:
+            if gate.stop(rule, subject) is not None:
+                break
+        else:
+            left.append(rule)
+    return left
 
 
 def match(
-    rules: Sequence[CompiledRule],
-    operation: Operation | None,
-    changes: Mapping[str, FieldChange],
-    data_for: Callable[[Sequence[CompiledRule]], Any],
+    rules: Sequence[CompiledRule], subject: MatchSubject, data_for: Callable[[Sequence[CompiledRule]], Any]
 ) -> list[Evaluation]:
     """Try the rules in order; one evaluation each, up to the first match that stops processing.
 
@@ -119,72 +133,70 @@ def match(
     ``data_for`` gives the context, as the conditions take it, for the rules that came as far as their condition. What
     it raises goes to the caller; a condition that cannot be evaluated is an "error" evaluation of its rule alone.
     """
-    stops, told = try_rules(rules, operation, changes, data_for)
-    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if told else []
+    stops, is_told = try_rules(rules, subject, data_for)
+    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if is_told else []
 
 
 def try_rules(
-    rules: Sequence[CompiledRule],
-    operation: Operation | None,
-    changes: Mapping[str, FieldChange],
-    data_for: Callable[[Sequence[CompiledRule]], Any],
+    rules: Sequence[CompiledRule], subject: MatchSubject, data_for: Callable[[Sequence[CompiledRule]], Any]
 ) -> tuple[list[Stop | None], bool]:
     """Where each rule stopped, in order, and whether any matched or failed; see ``match``."""
-    early = [_early_gates(rule, operation, changes) for rule in rules]
-    left = [rule for rule, stop in zip(rules, early, strict=True) if stop is None and rule.condition is not None]
-    data_of = _shared_or_each(left, data_for)
+    early, left = _early_stops(rules, subject)
+    shared = _shared_data(left, data_for) if left else None
     stops: list[Stop | None] = []
-    told = False
+    is_told = False
     for rule, stop in zip(rules, early, strict=True):
         if stop is None and rule.condition is not None:
-            stop = _condition_gate(rule, rule.condition, data_of)
+            # A rule that looks at objects as wholes is not to see what the others read of them.
+            is_apart = shared is _APART or (rule.reads_whole and len(left) > 1)
+            stop = _stop_apart(rule, data_for) if is_apart else CONDITION.stop_on(rule.condition, shared)
         stops.append(stop)
-        told = told or stop is None or stop[0] == "error"
-        # A rule on trial changes nothing, and so not what the others do.
+        is_told = is_told or stop is None or stop.outcome == "error"
+        # A rule in shadow changes nothing, and so not what the others do.
         if stop is None and rule.stop_processing and not rule.shadow:
             break
-    return stops, told
+    return stops, is_told
 
 
-def _early_gates(rule: CompiledRule, operation: Operation | None, changes: Mapping[str, FieldChange]) -> Stop | None:
-    if rule.operations and operation not in rule.operations:
-        return "not_matched", "operations", f"This was: {operation or 'a signal without operation'}."
-    if rule.fault:
-        return "error", "condition", rule.fault
-    for change in rule.changes:
-        if not change.holds(changes):
-            return "not_matched", "changes", f"{change.field} did not change as asked."
-    return None
+def _early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[list[Stop | None], list[CompiledRule]]:
+    """Where each rule stops before its condition, and the rules that come to it; no call is made for each rule."""
+    stops: list[Stop | None] = []
+    left: list[CompiledRule] = []
+    for rule in rules:
+        stop = None
+        for gate in rule.change_gates:
+            stop = gate.stop(rule, subject)
+            if stop is not None:
+                break
+        if stop is None and rule.condition is not None:
+            left.append(rule)
+        stops.append(stop)
+    return stops, left
 
 
-def _shared_or_each(
-    left: Sequence[CompiledRule], data_for: Callable[[Sequence[CompiledRule]], Any]
-) -> Callable[[CompiledRule], Any]:
-    """One context for all; where what one rule reads cannot be read, one for each, so that the others are tried."""
+def _shared_data(left: Sequence[CompiledRule], data_for: Callable[[Sequence[CompiledRule]], Any]) -> Any:
+    """One context for all; ``_APART`` where what one of them reads cannot be read, so that the others are tried."""
     try:
-        shared = data_for(left) if left else None
+        return data_for(left)
     except ConditionError:
-        return lambda rule: data_for([rule])
-    alone = len(left) == 1
-    return lambda rule: data_for([rule]) if rule.reads_whole and not alone else shared
+        return _APART
 
 
-def _condition_gate(rule: CompiledRule, condition: Predicate, data_of: Callable[[CompiledRule], Any]) -> Stop | None:
+def _stop_apart(rule: CompiledRule, data_for: Callable[[Sequence[CompiledRule]], Any]) -> Stop | None:
+    """Where the condition stops the rule on a context of its own."""
     try:
-        return None if condition.matches(data_of(rule)) else FALSE
+        data = data_for([rule])
     except ConditionError as error:
-        return "error", "condition", str(error)
+        return Stop(CONDITION, str(error), "error")
+    return None if rule.condition is None else CONDITION.stop_on(rule.condition, data)
 
 
 def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:
     if stop is None:
         return Evaluation(rule.slug, rule.version, "matched")
-    return Evaluation(rule.slug, rule.version, *stop)
+    return Evaluation(rule.slug, rule.version, stop.outcome, stop.gate.name, stop.detail)
 
 
-def evaluate(
-    rule: CompiledRule, operation: Operation | None, changes: Mapping[str, FieldChange], data: Any
-) -> Evaluation:
-    """What one rule says, whatever it is: for explanations."""
-    [stop], _ = try_rules([rule], operation, changes, lambda _: data)
-    return _evaluation(rule, stop)
+def evaluate(rule: CompiledRule, subject: MatchSubject) -> Evaluation:
+    """What one rule says of a subject with its context, whatever it says, and whenever that was."""
+    return _evaluation(rule, first_stop(rule, subject, (*gates.OF_THE_CHANGE, CONDITION)))

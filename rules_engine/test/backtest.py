@@ -16,9 +16,10 @@ from rules_engine.capture.watches import senders
 from rules_engine.context.paths import find_model
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Event
+from rules_engine.rules.gates import GateSeen, State
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.test.gate_values import State, first_stop
-from rules_engine.test.recorded import sight_of
+from rules_engine.test.gates_seen import first_shut
+from rules_engine.test.recorded import recorded_subject
 from rules_engine.types import RuleSpec
 
 #: Events of one run, the newest ones; read in chunks, so that their number costs time and no memory.
@@ -81,7 +82,7 @@ def run(spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST) -
 
 
 def _count(result: Result, rule: CompiledRule, event: types.Event, object_pk: str, before: State | None) -> None:
-    stop = first_stop(rule, sight_of(rule, event))
+    stop = first_shut(rule, recorded_subject(rule, event))
     state: State = stop.state if stop is not None else "open"
     result.tried += 1
     if state == "open":
@@ -90,7 +91,7 @@ def _count(result: Result, rule: CompiledRule, event: types.Event, object_pk: st
         result.stopped[stop.name] += 1
     elif stop is not None and state == "error":
         result.errors[stop.detail] += 1
-    else:
+    elif stop is not None:
         result.not_recorded += 1
         result.missing.update(_missing(stop))
     if "not_recorded" in (state, before):
@@ -101,9 +102,9 @@ def _count(result: Result, rule: CompiledRule, event: types.Event, object_pk: st
         result.no_longer.add(event, object_pk)
 
 
-def _missing(stop: Any) -> Iterator[str]:
+def _missing(stop: GateSeen) -> Iterator[str]:
     yield from (".".join(path) for path in stop.missing)
-    yield from (f"changes.{one.field}" for one in stop.changes if one.state == "not_recorded")
+    yield from (f"changes.{change.field}" for change in stop.changes if change.state == "not_recorded")
 
 
 def another_form(spec: RuleSpec) -> Baseline:
@@ -111,9 +112,9 @@ def another_form(spec: RuleSpec) -> Baseline:
     rule = compile_rule(spec, 0)
 
     def state(event: types.Event, told: Any) -> State:
-        if event.signal not in rule.signals or event.model not in labels:
+        if event.model not in labels:
             return "shut"
-        stop = first_stop(rule, sight_of(rule, event))
+        stop = first_shut(rule, recorded_subject(rule, event))
         return stop.state if stop is not None else "open"
 
     labels = {label for signal in rule.signals for label in heard(signal, spec.model)}

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rules_engine.context.paths import ModelClass, field_of, find_model, readable_fields, steps
 from rules_engine.context.visible import read_by
 from rules_engine.errors import UnknownPath
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.test.gate_values import Sight
-from rules_engine.types import EVERY_FIELD, Event, FieldChange, Path
+from rules_engine.types import EVERY_FIELD, Event, FieldChange, MatchSubject, Path
 
 SAVES = ("pre_save", "post_save")
 
 
-def sight_of(rule: CompiledRule, event: Event) -> Sight:
-    """The event as the rule sees it."""
+def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
+    """The event as the rule is held against it: as it saw it live, or would have."""
     stored = _Stored(event)
     changes, unknown = dict(stored.changes), set()
-    for one in rule.changes:
-        found = stored.change(one.field)
-        if found is _UNKNOWN:
-            unknown.add(one.field)
-        elif found is not None:
-            changes[one.field] = found
+    for asked in rule.changes:
+        change = stored.change(asked.field)
+        if change is _UNKNOWN:
+            unknown.add(asked.field)
+        elif change is not None:
+            changes[asked.field] = change
     # Live it is given nothing else: what other rules read is no business of its own.
-    seen = read_by(rule.reads, event.context, event.model) if rule.reads_whole else event.context
-    context = _with_changes(seen, changes)
-    missing = stored.missing(rule.reads)
-    return Sight(event.operation, changes, context, event.occurred_at, frozenset(unknown), missing)
+    own = read_by(rule.reads, event.context, event.model) if rule.reads_whole else event.context
+    return MatchSubject(
+        signal=event.signal,
+        operation=event.operation,
+        changes=changes,
+        now=event.occurred_at,
+        context=_with_changes(own, changes),
+        unknown=frozenset(unknown),
+        missing=stored.missing(rule.reads),
+    )
 
 
 def missing_of(reads: Iterable[Path], event: Event) -> list[Path]:
     """Those of the paths that were not stored with the event, in order."""
-    stored = _Stored(event)
-    return sorted(path for path in reads if not stored.has(path))
+    return _Stored(event).missing(reads)
 
 
 _UNKNOWN: Any = object()
@@ -45,7 +49,7 @@ def _with_changes(context: Mapping[str, Any], changes: Mapping[str, FieldChange]
     """The context as it would have been had this rule been among those that asked what changed."""
     if context.get("changes") is None or len(context["changes"]) == len(changes):
         return context
-    told = {name: {"old": one.old, "new": one.new} for name, one in changes.items()}
+    told = {name: {"old": change.old, "new": change.new} for name, change in changes.items()}
     return {**context, "changes": told, "changed": list(told)}
 
 
@@ -56,7 +60,7 @@ class _Stored:
         self.event, self.context = event, event.context
         self.model: ModelClass | None = find_model(event.model) if event.model else None
         told = self.context.get("changes") or {}
-        self.changes = {name: FieldChange(name, one.get("old"), one.get("new")) for name, one in told.items()}
+        self.changes = {name: FieldChange(name, ends.get("old"), ends.get("new")) for name, ends in told.items()}
         self.is_save = event.signal in SAVES
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
@@ -107,19 +111,16 @@ class _Stored:
             return not rest or old is None or rest[0] == EVERY_FIELD or rest[0] in old
         if not self.is_save:
             return True
-        names = (
-            rest[:1]
-            if rest and rest[0] != EVERY_FIELD
-            else [one.name for one in readable_fields(self.model)]
-            if self.model
-            else []
-        )
+        names = rest[:1] if rest and rest[0] != EVERY_FIELD else self._field_names()
         if root == "old" and self.event.operation == "create":
             return True
         if root == "old":
             old = self.context.get("old") or {}
             return all(self._column(name) in old for name in names)
         return all(self.change(name) is not _UNKNOWN for name in names)
+
+    def _field_names(self) -> list[str]:
+        return [field.name for field in readable_fields(self.model)] if self.model is not None else []
 
     def _has_value(self, value: Any, rest: Sequence[str], model: ModelClass | None) -> bool:
         if value is None or not rest:
@@ -131,13 +132,8 @@ class _Stored:
         if not isinstance(value, Mapping):
             return True  # a JSON field's own content
         if name == EVERY_FIELD:
-            return model is None or all(one.attname in value for one in readable_fields(model))
+            return model is None or all(field.attname in value for field in readable_fields(model))
         if name not in value:
             return False
         step = steps(model).get(name) if model is not None else None
         return self._has_value(value[name], below, step.model if step is not None else None)
-
-
-def shown_paths(paths: Iterable[Path]) -> Iterator[str]:
-    """Paths as people write them."""
-    return (".".join(path) for path in paths)

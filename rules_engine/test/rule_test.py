@@ -1,4 +1,4 @@
-"""A rule on trial: one event, real or made up, all its gates, and what each action would do."""
+"""A rule tested without effect: one event, real or made up, all its gates, and what each action would do."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from rules_engine.context.subject import PARTS, Subject
 from rules_engine.context.visible import visible
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Rule
+from rules_engine.rules.gates import GateSeen, State
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import may_view
 from rules_engine.rules.repetition import MOST_ROWS, Each
-from rules_engine.test.gate_values import Gate, Sight, State, gates, outcome
+from rules_engine.test.gates_seen import all_seen, state_of
 from rules_engine.test.previews import Planned, Planner, rows_of
-from rules_engine.test.recorded import sight_of
+from rules_engine.test.recorded import recorded_subject
 from rules_engine.test.subjects import Happening, subject_of
-from rules_engine.types import Event, RuleSpec, new_id
+from rules_engine.types import Event, MatchSubject, RuleSpec, new_id
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of it. ``state`` is "open" where the rule would act; the actions are told in any case."""
+class RuleTest:
+    """What came of a test. ``state`` is "open" where the rule would act; the actions are told in any case."""
 
     state: State
-    gates: Sequence[Gate]
+    gates: Sequence[GateSeen]
     actions: Sequence[Planned]
     context: Mapping[str, Any]
 
@@ -45,21 +46,28 @@ def without_consequence() -> Iterator[None]:
         transaction.set_rollback(True, using=using)
 
 
-def try_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> Trial:
-    """The rule on that happening to that object. Raises ``UnknownPath``, and ``DatabaseError`` from what it reads."""
+def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> RuleTest:
+    """Test the rule on that happening to that object. Raises ``UnknownPath``, and ``DatabaseError`` in reading it."""
     rule = compile_rule(spec, 0)
     with without_consequence(), acting_as(user):
         subject = subject_of(instance, happening)
         context = subject.context(_reads(rule), whole=True)
-        sight = Sight(subject.operation, subject.changes, subject.context(rule.reads), timezone.now())
-        found = gates(rule, sight)
+        shown = MatchSubject(
+            signal=subject.signal,
+            operation=subject.operation,
+            changes=subject.changes,
+            now=timezone.now(),
+            context=subject.context(rule.reads),
+        )
+        gates = all_seen(rule, shown)
         rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
         planner = Planner(spec, 0, subject.event(context), user, instance)
-        return Trial(outcome(found), found, planner.plan(rule.actions, rows), context)
+        return RuleTest(state_of(gates), gates, planner.plan(rule.actions, rows), context)
 
 
 def _reads(rule: CompiledRule) -> set[Any]:
-    return {*rule.reads, *rule.action_reads, *(path for one in rule.actions if one.each for path in one.each.reads)}
+    repeated = (path for action in rule.actions if action.each is not None for path in action.each.reads)
+    return {*rule.reads, *rule.action_reads, *repeated}
 
 
 def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
@@ -67,15 +75,16 @@ def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
         return subject.context(each.reads)
 
 
-def try_on_event(spec: RuleSpec, event: Event, user: Any) -> Trial:
-    """The rule on an event as it was recorded."""
+def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
+    """Test the rule on an event as it was recorded."""
     rule = compile_rule(spec, 0)
     # It was recorded with what other rules read as well.
     event = replace(event, context=visible(event.context, event.model, may_view(user))[0])
     with without_consequence():
-        found = gates(rule, sight_of(rule, event))
+        gates = all_seen(rule, recorded_subject(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))
-        return Trial(outcome(found), found, Planner(spec, 0, event, user).plan(rule.actions, rows), event.context)
+        actions = Planner(spec, 0, event, user).plan(rule.actions, rows)
+        return RuleTest(state_of(gates), gates, actions, event.context)
 
 
 def event_of(spec: RuleSpec, signal: str, operation: Any, context: Mapping[str, Any]) -> Event:

@@ -12,18 +12,19 @@ from django.utils.translation import gettext
 
 from rules_engine.live.compiler import compile_rule, content_of, digest_of
 from rules_engine.models import Event, Execution, Rule, RuleVersion
+from rules_engine.rules.gates import GATES, OWN_CHANGE, SIGNALS, GateSeen
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.test.backtest import heard
-from rules_engine.test.gate_values import Gate, gates, stopped_at
-from rules_engine.test.recorded import missing_of, sight_of
-from rules_engine.types import Path
+from rules_engine.test.gates_seen import all_seen, first_not_open
+from rules_engine.test.recorded import missing_of, recorded_subject
+from rules_engine.types import MatchSubject, Path
 
 #: ``untried`` are those that did not come to be asked: off, of another signal, stopped by another rule.
 Verdict = Literal["matched", "not_matched", "error", "untried", "not_recorded"]
 LATEST = 10
 #: Those that acted or failed come first, then those that came furthest through the gates, then those without a record.
-DISTANCES = {"": 0, "condition": 1, "changes": 2, "operations": 3}
-FARTHEST = 4
+DISTANCES: Mapping[str, int] = {"": 0, **{gate.name: place for place, gate in enumerate(reversed(GATES), start=1)}}
+FARTHEST = len(DISTANCES)
 #: People give a time to the minute.
 AROUND = timedelta(minutes=1)
 
@@ -43,7 +44,7 @@ class Said:
     detail: str = ""
     is_recorded: bool = False
     version: int | None = None
-    stop: Gate | None = None
+    stop: GateSeen | None = None
     stored: Mapping[str, Any] = field(default_factory=dict)
     missing: Sequence[str] = ()
 
@@ -60,7 +61,7 @@ class Told:
 def rules_on(label: str) -> QuerySet[Rule]:
     """The rules that may hear of objects of the model, those that are off included, in the order they are tried."""
     every = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
-    models = [one for one in every if label in heard("post_save", one)]
+    models = [model for model in every if label in heard("post_save", model)]
     return Rule.objects.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
 
 
@@ -87,76 +88,93 @@ def nearest_first(events: Iterable[Event], slugs: Iterable[str]) -> list[str]:
 
 def tell(events: Iterable[Event], rules: Sequence[Rule], only: Collection[str] | None = None) -> list[Told]:
     """Each event with what each of the rules said to it. ``only``: of no other slugs is anything told."""
-    found = list(events)
-    causes = {one.cause_id for one in found if one.cause_id}
+    events = list(events)
+    causes = {event.cause_id for event in events if event.cause_id}
     steps = Execution.objects.filter(pk__in=causes).values_list("pk", "rule_slug")
-    slugs: dict[Any, str] = dict(steps) if causes else {}
+    causing: dict[Any, str] = dict(steps) if causes else {}
     # Those alone that were asked: to compare all takes long where there are many.
-    asked = {str(said.get("rule")) for one in found for said in one.evaluations}
+    asked = {str(evaluation.get("rule")) for event in events for evaluation in event.evaluations}
     unchanged = _unchanged(rule for rule in rules if rule.slug in asked)
-    ends, executions = _ends_among(found), _executions_of(found, only)
-    return [
-        Told(
-            one,
-            _said_to(one, rules, unchanged, str(slugs.get(one.cause_id, "")), ends, only),
-            executions.get(one.pk, ()),
-        )
-        for one in found
-    ]
+    ends, executions = _ends_among(events), _executions_of(events, only)
+    told = []
+    for event in events:
+        around = _Around(rules, unchanged, causing.get(event.cause_id), _ended_by(event, ends), only)
+        told.append(Told(event, _said_to(event, around), executions.get(event.pk, ())))
+    return told
 
 
 def _executions_of(events: Sequence[Event], only: Collection[str] | None) -> dict[Any, list[Execution]]:
     rows = Execution.objects.filter(event__in=events)
     if only is not None:
         rows = rows.filter(rule_slug__in=only)
-    found: dict[Any, list[Execution]] = {}
-    for one in rows:
-        found.setdefault(one.event_id, []).append(one)
-    return found
+    by_event: dict[Any, list[Execution]] = {}
+    for execution in rows:
+        by_event.setdefault(execution.event_id, []).append(execution)
+    return by_event
+
+
+def _matched(event: Event) -> list[str]:
+    """The slugs of the rules that matched the event, in the order they were tried."""
+    return [str(said.get("rule")) for said in event.evaluations if said.get("outcome") == "matched"]
 
 
 def _ends_among(events: Iterable[Event]) -> dict[str, Rule]:
     """By slug, those that matched one of the events and end the processing of rules behind them."""
-    matched = {str(one.get("rule")) for event in events for one in event.evaluations if one.get("outcome") == "matched"}
+    matched = {slug for event in events for slug in _matched(event)}
     rules = Rule.objects.filter(slug__in=matched, stop_processing=True, shadow=False)
     return {rule.slug: rule for rule in rules}
+
+
+def _ended_by(event: Event, ends: Mapping[str, Rule]) -> Rule | None:
+    """The rule that ended the processing of the event."""
+    return next((ends[slug] for slug in _matched(event) if slug in ends), None)
 
 
 def _unchanged(rules: Iterable[Rule]) -> set[tuple[str, int]]:
     """Slug and number of the versions that are the rules as they are now."""
     digests = {rule.slug: digest_of(content_of(rule.spec())) for rule in rules}
-    rows = RuleVersion.objects.filter(rule_slug__in=digests, digest__in=digests.values())
-    found = rows.values_list("rule_slug", "number", "digest")
-    return {(slug, number) for slug, number, digest in found if digests[slug] == digest}
+    versions = RuleVersion.objects.filter(rule_slug__in=digests, digest__in=digests.values())
+    rows = versions.values_list("rule_slug", "number", "digest")
+    return {(slug, number) for slug, number, digest in rows if digests[slug] == digest}
 
 
-def _said_to(
-    event: Event,
-    rules: Sequence[Rule],
-    unchanged: Collection[tuple[str, int]],
-    caused_by: str,
-    ends: Mapping[str, Rule],
-    only: Collection[str] | None,
-) -> list[Said]:
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What one event's explanation is made from, besides the event."""
+
+    rules: Sequence[Rule]
+    #: Versions that are the rules as they are now.
+    unchanged: Collection[tuple[str, int]]
+    #: The slug of the rule whose action made the change.
+    caused_by: str | None
+    ended_by: Rule | None
+    only: Collection[str] | None
+
+
+def _said_to(event: Event, around: _Around) -> list[Said]:
     """What each rule said to the event: recorded ones first, in the order they were tried."""
-    by_slug = {rule.slug: rule for rule in rules}
-    told = [one for one in event.evaluations if only is None or one.get("rule") in only]
-    recorded = [_recorded(one, event, by_slug, unchanged) for one in told]
-    known = {one.slug for one in recorded}
-    matched = (str(one.get("rule")) for one in event.evaluations if one.get("outcome") == "matched")
-    ended_by = next((ends[slug] for slug in matched if slug in ends), None)
-    others = [rule for rule in rules if rule.slug not in known]
-    return [*recorded, *(_worked_out(rule, event, caused_by, ended_by) for rule in others)]
+    by_slug = {rule.slug: rule for rule in around.rules}
+    only = around.only
+    evaluations = [said for said in event.evaluations if only is None or said.get("rule") in only]
+    recorded = [_recorded(said, event, by_slug, around.unchanged) for said in evaluations]
+    known = {said.slug for said in recorded}
+    others = [rule for rule in around.rules if rule.slug not in known]
+    return [*recorded, *(_worked_out(rule, event, around) for rule in others)]
 
 
-def _recorded(one: Any, event: Event, by_slug: dict[str, Rule], unchanged: Collection[tuple[str, int]]) -> Said:
-    slug, gate, version = str(one.get("rule")), str(one.get("gate") or ""), one.get("version")
-    verdict: Any = one.get("outcome")
+def _recorded(
+    evaluation: Any, event: Event, by_slug: Mapping[str, Rule], unchanged: Collection[tuple[str, int]]
+) -> Said:
+    slug, gate, version = str(evaluation.get("rule")), str(evaluation.get("gate") or ""), evaluation.get("version")
+    verdict: Any = evaluation.get("outcome")
     rule = by_slug.get(slug)
-    stop = _stop(rule, event) if rule is not None and gate and (slug, version) in unchanged else None
-    same = stop if stop is not None and stop.name == gate else None
-    stored = _stored(rule, event) if rule is not None and same is not None and same.missing else {}
-    return Said(rule, slug, verdict, gate, str(one.get("detail") or ""), True, version, same, stored)
+    stop = None
+    if rule is not None and gate and (slug, version) in unchanged:
+        stop = _stop(rule, event)
+    if stop is not None and stop.name != gate:
+        stop = None
+    stored = _stored(rule, event) if rule is not None and stop is not None and stop.missing else {}
+    return Said(rule, slug, verdict, gate, str(evaluation.get("detail") or ""), True, version, stop, stored)
 
 
 def _compiled(rule: Any) -> CompiledRule:
@@ -171,8 +189,8 @@ def _stored(rule: Rule, event: Event) -> dict[str, Any]:
     compiled = _compiled(rule)
     missing = missing_of(compiled.reads, event.captured())
     there = sorted(path for path in compiled.reads if path not in missing)
-    found = {".".join(path): _value_at(event.context, path) for path in there}
-    return {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
+    values = {".".join(path): _value_at(event.context, path) for path in there}
+    return {name: value for name, value in values.items() if not isinstance(value, Mapping | list)}
 
 
 def _value_at(context: Any, path: Path) -> Any:
@@ -183,13 +201,13 @@ def _value_at(context: Any, path: Path) -> Any:
     return context
 
 
-def _stop(rule: Rule, event: Event) -> Gate | None:
+def _stop(rule: Rule, event: Event) -> GateSeen | None:
     compiled = _compiled(rule)
-    return stopped_at(gates(compiled, sight_of(compiled, event.captured())))
+    return first_not_open(all_seen(compiled, recorded_subject(compiled, event.captured())))
 
 
-def _worked_out(rule: Rule, event: Event, caused_by: str, ended_by: Rule | None) -> Said:
-    if why := _untried(rule, event, caused_by, ended_by):
+def _worked_out(rule: Rule, event: Event, around: _Around) -> Said:
+    if why := _untried(rule, event, around):
         return Said(rule, rule.slug, "untried", detail=why)
     stop = _stop(rule, event)
     if stop is None:
@@ -197,19 +215,24 @@ def _worked_out(rule: Rule, event: Event, caused_by: str, ended_by: Rule | None)
         return Said(rule, rule.slug, "untried", detail=text)
     if stop.state == "not_recorded":
         names = [".".join(path) for path in stop.missing]
-        names += [f"instance.{one.field}" for one in stop.changes if one.state == "not_recorded"]
+        names += [f"instance.{change.field}" for change in stop.changes if change.state == "not_recorded"]
         return Said(rule, rule.slug, "not_recorded", stop.name, missing=tuple(names))
     verdict: Verdict = "error" if stop.state == "error" else "not_matched"
     return Said(rule, rule.slug, verdict, stop.name, stop.detail, stop=stop)
 
 
-def _untried(rule: Rule, event: Event, caused_by: str, ended_by: Rule | None) -> str:
-    if event.signal not in rule.spec_with([]).signals:
-        return gettext("It does not listen to %s.") % event.signal
+def _untried(rule: Rule, event: Event, around: _Around) -> str:
+    """Why the rule was not asked, as far as that is known; empty where it may have been."""
+    compiled = _compiled(rule)
+    # Just what these two gates look at.
+    subject = MatchSubject(event.signal, None, {}, event.occurred_at, caused_by=around.caused_by)
+    if (stop := SIGNALS.stop(compiled, subject)) is not None:
+        return stop.why()
     if not rule.enabled:
         return gettext("It is switched off.")
-    if rule.slug == caused_by:
-        return gettext("Its own action made the change, and no rule sets off itself.")
+    if (stop := OWN_CHANGE.stop(compiled, subject)) is not None:
+        return stop.why()
+    ended_by = around.ended_by
     if ended_by is not None and (ended_by.position, ended_by.slug) < (rule.position, rule.slug):
         return gettext("%s matched before, and ended the processing.") % ended_by
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from django.utils.text import capfirst
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
 from rules_engine.models import Rule
+from rules_engine.rules.gates import sentence_of
 
 SIGNALS = {
     "pre_save": _("before it is saved"),
@@ -40,12 +40,6 @@ OPERATION_WORDS = {
     "remove": _("removed"),
     "clear": _("cleared"),
 }
-#: How a rule's evaluation says which gate stopped it, stored as that in English, and what readers are shown of it.
-_STOPS = (
-    (re.compile(r"The condition is false\."), _("The condition is false.")),
-    (re.compile(r"This was: (?P<what>.+)\."), _("This was: %(what)s.")),
-    (re.compile(r"(?P<what>\S+) did not change as asked\."), _("%(what)s did not change as asked.")),
-)
 _HAPPENS = {
     "pre_save": _("is about to be %(operations)s"),
     "post_save": _("is %(operations)s"),
@@ -74,11 +68,11 @@ def operation_words(name: str) -> str:
 
 def detail_words(detail: str) -> str:
     """What was stored of an evaluation in the reader's language, where it is about a gate; else as it is."""
-    for stored, words in _STOPS:
-        if found := stored.fullmatch(detail):
-            what = found.groupdict().get("what", "")
-            return str(words) % {"what": OPERATION_WORDS.get(what, what)}
-    return detail
+    stop = sentence_of(detail)
+    if stop is None:
+        return detail
+    sentence, what = stop
+    return sentence % {"what": OPERATION_WORDS.get(what, what)}
 
 
 def listens_to(rule: Rule) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rules_engine.admin.reading.history import HistoryMixin
 from rules_engine.admin.test.backtest import BacktestMixin
-from rules_engine.admin.test.rule_test import TryingMixin
+from rules_engine.admin.test.rule_test import RuleTestMixin
 from rules_engine.admin.test.shadow import ShadowMixin
 from rules_engine.admin.test.why import WhyMixin
 
 
-class RulePagesMixin(TryingMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin):
+class RulePagesMixin(RuleTestMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin):
     """Adds them all to the admin of rules."""

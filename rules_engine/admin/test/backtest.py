@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
-from rules_engine.admin.test.rule_test import GATES
 from rules_engine.models import Event, Recording, Rule
+from rules_engine.rules.gates import title_of
 from rules_engine.test.backtest import MOST, Listed, Result, another_form, as_it_was, run
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -106,7 +106,7 @@ def _shown(spec: RuleSpec, result: Result) -> dict[str, Any]:
     return {
         "result": result,
         "most": MOST,
-        "stopped": [(GATES.get(name, name), count) for name, count in result.stopped.most_common()],
+        "stopped": [(title_of(name), count) for name, count in result.stopped.most_common()],
         "errors": result.errors.most_common(5),
         "missing": [(titles.title(name), count) for name, count in result.missing.most_common(5)],
         "lists": [

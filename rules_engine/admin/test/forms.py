@@ -26,7 +26,7 @@ LONGEST_NUMBER = 40
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 
 
-class TrialForm(forms.Form):
+class RuleTestForm(forms.Form):
     """The object and what is to have happened to it."""
 
     latest = forms.ChoiceField(label=_("One of the latest"), required=False)

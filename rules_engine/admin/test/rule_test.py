@@ -12,24 +12,19 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.trace_tree import drawn
+from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
-from rules_engine.admin.test.forms import TrialForm, change_forms, made_up
+from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import plain
 from rules_engine.errors import RulesEngineError
-from rules_engine.test.gate_values import ChangeSeen, Gate
+from rules_engine.rules.gates import ChangeSeen, GateSeen, title_of
 from rules_engine.test.previews import Planned
-from rules_engine.test.rule_test import Trial, event_of, try_on_event, try_on_object
+from rules_engine.test.rule_test import RuleTest, event_of, tested_on_event, tested_on_object
 from rules_engine.types import RuleSpec
 
-GATES = {
-    "dates": _("Its dates"),
-    "operations": _("What happened"),
-    "changes": _("The fields that changed"),
-    "condition": _("Its condition"),
-}
 STATES = {
     "open": _("holds"),
     "shut": _("does not hold"),
@@ -44,7 +39,7 @@ VERDICTS = {
 }
 
 
-class TryingMixin:
+class RuleTestMixin:
     """Adds the page to the admin of rules."""
 
     def get_urls(self: Any) -> list[Any]:
@@ -60,7 +55,7 @@ class TryingMixin:
             return refused(self, request, rule, title, why)
         data = request.POST if request.method == "POST" else None
         given = {"pk": request.GET.get("pk", ""), "context": None if spec.model else _usual_context(spec)}
-        form = TrialForm(spec, objects_of(self.admin_site, request, spec.model), data, initial=given)
+        form = RuleTestForm(spec, objects_of(self.admin_site, request, spec.model), data, initial=given)
         rows = change_forms(spec, data)
         context: dict[str, Any] = {
             "form": form,
@@ -70,17 +65,17 @@ class TryingMixin:
         }
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:
-                context["trial"] = shown_trial(_tried(spec, form, rows, request.user), spec)
+                context["trial"] = shown_test(_tested(spec, form, rows, request.user), spec)
             except (RulesEngineError, DatabaseError) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)
 
 
-def _tried(spec: RuleSpec, form: TrialForm, rows: Any, user: Any) -> Trial:
+def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> RuleTest:
     happening = form.happening(made_up(rows))
     if written := form.cleaned_data.get("context"):
-        return try_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
-    return try_on_object(spec, form.object, happening, user)
+        return tested_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
+    return tested_on_object(spec, form.object, happening, user)
 
 
 def objects_of(admin_site: Any, request: HttpRequest, label: str) -> models.QuerySet[Any] | None:
@@ -111,25 +106,25 @@ def _usual_context(spec: RuleSpec) -> dict[str, Any]:
     return {"signal": dict.fromkeys(named.arguments) if named is not None else {}}
 
 
-def shown_trial(trial: Trial, spec: RuleSpec) -> dict[str, Any]:
-    """The trial of a rule for the template."""
+def shown_test(test: RuleTest, spec: RuleSpec) -> dict[str, Any]:
+    """The test of a rule for the template."""
     titles = Titles.of(spec.model)
     return {
-        "state": trial.state,
-        "verdict": VERDICTS[trial.state],
-        "gates": [shown_gate(one, titles) for one in trial.gates],
-        "actions": [_shown_action(one) for one in trial.actions],
-        "context": json_block(plain(trial.context)),
+        "state": test.state,
+        "verdict": VERDICTS[test.state],
+        "gates": [shown_gate(one, titles) for one in test.gates],
+        "actions": [_shown_action(one) for one in test.actions],
+        "context": json_block(plain(test.context)),
     }
 
 
-def shown_gate(gate: Gate, titles: Titles) -> dict[str, Any]:
+def shown_gate(gate: GateSeen, titles: Titles) -> dict[str, Any]:
     """A gate for the template, with names called as the rule's form calls them."""
     return {
         "state": gate.state,
-        "title": GATES[gate.name],
+        "title": title_of(gate.name),
         "words": STATES[gate.state],
-        "detail": gate.detail,
+        "detail": detail_words(gate.detail),
         "changes": [
             {
                 "field": titles.field(one.field),

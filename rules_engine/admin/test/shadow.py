@@ -11,12 +11,12 @@ from django.utils.translation import gettext
 
 from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import ENABLE, page, refused, rule_for, unseen
-from rules_engine.admin.test.rule_test import shown_trial
+from rules_engine.admin.test.rule_test import shown_test
 from rules_engine.models import Event, HeldMatch, Rule
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.backtest import CHUNK, MOST, events_of
-from rules_engine.test.rule_test import try_on_event
+from rules_engine.test.rule_test import tested_on_event
 
 #: Events that are shown with what each action would have been.
 SHOWN = 10
@@ -46,7 +46,7 @@ class ShadowMixin:
                 "event": one,
                 "url": page_url("event", one.pk),
                 "object": object_link(one.model, one.object_pk) if one.model else "",
-                "trial": shown_trial(try_on_event(spec, one.captured(), request.user), spec),
+                "trial": shown_test(tested_on_event(spec, one.captured(), request.user), spec),
             }
             for one in latest
         ]

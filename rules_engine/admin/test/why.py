@@ -21,9 +21,10 @@ from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.rendering import may_view, object_link, page_url
 from rules_engine.admin.parts.rule_page import TEST, unseen
-from rules_engine.admin.test.rule_test import GATES, shown_gate
+from rules_engine.admin.test.rule_test import shown_gate
 from rules_engine.models import Recording, Rule
 from rules_engine.rules import registry
+from rules_engine.rules.gates import title_of
 from rules_engine.rules.permissions import lacking
 from rules_engine.test.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
 
@@ -175,7 +176,7 @@ def _said(one: Said, about: _About | None, titles: Titles, executions: Sequence[
         "version": one.version,
         "verdict": VERDICTS.get(one.verdict, one.verdict),
         "mark": MARKS.get(one.verdict, one.verdict),
-        "gate": GATES.get(one.gate, one.gate),
+        "gate": title_of(one.gate),
         "detail": detail_words(one.detail) or ", ".join(map(titles.title, one.missing)),
         "stop": shown_gate(stop, titles) if stop else None,
         "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()} if stop else {},

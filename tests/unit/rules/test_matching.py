@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rules_engine.errors import ConditionError
 from rules_engine.rules.matching import CompiledChange, CompiledRule, evaluate, match
-from rules_engine.types import FieldChange
+from rules_engine.types import FieldChange, MatchSubject
+
+NOW = datetime(2026, 5, 6, tzinfo=UTC)
 
 
 @dataclass
@@ -23,12 +26,16 @@ def rule(slug: str, **given: Any) -> CompiledRule:
     return CompiledRule(slug=slug, version=1, model="zoo.animal", signals=frozenset({"post_save"}), **given)
 
 
+def subject(changes: dict[str, FieldChange] | None = None) -> MatchSubject:
+    return MatchSubject("post_save", "update", changes or {}, NOW)
+
+
 def outcomes(
     rules: Sequence[CompiledRule],
     changes: dict[str, FieldChange] | None = None,
     data_for: Callable[[Any], Any] = lambda left: {},
 ) -> list[tuple[str, str, str | None]]:
-    found = match([*rules, rule("always")], "update", changes or {}, data_for)[: len(rules)]
+    found = match([*rules, rule("always")], subject(changes), data_for)[: len(rules)]
     return [(one.rule_slug, one.outcome, one.gate) for one in found]
 
 
@@ -79,7 +86,7 @@ def test_a_rule_that_cannot_be_tried_is_an_error_at_every_event() -> None:
 
 
 def test_one_rule_alone_is_always_explained() -> None:
-    assert evaluate(rule("a", condition=Says(False)), "update", {}, {}).gate == "condition"
+    assert evaluate(rule("a", condition=Says(False)), subject()).gate == "condition"
 
 
 def test_the_context_is_built_only_for_rules_that_reach_their_condition() -> None:
@@ -96,7 +103,7 @@ def test_the_context_is_built_only_for_rules_that_reach_their_condition() -> Non
 
 
 def test_there_is_nothing_to_tell_where_no_rule_matched_and_none_failed() -> None:
-    assert match([rule("a", condition=Says(False))], "update", {}, lambda left: {}) == []
+    assert match([rule("a", condition=Says(False))], subject(), lambda left: {}) == []
 
 
 def test_the_first_match_that_stops_processing_ends_the_trial() -> None:
