@@ -7,7 +7,7 @@ a receiver, a trigger of the database). Pure: rules in, answers out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,7 +16,6 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import OPERATIONS
 from rules_engine.errors import UnknownPath
 from rules_engine.rules import registry
-from rules_engine.rules.components import components
 from rules_engine.rules.contract import ANYTHING, Effect
 from rules_engine.rules.validation import type_problems
 from rules_engine.types import RuleSpec
@@ -197,3 +196,36 @@ def _can_change(model: ModelClass | None, change: Mapping[str, Any], effect: Eff
 def _is_many(model: ModelClass, name: str) -> bool:
     step = steps(model).get(name)
     return step is not None and step.kind == "to_many" and bool(step.field.many_to_many)
+
+
+Graph = Mapping[Any, Iterable[Any]]
+
+
+def components(graph: Graph) -> list[set[Hashable]]:
+    """The strongly connected parts, single nodes included (Kosaraju's way, without recursion: chains may be long)."""
+    backwards: dict[Any, list[Any]] = {node: [] for node in graph}
+    for node, targets in graph.items():
+        for target in targets:
+            backwards.setdefault(target, []).append(node)
+    seen: set[Any] = set()
+    finished = [node for start in backwards for node in _finished(graph, start, seen)]
+    seen = set()
+    parts = (set(_finished(backwards, start, seen)) for start in reversed(finished))
+    return [part for part in parts if part]
+
+
+def _finished(graph: Graph, start: Any, seen: set[Any]) -> Iterator[Any]:
+    """What can be reached from ``start`` and was not seen, each node after all that it leads to."""
+    if start in seen:
+        return
+    seen.add(start)
+    stack = [(start, iter(graph.get(start, ())))]
+    while stack:
+        node, targets = stack[-1]
+        unseen = next((target for target in targets if target not in seen), None)
+        if unseen is None:
+            stack.pop()
+            yield node
+        else:
+            seen.add(unseen)
+            stack.append((unseen, iter(graph.get(unseen, ()))))

@@ -21,7 +21,10 @@ from rules_engine.capture import outcome
 from rules_engine.models import Event, Execution, HeldMatch, Rule
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.outbox.releasing import release_due
+from rules_engine.rules.gates import SAMPLE
+from rules_engine.rules.matching import CompiledRule
 from rules_engine.testing import create_rule, refresh, run_due
+from rules_engine.types import MatchSubject
 from rules_engine.work import retention
 from tests.zoo.models import Animal, Dog, OldAnimal
 
@@ -465,10 +468,20 @@ def test_a_clock_that_goes_back_lets_no_more_through(noted: list[str]) -> None:
 # Sample, dates, stop
 
 
+def draws_of(slug: str, share: float) -> tuple[int, int]:
+    """What chance has to draw that a rule with this sample is tried, and that it is not."""
+    rule = CompiledRule(slug, 1, "zoo.animal", frozenset(), sample=share)
+    subjects = [MatchSubject("post_save", "create", {}, timezone.now(), draw=draw) for draw in range(100)]
+    inside = next(subject.draw for subject in subjects if SAMPLE.stop(rule, subject) is None)
+    outside = next(subject.draw for subject in subjects if SAMPLE.stop(rule, subject) is not None)
+    return inside or 0, outside or 0
+
+
 def test_a_sample_tries_the_rule_on_its_share_of_events(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    chances = iter([0.24, 0.26, 0.99, 0.0])
-    monkeypatch.setattr(outcome.random, "random", lambda: next(chances))
-    create_rule(Animal, sample_percent=25, actions=[NAME])
+    create_rule(Animal, slug="sampled", sample_percent=25, actions=[NAME])
+    inside, outside = draws_of("sampled", share=0.25)
+    draws = iter([inside, outside, outside, inside])
+    monkeypatch.setattr(outcome.random, "getrandbits", lambda bits: next(draws))
     animals("a", "b", "c", "d")
     run_due()
     assert noted == ["a", "d"]

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from rules_engine.rules import registry
-from rules_engine.rules.cascades import Cascades, analyse
-from rules_engine.rules.components import components
+from rules_engine.rules.cascades import Cascades, analyse, components
 from rules_engine.rules.contract import Action, Effect
 from rules_engine.types import ActionSpec, RuleSpec
 
