@@ -22,6 +22,7 @@ from rules_engine import conf as engine_conf
 from rules_engine.context import signals
 from rules_engine.context.subject import PARTS
 from rules_engine.rules import registry
+from rules_engine.rules.gates import GATES
 from tests.test_architecture import ROOMS
 from webhooks import conf as webhooks_conf
 from webhooks.models import Endpoint
@@ -151,6 +152,12 @@ def test_the_rules_page_has_every_field_of_a_rule_and_of_its_actions():
     kept = {"id", "rule", "updated_at"}
     fields = {field.name for model in (models.Rule, models.RuleAction) for field in model._meta.concrete_fields} - kept
     assert {name for name in fields if f"`{name}`" not in reference("rules")} == set()
+
+
+def test_the_rules_page_has_every_gate_in_order():
+    assert [row[0].strip("| `") for row in table(sections(reference("rules"))["Gates"])] == [
+        gate.name for gate in GATES
+    ]
 
 
 def test_the_actions_page_has_every_kind_and_its_settings():
