@@ -104,6 +104,8 @@ class Event:
     root_id: uuid.UUID
     depth: int
     context: Mapping[str, Any]
+    #: The execution whose action made the change; None for a change from outside.
+    cause_id: uuid.UUID | None = None
 
     @property
     def changed(self) -> frozenset[str]:

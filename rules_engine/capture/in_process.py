@@ -24,7 +24,8 @@ from rules_engine.context.subject import Subject
 from rules_engine.context.visible import visible
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.models.execution import State
-from rules_engine.outbox.writing import Ended, Rows, cut_off, stops
+from rules_engine.outbox.ended import Ended, cut_off, stops
+from rules_engine.outbox.rows import EachRows
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
@@ -131,7 +132,7 @@ def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: i
 
 
 def act_in_transaction(
-    event: Event, rules: Sequence[CompiledRule], rows: Rows, *, stopped: Mapping[str, int], using: str
+    event: Event, rules: Sequence[CompiledRule], rows: EachRows, *, stopped: Mapping[str, int], using: str
 ) -> list[Ended]:
     """Run the ``in_transaction`` actions of the rules that matched, each in a savepoint of its own.
 

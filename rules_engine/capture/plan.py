@@ -16,6 +16,8 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
 from rules_engine.outbox import chains, writing
+from rules_engine.outbox.ended import Ended, stops
+from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
 from rules_engine.types import Evaluation, Event, Path
@@ -36,9 +38,9 @@ class Plan:
     #: The rules whose actions are to be carried out.
     matched: Sequence[CompiledRule] = ()
     #: The actions that have acted already, before the save.
-    ended: Sequence[writing.Ended] = ()
+    ended: Sequence[Ended] = ()
     #: The rows of those actions that are carried out for each of some.
-    rows: writing.Rows | None = None
+    rows: EachRows | None = None
     #: What a rule says that does not allow the change; None where all allow it.
     rejection: Rejected | None = None
     #: Whether it waits for the change to be in the database: a save that fails must leave nothing behind.
@@ -94,11 +96,11 @@ def _with_what_acts_before(plan: Plan, subject: Subject) -> Plan:
     if rejection is not None:
         return replace(plan, matched=(), ended=ended, rejection=rejection, is_deferred=False)
     if subject.signal == "pre_save":
-        ended += in_process.act_before_save(subject, plan.event, plan.matched, writing.stops(ended))
+        ended += in_process.act_before_save(subject, plan.event, plan.matched, stops(ended))
     return replace(plan, ended=ended) if ended else plan
 
 
-def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> writing.Rows:
+def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
     """Return the rows of each action that is carried out for each of some, or why they cannot be told."""
     rows: dict[tuple[str, int], Sequence[Any] | str] = {}
     for rule in matched:
@@ -114,7 +116,7 @@ def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> writing.Rows:
     return rows
 
 
-def _count(matched: Sequence[CompiledRule], rows: writing.Rows) -> int:
+def _count(matched: Sequence[CompiledRule], rows: EachRows) -> int:
     """Return how many executions these rules come to, besides those that have acted already."""
     count = 0
     for rule in matched:
@@ -140,7 +142,7 @@ def write(plan: Plan, using: str) -> None:
     try:
         # What they do and the record of it stand or fall together, also where the caller has no transaction.
         with transaction.atomic(using=using):
-            stopped = writing.stops(plan.ended)
+            stopped = stops(plan.ended)
             ended = in_process.act_in_transaction(
                 plan.event, plan.matched, plan.rows or {}, stopped=stopped, using=using
             )
@@ -154,7 +156,7 @@ def write(plan: Plan, using: str) -> None:
 
 
 def _record(plan: Plan, using: str) -> None:
-    writing.record(plan.event, plan.evaluations, plan.matched, using, plan.ended, plan.rows)
+    writing.record(plan.event, plan.matched, using, evaluations=plan.evaluations, ended=plan.ended, each_rows=plan.rows)
 
 
 def _record_rejection(plan: Plan, using: str) -> None:

@@ -187,4 +187,5 @@ class Subject:
             root_id=root_id,
             depth=depth,
             context=context,
+            cause_id=None if self.origin.cause is None else self.origin.cause.execution_id,
         )

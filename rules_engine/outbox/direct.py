@@ -10,22 +10,23 @@ from django.db import router
 from django.utils import timezone
 
 from rules_engine import models, types
+from rules_engine.context import actor
 from rules_engine.outbox import writing
 from rules_engine.rules import registry
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 
 def order(kind: str, config: Mapping[str, Any], *, signal: str, context: Mapping[str, Any]) -> UUID:
-    """Have an action carried out after the commit, with retries and on record like any other; returns the event's id.
+    """Order an action to be carried out after the commit, with retries and on record like any other.
 
-    ``signal`` names what it is about, such as ``"webhooks.test"``; ``context`` is what the action's texts may read,
-    JSON-safe. It has no rule and no author: the caller answers for it. Raises ``LookupError`` for a kind that does
-    not exist.
+    Returns the event's id. ``signal`` names what it is about, such as ``"webhooks.test"``; ``context`` is what the
+    action's texts may read, JSON-safe. It has no rule and no author: the caller answers for it. Raises ``LookupError``
+    for a kind that does not exist.
     """
     action = registry.find(kind)
     if action is None:
         raise LookupError(registry.unknown(kind))
-    event_id, route = types.new_id(), action.route(config)
+    event_id, route, cause = types.new_id(), action.route(config), actor.origin().cause
     event = types.Event(
         id=event_id,
         signal=signal,
@@ -36,8 +37,9 @@ def order(kind: str, config: Mapping[str, Any], *, signal: str, context: Mapping
         root_id=event_id,
         depth=0,
         context=context,
+        cause_id=None if cause is None else cause.execution_id,
     )
     ordered = CompiledAction(0, kind, config, "after_commit", route.queue, route.lane, route.order_key)
     rule = CompiledRule(slug="", version=0, model="", signals=frozenset({signal}), actions=(ordered,))
-    writing.record(event, (), [rule], router.db_for_write(models.Event))
+    writing.record(event, [rule], router.db_for_write(models.Event))
     return event_id

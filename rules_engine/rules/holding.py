@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -45,7 +45,7 @@ class Hold:
             "once": self.once,
         }
 
-    def keys(self, rule_model: str, event: Event, transaction_id: Callable[[], str]) -> dict[str, str]:
+    def keys(self, rule_model: str, event: Event, transaction: str) -> dict[str, str]:
         """What the throttle counts separately, what is taken together, and what "once" is about. Raises
         ``TemplateError``."""
         keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
@@ -54,7 +54,7 @@ class Hold:
         if self.coalesce is not None:
             by = self.coalesce_by
             text = texts.render(by, event.context) if by else object_key(rule_model, event)
-            keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction_id()}")
+            keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction}")
         if self.once:
             keys["once_key"] = _key(object_key(rule_model, event))
         return keys

@@ -158,10 +158,10 @@ def test_a_pre_save_event_that_cannot_be_written_silences_no_other(monkeypatch: 
     create_rule(model=Animal, actions=LOG)
     real = writing.record
 
-    def record(event: Any, *others: Any) -> None:
+    def record(event: Any, *others: Any, **more: Any) -> None:
         if event.signal == "pre_save":
             raise RuntimeError("this one cannot be written")
-        real(event, *others)
+        real(event, *others, **more)
 
     monkeypatch.setattr(writing, "record", record)
     before = capture.faults

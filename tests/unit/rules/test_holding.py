@@ -19,7 +19,7 @@ def event(model: str = "zoo.dog", pk: Any = 7, **context: Any) -> Event:
 
 
 def keys(hold: Hold, of: Event | None = None, rule_model: str = "zoo.animal") -> dict[str, str]:
-    return hold.keys(rule_model, event() if of is None else of, lambda: "transaction")
+    return hold.keys(rule_model, event() if of is None else of, "transaction")
 
 
 @pytest.mark.parametrize(
