@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from rules_engine.rules.validation import rule_problems
+from rules_engine.source import gates
 from rules_engine.source.literals import comment, indented
 from rules_engine.source.printed import FUNCTIONS
 from rules_engine.source.receivers import receivers
@@ -36,7 +37,7 @@ def python_of(rules: Iterable[RuleSpec]) -> str:
 def _functions(module: Module, rule: RuleSpec) -> list[str]:
     problems = rule_problems(rule)
     if problems:
-        said = [line for one in problems for line in comment(f"- {one}")]
+        said = [line for problem in problems for line in comment(f"- {problem}")]
         return [*comment("It cannot be written in Python, because it does not work as it is stored:"), *said]
     lines: list[str] = []
     for function in receivers(module, rule):
@@ -66,10 +67,7 @@ def _held_back(rule: RuleSpec) -> Iterator[str]:
     if rule.coalesce_seconds is not None:
         span = f"{rule.coalesce_seconds} seconds" if rule.coalesce_seconds else "one transaction"
         yield f"Of several matches in {span} only the last one acts"
-    if rule.sample_percent != 100:
-        yield f"It is tried on {rule.sample_percent} percent of all events"
-    if rule.active_from or rule.active_until:
-        yield "It is active between two dates"
+    yield from gates.comments(rule)
     for action in rule.actions:
         if action.enabled and action.delay:
             yield f"Its action {action.kind} waits for {action.delay} seconds"

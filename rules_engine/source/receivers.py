@@ -10,50 +10,33 @@ from django.apps import apps
 
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
-from rules_engine.logic.variables import variables
-from rules_engine.rules import registry
-from rules_engine.source import logic
-from rules_engine.source.comparing import equal, negated
-from rules_engine.source.literals import call, comment, docstring, identifier, indented, literal, mapping, quoted
-from rules_engine.source.names import columns_wanted, kind_of
+from rules_engine.source import gates
+from rules_engine.source.gates import SAVES
+from rules_engine.source.literals import call, comment, docstring, identifier, indented, quoted
+from rules_engine.source.names import columns_wanted
 from rules_engine.source.signals import signal_name
-from rules_engine.source.steps import KINDS, Step, step_of
-from rules_engine.source.writer import Module, Value, Writer
-from rules_engine.types import ActionSpec, Path, RuleSpec
+from rules_engine.source.steps import Step, step_of
+from rules_engine.source.writer import Module, Writer
+from rules_engine.types import RuleSpec
 
-SAVES = frozenset({"pre_save", "post_save"})
-DELETES = frozenset({"pre_delete", "post_delete"})
 #: Kinds whose code is another one for a save than for a delete.
 APART = frozenset({"write_audit_entry", "delete_files", "update_objects"})
 
 
 def receivers(module: Module, rule: RuleSpec) -> list[list[str]]:
     """The functions of a rule, each as lines. The rule has no problems."""
-    writer = Writer(module, rule, rule.signals)
-    found = []
-    for signals in _groups(rule):
-        one = replace(writer, signals=signals)
+    whole = Writer(module, rule, rule.signals)
+    groups = _groups(rule)
+    functions = []
+    for signals in groups:
+        writer = replace(whole, signals=signals)
         if signals == ("m2m_changed",):
-            found += [_receiver(replace(one, relation=name), f"_{name}") for name in _relations(one)]
+            functions += [_receiver(replace(writer, relation=name), f"_{name}") for name in _relations(writer)]
             continue
-        if "post_save" in signals and columns_wanted(one, _reads(rule)):
-            found.append(_remember(one))
-        found.append(_receiver(one, f"_on_{signals[0]}" if len(_groups(rule)) > 1 else ""))
-    return found
-
-
-def _reads(rule: RuleSpec) -> set[Path]:
-    found = (
-        {one.path for one in variables(rule.condition) if one.within is None} if rule.condition is not None else set()
-    )
-    for action in _actions(rule):
-        known = registry.find(action.kind) if action.kind in KINDS else None  # others print themselves
-        found |= set(known.reads(action.config, rule)) if known is not None else set()
-    return {path for path in found if path}
-
-
-def _actions(rule: RuleSpec) -> list[ActionSpec]:
-    return [action for action in rule.actions if action.enabled]
+        if "post_save" in signals and columns_wanted(writer, gates.reads_of(rule)):
+            functions.append(_remember(writer))
+        functions.append(_receiver(writer, f"_on_{signals[0]}" if len(groups) > 1 else ""))
+    return functions
 
 
 def _groups(rule: RuleSpec) -> list[tuple[str, ...]]:
@@ -71,9 +54,10 @@ def _groups(rule: RuleSpec) -> list[tuple[str, ...]]:
 
 
 def _is_alike(rule: RuleSpec) -> bool:
-    roots = {path[0] if path[0] != "event" else ".".join(path) for path in _reads(rule)}
+    roots = {path[0] if path[0] != "event" else ".".join(path) for path in gates.reads_of(rule)}
     apart = {"old", "changed", "changes", "created", "m2m", "event.operation", "event.signal", "event"}
-    return not (roots & apart or rule.changes or rule.operations or {one.kind for one in _actions(rule)} & APART)
+    kinds = {action.kind for action in gates.actions_of(rule)}
+    return not (roots & apart or rule.changes or rule.operations or kinds & APART)
 
 
 def _relations(writer: Writer) -> list[str]:
@@ -82,12 +66,7 @@ def _relations(writer: Writer) -> list[str]:
         return []
     own = [field.name for field in writer.model._meta.many_to_many]
     named = [str(change.get("field")) for change in writer.rule.changes]
-    return [name for name in [*own, *_from_others(writer.model)] if not named or name in named]
-
-
-def _from_others(model: ModelClass) -> list[str]:
-    relations = [one for one in model._meta.related_objects if one.many_to_many and not one.hidden]
-    return [name for name in (one.get_accessor_name() for one in relations) if name]
+    return [name for name in [*own, *gates.relations_from_others(writer.model)] if not named or name in named]
 
 
 def _heard(writer: Writer) -> list[ModelClass]:
@@ -95,10 +74,10 @@ def _heard(writer: Writer) -> list[ModelClass]:
     model = writer.model
     if model is None:
         return []
-    found = [one for one in apps.get_models() if issubclass(one, model)]
+    senders = [sender for sender in apps.get_models() if issubclass(sender, model)]
     if not SAVES & set(writer.signals):
-        found = [one for one in found if one._meta.concrete_model is model._meta.concrete_model]
-    return sorted(found, key=lambda one: (one is not model, one._meta.label_lower))
+        senders = [sender for sender in senders if sender._meta.concrete_model is model._meta.concrete_model]
+    return sorted(senders, key=lambda sender: (sender is not model, sender._meta.label_lower))
 
 
 def _decorators(writer: Writer, uid: str) -> list[str]:
@@ -113,9 +92,11 @@ def _decorators(writer: Writer, uid: str) -> list[str]:
         senders = [f"{module.model(writer.model)}.{writer.relation}.through"]
     else:
         is_models = set(writer.signals) & set(MODEL_SIGNALS)
-        senders = [module.model(one) for one in _heard(writer)] if is_models else []
+        senders = [module.model(sender) for sender in _heard(writer)] if is_models else []
     uid = f"dispatch_uid={quoted(uid)}"
-    return ["@" + call(receiver, [signals, *([f"sender={one}"] if one else []), uid]) for one in senders or [""]]
+    if not senders:
+        return ["@" + call(receiver, [signals, uid])]
+    return ["@" + call(receiver, [signals, f"sender={sender}", uid]) for sender in senders]
 
 
 def _parameters(writer: Writer) -> str:
@@ -135,25 +116,14 @@ def _remember(writer: Writer) -> list[str]:
         f"def {name}(sender, instance, **kwargs):",
         '    """Keep the stored values for the receiver of post_save."""',
         '    if not kwargs.get("raw"):',
-        *indented([f"instance.{_kept(writer)} = {_stored(writer)}"], 2),
+        *indented([f"instance.{gates.kept(writer)} = {gates.stored(writer)}"], 2),
     ]
-
-
-def _kept(writer: Writer) -> str:
-    return f"_before_{identifier(writer.rule.slug)}"
-
-
-def _stored(writer: Writer) -> str:
-    model = writer.model
-    name = writer.module.model(model) if model is not None else "None"
-    columns = [quoted(column) for column in columns_wanted(writer, _reads(writer.rule))]
-    return call(f"{name}._base_manager.filter(pk=instance.pk).values", columns) + ".first()"
 
 
 def _receiver(writer: Writer, ending: str) -> list[str]:
     rule = writer.rule
     name = writer.module.free(identifier(rule.slug) + ending)
-    does = [*_gates(writer), *_doing(writer)]
+    does = [*gates.lines(writer), *_doing(writer)]
     is_sent_along = not set(writer.signals) & set(MODEL_SIGNALS) and writer.model is not None
     sent = ['instance = kwargs.get("instance")'] if is_sent_along and _reads_instance(does) else []
     body = [docstring(rule.name or rule.slug), *sent, *does]
@@ -161,94 +131,10 @@ def _receiver(writer: Writer, ending: str) -> list[str]:
     return [*_decorators(writer, uid), f"def {name}({_parameters(writer)}):", *indented(body)]
 
 
-def _unless(test: str) -> list[str]:
-    return [f"if {test}:", *indented(["return"])]
-
-
-def _gates(writer: Writer) -> list[str]:
-    rule = writer.rule
-    parts = logic.condition(writer, rule.condition) if rule.condition is not None else []
-    condition = [line for part in parts for line in _unless(negated(part))]
-    return [*_at_first(writer), *_history(writer), *_change_gates(writer), *condition]
-
-
-def _at_first(writer: Writer) -> list[str]:
-    wanted, signals = set(writer.rule.operations), set(writer.signals)
-    lines = _unless('kwargs.get("raw")') if SAVES & signals else []
-    if "pre_save" in signals and (
-        len(wanted) == 1 or _roots(writer) & {"created", "old", "changes", "changed", "event"}
-    ):
-        lines.append("created = instance._state.adding")
-    if SAVES & signals and len(wanted & {"create", "update"}) == 1:
-        lines += _unless("not created" if "create" in wanted else "created")
-    if "m2m_changed" in signals:
-        happened = [f"post_{name}" for name in OPERATIONS["m2m_changed"] if not wanted or name in wanted]
-        listed = ", ".join(map(quoted, happened)) + ("," if len(happened) == 1 else "")
-        lines += comment("Changes made from the other side of the relation are not heard here; the rule hears them.")
-        own = writer.model is not None and writer.relation not in _from_others(writer.model)
-        lines += _unless(f"{'reverse' if own else 'not reverse'} or action not in ({listed})")
-    return lines
-
-
-def _roots(writer: Writer) -> set[str]:
-    """What the rule's code reads, by the first name of each path."""
-    found = {path[0] for path in _reads(writer.rule)}
-    if writer.rule.changes and not writer.relation:
-        found.add("changes")
-    audits = any(action.kind == "write_audit_entry" for action in _actions(writer.rule))
-    # An audit entry of a delete has no changes; that other parts of the rule would read them there is no loss.
-    return found - {"changes"} if audits and writer.deletes else found
-
-
-def _history(writer: Writer) -> list[str]:
-    """The locals ``old``, ``changes`` and ``changed``, where something reads them."""
-    reads, roots = _reads(writer.rule), _roots(writer)
-    if not roots & {"old", "changes", "changed"}:
-        return []
-    if writer.relation:
-        known = {"old": "None", "changes": "{}", "changed": f"[{quoted(writer.relation)}]"}
-        return [f"{name} = {code}" for name, code in known.items() if name in roots]
-    columns = columns_wanted(writer, reads)
-    if not SAVES & set(writer.signals):
-        own = mapping({name: f"instance.{name}" for name in columns}) if writer.deletes else "None"
-        empty = {"old": own, "changes": "{}", "changed": "[]"}
-        return [f"{name} = {code}" for name, code in empty.items() if name in roots]
-    stored = (
-        _stored(writer) if "pre_save" in writer.signals else f"instance.__dict__.pop({quoted(_kept(writer))}, None)"
-    )
-    names = [quoted(field.name) for field in columns.values()]
-    arguments = ["instance", "None if created else old", call("", names, "[]"), 'kwargs.get("update_fields")']
-    lines = [f"old = {stored}", "changes = " + call(writer.module.function("changes_of"), arguments)]
-    return [*lines, "changed = list(changes)"] if "changed" in roots else lines
-
-
-def _change_gates(writer: Writer) -> list[str]:
-    lines = []
-    for change in writer.rule.changes if not writer.relation else ():
-        name = str(change["field"])
-        lines += _unless(f"{quoted(name)} not in changes")
-        for key, end in (("from", "old"), ("to", "new")):
-            if key in change:
-                lines += _unless(_differs(writer, name, end, change[key]))
-    return lines
-
-
-def _differs(writer: Writer, name: str, end: str, value: object) -> str:
-    left = Value(f"changes[{quoted(name)}][{quoted(end)}]", "any")
-    if value is None:
-        return f"{left.code} is not None"
-    model = writer.model
-    field = model._meta.get_field(name) if model is not None else None
-    if isinstance(value, str) and kind_of(field) == "text":
-        return f"{left.code} != {literal(value)}"
-    found = equal(writer, [left, Value(literal(value), "any", constant=(value,))], False)
-    return found.code if found is not None else "False"
-
-
 def _doing(writer: Writer) -> list[str]:
     lines: list[str] = []
     later: list[tuple[str, Step]] = []
-    for action in _actions(writer.rule):
+    for action in gates.actions_of(writer.rule):
         step = step_of(writer, action)
         lines += step.before
         if action.timing == "after_commit":
