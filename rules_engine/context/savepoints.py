@@ -44,6 +44,8 @@ def _sends_several(connection: BaseDatabaseWrapper) -> bool:
         connection.vendor == "postgresql"
         and connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]
         and not connection.settings_dict["OPTIONS"].get("server_side_binding")
+        # One may leave the cursor at the answer to the last statement, as django-pghistory's context does.
+        and not connection.execute_wrappers
     )
 
 

@@ -230,3 +230,20 @@ def test_following_a_relation_leaves_nothing_cached_on_the_callers_instance() ->
     Keeper.objects.update(name="new")
     assert animal.keeper.name == "new"
     assert Event.objects.exists()
+
+
+def to_the_last_answer(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Leave the cursor at the answer to the last statement, as django-pghistory's context does."""
+    answer = execute(sql, params, many, context)
+    while hasattr(answer, "nextset") and answer.nextset():
+        pass
+    return answer
+
+
+def test_the_old_value_is_read_beside_a_wrapper_that_leaves_the_last_answer() -> None:
+    create_rule(model=Keeper, operations=["update"], changes=[{"field": "name"}], actions=LOG)
+    keeper = Keeper.objects.create(name="before")
+    with connection.execute_wrapper(to_the_last_answer), transaction.atomic():
+        keeper.name = "after"
+        keeper.save()
+    assert Event.objects.get().context["changes"]["name"] == {"old": "before", "new": "after"}

@@ -543,3 +543,22 @@ def test_a_backend_of_the_sites_own_that_raises_anything_mails_nobody_twice(sett
     assert execution.state == "retryable"
     assert again(execution).state == "succeeded", execution.error
     assert [message.to[0] for message in mail.outbox] == FIVE
+
+
+class QueueingBackend(LocmemBackend):
+    """Counts as django-post-office does: what is in its queue is not sent."""
+
+    def send_messages(self, messages: Any) -> int:
+        super().send_messages(messages)
+        return 0
+
+
+def test_a_backend_that_queues_and_counts_nothing_mails_each_once(settings: Any) -> None:
+    backend = f"{__name__}.QueueingBackend"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
+    execution = mailed()
+    assert execution.state == "succeeded", execution.error
+    assert [message.to[0] for message in mail.outbox] == FIVE
