@@ -21,8 +21,10 @@ from rules_engine import conditions, models
 from rules_engine import conf as engine_conf
 from rules_engine.context import signals
 from rules_engine.context.subject import PARTS
+from rules_engine.logic.evaluator import operators
 from rules_engine.rules import registry
 from rules_engine.rules.gates import GATES
+from rules_engine.texts import tags
 from tests.test_architecture import ROOMS
 from webhooks import conf as webhooks_conf
 from webhooks.models import Endpoint
@@ -124,6 +126,13 @@ def test_the_api_page_has_every_name_of_a_face_once(face: str):
     assert {name: listed.count(name) for name in names} == dict.fromkeys(names, 1)
 
 
+def test_what_the_pages_named_before_can_still_be_imported():
+    [sentence] = re.findall(r"^The names (.+?) can be imported", API, flags=re.MULTILINE | re.DOTALL)
+    names = re.findall(r"`(\w+)`", sentence)
+    assert {"Action", "ActionResult", "register_action", "register_overview"} <= set(names)
+    assert [name for name in names if not hasattr(rules_engine, name)] == []
+
+
 @pytest.mark.parametrize("name", ["rules_engine.conditions", "rules_engine.testing"])
 def test_the_api_page_shows_whole_modules_that_say_what_is_theirs(name: str):
     assert f".. automodule:: {name}\n   :members:\n" in API
@@ -152,6 +161,17 @@ def test_the_rules_page_has_every_field_of_a_rule_and_of_its_actions():
     kept = {"id", "rule", "updated_at"}
     fields = {field.name for model in (models.Rule, models.RuleAction) for field in model._meta.concrete_fields} - kept
     assert {name for name in fields if f"`{name}`" not in reference("rules")} == set()
+
+
+def test_the_context_page_has_every_tag_and_filter_of_texts():
+    rows = table(sections(reference("context"))["Texts"])
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    assert named == {*tags.register.tags, *tags.register.filters}
+
+
+def test_the_jsonlogic_page_has_every_operator():
+    rows = table(sections(reference("jsonlogic"))["Operators"])
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row[1])} == set(operators()) - {"throw"}
 
 
 def test_the_rules_page_has_every_gate_in_order():

@@ -1,4 +1,4 @@
-"""The client against servers that misbehave; what becomes of their deliveries is in docs/failure-matrix.md."""
+"""The client against servers that misbehave; what becomes of their deliveries is in docs/explanation/failures.md."""
 
 from __future__ import annotations
 
