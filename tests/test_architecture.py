@@ -79,15 +79,12 @@ BOUNDARIES = {
     "rules_engine/capture/in_process.py": "execution: an action may raise anything, and never breaks a save",
     "rules_engine/work/run.py": "execution: an action may raise anything",
     "rules_engine/outbox/hints.py": "its thread outlives whatever a transport raises",
-    "rules_engine/rules/cascades.py": "an action's own code says what it changes",
     "rules_engine/live/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
     "rules_engine/work/claims.py": "execution: an action that cannot say when to try again loses no outcome",
     "rules_engine/work/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
-    "rules_engine/test/previews.py": "a preview is an action's own code, and may raise anything",
+    "rules_engine/rules/contract.py": "evaluation: whatever an action's own code is asked, it may raise anything",
     "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",
     "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",
-    "rules_engine/live/compiler.py": "evaluation: an action's own code looks at its config",
-    "rules_engine/rules/validation.py": "evaluation: an action's own code looks at its config",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 MODULE_LINES = 350

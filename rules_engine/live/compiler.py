@@ -13,10 +13,11 @@ from django.conf import settings
 from django.utils import translation
 
 from rules_engine.context.paths import find_model
-from rules_engine.errors import InvalidRule, UnknownPath
+from rules_engine.errors import InvalidRule
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.changes import compile_changes
+from rules_engine.rules.contract import Unanswered, ask
 from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
@@ -49,14 +50,10 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
     """The rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
-    try:
-        # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
-        with translation.override(settings.LANGUAGE_CODE):
-            return _compile(spec, version)
-    except (InvalidRule, UnknownPath) as error:
-        return _faulty(spec, version, str(error))
-    except Exception as error:  # an action's own code looks at the config here; one rule must not take all others along
-        return _faulty(spec, version, f"{type(error).__name__}: {error}")
+    # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
+    with translation.override(settings.LANGUAGE_CODE):
+        rule = ask(_compile, spec, version)
+        return _faulty(spec, version, rule.message) if isinstance(rule, Unanswered) else rule
 
 
 def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
@@ -73,9 +70,9 @@ def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
 
 
 def _compile(spec: RuleSpec, version: int) -> CompiledRule:
-    found = type_problems(spec) or [problem.under("/condition") for problem in condition_problems(spec)]
-    if found:
-        raise InvalidRule(found)
+    problems = type_problems(spec) or [problem.under("/condition") for problem in condition_problems(spec)]
+    if problems:
+        raise InvalidRule(problems)
     condition = None if spec.condition is None else jsonlogic.compile_condition(spec.condition)
     active = [action for action in spec.actions if action.enabled]
     return CompiledRule(
@@ -130,6 +127,6 @@ def _reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
 def _all_reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
     action = registry.find(spec.kind)
     rule = rule_seen_by(spec, rule)
-    found = action.reads(spec.config, rule) if action else ()
+    paths = action.reads(spec.config, rule) if action else ()
     # A path that is gone must not keep the event from being recorded: the action fails by itself, where it is seen.
-    return {path for path in found if path_problem(rule, path) is None}
+    return {path for path in paths if path_problem(rule, path) is None}

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -71,12 +71,25 @@ def ensure_loaded() -> None:
         _loading_by = threading.get_ident()
         try:
             look()
-            if conf.refresh() == "watch" and _can_watch():
-                _start_thread()
-        except Exception:  # the caller is opening a connection for work of its own
-            logger.exception("The rules could not be loaded.")
+            if (error := _error_of(_watch_if_asked)) is not None:
+                logger.error("The rules are loaded, and will not be refreshed.", exc_info=error)
         finally:
             _loading_by, _loaded_in = None, os.getpid()
+
+
+def _error_of(work: Callable[[], Any]) -> Exception | None:
+    """Do it, and return what went wrong. Whoever loads or refreshes rules is at work of its own, connecting, committing
+    or starting a request, or is the thread that has to outlive a bug in one rule."""
+    try:
+        work()
+    except Exception as error:
+        return error
+    return None
+
+
+def _watch_if_asked() -> None:
+    if conf.refresh() == "watch" and _can_watch():
+        _start_thread()
 
 
 def _can_watch() -> bool:
@@ -87,12 +100,8 @@ def _can_watch() -> bool:
 
 def look() -> None:
     """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
-    try:
-        cache.refresh()
-    except DatabaseError as error:
-        logger.warning("The rules cannot be read; this process goes on with those it has. %s", _explained(error))
-    except Exception:  # the caller is at work of its own: connecting, committing, starting a request
-        logger.exception("The rules could not be read; this process goes on with those it has.")
+    if (error := _error_of(cache.refresh)) is not None:
+        _tell(error, "this process goes on with those it has")
 
 
 def _start_thread() -> None:
@@ -105,25 +114,23 @@ def _start_thread() -> None:
 
 def _watch() -> None:
     pause = threading.Event()
-    failed = False
+    has_failed = False
     while not pause.wait(conf.refresh_seconds()):
-        try:
-            with paused():  # opening this thread's connection is no event
-                cache.refresh()
-            failed = False
-        except Exception as error:  # the thread must outlive a bug in one rule; it is mended by the next edit
+        with paused():  # opening this thread's connection is no event
+            error = _error_of(cache.refresh)
+        if error is not None:
             # Said once, not every second; the connection may be dead, the next look opens another.
-            if not failed:
-                _tell(error)
-            failed = True
+            if not has_failed:
+                _tell(error, "trying again every second")
             connections[cache.alias()].close()
+        has_failed = error is not None
 
 
-def _tell(error: Exception) -> None:
+def _tell(error: Exception, what_now: str) -> None:
     if isinstance(error, DatabaseError):
-        logger.warning("The rules cannot be read; trying again every second. %s", _explained(error))
+        logger.warning("The rules cannot be read; %s. %s", what_now, _explained(error))
     else:
-        logger.exception("The rules could not be read; trying again every second.")
+        logger.error("The rules could not be read; %s.", what_now, exc_info=error)
 
 
 def _explained(error: DatabaseError) -> str:

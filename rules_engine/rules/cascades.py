@@ -16,9 +16,9 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import OPERATIONS
 from rules_engine.errors import UnknownPath
 from rules_engine.rules import registry
-from rules_engine.rules.contract import ANYTHING, Effect
+from rules_engine.rules.contract import ANYTHING, Action, Effect, Unanswered, ask
 from rules_engine.rules.validation import type_problems
-from rules_engine.types import RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec
 
 #: Links that are told of one loop.
 MOST_SAID = 12
@@ -120,11 +120,15 @@ def _effects_of(rule: RuleSpec) -> Iterator[tuple[str, Effect]]:
         action = registry.find(spec.kind)
         if action is None or not spec.enabled:
             continue
-        try:
-            found = dict.fromkeys(action.effects(spec.config, rule))
-        except Exception:  # an action's own code, perhaps a site's: of what it cannot tell, nothing is known
-            found = {ANYTHING: None}
-        yield from ((spec.kind, effect) for effect in found)
+        effects = ask(_effects, action, spec, rule)
+        if isinstance(effects, Unanswered):
+            # Of what it cannot tell, nothing is known.
+            effects = [ANYTHING]
+        yield from ((spec.kind, effect) for effect in effects)
+
+
+def _effects(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Effect]:
+    return list(dict.fromkeys(action.effects(spec.config, rule)))
 
 
 def _hearers(effect: Effect, listeners: Mapping[str, Sequence[RuleSpec]]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from rules_engine.logic import jsonlogic
 from rules_engine.logic.variables import variables
 from rules_engine.rules import registry, signals
 from rules_engine.rules.changes import change_problems
-from rules_engine.rules.contract import Action
+from rules_engine.rules.contract import Action, Unanswered, ask
 from rules_engine.rules.holding import LONGEST_WAIT, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
@@ -199,11 +199,16 @@ def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> It
 
 
 def _own_problems(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Problem]:
-    try:
-        return list(action.validate_config(spec.config, rule))
-    except Exception as error:  # an action's own code, perhaps a site's: what it cannot take, it cannot run
+    problems = ask(_said_of_config, action, spec, rule)
+    if isinstance(problems, Unanswered):
+        # What it cannot look at, it cannot run.
         message = gettext('"%(action)s" cannot take this config (%(error)s).')
-        return [Problem("", message % {"action": action.label, "error": f"{type(error).__name__}: {error}"})]
+        return [Problem("", message % {"action": action.label, "error": problems.message})]
+    return problems
+
+
+def _said_of_config(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Problem]:
+    return list(action.validate_config(spec.config, rule))
 
 
 def _config_type_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from rules_engine.errors import ConditionError, RulesEngineError
 from rules_engine.rules import registry
-from rules_engine.rules.contract import Preview
+from rules_engine.rules.contract import Action, Preview, Unanswered, ask
 from rules_engine.rules.matching import CompiledAction
 from rules_engine.rules.permissions import lacking, needed_by_action
 from rules_engine.rules.repetition import Each
@@ -21,6 +21,8 @@ logger = logging.getLogger("rules_engine")
 
 #: Of an action for each of many rows, so many are shown.
 ROWS_SHOWN = 3
+#: A rule that is tested may never have been stored.
+NO_VERSION = 0
 HELD = {"count": 0, "together": 0, "throttled": 0}
 
 
@@ -38,18 +40,18 @@ class Planned:
 class Planner:
     """Makes the previews of one rule on one event, for one user: who lacks what an action takes is not shown it."""
 
-    def __init__(self, spec: RuleSpec, version: int, event: Event, user: Any, instance: Any = None) -> None:
-        self.spec, self.version, self.user, self.instance = spec, version, user, instance
+    def __init__(self, spec: RuleSpec, event: Event, user: Any, instance: Any = None) -> None:
+        self.spec, self.user, self.instance = spec, user, instance
         is_holding = spec.throttle_count is not None or spec.coalesce_seconds is not None
         self.event = replace(event, context={**event.context, "held": HELD}) if is_holding else event
 
-    def plan(self, actions: Sequence[CompiledAction], rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
+    def plan(self, rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
         """Each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by position."""
-        compiled = {action.position: action for action in actions}
-        written = sorted((one for one in self.spec.actions if one.enabled), key=lambda one: one.position)
-        return [self._one(action, compiled.get(action.position), rows_of.get(action.position)) for action in written]
+        enabled = [action for action in self.spec.actions if action.enabled]
+        written = sorted(enabled, key=lambda action: action.position)
+        return [self._planned(action, rows_of.get(action.position)) for action in written]
 
-    def _one(self, action: ActionSpec, compiled: CompiledAction | None, rows: Sequence[Any] | str | None) -> Planned:
+    def _planned(self, action: ActionSpec, rows: Sequence[Any] | str | None) -> Planned:
         known = registry.find(action.kind)
         if known is None:
             return Planned(action, action.kind, trouble=registry.unknown(action.kind))
@@ -61,19 +63,22 @@ class Planner:
             return Planned(action, label, trouble=rows)
         shown = [None] if rows is None else list(rows[:ROWS_SHOWN])
         count = None if rows is None else len(rows)
-        try:
-            previews = [known.preview(self._context(row, rows is not None), action.config) for row in shown]
-        except RulesEngineError as error:
-            return Planned(action, label, count=count, trouble=str(error))
-        except Exception as error:  # a site's own action may raise anything; the page is to say so
-            logger.exception("%s could not be previewed.", action.kind)
-            return Planned(action, label, count=count, trouble=f"{type(error).__name__}: {error}")
-        return Planned(action, label, previews, count)
+        contexts = [self._context(row, rows is not None) for row in shown]
+        previews = ask(_previews, known, contexts, action.config)
+        if not isinstance(previews, Unanswered):
+            return Planned(action, label, previews, count)
+        if not isinstance(previews.error, RulesEngineError):
+            logger.error("%s could not be previewed.", action.kind, exc_info=previews.error)
+        return Planned(action, label, count=count, trouble=previews.message)
 
     def _context(self, row: Any, is_row: bool) -> ActionContext:
         event = replace(self.event, context={**self.event.context, "each": row}) if is_row else self.event
         author = self.spec.author_id
-        return ActionContext(new_id(), 1, event, self.spec.slug, self.version, author, self.instance)
+        return ActionContext(new_id(), 1, event, self.spec.slug, NO_VERSION, author, self.instance)
+
+
+def _previews(kind: Action, contexts: Sequence[ActionContext], config: Mapping[str, Any]) -> list[Preview]:
+    return [kind.preview(context, config) for context in contexts]
 
 
 def rows_of(actions: Sequence[CompiledAction], data: Any) -> Iterator[tuple[int, Sequence[Any] | str]]:

@@ -61,8 +61,8 @@ def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happenin
         )
         gates = all_seen(rule, shown)
         rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
-        planner = Planner(spec, 0, subject.event(context), user, instance)
-        return RuleTest(state_of(gates), gates, planner.plan(rule.actions, rows), context)
+        planner = Planner(spec, subject.event(context), user, instance)
+        return RuleTest(state_of(gates), gates, planner.plan(rows), context)
 
 
 def _reads(rule: CompiledRule) -> set[Any]:
@@ -83,7 +83,7 @@ def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
     with without_consequence():
         gates = all_seen(rule, recorded_subject(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))
-        actions = Planner(spec, 0, event, user).plan(rule.actions, rows)
+        actions = Planner(spec, event, user).plan(rows)
         return RuleTest(state_of(gates), gates, actions, event.context)
 
 

@@ -1,0 +1,87 @@
+"""What an action's own code is asked, it may answer with any error: that is an answer, and takes nothing else along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from rules_engine.errors import Problem, RulesEngineError, UnknownPath
+from rules_engine.live.compiler import compile_rule
+from rules_engine.rules import registry
+from rules_engine.rules.cascades import analyse
+from rules_engine.rules.contract import ANYTHING, Action, Effect, Unanswered, ask
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import ActionSpec, Path, RuleSpec
+
+
+class Broken(Action):
+    """Raises whatever it is asked."""
+
+    kind = "broken"
+    label = "Broken"
+    schema: Mapping[str, Any] = {"type": "object", "keys": {}}
+
+    def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
+        """Fail as it is looked at, and not as it is called."""
+        raise ZeroDivisionError("in its check")
+        yield
+
+    def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
+        """Fail."""
+        raise KeyError("in what it reads")
+
+    def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Effect]:
+        """Fail after the first."""
+        yield Effect("shop.order", "update")
+        raise OSError("in what it changes")
+
+
+@pytest.fixture
+def rule(monkeypatch: pytest.MonkeyPatch) -> RuleSpec:
+    """A rule whose one action raises whatever it is asked."""
+    monkeypatch.setitem(registry._actions, "broken", Broken())
+    return RuleSpec(slug="r", signals=("user_logged_in",), actions=(ActionSpec("broken", {}),))
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_an_answer_is_given_as_it_is() -> None:
+    assert ask(sorted, "ba", reverse=True) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("no number"), "ValueError: no number"),
+        (RulesEngineError("It has no address."), "It has no address."),
+        (UnknownPath("There is no such field."), "There is no such field."),
+    ],
+)
+def test_an_error_is_told_by_its_own_words_where_it_has_some(error: Exception, message: str) -> None:
+    answer = ask(fail, error)
+    assert isinstance(answer, Unanswered)
+    assert (answer.error, answer.message) == (error, message)
+
+
+def test_what_ends_a_process_is_no_answer() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ask(fail, KeyboardInterrupt())  # type: ignore[arg-type]
+
+
+def test_a_config_that_cannot_be_looked_at_is_a_problem_there(rule: RuleSpec) -> None:
+    [problem] = rule_problems(rule)
+    assert problem.pointer == "/actions/0/config"
+    assert problem.message == '"Broken" cannot take this config (ZeroDivisionError: in its check).'
+
+
+def test_a_rule_whose_action_cannot_say_what_it_reads_has_a_fault(rule: RuleSpec) -> None:
+    compiled = compile_rule(rule, 1)
+    assert (compiled.fault, compiled.actions) == ("KeyError: 'in what it reads'", ())
+
+
+def test_of_an_action_that_cannot_say_what_it_changes_nothing_is_known(rule: RuleSpec) -> None:
+    assert analyse([rule]).effects == {"r": (("broken", ANYTHING),)}
