@@ -2,7 +2,7 @@
 
 As it comes, it writes a message into a file that readers see at once, and a reader that takes the file half-written
 ends its worker with a JSONDecodeError. Here files appear complete, and what an earlier crash left is passed over: a
-hint that is lost costs nothing (DESIGN §3).
+hint that is lost costs nothing, since the sweep finds the work.
 """
 
 from __future__ import annotations

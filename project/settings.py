@@ -64,7 +64,7 @@ def _secret_key() -> str:
 
 
 def _database() -> dict[str, Any]:
-    """PostgreSQL when DATABASE_URL says so; else SQLite as DESIGN §9 wants it."""
+    """PostgreSQL when DATABASE_URL says so; else SQLite, in WAL mode and with IMMEDIATE transactions."""
     url = os.environ.get("DATABASE_URL") or f"sqlite:///{(_folder('.') / 'demo.sqlite3').as_posix()}"
     config: dict[str, Any] = {
         **dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True),

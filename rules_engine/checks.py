@@ -115,7 +115,7 @@ def _has_broker() -> bool:
 
 @checks.register(deploy=True)
 def check_atomic_requests(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
-    """W004: outside a transaction, a kill between a save and its event loses the event (DESIGN §5.2)."""
+    """W004: outside a transaction, a kill between a save and its event loses the event."""
     using = router.db_for_write(Execution)
     if settings.DATABASES.get(using, {}).get("ATOMIC_REQUESTS"):
         return []

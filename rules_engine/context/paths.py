@@ -29,7 +29,7 @@ from rules_engine.types import EVERY_FIELD, Path
 ModelClass = type[models.Model]
 Kind = Literal["value", "to_one", "to_many", "every"]
 
-#: A field whose name holds one of these is never in a context (DESIGN §5.6, FAULTS "secrets read out").
+#: A field whose name holds one of these is never in a context: who edits rules could mail it out.
 SENSITIVE = (
     "password",
     "passwd",

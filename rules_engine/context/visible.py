@@ -1,5 +1,5 @@
 """What of an event's data somebody may see. An event holds what all rules read that matched; each of their authors,
-and everybody who looks at it, sees of it no objects of models that they may not view (DESIGN §5.6)."""
+and everybody who looks at it, sees of it no objects of models that they may not view."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ from rules_engine.errors import ConditionError
 #: Everything but the tensor and feature-flag families, which have no use in rules.
 FAMILIES = ("ExtString", "ExtArray", "ExtObject", "ExtMath", "ExtControl", "ErrorHandling", "DateTime")
 
-#: A null or missing operand never satisfies an ordering comparison, and is no number in arithmetic (DESIGN §6).
+#: A null or missing operand never satisfies an ordering comparison, and is no number in arithmetic:
+#: elsewhere null counts as 0, and ``total < 5`` would hold for every empty total.
 CONFIG: Mapping[str, Any] = {"numeric_coercion": {"null_to_zero": False}}
 
 DATA_DEPTH = 64

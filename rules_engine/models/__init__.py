@@ -1,5 +1,5 @@
 """The engine's tables. Rows written while a caller saves carry no constraint to rules, users or endpoints:
-deferred constraints escape savepoints and would fail the caller's COMMIT (DESIGN §5.1)."""
+deferred constraints escape savepoints and would fail the caller's COMMIT."""
 
 from rules_engine.models.audit import AuditEntry
 from rules_engine.models.event import Event, RuleError

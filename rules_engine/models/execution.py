@@ -20,12 +20,12 @@ from rules_engine.models.event import Event
 
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
-    """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour (FAULTS 22)."""
+    """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour."""
     return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
 
 
 class State(models.TextChoices):
-    """The states of DESIGN §2."""
+    """Where an execution stands."""
 
     PENDING = "pending", _("pending")
     RUNNING = "running", _("running")
@@ -70,7 +70,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Lease up to ``limit`` of these that are due, oldest first, for ``lease`` seconds.
 
         One whose lease expired comes alone, marked as suspect: its last worker died or stalled, perhaps because of
-        it, and if it takes this process down too, its neighbours lose nothing (DESIGN §5.8). ``worker`` must be
+        it, and if it takes this process down too, its neighbours lose nothing. ``worker`` must be
         different at each claim: it is the fence that a late finish is held against.
         """
         suspects = self.lease(1, worker=worker, lease=lease, suspects=True)
@@ -209,7 +209,7 @@ class Execution(models.Model):
         ordering = ("-created_at",)
         permissions = [("retry_execution", _("Can retry and cancel executions"))]
         indexes = [
-            # Claiming: only what has not ended is in it, so it stays small however long the table grows (P12).
+            # Claiming: only what has not ended is in it, so it stays small however long the table grows.
             models.Index(fields=("queue", "next_attempt_at"), name="rules_execution_due", condition=Q(state__in=LIVE)),
             # Batch senders claim by lane.
             models.Index(

@@ -98,7 +98,7 @@ class Rule(AnnouncingModel):
     debounce = models.BooleanField(
         _("wait until it is quiet"), default=False, help_text=_("Each further match starts the wait again.")
     )
-    # DO_NOTHING: deleting a user must cost nothing and must not turn their rules into the operator's (DESIGN §5.6).
+    # DO_NOTHING: deleting a user must cost nothing and must not turn their rules into the operator's.
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("author"),

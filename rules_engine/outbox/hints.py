@@ -1,7 +1,7 @@
 """Wakes workers: "there is work in this queue", through Celery, from a thread of its own.
 
 Never published by the thread that commits: measured, a publish there can hold a save for 6 s when Redis refuses, 20 s
-when it is silent, 4 s with AMQP, whatever the timeouts (DESIGN §3). The caller adds a name to a set and goes on; 2,000
+when it is silent, 4 s with AMQP, whatever the timeouts. The caller adds a name to a set and goes on; 2,000
 notifications become one message. A hint that is lost costs latency only, the sweep finds the work.
 """
 

@@ -1,4 +1,4 @@
-"""A rule has no more power than its author: checked when it is saved, and again each time it acts (DESIGN §5.6)."""
+"""A rule has no more power than its author: checked when it is saved, and again each time it acts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from rules_engine.logic.variables import Variable, variables
 from rules_engine.rules.signals import argument_problem
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
-#: The keys of DESIGN §6, and what each one holds; None is free, or checked elsewhere.
+#: The parts of a context, and what each one holds; None is free, or checked elsewhere.
 ROOTS: dict[str, tuple[str, ...] | None] = {
     "event": ("id", "signal", "operation", "model", "pk", "occurred_at", "root_id", "depth"),
     "instance": None,

@@ -1,7 +1,7 @@
 """Texts in rules: Django's template syntax over plain data, and nothing that reaches code, files or other data.
 
 ``{{ instance.doctor.email }}``, ``{% if "status" in changed %}``, ``{% for item in instance.items %}``: a text reads
-the context of its event (DESIGN §6) through snapshots that know items, ``in`` and loops only, so a field may be called
+the context of its event through snapshots that know items, ``in`` and loops only, so a field may be called
 ``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``). What it prints:
 
 * null prints nothing, and everything reached through null is null (``instance.doctor.email`` without a doctor);

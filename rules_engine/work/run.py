@@ -175,7 +175,7 @@ def _run_then_record(execution: Execution, worker: str, action: Action, authors:
         return
     try:
         result = _effect(execution, action, authors)
-    except Exception as error:  # the execution boundary (DESIGN §7)
+    except Exception as error:  # the execution boundary: an action may raise anything
         _failed(execution, worker, error)
     else:
         claims.succeed(execution, worker, result)
@@ -196,7 +196,7 @@ def _run_with_record(execution: Execution, worker: str, action: Action, authors:
             claims.succeed(execution, worker, _effect(execution, action, authors))
     except LeaseLost:
         raise
-    except Exception as error:  # the execution boundary (DESIGN §7)
+    except Exception as error:  # the execution boundary: an action may raise anything
         execution.state, execution.attempts, execution.crashes = before
         if execution.is_suspect or _started(execution, worker):
             _failed(execution, worker, error)

@@ -1,4 +1,4 @@
-"""FAULTS 51 to 54 and S11: rules that set off rules come to an end, and what happened can be read afterwards."""
+"""Rules that set off rules come to an end, and what happened can be read afterwards."""
 
 from __future__ import annotations
 

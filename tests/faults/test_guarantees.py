@@ -1,4 +1,4 @@
-"""DESIGN §5, guarantees 1 to 3 and 5, each by breaking the thing."""
+"""The guarantees of docs/explanation/guarantees.md, each by breaking the thing."""
 
 from __future__ import annotations
 

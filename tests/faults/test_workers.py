@@ -1,4 +1,4 @@
-"""FAULTS "Commit and broker" and "Worker": real workers that are killed, frozen, misled and told to stop.
+"""Real workers that are killed, frozen, misled and told to stop.
 
 Each effect is a line of a ledger, so a test counts what happened, not what was recorded of it.
 """
@@ -324,7 +324,7 @@ def test_a_worker_told_to_stop_ends_what_it_began_and_gives_back_the_rest(redis_
 
 
 def test_random_kills_lose_nothing_and_repeat_no_more_than_they_interrupt(redis_crew: Crew) -> None:
-    """FAULTS 24 in miniature: two workers of two processes, 400 events."""
+    """Two workers of two processes, 400 events."""
     chance, processes, interrupted = random.Random(24), 2, 0
     options = {"MAX_CRASHES": 50, "LEASE_SECONDS": 1.5, "BATCH_SIZE": 5}
     rule(redis_crew, seconds=0.02)

@@ -1,4 +1,4 @@
-"""A mean author of rules, and mean viewers: none of them reads or does by a rule what they may not (DESIGN §5.6)."""
+"""A mean author of rules, and mean viewers: none of them reads or does by a rule what they may not."""
 
 from __future__ import annotations
 

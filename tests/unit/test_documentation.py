@@ -25,7 +25,7 @@ from rules_engine.logic.evaluator import operators
 from rules_engine.rules import registry
 from rules_engine.rules.gates import GATES
 from rules_engine.texts import tags
-from tests.test_architecture import ROOMS
+from tests.test_architecture import PACKAGES, ROOMS
 from webhooks import conf as webhooks_conf
 from webhooks.models import Endpoint
 
@@ -210,6 +210,16 @@ def test_the_architecture_page_names_modules_that_there_are():
     inside = {path for path in named if path.split("/")[0] not in ("actions", "fixtures", "management", "tests")}
     missing = [path for path in inside if not any((base / path).exists() for base in (ROOT, ROOT / "rules_engine"))]
     assert missing == []
+
+
+def test_nothing_cites_a_document_that_is_not_here():
+    """A reason stands where it is needed, or in a file of this repository."""
+    files = [path for folder in (*PACKAGES, "docs", "tests", "findings") for path in (ROOT / folder).rglob("*")]
+    texts = {
+        path: path.read_text("utf-8") for path in files if path.suffix in {".py", ".js", ".css", ".html", ".md", ".sh"}
+    }
+    citing = re.compile(r"\b(?:DESIGN|FAULTS|HOUSE|PERFORMANCE|DEVELOPERS)\b(?: §| \d| \")")
+    assert {path.relative_to(ROOT).as_posix() for path, text in texts.items() if citing.search(text)} == set()
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])

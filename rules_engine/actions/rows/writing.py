@@ -1,6 +1,6 @@
 """Which models and fields rules may write, and how what the database refuses is said.
 
-Nothing here looks at who the rule's author is: what is refused here is refused to everybody (DESIGN §5.6).
+Nothing here looks at who the rule's author is: what is refused here is refused to everybody.
 """
 
 from __future__ import annotations
