@@ -273,6 +273,23 @@ def test_a_process_that_saves_at_once_and_ends_still_obeys_the_rules(process_env
     assert run_due() == 1
 
 
+@pytest.mark.parametrize(("block", "heard"), [("with transaction.atomic()", 1), ("if True", 0)])
+def test_a_pre_save_rule_hears_the_first_save_of_a_process_in_a_transaction(
+    process_environment: dict[str, str], block: str, heard: int
+) -> None:
+    create_rule(model=Doctor, signals=["pre_save"], actions=LOG)
+    save = f"""
+import django
+django.setup()
+from django.db import transaction
+from project.clinic.models import Doctor
+{block}:
+    Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@example.com", slug="first")
+"""
+    said(python("say(done=True)", process_environment, first=save))
+    assert run_due() == heard
+
+
 def test_a_forked_child_follows_the_rules(process_environment: dict[str, str]) -> None:
     code = """
     import threading
