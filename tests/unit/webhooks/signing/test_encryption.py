@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from webhooks.errors import EncryptionKeyError
 from webhooks.signing import encryption
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 APPS = ["django.contrib.auth", "django.contrib.contenttypes", "rules_engine", "webhooks"]
 KEY, OTHER = (Fernet.generate_key().decode() for _ in range(2))
 
