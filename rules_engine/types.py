@@ -127,16 +127,6 @@ class Evaluation:
     detail: str = ""
     is_known: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """The row form kept on the event: ``{"rule", "version", "outcome", "gate", "detail"}``."""
-        return {
-            "rule": self.rule_slug,
-            "version": self.rule_version,
-            "outcome": self.outcome,
-            "gate": self.gate,
-            "detail": self.detail,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:

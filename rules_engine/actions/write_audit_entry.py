@@ -130,7 +130,7 @@ def _chosen(config: Mapping[str, Any], event: Event) -> Any:
     if not found:
         return event.context.get("signal") or {}
     if config.get("fields"):
-        return _part(found, tree_of(path[1:] for path in _kept(config)))
+        return _part(found, tree_of(frozenset(path[1:] for path in _kept(config))))
     model = find_model(event.model)
     own = {"pk", *(field.attname for field in readable_fields(model))} if model else found.keys()
     return {name: value for name, value in found.items() if name in own}

@@ -17,7 +17,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
 from rules_engine.outbox import chains, writing
 from rules_engine.outbox.ended import Ended, stops
-from rules_engine.outbox.rows import EachRows
+from rules_engine.outbox.rows import EachRows, cut
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
 from rules_engine.types import Evaluation, Event, Path
@@ -72,7 +72,7 @@ def decide(outcome: Outcome, using: str) -> Plan | None:
     if not chains.is_news(matched, cause) and not plan.ended and not outcome.recorders:
         return None
     logger.error("Event %s: %s", plan.event.id, stop)
-    told = [*outcome.evaluations, *(writing.cut(rule, stop) for rule in matched)]
+    told = [*outcome.evaluations, *(cut(rule, stop) for rule in matched)]
     return replace(plan, evaluations=told, matched=())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 
@@ -78,9 +78,11 @@ def _take(instance: models.Model, kind: str) -> Before | None:
     return before
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
-    """A save of an object, as the rules on its model see it. ``written`` are the fields it writes, None is all."""
+class Save(NamedTuple):
+    """A save of an object, as the rules on its model see it. ``written`` are the fields it writes, None is all.
+
+    Made twice a save: a tuple takes a third of the time of a frozen dataclass.
+    """
 
     watch: ModelWatch
     signal: str
@@ -223,8 +225,10 @@ def _settled(
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
     missing = missing_columns(save.instance, save.columns(rules), save.written, created)
+    if not missing or (save.signal == "pre_save" and save.instance._state.adding):
+        return settled
     unread = {name: column for name, column in missing.items() if name not in settled}
-    if unread and (save.signal == "post_save" or not save.instance._state.adding):
+    if unread:
         settled.update(StoredRow(save.watch.model, unread).read(save.instance.pk, save.using) or {})
     return settled
 
@@ -245,8 +249,8 @@ def missing_columns(
 
 
 def _changes(save: Save, old: Mapping[str, Any] | None, settled: Mapping[str, Any]) -> dict[str, FieldChange]:
-    fields = save.watch.old.values()
-    new = {**snapshot.values_on(save.instance, fields), **settled}
-    written = save.written
+    fields, written = save.watch.old.values(), save.written
+    new = snapshot.values_on(save.instance, fields)
+    new.update(settled)
     found = snapshot.diff(fields, old, new)
     return {change.field: change for change in found if written is None or change.field in written}

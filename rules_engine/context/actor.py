@@ -69,10 +69,8 @@ class Origin:
 NOWHERE = Origin()
 _origin: ContextVar[Origin] = ContextVar("rules_engine_origin", default=NOWHERE)
 
-
-def origin() -> Origin:
-    """Return where the changes made just now come from."""
-    return _origin.get()
+#: ``origin()`` is where the changes made just now come from.
+origin = _origin.get
 
 
 @contextmanager

@@ -8,7 +8,6 @@ What the rows of a to-many relation come to is a value as well: ``("items__count
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -200,7 +199,8 @@ def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:
     return message % {"relation": relation, "model": title, "name": name, "remedy": remedy}
 
 
-def any_is_queried(model: ModelClass, names: Iterable[str]) -> bool:
+@lru_cache(maxsize=1024)
+def any_is_queried(model: ModelClass, names: tuple[str, ...]) -> bool:
     """Say whether reading one of these names at a model takes a query: related rows, and what they come to."""
     known = steps(model)
     return any(known[name].kind != "value" if name in known else aggregates.BETWEEN in name for name in names)
@@ -261,6 +261,7 @@ def _forget(*, setting: str, **_: object) -> None:
         steps.cache_clear()
         readable_fields.cache_clear()
         aggregate_of.cache_clear()
+        any_is_queried.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="rules_engine.paths")

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
@@ -23,7 +24,7 @@ from django.utils.functional import Promise
 
 from rules_engine import conf
 from rules_engine.context import aggregates
-from rules_engine.context.paths import ModelClass, Step, aggregate_of, field_of, readable_fields, steps
+from rules_engine.context.paths import ModelClass, Step, aggregate_of, readable_fields, steps
 from rules_engine.types import EVERY_FIELD, FieldChange, Path
 
 #: Nested values (JSON fields, signal arguments) are kept to this depth.
@@ -49,8 +50,12 @@ def up_to(rows: int) -> Iterator[None]:
         _most_rows.reset(token)
 
 
-def tree_of(paths: Iterable[Path]) -> Tree:
-    """Paths with common beginnings folded together."""
+@lru_cache(maxsize=1024)
+def tree_of(paths: frozenset[Path]) -> Tree:
+    """Return the paths with common beginnings folded together. Whoever asks for the same gets the same: alter none.
+
+    Kept, for a rule asks for the same at each save.
+    """
     root: Tree = {}
     for path in paths:
         here = root
@@ -218,7 +223,7 @@ def _settled(instance: models.Model, field: models.Field[Any, Any]) -> Any:
 
 def _read_step(instance: models.Model, step: Step, below: Tree) -> Any:
     if step.kind == "value":
-        return _settled(instance, field_of(type(instance), step.name))
+        return _settled(instance, step.field)
     if step.kind == "to_many":
         return _rows(instance, step.name, below)
     try:

@@ -82,6 +82,7 @@ class Subject:
     settled: Mapping[str, Any] = field(default_factory=dict)
     origin: actor.Origin = field(default_factory=actor.origin)
     _id: uuid.UUID | None = None
+    _pk: Any = None
 
     @property
     def id(self) -> uuid.UUID:
@@ -101,7 +102,9 @@ class Subject:
     @property
     def pk(self) -> Any:
         """The object's primary key as JSON has it."""
-        return None if self.instance is None else snapshot.safe(self.instance.pk)
+        if self._pk is None and self.instance is not None:
+            self._pk = snapshot.safe(self.instance.pk)
+        return self._pk
 
     def chain(self) -> tuple[uuid.UUID, int]:
         """Return the id of the first event of the chain this one belongs to, and how many stand before it."""
@@ -127,7 +130,7 @@ class Subject:
 
         Related rows are queries. Raises ``UnknownPath``, and ``DatabaseError`` with the caller's transaction as it was.
         """
-        reads = snapshot.tree_of(paths)
+        reads = snapshot.tree_of(frozenset(paths))
         return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
 
     def _part(self, name: str, reads: snapshot.Tree) -> Any:
@@ -163,7 +166,7 @@ class Subject:
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:
             return None
-        if tree and any_is_queried(type(self.instance), tree):
+        if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
                 values = snapshot.read(_without_caches(self.instance), tree)

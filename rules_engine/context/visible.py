@@ -83,7 +83,7 @@ def read_by(reads: Iterable[Path], context: Mapping[str, Any], label: str) -> Ma
     model = find_model(label) if label else None
     if model is None or not isinstance(context.get("instance"), Mapping):
         return context
-    return {**context, "instance": _named(context["instance"], model, tree_of(reads).get("instance", {}))}
+    return {**context, "instance": _named(context["instance"], model, tree_of(frozenset(reads)).get("instance", {}))}
 
 
 def _named(value: Any, model: ModelClass, tree: Tree) -> Any:

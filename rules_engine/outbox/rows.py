@@ -11,10 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from rules_engine import models, types
 from rules_engine.context import snapshot
+from rules_engine.errors import TemplateError
 from rules_engine.models.execution import NOT_AFTER_THAT, State
-from rules_engine.outbox.ended import Ended
+from rules_engine.outbox.ended import Ended, cut_off_later, later_actions, stops
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
@@ -112,13 +115,69 @@ class ErrorRow:
 Row = EventRow | ExecutionRow | HeldRow | ErrorRow
 
 
-def columns(row: Row) -> dict[str, Any]:
-    """Return the row's values by column name."""
-    return {name: getattr(row, name) for name in row.__slots__}
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All rows of one event. They are written together or not at all."""
+
+    event: EventRow
+    #: What waits for a worker.
+    executions: Sequence[ExecutionRow]
+    #: What has ended in the process of the save.
+    ended: Sequence[ExecutionRow]
+    held: Sequence[HeldRow]
+    errors: Sequence[ErrorRow]
 
 
-def event_row(event: types.Event, evaluations: Iterable[types.Evaluation], executions: int) -> EventRow:
-    """Make the row of an event that leads to so many executions."""
+def batch(
+    event: types.Event,
+    matched: Sequence[CompiledRule],
+    *,
+    evaluations: Sequence[types.Evaluation],
+    ended: Sequence[Ended],
+    each_rows: EachRows,
+    transaction: str,
+) -> Batch:
+    """Make all rows of an event: what these rules want done, what has ended already, and what went wrong.
+
+    ``transaction`` names the one it is written in, for rules that take together what happens in one.
+    """
+    stopped: Mapping[str, int] = {}
+    if ended:
+        stopped = stops(ended)
+        ended = [*ended, *cut_off_later(matched, stopped)]
+    executions: list[ExecutionRow] = []
+    held: list[HeldRow] = []
+    for rule in matched:
+        actions = later_actions(rule, stopped)
+        if not actions or not is_decided_later(rule):
+            executions += [_execution_row(event, rule, action) for action in actions]
+            continue
+        try:
+            held.append(_held_row(event, rule, actions, each_rows, transaction))
+        except TemplateError as error:
+            message = gettext("It cannot be said what it is held back by: %s") % error
+            evaluations = [*evaluations, cut(rule, message)]
+    count = len(executions) + len(ended) + sum(row.executions for row in held)
+    return Batch(
+        _event_row(event, evaluations, count),
+        executions,
+        ended=[_ended_row(event, end) for end in ended],
+        held=held,
+        errors=[_error_row(event, one) for one in evaluations if one.outcome == "error" and not one.is_known],
+    )
+
+
+def is_decided_later(rule: CompiledRule) -> bool:
+    """Say whether a worker decides how often the rule's actions are carried out, and whether at all."""
+    return rule.hold is not None or any(action.each is not None for action in rule.actions)
+
+
+def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
+    """Return the error of a rule that matched and whose actions are not carried out."""
+    return types.Evaluation(rule.slug, rule.version, "error", None, reason)
+
+
+def _event_row(event: types.Event, evaluations: Iterable[types.Evaluation], executions: int) -> EventRow:
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
     actor: Mapping[str, Any] = event.context.get("actor") or {}
@@ -139,7 +198,7 @@ def event_row(event: types.Event, evaluations: Iterable[types.Evaluation], execu
         request_id=request.get("id", ""),
         context=context,
         decimals=decimals,
-        evaluations=[snapshot.safe(evaluation.as_json()) for evaluation in _kept(evaluations)],
+        evaluations=[_stored_evaluation(evaluation) for evaluation in _kept(evaluations)],
     )
 
 
@@ -151,8 +210,17 @@ def _kept(evaluations: Iterable[types.Evaluation]) -> Iterable[types.Evaluation]
             yield evaluation
 
 
-def execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
-    """Make the row of an action that waits for a worker."""
+def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
+    return {
+        "rule": evaluation.rule_slug,
+        "version": evaluation.rule_version,
+        "outcome": evaluation.outcome,
+        "gate": evaluation.gate,
+        "detail": snapshot.clean_text(evaluation.detail) if evaluation.detail else "",
+    }
+
+
+def _execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
     return ExecutionRow(
         id=types.new_id(),
         event_id=event.id,
@@ -179,12 +247,11 @@ def _order_key(event: types.Event) -> str:
     return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
 
 
-def ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
-    """Make the row of an action that has acted in the process of the save."""
+def _ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
     succeeded = ended.state == State.SUCCEEDED
     text = snapshot.clean_text(ended.text)
     return replace(
-        execution_row(event, ended.rule, ended.action),
+        _execution_row(event, ended.rule, ended.action),
         id=ended.id,
         state=ended.state.value,
         attempts=0 if ended.state == State.CANCELLED else 1,
@@ -194,8 +261,7 @@ def ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
     )
 
 
-def error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
-    """Make the row of a rule that could not be evaluated."""
+def _error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
     return ErrorRow(
         rule_slug=evaluation.rule_slug,
         rule_version=evaluation.rule_version,
@@ -205,8 +271,8 @@ def error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
     )
 
 
-def held_row(
-    event: types.Event, rule: CompiledRule, actions: Sequence[CompiledAction], rows: EachRows, transaction_id: str
+def _held_row(
+    event: types.Event, rule: CompiledRule, actions: Sequence[CompiledAction], rows: EachRows, transaction: str
 ) -> HeldRow:
     """Make the row of a match that a worker decides on. Raises ``TemplateError`` where its keys cannot be told."""
     hold = rule.hold or Hold()
@@ -218,14 +284,14 @@ def held_row(
         author_id=_author_of(rule),
         terms=hold.terms(),
         actions=[_held_action(event, rule, action, rows.get((rule.slug, action.position))) for action in actions],
-        **hold.keys(rule.model, event, transaction_id),
+        **hold.keys(rule.model, event, transaction),
     )
 
 
 def _held_action(
     event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None
 ) -> dict[str, Any]:
-    execution = execution_row(event, rule, action)
+    execution = _execution_row(event, rule, action)
     held = {name: getattr(execution, name) for name in HELD_COLUMNS}
     if rows is None:
         return held

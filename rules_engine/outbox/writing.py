@@ -9,15 +9,13 @@ from django.db import transaction
 from django.db.models import Model
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from rules_engine import conf, models, types
-from rules_engine.errors import TemplateError
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.models.insertion import insert
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints, rows
-from rules_engine.outbox.ended import Ended, cut_off_later, later_actions, stops
+from rules_engine.outbox.ended import Ended
 from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow
 from rules_engine.rules.matching import CompiledRule
 
@@ -40,30 +38,22 @@ def record(
     that acts for each of some rows, is written as one held match instead. ``ended`` are actions that acted in the
     process; they are written as they ended. Returns the number of rows that wait for a worker.
     """
-    stopped = stops(ended)
-    ended = [*ended, *cut_off_later(matched, stopped)]
-    executions: list[ExecutionRow] = []
-    held: list[HeldRow] = []
-    failed = [evaluation for evaluation in evaluations if evaluation.outcome == "error" and not evaluation.is_known]
-    for rule in matched:
-        actions = later_actions(rule, stopped)
-        if not actions or not _is_decided_later(rule):
-            executions += [rows.execution_row(event, rule, action) for action in actions]
-            continue
-        try:
-            held.append(rows.held_row(event, rule, actions, each_rows or {}, _transaction_of(rule, using)))
-        except TemplateError as error:
-            trouble = cut(rule, gettext("It cannot be said what it is held back by: %s") % error)
-            evaluations, failed = [*evaluations, trouble], [*failed, trouble]
-    count = len(executions) + len(ended) + sum(row.executions for row in held)
+    batch = rows.batch(
+        event,
+        matched,
+        evaluations=evaluations,
+        ended=ended,
+        each_rows=each_rows or {},
+        transaction=_transaction_of(matched, using),
+    )
     with transaction.atomic(using=using):
-        _insert(models.Event, [rows.event_row(event, evaluations, count)], using)
-        _insert_executions(executions, using)
-        _insert(models.Execution, [rows.ended_row(event, end) for end in ended], using)
-        _insert_held(held, using)
-        _insert(models.RuleError, [rows.error_row(event, evaluation) for evaluation in failed], using)
-    _announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
-    return len(executions) + len(held)
+        _insert(models.Event, [batch.event], using)
+        _insert_executions(batch.executions, using)
+        _insert(models.Execution, batch.ended, using)
+        _insert_held(batch.held, using)
+        _insert(models.RuleError, batch.errors, using)
+    _announce({row.queue for row in batch.executions} | ({conf.queue()} if batch.held else set()), using)
+    return len(batch.executions) + len(batch.held)
 
 
 def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using: str) -> int:
@@ -78,23 +68,16 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     return len(waiting)
 
 
-def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
-    """Return the error of a rule that matched and whose actions are not carried out."""
-    return types.Evaluation(rule.slug, rule.version, "error", None, reason)
-
-
-def _is_decided_later(rule: CompiledRule) -> bool:
-    return rule.hold is not None or any(action.each is not None for action in rule.actions)
-
-
-def _transaction_of(rule: CompiledRule, using: str) -> str:
-    """Return the name of the transaction, where the rule takes together what happens in one; else nothing."""
-    return transaction_id(using) if rule.hold is not None and rule.hold.coalesce == 0 else ""
+def _transaction_of(matched: Sequence[CompiledRule], using: str) -> str:
+    """Return the name of the transaction, where a rule takes together what happens in one; else nothing."""
+    wants_it = any(rule.hold is not None and rule.hold.coalesce == 0 for rule in matched)
+    return transaction_id(using) if wants_it else ""
 
 
 def _insert(model: type[Model], new: Sequence[rows.Row], using: str) -> None:
     if new:
-        insert(model, [rows.columns(row) for row in new], using)
+        names = type(new[0]).__slots__
+        insert(model, [{name: getattr(row, name) for name in names} for row in new], using)
 
 
 def _insert_executions(executions: Sequence[ExecutionRow], using: str) -> None:

@@ -101,7 +101,7 @@ def changes_of(config: Mapping[str, Any], model: ModelClass) -> list[Change]:
 def own_tree(changes: Sequence[Change]) -> snapshot.Tree:
     """What the changes read of the row itself."""
     paths: set[Path] = {path for change in changes for path in field_rows.own_reads(change.value)}
-    return snapshot.tree_of(paths)
+    return snapshot.tree_of(frozenset(paths))
 
 
 def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) -> Mapping[str, Any]:
