@@ -167,12 +167,12 @@ def _operand(value: Any, depth: int) -> jsonlogic.Operand:
 
 
 def logic(expression: Any) -> Any:
-    """The JSONLogic of an expression, a dict; other values are made JSON. Raises ``TypeError`` for what cannot be."""
+    """Write an expression as JSONLogic, a dict; other values are made JSON. Raises ``TypeError`` for what cannot be."""
     return _operand(expression, 0)._prepare()
 
 
 def apply(operator: str, *arguments: Any) -> Expression:
-    """Any operator by name: ``apply("starts_with", instance.name, "A")``."""
+    """Take any operator by name: ``apply("starts_with", instance.name, "A")``."""
 
     def build(depth: int) -> jsonlogic.Operand:
         return _call(operator, [_operand(argument, depth) for argument in arguments])
@@ -185,42 +185,42 @@ def _call(operator: str, operands: list[Any]) -> jsonlogic.Operand:
 
 
 def has_changed(field: str) -> Expression:
-    """Whether the field is among those that changed."""
+    """Ask whether the field is among those that changed."""
     return apply("in", field, changed)
 
 
 def is_in(value: Any, options: Any) -> Expression:
-    """Whether the value is one of the options."""
+    """Ask whether the value is one of the options."""
     return apply("in", value, options)
 
 
 def contains(whole: Any, part: Any) -> Expression:
-    """Whether a list has the item, or a text the part."""
+    """Ask whether a list has the item, or a text the part."""
     return apply("in", part, whole)
 
 
 def if_null(value: Any, default: Any) -> Expression:
-    """The value, or the default where it is null or missing; what arithmetic on optional fields needs."""
+    """Take the value, or the default where it is null or missing; what arithmetic on optional fields needs."""
     return apply("??", value, default)
 
 
 def missing(*names: str) -> Expression:
-    """Those of the names, such as ``"instance.email"``, that are not there; a field that is null is there."""
+    """Find those of the names, such as ``"instance.email"``, that are not there; a field that is null is there."""
     return apply("missing", *names)
 
 
 def some(rows: Expression, test: Callable[[Any], Any]) -> Expression:
-    """Whether the test holds for at least one row: ``some(instance.lines, lambda line: line.price > 5)``."""
+    """Ask whether the test holds for at least one row: ``some(instance.lines, lambda line: line.price > 5)``."""
     return _loop("some", rows, test)
 
 
 def every(rows: Expression, test: Callable[[Any], Any]) -> Expression:
-    """Whether the test holds for all rows; false where there are none."""
+    """Ask whether the test holds for all rows; false where there are none."""
     return _loop("all", rows, test)
 
 
 def none(rows: Expression, test: Callable[[Any], Any]) -> Expression:
-    """Whether the test holds for no row."""
+    """Ask whether the test holds for no row."""
     return _loop("none", rows, test)
 
 

@@ -27,7 +27,7 @@ class Problem:
         return f"{self.pointer}: {self.message}" if self.pointer else self.message
 
     def under(self, prefix: str) -> Problem:
-        """The same problem, seen from one level further out: ``prefix`` is put before its pointer."""
+        """See the problem from one level further out: ``prefix`` is put before its pointer."""
         return Problem(prefix + self.pointer, self.message)
 
 
@@ -130,6 +130,6 @@ class LeaseLost(RulesEngineError):
 
 
 def did_you_mean(word: object, known: Sequence[Any]) -> str:
-    """`` Did you mean "total"?`` for a near miss, else an empty string; made to follow a sentence."""
+    """Ask, after a sentence, whether a near miss was meant: ``Did you mean "total"?``. Else an empty string."""
     close = get_close_matches(str(word), [str(name) for name in known], n=1)
     return gettext(' Did you mean "%(name)s"?') % {"name": close[0]} if close else ""

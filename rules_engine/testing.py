@@ -96,7 +96,7 @@ def run_due(limit: int | None = None) -> int:
 
 
 def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
-    """What the rule, as it is in the database now, says to a recorded event."""
+    """Try the rule, as it is in the database now, on a recorded event; nothing is done."""
     captured = event.captured() if isinstance(event, models.Event) else event
     compiled = cache.compile_one(rule)
     changes = {
@@ -124,7 +124,7 @@ class ActionContractTests:
     rule = types.RuleSpec(slug="contract", signals=("post_save",))
 
     def action(self) -> Action:
-        """The registered action under test."""
+        """Find the registered action under test."""
         found = registry.find(self.kind)
         assert found is not None, registry.unknown(self.kind)
         return found
@@ -150,7 +150,7 @@ class ActionContractTests:
             assert path
 
     def test_it_runs_or_fails_in_words(self) -> None:
-        """It returns a result, or raises one of the two errors that ``execution`` knows what to do with."""
+        """It returns a result, or raises one of the two errors that workers know what to do with."""
         try:
             result = self.action().run(self._context(), self.config)
         except (PermanentError, TransientError) as error:

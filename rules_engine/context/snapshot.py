@@ -281,7 +281,7 @@ def diff(
 
 
 def plain(value: Any, pointer: str = "", found: list[str] | None = None) -> Any:
-    """The same data with each ``Decimal`` as its exact string; the pointers of those strings are added to ``found``."""
+    """Copy data with each ``Decimal`` as its exact string; the pointers of those strings are added to ``found``."""
     if isinstance(value, decimal.Decimal):
         if found is not None:
             found.append(pointer)

@@ -122,45 +122,45 @@ class Action:
     replayable: ClassVar[bool] = False
 
     def form_schema(self, user: Any) -> Mapping[str, Any]:
-        """The schema as the admin draws it for this user: ``schema``, unless what it offers is found in the database.
+        """Give the schema as the admin draws it for this user: ``schema``, unless choices are found in the database.
 
         A setting with ``choices`` and ``"open": True`` shows a stored value that is not among them, too.
         """
         return self.schema
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
-        """What is wrong with ``config``, each problem with a pointer into it (``/subject``). Nothing: it is fine."""
+        """Say what is wrong with ``config``, each with a pointer into it (``/subject``); nothing: it is fine."""
         return ()
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
-        """The context paths that ``run`` will want; only these are captured. ``("instance", "*")`` is all fields."""
+        """Name the context paths that ``run`` wants; only these are captured. ``("instance", "*")`` is all fields."""
         return ()
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
-        """Permissions such as ``"shop.change_order"`` that the rule's author needs, besides viewing what is read."""
+        """Name what the rule's author needs besides viewing what is read: ``"shop.change_order"``, for one."""
         return ()
 
     def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
-        """What it changes that rules may hear of, for telling which rule can set off which; ``ANYTHING`` if unknown."""
+        """Say what it changes that rules may hear of, to tell which rule can set off which; ``ANYTHING`` if unknown."""
         return ()
 
     def route(self, config: Mapping[str, Any]) -> Route:
-        """Where the execution waits; ``rules`` with no lane unless a kind says otherwise."""
+        """Say where the execution waits; ``rules`` with no lane unless a kind says otherwise."""
         return Route(conf.queue())
 
     def retry_schedule(self, config: Mapping[str, Any]) -> Sequence[float] | None:
-        """Seconds before the second, third, … attempt; None leaves it to ``RULES_ENGINE["RETRY_SCHEDULE"]``."""
+        """Give the seconds before the second, third, … attempt; None: ``RULES_ENGINE["RETRY_SCHEDULE"]``."""
         return None
 
     def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
-        """What the admin's "Show as Python" prints for it: lines of a function's body, in which ``instance`` is the
+        """Write what the admin's "Show as Python" prints for it: lines of a function's body, where ``instance`` is the
         object; they import for themselves what they use. Unless overridden, a comment that says what was configured.
         """
         settings = [f"#   {key}: {value!r}" for key, value in config.items()]
         return [f"# {self.label} ({self.kind}): to be written by hand. It is configured as", *settings]
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
-        """What ``run`` would do with this context, without doing it: nothing is sent, saved or queued in here.
+        """Tell what ``run`` would do with this context, without doing it: nothing is sent, saved or queued in here.
 
         For the page that tests a rule. May raise what ``run`` may. Unless overridden, the config with its texts
         filled in.

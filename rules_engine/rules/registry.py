@@ -17,7 +17,7 @@ ActionClass = TypeVar("ActionClass", bound=type[Action])
 
 
 def register_action(action_class: ActionClass) -> ActionClass:
-    """Class decorator: make a kind of action known under its ``kind``.
+    """Make a kind of action known under its ``kind``; a decorator for its class.
 
     Raises ``DuplicateRegistration`` when another class holds that kind, naming both.
     """

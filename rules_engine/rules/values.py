@@ -23,7 +23,7 @@ PathCheck = Callable[[RuleSpec, Path, Path | None], str | None]
 
 
 def reads(value: Any) -> set[Path]:
-    """The context paths that the value reads; nothing for one that cannot be compiled."""
+    """Find the context paths that the value reads; none for one that cannot be compiled."""
     try:
         if isinstance(value, str):
             return set(texts.compile_text(value).reads)
@@ -35,7 +35,7 @@ def reads(value: Any) -> set[Path]:
 
 
 def problems(value: Any, rule: RuleSpec, pointer: str, check: PathCheck = path_problem) -> Iterator[Problem]:
-    """What is wrong with a value at ``pointer``: its syntax, and paths the rule cannot read.
+    """Find what is wrong with a value at ``pointer``: its syntax, and paths the rule cannot read.
 
     ``check`` is for actions whose values may read more than the event's context.
     """
@@ -70,7 +70,7 @@ def _expression_problems(logic: Mapping[str, Any], rule: RuleSpec, pointer: str,
 
 
 def evaluate(value: Any, data: Mapping[str, Any]) -> Any:
-    """The value for this context. Raises ``TemplateError`` or ``ConditionError``."""
+    """Work out the value for this context. Raises ``TemplateError`` or ``ConditionError``."""
     if isinstance(value, str):
         return texts.render(value, data)
     if isinstance(value, Mapping):
@@ -79,7 +79,7 @@ def evaluate(value: Any, data: Mapping[str, Any]) -> Any:
 
 
 def text(value: Any, data: Mapping[str, Any]) -> str:
-    """The value for this context as text; null is empty."""
+    """Work out the value for this context as text; null is empty. Raises what ``evaluate`` does."""
     result = evaluate(value, data)
     return "" if result is None else str(result)
 

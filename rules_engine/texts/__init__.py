@@ -110,7 +110,7 @@ def _grouped(number: int) -> str:
 
 
 def render(source: str, context: Mapping[str, Any], autoescape: bool = False) -> str:
-    """``compile_text(source).render(context)``. Raises ``TemplateError``."""
+    """Render a text for this context; with ``autoescape``, for HTML. Raises ``TemplateError``."""
     return compile_text(source).render(context, autoescape=autoescape)
 
 
