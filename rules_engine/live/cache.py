@@ -130,10 +130,10 @@ def load(number: int, using: str, known: Known | None = None) -> RuleSet:
     same = _unchanged(texts, known, using) if known else {}
     compiled = {**same, **_compiled([spec for spec in specs if spec.slug not in same], using)}
     rules = [compiled[spec.slug] for spec in specs]
-    going = tuple(found for rule in rules if (found := _while_paused(rule, pauses)) is not None)
+    live = tuple(left for rule in rules if (left := _while_paused(rule, pauses)) is not None)
     recording = recorders(using, compiled)
     kept = {spec.slug: (texts[spec.slug], compiled[spec.slug]) for spec in specs if _is_final(compiled[spec.slug])}
-    return RuleSet(number, going, _first_end(pauses, recording), recording, kept)
+    return RuleSet(number, live, _first_end(pauses, recording), recording, kept)
 
 
 def _unchanged(texts: Mapping[str, str], known: Known, using: str) -> dict[str, CompiledRule]:
@@ -158,8 +158,9 @@ def _is_final(rule: CompiledRule) -> bool:
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:
     """When the first pause, or recording, ends by itself, by this process's clock: nobody announces that."""
     now = timezone.now()
-    left = [one.seconds_left for one in pauses]
-    left += [(one.active_until - now).total_seconds() for one in recording if one.active_until is not None]
+    left = [pause.seconds_left for pause in pauses]
+    ends = (recorder.active_until for recorder in recording)
+    left += [(end - now).total_seconds() for end in ends if end is not None]
     return time.monotonic() + min((seconds for seconds in left if seconds is not None), default=NEVER)
 
 

@@ -36,10 +36,10 @@ def recorders(using: str, live: Mapping[str, CompiledRule]) -> tuple[CompiledRul
     off = Rule.objects.using(using).exclude(enabled=True).specs()
     rules = [*live.values(), *(compile_rule(spec, 0) for spec in off)]
     seconds: dict[str, float] = {}
-    for one in going:
-        label = one.model.lower()
-        seconds[label] = max(one.seconds_left, seconds.get(label, 0.0))
-    return tuple(found for label, left in seconds.items() for found in _of_model(label, left, rules))
+    for recording in going:
+        label = recording.model.lower()
+        seconds[label] = max(recording.seconds_left, seconds.get(label, 0.0))
+    return tuple(recorder for label, left in seconds.items() for recorder in _of_model(label, left, rules))
 
 
 def _of_model(label: str, left: float, rules: Iterable[CompiledRule]) -> Iterator[CompiledRule]:

@@ -51,7 +51,8 @@ class Cascades:
     def set_off_by(self, slug: str) -> list[Link]:
         """The links from other rules to this one."""
         heard = {effect for effect, hearers in self.heard_by.items() if slug in hearers}
-        pairs = ((source, *one) for source, found in self.effects.items() if source != slug for one in found)
+        others = {source: effects for source, effects in self.effects.items() if source != slug}
+        pairs = ((source, kind, effect) for source, effects in others.items() for kind, effect in effects)
         return [Link(source, slug, kind, effect) for source, kind, effect in pairs if effect in heard]
 
     def hears_itself(self, slug: str) -> list[Link]:
@@ -64,13 +65,15 @@ class Cascades:
 
     def loops(self) -> list[tuple[str, ...]]:
         """Sets of two or more rules each of which can come round to itself through the others."""
-        graph: dict[Any, Sequence[Any]] = {slug: [one for _, one in found] for slug, found in self.effects.items()}
+        graph: dict[Any, Sequence[Any]] = {
+            slug: [effect for _, effect in effects] for slug, effects in self.effects.items()
+        }
         # By way of the effects: they are few where there are many rules, and links are rules times rules.
         graph.update(self.heard_by)
         # Most parts are of one rule, which is in no loop.
-        parts = (found for found in components(graph) if len(found) > 1)
-        members = [tuple(slug for slug in self.effects if slug in found) for found in parts]
-        return sorted(one for one in members if len(one) > 1)
+        parts = [part for part in components(graph) if len(part) > 1]
+        loops = [tuple(slug for slug in self.effects if slug in part) for part in parts]
+        return sorted(loop for loop in loops if len(loop) > 1)
 
     def loop_of(self, slug: str) -> tuple[str, ...]:
         """The loop that the rule is in, itself included; empty where there is none."""
@@ -78,11 +81,12 @@ class Cascades:
 
     def loops_said(self) -> list[str]:
         """Each loop as a sentence, for terminals, with the ways in which its rules are linked."""
-        found = []
+        sentences = []
         for loop in self.loops():
-            ways = dict.fromkeys(f"{one.source} {_said(one.effect)} → {one.target}" for one in self._some_within(loop))
-            found.append(f"Rules that can set off each other in a loop: {', '.join(loop)} ({'; '.join(ways)}).")
-        return found
+            links = self._some_within(loop)
+            ways = dict.fromkeys(f"{link.source} {_said(link.effect)} → {link.target}" for link in links)
+            sentences.append(f"Rules that can set off each other in a loop: {', '.join(loop)} ({'; '.join(ways)}).")
+        return sentences
 
     def _some_within(self, loop: Sequence[str]) -> Iterator[Link]:
         """A few of the links among the rules of a loop."""
@@ -111,7 +115,7 @@ def analyse(rules: Iterable[RuleSpec]) -> Cascades:
     for rule in sound:
         for name in dict.fromkeys(rule.signals):
             listeners[f"{name} {rule.model.lower()}" if name in OPERATIONS else name].append(rule)
-    every = dict.fromkeys(effect for found in effects.values() for _, effect in found)
+    every = dict.fromkeys(effect for pairs in effects.values() for _, effect in pairs)
     return Cascades(effects, {effect: tuple(_hearers(effect, listeners)) for effect in every})
 
 
@@ -157,13 +161,14 @@ def _watched(model: ModelClass, effect: Effect) -> Iterator[ModelClass]:
     elif effect.operation == "delete":
         for sender in (model, *model._meta.get_parent_list()):
             concrete = sender._meta.concrete_model
-            yield from (one for one in _lineage(sender) if one._meta.concrete_model is concrete)
+            yield from (ancestor for ancestor in _lineage(sender) if ancestor._meta.concrete_model is concrete)
     else:
         yield from _lineage(model)
 
 
 def _lineage(model: ModelClass) -> list[ModelClass]:
-    return [one for one in model.__mro__ if hasattr(one, "_meta") and not one._meta.abstract]
+    """The model and all that it inherits from."""
+    return [ancestor for ancestor in model.__mro__ if hasattr(ancestor, "_meta") and not ancestor._meta.abstract]
 
 
 def _ends(model: ModelClass, effect: Effect) -> Iterator[ModelClass]:

@@ -38,16 +38,16 @@ class Each:
     def rows(self, data: Mapping[str, Any]) -> list[Any]:
         """The rows in this context. Raises ``ConditionError`` where there is no list, or too long a one."""
         at_source = _at(data, self.source) if self.source else None
-        found = at_source if self.expression is None else self.expression.value(jsonlogic.data_handle(data))
+        rows = at_source if self.expression is None else self.expression.value(jsonlogic.data_handle(data))
         self._check_that_all_are_there(data)
-        if found is None:
+        if rows is None:
             return []
-        if not isinstance(found, list):
+        if not isinstance(rows, list):
             raise ConditionError(gettext("It did not come to a list."))
-        if len(found) > MOST_ROWS or (isinstance(at_source, list) and len(at_source) > MOST_ROWS):
+        if len(rows) > MOST_ROWS or (isinstance(at_source, list) and len(at_source) > MOST_ROWS):
             message = gettext("for_each came to more than %s rows, which is as many as one rule may take.")
             raise ConditionError(message % number_format(MOST_ROWS, force_grouping=True))
-        return found if self.expression is None else _originals(found, at_source)
+        return rows if self.expression is None else _originals(rows, at_source)
 
     def _check_that_all_are_there(self, data: Mapping[str, Any]) -> None:
         """Relations are read up to ``MOST_ROWS``; of other lists the event has no more than ``ROWS_LIMIT``."""
@@ -65,13 +65,13 @@ def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:
     """How long the list there is, where the event does not hold all of it."""
     if path[:2] in (("m2m", "pks"), M2M_OBJECTS):
         # Of the objects some may be gone; of the keys it is known how many there were.
-        found, count = _at(data, ("m2m", "pks")), _at(data, ("m2m", "count"))
-        is_whole = not isinstance(found, list) or not isinstance(count, int) or count <= len(found)
+        kept, count = _at(data, ("m2m", "pks")), _at(data, ("m2m", "count"))
+        is_whole = not isinstance(kept, list) or not isinstance(count, int) or count <= len(kept)
     else:
-        found = _at(data, path) if path[0] == "signal" else None
+        kept = _at(data, path) if path[0] == "signal" else None
         # A list that is as long as that may have been longer.
-        is_whole = not isinstance(found, list) or len(found) < conf.rows_limit()
-    return None if is_whole else len(found)
+        is_whole = not isinstance(kept, list) or len(kept) < conf.rows_limit()
+    return None if is_whole else len(kept)
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -80,10 +80,10 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-def _originals(found: list[Any], source: Any) -> list[Any]:
+def _originals(rows: list[Any], source: Any) -> list[Any]:
     """The rows as they were captured: JSONLogic has made binary numbers of their decimals."""
     by_pk = {str(row["pk"]): row for row in source or () if isinstance(row, Mapping) and "pk" in row}
-    return [by_pk.get(str(row.get("pk")), row) if isinstance(row, Mapping) else row for row in found]
+    return [by_pk.get(str(row.get("pk")), row) if isinstance(row, Mapping) else row for row in rows]
 
 
 def source_of(for_each: Any) -> Path:
@@ -146,8 +146,8 @@ def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
         jsonlogic.compile_expression(for_each)
     except InvalidRule as error:
         return list(error.problems)
-    found = [(variable, path_problem(rule, variable.path, variable.within)) for variable in variables(for_each)]
-    return [Problem(variable.pointer, trouble) for variable, trouble in found if trouble is not None]
+    troubles = [(variable, path_problem(rule, variable.path, variable.within)) for variable in variables(for_each)]
+    return [Problem(variable.pointer, trouble) for variable, trouble in troubles if trouble is not None]
 
 
 def _nesting_problem(rule: RuleSpec, source: Path) -> str | None:

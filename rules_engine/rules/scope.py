@@ -144,24 +144,24 @@ def m2m_models(rule: RuleSpec) -> list[ModelClass]:
 
 
 def _others_problem(rule: RuleSpec, rest: Path) -> str | None:
-    found = m2m_models(rule)
-    if not found:
+    models = m2m_models(rule)
+    if not models:
         return gettext('Only rules on m2m_changed have "m2m.objects".')
-    if len(found) > 1:
-        titles = ", ".join(str(model._meta.verbose_name_plural) for model in found)
+    if len(models) > 1:
+        titles = ", ".join(str(model._meta.verbose_name_plural) for model in models)
         message = gettext(
             '"m2m.objects" may be of several kinds here (%(kinds)s); name the relation among the changes.'
         )
         return message % {"kinds": titles}
     try:
-        resolve(found[0], rest)
+        resolve(models[0], rest)
     except UnknownPath as error:
         return str(error)
     return None
 
 
 def _model_of_rows(rule: RuleSpec, within: Path) -> ModelClass | None:
-    """Raises ``UnknownPath``."""
+    """Find the model that rows read within the path are of; None for rows of no model. Raises ``UnknownPath``."""
     if within == M2M_OBJECTS:
         return next(iter(m2m_models(rule)), None)
     model = find_model(rule.model) if rule.model else None
@@ -210,20 +210,20 @@ def reads_whole(rule: RuleSpec) -> bool:
     """Whether the condition takes an object, or a row, as a whole: ``{"cat": [{"var": "instance.customer"}]}``."""
     if rule.condition is None:
         return False
-    return any(_is_whole(rule, one) for one in variables(rule.condition))
+    return any(_is_whole(rule, variable) for variable in variables(rule.condition))
 
 
-def _is_whole(rule: RuleSpec, one: Variable) -> bool:
-    if one.pointer.endswith(tuple(f"/{place}" for place in LOOKING_AT_NAMES)):
+def _is_whole(rule: RuleSpec, variable: Variable) -> bool:
+    if variable.pointer.endswith(tuple(f"/{place}" for place in LOOKING_AT_NAMES)):
         return False
-    if one.within is not None:
-        return not one.path
+    if variable.within is not None:
+        return not variable.path
     model = find_model(rule.model) if rule.model else None
-    if one.path == M2M_OBJECTS or one.path == M2M_OBJECTS[:1]:
+    if variable.path == M2M_OBJECTS or variable.path == M2M_OBJECTS[:1]:
         return True
-    if model is None or one.path[:1] != ("instance",):
+    if model is None or variable.path[:1] != ("instance",):
         return False
-    return resolve(model, one.path[1:]).kind != "value"
+    return resolve(model, variable.path[1:]).kind != "value"
 
 
 def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
@@ -240,20 +240,20 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
         elif path[:2] == M2M_OBJECTS:
             for other in m2m_models(rule):
                 seen |= {other, *_seen_on(other, path[2:])}
-    return {_view_codename(label_of(one)) for one in seen}
+    return {_view_codename(label_of(model)) for model in seen}
 
 
 def _seen_on(model: ModelClass, path: Path) -> set[ModelClass]:
     """The models that a path leads to on its way."""
-    found: set[ModelClass] = set()
+    models: set[ModelClass] = set()
     for end in range(1, len(path) + 1):
         try:
             step = resolve(model, path[:end])
         except UnknownPath:
             break
         if other := step.aggregate.model if step.aggregate else step.model:
-            found.add(other)
-    return found
+            models.add(other)
+    return models
 
 
 def _view_codename(label: str) -> str:

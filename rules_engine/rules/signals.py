@@ -20,8 +20,8 @@ def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
         if name not in known:
             message = gettext('There is no signal "%(name)s" here.') % {"name": name}
             yield Problem(f"/signals/{index}", message + did_you_mean(str(name), sorted(known)))
-        elif (found := find_signal(name)) is not None and found.trouble:
-            yield Problem(f"/signals/{index}", found.trouble)
+        elif (signal := find_signal(name)) is not None and signal.trouble:
+            yield Problem(f"/signals/{index}", signal.trouble)
         elif rule.model and name not in MODEL_SIGNALS and not carries_instance(name):
             message = gettext(
                 "%(name)s is sent about no object of %(model)s; give it a rule of its own, without a model."
@@ -31,8 +31,8 @@ def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 def carries_instance(name: str) -> bool:
     """Whether a signal may send an object as its ``instance``, as far as is known."""
-    found = find_signal(name)
-    return found is not None and not is_djangos(name) and (INSTANCE in found.arguments or not found.is_documented)
+    signal = find_signal(name)
+    return signal is not None and not is_djangos(name) and (INSTANCE in signal.arguments or not signal.is_documented)
 
 
 def change_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -49,9 +49,9 @@ def argument_problem(rule: RuleSpec, rest: Path) -> str | None:
         message = gettext('"signal" holds the arguments of a signal of the site, and %(name)s is none.')
         return message % {"name": rule.signals[0]}
     named = [find_signal(name) for name in rule.signals if name not in MODEL_SIGNALS]
-    if not rest or any(one is None or not one.is_documented for one in named):
+    if not rest or any(signal is None or not signal.is_documented for signal in named):
         return None
-    known = list(dict.fromkeys(name for one in named if one is not None for name in one.arguments))
+    known = list(dict.fromkeys(name for signal in named if signal is not None for name in signal.arguments))
     if not named or rest[0] in known:
         return None
     title = gettext(" or ").join(name for name in rule.signals if name not in MODEL_SIGNALS)
@@ -63,4 +63,4 @@ def argument_problem(rule: RuleSpec, rest: Path) -> str | None:
 def hearing(rule: RuleSpec) -> list[str]:
     """What is to be said of processes that cannot hear the rule's signals, a sentence or two for each."""
     named = [find_signal(name) for name in rule.signals if isinstance(name, str)]
-    return [f"{one.name}: {one.hearing}" for one in named if one is not None and one.hearing]
+    return [f"{signal.name}: {signal.hearing}" for signal in named if signal is not None and signal.hearing]

@@ -37,42 +37,42 @@ PLAIN: Mapping[str, tuple[type, ...]] = {
 
 def rule_problems(rule: RuleSpec) -> list[Problem]:
     """What is wrong with a rule; empty when it can run. Pointers are into its plain form (``/actions/0/config``)."""
-    found = type_problems(rule)
-    if found:
-        return found
+    problems = type_problems(rule)
+    if problems:
+        return problems
     model = find_model(rule.model) if rule.model else None
-    found = [*signals.signal_problems(rule), *_model_problems(rule, model), *_operation_problems(rule)]
-    found += [problem.under("/changes") for problem in change_problems(model, rule.changes)]
-    found += signals.change_problems(rule)
-    found += [problem.under("/condition") for problem in condition_problems(rule)]
-    found += hold_problems(rule)
+    problems = [*signals.signal_problems(rule), *_model_problems(rule, model), *_operation_problems(rule)]
+    problems += [problem.under("/changes") for problem in change_problems(model, rule.changes)]
+    problems += signals.change_problems(rule)
+    problems += [problem.under("/condition") for problem in condition_problems(rule)]
+    problems += hold_problems(rule)
     for index, action in enumerate(rule.actions):
-        found += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
-    return found + order_problems(rule)
+        problems += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
+    return problems + order_problems(rule)
 
 
 def type_problems(rule: RuleSpec) -> list[Problem]:
     """What is not even of the type that the rest of validation, and compilation, count on."""
-    found = []
+    problems = []
     if not isinstance(rule.model, str):
         message = gettext('Expected a label such as "shop.order", and got %(got)s.') % {"got": repr(rule.model)}
-        found.append(Problem("/model", message))
+        problems.append(Problem("/model", message))
     for part, names in (("signals", rule.signals), ("operations", rule.operations)):
         wrong = [(index, name) for index, name in enumerate(names) if not isinstance(name, str)]
         message = gettext("Expected a name, and got %(got)s.")
-        found += [Problem(f"/{part}/{index}", message % {"got": repr(name)}) for index, name in wrong]
+        problems += [Problem(f"/{part}/{index}", message % {"got": repr(name)}) for index, name in wrong]
     for index, change in enumerate(rule.changes):
         if not isinstance(change, Mapping):
             message = gettext('Expected an object like {"field": "status", "to": "paid"}, and got %(got)s.')
-            found.append(Problem(f"/changes/{index}", message % {"got": repr(change)}))
+            problems.append(Problem(f"/changes/{index}", message % {"got": repr(change)}))
     for index, action in enumerate(rule.actions):
         if not isinstance(action.kind, str):
             message = gettext("Expected the name of a kind, and got %(got)s.") % {"got": repr(action.kind)}
-            found.append(Problem(f"/actions/{index}/kind", message))
+            problems.append(Problem(f"/actions/{index}/kind", message))
         if not isinstance(action.config, Mapping):
             message = gettext("Expected an object, and got %(got)s.") % {"got": repr(action.config)}
-            found.append(Problem(f"/actions/{index}/config", message))
-    return found
+            problems.append(Problem(f"/actions/{index}/config", message))
+    return problems
 
 
 def _model_problems(rule: RuleSpec, model: ModelClass | None) -> Iterator[Problem]:
@@ -112,16 +112,16 @@ def condition_problems(rule: RuleSpec) -> list[Problem]:
     """What is wrong with the rule's condition; pointers are into the condition."""
     if rule.condition is None:
         return []
-    found = jsonlogic.check(rule.condition)
-    if found:
-        return found
+    problems = jsonlogic.check(rule.condition)
+    if problems:
+        return problems
     # How many were held is known when the rule acts, and the condition is asked before.
     asked = replace(rule, throttle_count=None, coalesce_seconds=None)
     for variable in variables(rule.condition):
         trouble = path_problem(asked, variable.path, variable.within)
         if trouble is not None:
-            found.append(Problem(variable.pointer, trouble))
-    return found
+            problems.append(Problem(variable.pointer, trouble))
+    return problems
 
 
 def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
@@ -132,29 +132,31 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
         return
     yield from _timing_problems(spec, action, rule)
     yield from _repetition_problems(spec, action, rule)
-    found = [*_unknown_keys(spec.config, action.schema), *_config_type_problems(spec.config, action.schema)]
-    if not found:
-        found = _own_problems(action, spec, rule_seen_by(spec, rule))
-    yield from (problem.under("/config") for problem in found)
+    problems = [*_unknown_keys(spec.config, action.schema), *_config_type_problems(spec.config, action.schema)]
+    if not problems:
+        problems = _own_problems(action, spec, rule_seen_by(spec, rule))
+    yield from (problem.under("/config") for problem in problems)
 
 
 def order_problems(rule: RuleSpec) -> list[Problem]:
     """Actions that are to wait for one which acts after them."""
-    found = []
+    problems = []
     for index, action in enumerate(rule.actions):
-        before = [one for one in rule.actions if one.position < action.position and one.enabled and action.enabled]
-        late = next((one for one in before if one.on_failure == "stop" and _is_later(one, action)), None)
+        late = next((before for before in rule.actions if _is_waited_for_too_early(before, action)), None)
         if late is not None:
             message = gettext(
                 'This acts before "%(kind)s" above it, which is to stop it by failing; put this one first.'
             )
-            found.append(Problem(f"/actions/{index}/timing", message % {"kind": late.kind}))
-    return found
+            problems.append(Problem(f"/actions/{index}/timing", message % {"kind": late.kind}))
+    return problems
 
 
-def _is_later(one: ActionSpec, other: ActionSpec) -> bool:
-    both = {one.timing, other.timing}
-    return both <= set(TIMINGS) and TIMINGS.index(one.timing) > TIMINGS.index(other.timing)
+def _is_waited_for_too_early(before: ActionSpec, action: ActionSpec) -> bool:
+    """Whether the first stands before the second, is to stop it by failing, and acts after it."""
+    if before.on_failure != "stop" or before.position >= action.position or not (before.enabled and action.enabled):
+        return False
+    are_known = {before.timing, action.timing} <= set(TIMINGS)
+    return are_known and TIMINGS.index(before.timing) > TIMINGS.index(action.timing)
 
 
 def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
@@ -162,7 +164,7 @@ def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterat
         listed = gettext(" or ").join(action.timings)
         message = gettext('"%(action)s" can act %(listed)s, not %(timing)s.')
         yield Problem("/timing", message % {"action": action.label, "listed": listed, "timing": spec.timing})
-    elif spec.timing == "before_save" and not set(rule.signals) & {"pre_save", *(["pre_delete"] * action.vetoes)}:
+    elif spec.timing == "before_save" and not set(rule.signals) & _signals_before(action):
         yield Problem("/timing", gettext("To act before the save, the rule has to listen to pre_save."))
     elif spec.timing == "in_transaction" and spec.on_failure == "stop" and _tells_of_no_change(rule):
         message = gettext("%(signal)s is about no change that could be undone; let the next actions go on.")
@@ -170,6 +172,11 @@ def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterat
     if action.vetoes and rule.sample_percent != 100:
         message = gettext('"%(action)s" is for every change: leave the rule\'s sample at 100 percent.')
         yield Problem("/timing", message % {"action": action.label})
+
+
+def _signals_before(action: Action) -> set[str]:
+    """The signals at which it may act before the save; one that vetoes does so before a deletion too."""
+    return {"pre_save", "pre_delete"} if action.vetoes else {"pre_save"}
 
 
 def _tells_of_no_change(rule: RuleSpec) -> bool:

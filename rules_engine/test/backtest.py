@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.apps import apps
 from django.db.models import Q, QuerySet
@@ -27,9 +27,15 @@ MOST = 10_000
 CHUNK = 200
 #: Events named under one heading; the rest is a number.
 NAMED = 50
+#: What was recorded of a rule, as a gate says it.
+OUTCOMES: Mapping[str, State] = {"matched": "open", "not_matched": "shut", "error": "error"}
 
-#: What the other form says of an event, given its evaluations too; None where it was not tried on it.
-Baseline = Callable[[types.Event, Any], State | None]
+
+class Baseline(Protocol):
+    """What a rule is held against."""
+
+    def state(self, event: types.Event, evaluations: Any) -> State | None:
+        """What it says of an event with these evaluations; None where it was not tried on it."""
 
 
 @dataclass(slots=True)
@@ -40,7 +46,7 @@ class Listed:
     events: list[Event] = field(default_factory=list)
 
     def add(self, event: types.Event, object_pk: str) -> None:
-        """One more. Of those that are named nothing is kept but what names them."""
+        """Count one more. Of those that are named nothing is kept but what names them."""
         self.count += 1
         if len(self.events) < NAMED:
             row = Event(pk=event.id, signal=event.signal, operation=event.operation or "", model=event.model)
@@ -63,43 +69,51 @@ class Result:
     no_longer: Listed = field(default_factory=Listed)
     incomparable: int = 0
 
+    def count(self, stop: GateSeen | None, event: types.Event, object_pk: str) -> None:
+        """One more event, and where the rule stopped on it."""
+        self.tried += 1
+        if stop is None:
+            self.fired.add(event, object_pk)
+        elif stop.state == "shut":
+            self.stopped[stop.name] += 1
+        elif stop.state == "error":
+            self.errors[stop.detail] += 1
+        else:
+            self.not_recorded += 1
+            self.missing.update(_missing(stop))
+
+    def compare(self, now: State, before: State | None, event: types.Event, object_pk: str) -> None:
+        """Whether the rule says of the event what the other form said."""
+        if "not_recorded" in (now, before):
+            self.incomparable += 1
+        elif now == "open" != before:
+            self.newly.add(event, object_pk)
+        elif before == "open" != now:
+            self.no_longer.add(event, object_pk)
+
 
 def run(spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST) -> Result:
-    """The rule over the events that it listens to since then, each by itself.
+    """Run the rule over the events that it listens to since then, each by itself.
 
     What decides over several events (throttles, once, stop_processing) and chance are left out.
     """
     rule, result = compile_rule(spec, 0), Result()
     rows = events_of(spec).filter(created_at__gte=since).order_by("-created_at")[: most + 1]
+    columns = ("object_pk", "evaluations", *Event.CAPTURED)
     # Instances would take as long again as all the rest.
-    for object_pk, told, *columns in rows.values_list("object_pk", "evaluations", *Event.CAPTURED).iterator(CHUNK):
+    for object_pk, evaluations, *captured in rows.values_list(*columns).iterator(CHUNK):
         if result.tried == most:
             result.is_cut = True
             break
-        event = Event.captured_of(*columns)
-        _count(result, rule, event, object_pk, baseline(event, told))
+        event = Event.captured_of(*captured)
+        stop = first_shut(rule, recorded_subject(rule, event))
+        result.count(stop, event, object_pk)
+        result.compare(_state_at(stop), baseline.state(event, evaluations), event, object_pk)
     return result
 
 
-def _count(result: Result, rule: CompiledRule, event: types.Event, object_pk: str, before: State | None) -> None:
-    stop = first_shut(rule, recorded_subject(rule, event))
-    state: State = stop.state if stop is not None else "open"
-    result.tried += 1
-    if state == "open":
-        result.fired.add(event, object_pk)
-    elif stop is not None and state == "shut":
-        result.stopped[stop.name] += 1
-    elif stop is not None and state == "error":
-        result.errors[stop.detail] += 1
-    elif stop is not None:
-        result.not_recorded += 1
-        result.missing.update(_missing(stop))
-    if "not_recorded" in (state, before):
-        result.incomparable += 1
-    elif state == "open" != before:
-        result.newly.add(event, object_pk)
-    elif before == "open" != state:
-        result.no_longer.add(event, object_pk)
+def _state_at(stop: GateSeen | None) -> State:
+    return "open" if stop is None else stop.state
 
 
 def _missing(stop: GateSeen) -> Iterator[str]:
@@ -107,29 +121,38 @@ def _missing(stop: GateSeen) -> Iterator[str]:
     yield from (f"changes.{change.field}" for change in stop.changes if change.state == "not_recorded")
 
 
-def another_form(spec: RuleSpec) -> Baseline:
-    """Held against another form of the rule, tried on the same events."""
-    rule = compile_rule(spec, 0)
+@dataclass(frozen=True, slots=True)
+class AnotherForm:
+    """Another form of the rule, on the same events."""
 
-    def state(event: types.Event, told: Any) -> State:
-        if event.model not in labels:
+    rule: CompiledRule
+    #: The models whose events it hears.
+    models: frozenset[str]
+
+    @classmethod
+    def of(cls, spec: RuleSpec) -> AnotherForm:
+        """Compile it."""
+        rule = compile_rule(spec, 0)
+        return cls(rule, frozenset(label for signal in rule.signals for label in heard(signal, spec.model)))
+
+    def state(self, event: types.Event, evaluations: Any) -> State:
+        """What it would have said."""
+        if event.model not in self.models:
             return "shut"
-        stop = first_shut(rule, recorded_subject(rule, event))
-        return stop.state if stop is not None else "open"
-
-    labels = {label for signal in rule.signals for label in heard(signal, spec.model)}
-    return state
+        return _state_at(first_shut(self.rule, recorded_subject(self.rule, event)))
 
 
-def as_it_was(slug: str) -> Baseline:
-    """Held against what the rule did when the event happened."""
-    states: dict[str, State] = {"matched": "open", "not_matched": "shut", "error": "error"}
+@dataclass(frozen=True, slots=True)
+class AsItWas:
+    """What the rule did when the events happened."""
 
-    def state(event: types.Event, told: Any) -> State | None:
-        mine = next((one for one in told if one.get("rule") == slug), None)
-        return None if mine is None else states.get(str(mine.get("outcome")))
+    slug: str
 
-    return state
+    def state(self, event: types.Event, evaluations: Any) -> State | None:
+        """What was recorded."""
+        own = (evaluation for evaluation in evaluations if evaluation.get("rule") == self.slug)
+        outcome = next((str(evaluation.get("outcome")) for evaluation in own), "")
+        return OUTCOMES.get(outcome)
 
 
 def events_of(spec: RuleSpec) -> QuerySet[Event]:
@@ -147,9 +170,8 @@ def heard(signal: str, label: str) -> set[str]:
     model = find_model(label)
     if model is None:
         return set()
-    classes = (
-        senders(signal, model)
-        if signal.endswith("_delete")
-        else {one for one in apps.get_models() if issubclass(one, model)}
-    )
-    return {(one._meta.concrete_model or one)._meta.label_lower for one in classes}
+    if signal.endswith("_delete"):
+        classes = senders(signal, model)
+    else:
+        classes = {other for other in apps.get_models() if issubclass(other, model)}
+    return {(other._meta.concrete_model or other)._meta.label_lower for other in classes}

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from rules_engine.context import snapshot
 from rules_engine.context.paths import field_of, readable_fields, steps
-from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.context.subject import Others, Subject
 from rules_engine.types import FieldChange, Operation
 
@@ -48,35 +47,37 @@ def subject_of(instance: models.Model, happening: Happening) -> Subject:
     Raises ``UnknownPath`` for a field that the model has not.
     """
     if happening.signal in SAVES:
-        found = _saved(instance, happening)
+        subject = _saved(instance, happening)
     elif happening.signal == "m2m_changed":
-        found = _related(instance, happening)
+        subject = _related(instance, happening)
     elif happening.signal in DELETES:
-        found = Subject(happening.signal, "delete", instance, _values(instance))
+        subject = Subject(happening.signal, "delete", instance, _values(instance))
     else:
-        found = Subject(happening.signal, instance=instance, arguments=happening.arguments, knows_changes=False)
-    found.occurred_at = timezone.now()
-    return found
+        subject = Subject(happening.signal, instance=instance, arguments=happening.arguments, knows_changes=False)
+    subject.occurred_at = timezone.now()
+    return subject
 
 
 def _values(instance: models.Model) -> dict[str, Any]:
-    return {one.attname: snapshot.field_value(instance, one) for one in readable_fields(type(instance))}
+    fields = readable_fields(type(instance))
+    return {field.attname: snapshot.field_value(instance, field) for field in fields}
 
 
 def _saved(instance: models.Model, happening: Happening) -> Subject:
     model = type(instance)
     old = _values(instance)
     for change in happening.changes:
-        one = field_of(model, change.field)
+        field = field_of(model, change.field)
         if change.old is not AS_IT_IS:
-            old[one.attname] = snapshot.column_value(one, change.old)
+            old[field.attname] = snapshot.column_value(field, change.old)
         if change.new is not AS_IT_IS:
-            setattr(instance, one.attname, change.new)
+            setattr(instance, field.attname, change.new)
     is_new = happening.operation == "create"
-    found = snapshot.diff(readable_fields(model), None if is_new else old, _values(instance))
-    subject = Subject(happening.signal, "create" if is_new else "update", instance, None if is_new else old)
+    before = None if is_new else old
+    subject = Subject(happening.signal, "create" if is_new else "update", instance, before)
     subject.created = is_new
-    subject.changes = {one.field: one for one in found}
+    changes = snapshot.diff(readable_fields(model), before, _values(instance))
+    subject.changes = {change.field: change for change in changes}
     return subject
 
 
@@ -90,8 +91,3 @@ def _related(instance: models.Model, happening: Happening) -> Subject:
     if step is not None and step.model is not None:
         subject.others = Others(step.model, list(happening.others))
     return subject
-
-
-def is_of_objects(signal: str) -> bool:
-    """Whether the signal is one of Django's about an object."""
-    return signal in MODEL_SIGNALS

@@ -20,7 +20,7 @@ from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.rules.gates import title_of
-from rules_engine.test.backtest import MOST, Listed, Result, another_form, as_it_was, run
+from rules_engine.test.backtest import MOST, AnotherForm, AsItWas, Baseline, Listed, Result, run
 from rules_engine.types import ActionSpec, RuleSpec
 
 WINDOWS = [
@@ -51,7 +51,8 @@ class BacktestMixin:
         """GET runs the saved rule beside what it did; POST the rule form as it stands beside the saved rule."""
         rule = rule_for(self, request, object_id)
         saved, title = rule.spec(), gettext("Run over recorded events")
-        spec, baseline = saved, as_it_was(saved.slug)
+        spec = saved
+        baseline: Baseline = AsItWas(saved.slug)
         is_edited = request.method == "POST"
         if is_edited:
             edited = self._edited(request, object_id)
@@ -59,7 +60,7 @@ class BacktestMixin:
                 url = reverse("admin:rules_engine_rule_change", args=[rule.pk])
                 answer: HttpResponseBase = self.changeform_view(request, object_id, form_url=url)
                 return answer
-            spec, baseline = edited, another_form(saved)
+            spec, baseline = edited, AnotherForm.of(saved)
         if why := unseen(request.user, spec) or unseen(request.user, saved):
             return refused(self, request, rule, title, why)
         given = request.POST if is_edited else request.GET

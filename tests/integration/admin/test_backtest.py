@@ -54,7 +54,7 @@ def orders(*totals: int) -> None:
 
 
 def run(spec: RuleSpec, most: int = 100, baseline: Any = None) -> backtest.Result:
-    return backtest.run(spec, baseline or backtest.as_it_was(spec.slug), timezone.now() - timedelta(days=1), most)
+    return backtest.run(spec, baseline or backtest.AsItWas(spec.slug), timezone.now() - timedelta(days=1), most)
 
 
 def test_the_saved_rule_is_told_beside_what_it_did(admin_client: Client) -> None:
