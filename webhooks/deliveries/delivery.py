@@ -158,7 +158,9 @@ def _detail(sent: Message, response: Response) -> dict[str, Any]:
 def _hidden(sent: Message) -> list[str]:
     """List what an answer may quote of the request and no record may hold."""
     endpoint = sent.endpoint
-    hidden = [*words(sent.headers["webhook-signature"]), *url_secrets(endpoint.url)]
+    hidden = [sent.headers["webhook-signature"], *url_secrets(endpoint.url)]
+    for signature in sent.headers["webhook-signature"].split():
+        hidden += [signature, signature.partition(",")[2]]
     for secret in endpoint.signing_secrets():
         hidden += [secret, secret.partition("_")[2]]
     for value in endpoint.headers.values():
