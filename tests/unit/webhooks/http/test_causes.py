@@ -1,0 +1,128 @@
+"""What an error of the HTTP library's means, in our own words and without the address."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from webhooks.errors import (
+    ConnectFailed,
+    DeadlinePassed,
+    DeliveryError,
+    DestinationRefused,
+    NameNotResolved,
+    ProtocolFailed,
+    ProxyFailed,
+    TlsFailed,
+    Unforeseen,
+)
+from webhooks.http.causes import delivery_error
+
+KEY: Any = SimpleNamespace(host="hooks.example.com", port=443, is_ssl=True, ssl=True)
+#: What aiohttp's errors quote; the query holds a token.
+REQUEST: Any = SimpleNamespace(real_url="https://hooks.example.com/in?key=s3cret")
+
+
+@pytest.fixture(autouse=True)
+def _defaults(settings: Any) -> None:
+    settings.WEBHOOKS = {}
+
+
+def answer(kind: type[aiohttp.ClientResponseError], status: int) -> aiohttp.ClientResponseError:
+    return kind(REQUEST, (), status=status, message="s3cret")
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "s3cret")), NameNotResolved),
+        (aiohttp.ClientConnectorSSLError(KEY, OSError(1, "s3cret")), TlsFailed),
+        (ssl.SSLError(1, "s3cret"), TlsFailed),
+        (aiohttp.ServerDisconnectedError("s3cret"), ConnectFailed),
+        (answer(aiohttp.ClientResponseError, 200), ProtocolFailed),
+        (aiohttp.ClientPayloadError("s3cret"), ProtocolFailed),
+        (ValueError("s3cret"), ProtocolFailed),
+        (ConnectionResetError(errno.ECONNRESET, "s3cret"), ConnectFailed),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "s3cret")), ConnectFailed),
+        (OSError("s3cret"), ConnectFailed),
+    ],
+)
+def test_each_error_has_a_meaning_and_is_not_quoted(error: Exception, meaning: type[DeliveryError]) -> None:
+    found = delivery_error(error, is_refused=False)
+    assert type(found) is meaning
+    assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL])
+def test_what_this_machine_has_run_out_of_is_no_fault_of_the_receivers(number: int) -> None:
+    found = delivery_error(OSError(number, "x"), is_refused=False)
+    assert type(found) is Unforeseen
+    assert found.ours
+
+
+def test_the_systems_reason_is_told_in_its_own_words() -> None:
+    assert "Connection refused" in str(delivery_error(OSError(errno.ECONNREFUSED, "x"), is_refused=False))
+
+
+def test_where_no_address_may_be_reached_that_is_the_reason() -> None:
+    found = delivery_error(OSError("not allowed"), is_refused=True)
+    assert type(found) is DestinationRefused
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    error = DeadlinePassed("Too late.")
+    assert delivery_error(error, is_refused=True) is error
+
+
+def test_a_broken_certificate_says_what_is_wrong_with_it() -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_message = "certificate has expired"
+    found = delivery_error(aiohttp.ClientConnectorCertificateError(KEY, cause), is_refused=False)
+    assert type(found) is TlsFailed
+    assert "certificate has expired" in str(found)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aiohttp.ClientProxyConnectionError(KEY, OSError(errno.ECONNREFUSED, "s3cret")),
+        answer(aiohttp.ClientHttpProxyError, 403),
+        aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "s3cret")),
+    ],
+)
+def test_what_the_proxy_does_is_its_own_fault(settings: Any, error: Exception) -> None:
+    settings.WEBHOOKS = {"PROXY": "http://proxy.internal:3128"}
+    found = delivery_error(error, is_refused=False)
+    assert type(found) is ProxyFailed
+    assert "s3cret" not in str(found)
+
+
+def test_a_proxy_that_says_no_is_quoted_by_its_status() -> None:
+    assert "It answered 403." in str(delivery_error(answer(aiohttp.ClientHttpProxyError, 403), is_refused=False))
+
+
+@pytest.mark.parametrize(
+    ("error", "ours"),
+    [
+        (NameNotResolved, True),
+        (DestinationRefused, True),
+        (ProxyFailed, True),
+        (Unforeseen, True),
+        (DeadlinePassed, False),
+        (ConnectFailed, False),
+        (TlsFailed, False),
+        (ProtocolFailed, False),
+    ],
+)
+def test_the_endpoint_answers_for_its_own_faults_alone(error: type[DeliveryError], ours: bool) -> None:
+    assert error.ours is ours
+
+
+def test_each_error_has_a_word_of_its_own_for_the_records() -> None:
+    kinds = [error.kind for error in DeliveryError.__subclasses__()]
+    assert len(set(kinds)) == len(kinds)
