@@ -33,9 +33,9 @@ def equal(writer: Writer, values: list[Value], wanted: bool) -> Value | None:
     if len(values) != 2:
         return None
     left, right = values if not values[0].constant or values[1].constant else values[::-1]
-    found = _equal(left, right, wanted) or _equal_days(writer, left, right, wanted)
-    if found is not None:
-        return found
+    value = _equal(left, right, wanted) or _equal_days(writer, left, right, wanted)
+    if value is not None:
+        return value
     code = f"{writer.module.function('same')}({left.code}, {right.code})"
     return _either(code, f"not {code}", wanted, 12)
 
@@ -105,10 +105,10 @@ def _moment(writer: Writer, left: Value, right: Value) -> Value | None:
     if kind is None or not right.constant or not isinstance(right.constant[0], str):
         return None
     try:
-        found = kind.fromisoformat(right.constant[0])
+        moment = kind.fromisoformat(right.constant[0])
     except ValueError:
         return None
-    if found.isoformat() != right.constant[0]:
+    if moment.isoformat() != right.constant[0]:
         return None  # the rule compares the texts
     return Value(f"{writer.module.use('datetime', left.kind)}.fromisoformat({literal(right.constant[0])})")
 
@@ -150,7 +150,7 @@ def _ordered(writer: Writer, left: Value, right: Value, operator: str) -> Value:
         code = f"{writer.module.function('ordered')}({compare}, {left.code}, {right.code})"
         return Value(code, "boolean", False, opposite=f"not {code}")
     code = f"{first.at(7)} {operator} {other.at(7)}"
-    guards = [f"{one.at(7)} is not None" for one in (left, right) if one.null and not one.constant]
+    guards = [f"{value.at(7)} is not None" for value in (left, right) if value.null and not value.constant]
     if guards:
         return Value(" and ".join([*guards, code]), "boolean", False, 4)
     return Value(code, "boolean", False, 6, opposite=f"{first.at(7)} {OPPOSITE[operator]} {other.at(7)}")

@@ -27,15 +27,21 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{quoted(str(key))}: {literal(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{quoted(str(key))}: {literal(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(literal, value)) + "]"
     raise TypeError(f"Expected JSON, and got a {type(value).__name__}.")
 
 
+def _in_a_comment(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "?"
+
+
 def comment(text: str, limit: int = 100) -> list[str]:
     """A text as comment lines; what cannot be printed becomes a question mark."""
-    words = "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in text).split()
+    words = "".join(map(_in_a_comment, text)).split()
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(word) < limit:
@@ -71,10 +77,10 @@ def is_plain_name(name: str) -> bool:
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
 
 
-def keywords(given: Mapping[str, str]) -> list[str]:
+def keywords(arguments: Mapping[str, str]) -> list[str]:
     """Arguments of a call, by name; names that Python keeps for itself go through a dict."""
-    plain = [f"{name}={code}" for name, code in given.items() if is_plain_name(name)]
-    odd = [f"{quoted(name)}: {code}" for name, code in given.items() if not is_plain_name(name)]
+    plain = [f"{name}={code}" for name, code in arguments.items() if is_plain_name(name)]
+    odd = [f"{quoted(name)}: {code}" for name, code in arguments.items() if not is_plain_name(name)]
     return [*plain, *(["**{" + ", ".join(odd) + "}"] if odd else [])]
 
 
@@ -84,12 +90,12 @@ def call(function: str, arguments: Sequence[str], brackets: str = "()") -> str:
     line = f"{function}{opening}{', '.join(arguments)}{closing}"
     if not arguments or (len(line) <= WIDTH - 12 and "\n" not in line):
         return line
-    return "\n".join([f"{function}{opening}", *indented([f"{one}," for one in arguments]), closing])
+    return "\n".join([f"{function}{opening}", *indented([f"{argument}," for argument in arguments]), closing])
 
 
-def mapping(given: Mapping[str, str]) -> str:
+def mapping(codes: Mapping[str, str]) -> str:
     """A dict of these expressions."""
-    return call("", [f"{quoted(name)}: {code}" for name, code in given.items()], "{}")
+    return call("", [f"{quoted(name)}: {code}" for name, code in codes.items()], "{}")
 
 
 def indented(pieces: Iterable[str], levels: int = 1) -> list[str]:

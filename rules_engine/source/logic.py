@@ -50,7 +50,7 @@ class Scopes:
 def condition(writer: Writer, logic: Any) -> list[Value]:
     """The parts of a condition that must all hold."""
     if isinstance(logic, Mapping) and list(logic) == ["and"] and isinstance(logic["and"], list):
-        return [part for one in logic["and"] for part in condition(writer, one)]
+        return [part for inner in logic["and"] for part in condition(writer, inner)]
     return [expression(writer, logic)]
 
 
@@ -61,16 +61,16 @@ def expression(writer: Writer, logic: Any) -> Value:
 
 def _written(scopes: Scopes, logic: Any) -> Value:
     if isinstance(logic, list):
-        return Value(f"[{', '.join(_written(scopes, one).code for one in logic)}]", "list", False)
+        return Value(f"[{', '.join(_written(scopes, inner).code for inner in logic)}]", "list", False)
     if not isinstance(logic, Mapping):
         return _constant(logic)
     if len(logic) != 1:
         return unsupported(scopes.writer, logic)
-    ((operator, given),) = logic.items()
-    arguments = given if isinstance(given, list) else [given]
+    ((operator, operands),) = logic.items()
+    arguments = operands if isinstance(operands, list) else [operands]
     build = OPERATORS.get(operator)
-    found = build(scopes, arguments) if build else None
-    return unsupported(scopes.writer, logic) if found is None else found
+    value = build(scopes, arguments) if build else None
+    return unsupported(scopes.writer, logic) if value is None else value
 
 
 def _constant(value: Any) -> Value:
@@ -109,13 +109,14 @@ def _exists(scopes: Scopes, arguments: Arguments) -> Value | None:
 
 
 def _missing(scopes: Scopes, arguments: Arguments) -> Value | None:
-    names = [str(name) for one in arguments for name in (one if isinstance(one, list) else [one])]
+    listed = (argument if isinstance(argument, list) else [argument] for argument in arguments)
+    names = [str(name) for argument in listed for name in argument]
     direct = all(name.count(".") == 1 and name.startswith("instance.") for name in names) and not scopes.rows
     return Value("[]", "list", False) if direct else None  # a field is always there
 
 
 def _each(scopes: Scopes, arguments: Arguments) -> list[Value]:
-    return [_written(scopes, one) for one in arguments]
+    return [_written(scopes, argument) for argument in arguments]
 
 
 def _truth(scopes: Scopes, arguments: Arguments, *, wanted: bool) -> Value:
@@ -146,12 +147,12 @@ def _if(scopes: Scopes, arguments: Arguments) -> Value:
 
 def _coalesce(scopes: Scopes, arguments: Arguments) -> Value:
     *first, last = _each(scopes, arguments)
-    for one in reversed(first):
-        if one.null:
-            kind = one.kind if last.kind == one.kind else _wider(one.kind, last.kind)
-            last = Value(f"{one.at(2)} if {one.at(7)} is not None else {last.at(1)}", kind, last.null, 1)
+    for value in reversed(first):
+        if value.null:
+            kind = value.kind if last.kind == value.kind else _wider(value.kind, last.kind)
+            last = Value(f"{value.at(2)} if {value.at(7)} is not None else {last.at(1)}", kind, last.null, 1)
         else:
-            last = one
+            last = value
     return last
 
 
@@ -161,7 +162,7 @@ def _wider(first: str, second: str) -> str:
 
 def _in(scopes: Scopes, arguments: Arguments) -> Value | None:
     needle, whole = _each(scopes, arguments)
-    if isinstance(arguments[1], list) and all(isinstance(one, str | int | bool | None) for one in arguments[1]):
+    if isinstance(arguments[1], list) and all(isinstance(item, str | int | bool | None) for item in arguments[1]):
         items = literal(arguments[1])
         code = f"({items[1:-1]}{',' if len(arguments[1]) == 1 else ''})"
         item = needle if needle.kind in ("text", "integer", "decimal", "float", "null") else _plain(scopes, needle)
@@ -178,12 +179,12 @@ def _plain(scopes: Scopes, value: Value) -> Value:
 
 
 def _contained(needle: Value, whole: Value) -> Value:
-    found, not_found = (f"{needle.at(7)} {word} {whole.at(7)}" for word in ("in", "not in"))
-    return Value(found, "boolean", False, 6, opposite=not_found)
+    is_in, is_not_in = (f"{needle.at(7)} {word} {whole.at(7)}" for word in ("in", "not in"))
+    return Value(is_in, "boolean", False, 6, opposite=is_not_in)
 
 
 def _cat(scopes: Scopes, arguments: Arguments) -> Value:
-    parts = [as_text(scopes.writer, one) for one in _each(scopes, arguments)]
+    parts = [as_text(scopes.writer, value) for value in _each(scopes, arguments)]
     return Value(" + ".join(part.at(9) for part in parts) or '""', "text", False, 8 if len(parts) > 1 else 12)
 
 
@@ -191,17 +192,17 @@ def _method(name: str) -> Build:
     def build(scopes: Scopes, arguments: Arguments) -> Value:
         subject, *rest = _each(scopes, arguments)
         text = as_text(scopes.writer, subject)
-        given = ", ".join(as_text(scopes.writer, one).code for one in rest)
+        listed = ", ".join(as_text(scopes.writer, value).code for value in rest)
         kind = "boolean" if name in ("startswith", "endswith") else "text"
-        return Value(f"{text.at(12)}.{name}({given})", kind, False)
+        return Value(f"{text.at(12)}.{name}({listed})", kind, False)
 
     return build
 
 
 def _substr(scopes: Scopes, arguments: Arguments) -> Value:
     text, *rest = _each(scopes, arguments)
-    given = [as_text(scopes.writer, text).code, *(one.code for one in rest)]
-    return Value(f"{scopes.writer.module.function('substr')}({', '.join(given)})", "text", False)
+    codes = [as_text(scopes.writer, text).code, *(value.code for value in rest)]
+    return Value(f"{scopes.writer.module.function('substr')}({', '.join(codes)})", "text", False)
 
 
 def _length(scopes: Scopes, arguments: Arguments) -> Value:
@@ -212,7 +213,7 @@ def _length(scopes: Scopes, arguments: Arguments) -> Value:
 
 
 def _merge(scopes: Scopes, arguments: Arguments) -> Value:
-    parts = ", ".join(one.code for one in _each(scopes, arguments))
+    parts = ", ".join(value.code for value in _each(scopes, arguments))
     return Value(f"{scopes.writer.module.function('merge')}({parts})", "list", False)
 
 

@@ -65,9 +65,9 @@ def below(writer: Writer, start: Value, path: Path) -> Value:
             value = Value(f"{writer.module.function('read')}({value.code}, {rest})")
             break
         step = steps(value.model).get(name)
-        if step is None and index == len(path) - 1 and (found := aggregated(writer, value, name)) is not None:
+        if step is None and index == len(path) - 1 and (total := aggregated(writer, value, name)) is not None:
             guards += [value.code] if value.null else []
-            value = found
+            value = total
             break
         if step is None or name == EVERY_FIELD:
             return unsupported(writer, {"var": ".".join((start.code, *path))})
@@ -82,22 +82,22 @@ def below(writer: Writer, start: Value, path: Path) -> Value:
 def aggregated(writer: Writer, value: Value, name: str) -> Value | None:
     """What related rows come to, by the aggregate's name; None where it is the name of none, or nothing has a key."""
     try:
-        found = aggregate_of(value.model, name) if value.model is not None else None
+        aggregate = aggregate_of(value.model, name) if value.model is not None else None
     except UnknownPath:
         return None
-    if found is None or (writer.is_early and value.code == "instance"):
+    if aggregate is None or (writer.is_early and value.code == "instance"):
         return None
-    rows = f"{value.code}.{found.relation}"
-    if not found.fields:
+    rows = f"{value.code}.{aggregate.relation}"
+    if not aggregate.fields:
         return Value(f"{rows}.count()", "integer", False)
-    function = writer.module.use("django.db.models", found.function.capitalize())
-    f = writer.module.use("django.db.models", "F") if len(found.fields) > 1 else ""
-    names = [quoted(field.name) for field in found.fields]
-    operand = " * ".join(f"{f}({one})" for one in names) if f else names[0]
+    function = writer.module.use("django.db.models", aggregate.function.capitalize())
+    f = writer.module.use("django.db.models", "F") if len(aggregate.fields) > 1 else ""
+    names = [quoted(field.name) for field in aggregate.fields]
+    operand = " * ".join(f"{f}({name})" for name in names) if f else names[0]
     code = f'{rows}.aggregate(found={function}({operand}))["found"]'
-    if found.function == "sum":
+    if aggregate.function == "sum":
         return Value(f"({code} or 0)", "decimal", False)
-    return Value(code, kind_of(found.fields[0]) if found.function != "avg" and not f else "any", True)
+    return Value(code, kind_of(aggregate.fields[0]) if aggregate.function != "avg" and not f else "any", True)
 
 
 def _step(writer: Writer, value: Value, step: Step) -> Value:
@@ -123,7 +123,9 @@ def columns_wanted(writer: Writer, reads: Any) -> dict[str, Any]:
     names = {str(change.get("field")) for change in writer.rule.changes}
     names |= {path[1] if len(path) > 1 else EVERY_FIELD for path in reads if path[0] in ("old", "changes", "changed")}
     fields = readable_fields(model)
-    return {one.attname: one for one in fields if EVERY_FIELD in names or {one.name, one.attname, "pk"} & names}
+    if EVERY_FIELD in names:
+        return {field.attname: field for field in fields}
+    return {field.attname: field for field in fields if {field.name, field.attname, "pk"} & names}
 
 
 def _old(writer: Writer, rest: Path) -> Value:
@@ -194,7 +196,7 @@ def _operation(writer: Writer) -> Value:
 def _m2m(writer: Writer, rest: Path) -> Value:
     if "m2m_changed" not in writer.signals:
         return NULL
-    found = {
+    parts = {
         "field": Value(quoted(writer.relation), "text", False),
         "action": Value('action.removeprefix("post_")', "text", False),
         # The module's receivers are connected to the model's own side.
@@ -205,10 +207,10 @@ def _m2m(writer: Writer, rest: Path) -> Value:
     step = steps(writer.model).get(writer.relation) if writer.model else None
     if step is not None and step.model is not None:
         rows = f"{writer.module.model(step.model)}._base_manager.filter(pk__in=pk_set or ())"
-        found["objects"] = Value(rows, "rows", False, model=step.model)
+        parts["objects"] = Value(rows, "rows", False, model=step.model)
     if not rest:
-        return Value(mapping({name: value.code for name, value in found.items()}), "any", False)
-    return found.get(rest[0], NULL) if len(rest) == 1 else unsupported(writer, {"var": ".".join(("m2m", *rest))})
+        return Value(mapping({name: value.code for name, value in parts.items()}), "any", False)
+    return parts.get(rest[0], NULL) if len(rest) == 1 else unsupported(writer, {"var": ".".join(("m2m", *rest))})
 
 
 def _signal(writer: Writer, rest: Path) -> Value:

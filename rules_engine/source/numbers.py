@@ -9,10 +9,10 @@ LEVELS = {"+": 8, "-": 8, "*": 9, "/": 9, "%": 9}
 
 
 def _numbers(writer: Writer, values: list[Value]) -> list[Value]:
-    found = [one if one.kind in NUMBERS else _number(writer, one) for one in values]
-    if {one.kind for one in found} <= {"integer"} or {one.kind for one in found} <= {"integer", "decimal"}:
-        return found
-    return [Value(f"float({one.code})", "float", False) if one.kind == "decimal" else one for one in found]
+    numbers = [value if value.kind in NUMBERS else _number(writer, value) for value in values]
+    if {value.kind for value in numbers} <= {"integer", "decimal"}:
+        return numbers
+    return [Value(f"float({value.code})", "float", False) if value.kind == "decimal" else value for value in numbers]
 
 
 def _number(writer: Writer, value: Value) -> Value:
@@ -21,18 +21,18 @@ def _number(writer: Writer, value: Value) -> Value:
 
 def arithmetic(writer: Writer, values: list[Value], operator: str) -> Value | None:
     """``+`` and its like. Null raises, as it is an error of the rule."""
-    found = _numbers(writer, values)
-    if not found or (len(found) == 1 and values[0].kind in ("list", "any", "rows")):
+    numbers = _numbers(writer, values)
+    if not numbers or (len(numbers) == 1 and values[0].kind in ("list", "any", "rows")):
         return None
-    kind = next((kind for kind in ("decimal", "float") if any(one.kind == kind for one in found)), "integer")
+    kind = next((kind for kind in ("decimal", "float") if any(number.kind == kind for number in numbers)), "integer")
     level = LEVELS[operator]
-    if len(found) == 1:
-        return Value(f"-{found[0].at(11)}", kind, False, 10) if operator == "-" else found[0]
+    if len(numbers) == 1:
+        return Value(f"-{numbers[0].at(11)}", kind, False, 10) if operator == "-" else numbers[0]
     if operator == "%":
         function = f"{writer.module.use_module('math')}.fmod"
-        return Value(f"{function}({found[0].code}, {found[1].code})", "float", False) if len(found) == 2 else None
-    first, *rest = found
-    code = " ".join([first.at(level), *(f"{operator} {one.at(level + 1)}" for one in rest)])
+        return Value(f"{function}({numbers[0].code}, {numbers[1].code})", "float", False) if len(numbers) == 2 else None
+    first, *rest = numbers
+    code = " ".join([first.at(level), *(f"{operator} {number.at(level + 1)}" for number in rest)])
     return Value(code, "float" if operator == "/" and kind == "integer" else kind, False, level)
 
 
@@ -40,10 +40,10 @@ def smallest(writer: Writer, values: list[Value], function: str) -> Value | None
     """``min`` and ``max``."""
     if len(values) < 2:
         return None
-    found = _numbers(writer, values)
-    kinds = {one.kind for one in found}
+    numbers = _numbers(writer, values)
+    kinds = {number.kind for number in numbers}
     kind = kinds.pop() if len(kinds) == 1 else "any"
-    return Value(f"{function}({', '.join(one.code for one in found)})", kind, False)
+    return Value(f"{function}({', '.join(number.code for number in numbers)})", kind, False)
 
 
 def rounded(writer: Writer, values: list[Value], function: str) -> Value | None:

@@ -56,15 +56,15 @@ def create_lines(writer: Writer, config: Config) -> list[str]:
     if model is None:
         return ["pass"]
     name = writer.module.model(model)
-    given = {
+    columns = {
         _column(model, str(row["field"])): field_value(writer, model, str(row["field"]), row.get("value"))
         for _, row in field_rows.rows(config, "values")
     }
-    made = ["row = " + call(name, keywords(given)), "row.full_clean()", "row.save()"]
-    same = {_column(model, str(one)) for one in config.get("unless_exists") or ()}
+    made = ["row = " + call(name, keywords(columns)), "row.full_clean()", "row.save()"]
+    same = {_column(model, str(name)) for name in config.get("unless_exists") or ()}
     if not same:
         return made
-    looked_up = keywords({column: code for column, code in given.items() if column in same})
+    looked_up = keywords({column: code for column, code in columns.items() if column in same})
     return [f"if not {call(f'{name}.objects.filter', looked_up)}.exists():", *indented(made)]
 
 
@@ -74,17 +74,17 @@ def update_lines(writer: Writer, config: Config) -> list[str]:
         model = targets.model_of(config, writer.rule.model)
     except UnknownPath:
         return ["pass"]
-    found = _rows(writer, config, model)
-    if found is None:
+    rows = _rows(writer, config, model)
+    if rows is None:
         return [
             *comment("Which rows: the deleted object's relation to many is gone by now; the rule kept its keys."),
             "pass",
         ]
     if config.get("one_statement"):
-        given = {row["field"]: _changed(writer, model, row) for _, row in field_rows.rows(config, "values")}
-        return [call(f"{found}.update", keywords(given))]
+        values = {row["field"]: _changed(writer, model, row) for _, row in field_rows.rows(config, "values")}
+        return [call(f"{rows}.update", keywords(values))]
     atomic = writer.module.use("django.db", "transaction")
-    loop = f'for row in {found}.select_for_update().order_by("pk"):'
+    loop = f'for row in {rows}.select_for_update().order_by("pk"):'
     body = _body(replace(writer, row=model), config, model)
     return [f"with {atomic}.atomic():", *indented([loop, *indented(body)])]
 
@@ -103,7 +103,7 @@ def _body(writer: Writer, config: Config, model: ModelClass) -> list[str]:
     lines = ["names = " + call(set_values, ["row", *keywords(plain)]) if plain else "names = []"]
     for row in others:
         lines += [f"row.{row['field']} = {_changed(writer, model, row)}", f"names.append({quoted(str(row['field']))})"]
-    kept = [quoted(one.name) for one in model._meta.concrete_fields if getattr(one, "auto_now", False)]
+    kept = [quoted(field.name) for field in model._meta.concrete_fields if getattr(field, "auto_now", False)]
     save = f"row.save(update_fields=[{', '.join(['*names', *kept])}])" if kept else "row.save(update_fields=names)"
     return [*lines, "if names:", *indented([save])] if not others else [*lines, save]
 
@@ -189,18 +189,19 @@ def _keys(writer: Writer, own: ModelClass, path: list[str]) -> str:
 
 
 def _filters(writer: Writer, config: Config, model: ModelClass) -> list[str]:
-    found: dict[str, str] = {}
+    lookups: dict[str, str] = {}
     for _, row in field_rows.rows(config, "filter"):
         written = targets.filter_of(model, str(row.get("field")))
-        found[f"{written.name}__{written.lookup}".removesuffix("__exact")] = _operand(writer, written, row.get("value"))
-    return keywords(found)
+        lookup = f"{written.name}__{written.lookup}".removesuffix("__exact")
+        lookups[lookup] = _operand(writer, written, row.get("value"))
+    return keywords(lookups)
 
 
-def _operand(writer: Writer, written: targets.Filter, given: Any) -> str:
-    value: Value = value_of(writer, given)
+def _operand(writer: Writer, written: targets.Filter, operand: Any) -> str:
+    value: Value = value_of(writer, operand)
     constant = value.constant[0] if value.constant else None
     if written.lookup == "isnull" and isinstance(constant, str):
         return str(constant.lower() in ("true", "yes", "on", "1"))
     if written.lookup == "in" and isinstance(constant, str):
-        return "[" + ", ".join(quoted(one.strip()) for one in constant.split(",")) + "]"
+        return "[" + ", ".join(quoted(item.strip()) for item in constant.split(",")) + "]"
     return value.code

@@ -33,7 +33,7 @@ def signal_name(module: Module, name: str, signal: Any) -> str:
 def _home(signal: Any) -> tuple[str, str] | None:
     installed = tuple(f"{config.name}." for config in apps.get_app_configs())
     own = sorted(name for name in sys.modules if f"{name}.".startswith(installed))
-    for name in (*DJANGOS, *sorted(own, key=lambda one: (not one.endswith("signals"), one))):
+    for name in (*DJANGOS, *sorted(own, key=lambda name: (not name.endswith("signals"), name))):
         for attribute, value in list(vars(sys.modules[name]).items()) if name in sys.modules else ():
             if value is signal and attribute.isidentifier():
                 return name, attribute

@@ -54,23 +54,24 @@ def _once(writer: Writer, action: ActionSpec) -> Step:
 
 def _own(lines: Any, action: ActionSpec) -> list[str]:
     """The action's own lines, as code where they are code, else as comments."""
-    written = [line for one in lines for line in str(one).split("\n")]
+    written = [line for piece in lines for line in str(piece).split("\n")]
     source = "\n".join(["def step(instance):", *indented([*written, "pass"])])
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return [*(line for one in written for line in comment(one)), "pass"]
+        return [*(line for code in written for line in comment(code)), "pass"]
     only = len(tree.body) == 1 and isinstance(tree.body[0], ast.FunctionDef)
     if not only:
-        return [*(line for one in written for line in comment(one)), "pass"]
+        return [*(line for code in written for line in comment(code)), "pass"]
     has_code = len(tree.body[0].body) > 1  # type: ignore[attr-defined]
     return written if has_code else [*written, "pass"]
 
 
 def _send_email(writer: Writer, config: Config) -> Step:
     to = config.get("to")
-    addresses = [value_of(writer, one) for one in (to if isinstance(to, list) else [to]) if one not in (None, "")]
-    listed = call("", [one.code for one in addresses], "[]")
+    written_to = to if isinstance(to, list) else [to]
+    addresses = [value_of(writer, address) for address in written_to if address not in (None, "")]
+    listed = call("", [address.code for address in addresses], "[]")
     subject = text_of(writer, config.get("subject"))
     written = subject.constant[0] if subject.constant else "\n"
     one_line = (
@@ -82,7 +83,7 @@ def _send_email(writer: Writer, config: Config) -> Step:
     html = bool(config.get("html"))
     if html:
         lines.append(f"html = {text_of(writer, config['html'], autoescape=True).code}")
-    if all(one.constant for one in addresses):
+    if all(address.constant for address in addresses):
         lines.append(f"for address in {listed}:")
     else:
         lines.append(f"for address in dict.fromkeys(filter(None, {listed})):")
@@ -109,12 +110,12 @@ def _delete_cache_keys(writer: Writer, config: Config) -> Step:
 
 def _log_message(writer: Writer, config: Config) -> Step:
     writer.module.use_module("logging")
-    given = {
+    fields = {
         str(row.get("name")): text_of(writer, row.get("value")).code
         for row in config.get("fields") or ()
         if isinstance(row, Mapping)
     }
-    extra = mapping({"rule": quoted(writer.rule.slug), "fields": mapping(given)})
+    extra = mapping({"rule": quoted(writer.rule.slug), "fields": mapping(fields)})
     message = text_of(writer, config.get("message")).code
     return Step((call(f"logger.{config.get('level') or 'info'}", ['"%s"', message, f"extra={extra}"]),))
 
@@ -122,7 +123,7 @@ def _log_message(writer: Writer, config: Config) -> Step:
 def _write_audit_entry(writer: Writer, config: Config) -> Step:
     entry = writer.module.use("rules_engine.models", "AuditEntry")
     model = writer.model
-    names = config.get("fields") or ([one.name for one in readable_fields(model)] if model else [])
+    names = config.get("fields") or ([field.name for field in readable_fields(model)] if model else [])
     kept = {str(name): context_value(writer, ("instance", *_column(writer, str(name)))).code for name in names}
     operation = text_of(writer, config.get("operation"))
     if not config.get("operation"):
@@ -133,7 +134,7 @@ def _write_audit_entry(writer: Writer, config: Config) -> Step:
             else f"{operation.at(12)}.upper()"
         )
     plain = writer.module.function("plain")
-    given = {
+    columns = {
         "at": f"{writer.module.use('django.utils', 'timezone')}.now()",
         "operation": operation.code,
         "model": quoted(writer.rule.model),
@@ -145,11 +146,11 @@ def _write_audit_entry(writer: Writer, config: Config) -> Step:
         "rule_slug": quoted(writer.rule.slug),
         "rule_version": "0",
     }
-    return Step((call(f"{entry}.objects.create", keywords(given)),))
+    return Step((call(f"{entry}.objects.create", keywords(columns)),))
 
 
 def _column(writer: Writer, name: str) -> tuple[str, ...]:
-    fields = {one.name: one.attname for one in readable_fields(writer.model)} if writer.model else {}
+    fields = {field.name: field.attname for field in readable_fields(writer.model)} if writer.model else {}
     return tuple(fields.get(name, name).split("."))
 
 
@@ -179,9 +180,9 @@ def _delete_files(writer: Writer, config: Config) -> Step:
     fields = config.get("fields")
     before, lines = [], []
     for index, path in enumerate(fields if isinstance(fields, list) else [fields]):
-        found = _one_file(writer, str(path).split("."), index)
-        before += found[0]
-        lines += found[1]
+        keep, delete = _one_file(writer, str(path).split("."), index)
+        before += keep
+        lines += delete
     return Step(tuple(lines), tuple(before))
 
 
@@ -210,19 +211,19 @@ def _send_signal(writer: Writer, config: Config) -> Step:
     name = str(config.get("signal"))
     named = find_signal(name)
     sender = writer.module.model(writer.model) if writer.model is not None else "None"
-    given = {"sender": sender}
+    sent = {"sender": sender}
     if config.get("with_object"):
-        given["instance"] = f"{sender}._base_manager.get(pk=instance.pk)"
-    given |= _arguments(writer, config)
+        sent["instance"] = f"{sender}._base_manager.get(pk=instance.pk)"
+    sent |= _arguments(writer, config)
     signal = signal_name(writer.module, name, named.signal if named else None)
-    return Step((call(f"{signal}.send_robust", keywords(given)),))
+    return Step((call(f"{signal}.send_robust", keywords(sent)),))
 
 
 def _run_task(writer: Writer, config: Config) -> Step:
     app = writer.module.use("celery", "current_app")
-    given = _arguments(writer, config)
+    sent = _arguments(writer, config)
     queue = [f"queue={quoted(config['queue'])}"] if config.get("queue") else []
-    arguments = [quoted(str(config.get("task"))), *([f"kwargs={mapping(given)}"] if given else []), *queue]
+    arguments = [quoted(str(config.get("task"))), *([f"kwargs={mapping(sent)}"] if sent else []), *queue]
     return Step((call(f"{app}.send_task", arguments),))
 
 

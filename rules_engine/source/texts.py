@@ -71,18 +71,18 @@ def _stacked(lines: list[str]) -> str:
 
 def _pieces(writer: Writer, tokens: list[Token]) -> list[tuple[str, str]] | None:
     """Literal texts and expressions, each as ``("", text)`` or ``(code, "")``; None where an f-string cannot do it."""
-    found = []
+    pieces = []
     for token in tokens:
         if token.token_type is TokenType.TEXT:
-            found.append(("", token.contents))
+            pieces.append(("", token.contents))
             continue
         if token.token_type is not TokenType.VAR or not NAME.fullmatch(token.contents):
             return None
         value = context_value(writer, tuple(token.contents.split(".")))
         if value.null or value.kind not in PRINTED or not SIMPLE.fullmatch(value.code):
             return None
-        found.append((value.code, ""))
-    return found
+        pieces.append((value.code, ""))
+    return pieces
 
 
 def _formatted(pieces: list[tuple[str, str]]) -> Value:
@@ -112,10 +112,10 @@ def _rendered(writer: Writer, source: str, tokens: list[Token], autoescape: bool
     except TemplateError:
         return unsupported(writer, source)
     roots = sorted({use.path[0] for use in text.variables if use.rows is None and use.path})
-    given = {root: _root(writer, root) for root in roots if root.isidentifier()}
+    read = {root: _root(writer, root) for root in roots if root.isidentifier()}
     written = "".join(_django(writer, token) for token in tokens)
     flags = ["autoescape=True"] if autoescape else []
-    code = call(writer.module.function("render"), [_literal(written).code, *flags, *keywords(given)])
+    code = call(writer.module.function("render"), [_literal(written).code, *flags, *keywords(read)])
     return Value(code, "text", False)
 
 
@@ -166,7 +166,7 @@ def _relations(writer: Writer, contents: str) -> str:
     """To-many relations by their manager's ``all``, outside of texts in quotes."""
     parts = _TEXTS.split(contents)
     return "".join(
-        one if index % 2 else _READ.sub(lambda m: _many(writer, m[0]), one) for index, one in enumerate(parts)
+        part if index % 2 else _READ.sub(lambda m: _many(writer, m[0]), part) for index, part in enumerate(parts)
     )
 
 
