@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.core.management import find_commands, load_command_class
 from django.test import override_settings
 
@@ -191,6 +192,28 @@ def test_the_actions_page_has_every_kind_and_its_settings():
 def test_the_signals_page_has_every_signal_of_django():
     named = {*signals.MODEL_SIGNALS, *(name for name in signals.registered() if signals.is_djangos(name))}
     assert {name for name in named if f"`{name}`" not in reference("signals")} == set()
+
+
+def own_addresses() -> set[str]:
+    """The pages that the two apps add to Django's own, as the admin page writes their addresses."""
+    found = set()
+    for model, page in admin.site._registry.items():
+        label = f"{model._meta.app_label}_{model._meta.model_name}"
+        djangos = {f"{label}_{name}" for name in ("changelist", "add", "history", "delete", "change")}
+        named = [url for url in page.get_urls() if url.name and url.name not in djangos]
+        if model._meta.app_label in ("rules_engine", "webhooks"):
+            found |= {f"{model._meta.app_label}/{model._meta.model_name}/{written(url.pattern)}" for url in named}
+    return found
+
+
+def written(pattern: Any) -> str:
+    kinds = {"object_id": "PK", "number": "NUMBER", "key": "KEY"}
+    return re.sub(r"<\w+:(\w+)>", lambda found: kinds[found[1]], str(pattern))
+
+
+def test_the_admin_page_has_every_address_of_our_own():
+    rows = table(sections(reference("admin"))["Addresses"])
+    assert {address for row in rows for address in re.findall(r"`([\w/-]+)`", row[0])} == own_addresses()
 
 
 def test_the_permissions_page_has_every_permission_of_our_own():
