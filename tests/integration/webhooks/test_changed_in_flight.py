@@ -63,9 +63,9 @@ def test_a_410_of_the_old_address_does_not_disable_the_endpoint_at_its_new_one(s
     order(server, 1, "crm")
 
     def move() -> None:
-        found = Endpoint.objects.get()
-        found.url = server.url("/moved")
-        found.save()
+        endpoint = Endpoint.objects.get()
+        endpoint.url = server.url("/moved")
+        endpoint.save()
 
     server.on("/crm", meanwhile(move, behave.answer(410)))
     drain(10)
@@ -81,10 +81,10 @@ def test_failures_of_the_old_address_are_not_charged_to_the_new_one(server: Misb
     order(server, 6, "crm")
 
     def move() -> None:
-        found = Endpoint.objects.get()
-        if not found.url.endswith("/moved"):
-            found.url = server.url("/moved")
-            found.save()
+        endpoint = Endpoint.objects.get()
+        if not endpoint.url.endswith("/moved"):
+            endpoint.url = server.url("/moved")
+            endpoint.save()
 
     server.on("/crm", meanwhile(move, behave.answer(503)))
     drain(10)

@@ -25,9 +25,9 @@ ID = "01a1ff1c-ada0-7000-b682-820a98930f9b"
 def example(heading: str) -> str:
     """The code under a heading of the document."""
     section = DOCS.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
-    found = re.search(r"```\w+\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    return found[1]
+    block = re.search(r"```\w+\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    return block[1]
 
 
 def in_python(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -54,10 +54,10 @@ def in_shell(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         pytest.skip(f"{name} is not installed")
-    return found
+    return program
 
 
 def headers(age: int = 0, *secrets: str) -> dict[str, str]:

@@ -221,7 +221,7 @@ def save(client: Client, endpoint: Endpoint, **fields: str) -> list[str]:
 def test_what_cannot_be_is_explained_at_its_field(
     endpoint: Endpoint, editor: Client, fields: dict[str, str], words: str
 ) -> None:
-    assert any(one.startswith(words) for one in save(editor, endpoint, **fields))
+    assert any(problem.startswith(words) for problem in save(editor, endpoint, **fields))
 
 
 @pytest.mark.parametrize("change", ["url", "secret", "enabled"])
@@ -379,7 +379,7 @@ def test_one_delivery_is_replayed_from_its_page(server: MisbehavingServer, endpo
     assert button in shown(client, page)
     client.post(button)
     drain(60)
-    assert [one.header("webhook-id") for one in server.requests] == [str(execution.pk)] * 2
+    assert [request.header("webhook-id") for request in server.requests] == [str(execution.pk)] * 2
     assert Attempt.objects.filter(execution=execution, outcome="succeeded").count() == 2
 
 

@@ -43,10 +43,10 @@ ROWS = set(range(1, 42))
 
 def endpoint(url: str, slug: str = "crm", **fields: Any) -> Endpoint:
     """An endpoint, and a rule that calls it at every save of a product."""
-    found = Endpoint.objects.create(slug=slug, name=slug.upper(), url=url, **fields)
+    made = Endpoint.objects.create(slug=slug, name=slug.upper(), url=url, **fields)
     actions = [("webhook", {"endpoint": slug, "payload": '{"id": "{{ instance.id }}"}'})]
     create_rule(model="shop.product", signals=["post_save"], actions=actions)
-    return found
+    return made
 
 
 def save(count: int = 1) -> None:
@@ -64,8 +64,8 @@ def send() -> Execution:
 
 def detail() -> dict[str, Any]:
     """What the last attempt recorded."""
-    found: dict[str, Any] = Attempt.objects.latest("id").detail
-    return found
+    detail: dict[str, Any] = Attempt.objects.latest("id").detail
+    return detail
 
 
 def states() -> Counter[str]:
@@ -105,8 +105,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
                 return right(host, port, *rest, **options)
             addresses = lookups[min(len(asked), len(lookups) - 1)]
             asked.append(host)
-            families = [(socket.AF_INET6 if ":" in one else socket.AF_INET, one) for one in addresses]
-            return [(family, socket.SOCK_STREAM, 6, "", (one, port)) for family, one in families]
+            families = [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in addresses]
+            return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in families]
 
         right = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -284,14 +284,14 @@ def test_row_16_deliveries_go_through_the_proxy_of_the_settings(server: Misbehav
 
 
 def test_row_16_what_is_refused_without_a_proxy_is_refused_with_one(server: MisbehavingServer, settings: Any) -> None:
-    found = endpoint(server.url("/crm"))
+    made = endpoint(server.url("/crm"))
     settings.WEBHOOKS = {
         **settings.WEBHOOKS,
         "PROXY": server.url("").rstrip("/"),
         "ALLOWED_NETWORKS": [],
         "ALLOWED_PORTS": [80],
     }
-    Endpoint.objects.filter(pk=found.pk).update(url="http://localhost/crm")
+    Endpoint.objects.filter(pk=made.pk).update(url="http://localhost/crm")
     assert send().state == "discarded"
     assert server.requests == []
 
@@ -307,8 +307,8 @@ def test_row_16_a_proxy_that_says_no_is_not_charged_to_the_endpoint(server: Misb
 
 
 def test_row_17_a_unicode_host_is_stored_as_idna_or_refused(settings: Any) -> None:
-    found = Endpoint.objects.create(slug="idna", name="IDNA", url="https://bücher.example/hook")
-    assert found.url == "https://xn--bcher-kva.example/hook"
+    made = Endpoint.objects.create(slug="idna", name="IDNA", url="https://bücher.example/hook")
+    assert made.url == "https://xn--bcher-kva.example/hook"
     with pytest.raises(ValidationError) as raised:
         Endpoint.objects.create(slug="bad", name="Bad", url="https://bü\u2024cher..example/")
     assert set(raised.value.message_dict) == {"url"}
@@ -386,9 +386,9 @@ def test_row_24_a_410_disables_the_endpoint_and_cancels_what_waits(server: Misbe
     save(3)
     server.script(behave.answer(410))
     drain(5)
-    found = Endpoint.objects.get()
-    assert not found.enabled
-    assert "410" in found.disabled_reason
+    gone = Endpoint.objects.get()
+    assert not gone.enabled
+    assert "410" in gone.disabled_reason
     assert states() == {"discarded": 1, "cancelled": 2}
     assert len(server.requests) == 1
 
@@ -462,12 +462,12 @@ def test_row_34_what_was_rolled_back_is_not_sent(server: MisbehavingServer) -> N
 
 
 def test_row_36_a_rotation_between_two_attempts_is_signed_with_both_secrets(server: MisbehavingServer) -> None:
-    found = endpoint(server.url("/crm"))
-    old = found.secret
+    made = endpoint(server.url("/crm"))
+    old = made.secret
     server.script(behave.answer(500))
     assert send().state == "retryable"
-    new = found.rotate_secret()
-    found.save()
+    new = made.rotate_secret()
+    made.save()
     make_due()
     drain(5)
     assert states() == {"succeeded": 1}
@@ -489,22 +489,22 @@ def test_row_37_with_a_lost_key_nothing_is_sent_and_the_error_says_so(server: Mi
 
 
 def test_row_38_an_attempt_goes_where_the_endpoint_points_by_then(server: MisbehavingServer) -> None:
-    found = endpoint(server.url("/crm"))
+    made = endpoint(server.url("/crm"))
     server.script(behave.answer(404))
     assert send().state == "retryable"
-    found.url = server.url("/moved")
-    found.save()
+    made.url = server.url("/moved")
+    made.save()
     make_due()
     drain(5)
     assert [request.target for request in server.requests] == ["/crm", "/moved"]
 
 
 def test_row_38_what_waits_for_an_endpoint_that_is_disabled_is_cancelled(server: MisbehavingServer) -> None:
-    found = endpoint(server.url("/crm"))
+    made = endpoint(server.url("/crm"))
     server.script(behave.answer(404))
     assert send().state == "retryable"
-    found.enabled = False
-    found.save()
+    made.enabled = False
+    made.save()
     make_due()
     drain(5)
     assert states() == {"cancelled": 1}

@@ -42,7 +42,8 @@ def test_a_flood_of_answers_before_the_answer_holds_up_no_other_delivery(server:
             began = time.monotonic()
             await client.deliver(server.url("/"), b"{}", {}, deadline=20)
             seconds = time.monotonic() - began
-            assert [type(one) for one in await asyncio.gather(*floods, return_exceptions=True)] == [ProtocolFailed] * 3
+            ends = await asyncio.gather(*floods, return_exceptions=True)
+            assert [type(error) for error in ends] == [ProtocolFailed] * 3
             return seconds
 
     assert asyncio.run(deliver()) < 10, "It waited until the floods had reached their deadline."
@@ -87,16 +88,16 @@ def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0) -> list[
     """What came of so many deliveries, one after the other, over connections that are kept."""
 
     async def deliver() -> list[int | str]:
-        found: list[int | str] = []
+        outcomes: list[int | str] = []
         async with Client() as client:
             for number in range(count):
                 try:
                     answer = await client.deliver(server.url("/"), b"%d" % number, {}, deadline=2)
-                    found.append(answer.status)
+                    outcomes.append(answer.status)
                 except DeliveryError as error:
-                    found.append(error.kind)
+                    outcomes.append(error.kind)
                 await asyncio.sleep(pause)
-        return found
+        return outcomes
 
     return asyncio.run(deliver())
 

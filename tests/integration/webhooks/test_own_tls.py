@@ -116,18 +116,18 @@ def test_a_private_key_is_encrypted_at_rest(start: Start, authority: Authority) 
 
 def test_certificates_that_cannot_be_used_are_refused_in_words(start: Start, authority: Authority) -> None:
     server = start(authority.server("127.0.0.1"))
-    one, other = authority.pem("shop"), authority.pem("shop")
+    shop, other = authority.pem("shop"), authority.pem("shop")
     begin = "-----BEGIN PRIVATE KEY-----"
-    locked = load_pem_private_key(one.partition(begin)[1].encode() + one.partition(begin)[2].encode(), None)
+    locked = load_pem_private_key(shop.partition(begin)[1].encode() + shop.partition(begin)[2].encode(), None)
     with_password = locked.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"secret"),
     ).decode()
     for wrong, said in (
-        (one.partition(begin)[0], "no private key"),
-        (one.partition(begin)[0] + begin + other.partition(begin)[2], "does not belong"),
-        (one.partition(begin)[0] + with_password, "has a password"),
+        (shop.partition(begin)[0], "no private key"),
+        (shop.partition(begin)[0] + begin + other.partition(begin)[2], "does not belong"),
+        (shop.partition(begin)[0] + with_password, "has a password"),
         (f"{begin}\nrubbish\n-----END PRIVATE KEY-----", "cannot be read"),
     ):
         with pytest.raises(ValidationError, match=said):

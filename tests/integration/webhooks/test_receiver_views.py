@@ -77,7 +77,7 @@ urlpatterns = [
     path("b/", made("b")),
     path("tenant/<name>/", tenant),
     path("header/", by_header),
-    path("generated/", webhook(one for one in (OLD_SECRET, SECRET))(Orders.as_view())),
+    path("generated/", webhook(secret for secret in (OLD_SECRET, SECRET))(Orders.as_view())),
 ]
 
 

@@ -32,11 +32,11 @@ def secrets(settings: Any) -> dict[str, str]:
         Endpoint.objects.create(slug=slug, name=slug, url="https://example.com/", headers={"X-A": slug})
         for slug in ("crm", "erp")
     ]
-    found = {one.slug: one.secret for one in made}
-    made[0].rotate_secret(found["crm"])
+    secrets = {endpoint.slug: endpoint.secret for endpoint in made}
+    made[0].rotate_secret(secrets["crm"])
     made[0].save()
     settings.WEBHOOKS = {"ENCRYPTION_KEYS": [NEW, OLD]}
-    return found
+    return secrets
 
 
 def test_all_secrets_are_readable_with_the_new_key_alone_afterwards(secrets: dict[str, str], settings: Any) -> None:

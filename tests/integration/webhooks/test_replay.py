@@ -83,8 +83,9 @@ def test_failed_deliveries_are_sent_again_under_their_ids_with_their_history(
     assert done.event.actor_name == "ann"
     drain(60)
     assert states() == {"succeeded": 2}
-    assert [one.header("webhook-id") for one in server.requests].count(str(failed.pk)) == 2
-    assert [one.detail["status"] for one in Attempt.objects.filter(execution=failed).order_by("number")] == [500, 200]
+    assert [request.header("webhook-id") for request in server.requests].count(str(failed.pk)) == 2
+    attempts = Attempt.objects.filter(execution=failed).order_by("number")
+    assert [attempt.detail["status"] for attempt in attempts] == [500, 200]
 
 
 def test_succeeded_deliveries_are_sent_again_only_if_asked_for(server: MisbehavingServer, endpoint: Endpoint) -> None:
@@ -93,7 +94,7 @@ def test_succeeded_deliveries_are_sent_again_only_if_asked_for(server: Misbehavi
     assert carry_out(selection()).summary.startswith("0 ")
     assert carry_out(selection("succeeded", "discarded")).summary.startswith("3 ")
     drain(60)
-    assert Counter(Counter(one.header("webhook-id") for one in server.requests).values()) == {2: 3}
+    assert Counter(Counter(request.header("webhook-id") for request in server.requests).values()) == {2: 3}
 
 
 def test_a_window_and_a_kind_of_error_choose_what_is_sent_again(server: MisbehavingServer, endpoint: Endpoint) -> None:
@@ -111,8 +112,8 @@ def test_a_window_and_a_kind_of_error_choose_what_is_sent_again(server: Misbehav
         (third.pk,): selection(detail={"status": 404}),
         (last.pk,): selection(detail={"error_kind": "connect"}),
     }
-    for pks, one in chosen.items():
-        assert set(one.rows().values_list("pk", flat=True)) == set(pks)
+    for pks, selected in chosen.items():
+        assert set(selected.rows().values_list("pk", flat=True)) == set(pks)
 
 
 def test_what_happens_meanwhile_is_sent_before_what_is_replayed(
@@ -126,7 +127,7 @@ def test_what_happens_meanwhile_is_sent_before_what_is_replayed(
     products(3, start=6)
     fresh = {str(pk) for pk in Execution.objects.filter(state="pending").values_list("pk", flat=True)}
     drain(60)
-    sent = [one.header("webhook-id") for one in server.requests]
+    sent = [request.header("webhook-id") for request in server.requests]
     assert len(sent) == 9
     assert set(sent[:3]) == fresh
 
@@ -173,7 +174,7 @@ def test_a_replay_that_died_half_way_goes_on_and_does_nothing_twice(
     run_due_of("rules")
     drain(60)
     assert latest_replays("crm")[0].state == "succeeded"
-    assert Counter(Counter(one.header("webhook-id") for one in server.requests).values()) == {2: 6}
+    assert Counter(Counter(request.header("webhook-id") for request in server.requests).values()) == {2: 6}
 
 
 def test_deliveries_whose_event_is_gone_are_counted_and_left_alone(

@@ -54,11 +54,11 @@ def state(slug: str = "crm") -> EndpointState:
 
 def later(slug: str = "crm", **by: float) -> None:
     """As if that much time had passed since the endpoint failed."""
-    found, back = state(slug), timedelta(**by)
+    changed, back = state(slug), timedelta(**by)
     for name in ("failing_since", "paused_until", "probe_until", "asked_until", "rate_ready_at"):
-        if (value := getattr(found, name)) is not None:
-            setattr(found, name, value - back)
-    found.save()
+        if (value := getattr(changed, name)) is not None:
+            setattr(changed, name, value - back)
+    changed.save()
     make_due()
 
 
@@ -71,8 +71,9 @@ def test_what_is_due_is_sent_once_each_over_few_connections_and_recorded(server:
     sent = [request.header("webhook-id") for request in server.requests]
     assert sorted(sent) == sorted(str(pk) for pk in Execution.objects.values_list("pk", flat=True))
     attempts = Attempt.objects.all()
-    assert {(one.number, one.outcome, one.detail["status"]) for one in attempts} == {(1, "succeeded", 200)}
-    assert all(one.finished_at and one.detail["duration_ms"] >= 0 for one in attempts)
+    ends = {(attempt.number, attempt.outcome, attempt.detail["status"]) for attempt in attempts}
+    assert ends == {(1, "succeeded", 200)}
+    assert all(attempt.finished_at and attempt.detail["duration_ms"] >= 0 for attempt in attempts)
     assert drain(1) == 0
 
 
@@ -90,7 +91,7 @@ def test_a_failed_delivery_is_tried_again_on_the_endpoints_own_schedule(server: 
     assert waits[0] == pytest.approx(1000, rel=0.25)
     assert waits[1] == pytest.approx(2000, rel=0.25)
     assert execution.state == "discarded"
-    assert [one.detail["status"] for one in Attempt.objects.order_by("number")] == [500, 500, 500]
+    assert [attempt.detail["status"] for attempt in Attempt.objects.order_by("number")] == [500, 500, 500]
     assert "broken" in execution.error
 
 
@@ -173,9 +174,9 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled_and_the_administrators
     assert Endpoint.objects.get().enabled
     later(days=1)
     drain(5)
-    found = Endpoint.objects.get()
-    assert not found.enabled
-    assert "5 days" in found.disabled_reason
+    failed = Endpoint.objects.get()
+    assert not failed.enabled
+    assert "5 days" in failed.disabled_reason
     assert states()["retryable"] == 0
     run_due()
     (message,) = mail.outbox
@@ -267,12 +268,12 @@ def test_in_order_a_failed_delivery_holds_back_those_of_its_object_only(server: 
     drain(5)
     held = list(Execution.objects.filter(event__object_pk=str(first.pk)).order_by("id"))
     others = Execution.objects.filter(event__object_pk=str(second.pk))
-    assert [one.state for one in held] == ["retryable", "pending", "pending", "pending"]
-    assert {one.state for one in others} == {"succeeded"}
+    assert [execution.state for execution in held] == ["retryable", "pending", "pending", "pending"]
+    assert {execution.state for execution in others} == {"succeeded"}
     make_due()
     drain(5)
     sent = [request.header("webhook-id") for request in server.requests if f'"id":{first.pk}}}' in str(request.body)]
-    assert sent == [str(held[0].pk), *(str(one.pk) for one in held)]
+    assert sent == [str(held[0].pk), *(str(execution.pk) for execution in held)]
     assert states() == {"succeeded": 8}
 
 
@@ -311,7 +312,7 @@ def test_what_was_in_flight_when_a_worker_died_is_sent_again_together(server: Mi
     Execution.objects.update(lease_until=F("created_at"))
     drain(5)
     assert states() == {"succeeded": 20}
-    assert [one.outcome for one in Attempt.objects.order_by("number")] == ["lost"] * 20 + ["succeeded"] * 20
+    assert [attempt.outcome for attempt in Attempt.objects.order_by("number")] == ["lost"] * 20 + ["succeeded"] * 20
     assert {request.connection for request in server.requests} != {1}, "not one by one"
 
 

@@ -81,8 +81,8 @@ def test_a_payload_is_a_text_or_json(payload: Any) -> None:
 
 
 def test_each_text_of_a_payload_is_checked_by_itself() -> None:
-    found = problems({"payload": {"good": "{{ instance.pk }}", "bad": ["{{ instance. }}"]}})
-    assert len([problem for problem in found if problem.startswith("/payload")]) == 1
+    said = problems({"payload": {"good": "{{ instance.pk }}", "bad": ["{{ instance. }}"]}})
+    assert len([problem for problem in said if problem.startswith("/payload")]) == 1
 
 
 def test_as_python_it_is_a_call_to_be_filled_in() -> None:

@@ -35,29 +35,29 @@ def test_an_endpoint_that_never_failed_is_open() -> None:
 
 
 def test_one_that_failed_lately_is_failing_and_says_why() -> None:
-    found = status({"failures": 1, "failing_since": PAST, "last_error": "It answered 500."})
-    assert found.name == "failing"
-    assert found.reasons[0] == "1 failure in a row."
-    assert found.reasons[-1] == "Last error: It answered 500."
+    shown = status({"failures": 1, "failing_since": PAST, "last_error": "It answered 500."})
+    assert shown.name == "failing"
+    assert shown.reasons[0] == "1 failure in a row."
+    assert shown.reasons[-1] == "Last error: It answered 500."
 
 
 def test_one_that_is_paused_says_until_when() -> None:
-    found = status({"failures": 5, "pauses": 1, "paused_until": LATER})
-    assert found.name == "paused"
-    assert found.words.startswith("paused until ")
-    assert "5 failures in a row." in found.reasons
+    shown = status({"failures": 5, "pauses": 1, "paused_until": LATER})
+    assert shown.name == "paused"
+    assert shown.words.startswith("paused until ")
+    assert "5 failures in a row." in shown.reasons
 
 
 def test_after_its_pause_it_is_probing() -> None:
-    found = status({"failures": 5, "pauses": 1, "paused_until": PAST})
-    assert found.name == "probing"
-    assert "one delivery" in found.reasons[0]
+    shown = status({"failures": 5, "pauses": 1, "paused_until": PAST})
+    assert shown.name == "probing"
+    assert "one delivery" in shown.reasons[0]
 
 
 def test_one_whose_receiver_asked_for_it_is_waiting() -> None:
-    found = status({"failures": 1, "asked_until": LATER})
-    assert found.name == "waiting"
-    assert "Retry-After" in found.reasons[0]
+    shown = status({"failures": 1, "asked_until": LATER})
+    assert shown.name == "waiting"
+    assert "Retry-After" in shown.reasons[0]
 
 
 def test_what_was_asked_for_and_is_past_is_over() -> None:

@@ -53,16 +53,16 @@ def answer(kind: type[aiohttp.ClientResponseError], status: int) -> aiohttp.Clie
     ],
 )
 def test_each_error_has_a_meaning_and_is_not_quoted(error: Exception, meaning: type[DeliveryError]) -> None:
-    found = delivery_error(error, is_refused=False)
-    assert type(found) is meaning
-    assert "s3cret" not in str(found)
+    meant = delivery_error(error, is_refused=False)
+    assert type(meant) is meaning
+    assert "s3cret" not in str(meant)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL])
 def test_what_this_machine_has_run_out_of_is_no_fault_of_the_receivers(number: int) -> None:
-    found = delivery_error(OSError(number, "x"), is_refused=False)
-    assert type(found) is Unforeseen
-    assert found.ours
+    meant = delivery_error(OSError(number, "x"), is_refused=False)
+    assert type(meant) is Unforeseen
+    assert meant.ours
 
 
 def test_the_systems_reason_is_told_in_its_own_words() -> None:
@@ -70,8 +70,8 @@ def test_the_systems_reason_is_told_in_its_own_words() -> None:
 
 
 def test_where_no_address_may_be_reached_that_is_the_reason() -> None:
-    found = delivery_error(OSError("not allowed"), is_refused=True)
-    assert type(found) is DestinationRefused
+    meant = delivery_error(OSError("not allowed"), is_refused=True)
+    assert type(meant) is DestinationRefused
 
 
 def test_an_error_of_ours_stays_what_it_is() -> None:
@@ -82,9 +82,9 @@ def test_an_error_of_ours_stays_what_it_is() -> None:
 def test_a_broken_certificate_says_what_is_wrong_with_it() -> None:
     cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
     cause.verify_message = "certificate has expired"
-    found = delivery_error(aiohttp.ClientConnectorCertificateError(KEY, cause), is_refused=False)
-    assert type(found) is TlsFailed
-    assert "certificate has expired" in str(found)
+    meant = delivery_error(aiohttp.ClientConnectorCertificateError(KEY, cause), is_refused=False)
+    assert type(meant) is TlsFailed
+    assert "certificate has expired" in str(meant)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_broken_certificate_says_what_is_wrong_with_it() -> None:
 )
 def test_what_the_proxy_does_is_its_own_fault(settings: Any, error: Exception) -> None:
     settings.WEBHOOKS = {"PROXY": "http://proxy.internal:3128"}
-    found = delivery_error(error, is_refused=False)
-    assert type(found) is ProxyFailed
-    assert "s3cret" not in str(found)
+    meant = delivery_error(error, is_refused=False)
+    assert type(meant) is ProxyFailed
+    assert "s3cret" not in str(meant)
 
 
 def test_a_proxy_that_says_no_is_quoted_by_its_status() -> None:

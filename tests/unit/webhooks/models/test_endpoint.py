@@ -60,14 +60,14 @@ def test_its_address_is_brought_to_its_canonical_form() -> None:
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(fields: dict[str, Any], field: str, said: str) -> None:
-    found = problems(**fields)
-    assert list(found) == [field]
-    assert said in " ".join(found[field])
+    by_field = problems(**fields)
+    assert list(by_field) == [field]
+    assert said in " ".join(by_field[field])
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    found = problems(url="ftp://x/", secret="plain", schedule="soon", rate_count=1)
-    assert set(found) == {"url", "secret", "schedule", "rate_seconds"}
+    by_field = problems(url="ftp://x/", secret="plain", schedule="soon", rate_count=1)
+    assert set(by_field) == {"url", "secret", "schedule", "rate_seconds"}
 
 
 def test_what_is_stored_and_untouched_needs_no_key_to_stay() -> None:

@@ -32,8 +32,8 @@ def test_a_slow_endpoint_takes_little_at_a_time():
 
 
 def test_more_lanes_than_slots_take_one_each_as_far_as_they_go():
-    found = rooms([f"e{number}" for number in range(10)], {}, set(), slots=4)
-    assert found == {"e0": 1, "e1": 1, "e2": 1, "e3": 1}
+    shares = rooms([f"e{number}" for number in range(10)], {}, set(), slots=4)
+    assert shares == {"e0": 1, "e1": 1, "e2": 1, "e3": 1}
 
 
 def test_a_limit_bounds_all_of_them_together():

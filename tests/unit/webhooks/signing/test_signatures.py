@@ -146,7 +146,7 @@ def test_an_ed25519_signature_is_checked_with_the_public_key_alone() -> None:
 def test_a_rotation_from_one_kind_of_secret_to_the_other_satisfies_both_receivers() -> None:
     old, new = generate_secret(), generate_key_pair()
     both = headers(new, old)
-    assert [one.partition(",")[0] for one in both["Webhook-Signature"].split()] == ["v1a", "v1"]
+    assert [signature.partition(",")[0] for signature in both["Webhook-Signature"].split()] == ["v1a", "v1"]
     verify(BODY, both, [old])
     verify(BODY, both, [str(public_key(new))])
     Webhook(old).verify(BODY.decode(), {name.lower(): value for name, value in both.items()})
