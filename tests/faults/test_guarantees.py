@@ -274,7 +274,7 @@ def test_a_process_that_saves_at_once_and_ends_still_obeys_the_rules(process_env
 
 
 @pytest.mark.parametrize(("block", "heard"), [("with transaction.atomic()", 1), ("if True", 0)])
-def test_a_pre_save_rule_hears_the_first_save_of_a_process_in_a_transaction(
+def test_a_pre_save_rule_hears_a_process_first_save_in_a_transaction(
     process_environment: dict[str, str], block: str, heard: int
 ) -> None:
     create_rule(model=Doctor, signals=["pre_save"], actions=LOG)

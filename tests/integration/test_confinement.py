@@ -240,7 +240,7 @@ def to_the_last_answer(execute: Callable[..., Any], sql: str, params: Any, many:
     return answer
 
 
-def test_the_old_value_is_read_beside_a_wrapper_that_leaves_the_last_answer() -> None:
+def test_old_values_are_read_beside_a_wrapper_that_leaves_the_last_answer() -> None:
     create_rule(model=Keeper, operations=["update"], changes=[{"field": "name"}], actions=LOG)
     keeper = Keeper.objects.create(name="before")
     with connection.execute_wrapper(to_the_last_answer), transaction.atomic():

@@ -155,7 +155,7 @@ def test_whoever_may_only_view_sees_that_there_are_secrets_and_no_more(endpoint:
     assert viewer.get(reverse("admin:webhooks_endpoint_add")).status_code == 403
 
 
-def test_whoever_may_only_view_neither_sees_nor_guesses_a_token_in_the_address(endpoint: Endpoint) -> None:
+def test_whoever_may_only_view_cannot_guess_a_token_in_the_address(endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk).update(url="https://crm.example.com/hooks?token=s3cr3t-canary")
     viewer, listed = signed_in("view_endpoint"), reverse("admin:webhooks_endpoint_changelist")
     page = viewer.get(change_url(endpoint)).content.decode()
@@ -214,7 +214,7 @@ def test_a_key_pair_is_made_and_its_public_half_shown(editor: Client) -> None:
     assert Endpoint.objects.get().secret in page
 
 
-def test_a_client_certificate_goes_in_is_kept_and_removed_and_never_comes_out(editor: Client, tmp_path: Path) -> None:
+def test_a_client_certificate_is_kept_and_removed_and_never_comes_out(editor: Client, tmp_path: Path) -> None:
     add(editor)
     endpoint, pem = Endpoint.objects.get(), Authority(tmp_path).pem("shop")
     assert "no private key" in change(editor, endpoint, client_certificate="rubbish")
@@ -226,7 +226,7 @@ def test_a_client_certificate_goes_in_is_kept_and_removed_and_never_comes_out(ed
     assert Endpoint.objects.get().client_certificate == ""
 
 
-def test_a_blank_endpoint_is_told_once_what_is_missing_and_wrong_headers_how_to_write_them(
+def test_a_blank_endpoint_is_told_once_what_is_missing_or_wrong(
     admin_client: Client,
 ) -> None:
     response = admin_client.post(reverse("admin:webhooks_endpoint_add"), {"headers": "Bearer x"})

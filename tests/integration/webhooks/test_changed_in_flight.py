@@ -59,7 +59,7 @@ def meanwhile(work: Callable[[], Any], then: Behaviour) -> Behaviour:
     return behave
 
 
-def test_a_410_of_the_old_address_does_not_disable_the_endpoint_at_its_new_one(server: MisbehavingServer) -> None:
+def test_a_410_of_the_old_address_does_not_disable_the_new_one(server: MisbehavingServer) -> None:
     order(server, 1, "crm")
 
     def move() -> None:
@@ -93,7 +93,7 @@ def test_failures_of_the_old_address_are_not_charged_to_the_new_one(server: Misb
     assert not EndpointState.objects.exclude(failures=0, pauses=0).exists()
 
 
-def test_an_endpoint_that_is_deleted_meanwhile_does_not_hide_what_others_answered(server: MisbehavingServer) -> None:
+def test_a_deleted_endpoint_does_not_hide_what_others_answered(server: MisbehavingServer) -> None:
     order(server, 1, "aaa", "crm", "zzz")
     server.on("/aaa", behave.answer(503))
     server.on("/zzz", behave.answer(503))
@@ -105,7 +105,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_does_not_hide_what_others_answere
     assert set(EndpointState.objects.filter(failures=1).values_list("endpoint__slug", flat=True)) == {"aaa", "zzz"}
 
 
-def test_a_lease_that_runs_out_in_flight_costs_a_repetition_and_nothing_else(server: MisbehavingServer) -> None:
+def test_a_lease_that_runs_out_in_flight_costs_a_repetition_alone(server: MisbehavingServer) -> None:
     order(server, 3, "crm", "erp")
     first = True
 

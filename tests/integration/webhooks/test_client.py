@@ -150,7 +150,7 @@ def test_row_9_a_redirect_is_not_followed(server: MisbehavingServer) -> None:
     assert len(server.requests) == 1
 
 
-def test_row_10_a_name_is_looked_up_once_and_what_was_checked_is_what_is_dialled(server: MisbehavingServer) -> None:
+def test_row_10_what_was_looked_up_and_checked_is_what_is_dialled(server: MisbehavingServer) -> None:
     names = Names(["127.0.0.1"], ["169.254.169.254"])
 
     assert post_by_name(server, names).status == 200
@@ -162,7 +162,7 @@ def test_row_11_a_refused_address_among_allowed_ones_is_passed_over(server: Misb
     assert post_by_name(server, Names(["10.0.0.1", "127.0.0.1", "fe80::1"])).status == 200
 
 
-def test_row_14_a_name_with_only_private_addresses_is_refused_without_saying_which(server: MisbehavingServer) -> None:
+def test_row_14_private_addresses_alone_are_refused_unsaid_which(server: MisbehavingServer) -> None:
     with pytest.raises(DestinationRefused) as raised:
         post_by_name(server, Names(["10.0.0.1", "::ffff:192.168.0.1"]))
 
@@ -187,7 +187,7 @@ def test_row_13_an_address_inside_an_ipv6_address_is_not_dialled(server: Misbeha
     assert server.connections == 0
 
 
-def test_row_15_proxies_netrc_and_authorities_in_the_environment_are_ignored(
+def test_row_15_proxies_netrc_and_authorities_of_the_system_are_ignored(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -226,7 +226,7 @@ def test_an_open_client_keeps_its_connection_between_deliveries(server: Misbehav
     assert [request.connection for request in server.requests] == [1, 1]
 
 
-def test_row_28_a_kept_connection_that_the_server_drops_is_retried_once_on_a_fresh_one(
+def test_row_28_a_kept_connection_that_is_dropped_is_replaced_once(
     server: MisbehavingServer,
 ) -> None:
     server.script(behave.answer(), behave.drop(), behave.answer(202))

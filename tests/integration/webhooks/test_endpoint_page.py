@@ -242,7 +242,7 @@ def test_what_mends_an_endpoint_makes_it_start_anew(
     assert (state.failures, state.pauses, state.failing_since, state.paused_until) == (0, 0, None, None)
 
 
-def test_an_endpoint_disabled_after_five_days_is_not_disabled_again_by_its_first_failure(
+def test_an_endpoint_enabled_again_is_not_disabled_by_its_first_failure(
     server: MisbehavingServer, endpoint: Endpoint
 ) -> None:
     EndpointState.objects.create(endpoint=endpoint, failures=9, failing_since=timezone.now() - timedelta(days=5))
@@ -258,7 +258,7 @@ def test_an_endpoint_disabled_after_five_days_is_not_disabled_again_by_its_first
 # The buttons
 
 
-def test_a_test_delivery_is_sent_although_the_endpoint_is_paused_and_counts_for_nothing(
+def test_a_test_delivery_is_sent_to_a_paused_endpoint_and_not_counted(
     server: MisbehavingServer, endpoint: Endpoint, editor: Client
 ) -> None:
     server.on("/crm", behave.answer(500, b"out of order"))

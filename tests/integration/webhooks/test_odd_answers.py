@@ -74,9 +74,7 @@ def test_what_this_machine_runs_out_of_is_not_the_receivers_fault(server: Misbeh
     assert raised.value.ours
 
 
-def test_a_proxy_that_says_no_in_the_place_of_the_receiver_is_not_the_receivers_fault(
-    server: MisbehavingServer, settings: Any
-) -> None:
+def test_a_proxy_that_says_no_is_not_the_receivers_fault(server: MisbehavingServer, settings: Any) -> None:
     settings.WEBHOOKS = {**settings.WEBHOOKS, "PROXY": server.url("").rstrip("/")}
     server.script(behave.answer(407))
 
@@ -125,9 +123,7 @@ def test_what_follows_an_answer_does_not_undo_it_nor_reach_the_next(
 
 
 @pytest.mark.parametrize("later", [EMPTY_200, EMPTY_200[:20], b"ok", b"HTTP/1.1 408 Request Time-out\r\n\r\n"])
-def test_an_answer_to_nothing_is_not_taken_for_the_answer_to_the_next_delivery(
-    server: MisbehavingServer, later: bytes
-) -> None:
+def test_an_answer_to_nothing_is_not_taken_for_the_next_ones(server: MisbehavingServer, later: bytes) -> None:
     server.script(raw(EMPTY_200, later=later), behave.answer(503))
 
     assert outcomes(server, 2, pause=0.2) == [200, 503]

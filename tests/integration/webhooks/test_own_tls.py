@@ -57,9 +57,7 @@ def deliver() -> Execution:
     return Execution.objects.latest("id")
 
 
-def test_row_23_a_client_certificate_is_shown_and_an_expired_one_is_the_receivers_to_refuse(
-    start: Start, authority: Authority
-) -> None:
+def test_row_23_an_expired_client_certificate_is_the_receivers_to_refuse(start: Start, authority: Authority) -> None:
     server = start(authority.server("127.0.0.1", clients=True))
     bank = endpoint(server, ca_certificates=authority.file.read_text(), client_certificate=authority.pem("shop"))
     assert deliver().state == "succeeded"
@@ -93,7 +91,7 @@ def test_an_endpoint_trusts_its_own_authority_alone(start: Start, authority: Aut
     assert Execution.objects.get().state == "succeeded"
 
 
-def test_the_check_of_a_server_is_turned_off_only_where_the_operator_allows_it(
+def test_a_server_goes_unchecked_only_where_the_operator_allows_it(
     start: Start, authority: Authority, settings: Any
 ) -> None:
     server = start(authority.server("elsewhere.example"))

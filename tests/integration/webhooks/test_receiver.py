@@ -136,7 +136,7 @@ def test_an_id_whose_work_was_rolled_back_does_not_count_as_handled() -> None:
 
 
 @commits
-def test_a_repetition_is_asked_to_come_later_while_the_first_is_being_handled() -> None:
+def test_a_repetition_is_asked_to_come_later_while_the_first_runs() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> int:

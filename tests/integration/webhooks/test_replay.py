@@ -71,9 +71,7 @@ def command(**options: Any) -> str:
     return out.getvalue()
 
 
-def test_failed_deliveries_are_sent_again_under_their_ids_with_their_history(
-    server: MisbehavingServer, endpoint: Endpoint
-) -> None:
+def test_failed_deliveries_are_sent_again_with_ids_and_history(server: MisbehavingServer, endpoint: Endpoint) -> None:
     server.script(behave.answer(500, b"broken"), behave.answer(200))
     products(2)
     drain(60)
@@ -132,7 +130,7 @@ def test_what_happens_meanwhile_is_sent_before_what_is_replayed(
     assert set(sent[:3]) == fresh
 
 
-def test_row_40_a_replay_during_an_outage_is_held_by_the_pause_and_loses_nothing(
+def test_row_40_a_replay_during_an_outage_waits_and_loses_nothing(
     server: MisbehavingServer, endpoint: Endpoint
 ) -> None:
     server.on("/crm", behave.answer(503))

@@ -95,7 +95,7 @@ def test_a_failed_delivery_is_tried_again_on_the_endpoints_own_schedule(server: 
     assert "broken" in execution.error
 
 
-def test_what_waits_for_a_disabled_endpoint_a_deleted_rule_or_no_endpoint_is_not_sent(
+def test_what_waits_for_an_endpoint_or_rule_that_is_gone_is_not_sent(
     server: MisbehavingServer,
 ) -> None:
     endpoint(server)
@@ -114,7 +114,7 @@ def test_what_waits_for_a_disabled_endpoint_a_deleted_rule_or_no_endpoint_is_not
     assert len(server.requests) == 1
 
 
-def test_row_27_failures_pause_the_endpoint_and_one_probe_at_a_time_asks_again(server: MisbehavingServer) -> None:
+def test_row_27_failures_pause_and_one_probe_at_a_time_asks_again(server: MisbehavingServer) -> None:
     endpoint(server)
     rule_for("crm")
     products(20)
@@ -160,9 +160,7 @@ def test_the_administrators_are_told_once_of_an_endpoint_that_is_gone(server: Mi
     assert "410" in message.body
 
 
-def test_an_endpoint_that_fails_for_five_days_is_disabled_and_the_administrators_are_told(
-    server: MisbehavingServer, settings: Any
-) -> None:
+def test_an_endpoint_that_fails_for_five_days_is_disabled_with_a_mail(server: MisbehavingServer, settings: Any) -> None:
     settings.ADMINS = [("Ann", "ann@example.com")]
     endpoint(server)
     rule_for("crm")

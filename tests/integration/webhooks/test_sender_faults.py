@@ -107,7 +107,7 @@ def test_an_auth_backend_that_raises_takes_no_other_rule_along(
     assert_nothing_is_leased()
 
 
-def test_a_database_that_goes_away_between_two_looks_loses_nothing_that_was_sent(
+def test_a_database_that_goes_away_loses_nothing_that_was_sent(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order(server, 10, concurrency=4)
@@ -179,7 +179,7 @@ def test_an_event_loop_that_cannot_start_is_an_error_and_not_a_wait(
     assert webhook_threads() == []
 
 
-def test_an_event_loop_that_ends_in_flight_is_our_fault_and_the_next_drain_has_a_new_one(
+def test_an_event_loop_that_ends_in_flight_is_our_fault_and_replaced(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order(server, 5)
@@ -229,7 +229,7 @@ def test_a_rate_is_used_up_within_one_drain(server: MisbehavingServer) -> None:
     assert states() == {"succeeded": 12}
 
 
-def test_a_paused_rule_or_an_earlier_delivery_costs_an_endpoint_neither_its_rate_nor_its_probe(
+def test_what_is_not_begun_costs_an_endpoint_neither_rate_nor_probe(
     server: MisbehavingServer,
 ) -> None:
     order(server, 3, rate_count=20, rate_seconds=3600)

@@ -28,7 +28,7 @@ def states() -> list[str]:
     return [str(state) for state in Execution.objects.order_by("id").values_list("state", flat=True)]
 
 
-def test_a_failed_delivery_is_sent_again_with_the_same_id_and_both_attempts_are_recorded(
+def test_a_failed_delivery_is_sent_again_with_its_id_and_both_recorded(
     server: MisbehavingServer, endpoint: Endpoint
 ) -> None:
     server.script(behave.answer(500, b"broken"), behave.answer(200))

@@ -64,7 +64,7 @@ def test_a_structured_cloudevent_has_the_required_attributes() -> None:
     assert made("cloudevents", '{"n": "{{ instance.name }}"}')["data"] == {"n": "Zoë"}
 
 
-def test_a_binary_cloudevent_has_its_attributes_in_headers_and_the_data_as_its_body(settings: Any) -> None:
+def test_a_binary_cloudevent_has_attributes_in_headers_and_data_as_body(settings: Any) -> None:
     settings.WEBHOOKS = {"SOURCE": "https://shop.example.com"}
     encoded = encode("cloudevents_binary", event(pk='Zoë "1" 50%'), None, "msg-1")
     assert encoded.headers == {

@@ -67,7 +67,7 @@ def test_a_name_that_cannot_be_looked_up_is_an_error_of_the_system(
         resolve()
 
 
-def test_a_lookup_that_hangs_holds_up_neither_the_deadline_nor_the_loops_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_that_hangs_holds_up_neither_deadline_nor_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, let_go = threading.Event(), threading.Event()
 
     def hang(*_: Any, **__: Any) -> Any:

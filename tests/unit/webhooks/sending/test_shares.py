@@ -5,7 +5,7 @@ from __future__ import annotations
 from webhooks.sending.shares import BITE, MOST, in_turn, rooms
 
 
-def test_one_share_is_left_for_an_endpoint_that_nothing_was_due_for_until_now():
+def test_one_share_is_left_for_an_endpoint_that_has_nothing_due_yet():
     assert rooms(["crm", "erp", "bank"], {}, set(), slots=200) == {"crm": 50, "erp": 50, "bank": 50}
 
 
@@ -18,7 +18,7 @@ def test_what_is_in_flight_counts_against_an_endpoints_share():
     assert rooms(["crm"], {"crm": 10, "bank": 100}, set(), slots=120) == {"crm": 10}, "all slots but ten are taken"
 
 
-def test_a_replay_leaves_half_of_its_endpoints_share_to_what_happens_meanwhile():
+def test_a_replay_leaves_half_of_its_endpoints_share_to_what_is_fresh():
     assert rooms(["crm:replay"], {}, set(), slots=80) == {"crm:replay": 20}
     assert rooms(["crm", "crm:replay"], {}, set(), slots=80) == {"crm": 40}
 
@@ -41,7 +41,7 @@ def test_a_limit_bounds_all_of_them_together():
     assert rooms(["crm"], {}, set(), slots=90, limit=0) == {}
 
 
-def test_what_happens_now_goes_before_replays_and_before_endpoints_that_are_slow():
+def test_what_happens_now_goes_before_replays_and_slow_endpoints():
     lanes = ["crm:replay", "slow", "slow:replay", "well"]
     assert in_turn(lanes, {"slow"}) == ["well", "slow", "crm:replay", "slow:replay"]
     turns = {tuple(in_turn(["a", "b", "c"], set())) for _ in range(100)}

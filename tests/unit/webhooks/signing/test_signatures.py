@@ -143,7 +143,7 @@ def test_an_ed25519_signature_is_checked_with_the_public_key_alone() -> None:
         verify(BODY + b" ", headers(secret), [key])
 
 
-def test_a_rotation_from_one_kind_of_secret_to_the_other_satisfies_both_receivers() -> None:
+def test_a_rotation_between_kinds_of_secrets_satisfies_both_receivers() -> None:
     old, new = generate_secret(), generate_key_pair()
     both = headers(new, old)
     assert [signature.partition(",")[0] for signature in both["Webhook-Signature"].split()] == ["v1a", "v1"]
