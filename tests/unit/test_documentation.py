@@ -20,6 +20,7 @@ from django.test import override_settings
 import rules_engine
 from rules_engine import conditions, models
 from rules_engine import conf as engine_conf
+from rules_engine.actions import Action
 from rules_engine.context import signals
 from rules_engine.context.subject import PARTS
 from rules_engine.logic.evaluator import operators
@@ -187,6 +188,12 @@ def test_the_actions_page_has_every_kind_and_its_settings():
     assert {action.kind for action in own} == set(rows)
     for action in own:
         assert [key for key in action.schema["keys"] if f"`{key}`" not in rows[action.kind]] == []
+
+
+def test_the_actions_page_has_every_member_of_the_contract():
+    members = {name for name in (*vars(Action), *Action.__annotations__) if not name.startswith("_")}
+    listed = re.findall(r"`(\w+)", " ".join(row[0] for row in table(sections(reference("actions"))["Your own"])))
+    assert members <= set(listed)
 
 
 def test_the_signals_page_has_every_signal_of_django():
