@@ -41,7 +41,9 @@ def _unless(test: str) -> list[str]:
 
 
 def _loaded_data(writer: Writer) -> list[str]:
-    return _unless('kwargs.get("raw")') if SAVES & set(writer.signals) else []
+    if writer.rule.raw or not SAVES & set(writer.signals):
+        return []
+    return _unless('kwargs.get("raw")')
 
 
 def _dates(rule: RuleSpec) -> str:

@@ -111,12 +111,12 @@ def _remember(writer: Writer) -> list[str]:
     before = replace(writer, signals=("pre_save",))
     uid = f"{writer.rule.slug}.before"
     name = writer.module.free(f"{identifier(writer.rule.slug)}_before")
+    keep = [f"instance.{gates.kept(writer)} = {gates.stored(writer)}"]
     return [
         *_decorators(before, uid),
         f"def {name}(sender, instance, **kwargs):",
         '    """Keep the stored values for the receiver of post_save."""',
-        '    if not kwargs.get("raw"):',
-        *indented([f"instance.{gates.kept(writer)} = {gates.stored(writer)}"], 2),
+        *indented(keep if writer.rule.raw else ['if not kwargs.get("raw"):', *indented(keep)]),
     ]
 
 

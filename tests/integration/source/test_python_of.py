@@ -122,6 +122,15 @@ def test_x02_what_a_developer_would_write_is_what_is_printed() -> None:
         assert f"\n{line}\n" in text
 
 
+def test_a_rule_that_hears_loaded_data_is_written_as_one_that_does() -> None:
+    changes = [{"field": "status"}]
+    for hears, raw in ((True, 0), (False, 2)):
+        rule = create_rule(Order, changes=changes, actions=[("log_message", {"message": "It changed."})], raw=hears)
+        text = python_of([rule.spec()])
+        compile(text, "loaded", "exec")
+        assert text.count('kwargs.get("raw")') == raw
+
+
 def test_x02_a_rule_that_cannot_run_is_a_comment_that_says_why() -> None:
     text = python_of([RuleSpec(slug="broken", model="shop.ordr", signals=("post_save",))])
     compile(text, "broken", "exec")
