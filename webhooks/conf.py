@@ -23,34 +23,59 @@ SETTING = "WEBHOOKS"
 QUEUE = "webhooks"
 #: Seconds that the site's schedule may wait at most: a year. A database cannot add every number of seconds to a time.
 LONGEST_WAIT_OF_SITE = 366 * 86_400
+#: Ten attempts over about three days: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
+USUAL_SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+MOST_SLOTS = 10_000
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def _value(name: str, default: Any, accepts: Callable[[Any], bool], expected: str, *, secret: bool = False) -> Any:
-    value = getattr(settings, SETTING, {}).get(name, default)
-    if not accepts(value):
-        came = "" if secret else f", and is {value!r}"
-        raise SettingsError(f"{SETTING}[{name!r}] should be {expected}{came}.")
+def _configured(name: str, default: Any) -> Any:
+    return getattr(settings, SETTING, {}).get(name, default)
+
+
+def _unusable(name: str, expected: str, value: Any) -> SettingsError:
+    return SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is {value!r}.")
+
+
+def _unusable_secret(name: str, expected: str) -> SettingsError:
+    return SettingsError(f"{SETTING}[{name!r}] should be {expected}.")
+
+
+def _flag(name: str) -> bool:
+    value = _configured(name, False)
+    if not isinstance(value, bool):
+        raise _unusable(name, "True or False", value)
     return value
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list | tuple) and all(accepts(item) for item in value)
+    return isinstance(value, float) or _is_whole(value)
 
 
 def allow_http() -> bool:
-    """Whether endpoints may have ``http://`` addresses, so that payloads travel unencrypted. Default False."""
-    return bool(_value("ALLOW_HTTP", False, lambda v: isinstance(v, bool), "True or False"))
+    """Tell whether endpoints may have ``http://`` addresses, so that payloads travel unencrypted. Default False."""
+    return _flag("ALLOW_HTTP")
+
+
+def allow_unverified_tls() -> bool:
+    """Tell whether endpoints may turn the check of their server's certificate off: anybody between could then read and
+    change what is sent. Default False."""
+    return _flag("ALLOW_UNVERIFIED_TLS")
 
 
 def allowed_networks() -> tuple[Network, ...]:
-    """Networks that webhooks may reach although they are not public, such as ``["10.20.0.0/16"]``. Default none."""
-    value = _value("ALLOWED_NETWORKS", (), _is_list_of(_is_network), 'a list of networks such as "10.20.0.0/16"')
+    """List networks that webhooks may reach although they are not public, such as ``["10.20.0.0/16"]``.
+
+    Default none.
+    """
+    value = _configured("ALLOWED_NETWORKS", ())
+    if not isinstance(value, list | tuple) or not all(_is_network(item) for item in value):
+        raise _unusable("ALLOWED_NETWORKS", 'a list of networks such as "10.20.0.0/16"', value)
     return tuple(ipaddress.ip_network(network) for network in value)
 
 
@@ -62,75 +87,95 @@ def _is_network(value: Any) -> bool:
 
 
 def allowed_ports() -> frozenset[int]:
-    """Ports that webhooks may connect to. Default 80 and 443."""
-    value = _value("ALLOWED_PORTS", (80, 443), _is_list_of(_is_port), "a list of port numbers from 1 to 65535")
+    """List ports that webhooks may connect to. Default 80 and 443."""
+    value = _configured("ALLOWED_PORTS", (80, 443))
+    if not isinstance(value, list | tuple) or not all(_is_port(item) for item in value):
+        raise _unusable("ALLOWED_PORTS", "a list of port numbers from 1 to 65535", value)
     return frozenset(value)
 
 
 def _is_port(value: Any) -> bool:
-    return isinstance(value, int) and _is_number(value) and 0 < value < 65536
+    return _is_whole(value) and 0 < value < 65_536
 
 
 def ca_file() -> str | None:
-    """A PEM file of the authorities to trust; None, the default, means those of the system's OpenSSL.
+    """Name a PEM file of the authorities to trust; None, the default, means those of the system's OpenSSL.
 
     The environment (``SSL_CERT_FILE`` and the like) is not asked: it is not the operator's settings.
     """
-    accepts = lambda v: v is None or (isinstance(v, str | Path) and Path(v).is_file())  # noqa: E731
-    value = _value("CA_FILE", None, accepts, "the path of an existing PEM file, or None")
-    return None if value is None else str(value)
+    value = _configured("CA_FILE", None)
+    if value is None:
+        return None
+    if not isinstance(value, str | Path) or not Path(value).is_file():
+        raise _unusable("CA_FILE", "the path of an existing PEM file, or None", value)
+    return str(value)
 
 
 def deadline_seconds() -> float:
-    """Seconds one attempt may take in all, from the name's lookup to the last byte of the answer. Default 15."""
-    accepts = lambda v: _is_number(v) and v > 0  # noqa: E731
-    return float(_value("DEADLINE_SECONDS", 15, accepts, "a number of seconds above 0"))
+    """Give the seconds that one attempt may take in all, from the name's lookup to the last byte of the answer.
+
+    Default 15.
+    """
+    value = _configured("DEADLINE_SECONDS", 15)
+    if not _is_number(value) or not value > 0:
+        raise _unusable("DEADLINE_SECONDS", "a number of seconds above 0", value)
+    return float(value)
 
 
 def response_bytes() -> int:
-    """Bytes of an answer's body that are read before the connection is closed. Default 16,384."""
-    accepts = lambda v: isinstance(v, int) and _is_number(v) and v >= 0  # noqa: E731
-    return int(_value("RESPONSE_BYTES", 16_384, accepts, "a whole number of bytes of at least 0"))
+    """Give the bytes of an answer's body that are read before the connection is closed. Default 16,384."""
+    value = _configured("RESPONSE_BYTES", 16_384)
+    if not _is_whole(value) or value < 0:
+        raise _unusable("RESPONSE_BYTES", "a whole number of bytes of at least 0", value)
+    return int(value)
 
 
 def retry_schedule() -> tuple[float, ...]:
-    """Seconds before the second, third, … attempt; the first is made at once, after the last we give up.
+    """Give the seconds before the second, third, … attempt; the first is made at once, after the last we give up.
 
-    Default: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h (ten attempts over about three days).
+    Default ``USUAL_SCHEDULE``.
     """
-    default = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-    accepts = _is_list_of(lambda v: _is_number(v) and 0 <= v <= LONGEST_WAIT_OF_SITE)
-    value = _value("RETRY_SCHEDULE", default, accepts, "a list of seconds from 0 to 31,622,400 (366 days)")
+    value = _configured("RETRY_SCHEDULE", USUAL_SCHEDULE)
+    if not isinstance(value, list | tuple) or not all(_is_wait(item) for item in value):
+        raise _unusable("RETRY_SCHEDULE", "a list of seconds from 0 to 31,622,400 (366 days)", value)
     return tuple(float(seconds) for seconds in value)
 
 
+def _is_wait(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= LONGEST_WAIT_OF_SITE
+
+
 def source() -> str:
-    """Who the events come from, as CloudEvents want it: a URI such as ``"https://shop.example.com"``.
+    """Tell who the events come from, as CloudEvents want it: a URI such as ``"https://shop.example.com"``.
 
     Default ``"urn:django-signal-rules"``. Receivers tell events apart by source and id together.
     """
-    accepts = lambda v: isinstance(v, str) and bool(v) and v.isascii() and v.isprintable() and " " not in v  # noqa: E731
-    return str(_value("SOURCE", "urn:django-signal-rules", accepts, 'a URI such as "https://shop.example.com"'))
+    value = _configured("SOURCE", "urn:django-signal-rules")
+    if not isinstance(value, str) or not _is_plain(value):
+        raise _unusable("SOURCE", 'a URI such as "https://shop.example.com"', value)
+    return value
 
 
-def allow_unverified_tls() -> bool:
-    """Whether endpoints may turn the check of their server's certificate off: anybody between could then read and
-    change what is sent. Default False."""
-    return bool(_value("ALLOW_UNVERIFIED_TLS", False, lambda v: isinstance(v, bool), "True or False"))
+def _is_plain(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def proxy() -> str | None:
-    """The proxy that all deliveries go through, such as ``"http://10.0.0.5:3128"``. Default None: they go directly.
+    """Give the proxy that all deliveries go through, such as ``"http://10.0.0.5:3128"``. Default None: they go
+    directly.
 
     It looks names up by itself, so it has to keep to a policy of its own; what can be told from here is refused here.
     """
-    value = _value("PROXY", None, _is_proxy, 'None or a URL such as "http://10.0.0.5:3128"', secret=True)
-    return None if value is None else str(value)
+    value = _configured("PROXY", None)
+    if value is None:
+        return None
+    if not _is_proxy(value):
+        # Not quoted: it may hold a password.
+        raise _unusable_secret("PROXY", 'None or a URL such as "http://10.0.0.5:3128"')
+    return str(value)
 
 
 def _is_proxy(value: Any) -> bool:
-    if value is None:
-        return True
     try:
         parts = urlsplit(value)
         return parts.scheme == "http" and bool(parts.hostname) and parts.port is not None and not parts.path.strip("/")
@@ -139,22 +184,26 @@ def _is_proxy(value: Any) -> bool:
 
 
 def slots() -> int:
-    """Deliveries that one worker process has in flight at the same time. Default 400.
+    """Give the deliveries that one worker process has in flight at the same time. Default 400.
 
     One endpoint never has more than half of them or 100, and less where others have work too: a slow one holds up
     nobody.
     """
-    accepts = lambda v: isinstance(v, int) and _is_number(v) and 0 < v <= 10_000  # noqa: E731
-    return int(_value("SLOTS", 400, accepts, "a whole number from 1 to 10,000"))
+    value = _configured("SLOTS", 400)
+    if not _is_whole(value) or not 0 < value <= MOST_SLOTS:
+        raise _unusable("SLOTS", f"a whole number from 1 to {MOST_SLOTS:,}", value)
+    return int(value)
 
 
 def encryption_keys() -> tuple[str, ...]:
-    """Fernet keys for stored secrets: the first encrypts, all decrypt. Default none: derived from ``SECRET_KEY``.
+    """List Fernet keys for stored secrets: the first encrypts, all decrypt. Default none: derived from ``SECRET_KEY``.
 
     Make one with ``python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"``.
     """
-    expected = "a list of Fernet keys (32 bytes each, in URL-safe base64)"
-    return tuple(_value("ENCRYPTION_KEYS", (), _is_list_of(_is_fernet_key), expected, secret=True))
+    value = _configured("ENCRYPTION_KEYS", ())
+    if not isinstance(value, list | tuple) or not all(_is_fernet_key(item) for item in value):
+        raise _unusable_secret("ENCRYPTION_KEYS", "a list of Fernet keys (32 bytes each, in URL-safe base64)")
+    return tuple(value)
 
 
 def _is_fernet_key(value: Any) -> bool:

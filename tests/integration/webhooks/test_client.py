@@ -187,7 +187,7 @@ def test_row_13_an_address_inside_an_ipv6_address_is_not_dialled(server: Misbeha
     assert server.connections == 0
 
 
-def test_row_15_proxies_netrc_and_authorities_of_the_system_are_ignored(
+def test_row_15_the_environments_proxies_and_authorities_are_ignored(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"

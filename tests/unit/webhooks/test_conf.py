@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
@@ -49,6 +50,23 @@ def test_an_unknown_setting_is_an_error_with_a_suggestion(settings: Any) -> None
         ("RETRY_SCHEDULE", [-1]),
         ("RETRY_SCHEDULE", [1e300]),
         ("RETRY_SCHEDULE", 5),
+        ("ALLOW_UNVERIFIED_TLS", 1),
+        ("CA_FILE", 5),
+        ("DEADLINE_SECONDS", "15"),
+        ("DEADLINE_SECONDS", True),
+        ("DEADLINE_SECONDS", float("nan")),
+        ("PROXY", "https://proxy.example:3128"),
+        ("PROXY", "http://proxy.example"),
+        ("PROXY", "http://proxy.example:3128/path"),
+        ("PROXY", "http://proxy.example:port"),
+        ("PROXY", 3128),
+        ("RESPONSE_BYTES", 1.5),
+        ("SLOTS", 0),
+        ("SLOTS", 10_001),
+        ("SLOTS", 10.0),
+        ("SOURCE", ""),
+        ("SOURCE", "urn:with a space"),
+        ("SOURCE", "urn:ü"),
         ("ENCRYPTION_KEYS", "key"),
         ("ENCRYPTION_KEYS", ["short"]),
     ],
@@ -65,6 +83,41 @@ def test_a_malformed_encryption_key_is_not_quoted(settings: Any) -> None:
     settings.WEBHOOKS = {"ENCRYPTION_KEYS": [Fernet.generate_key().decode(), "nearly-a-key"]}
     [problem] = conf.problems()
     assert "nearly-a-key" not in problem
+
+
+def test_a_proxys_password_is_not_quoted(settings: Any) -> None:
+    settings.WEBHOOKS = {"PROXY": "https://user:s3cret@proxy.example:3128"}
+    [problem] = conf.problems()
+    assert "s3cret" not in problem
+    assert "http://10.0.0.5:3128" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("ALLOWED_NETWORKS", ["10.20.0.0/16"], (ipaddress.ip_network("10.20.0.0/16"),)),
+        ("ALLOWED_PORTS", [443, 8443], {443, 8443}),
+        ("CA_FILE", __file__, __file__),
+        ("CA_FILE", None, None),
+        ("DEADLINE_SECONDS", 0.5, 0.5),
+        ("PROXY", "http://proxy.example:3128", "http://proxy.example:3128"),
+        ("PROXY", "http://proxy.example:3128/", "http://proxy.example:3128/"),
+        ("RESPONSE_BYTES", 0, 0),
+        ("RETRY_SCHEDULE", [], ()),
+        ("RETRY_SCHEDULE", (1, 2.5), (1.0, 2.5)),
+        ("SLOTS", 10_000, 10_000),
+        ("SOURCE", "https://shop.example.com", "https://shop.example.com"),
+    ],
+)
+def test_a_usable_value_is_read(settings: Any, name: str, value: Any, read: Any) -> None:
+    settings.WEBHOOKS = {name: value}
+    assert conf.ACCESSORS[name]() == read
+    assert conf.problems() == []
+
+
+def test_every_problem_is_told_at_once(settings: Any) -> None:
+    settings.WEBHOOKS = {"SLOTS": 0, "SLOT": 1, "SOURCE": ""}
+    assert len(conf.problems()) == 3
 
 
 def test_a_setting_that_is_no_dict_is_an_error(settings: Any) -> None:
