@@ -383,7 +383,7 @@ def test_a_condition_that_cannot_be_evaluated_is_an_error_and_never_a_quiet_fals
     assert not Execution.objects.exists()
 
 
-def test_stop_processing_ends_the_trial_at_the_first_match() -> None:
+def test_stop_processing_ends_at_the_first_match() -> None:
     create_rule(model=Animal, slug="first", position=1, stop_processing=True, actions=LOG)
     create_rule(model=Animal, slug="second", position=2, actions=LOG)
     Animal.objects.create(name="a")

@@ -193,7 +193,7 @@ def test_what_is_throttled_is_the_rule_and_not_each_row(noted: list[str]) -> Non
     assert HeldMatch.objects.filter(state="dropped").count() == 1
 
 
-def test_the_rule_on_trial_reads_no_rows(noted: list[str]) -> None:
+def test_a_rule_in_shadow_reads_no_rows(noted: list[str]) -> None:
     on_update(note("{{ each.pk }}", **ITEMS), shadow=True)
     order(1).save()
     run_due()

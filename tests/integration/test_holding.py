@@ -510,8 +510,8 @@ def test_a_rule_that_stops_keeps_later_ones_from_the_same_event(noted: list[str]
     assert noted == ["first", "second"]
 
 
-def test_a_rule_on_trial_stops_no_other(noted: list[str]) -> None:
-    create_rule(Animal, position=1, shadow=True, stop_processing=True, actions=[("note", {"text": "trial"})])
+def test_a_rule_in_shadow_stops_no_other(noted: list[str]) -> None:
+    create_rule(Animal, position=1, shadow=True, stop_processing=True, actions=[("note", {"text": "shadow"})])
     create_rule(Animal, position=2, actions=[("note", {"text": "second"})])
     animals("a")
     run_due()

@@ -106,7 +106,7 @@ def test_there_is_nothing_to_tell_where_no_rule_matched_and_none_failed() -> Non
     assert match([rule("a", condition=Says(False))], subject(), lambda left: {}) == []
 
 
-def test_the_first_match_that_stops_processing_ends_the_trial() -> None:
+def test_the_first_match_that_stops_processing_is_the_last_rule_tried() -> None:
     rules = [
         rule("a", condition=Says(False), stop_processing=True),
         rule("b", stop_processing=True),
