@@ -40,7 +40,7 @@ class ActorMiddleware:
             return answer
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """What a rule does not allow is told to whoever wanted it, and is no server error."""
+        """Return what a rule does not allow is told to whoever wanted it, and is no server error."""
         return rejections.answer(request, exception)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:

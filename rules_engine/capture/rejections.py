@@ -27,7 +27,7 @@ ADMIN_PAGE = "admin/rules_engine/rejected.html"
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """The response to a request that ended in this exception; None where it is to go on as it is."""
+    """Return the response to a request that ended in this exception; None where it is to go on as it is."""
     if not isinstance(error, Rejected | ChangeUndone) or not conf.answer_rejections():
         return None
     if _is_admins(request):
@@ -62,7 +62,7 @@ def _of_site(request: HttpRequest) -> dict[str, Any]:
 
 
 def _back(request: HttpRequest) -> str:
-    """The page to return to where nothing was typed: the list, or the object that was to be deleted."""
+    """Return the page to return to where nothing was typed: the list, or the object that was to be deleted."""
     match = request.resolver_match
     name = match.url_name or "" if match is not None else ""
     if match is None or request.method != "POST":
@@ -80,7 +80,7 @@ def _back(request: HttpRequest) -> str:
 
 
 def _tell(request: HttpRequest, text: str) -> bool:
-    """Whether it could be left for the next page to show."""
+    """Say whether it could be left for the next page to show."""
     from django.contrib import messages
 
     try:

@@ -252,5 +252,5 @@ def _changes(save: Save, old: Mapping[str, Any] | None, settled: Mapping[str, An
     fields, written = save.watch.old.values(), save.written
     new = snapshot.values_on(save.instance, fields)
     new.update(settled)
-    found = snapshot.diff(fields, old, new)
-    return {change.field: change for change in found if written is None or change.field in written}
+    changed = snapshot.diff(fields, old, new)
+    return {change.field: change for change in changed if written is None or change.field in written}

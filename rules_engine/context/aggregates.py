@@ -56,7 +56,7 @@ class Aggregate:
     function: str
 
     def expression(self) -> Any:
-        """What ``QuerySet.aggregate`` takes."""
+        """Return what ``QuerySet.aggregate`` takes."""
         if not self.fields:
             return Count("*")
         operand: Any = F(self.fields[0].name)
@@ -78,7 +78,7 @@ class Aggregate:
         return all(isinstance(_stored(field), kind) for field in self.fields)
 
     def _is_decimal(self) -> bool:
-        """Whether it comes to an exact number with places."""
+        """Say whether it comes to an exact number with places."""
         exact = (models.IntegerField, models.DecimalField)
         return all(isinstance(_stored(field), exact) for field in self.fields) and not self._is(models.IntegerField)
 
@@ -92,23 +92,23 @@ class Aggregate:
         own = sum(getattr(_stored(field), "decimal_places", None) or 0 for field in self.fields)
         return own + (MORE_PLACES if self.function == "avg" else 0)
 
-    def value(self, found: Any) -> Any:
-        """What the database found, the same from each; null over no rows, where a sum and a count are 0."""
-        if found is None and self.function in (COUNT, "sum"):
-            found = 0
-        if found is None or self.function == COUNT:
-            return found
+    def value(self, raw: Any) -> Any:
+        """Return what the database found, the same from each; null over no rows, where a sum and a count are 0."""
+        if raw is None and self.function in (COUNT, "sum"):
+            raw = 0
+        if raw is None or self.function == COUNT:
+            return raw
         if self._is_decimal():
-            return _rounded(decimal.Decimal(found), self._places())
-        if isinstance(found, float) and (len(self.fields) == 2 or self.function in ("sum", "avg")):
-            return float(f"{found:.{DIGITS}g}") if math.isfinite(found) else found
-        return found
+            return _rounded(decimal.Decimal(raw), self._places())
+        if isinstance(raw, float) and (len(self.fields) == 2 or self.function in ("sum", "avg")):
+            return float(f"{raw:.{DIGITS}g}") if math.isfinite(raw) else raw
+        return raw
 
 
 def _stored(field: Field) -> Field:
-    """The field, or of a generated one what it is stored as."""
-    found: Field = getattr(field, "output_field", field)
-    return found
+    """Return the field, or of a generated one what it is stored as."""
+    stored: Field = getattr(field, "output_field", field)
+    return stored
 
 
 def _rounded(value: decimal.Decimal, places: int) -> decimal.Decimal:
@@ -118,14 +118,14 @@ def _rounded(value: decimal.Decimal, places: int) -> decimal.Decimal:
     return value.quantize(decimal.Decimal(1).scaleb(-places), context=EXACT)
 
 
-def is_one(name: str) -> bool:
-    """Whether a name looks like an aggregate's: ``items__count``, and not ``items`` or ``items__product``."""
+def is_aggregate(name: str) -> bool:
+    """Say whether a name looks like an aggregate's: ``items__count``, and not ``items`` or ``items__product``."""
     relation, _, rest = name.partition(BETWEEN)
     return bool(relation) and rest.split(BETWEEN)[-1] in FUNCTIONS
 
 
 def field_names(name: str) -> Sequence[str]:
-    """The names of the fields in an aggregate's name. Raises ``UnknownPath`` for one that is not put together right."""
+    """Return the names of the fields in an aggregate's name. Raises ``UnknownPath`` for one that says nothing."""
     relation, _, rest = name.partition(BETWEEN)
     *names, function = rest.split(BETWEEN)
     if function == COUNT and not names:
@@ -142,37 +142,37 @@ def field_names(name: str) -> Sequence[str]:
     raise UnknownPath(message % {"name": name, "relation": relation, "hint": hint, "functions": functions})
 
 
-def check(found: Aggregate) -> Aggregate:
-    """The aggregate itself. Raises ``UnknownPath`` naming a field that cannot be added up, multiplied or compared."""
-    number = found.function in ("sum", "avg") or len(found.fields) > 1
-    for field in found.fields:
+def check(aggregate: Aggregate) -> Aggregate:
+    """Return the aggregate itself. Raises ``UnknownPath`` for a field that cannot be worked with."""
+    number = aggregate.function in ("sum", "avg") or len(aggregate.fields) > 1
+    for field in aggregate.fields:
         if not isinstance(_stored(field), NUMBERS if number else ORDERED):
             message = (
                 gettext('"%(field)s" of %(model)s is no number, and "%(name)s" needs one.')
                 if number
                 else gettext('"%(field)s" of %(model)s is no number, date or text, and "%(name)s" needs one.')
             )
-            title = found.model._meta.verbose_name
-            raise UnknownPath(message % {"field": field.name, "model": title, "name": found.name})
-    return found
+            title = aggregate.model._meta.verbose_name
+            raise UnknownPath(message % {"field": field.name, "model": title, "name": aggregate.name})
+    return aggregate
 
 
 def read(instance: models.Model, wanted: Iterable[Aggregate]) -> dict[str, Any]:
-    """Their values by name, one query for each relation; none for an object without a key, which has no rows."""
+    """Return their values by name, one query for each relation; none for an object without a key, which has no rows."""
     of_relation: dict[str, list[Aggregate]] = {}
-    for one in wanted:
-        of_relation.setdefault(one.relation, []).append(one)
+    for aggregate in wanted:
+        of_relation.setdefault(aggregate.relation, []).append(aggregate)
     values: dict[str, Any] = {}
-    for relation, listed in of_relation.items():
-        found = {} if instance.pk is None else _query(instance, relation, listed)
-        values.update((one.name, one.value(found.get(_alias(n)))) for n, one in enumerate(listed))
+    for relation, of_one in of_relation.items():
+        row = {} if instance.pk is None else _query(instance, relation, of_one)
+        values.update((aggregate.name, aggregate.value(row.get(_alias(n)))) for n, aggregate in enumerate(of_one))
     return values
 
 
 def _query(instance: models.Model, relation: str, wanted: Sequence[Aggregate]) -> dict[str, Any]:
-    expressions = {_alias(n): one.expression() for n, one in enumerate(wanted)}
-    found: dict[str, Any] = getattr(instance, relation).all().aggregate(**expressions)
-    return found
+    expressions = {_alias(n): aggregate.expression() for n, aggregate in enumerate(wanted)}
+    row: dict[str, Any] = getattr(instance, relation).all().aggregate(**expressions)
+    return row
 
 
 def _alias(number: int) -> str:

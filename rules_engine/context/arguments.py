@@ -42,9 +42,9 @@ Wanted = Callable[[str], bool]
 
 
 def arguments(signal: Any, sender: Any, sent: Mapping[str, Any], reads: Iterable[Path] = ()) -> dict[str, Any]:
-    """A signal's own arguments as JSON-safe data, without requests' headers and without secrets.
+    """Return a signal's own arguments as JSON-safe data, without requests' headers and without secrets.
 
-    Django's own signals are told as ``events/names.py`` documents them. An object of a model is ``{"model", "pk"}``,
+    Django's own signals are told as ``context.signals`` documents them. An object of a model is ``{"model", "pk"}``,
     with its ``text`` where one of ``reads`` asks for it: printing an object may cost a query.
     """
     wanted = _wanted_texts(reads)
@@ -77,19 +77,19 @@ def _argument(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
 
 
 def request_of(request: Any) -> dict[str, Any] | None:
-    """A request as ``{"method", "path"}``; None for what is none."""
+    """Return a request as ``{"method", "path"}``; None for what is none."""
     if not isinstance(request, HttpRequest):
         return None
     return {"method": safe(request.method), "path": safe(request.path)}
 
 
 def _object(instance: models.Model, with_text: bool) -> dict[str, Any]:
-    found: dict[str, Any] = safe(instance)
+    told: dict[str, Any] = safe(instance)
     if isinstance(instance, AbstractBaseUser):
-        found["username"] = clean_text(str(instance.get_username()), TEXT_CHARACTERS)
+        told["username"] = clean_text(str(instance.get_username()), TEXT_CHARACTERS)
     if with_text:
-        found["text"] = clean_text(_printed(instance), TEXT_CHARACTERS)
-    return found
+        told["text"] = clean_text(_printed(instance), TEXT_CHARACTERS)
+    return told
 
 
 class _Printed:
@@ -110,7 +110,7 @@ def _printed(value: Any) -> str:
 
 
 def _bounded(value: Any, room: list[int], depth: int) -> Any:
-    """The value with what goes beyond ``room`` cut off; queries, forms and the like are told by their type."""
+    """Cut off what goes beyond ``room``; queries, forms and the like are told by their type."""
     room[0] -= 1 + (len(value) // 1_000 if isinstance(value, str) else 0)
     if room[0] < 0:
         return CUT
@@ -139,7 +139,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _masked(value: Any) -> Any:
-    """What is told by its ``str`` alone may print its own secrets: ``Card(token='…')``."""
+    """Hide secrets in what is told by its ``str`` alone, which may print them: ``Card(token='…')``."""
     if isinstance(value, dict):
         if set(value) == {"type", "text"} and isinstance(value["text"], str):
             return {"type": value["type"], "text": exceptions.masked(value["text"])}
@@ -161,9 +161,9 @@ def _exception(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str
 def _migrated(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
     config = sent.get("app_config")
     # Django sends it for just these, in this order.
-    last = [one for one in apps.get_app_configs() if one.models_module is not None][-1:]
+    last = [app for app in apps.get_app_configs() if app.models_module is not None][-1:]
     plain = {name: safe(sent.get(name)) for name in ("using", "verbosity", "interactive")}
-    plan = [_printed(one[0]) for one in sent.get("plan") or () if isinstance(one, tuple)]
+    plan = [_printed(step[0]) for step in sent.get("plan") or () if isinstance(step, tuple)]
     return {"app": getattr(config, "label", ""), "last": config in last, "plan": safe(plan), **plain}
 
 
@@ -183,10 +183,11 @@ def _logged_in(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str
 
 
 def _login_failed(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    given = sent.get("credentials")
-    given = given if isinstance(given, Mapping) else {}
+    credentials = sent.get("credentials")
+    if not isinstance(credentials, Mapping):
+        credentials = {}
     # Whatever else a backend takes may be a secret: Django hides only what is named like one.
-    tried = given.get("username", given.get(get_user_model().USERNAME_FIELD))
+    tried = credentials.get("username", credentials.get(get_user_model().USERNAME_FIELD))
     username = None if tried is None else clean_text(str(tried), TEXT_CHARACTERS)
     return {"credentials": {"username": username}, "request": request_of(sent.get("request"))}
 

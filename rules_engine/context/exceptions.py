@@ -47,7 +47,7 @@ def _standard_library() -> tuple[str, ...]:
 
 
 def masked(text: str) -> str:
-    """The text without the values of what is named like a secret (``password=…``, ``"api_key": "…"``), without
+    """Return the text without the values of what is named like a secret (``password=…``, ``"api_key": "…"``), without
     credentials in addresses (``//user:…@``), and without what follows ``Bearer`` or ``Basic``."""
     text = _assigned(conf.sensitive_fields()).sub(rf"\1{HIDDEN}", text[: TEXT_CHARACTERS * 20])
     text = re.sub(r"(//[^/\s:@]{0,200}:)[^/\s@]{1,200}@", rf"\1{HIDDEN}@", text)

@@ -74,7 +74,7 @@ class Step:
 
 
 def find_model(label: str) -> ModelClass | None:
-    """The model of a label such as ``"clinic.doctor"``, or None."""
+    """Return the model of a label such as ``"clinic.doctor"``, or None."""
     try:
         return apps.get_model(label)
     except (LookupError, ValueError):
@@ -82,12 +82,12 @@ def find_model(label: str) -> ModelClass | None:
 
 
 def label_of(model: ModelClass) -> str:
-    """The label that rules use for a model: ``"clinic.doctor"``."""
+    """Return the label that rules use for a model: ``"clinic.doctor"``."""
     return model._meta.label_lower
 
 
 def is_denied(model: ModelClass) -> bool:
-    """Whether rules may never read or listen to the model."""
+    """Say whether rules may never read or listen to the model."""
     return model._meta.app_label in DENIED_APPS or model._meta.label_lower in DENIED_MODELS
 
 
@@ -97,22 +97,22 @@ def _sensitive_pattern(extra: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def is_secret(name: str) -> bool:
-    """Whether what goes by that name is a secret, wherever it stands."""
+    """Say whether what goes by that name is a secret, wherever it stands."""
     return _sensitive_pattern(conf.sensitive_fields()).search(name.lower()) is not None
 
 
 def is_sensitive(model: ModelClass, name: str) -> bool:
-    """Whether a field of that name is kept out of every context."""
+    """Say whether a field of that name is kept out of every context."""
     if _sensitive_pattern(conf.sensitive_fields()).search(name.lower()):
         return True
     return name in USER_FLAGS and model._meta.swapped is None and is_user_model(model)
 
 
 def is_user_model(model: ModelClass) -> bool:
-    """Whether its rows are people who can log in: rules may never write those."""
+    """Say whether its rows are people who can log in: rules may never write those."""
     user_label = settings.AUTH_USER_MODEL.lower()
     lineage = (model, *model._meta.get_parent_list())
-    return any(label_of(one) == user_label for one in lineage) or "user_permissions" in _field_names(model)
+    return any(label_of(ancestor) == user_label for ancestor in lineage) or "user_permissions" in _field_names(model)
 
 
 def _field_names(model: ModelClass) -> set[str]:
@@ -121,13 +121,13 @@ def _field_names(model: ModelClass) -> set[str]:
 
 @lru_cache(maxsize=1024)
 def steps(model: ModelClass) -> dict[str, Step]:
-    """Every name that a path may take at a model, by name."""
-    found = {"pk": Step("pk", "value", model._meta.pk)}
+    """Return every name that a path may take at a model, by name."""
+    by_name = {"pk": Step("pk", "value", model._meta.pk)}
     for field in model._meta.get_fields():
         for step in _steps_of(model, field):
             if not is_sensitive(model, step.name):
-                found[step.name] = step
-    return found
+                by_name[step.name] = step
+    return by_name
 
 
 def _steps_of(model: ModelClass, field: Any) -> list[Step]:
@@ -153,7 +153,7 @@ def _reverse_steps(field: ForeignObjectRel, related: ModelClass | None) -> list[
 
 @lru_cache(maxsize=1024)
 def readable_fields(model: ModelClass) -> tuple[models.Field[Any, Any], ...]:
-    """The concrete fields that ``("instance", "*")`` stands for: all but sensitive and binary ones."""
+    """Return the concrete fields that ``("instance", "*")`` stands for: all but sensitive and binary ones."""
     return tuple(
         field
         for field in model._meta.concrete_fields
@@ -162,7 +162,7 @@ def readable_fields(model: ModelClass) -> tuple[models.Field[Any, Any], ...]:
 
 
 def field_of(model: ModelClass, name: str) -> models.Field[Any, Any]:
-    """The concrete field of a name, a column name or ``pk``. Raises ``UnknownPath`` with a suggestion."""
+    """Return the concrete field of a name, a column name or ``pk``. Raises ``UnknownPath`` with a suggestion."""
     step = steps(model).get(name)
     if step is None or not getattr(step.field, "concrete", False) or step.kind == "to_many":
         raise UnknownPath(unknown_name(model, name))
@@ -172,27 +172,27 @@ def field_of(model: ModelClass, name: str) -> models.Field[Any, Any]:
 
 @lru_cache(maxsize=1024)
 def aggregate_of(model: ModelClass, name: str) -> Aggregate:
-    """The aggregate of that name at a model. Raises ``UnknownPath`` with a suggestion, for other names as well."""
+    """Return the aggregate of that name at a model. Raises ``UnknownPath``, with a suggestion, for all other names."""
     relation = name.partition(aggregates.BETWEEN)[0]
     related = _many(model, relation)
     if related is None or relation == name:
         raise UnknownPath(_no_aggregate(model, relation, name))
-    fields = tuple(field_of(related, one) for one in aggregates.field_names(name))
+    fields = tuple(field_of(related, field) for field in aggregates.field_names(name))
     return aggregates.check(Aggregate(name, relation, related, fields, name.rpartition(aggregates.BETWEEN)[2]))
 
 
 def _many(model: ModelClass, relation: str) -> ModelClass | None:
-    """Where a to-many relation leads; None where that is the name of none."""
+    """Say where a to-many relation leads; None where that is the name of none."""
     step = steps(model).get(relation)
     return step.model if step is not None and step.kind == "to_many" else None
 
 
 def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:
     step = steps(model).get(relation)
-    if not aggregates.is_one(name) or step is None:
-        return unknown_name(model, relation if aggregates.is_one(name) else name)
+    if not aggregates.is_aggregate(name) or step is None:
+        return unknown_name(model, relation if aggregates.is_aggregate(name) else name)
     rest = name.partition(aggregates.BETWEEN)[2]
-    is_one_further = step.kind == "to_one" and aggregates.is_one(rest)
+    is_one_further = step.kind == "to_one" and aggregates.is_aggregate(rest)
     remedy = gettext('; write "%(path)s"') % {"path": f"{relation}.{rest}"} if is_one_further else ""
     message = gettext('"%(relation)s" of %(model)s is no relation to many rows, as "%(name)s" needs one%(remedy)s.')
     title = model._meta.verbose_name
@@ -207,7 +207,7 @@ def any_is_queried(model: ModelClass, names: tuple[str, ...]) -> bool:
 
 
 def resolve(model: ModelClass, path: Path) -> Step:
-    """The last step of a path below ``instance``.
+    """Return the last step of a path below ``instance``.
 
     A path may stop at a to-many relation (its rows are then plain objects of all their readable fields), or go on
     through it by name for the rows' own fields. Raises ``UnknownPath`` naming the step and the nearest known name.
@@ -232,22 +232,22 @@ def resolve(model: ModelClass, path: Path) -> Step:
 
 
 def _aggregate_step(model: ModelClass, name: str, rows: str) -> Step:
-    found = aggregate_of(model, name)
+    aggregate = aggregate_of(model, name)
     if rows:
         message = gettext(
             '"%(name)s" stands behind "%(rows)s" and would be a query for each of its rows; aggregates are read of one '
             "object, at the beginning of a path or after relations to one object."
         )
         raise UnknownPath(message % {"name": name, "rows": rows})
-    return Step(name, "value", aggregate=found)
+    return Step(name, "value", aggregate=aggregate)
 
 
 def unknown_name(model: ModelClass, name: str) -> str:
-    """The sentence that says a model has no readable field of that name."""
+    """Return the sentence that says a model has no readable field of that name."""
     title = str(model._meta.verbose_name)
     if name in _field_names(model) or name == "pk":
         return gettext('Rules may not read "%(name)s" of %(model)s.') % {"name": name, "model": title}
-    if aggregates.is_one(name) and _many(model, name.partition(aggregates.BETWEEN)[0]):
+    if aggregates.is_aggregate(name) and _many(model, name.partition(aggregates.BETWEEN)[0]):
         message = gettext(
             '"%(name)s" is worked out from rows and is no field of %(model)s: read it of one object, as it is now.'
         )

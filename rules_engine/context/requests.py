@@ -45,7 +45,10 @@ def describe(request: Any) -> dict[str, Any]:
 
 
 def describe_start(sent: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The same of what a server hands to ``request_started``, which keeps the id for the request's later signals."""
+    """Return ``{"id", "method", "path"}`` of what a server hands to ``request_started``; None where it says neither.
+
+    That keeps the id for the request's later signals.
+    """
     if isinstance(environ := sent.get("environ"), dict):
         script, path = get_script_name(environ), get_path_info(environ) or "/"
         # As WSGIRequest puts it together.
@@ -95,7 +98,7 @@ class _Closed:
 
 
 def finished() -> Visit | None:
-    """The request that is just finished, told once; None where the middleware did not see it."""
+    """Return the request that is just finished, told once; None where the middleware did not see it."""
     visit = _finished.get()
     _finished.set(None)
     return visit

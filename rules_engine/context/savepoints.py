@@ -15,7 +15,7 @@ SAVEPOINT = "rules_engine_read"
 
 
 def confined(using: str) -> AbstractContextManager[None]:
-    """A savepoint where a failed query would spoil the caller's transaction; nothing where it would not."""
+    """Return a savepoint where a failed query would spoil the caller's transaction; nothing where it would not."""
     return transaction.atomic(using=using) if _can_spoil(connections[using]) else nullcontext()
 
 
@@ -24,7 +24,7 @@ def _can_spoil(connection: BaseDatabaseWrapper) -> bool:
 
 
 def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
-    """The first row of a confined SELECT, or None. Raises ``DatabaseError``, with the transaction as it was.
+    """Return the first row of a confined SELECT, or None. Raises ``DatabaseError``, with the transaction as it was.
 
     A savepoint takes two more round trips, each as long as a small save's own; where the driver sends several
     statements at once, all three go in one.
@@ -39,7 +39,7 @@ def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence
 
 
 def _sends_several(connection: BaseDatabaseWrapper) -> bool:
-    """Whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
+    """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
     return (
         connection.vendor == "postgresql"
         and connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]

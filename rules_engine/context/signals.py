@@ -60,11 +60,11 @@ def _found(name: str, path: str) -> Signal:
         message = gettext('The signal "%(name)s" stands for "%(path)s", and %(module)s cannot be imported: %(error)s.')
         said = {"name": name, "path": path, "module": module_name or gettext("its module"), "error": error}
         raise SettingsError(message % said) from error
-    found = getattr(module, attribute, None)
-    if isinstance(found, Signal):
-        return found
+    signal = getattr(module, attribute, None)
+    if isinstance(signal, Signal):
+        return signal
     message = gettext('The signal "%(name)s" stands for "%(path)s", which is no django.dispatch.Signal.')
-    others = [one for one, value in vars(module).items() if isinstance(value, Signal)]
+    others = [other for other, value in vars(module).items() if isinstance(value, Signal)]
     raise SettingsError(message % {"name": name, "path": path} + did_you_mean(attribute, others))
 
 
@@ -120,50 +120,50 @@ def _label(label: str | Promise, name: str) -> str | Promise:
     return label if isinstance(label, Promise) else label or name
 
 
-def is_same(one: NamedSignal, other: NamedSignal) -> bool:
-    """Whether both stand for one signal."""
-    if one.source is other.source or (isinstance(one.source, str) and one.source == other.source):
+def is_same(first: NamedSignal, second: NamedSignal) -> bool:
+    """Say whether both stand for one signal."""
+    if first.source is second.source or (isinstance(first.source, str) and first.source == second.source):
         return True
-    if type(one.source) is type(other.source):
+    if type(first.source) is type(second.source):
         return False
-    return not one.trouble and not other.trouble and one.signal is other.signal
+    return not first.trouble and not second.trouble and first.signal is second.signal
 
 
 def configured() -> dict[str, NamedSignal]:
-    """The signals that ``RULES_ENGINE["SIGNALS"]`` names; none where that setting cannot be used (check E001)."""
+    """Return the signals that ``RULES_ENGINE["SIGNALS"]`` names; none where it cannot be used, as a check says."""
     try:
-        found = conf.signals()
+        written = conf.signals()
     except SettingsError:
         return {}
     return {
         name: NamedSignal(
             name,
-            one.path,
-            _label(one.label, name),
-            dict(one.arguments or {}),
-            is_documented=one.arguments is not None,
+            setting.path,
+            _label(setting.label, name),
+            dict(setting.arguments or {}),
+            is_documented=setting.arguments is not None,
         )
-        for name, one in found.items()
+        for name, setting in written.items()
     }
 
 
 def registered() -> Mapping[str, NamedSignal]:
-    """The signals that code registered, Django's own among them."""
+    """Return the signals that code registered, Django's own among them."""
     return _named
 
 
 def find_signal(name: str) -> NamedSignal | None:
-    """The signal without a model of that name, or None. What code registered goes before the setting."""
+    """Return the signal without a model of that name, or None. What code registered goes before the setting."""
     return _named.get(name) or configured().get(name)
 
 
 def is_djangos(name: str) -> bool:
-    """Whether the name is one of Django's own signals without a model."""
+    """Say whether the name is one of Django's own signals without a model."""
     return name in _DJANGOS
 
 
 def known_signals() -> frozenset[str]:
-    """Every name that a rule's ``signals`` may hold in this process."""
+    """Return every name that a rule's ``signals`` may hold in this process."""
     return frozenset(MODEL_SIGNALS) | frozenset(_named) | frozenset(configured())
 
 

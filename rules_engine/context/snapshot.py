@@ -65,7 +65,7 @@ def tree_of(paths: frozenset[Path]) -> Tree:
 
 
 def clean_text(text: str, limit: int | None = None) -> str:
-    """Text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long.
+    """Return text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long.
 
     ``limit`` is in characters, without the mark. Without it TEXT_LIMIT holds, and the mark tells cut texts apart.
     """
@@ -84,7 +84,7 @@ def _fingerprint(text: str) -> str:
 
 
 def safe(value: Any, depth: int = 0) -> Any:
-    """Any Python value as JSON-safe data (``Decimal`` excepted).
+    """Return any Python value as JSON-safe data (``Decimal`` excepted).
 
     Dates are ISO 8601, a UUID is a string, a file its name, NaN and infinities are null, model instances are
     ``{"model", "pk"}``; what is unknown becomes ``{"type", "text"}`` so that nobody takes it for the thing itself.
@@ -160,12 +160,12 @@ def values_on(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) 
 
 
 def field_value(instance: models.Model, field: models.Field[Any, Any]) -> Any:
-    """A concrete field's value as JSON-safe data, as the database would give it back: ``"12"`` is ``Decimal("12")``."""
+    """Return a field's value as JSON-safe data, as the database would give it back: ``"12"`` is ``Decimal("12")``."""
     return column_value(field, instance.__dict__.get(field.attname))
 
 
 def column_value(field: models.Field[Any, Any], value: Any) -> Any:
-    """A value of that column as JSON-safe data."""
+    """Return a value of that column as JSON-safe data."""
     if isinstance(field, models.FileField):
         return clean_text(str(getattr(value, "name", value) or ""))
     if value is not None and not isinstance(field, models.JSONField | models.BinaryField):
@@ -183,7 +183,7 @@ def _as_python(field: models.Field[Any, Any], value: Any) -> Any:
 
 
 def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
-    """The digits that will be stored: an instance may hold ``Decimal("5")`` or ``5.0`` for a column of two places."""
+    """Return the digits that are stored: an instance may hold ``5.0`` for a column of two places."""
     exponent = decimal.Decimal(1).scaleb(-(field.decimal_places or 0))
     # These two are handed all digits and round by themselves; for the others Django rounds, to the even digit.
     rounds = connection.vendor in ("postgresql", "oracle")
@@ -194,26 +194,26 @@ def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
 
 
 def read(instance: models.Model, tree: Tree) -> dict[str, Any]:
-    """The asked-for part of an instance: ``{field: value, relation: {…}, to-many relation: [ {…}, … ]}``.
+    """Return the asked-for part of an instance: ``{field: value, relation: {…}, to-many relation: [ {…}, … ]}``.
 
     What the rows of a to-many relation come to stands under its own name, ``items__count``. Follows relations, so it
     may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden.
     """
     model = type(instance)
     known = steps(model)
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, below in tree.items():
         if name == EVERY_FIELD:
-            found.update({f.attname: _settled(instance, f) for f in readable_fields(model)})
-            found.setdefault("pk", safe(instance.pk))
+            values.update({f.attname: _settled(instance, f) for f in readable_fields(model)})
+            values.setdefault("pk", safe(instance.pk))
         elif name == "pk":
-            found["pk"] = safe(instance.pk)
+            values["pk"] = safe(instance.pk)
         elif name in known:
-            found[name] = _read_step(instance, known[name], below)
+            values[name] = _read_step(instance, known[name], below)
     if others := [name for name in tree if name not in known and name != EVERY_FIELD]:
-        values = aggregates.read(instance, [aggregate_of(model, name) for name in others])
-        found.update((name, safe(value)) for name, value in values.items())
-    return found
+        aggregated = aggregates.read(instance, [aggregate_of(model, name) for name in others])
+        values.update((name, safe(value)) for name, value in aggregated.items())
+    return values
 
 
 def _settled(instance: models.Model, field: models.Field[Any, Any]) -> Any:
@@ -242,7 +242,7 @@ def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]
 
 
 def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
-    """The asked-for part of each row, of as many as may be read."""
+    """Return the asked-for part of each row, of as many as may be read."""
     # An index (``items.0.name``) or a bare mention asks for whole rows.
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
     if not rows.query.is_sliced:
@@ -253,19 +253,19 @@ def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
 
 
 def _to_one(model: ModelClass, below: Tree) -> Iterator[str]:
-    """The relations to one that the tree follows, as ``select_related`` has them: ``patient__user``."""
+    """Return the relations to one that the tree follows, as ``select_related`` has them: ``patient__user``."""
     known = steps(model)
     for name, further in below.items():
         step = known.get(name)
         if step is not None and step.kind == "to_one" and step.model is not None:
             yield step.field.name
-            yield from (f"{step.field.name}__{one}" for one in _to_one(step.model, further))
+            yield from (f"{step.field.name}__{step_below}" for step_below in _to_one(step.model, further))
 
 
 def diff(
     fields: Iterable[models.Field[Any, Any]], old: Mapping[str, Any] | None, new: Mapping[str, Any]
 ) -> Iterator[FieldChange]:
-    """Fields whose value differs. ``old`` and ``new`` map column names to JSON-safe values.
+    """Yield the fields whose value differs. ``old`` and ``new`` map column names to JSON-safe values.
 
     ``old`` is None for a new object: then every field that is not empty counts as changed, from null.
     """

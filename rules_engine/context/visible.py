@@ -16,7 +16,7 @@ MayView = Callable[[ModelClass], bool]
 
 
 def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[Mapping[str, Any], list[str]]:
-    """The context without objects of models that may not be viewed, and the names of what was left out.
+    """Return the context without objects of models that may not be viewed, and the names of what was left out.
 
     ``label`` is the event's own model: whether that one may be viewed is asked elsewhere.
     """
@@ -24,62 +24,62 @@ def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[
     if model is None:
         return context, []
     hidden: list[str] = []
-    found = dict(context)
-    if isinstance(found.get("instance"), Mapping):
-        found["instance"] = _object(found["instance"], model, may_view, "instance", hidden)
-    m2m = found.get("m2m")
+    seen = dict(context)
+    if isinstance(seen.get("instance"), Mapping):
+        seen["instance"] = _object(seen["instance"], model, may_view, "instance", hidden)
+    m2m = seen.get("m2m")
     if isinstance(m2m, Mapping) and "objects" in m2m:
-        found["m2m"] = _ends(m2m, model, may_view, hidden)
-    return (found, hidden) if hidden else (context, [])
+        seen["m2m"] = _ends(m2m, model, may_view, hidden)
+    return (seen, hidden) if hidden else (context, [])
 
 
 def _object(value: Mapping[str, Any], model: ModelClass, may_view: MayView, at: str, hidden: list[str]) -> Any:
-    found: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
     for name, inner in value.items():
         other = _leads_to(model, name, inner)
         if other is not None and not may_view(other):
             hidden.append(f"{at}.{name}")
         else:
-            found[name] = inner if other is None else _below(inner, other, may_view, f"{at}.{name}", hidden)
-    return found
+            seen[name] = inner if other is None else _below(inner, other, may_view, f"{at}.{name}", hidden)
+    return seen
 
 
 def _below(value: Any, model: ModelClass, may_view: MayView, at: str, hidden: list[str]) -> Any:
     if isinstance(value, list):
-        found: list[str] = []
-        rows = [_below(row, model, may_view, at, found) for row in value]
-        hidden.extend(dict.fromkeys(found))
+        hidden_in_rows: list[str] = []
+        rows = [_below(row, model, may_view, at, hidden_in_rows) for row in value]
+        hidden.extend(dict.fromkeys(hidden_in_rows))
         return rows
     return _object(value, model, may_view, at, hidden) if isinstance(value, Mapping) else value
 
 
 def _leads_to(model: ModelClass, name: str, value: Any) -> ModelClass | None:
-    """The model that a value is of, where it is not the model's own."""
+    """Return the model that a value is of, where it is not the model's own."""
     step = steps(model).get(name)
     if step is not None:
         return step.model if isinstance(value, Mapping | list) else None
     if BETWEEN not in name:
         return None
     try:
-        found = aggregate_of(model, name)
+        aggregate = aggregate_of(model, name)
     except UnknownPath:
         return None
-    return found.model
+    return aggregate.model
 
 
 def _ends(m2m: Mapping[str, Any], model: ModelClass, may_view: MayView, hidden: list[str]) -> dict[str, Any]:
     step = steps(model).get(str(m2m.get("field")))
-    found = dict(m2m)
+    seen = dict(m2m)
     if step is None or step.model is None or not may_view(step.model):
-        del found["objects"]
+        del seen["objects"]
         hidden.append("m2m.objects")
     else:
-        found["objects"] = _below(m2m["objects"], step.model, may_view, "m2m.objects", hidden)
-    return found
+        seen["objects"] = _below(m2m["objects"], step.model, may_view, "m2m.objects", hidden)
+    return seen
 
 
 def read_by(reads: Iterable[Path], context: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-    """The context with just those related objects that one rule reads, as if it had been alone."""
+    """Return the context with just those related objects that one rule reads, as if it had been alone."""
     model = find_model(label) if label else None
     if model is None or not isinstance(context.get("instance"), Mapping):
         return context
@@ -91,12 +91,14 @@ def _named(value: Any, model: ModelClass, tree: Tree) -> Any:
         return [_named(row, model, tree) for row in value]
     if not isinstance(value, Mapping):
         return value
-    found = {}
+    named = {}
     for name, inner in value.items():
         other = _leads_to(model, name, inner)
         if other is None:
-            found[name] = inner
+            named[name] = inner
         elif name in tree:
             below = tree[name]
-            found[name] = _named(inner, other, {**below, **next((below[one] for one in below if one.isdigit()), {})})
-    return found
+            named[name] = _named(
+                inner, other, {**below, **next((below[index] for index in below if index.isdigit()), {})}
+            )
+    return named

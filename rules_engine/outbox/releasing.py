@@ -36,7 +36,7 @@ def _due() -> Matches:
 
 
 def is_any_due() -> bool:
-    """Whether something waits to be decided that no pause stops."""
+    """Say whether something waits to be decided that no pause stops."""
     return _next_rule(()) is not None
 
 
@@ -73,14 +73,14 @@ def _decide_rule(slug: str) -> int:
         if not _has_turn(slug, using):
             return 0
         is_live = Rule.objects.using(using).filter(slug=slug, enabled=True).exists()
-        found = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
+        matches = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
         decision = _Decision(slug, using)
-        for match in found:
+        for match in matches:
             if not is_live:
                 decision.drop([match.pk], "The rule was disabled or deleted.", stands_for=None)
             elif match.pk not in decision.decided:
                 decision.decide(match)
-        return len(found)
+        return len(matches)
 
 
 def release_now(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
@@ -90,8 +90,8 @@ def release_now(chosen: Collection[Any], *, reason: str) -> list[HeldMatch]:
     with transaction.atomic(using=using):
         slugs = _take_turns(chosen, using)
         live = Rule.objects.using(using).filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)
-        found = _waiting(chosen).filter(rule_slug__in=list(live))
-        matches = list(found.select_related("event").order_by("rule_slug", "id"))
+        waiting = _waiting(chosen).filter(rule_slug__in=list(live))
+        matches = list(waiting.select_related("event").order_by("rule_slug", "id"))
         decisions = {slug: _Decision(slug, using) for slug in slugs}
         _release([(match, decisions[match.rule_slug].stands_for(match)) for match in matches], reason, using)
         return matches
@@ -149,7 +149,7 @@ def _take_turn(numbers: Sequence[int], using: str) -> None:
 
 
 def _has_turn(slug: str, using: str) -> bool:
-    """Whether this worker is the one that decides for the rule until it commits. SQLite has one writer anyway."""
+    """Say whether this worker is the one that decides for the rule until it commits. SQLite has one writer anyway."""
     connection = connections[using]
     if connection.vendor != "postgresql":
         return True
@@ -188,7 +188,7 @@ class _Decision:
         return self.rows.filter(once_key=key, state=HeldMatch.State.RELEASED).exists()
 
     def _last_of(self, match: HeldMatch) -> HeldMatch | None:
-        """The last match of those taken together, the others dropped; None while it is to wait for more."""
+        """Return the last match of those taken together, the others dropped; None while it is to wait for more."""
         group = self.rows.filter(coalesce_key=match.coalesce_key, state=HeldMatch.State.WAITING)
         together = list(group.values_list("created_at", "pk", "waits_since", "stands_for"))
         # By the database's clock first: two servers' own may differ, and ids are made by those.
@@ -225,12 +225,12 @@ class _Decision:
         _release([(match, self.stands_for(match))], "", self.using)
 
     def stands_for(self, match: HeldMatch) -> dict[str, int]:
-        """What the match acts for besides itself, now that it acts."""
+        """Return what the match acts for besides itself, now that it acts."""
         together, throttled = (match.stands_for or 1) - 1, self._throttled_since_last(match)
         return {"count": together + throttled, "together": together, "throttled": throttled}
 
     def _throttled_since_last(self, match: HeldMatch) -> int:
-        """How many the throttle has held back that no match which acted has told of; this one does."""
+        """Say how many the throttle has held back that no match which acted has told of; this one does."""
         if match.terms["throttle"] is None:
             return 0
         dropped = self.rows.filter(throttle_key=match.throttle_key, state=HeldMatch.State.DROPPED)

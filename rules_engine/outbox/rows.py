@@ -163,7 +163,9 @@ def batch(
         executions,
         ended=[_ended_row(event, end) for end in ended],
         held=held,
-        errors=[_error_row(event, one) for one in evaluations if one.outcome == "error" and not one.is_known],
+        errors=[
+            _error_row(event, failed) for failed in evaluations if failed.outcome == "error" and not failed.is_known
+        ],
     )
 
 
@@ -243,7 +245,7 @@ def _author_of(rule: CompiledRule) -> str:
 
 
 def _order_key(event: types.Event) -> str:
-    """What belongs to one object can be kept in order by a sender that wants to; what concerns none has no order."""
+    """Return the object as a text, by which a sender may keep order; what concerns no object has none."""
     return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
 
 
