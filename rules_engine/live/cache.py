@@ -43,7 +43,7 @@ class RuleSet:
     known: Known = field(default_factory=dict)
 
     def find(self, slug: str) -> CompiledRule | None:
-        """The live rule of that slug, or None."""
+        """Return the live rule of that slug, or None."""
         return next((rule for rule in self.rules if rule.slug == slug), None)
 
 
@@ -78,7 +78,7 @@ os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, 
 
 
 def current() -> RuleSet:
-    """The rule set this process works by."""
+    """Return the rule set this process works by."""
     return _current
 
 
@@ -88,7 +88,7 @@ def on_change(listener: Callable[[RuleSet], None]) -> None:
 
 
 def alias() -> str:
-    """The database that rules and outbox live in."""
+    """Return the database that rules and outbox live in."""
     return router.db_for_write(Rule)
 
 
@@ -137,7 +137,7 @@ def load(number: int, using: str, known: Known | None = None) -> RuleSet:
 
 
 def _unchanged(texts: Mapping[str, str], known: Known, using: str) -> dict[str, CompiledRule]:
-    """The known rules that are what they were, under the version that they had."""
+    """Return the known rules that are what they were, under the version that they had."""
     newest = newest_numbers(using)
     same = {slug: known[slug][1] for slug, text in texts.items() if slug in known and known[slug][0] == text}
     return {slug: rule for slug, rule in same.items() if newest.get(slug) == rule.version}
@@ -151,12 +151,12 @@ def _compiled(specs: Sequence[RuleSpec], using: str) -> dict[str, CompiledRule]:
 
 
 def _is_final(rule: CompiledRule) -> bool:
-    """Whether compiling it again would come to the same; what is missing may be registered by then."""
+    """Say whether compiling it again would come to the same; what is missing may be registered by then."""
     return not rule.fault and all(registry.find(action.kind) is not None for action in rule.actions)
 
 
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:
-    """When the first pause, or recording, ends by itself, by this process's clock: nobody announces that."""
+    """Say when the first pause, or recording, ends by itself, by this process's clock: nobody announces that."""
     now = timezone.now()
     left = [pause.seconds_left for pause in pauses]
     ends = (recorder.active_until for recorder in recording)
@@ -165,7 +165,7 @@ def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> fl
 
 
 def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:
-    """The rule as the pauses leave it: None where it is not to be tried."""
+    """Return the rule as the pauses leave it: None where it is not to be tried."""
     modes = {pause.mode for pause in pauses if pause.stops(rule.slug, rule.model)}
     if Pause.Mode.DROP in modes:
         return None
@@ -173,7 +173,7 @@ def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule |
 
 
 def compile_one(rule: Rule) -> CompiledRule:
-    """One rule as the database has it now, enabled or not, numbered by its latest version."""
+    """Compile one rule as the database has it now, enabled or not, numbered by its latest version."""
     spec = rule.spec()
     return compile_rule(spec, number_versions([spec], alias())[spec.slug])
 

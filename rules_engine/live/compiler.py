@@ -30,7 +30,7 @@ NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each")
 
 
 def content_of(spec: RuleSpec) -> dict[str, Any]:
-    """A rule's plain form: what versions store and compare."""
+    """Return a rule's plain form: what versions store and compare."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=_plain))
     for name in NOT_PART_OF_A_VERSION:
         del content[name]
@@ -44,12 +44,12 @@ def _plain(value: Any) -> Any:
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """A fingerprint of a rule's plain form: equal for equal rules, in every process."""
+    """Return a fingerprint of a rule's plain form: equal for equal rules, in every process."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
-    """The rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
+    """Return the rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
     # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
     with translation.override(settings.LANGUAGE_CODE):
         rule = ask(_compile, spec, version)

@@ -25,7 +25,7 @@ TOLD: frozenset[Path] = frozenset({("old", EVERY_FIELD), ("changes", EVERY_FIELD
 
 
 def recorders(using: str, live: Mapping[str, CompiledRule]) -> tuple[CompiledRule, ...]:
-    """Those of the recordings that go on. One query where there is none, two more for all where there are some.
+    """Return those of the recordings that go on. One query where there is none, two more for all where there are some.
 
     ``live`` are the rules that are compiled already, by slug.
     """

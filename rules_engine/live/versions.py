@@ -17,7 +17,7 @@ from rules_engine.types import RuleSpec
 
 
 def number_versions(specs: Iterable[RuleSpec], using: str) -> dict[str, int]:
-    """The version number of each rule by slug; a form not seen before is stored under the next number."""
+    """Return the version number of each rule by slug; a form not seen before is stored under the next number."""
     contents = {spec.slug: content_of(spec) for spec in specs}
     digests = {slug: digest_of(content) for slug, content in contents.items()}
     latest = _latest(contents, using)
@@ -30,7 +30,7 @@ def number_versions(specs: Iterable[RuleSpec], using: str) -> dict[str, int]:
 
 
 def newest_numbers(using: str) -> dict[str, int]:
-    """The number of the latest version of each rule by slug."""
+    """Return the number of the latest version of each rule by slug."""
     rows: Any = RuleVersion._default_manager.using(using).order_by().values_list("rule_slug")
     return dict(rows.annotate(newest=Max("number")))
 

@@ -48,13 +48,14 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def is_test_environment() -> bool:
-    """Whether Django's test runner is at work: tests say themselves when rules are read (``rules_engine.testing``)."""
+    """Say whether Django's test runner is at work: tests say themselves when rules are read
+    (``rules_engine.testing``)."""
     utils = sys.modules.get("django.test.utils")
     return utils is not None and hasattr(utils._TestState, "saved_data")
 
 
 def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of ``connection_created``: the first connection of a process loads the rules."""
+    """Receive ``connection_created``: the first connection of a process loads the rules."""
     if connection.alias != cache.alias() or threading.current_thread() is _thread or is_test_environment():
         return
     ensure_loaded()
@@ -139,7 +140,7 @@ def _explained(error: DatabaseError) -> str:
 
 
 def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
-    """Receiver of ``models.rule.rules_changed``: cancel what waits for a rule that went, and tell every process."""
+    """Receive ``models.rule_set.rules_changed``: cancel what waits for a rule that went, and tell every process."""
     if isinstance(instance, Rule) and (deleted or not instance.enabled):
         waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
         waiting.cancel(f'The rule "{instance.slug}" was {"deleted" if deleted else "disabled"}.')
@@ -155,7 +156,7 @@ def _announce(using: str) -> None:
 
 
 def _in_test_case(using: str) -> bool:
-    """Whether the transaction is one of Django's ``TestCase``, which is never committed."""
+    """Say whether the transaction is one of Django's ``TestCase``, which is never committed."""
     return any(getattr(block, "_from_testcase", False) for block in connections[using].atomic_blocks)
 
 
@@ -166,7 +167,7 @@ def _refresh_in_test_case() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Inside, a ``TestCase`` does not read the rules at each change: for making a rule in several steps."""
+    """Keep a ``TestCase`` from reading the rules at each change inside: for making a rule in several steps."""
     token = _held.set(True)
     try:
         yield
@@ -175,7 +176,7 @@ def held() -> Iterator[None]:
 
 
 def started(**_: Any) -> None:
-    """Receiver of the start of a request or task, where RULES_ENGINE["REFRESH"] is "request"."""
+    """Receive the start of a request or task, where RULES_ENGINE["REFRESH"] is "request"."""
     if not is_test_environment():
         ensure_loaded()  # first, so that the two locks are always taken in one order
         look()

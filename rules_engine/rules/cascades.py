@@ -45,26 +45,26 @@ class Cascades:
     heard_by: Mapping[Effect, tuple[str, ...]]
 
     def sets_off(self, slug: str) -> list[Link]:
-        """The links from this rule to others."""
+        """Return the links from this rule to others."""
         return [link for link in self._links(slug) if link.target != slug]
 
     def set_off_by(self, slug: str) -> list[Link]:
-        """The links from other rules to this one."""
+        """Return the links from other rules to this one."""
         heard = {effect for effect, hearers in self.heard_by.items() if slug in hearers}
         others = {source: effects for source, effects in self.effects.items() if source != slug}
         pairs = ((source, kind, effect) for source, effects in others.items() for kind, effect in effects)
         return [Link(source, slug, kind, effect) for source, kind, effect in pairs if effect in heard]
 
     def hears_itself(self, slug: str) -> list[Link]:
-        """How the rule would set off itself, if rules did."""
+        """Say how the rule would set off itself, if rules did."""
         return [link for link in self._links(slug) if link.target == slug]
 
     def does_anything(self, slug: str) -> bool:
-        """Whether it has an action of which nobody can say what it changes."""
+        """Say whether it has an action of which nobody can say what it changes."""
         return any(effect == ANYTHING for _, effect in self.effects.get(slug, ()))
 
     def loops(self) -> list[tuple[str, ...]]:
-        """Sets of two or more rules each of which can come round to itself through the others."""
+        """Return sets of two or more rules each of which can come round to itself through the others."""
         graph: dict[Any, Sequence[Any]] = {
             slug: [effect for _, effect in effects] for slug, effects in self.effects.items()
         }
@@ -76,11 +76,11 @@ class Cascades:
         return sorted(loop for loop in loops if len(loop) > 1)
 
     def loop_of(self, slug: str) -> tuple[str, ...]:
-        """The loop that the rule is in, itself included; empty where there is none."""
+        """Return the loop that the rule is in, itself included; empty where there is none."""
         return next((loop for loop in self.loops() if slug in loop), ())
 
     def loops_said(self) -> list[str]:
-        """Each loop as a sentence, for terminals, with the ways in which its rules are linked."""
+        """Return each loop as a sentence, for terminals, with the ways in which its rules are linked."""
         sentences = []
         for loop in self.loops():
             links = self._some_within(loop)
@@ -89,7 +89,7 @@ class Cascades:
         return sentences
 
     def _some_within(self, loop: Sequence[str]) -> Iterator[Link]:
-        """A few of the links among the rules of a loop."""
+        """Return a few of the links among the rules of a loop."""
         members = set(loop)
         links = (link for slug in loop for link in self.sets_off(slug) if link.target in members)
         return islice(links, MOST_SAID)
@@ -108,7 +108,7 @@ def _said(effect: Effect) -> str:
 
 
 def analyse(rules: Iterable[RuleSpec]) -> Cascades:
-    """Which of these rules can set off which, enabled or not. A rule that is broken in its form is left out."""
+    """Say which of these rules can set off which, enabled or not. A rule that is broken in its form is left out."""
     sound = [rule for rule in rules if not type_problems(rule)]
     effects = {rule.slug: tuple(_effects_of(rule)) for rule in sound}
     listeners: dict[str, list[RuleSpec]] = defaultdict(list)
@@ -155,7 +155,7 @@ def _candidates(effect: Effect, listeners: Mapping[str, Sequence[RuleSpec]]) -> 
 
 
 def _watched(model: ModelClass, effect: Effect) -> Iterator[ModelClass]:
-    """The models whose rules hear of it, as ``events.sources.senders`` has it, seen from the sender."""
+    """Yield the models whose rules hear of it, as ``capture.watches.senders`` has it, seen from the sender."""
     if effect.operation in RELATED:
         yield from _ends(model, effect)
     elif effect.operation == "delete":
@@ -167,12 +167,12 @@ def _watched(model: ModelClass, effect: Effect) -> Iterator[ModelClass]:
 
 
 def _lineage(model: ModelClass) -> list[ModelClass]:
-    """The model and all that it inherits from."""
+    """Return the model and all that it inherits from."""
     return [ancestor for ancestor in model.__mro__ if hasattr(ancestor, "_meta") and not ancestor._meta.abstract]
 
 
 def _ends(model: ModelClass, effect: Effect) -> Iterator[ModelClass]:
-    """Both sides of the many-to-many fields that are changed."""
+    """Yield both sides of the many-to-many fields that are changed."""
     yield from _lineage(model)
     for step in steps(model).values():
         if _is_many(model, step.name) and step.model is not None and effect.writes(step.name):
@@ -187,7 +187,7 @@ def _can_match(rule: RuleSpec, effect: Effect) -> bool:
 
 
 def _can_change(model: ModelClass | None, change: Mapping[str, Any], effect: Effect) -> bool:
-    """Whether the change condition can hold after the effect: only saves and relations change anything."""
+    """Say whether the change condition can hold after the effect: only saves and relations change anything."""
     name = str(change.get("field"))
     if model is None or not effect.model or effect.operation == "delete":
         return False
@@ -211,7 +211,8 @@ Graph = Mapping[Any, Iterable[Any]]
 
 
 def components(graph: Graph) -> list[set[Hashable]]:
-    """The strongly connected parts, single nodes included (Kosaraju's way, without recursion: chains may be long)."""
+    """Return the strongly connected parts, single nodes included (Kosaraju's way, without recursion: chains may be
+    long)."""
     backwards: dict[Any, list[Any]] = {node: [] for node in graph}
     for node, targets in graph.items():
         for target in targets:
@@ -224,7 +225,7 @@ def components(graph: Graph) -> list[set[Hashable]]:
 
 
 def _finished(graph: Graph, start: Any, seen: set[Any]) -> Iterator[Any]:
-    """What can be reached from ``start`` and was not seen, each node after all that it leads to."""
+    """Yield what can be reached from ``start`` and was not seen, each node after all that it leads to."""
     if start in seen:
         return
     seen.add(start)

@@ -18,7 +18,7 @@ KEYS = ("field", "from", "to")
 
 
 def change_problems(model: ModelClass | None, changes: Any) -> Iterator[Problem]:
-    """What is wrong with a rule's list of change conditions."""
+    """Yield what is wrong with a rule's list of change conditions."""
     for index, change in enumerate(changes):
         pointer = f"/{index}"
         for key in change:
@@ -87,7 +87,7 @@ def _no_value(field: models.Field[Any, Any], value: Any, reason: str) -> str:
 
 
 def compile_changes(model: ModelClass | None, changes: Any) -> tuple[CompiledChange, ...]:
-    """Change conditions with their values as events carry them; raises ``UnknownPath`` for a field that is gone."""
+    """Compile change conditions, their values as events carry them; raises ``UnknownPath`` for a field that is gone."""
     if model is None:
         return ()
     return tuple(_compile(model, change) for change in changes)

@@ -44,7 +44,7 @@ class Stop:
         return self.what if self.outcome == "error" else self.gate.sentence % {"what": self.what}
 
     def why(self) -> str:
-        """Why, in the language of whoever asks."""
+        """Say why, in the language of whoever asks."""
         return self.what if self.outcome == "error" else translation.gettext(self.gate.sentence) % {"what": self.what}
 
 
@@ -93,22 +93,22 @@ class Gate:
         self._shut_at: dict[str, Stop] = {}
 
     def shut_at(self, what: str) -> Stop:
-        """The stop about this: an operation, a field, a signal, of which there are few."""
+        """Return the stop about this: an operation, a field, a signal, of which there are few."""
         stop = self._shut_at.get(what)
         if stop is None:
             stop = self._shut_at[what] = Stop(self, what)
         return stop
 
     def is_of(self, rule: CompiledRule) -> bool:
-        """Whether the rule asks for something here; where it does not, the gate is open to it."""
+        """Say whether the rule asks for something here; where it does not, the gate is open to it."""
         raise NotImplementedError
 
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
-        """Where the rule stops, None where the gate is open."""
+        """Return where the rule stops, None where the gate is open."""
         raise NotImplementedError
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
-        """The gate for people, None where it has nothing to tell of this rule."""
+        """Return the gate for people, None where it has nothing to tell of this rule."""
         if not self.is_of(rule):
             return None
         stop = self.stop(rule, subject)
@@ -235,7 +235,7 @@ class Changes(Gate):
         return None
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
-        """All of them, each beside what happened to its field."""
+        """Return all of them, each beside what happened to its field."""
         if not self.is_of(rule):
             return None
         seen = [_change_seen(change, subject) for change in rule.changes]
@@ -283,7 +283,7 @@ class Condition(Gate):
             return Stop(self, str(error), "error")
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
-        """What it says, without its trace, which takes a hundred times as long."""
+        """Return what it says, without its trace, which takes a hundred times as long."""
         if not self.is_of(rule):
             return None
         if subject.missing and not rule.fault:
@@ -308,7 +308,7 @@ GATES: tuple[Gate, ...] = (SIGNALS, *OF_THE_ORIGIN, *OF_THE_MOMENT, *OF_THE_CHAN
 
 
 def first_stop(rule: CompiledRule, subject: MatchSubject, gates: Iterable[Gate] = GATES) -> Stop | None:
-    """Where the rule stops first, None where all the gates are open."""
+    """Return where the rule stops first, None where all the gates are open."""
     for gate in gates:
         stop = gate.stop(rule, subject)
         if stop is not None:
@@ -317,12 +317,13 @@ def first_stop(rule: CompiledRule, subject: MatchSubject, gates: Iterable[Gate] 
 
 
 def title_of(name: str) -> str:
-    """What people call the gate of that name; the name where there is no such gate."""
+    """Return what people call the gate of that name; the name where there is no such gate."""
     return next((translation.gettext(gate.title) for gate in GATES if gate.name == name), name)
 
 
 def sentence_of(detail: str) -> tuple[str, str] | None:
-    """The sentence that was stored, as the reader's language has it, and what it is about; None where it is none."""
+    """Return the sentence that was stored, as the reader's language has it, and what it is about; None where it is
+    none."""
     for gate in GATES:
         before, place, after = gate.sentence.partition("%(what)s")
         what = detail[len(before) : len(detail) - len(after)]

@@ -37,7 +37,7 @@ class Hold:
     once: bool = False
 
     def terms(self) -> dict[str, Any]:
-        """As it is stored with a match, for whoever decides."""
+        """Return it as it is stored with a match, for whoever decides."""
         return {
             "throttle": list(self.throttle) if self.throttle else None,
             "coalesce": self.coalesce,
@@ -46,7 +46,7 @@ class Hold:
         }
 
     def keys(self, rule_model: str, event: Event, transaction: str) -> dict[str, str]:
-        """What the throttle counts separately, what is taken together, and what "once" is about. Raises
+        """Return what the throttle counts separately, what is taken together, and what "once" is about. Raises
         ``TemplateError``."""
         keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
         if self.throttle is not None and self.throttle_by:
@@ -61,7 +61,7 @@ class Hold:
 
 
 def object_key(rule_model: str, event: Event) -> str:
-    """The object of an event as a key; for a signal without one all events are alike.
+    """Return the object of an event as a key; for a signal without one all events are alike.
 
     By the rule's model: an object is the same one, whether it was saved as what it inherits from or as itself.
     """
@@ -69,13 +69,13 @@ def object_key(rule_model: str, event: Event) -> str:
 
 
 def _key(text: str, ending: str = "") -> str:
-    """As an indexed column takes it; a longer one keeps its beginning, for people."""
+    """Cut a text as an indexed column takes it; a longer one keeps its beginning, for people."""
     text, room = clean_text(text), LONGEST_KEY - len(ending)
     return (text if len(text) <= room else f"{text[: room - 65]}#{sha256(text.encode()).hexdigest()}") + ending
 
 
 def hold_of(rule: RuleSpec) -> Hold | None:
-    """How the rule holds back; None when it does not."""
+    """Say how the rule holds back; None when it does not."""
     throttled = rule.throttle_count and rule.throttle_seconds
     if not throttled and rule.coalesce_seconds is None and not rule.once:
         return None
@@ -90,12 +90,12 @@ def hold_of(rule: RuleSpec) -> Hold | None:
 
 
 def key_reads(rule: RuleSpec) -> set[Path]:
-    """What the keys read of the context."""
+    """Return what the keys read of the context."""
     return {path for text in (rule.throttle_by, rule.coalesce_by) for path in values.reads(text)}
 
 
 def hold_problems(rule: RuleSpec) -> Iterator[Problem]:
-    """What is wrong with how the rule holds back, and with when it is tried at all."""
+    """Yield what is wrong with how the rule holds back, and with when it is tried at all."""
     yield from _amount_problems(rule)
     yield from _key_problems(rule)
     if rule.debounce and not rule.coalesce_seconds:

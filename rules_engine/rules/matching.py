@@ -25,7 +25,7 @@ class Predicate(Protocol):
     """What matching needs of a compiled condition."""
 
     def matches(self, data: Any, /) -> bool:
-        """Whether it holds for the data; raises ``ConditionError`` when that cannot be said."""
+        """Say whether it holds for the data; raises ``ConditionError`` when that cannot be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CompiledChange:
     new: Any = None
 
     def holds(self, changes: Mapping[str, FieldChange]) -> bool:
-        """Whether the field changed, and from and to what was asked."""
+        """Say whether the field changed, and from and to what was asked."""
         change = changes.get(self.field)
         if change is None:
             return False
@@ -101,7 +101,8 @@ class CompiledRule:
 
 
 def _change_gates(rule: CompiledRule) -> tuple[Gate, ...]:
-    """The gates before its context is built; for a rule with a fault its condition is one, which reads nothing."""
+    """Return the gates before its context is built; for a rule with a fault its condition is one, which reads
+    nothing."""
     own = [gate for gate in gates.OF_THE_CHANGE if gate.is_of(rule)]
     return (*own, CONDITION) if rule.fault else tuple(own)
 
@@ -111,7 +112,7 @@ _APART: Any = object()
 
 
 def tried(rules: Sequence[CompiledRule], subject: MatchSubject) -> Sequence[CompiledRule]:
-    """Those of the rules that are tried on the subject; that the others were not is told nowhere."""
+    """Return those of the rules that are tried on the subject; that the others were not is told nowhere."""
     if subject.caused_by is not None or subject.is_loading:
         rules = [rule for rule in rules if first_stop(rule, subject, gates.OF_THE_ORIGIN) is None]
     left = []
@@ -140,7 +141,7 @@ def match(
 def try_rules(
     rules: Sequence[CompiledRule], subject: MatchSubject, data_for: Callable[[Sequence[CompiledRule]], Any]
 ) -> tuple[list[Stop | None], bool]:
-    """Where each rule stopped, in order, and whether any matched or failed; see ``match``."""
+    """Return where each rule stopped, in order, and whether any matched or failed; see ``match``."""
     early, left = _early_stops(rules, subject)
     shared = _shared_data(left, data_for) if left else None
     stops: list[Stop | None] = []
@@ -159,7 +160,8 @@ def try_rules(
 
 
 def _early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[list[Stop | None], list[CompiledRule]]:
-    """Where each rule stops before its condition, and the rules that come to it; no call is made for each rule."""
+    """Return where each rule stops before its condition, and the rules that come to it; no call is made for each
+    rule."""
     stops: list[Stop | None] = []
     left: list[CompiledRule] = []
     for rule in rules:
@@ -175,7 +177,7 @@ def _early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[
 
 
 def _shared_data(left: Sequence[CompiledRule], data_for: Callable[[Sequence[CompiledRule]], Any]) -> Any:
-    """One context for all; ``_APART`` where what one of them reads cannot be read, so that the others are tried."""
+    """Read one context for all; ``_APART`` where what one of them reads cannot be read: the others are to be tried."""
     try:
         return data_for(left)
     except ConditionError:
@@ -183,7 +185,7 @@ def _shared_data(left: Sequence[CompiledRule], data_for: Callable[[Sequence[Comp
 
 
 def _stop_apart(rule: CompiledRule, data_for: Callable[[Sequence[CompiledRule]], Any]) -> Stop | None:
-    """Where the condition stops the rule on a context of its own."""
+    """Return where the condition stops the rule on a context of its own."""
     try:
         data = data_for([rule])
     except ConditionError as error:
@@ -198,5 +200,5 @@ def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:
 
 
 def evaluate(rule: CompiledRule, subject: MatchSubject) -> Evaluation:
-    """What one rule says of a subject with its context, whatever it says, and whenever that was."""
+    """Return what one rule says of a subject with its context, whatever it says, and whenever that was."""
     return _evaluation(rule, first_stop(rule, subject, (*gates.OF_THE_CHANGE, CONDITION)))

@@ -18,7 +18,7 @@ from rules_engine.types import ActionSpec, Path, RuleSpec
 
 
 def needed(rule: RuleSpec) -> set[str]:
-    """Every permission that the whole rule takes: to view what it reads, and what its actions ask for."""
+    """Return every permission that the whole rule takes: to view what it reads, and what its actions ask for."""
     wanted = view_permissions(rule, match_reads(rule))
     for action in rule.actions:
         wanted |= needed_by_action(action, rule)
@@ -26,14 +26,14 @@ def needed(rule: RuleSpec) -> set[str]:
 
 
 def match_reads(rule: RuleSpec) -> set[Path]:
-    """What is read to find out whether, and how often, the rule acts."""
+    """Return what is read to find out whether, and how often, the rule acts."""
     if rule.condition is None or jsonlogic.check(rule.condition):
         return key_reads(rule)
     return {*jsonlogic.compile_condition(rule.condition).reads, *key_reads(rule)}
 
 
 def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:
-    """The permissions that one action of the rule takes."""
+    """Return the permissions that one action of the rule takes."""
     known = registry.find(action.kind)
     if known is None:
         return set()
@@ -43,12 +43,12 @@ def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:
 
 
 def lacking(user: Any, permissions: Iterable[str]) -> list[str]:
-    """Those of the permissions that the user does not have, in order."""
+    """Return those of the permissions that the user does not have, in order."""
     return sorted(permission for permission in permissions if not user.has_perm(permission))
 
 
 def may_view(user: Any) -> MayView:
-    """Of a model, whether the user may see its objects: as in the admin, who may change them may."""
+    """Say of a model whether the user may see its objects: as in the admin, who may change them may."""
 
     def may(model: ModelClass) -> bool:
         app, name = model._meta.app_label, model._meta.model_name
@@ -64,17 +64,17 @@ class Authors:
         self._users: dict[str, Any] = {}
 
     def find(self, author_id: str) -> Any:
-        """The user, or None when there is none any more."""
+        """Return the user, or None when there is none any more."""
         if author_id not in self._users:
             self._users[author_id] = get_user_model()._default_manager.filter(pk=author_id).first()
         return self._users[author_id]
 
     def sight(self, author_id: str) -> MayView | None:
-        """Which models the author may view; None, which is all, without an author: the operator's."""
+        """Say which models the author may view; None, which is all, without an author: the operator's."""
         return may_view(self.find(author_id)) if author_id else None
 
     def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec, reads: Iterable[Path] = ()) -> str | None:
-        """Why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's.
+        """Say why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's.
 
         ``reads`` is what the rule read to match (``match_reads``), where ``rule`` is given without its condition.
         """

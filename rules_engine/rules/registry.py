@@ -37,23 +37,23 @@ def _name(action_class: type[Action]) -> str:
 
 
 def find(kind: str) -> Action | None:
-    """The action of that kind, or None."""
+    """Return the action of that kind, or None."""
     return _actions.get(kind)
 
 
 def title(kind: str) -> str:
-    """What people call actions of that kind; the kind itself where it is not known here."""
+    """Return what people call actions of that kind; the kind itself where it is not known here."""
     action = find(kind)
     return str(action.label) if action is not None else kind
 
 
 def kinds(*, also_ordered: bool = False) -> dict[str, Action]:
-    """The actions that a rule may have by kind, in alphabetical order; ``also_ordered``: all there are."""
+    """Return the actions that a rule may have by kind, in alphabetical order; ``also_ordered``: all there are."""
     return {kind: action for kind, action in sorted(_actions.items()) if also_ordered or not action.only_ordered}
 
 
 def unknown(kind: str) -> str:
-    """The sentence that says a kind does not exist here."""
+    """Return the sentence that says a kind does not exist here."""
     known = ", ".join(kinds())
     return gettext('There is no action of the kind "%(kind)s".%(hint)s The kinds are: %(known)s.') % {
         "kind": kind,
@@ -68,5 +68,5 @@ def autodiscover() -> None:
 
 
 def default_route() -> Route:
-    """Where executions of a kind that is not installed here wait."""
+    """Return where executions of a kind that is not installed here wait."""
     return Route(conf.queue())

@@ -36,7 +36,7 @@ class Each:
     expression: jsonlogic.Condition | None = None
 
     def rows(self, data: Mapping[str, Any]) -> list[Any]:
-        """The rows in this context. Raises ``ConditionError`` where there is no list, or too long a one."""
+        """Return the rows in this context. Raises ``ConditionError`` where there is no list, or too long a one."""
         at_source = _at(data, self.source) if self.source else None
         rows = at_source if self.expression is None else self.expression.value(jsonlogic.data_handle(data))
         self._check_that_all_are_there(data)
@@ -50,7 +50,7 @@ class Each:
         return rows if self.expression is None else _originals(rows, at_source)
 
     def _check_that_all_are_there(self, data: Mapping[str, Any]) -> None:
-        """Relations are read up to ``MOST_ROWS``; of other lists the event has no more than ``ROWS_LIMIT``."""
+        """Refuse a list that is cut off. Relations are read up to ``MOST_ROWS``, other lists up to ``ROWS_LIMIT``."""
         for path in self.reads:
             if (kept := _kept_of_more(data, path)) is not None:
                 message = gettext(
@@ -62,7 +62,7 @@ class Each:
 
 
 def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:
-    """How long the list there is, where the event does not hold all of it."""
+    """Say how long the list there is, where the event does not hold all of it."""
     if path[:2] in (("m2m", "pks"), M2M_OBJECTS):
         # Of the objects some may be gone; of the keys it is known how many there were.
         kept, count = _at(data, ("m2m", "pks")), _at(data, ("m2m", "count"))
@@ -81,20 +81,20 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _originals(rows: list[Any], source: Any) -> list[Any]:
-    """The rows as they were captured: JSONLogic has made binary numbers of their decimals."""
+    """Return the rows as they were captured: JSONLogic has made binary numbers of their decimals."""
     by_pk = {str(row["pk"]): row for row in source or () if isinstance(row, Mapping) and "pk" in row}
     return [by_pk.get(str(row.get("pk")), row) if isinstance(row, Mapping) else row for row in rows]
 
 
 def source_of(for_each: Any) -> Path:
-    """The path of the rows of a ``for_each`` as written; empty where they are computed."""
+    """Return the path of the rows of a ``for_each`` as written; empty where they are computed."""
     if isinstance(for_each, str):
         return tuple(for_each.split("."))
     return rows_path(for_each) or ()
 
 
 def for_each_reads(for_each: Any) -> frozenset[Path]:
-    """What a ``for_each`` reads of the context; nothing where it cannot be compiled."""
+    """Return what a ``for_each`` reads of the context; nothing where it cannot be compiled."""
     if isinstance(for_each, str):
         return frozenset({source_of(for_each)})
     try:
@@ -104,12 +104,12 @@ def for_each_reads(for_each: Any) -> frozenset[Path]:
 
 
 def rule_seen_by(action: ActionSpec, rule: RuleSpec) -> RuleSpec:
-    """The rule as one of its actions sees it: with ``each``, where it is carried out for each of some rows."""
+    """Return the rule as one of its actions sees it: with ``each``, where it is carried out for each of some rows."""
     return rule if action.for_each is None else replace(rule, each=source_of(action.for_each))
 
 
 def compile_each(for_each: Any, own_reads: Iterable[Path]) -> Each:
-    """Ready to be used; ``own_reads`` is what the action reads of ``each``. Raises ``InvalidRule``."""
+    """Make it ready to be used; ``own_reads`` is what the action reads of ``each``. Raises ``InvalidRule``."""
     source = source_of(for_each)
     below = {(*source, *path[1:]) for path in own_reads if path[:1] == (EACH,)} if _are_of_a_model(source) else set()
     if isinstance(for_each, str):
@@ -130,7 +130,7 @@ def _are_of_a_model(source: Path) -> bool:
 
 
 def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
-    """What is wrong with a ``for_each``; pointers are into it."""
+    """Return what is wrong with a ``for_each``; pointers are into it."""
     if isinstance(for_each, str):
         source = source_of(for_each)
         trouble = path_problem(rule, source) or _nesting_problem(rule, source)
@@ -151,7 +151,7 @@ def each_problems(for_each: Any, rule: RuleSpec) -> list[Problem]:
 
 
 def _nesting_problem(rule: RuleSpec, source: Path) -> str | None:
-    """Rows of rows are no list: it would be one of many lists."""
+    """Say that rows of rows are no list: it would be one of many lists."""
     for end in range(2, len(source)):
         if source[0] == "instance" and is_of_rows(rule, source[:end]):
             outer, inner = ".".join(source[:end]), ".".join(source[end:])

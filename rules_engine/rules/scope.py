@@ -34,7 +34,7 @@ OF_A_MODEL = ("instance", "old", "changed", "changes")
 
 
 def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str | None:
-    """Why the rule cannot read the path, as a sentence, or None when it can.
+    """Say why the rule cannot read the path, as a sentence, or None when it can.
 
     ``within`` is the to-many path whose rows ``path`` is read from, as inside JSONLogic's ``some``.
     """
@@ -57,7 +57,7 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
 
 
 def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
-    """For the roots that are the same for every model and signal."""
+    """Look at the roots that are alike for every model and signal."""
     if root == "held" and rule.throttle_count is None and rule.coalesce_seconds is None:
         return gettext(
             'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
@@ -74,7 +74,7 @@ def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
 
 
 def is_of_rows(rule: RuleSpec, path: Path) -> bool:
-    """Whether the path leads to a list, as far as that can be said beforehand."""
+    """Say whether the path leads to a list, as far as that can be said beforehand."""
     model = find_model(rule.model) if rule.model else None
     if path[:1] != ("instance",):
         return path in (("m2m", "pks"), M2M_OBJECTS) or path[:1] in (("signal",), ("changed",))
@@ -121,7 +121,7 @@ def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
 
 
 def _past_problem(model: ModelClass, root: str, rest: Path) -> str | None:
-    """For what is told of a field's change, under ``old`` and ``changes``. Raises ``UnknownPath``."""
+    """Look at what is told of a field's change, under ``old`` and ``changes``. Raises ``UnknownPath``."""
     field = field_of(model, rest[0])
     if root == "old" and rest[0] != field.attname:
         return gettext('Old values are kept by column: write "%(path)s".') % {"path": f"old.{field.attname}"}
@@ -133,7 +133,8 @@ def _past_problem(model: ModelClass, root: str, rest: Path) -> str | None:
 
 
 def m2m_models(rule: RuleSpec) -> list[ModelClass]:
-    """What may be at the other end of the many-to-many changes that a rule hears; its change conditions narrow it."""
+    """Return what may be at the other end of the many-to-many changes that a rule hears; its change conditions narrow
+    it."""
     model = find_model(rule.model) if rule.model else None
     if model is None or (rule.signals and "m2m_changed" not in rule.signals):
         return []
@@ -187,7 +188,7 @@ def _row_problem(rule: RuleSpec, within: Path, path: Path) -> str | None:
 
 
 def _beyond_row_problem(model: ModelClass, path: Path) -> str | None:
-    """A row may lead to what it belongs to, as an appointment to its patient. Raises ``UnknownPath``."""
+    """Return a row may lead to what it belongs to, as an appointment to its patient. Raises ``UnknownPath``."""
     for end in range(1, len(path)):
         step = resolve(model, path[:end])
         if step.kind == "to_many":
@@ -207,7 +208,7 @@ LOOKING_AT_NAMES = ("some/0", "all/0", "none/0", "map/0", "!", "!!", "!/0", "!!/
 
 
 def reads_whole(rule: RuleSpec) -> bool:
-    """Whether the condition takes an object, or a row, as a whole: ``{"cat": [{"var": "instance.customer"}]}``."""
+    """Say whether the condition takes an object, or a row, as a whole: ``{"cat": [{"var": "instance.customer"}]}``."""
     if rule.condition is None:
         return False
     return any(_is_whole(rule, variable) for variable in variables(rule.condition))
@@ -227,7 +228,7 @@ def _is_whole(rule: RuleSpec, variable: Variable) -> bool:
 
 
 def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
-    """The ``view`` permissions, such as ``"clinic.view_doctor"``, that reading these paths takes."""
+    """Return the ``view`` permissions, such as ``"clinic.view_doctor"``, that reading these paths takes."""
     model = find_model(rule.model) if rule.model else None
     if model is None:
         return set()
@@ -244,7 +245,7 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
 
 
 def _seen_on(model: ModelClass, path: Path) -> set[ModelClass]:
-    """The models that a path leads to on its way."""
+    """Return the models that a path leads to on its way."""
     models: set[ModelClass] = set()
     for end in range(1, len(path) + 1):
         try:
@@ -262,6 +263,6 @@ def _view_codename(label: str) -> str:
 
 
 def all_fields(rule: RuleSpec) -> list[str]:
-    """The names of the fields that a rule's own model lets it read; empty where there is no such model."""
+    """Return the names of the fields that a rule's own model lets it read; empty where there is no such model."""
     model = find_model(rule.model) if rule.model else None
     return [] if model is None else [field.name for field in readable_fields(model)]

@@ -12,7 +12,7 @@ from rules_engine.types import Path, RuleSpec
 
 
 def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
-    """Signals that are not there, or that are about no object of the rule's model."""
+    """Yield signals that are not there, or that are about no object of the rule's model."""
     if not rule.signals:
         yield Problem("/signals", gettext("Name at least one signal, such as post_save."))
     known = known_signals()
@@ -30,13 +30,13 @@ def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 
 def carries_instance(name: str) -> bool:
-    """Whether a signal may send an object as its ``instance``, as far as is known."""
+    """Say whether a signal may send an object as its ``instance``, as far as is known."""
     signal = find_signal(name)
     return signal is not None and not is_djangos(name) and (INSTANCE in signal.arguments or not signal.is_documented)
 
 
 def change_problems(rule: RuleSpec) -> Iterator[Problem]:
-    """A signal of the site's own does not tell what changed, so that such a rule would never match."""
+    """Yield a signal of the site's own does not tell what changed, so that such a rule would never match."""
     others = [name for name in rule.signals if name not in MODEL_SIGNALS]
     if rule.changes and rule.model and others:
         message = gettext("%(name)s does not tell what changed; use a condition, or a rule on post_save.")
@@ -44,7 +44,7 @@ def change_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 
 def argument_problem(rule: RuleSpec, rest: Path) -> str | None:
-    """Why the rule cannot read that path below ``signal``, as a sentence; None where it can, or nobody knows."""
+    """Say why the rule cannot read that path below ``signal``, as a sentence; None where it can, or nobody knows."""
     if rule.signals and all(name in MODEL_SIGNALS for name in rule.signals):
         message = gettext('"signal" holds the arguments of a signal of the site, and %(name)s is none.')
         return message % {"name": rule.signals[0]}
@@ -61,6 +61,6 @@ def argument_problem(rule: RuleSpec, rest: Path) -> str | None:
 
 
 def hearing(rule: RuleSpec) -> list[str]:
-    """What is to be said of processes that cannot hear the rule's signals, a sentence or two for each."""
+    """Return what is to be said of processes that cannot hear the rule's signals, a sentence or two for each."""
     named = [find_signal(name) for name in rule.signals if isinstance(name, str)]
     return [f"{signal.name}: {signal.hearing}" for signal in named if signal is not None and signal.hearing]

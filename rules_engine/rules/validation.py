@@ -36,7 +36,8 @@ PLAIN: Mapping[str, tuple[type, ...]] = {
 
 
 def rule_problems(rule: RuleSpec) -> list[Problem]:
-    """What is wrong with a rule; empty when it can run. Pointers are into its plain form (``/actions/0/config``)."""
+    """Return what is wrong with a rule; empty when it can run. Pointers are into its plain form
+    (``/actions/0/config``)."""
     problems = type_problems(rule)
     if problems:
         return problems
@@ -52,7 +53,7 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
 
 
 def type_problems(rule: RuleSpec) -> list[Problem]:
-    """What is not even of the type that the rest of validation, and compilation, count on."""
+    """Return what is not even of the type that the rest of validation, and compilation, count on."""
     problems = []
     if not isinstance(rule.model, str):
         message = gettext('Expected a label such as "shop.order", and got %(got)s.') % {"got": repr(rule.model)}
@@ -109,7 +110,7 @@ def _operation_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 
 def condition_problems(rule: RuleSpec) -> list[Problem]:
-    """What is wrong with the rule's condition; pointers are into the condition."""
+    """Return what is wrong with the rule's condition; pointers are into the condition."""
     if rule.condition is None:
         return []
     problems = jsonlogic.check(rule.condition)
@@ -125,7 +126,7 @@ def condition_problems(rule: RuleSpec) -> list[Problem]:
 
 
 def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
-    """What is wrong with one action of the rule; pointers are into the action."""
+    """Yield what is wrong with one action of the rule; pointers are into the action."""
     action = registry.find(spec.kind)
     if action is None:
         yield Problem("/kind", registry.unknown(spec.kind))
@@ -139,7 +140,7 @@ def action_problems(spec: ActionSpec, rule: RuleSpec) -> Iterator[Problem]:
 
 
 def order_problems(rule: RuleSpec) -> list[Problem]:
-    """Actions that are to wait for one which acts after them."""
+    """Return what is wrong with actions that are to wait for one which acts after them."""
     problems = []
     for index, action in enumerate(rule.actions):
         late = next((before for before in rule.actions if _is_waited_for_too_early(before, action)), None)
@@ -152,7 +153,7 @@ def order_problems(rule: RuleSpec) -> list[Problem]:
 
 
 def _is_waited_for_too_early(before: ActionSpec, action: ActionSpec) -> bool:
-    """Whether the first stands before the second, is to stop it by failing, and acts after it."""
+    """Say whether the first stands before the second, is to stop it by failing, and acts after it."""
     if before.on_failure != "stop" or before.position >= action.position or not (before.enabled and action.enabled):
         return False
     are_known = {before.timing, action.timing} <= set(TIMINGS)
@@ -175,17 +176,17 @@ def _timing_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterat
 
 
 def _signals_before(action: Action) -> set[str]:
-    """The signals at which it may act before the save; one that vetoes does so before a deletion too."""
+    """Return the signals at which it may act before the save; one that vetoes does so before a deletion too."""
     return {"pre_save", "pre_delete"} if action.vetoes else {"pre_save"}
 
 
 def _tells_of_no_change(rule: RuleSpec) -> bool:
-    """Whether all its signals are Django's own, and not about an object. A site's own may be part of a change."""
+    """Say whether all its signals are Django's own, and not about an object. A site's own may be part of a change."""
     return bool(rule.signals) and all(is_djangos(name) for name in rule.signals)
 
 
 def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
-    """Delay, ``on_failure`` and ``for_each``."""
+    """Look at delay, ``on_failure`` and ``for_each``."""
     is_number = isinstance(spec.delay, int) and not isinstance(spec.delay, bool)
     if not (is_number and 0 <= spec.delay <= LONGEST_WAIT):
         message = gettext("Expected a whole number of seconds up to %(most)s, and got %(got)s.")
@@ -225,7 +226,7 @@ def _config_type_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) 
 
 
 def _value_type_problems(value: Any, part: Mapping[str, Any], pointer: str) -> Iterator[Problem]:
-    """A dict stands for an expression wherever a plain value is wanted, and one plain value for a list of one."""
+    """Yield a dict stands for an expression wherever a plain value is wanted, and one plain value for a list of one."""
     wanted = part.get("type", "string")
     if wanted == "array" and isinstance(value, list):
         for index, item in enumerate(value):

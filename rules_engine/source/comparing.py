@@ -15,12 +15,12 @@ COMPARE = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
 def negated(value: Value) -> str:
-    """The code of its opposite."""
+    """Return the code of its opposite."""
     return value.opposite or f"not {value.at(5)}"
 
 
 def as_text(writer: Writer, value: Value) -> Value:
-    """The value as a text; null is empty."""
+    """Return the value as a text; null is empty."""
     if value.kind == "text" and not value.null:
         return value
     if value.kind == "text":
@@ -29,7 +29,7 @@ def as_text(writer: Writer, value: Value) -> Value:
 
 
 def equal(writer: Writer, values: list[Value], wanted: bool) -> Value | None:
-    """``==`` and ``!=``."""
+    """Write ``==`` and ``!=``."""
     if len(values) != 2:
         return None
     left, right = values if not values[0].constant or values[1].constant else values[::-1]
@@ -87,7 +87,7 @@ def _equals_alike(left: Value, right: Value, wanted: bool) -> Value | None:
 
 
 def _exact(left: Value, right: Value) -> tuple[Value, Value] | None:
-    """Both as Python can compare them: 0.1 of JSON is the decimal 0.1, and not the binary fraction."""
+    """Return both as Python can compare them: 0.1 of JSON is the decimal 0.1, and not the binary fraction."""
     kinds = {left.kind, right.kind}
     if kinds != {"decimal", "float"}:
         return left, right
@@ -100,7 +100,7 @@ def _equal_days(writer: Writer, left: Value, right: Value, wanted: bool) -> Valu
 
 
 def _moment(writer: Writer, left: Value, right: Value) -> Value | None:
-    """A text constant as the date or time that the other side is."""
+    """Return a text constant as the date or time that the other side is."""
     kind = TIMES.get(left.kind)
     if kind is None or not right.constant or not isinstance(right.constant[0], str):
         return None
@@ -114,7 +114,7 @@ def _moment(writer: Writer, left: Value, right: Value) -> Value | None:
 
 
 def identical(writer: Writer, values: list[Value], wanted: bool) -> Value | None:
-    """``===`` and ``!==``."""
+    """Write ``===`` and ``!==``."""
     if len(values) != 2:
         return None
     left, right = values if not values[0].constant or values[1].constant else values[::-1]
@@ -131,7 +131,7 @@ def identical(writer: Writer, values: list[Value], wanted: bool) -> Value | None
 
 
 def ordered(writer: Writer, values: list[Value], operator: str) -> Value | None:
-    """``<`` and its like; ``a < b < c`` is both."""
+    """Write ``<`` and its like; ``a < b < c`` is both."""
     pairs = [_ordered(writer, left, right, operator) for left, right in pairwise(values)]
     if len(pairs) < 2:
         return pairs[0] if pairs else None

@@ -25,12 +25,12 @@ SAVES = frozenset({"pre_save", "post_save"})
 
 
 def lines(writer: Writer) -> list[str]:
-    """The lines that return where the rule would stop."""
+    """Return the lines that return where the rule would stop."""
     return [line for gate in GATES if gate.name in CODE for line in CODE[gate.name](writer)]
 
 
 def comments(rule: RuleSpec) -> Iterator[str]:
-    """What the rule's other gates come to, which receivers do not know."""
+    """Yield what the rule's other gates come to, which receivers do not know."""
     for gate in GATES:
         if gate.name in COMMENTS and (said := COMMENTS[gate.name](rule)):
             yield said
@@ -67,7 +67,7 @@ def _operations(writer: Writer) -> list[str]:
 
 
 def _relation(writer: Writer) -> list[str]:
-    """The change of a relation: on the side that the code hears, of the kinds that the rule asks for."""
+    """Return the change of a relation: on the side that the code hears, of the kinds that the rule asks for."""
     wanted = set(writer.rule.operations)
     happened = [f"post_{name}" for name in OPERATIONS["m2m_changed"] if not wanted or name in wanted]
     listed = ", ".join(map(quoted, happened)) + ("," if len(happened) == 1 else "")
@@ -80,7 +80,7 @@ def _relation(writer: Writer) -> list[str]:
 
 
 def _changes(writer: Writer) -> list[str]:
-    """What changed, for all that follows, and whether that is what the rule asks for."""
+    """Return what changed, for all that follows, and whether that is what the rule asks for."""
     code = _history(writer)
     for change in writer.rule.changes if not writer.relation else ():
         name = str(change["field"])
@@ -92,7 +92,7 @@ def _changes(writer: Writer) -> list[str]:
 
 
 def _history(writer: Writer) -> list[str]:
-    """The locals ``old``, ``changes`` and ``changed``, where something reads them."""
+    """Return the locals ``old``, ``changes`` and ``changed``, where something reads them."""
     reads, roots = reads_of(writer.rule), _roots(writer)
     if not roots & {"old", "changes", "changed"}:
         return []
@@ -144,12 +144,12 @@ UNWRITTEN: Mapping[GateName, str] = {
 
 
 def actions_of(rule: RuleSpec) -> list[ActionSpec]:
-    """The actions that are switched on."""
+    """Return the actions that are switched on."""
     return [action for action in rule.actions if action.enabled]
 
 
 def reads_of(rule: RuleSpec) -> set[Path]:
-    """The paths that the rule's code reads."""
+    """Return the paths that the rule's code reads."""
     paths: set[Path] = set()
     if rule.condition is not None:
         paths |= {variable.path for variable in variables(rule.condition) if variable.within is None}
@@ -160,7 +160,7 @@ def reads_of(rule: RuleSpec) -> set[Path]:
 
 
 def _roots(writer: Writer) -> set[str]:
-    """What the rule's code reads, by the first name of each path."""
+    """Return what the rule's code reads, by the first name of each path."""
     roots = {path[0] for path in reads_of(writer.rule)}
     if writer.rule.changes and not writer.relation:
         roots.add("changes")
@@ -170,18 +170,18 @@ def _roots(writer: Writer) -> set[str]:
 
 
 def relations_from_others(model: ModelClass) -> list[str]:
-    """The names, on the model, of the many-to-many relations that others' fields make."""
+    """Return the names, on the model, of the many-to-many relations that others' fields make."""
     relations = [field for field in model._meta.related_objects if field.many_to_many and not field.hidden]
     return [name for name in (relation.get_accessor_name() for relation in relations) if name]
 
 
 def kept(writer: Writer) -> str:
-    """The attribute on which the stored values wait for the save."""
+    """Return the attribute on which the stored values wait for the save."""
     return f"_before_{identifier(writer.rule.slug)}"
 
 
 def stored(writer: Writer) -> str:
-    """The query for the stored values of the columns that are wanted."""
+    """Return the query for the stored values of the columns that are wanted."""
     model = writer.model
     name = writer.module.model(model) if model is not None else "None"
     columns = [quoted(column) for column in columns_wanted(writer, reads_of(writer.rule))]

@@ -13,7 +13,7 @@ INDENT = "    "
 
 
 def quoted(text: str) -> str:
-    """A text as a literal in double quotes, where that takes no further escaping."""
+    """Return a text as a literal in double quotes, where that takes no further escaping."""
     written = repr(text)
     if written.startswith("'") and '"' not in written and "\\'" not in written:
         return f'"{written[1:-1]}"'
@@ -21,7 +21,7 @@ def quoted(text: str) -> str:
 
 
 def literal(value: Any) -> str:
-    """JSON data as Python writes it. Raises ``TypeError`` for what is no JSON."""
+    """Write JSON data as Python does. Raises ``TypeError`` for what is no JSON."""
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
@@ -40,7 +40,7 @@ def _in_a_comment(character: str) -> str:
 
 
 def comment(text: str, limit: int = 100) -> list[str]:
-    """A text as comment lines; what cannot be printed becomes a question mark."""
+    """Return a text as comment lines; what cannot be printed becomes a question mark."""
     words = "".join(map(_in_a_comment, text)).split()
     lines: list[str] = []
     for word in words:
@@ -52,7 +52,7 @@ def comment(text: str, limit: int = 100) -> list[str]:
 
 
 def docstring(text: str) -> str:
-    """A text as the docstring of a function, on one line."""
+    """Return a text as the docstring of a function, on one line."""
     line = " ".join(text.split())[:100]
     if line.isprintable() and not set(line) & {'"', "\\"}:
         return f'"""{line}"""'
@@ -60,12 +60,12 @@ def docstring(text: str) -> str:
 
 
 def json_of(value: Any) -> str:
-    """JSON text of JSON data, as a literal."""
+    """Write JSON data as a literal of its JSON text."""
     return quoted(json.dumps(value, ensure_ascii=True, default=str))
 
 
 def identifier(text: str, fallback: str = "rule") -> str:
-    """A name for a function: ``c06_clear_cache`` for ``c06-clear-cache``."""
+    """Return a name for a function: ``c06_clear_cache`` for ``c06-clear-cache``."""
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()[:60]
     if not name or name[0].isdigit() or keyword.iskeyword(name):
         return f"{fallback}_{name}".rstrip("_")
@@ -73,19 +73,19 @@ def identifier(text: str, fallback: str = "rule") -> str:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether the name can stand before ``=`` in a call."""
+    """Say whether the name can stand before ``=`` in a call."""
     return name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
 
 
 def keywords(arguments: Mapping[str, str]) -> list[str]:
-    """Arguments of a call, by name; names that Python keeps for itself go through a dict."""
+    """Write arguments of a call, by name; names that Python keeps for itself go through a dict."""
     plain = [f"{name}={code}" for name, code in arguments.items() if is_plain_name(name)]
     odd = [f"{quoted(name)}: {code}" for name, code in arguments.items() if not is_plain_name(name)]
     return [*plain, *(["**{" + ", ".join(odd) + "}"] if odd else [])]
 
 
 def call(function: str, arguments: Sequence[str], brackets: str = "()") -> str:
-    """A call on one line, or with one argument a line where that is too long."""
+    """Return a call on one line, or with one argument a line where that is too long."""
     opening, closing = brackets[0], brackets[1]
     line = f"{function}{opening}{', '.join(arguments)}{closing}"
     if not arguments or (len(line) <= WIDTH - 12 and "\n" not in line):
@@ -94,10 +94,10 @@ def call(function: str, arguments: Sequence[str], brackets: str = "()") -> str:
 
 
 def mapping(codes: Mapping[str, str]) -> str:
-    """A dict of these expressions."""
+    """Return a dict of these expressions."""
     return call("", [f"{quoted(name)}: {code}" for name, code in codes.items()], "{}")
 
 
 def indented(pieces: Iterable[str], levels: int = 1) -> list[str]:
-    """Lines moved to the right; a piece may have several. No literal of ours goes over a line's end."""
+    """Move lines to the right; a piece may have several. No literal of ours goes over a line's end."""
     return [INDENT * levels + line if line else "" for piece in pieces for line in piece.split("\n")]

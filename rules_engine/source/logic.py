@@ -24,7 +24,7 @@ class Scopes:
     rows: tuple[Value, ...] = ()
 
     def read(self, path: Path) -> Value:
-        """A path from here: of the innermost row, or of the context."""
+        """Return a path from here: of the innermost row, or of the context."""
         if not self.rows:
             return context_value(self.writer, path) if path else unsupported(self.writer, {"var": ""})
         row = self.rows[-1]
@@ -43,19 +43,19 @@ class Scopes:
         return below(self.writer, start, path[1:])
 
     def out(self, levels: int) -> Scopes:
-        """As seen from so many loops further out."""
+        """Return the scopes as seen from so many loops further out."""
         return Scopes(self.writer, self.rows[: len(self.rows) - levels])
 
 
 def condition(writer: Writer, logic: Any) -> list[Value]:
-    """The parts of a condition that must all hold."""
+    """Return the parts of a condition that must all hold."""
     if isinstance(logic, Mapping) and list(logic) == ["and"] and isinstance(logic["and"], list):
         return [part for inner in logic["and"] for part in condition(writer, inner)]
     return [expression(writer, logic)]
 
 
 def expression(writer: Writer, logic: Any) -> Value:
-    """Any expression over the context."""
+    """Write any expression over the context."""
     return _written(Scopes(writer), logic)
 
 
@@ -222,7 +222,7 @@ def _now(scopes: Scopes, arguments: Arguments) -> Value:
 
 
 def _loop(scopes: Scopes, arguments: Arguments) -> tuple[Value, Value, Value]:
-    """The rows, one of them, and the body."""
+    """Return the rows, one of them, and the body."""
     rows = _written(scopes, arguments[0])
     name = "row" if not scopes.rows and scopes.writer.row is None else f"row_{len(scopes.rows) + 2}"
     row = Value(name, "object" if rows.model else "any", rows.model is None, model=rows.model)
@@ -267,7 +267,7 @@ def _reduce(scopes: Scopes, arguments: Arguments) -> Value | None:
 
 
 def _over(function: Callable[..., Value | None], *more: Any) -> Build:
-    """An operator of values that were written already."""
+    """Return an operator of values that were written already."""
     return lambda scopes, arguments: function(scopes.writer, _each(scopes, arguments), *more)
 
 

@@ -23,7 +23,7 @@ LOGGER = 'logger = logging.getLogger("rules_engine.messages")'
 
 
 def python_of(rules: Iterable[RuleSpec]) -> str:
-    """The module for these rules, enabled or not. A rule that could not run is a comment that says why."""
+    """Return the module for these rules, enabled or not. A rule that could not run is a comment that says why."""
     module = Module()
     parts: list[str] = []
     for rule in rules:
@@ -59,7 +59,7 @@ def _heading(rule: RuleSpec) -> list[str]:
 
 
 def _held_back(rule: RuleSpec) -> Iterator[str]:
-    """How the rule acts less often, or later, than what is printed."""
+    """Say how the rule acts less often, or later, than what is printed."""
     if rule.once:
         yield "It acts once for each object"
     if rule.throttle_count:
@@ -76,7 +76,7 @@ def _held_back(rule: RuleSpec) -> Iterator[str]:
 
 
 def _imports(module: Module) -> list[str]:
-    """Blocks of imports: the standard library, then Django and others, then the site's."""
+    """Write blocks of imports: the standard library, then Django and others, then the site's."""
     blocks: list[list[str]] = [[], [], []]
     for name in sorted(module.modules):
         blocks[0].append(f"import {name}")

@@ -30,19 +30,19 @@ KINDS: tuple[tuple[type[Any], str], ...] = (
 
 
 def kind_of(field: Any) -> str:
-    """What a field holds, as ``Value.kind`` has it."""
+    """Return what a field holds, as ``Value.kind`` has it."""
     if isinstance(field, models.ForeignKey):
         return kind_of(field.target_field)
     return next((kind for type_, kind in KINDS if isinstance(field, type_)), "any")
 
 
 def unsupported(writer: Writer, logic: Any) -> Value:
-    """What is left for the developer to write."""
+    """Return what is left for the developer to write."""
     return Value(f"{writer.module.function('not_in_python')}({json_of(logic)})")
 
 
 def context_value(writer: Writer, path: Path) -> Value:
-    """A path that begins at the context's top."""
+    """Return a path that begins at the context's top."""
     root, *rest = path
     if root == "instance" and writer.model is not None:
         return below(writer, Value("instance", "object", False, model=writer.model), tuple(rest))
@@ -55,7 +55,7 @@ def context_value(writer: Writer, path: Path) -> Value:
 
 
 def below(writer: Writer, start: Value, path: Path) -> Value:
-    """What a path leads to from an object of ``start.model``: null wherever a relation on the way is."""
+    """Return what a path leads to from an object of ``start.model``: null wherever a relation on the way is."""
     value, guards = start, []
     for index, name in enumerate(path):
         if value.model is None or value.kind == "rows":
@@ -80,7 +80,8 @@ def below(writer: Writer, start: Value, path: Path) -> Value:
 
 
 def aggregated(writer: Writer, value: Value, name: str) -> Value | None:
-    """What related rows come to, by the aggregate's name; None where it is the name of none, or nothing has a key."""
+    """Return what related rows come to, by the aggregate's name; None where it is the name of none, or nothing has a
+    key."""
     try:
         aggregate = aggregate_of(value.model, name) if value.model is not None else None
     except UnknownPath:
@@ -116,7 +117,7 @@ def _step(writer: Writer, value: Value, step: Step) -> Value:
 
 
 def columns_wanted(writer: Writer, reads: Any) -> dict[str, Any]:
-    """The fields whose earlier value these paths and the rule's change conditions want, by column."""
+    """Return the fields whose earlier value these paths and the rule's change conditions want, by column."""
     model = writer.model
     if model is None:
         return {}

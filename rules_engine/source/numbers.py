@@ -20,7 +20,7 @@ def _number(writer: Writer, value: Value) -> Value:
 
 
 def arithmetic(writer: Writer, values: list[Value], operator: str) -> Value | None:
-    """``+`` and its like. Null raises, as it is an error of the rule."""
+    """Write ``+`` and its like. Null raises, as it is an error of the rule."""
     numbers = _numbers(writer, values)
     if not numbers or (len(numbers) == 1 and values[0].kind in ("list", "any", "rows")):
         return None
@@ -37,7 +37,7 @@ def arithmetic(writer: Writer, values: list[Value], operator: str) -> Value | No
 
 
 def smallest(writer: Writer, values: list[Value], function: str) -> Value | None:
-    """``min`` and ``max``."""
+    """Write ``min`` and ``max``."""
     if len(values) < 2:
         return None
     numbers = _numbers(writer, values)
@@ -47,7 +47,7 @@ def smallest(writer: Writer, values: list[Value], function: str) -> Value | None
 
 
 def rounded(writer: Writer, values: list[Value], function: str) -> Value | None:
-    """``abs``, ``ceil`` and ``floor``."""
+    """Write ``abs``, ``ceil`` and ``floor``."""
     if len(values) != 1:
         return None
     (value,) = _numbers(writer, values)

@@ -24,7 +24,7 @@ APART = frozenset({"write_audit_entry", "delete_files", "update_objects"})
 
 
 def receivers(module: Module, rule: RuleSpec) -> list[list[str]]:
-    """The functions of a rule, each as lines. The rule has no problems."""
+    """Return the functions of a rule, each as lines. The rule has no problems."""
     whole = Writer(module, rule, rule.signals)
     groups = _groups(rule)
     functions = []
@@ -40,7 +40,7 @@ def receivers(module: Module, rule: RuleSpec) -> list[list[str]]:
 
 
 def _groups(rule: RuleSpec) -> list[tuple[str, ...]]:
-    """Signals that one function can hear, in the rule's order."""
+    """Yield signals that one function can hear, in the rule's order."""
     wanted = [
         name
         for name in dict.fromkeys(rule.signals)
@@ -61,7 +61,8 @@ def _is_alike(rule: RuleSpec) -> bool:
 
 
 def _relations(writer: Writer) -> list[str]:
-    """The many-to-many relations of the model by their names there, those of others' fields that lead to it too."""
+    """Return the many-to-many relations of the model by their names there, those of others' fields that lead to it
+    too."""
     if writer.model is None:
         return []
     own = [field.name for field in writer.model._meta.many_to_many]
@@ -70,7 +71,7 @@ def _relations(writer: Writer) -> list[str]:
 
 
 def _heard(writer: Writer) -> list[ModelClass]:
-    """The senders: for saves the model's descendants too, for deletes its proxies, as the rule hears them."""
+    """Return the senders: for saves the model's descendants too, for deletes its proxies, as the rule hears them."""
     model = writer.model
     if model is None:
         return []

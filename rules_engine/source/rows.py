@@ -27,12 +27,13 @@ def _field(model: ModelClass | None, name: str) -> Any:
 
 
 def is_text(model: ModelClass | None, name: str) -> bool:
-    """Whether the field holds texts."""
+    """Say whether the field holds texts."""
     return isinstance(_field(model, name), models.CharField | models.TextField)
 
 
 def field_value(writer: Writer, model: ModelClass | None, name: str, written: Any) -> str:
-    """A config's value as the field takes it: null for an empty text where it holds none, and the other way round."""
+    """Return a config's value as the field takes it: null for an empty text where it holds none, and the other way
+    round."""
     field, value = _field(model, name), value_of(writer, written)
     if field is None:
         return value.code
@@ -51,7 +52,7 @@ def _column(model: ModelClass | None, name: str) -> str:
 
 
 def create_lines(writer: Writer, config: Config) -> list[str]:
-    """A new row, validated and saved; unless there is one."""
+    """Return a new row, validated and saved; unless there is one."""
     model = find_model(str(config.get("model")))
     if model is None:
         return ["pass"]
@@ -69,7 +70,7 @@ def create_lines(writer: Writer, config: Config) -> list[str]:
 
 
 def update_lines(writer: Writer, config: Config) -> list[str]:
-    """Rows, locked, changed and saved; or one statement."""
+    """Lock rows, change and save them; or write one statement."""
     try:
         model = targets.model_of(config, writer.rule.model)
     except UnknownPath:
@@ -113,7 +114,7 @@ def _is_set(row: Mapping[str, Any]) -> bool:
 
 
 def _changed(writer: Writer, model: ModelClass, row: Mapping[str, Any]) -> str:
-    """The value; for an increment or an appended text, an expression for the database to work out."""
+    """Return the value; for an increment or an appended text, an expression for the database to work out."""
     name = str(row["field"])
     code = field_value(writer, model, name, row.get("value"))
     if _is_set(row):
@@ -143,7 +144,7 @@ def _amount(writer: Writer, model: ModelClass, name: str, written: Any, code: st
 
 
 def kept_lines(writer: Writer, config: Config) -> list[str]:
-    """What is to be kept of the object for ``update_lines``, while it is being deleted: the keys of its rows."""
+    """Return what is to be kept of the object for ``update_lines``, while it is being deleted: the keys of its rows."""
     relation = _kept_relation(writer, config)
     if not relation:
         return []
@@ -151,7 +152,7 @@ def kept_lines(writer: Writer, config: Config) -> list[str]:
 
 
 def _kept_relation(writer: Writer, config: Config) -> str:
-    """The relation to many that is the target; empty where it is something else, or known no more."""
+    """Return the relation to many that is the target; empty where it is something else, or known no more."""
     target = targets.name_of(config)
     if writer.signals != ("pre_delete",) or target in (targets.INSTANCE, targets.QUERY) or "." in target:
         return ""

@@ -31,7 +31,7 @@ class Step:
 
 
 def step_of(writer: Writer, action: ActionSpec) -> Step:
-    """The action in Python, in a loop where it is carried out for each of some rows."""
+    """Return the action in Python, in a loop where it is carried out for each of some rows."""
     if action.for_each is None:
         return _once(writer, action)
     written = action.for_each
@@ -53,7 +53,7 @@ def _once(writer: Writer, action: ActionSpec) -> Step:
 
 
 def _own(lines: Any, action: ActionSpec) -> list[str]:
-    """The action's own lines, as code where they are code, else as comments."""
+    """Return the action's own lines, as code where they are code, else as comments."""
     written = [line for piece in lines for line in str(piece).split("\n")]
     source = "\n".join(["def step(instance):", *indented([*written, "pass"])])
     try:
@@ -159,7 +159,7 @@ def _has_changes(writer: Writer) -> bool:
 
 
 def _set_fields(writer: Writer, config: Config) -> Step:
-    """Values are worked out before any is set, as the rule does it."""
+    """Work out all values before any is set, as the rule does it."""
     lines, last = [], []
     listed = [row for row in config.get("fields") or () if isinstance(row, Mapping)]
     for number, row in enumerate(listed):

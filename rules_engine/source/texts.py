@@ -27,7 +27,7 @@ LONG = 80
 
 
 def value_of(writer: Writer, written: Any) -> Value:
-    """A config's value: a text, an expression, or itself. A text that is one variable alone is that value."""
+    """Return a config's value: a text, an expression, or itself. A text that is one variable alone is that value."""
     if isinstance(written, Mapping):
         return expression(writer, written)
     if not isinstance(written, str):
@@ -43,7 +43,7 @@ def _alone(writer: Writer, source: str) -> Value | None:
 
 
 def text_of(writer: Writer, written: Any, *, autoescape: bool = False) -> Value:
-    """A config's value as a text."""
+    """Return a config's value as a text."""
     if written is None:
         return Value('""', "text", False, constant=("",))
     if not isinstance(written, str):
@@ -70,7 +70,7 @@ def _stacked(lines: list[str]) -> str:
 
 
 def _pieces(writer: Writer, tokens: list[Token]) -> list[tuple[str, str]] | None:
-    """Literal texts and expressions, each as ``("", text)`` or ``(code, "")``; None where an f-string cannot do it."""
+    """Split into literal texts ``("", text)`` and expressions ``(code, "")``; None where an f-string cannot do it."""
     pieces = []
     for token in tokens:
         if token.token_type is TokenType.TEXT:
@@ -127,7 +127,7 @@ def _root(writer: Writer, root: str) -> str:
 
 
 def _django(writer: Writer, token: Token) -> str:
-    """A piece of the text as Django's own engine takes it."""
+    """Return a piece of the text as Django's own engine takes it."""
     if token.token_type is TokenType.TEXT:
         return token.contents
     if token.token_type is TokenType.VAR:
@@ -138,7 +138,7 @@ def _django(writer: Writer, token: Token) -> str:
 
 
 def _variable(writer: Writer, contents: str) -> str:
-    """The variable, with what the rule does by itself: null prints nothing, dates are ISO 8601."""
+    """Return the variable, with what the rule does by itself: null prints nothing, dates are ISO 8601."""
     match = NAME.match(contents)
     if match is None:
         return contents
@@ -163,7 +163,7 @@ _TEXTS = re.compile(r'("[^"]*"|\'[^\']*\')')
 
 
 def _relations(writer: Writer, contents: str) -> str:
-    """To-many relations by their manager's ``all``, outside of texts in quotes."""
+    """Write to-many relations by their manager's ``all``, outside of texts in quotes."""
     parts = _TEXTS.split(contents)
     return "".join(
         part if index % 2 else _READ.sub(lambda m: _many(writer, m[0]), part) for index, part in enumerate(parts)

@@ -37,11 +37,11 @@ class Value:
     constant: tuple[Any, ...] = ()
 
     def at(self, level: int) -> str:
-        """The code, in brackets where it binds less tightly than ``level``."""
+        """Return the code, in brackets where it binds less tightly than ``level``."""
         return self.code if self.level >= level else f"({self.code})"
 
     def without_null(self) -> Value:
-        """The same where None was ruled out."""
+        """Return the same where None was ruled out."""
         return replace(self, null=False)
 
 
@@ -78,7 +78,7 @@ class Module:
         return name
 
     def free(self, name: str) -> str:
-        """That name, or one like it that nothing else has."""
+        """Return that name, or one like it that nothing else has."""
         candidate, number = name, 1
         while candidate in self.taken or candidate in self.modules:
             number += 1

@@ -35,7 +35,7 @@ class Baseline(Protocol):
     """What a rule is held against."""
 
     def state(self, event: types.Event, evaluations: Any) -> State | None:
-        """What it says of an event with these evaluations; None where it was not tried on it."""
+        """Return what it says of an event with these evaluations; None where it was not tried on it."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Result:
     incomparable: int = 0
 
     def count(self, stop: GateSeen | None, event: types.Event, object_pk: str) -> None:
-        """One more event, and where the rule stopped on it."""
+        """Count one more event, by where the rule stopped on it."""
         self.tried += 1
         if stop is None:
             self.fired.add(event, object_pk)
@@ -83,7 +83,7 @@ class Result:
             self.missing.update(_missing(stop))
 
     def compare(self, now: State, before: State | None, event: types.Event, object_pk: str) -> None:
-        """Whether the rule says of the event what the other form said."""
+        """Say whether the rule says of the event what the other form said."""
         if "not_recorded" in (now, before):
             self.incomparable += 1
         elif now == "open" != before:
@@ -136,7 +136,7 @@ class AnotherForm:
         return cls(rule, frozenset(label for signal in rule.signals for label in heard(signal, spec.model)))
 
     def state(self, event: types.Event, evaluations: Any) -> State:
-        """What it would have said."""
+        """Return what it would have said."""
         if event.model not in self.models:
             return "shut"
         return _state_at(first_shut(self.rule, recorded_subject(self.rule, event)))
@@ -149,14 +149,14 @@ class AsItWas:
     slug: str
 
     def state(self, event: types.Event, evaluations: Any) -> State | None:
-        """What was recorded."""
+        """Return what was recorded."""
         own = (evaluation for evaluation in evaluations if evaluation.get("rule") == self.slug)
         outcome = next((str(evaluation.get("outcome")) for evaluation in own), "")
         return OUTCOMES.get(outcome)
 
 
 def events_of(spec: RuleSpec) -> QuerySet[Event]:
-    """The recorded events that the rule listens to."""
+    """Return the recorded events that the rule listens to."""
     wanted = Q(pk__in=[])
     for signal in spec.signals:
         wanted |= Q(signal=signal, model__in=heard(str(signal), spec.model))
@@ -164,7 +164,7 @@ def events_of(spec: RuleSpec) -> QuerySet[Event]:
 
 
 def heard(signal: str, label: str) -> set[str]:
-    """The models whose events a rule on that model hears, as events name them."""
+    """Return the models whose events a rule on that model hears, as events name them."""
     if not label:
         return {""}
     model = find_model(label)

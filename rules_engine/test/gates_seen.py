@@ -14,23 +14,24 @@ from rules_engine.types import MatchSubject
 
 
 def all_seen(rule: CompiledRule, subject: MatchSubject) -> list[GateSeen]:
-    """The gates in the order they are passed, the condition with its trace. A rule without some has fewer."""
+    """Return the gates in the order they are passed, the condition with its trace. A rule without some has fewer."""
     shown = [seen for gate in GATES if (seen := gate.seen(rule, subject)) is not None]
     return [_traced(seen, rule, subject) if seen.gate is CONDITION else seen for seen in shown]
 
 
 def first_shut(rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
-    """The first gate that is not open, without the trace of its condition, which takes a hundred times as long."""
+    """Return the first gate that is not open, without the trace of its condition, which takes a hundred times as
+    long."""
     return first_not_open(seen for gate in GATES if (seen := gate.seen(rule, subject)) is not None)
 
 
 def first_not_open(shown: Iterable[GateSeen]) -> GateSeen | None:
-    """The first gate that is not open, None where all are."""
+    """Return the first gate that is not open, None where all are."""
     return next((seen for seen in shown if seen.state != "open"), None)
 
 
 def state_of(shown: Iterable[GateSeen]) -> State:
-    """What the first gate that is not open says; "open" where all are."""
+    """Return what the first gate that is not open says; "open" where all are."""
     stop = first_not_open(shown)
     return "open" if stop is None else stop.state
 

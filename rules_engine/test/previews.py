@@ -46,7 +46,8 @@ class Planner:
         self.event = replace(event, context={**event.context, "held": HELD}) if is_holding else event
 
     def plan(self, rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
-        """Each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by position."""
+        """Return each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by
+        position."""
         enabled = [action for action in self.spec.actions if action.enabled]
         written = sorted(enabled, key=lambda action: action.position)
         return [self._planned(action, rows_of.get(action.position)) for action in written]
@@ -82,7 +83,7 @@ def _previews(kind: Action, contexts: Sequence[ActionContext], config: Mapping[s
 
 
 def rows_of(actions: Sequence[CompiledAction], data: Any) -> Iterator[tuple[int, Sequence[Any] | str]]:
-    """The rows of each action that is carried out for each of some, by position, or why they cannot be told.
+    """Yield the rows of each action that is carried out for each of some, by position, or why they cannot be told.
 
     ``data`` gives the context for an ``Each``.
     """

@@ -15,7 +15,7 @@ SAVES = ("pre_save", "post_save")
 
 
 def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
-    """The event as the rule is held against it: as it saw it live, or would have."""
+    """Return the event as the rule is held against it: as it saw it live, or would have."""
     stored = _Stored(event)
     changes, unknown = dict(stored.changes), set()
     for asked in rule.changes:
@@ -38,7 +38,7 @@ def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
 
 
 def missing_of(reads: Iterable[Path], event: Event) -> list[Path]:
-    """Those of the paths that were not stored with the event, in order."""
+    """Return those of the paths that were not stored with the event, in order."""
     return _Stored(event).missing(reads)
 
 
@@ -46,7 +46,7 @@ _UNKNOWN: Any = object()
 
 
 def _with_changes(context: Mapping[str, Any], changes: Mapping[str, FieldChange]) -> Mapping[str, Any]:
-    """The context as it would have been had this rule been among those that asked what changed."""
+    """Return the context as it would have been had this rule been among those that asked what changed."""
     if context.get("changes") is None or len(context["changes"]) == len(changes):
         return context
     told = {name: {"old": change.old, "new": change.new} for name, change in changes.items()}
@@ -67,7 +67,7 @@ class _Stored:
         return sorted(path for path in paths if not self.has(path))
 
     def change(self, name: str) -> Any:
-        """The field's change, None where it did not change, ``_UNKNOWN`` where that was not stored."""
+        """Return the field's change, None where it did not change, ``_UNKNOWN`` where that was not stored."""
         if name in self.changes:
             return self.changes[name]
         if not self.is_save:
@@ -94,7 +94,7 @@ class _Stored:
             return None
 
     def has(self, path: Path) -> bool:
-        """Whether what the path leads to was stored; that there is nothing there counts as well."""
+        """Say whether what the path leads to was stored; that there is nothing there counts as well."""
         root, *rest = path
         if root == "instance":
             return self._has_value(self.context.get("instance"), rest, self.model)

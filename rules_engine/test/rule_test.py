@@ -39,7 +39,7 @@ class RuleTest:
 
 @contextmanager
 def without_consequence() -> Iterator[None]:
-    """Inside, nothing that is written stays, and no rule hears of it."""
+    """Keep nothing that is written inside, and let no rule hear of it."""
     using = router.db_for_write(Rule)
     with paused(), transaction.atomic(using=using):
         yield
@@ -88,7 +88,7 @@ def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
 
 
 def event_of(spec: RuleSpec, signal: str, operation: Any, context: Mapping[str, Any]) -> Event:
-    """A context that somebody wrote, as an event; what it leaves out is null."""
+    """Return a context that somebody wrote, as an event; what it leaves out is null."""
     event_id, now = new_id(), timezone.now()
     whole = {**dict.fromkeys(PARTS), **context}
     pk = (context.get("instance") or {}).get("pk")

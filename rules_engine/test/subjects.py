@@ -42,7 +42,7 @@ class Happening:
 
 
 def subject_of(instance: models.Model, happening: Happening) -> Subject:
-    """The subject of that event. The instance takes the new values, unsaved; it is the caller's to throw away.
+    """Return the subject of that event. The instance takes the new values, unsaved; it is the caller's to throw away.
 
     Raises ``UnknownPath`` for a field that the model has not.
     """

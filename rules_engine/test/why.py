@@ -59,14 +59,15 @@ class Told:
 
 
 def rules_on(label: str) -> QuerySet[Rule]:
-    """The rules that may hear of objects of the model, those that are off included, in the order they are tried."""
+    """Return the rules that may hear of objects of the model, those that are off included, in the order they are
+    tried."""
     every = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
     models = [model for model in every if label in heard("post_save", model)]
     return Rule.objects.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
 
 
 def events_about(label: str, pk: str, at: datetime | None = None) -> Any:
-    """The recorded events of the object, the newest first; those up to ``at`` where a time is given."""
+    """Return the recorded events of the object, the newest first; those up to ``at`` where a time is given."""
     events = Event.objects.filter(model=label, object_pk=pk)
     if at is not None:
         events = events.filter(occurred_at__lte=at + AROUND)
@@ -74,8 +75,8 @@ def events_about(label: str, pk: str, at: datetime | None = None) -> Any:
 
 
 def nearest_first(events: Iterable[Event], slugs: Iterable[str]) -> list[str]:
-    """The slugs, and those of rules that are no more but left a record, by how near they came to acting; else as they
-    come."""
+    """Return the slugs, and those of rules that are no more but left a record, by how near they came to acting; else as
+    they come."""
     every: dict[str, None] = dict.fromkeys(slugs)
     nearest: dict[str, int] = {}
     for said in (said for event in events for said in event.evaluations):
@@ -87,7 +88,7 @@ def nearest_first(events: Iterable[Event], slugs: Iterable[str]) -> list[str]:
 
 
 def tell(events: Iterable[Event], rules: Sequence[Rule], only: Collection[str] | None = None) -> list[Told]:
-    """Each event with what each of the rules said to it. ``only``: of no other slugs is anything told."""
+    """Return each event with what each of the rules said to it. ``only``: of no other slugs is anything told."""
     events = list(events)
     causes = {event.cause_id for event in events if event.cause_id}
     steps = Execution.objects.filter(pk__in=causes).values_list("pk", "rule_slug")
@@ -114,24 +115,24 @@ def _executions_of(events: Sequence[Event], only: Collection[str] | None) -> dic
 
 
 def _matched(event: Event) -> list[str]:
-    """The slugs of the rules that matched the event, in the order they were tried."""
+    """Return the slugs of the rules that matched the event, in the order they were tried."""
     return [str(said.get("rule")) for said in event.evaluations if said.get("outcome") == "matched"]
 
 
 def _ends_among(events: Iterable[Event]) -> dict[str, Rule]:
-    """By slug, those that matched one of the events and end the processing of rules behind them."""
+    """Return, by slug, those that matched one of the events and end the processing of rules behind them."""
     matched = {slug for event in events for slug in _matched(event)}
     rules = Rule.objects.filter(slug__in=matched, stop_processing=True, shadow=False)
     return {rule.slug: rule for rule in rules}
 
 
 def _ended_by(event: Event, ends: Mapping[str, Rule]) -> Rule | None:
-    """The rule that ended the processing of the event."""
+    """Return the rule that ended the processing of the event."""
     return next((ends[slug] for slug in _matched(event) if slug in ends), None)
 
 
 def _unchanged(rules: Iterable[Rule]) -> set[tuple[str, int]]:
-    """Slug and number of the versions that are the rules as they are now."""
+    """Return slug and number of the versions that are the rules as they are now."""
     digests = {rule.slug: digest_of(content_of(rule.spec())) for rule in rules}
     versions = RuleVersion.objects.filter(rule_slug__in=digests, digest__in=digests.values())
     rows = versions.values_list("rule_slug", "number", "digest")
@@ -152,7 +153,7 @@ class _Around:
 
 
 def _said_to(event: Event, around: _Around) -> list[Said]:
-    """What each rule said to the event: recorded ones first, in the order they were tried."""
+    """Return what each rule said to the event: recorded ones first, in the order they were tried."""
     by_slug = {rule.slug: rule for rule in around.rules}
     only = around.only
     evaluations = [said for said in event.evaluations if only is None or said.get("rule") in only]
@@ -185,7 +186,7 @@ def _compiled(rule: Any) -> CompiledRule:
 
 
 def _stored(rule: Rule, event: Event) -> dict[str, Any]:
-    """What the rule's condition reads and is there, by its path."""
+    """Return what the rule's condition reads and is there, by its path."""
     compiled = _compiled(rule)
     missing = missing_of(compiled.reads, event.captured())
     there = sorted(path for path in compiled.reads if path not in missing)
@@ -222,7 +223,7 @@ def _worked_out(rule: Rule, event: Event, around: _Around) -> Said:
 
 
 def _untried(rule: Rule, event: Event, around: _Around) -> str:
-    """Why the rule was not asked, as far as that is known; empty where it may have been."""
+    """Say why the rule was not asked, as far as that is known; empty where it may have been."""
     compiled = _compiled(rule)
     # Just what these two gates look at.
     subject = MatchSubject(event.signal, None, {}, event.occurred_at, caused_by=around.caused_by)
