@@ -53,6 +53,13 @@ def _trust(context: ssl.SSLContext, ca_file: str | None) -> None:
         context.load_verify_locations(capath=str(directory))
 
 
+def _trust_only(context: ssl.SSLContext, authorities: str) -> None:
+    if not authorities.isascii():
+        # Python would raise a TypeError, as if the code were wrong.
+        raise ValueError("PEM is ASCII.")
+    context.load_verify_locations(cadata=authorities)
+
+
 # Connections are kept alive by context, so the same certificates must give the same one.
 @lru_cache(maxsize=256)
 def _own(ca_file: str | None, authorities: str, client: str, verify: bool) -> ssl.SSLContext:
@@ -62,7 +69,7 @@ def _own(ca_file: str | None, authorities: str, client: str, verify: bool) -> ss
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif authorities:
-        context.load_verify_locations(cadata=authorities)
+        _trust_only(context, authorities)
     else:
         _trust(context, ca_file)
     if client:
@@ -94,8 +101,8 @@ def _no_password() -> str:
 def authorities_problem(pem: str) -> str | None:
     """Say what is wrong with certificates of authorities, as a sentence; None where they are fine."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError, UnicodeError):
+        _trust_only(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), pem)
+    except (ssl.SSLError, ValueError):
         return gettext(
             "Expected certificates in PEM, each from “-----BEGIN CERTIFICATE-----” to “-----END CERTIFICATE-----”."
         )
@@ -116,6 +123,6 @@ def client_problem(pem: str) -> str | None:
         return gettext(
             "Expected the client's certificate and, after it, its private key, both in PEM. They cannot be read."
         )
-    except (ValueError, UnicodeError) as error:
+    except ValueError as error:
         return str(error)
     return None
