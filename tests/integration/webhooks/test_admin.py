@@ -13,7 +13,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from tests.integration.webhooks.certificates import Authority
+from tests.certificates import Authority
 from webhooks.models import Endpoint
 from webhooks.models.fields import Sealed
 from webhooks.signing.signatures import generate_secret, public_key

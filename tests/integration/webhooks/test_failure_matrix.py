@@ -29,9 +29,9 @@ from rules_engine.sending import Selection, replay
 from rules_engine.testing import create_rule
 from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
+from tests.certificates import Authority
 from tests.faults.processes import closed_port
 from tests.http_server import MisbehavingServer
-from tests.integration.webhooks.certificates import Authority
 from webhooks.models import Endpoint, EndpointState, lanes
 from webhooks.sending.sender import drain
 

@@ -17,8 +17,8 @@ from django.db import connection
 from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
+from tests.certificates import Authority
 from tests.http_server import MisbehavingServer
-from tests.integration.webhooks.certificates import Authority
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.test import override_settings
 
 from tests import http_server as behave
+from tests.certificates import Authority
 from tests.http_server import MisbehavingServer
-from tests.integration.webhooks.certificates import Authority
 from webhooks.errors import DeadlinePassed, TlsFailed
 from webhooks.http import tls
 from webhooks.http.client import deliver_now
