@@ -52,8 +52,8 @@ class Lookout:
 
     def _look_at_cache(self) -> None:
         now = time.monotonic()
-        found = cache.get_many(list(self.keys))
-        gone = [key for key, refill_at in self.keys.items() if not refill_at and key not in found]
+        cached = cache.get_many(list(self.keys))
+        gone = [key for key, refill_at in self.keys.items() if not refill_at and key not in cached]
         if gone:
             self.keys |= dict.fromkeys(gone, now + REFILL_SECONDS)
             told = f"Deleted from the cache; the demo caches again in {REFILL_SECONDS:g} seconds."
@@ -85,7 +85,7 @@ def _latest_entries() -> list[AuditEntry]:
 def _told(entry: AuditEntry) -> str:
     who = f"By {entry.actor_name or 'the system'}"
     where = f", at {entry.request_path}" if entry.request_path else ""
-    changes = [f"{name}: {json.dumps(one['old'])} → {json.dumps(one['new'])}" for name, one in entry.changes.items()]
+    changes = [f"{name}: {json.dumps(ends['old'])} → {json.dumps(ends['new'])}" for name, ends in entry.changes.items()]
     return "\n".join([f"{who}{where}.", *changes])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 
-from project.demo.receiver import SLUG
+from project.demo.servers.receiver import SLUG
 from rules_engine.models import Rule, RuleAction
 
 OWN = Path(__file__).resolve().parent / "fixtures" / "demo.json"

@@ -48,7 +48,7 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody uses now."""
     sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
     try:
-        return [one.getsockname()[1] for one in sockets]
+        return [server.getsockname()[1] for server in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for server in sockets:
+            server.close()

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from project.accounts.models import User
 from project.clinic.models import Appointment, Department, Doctor, Patient
-from project.demo.receiver import ERP, SLUG, url_of
+from project.demo.servers.receiver import ERP, SLUG, url_of
 from project.shop.models import Category, Order, OrderItem, Product, Tag
 from rules_engine import paused
 from webhooks.models import Endpoint

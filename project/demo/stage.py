@@ -8,9 +8,10 @@ from contextlib import ExitStack, contextmanager
 
 from django.core.management import call_command
 
-from project.demo import lookout, mailbox, packs, receiver, sample, worker
+from project.demo import lookout, packs, sample
 from project.demo.arrivals import arrivals
 from project.demo.ports import Ports
+from project.demo.servers import mailbox, receiver, worker
 
 #: Where the action ``log_message`` writes.
 MESSAGES = logging.getLogger("rules_engine.messages")

@@ -50,7 +50,8 @@ class Command(BaseCommand):
             raise CommandError("\n".join(problems))
 
     def _run(self, ports: Ports) -> None:
-        from project.demo import stage, web
+        from project.demo import stage
+        from project.demo.servers import web
 
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
