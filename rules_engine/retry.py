@@ -10,12 +10,12 @@ from rules_engine.errors import PermanentError, Rejected, TransientError
 #: However long another server asks us to wait, a day is the most we keep an execution open for one answer.
 LONGEST_RETRY_AFTER = 86_400.0
 #: Seconds that a schedule may wait at most: a year. A database cannot add every number of seconds to a time.
-LONGEST_WAIT = 366 * 86_400.0
+LONGEST_SCHEDULED_WAIT = 366 * 86_400.0
 
 
 def is_wait(value: object) -> bool:
     """Whether this is a number of seconds that a schedule may hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_WAIT
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SCHEDULED_WAIT
 
 
 def delay(

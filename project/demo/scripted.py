@@ -49,14 +49,14 @@ def play(out: TextIO | OutputWrapper) -> list[str]:
     expected = [*_doctor(), *_appointment(), *_product(), *_order(), *_user()]
     arrivals.wait_until(lambda: not _missing(expected), SECONDS)
     missing = _missing(expected)
-    for one in expected:
-        out.write(f"  [{' ' if one in missing else 'x'}] {one.text}\n")
-    return [one.text for one in missing]
+    for effect in expected:
+        out.write(f"  [{' ' if effect in missing else 'x'}] {effect.text}\n")
+    return [effect.text for effect in missing]
 
 
 def _missing(expected: list[Expectation]) -> list[Expectation]:
     # All are asked each time, since what is here now may be gone when the others have come.
-    return [one for one in expected if not one.has_arrived()]
+    return [effect for effect in expected if not effect.has_arrived()]
 
 
 def _is_gone(key: str) -> bool:
@@ -150,8 +150,8 @@ def _user() -> Iterator[Expectation]:
 
 def _sent(text: str, kind: str, part: str) -> Expectation:
     def is_here() -> bool:
-        found = (one for one in arrivals.after(0) if one.kind == kind and one.good)
-        return any(part in f"{one.title}\n{one.text}" for one in found)
+        arrived = (arrival for arrival in arrivals.after(0) if arrival.kind == kind and arrival.good)
+        return any(part in f"{arrival.title}\n{arrival.text}" for arrival in arrived)
 
     return Expectation(text, is_here)
 

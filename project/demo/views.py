@@ -37,9 +37,10 @@ def news(request: HttpRequest) -> JsonResponse:
     """The arrivals after number ``after``, the cache keys, and how many executions have not ended."""
     after = request.GET.get("after", "")
     duty = lookout.on_duty
+    arrived = arrivals.after(int(after) if after.isdecimal() else 0)
     return JsonResponse(
         {
-            "arrivals": [asdict(one) for one in arrivals.after(int(after) if after.isdecimal() else 0)[-SHOWN:]],
+            "arrivals": [asdict(arrival) for arrival in arrived[-SHOWN:]],
             "last": arrivals.count,
             "keys": duty.states() if duty else {},
             "waiting": Execution.objects.live().count(),

@@ -18,7 +18,8 @@ from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: Whoever may edit rules must not be able to log people out: Django's two session engines that use the cache.
 SESSION_PREFIXES = ("django.contrib.sessions.cache", "django.contrib.sessions.cached_db")
-LONGEST_KEY = 250
+#: What memcached takes; Django warns of longer ones, whatever the cache.
+LONGEST_CACHE_KEY = 250
 
 
 @register_action
@@ -84,10 +85,10 @@ def _keys(context: ActionContext, config: Mapping[str, Any]) -> list[str]:
 
 
 def _permit(key: str) -> None:
-    if not key or len(key) > LONGEST_KEY:
+    if not key or len(key) > LONGEST_CACHE_KEY:
         raise PermanentError(
             gettext("Expected a cache key of 1 to %(most)s characters, and got %(length)s.")
-            % {"most": LONGEST_KEY, "length": len(key)}
+            % {"most": LONGEST_CACHE_KEY, "length": len(key)}
         )
     allowed = conf.cache_key_prefixes()
     if allowed is not None and not key.startswith(allowed):

@@ -144,8 +144,8 @@ def _batches(rows: ExecutionQuerySet) -> Iterator[list[Any]]:
         if last is not None:
             moment, pk = last
             part = rows.filter(Q(created_at__gt=moment) | Q(created_at=moment, pk__gt=pk), created_at__gte=moment)
-        found = list(part.order_by("created_at", "pk").values_list("created_at", "pk")[:BATCH])
-        if not found:
+        batch = list(part.order_by("created_at", "pk").values_list("created_at", "pk")[:BATCH])
+        if not batch:
             return
-        yield [pk for _moment, pk in found]
-        last = found[-1]
+        yield [pk for _moment, pk in batch]
+        last = batch[-1]

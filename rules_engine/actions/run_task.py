@@ -67,8 +67,8 @@ class RunTask(Action):
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         if trouble := _task_problem(config["task"]) or _queue_problem(config.get("queue") or None):
             raise Refused(trouble)
-        given = plain(safe(arguments.evaluate(config, context.data)))
-        details = {gettext("Task"): config["task"], gettext("Arguments"): given, gettext("Queue"): config.get("queue")}
+        values = plain(safe(arguments.evaluate(config, context.data)))
+        details = {gettext("Task"): config["task"], gettext("Arguments"): values, gettext("Queue"): config.get("queue")}
         summary = gettext("Asks Celery for %(task)s") % {"task": conf.tasks()[config["task"]]}
         return Preview(summary, {name: value for name, value in details.items() if value})
 
@@ -76,10 +76,10 @@ class RunTask(Action):
         name, queue = config["task"], config.get("queue") or None
         if trouble := _task_problem(name) or _queue_problem(queue):
             raise Refused(trouble)
-        given = plain(safe(arguments.evaluate(config, context.data)))
-        _publish(name, given, str(context.execution_id), queue)
+        values = plain(safe(arguments.evaluate(config, context.data)))
+        _publish(name, values, str(context.execution_id), queue)
         return ActionResult(
-            f"Asked for {conf.tasks()[name]}", {"task": name, "id": str(context.execution_id), "arguments": given}
+            f"Asked for {conf.tasks()[name]}", {"task": name, "id": str(context.execution_id), "arguments": values}
         )
 
 
@@ -111,9 +111,9 @@ def _queue_problem(queue: Any) -> str | None:
     }
 
 
-def _publish(name: str, given: dict[str, Any], task_id: str, queue: str | None) -> None:
+def _publish(name: str, values: dict[str, Any], task_id: str, queue: str | None) -> None:
     try:
         # No retry of Celery's own: the execution has its schedule, and a worker is not to be held up here.
-        current_app.send_task(name, kwargs=given, task_id=task_id, queue=queue, retry=False)
+        current_app.send_task(name, kwargs=values, task_id=task_id, queue=queue, retry=False)
     except PUBLISH_ERRORS as error:
         raise TransientError(f"The broker could not be given the task: {error}") from error

@@ -17,7 +17,14 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions import arguments
 from rules_engine.context.paths import find_model
-from rules_engine.context.signals import MODEL_SIGNALS, TEMPLATE_RENDERED, NamedSignal, find_signal, known_signals
+from rules_engine.context.signals import (
+    DELETE_SIGNALS,
+    MODEL_SIGNALS,
+    TEMPLATE_RENDERED,
+    NamedSignal,
+    find_signal,
+    known_signals,
+)
 from rules_engine.context.snapshot import plain, safe
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
 from rules_engine.rules.contract import Action, Effect, Preview
@@ -26,7 +33,6 @@ from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: The object goes by the first of these, and ``Signal.send`` has the others for itself.
 RESERVED = ("instance", "sender", "signal", "self")
-DELETES = {"pre_delete", "post_delete"}
 
 
 @register_action
@@ -98,12 +104,12 @@ class SendSignal(Action):
             raise Refused(_signal_problem(config["signal"]))
         label = context.event.model
         model = find_model(label) if label else None
-        given = arguments.evaluate(config, context.data)
-        shown = plain(safe(given))
+        values = arguments.evaluate(config, context.data)
+        shown = plain(safe(values))
         if config.get("with_object"):
-            given["instance"] = _object(model, context.event.pk)
+            values["instance"] = _object(model, context.event.pk)
         # All receivers are called whatever one of them does, as their number and order are not the rule's to know.
-        answers = named.signal.send_robust(sender=model, **given)
+        answers = named.signal.send_robust(sender=model, **values)
         _raise_for([(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)])
         return ActionResult(f"Sent {named.name} to {len(answers)} receivers", {"arguments": shown})
 
@@ -119,7 +125,7 @@ def _own(name: Any) -> NamedSignal | None:
 def _is_djangos(signal: Signal) -> bool:
     # Whatever name it was registered under. Django's test package is looked at only where it is loaded anyway.
     modules = [auth, backends, core, of_models, sys.modules.get("django.test.signals")]
-    return any(one is signal for module in modules if module is not None for one in vars(module).values())
+    return any(value is signal for module in modules if module is not None for value in vars(module).values())
 
 
 def _own_names() -> list[str]:
@@ -153,7 +159,7 @@ def _signal_problem(name: Any) -> str:
 def _object_problems(rule: RuleSpec) -> Iterator[Problem]:
     if not rule.model:
         yield Problem("/with_object", gettext("This rule listens to no model, so there is no object to send."))
-    elif rule.signals and set(rule.signals) <= DELETES:
+    elif rule.signals and set(rule.signals) <= DELETE_SIGNALS:
         yield Problem(
             "/with_object", gettext("The object is gone when this is sent; send its values as arguments instead.")
         )
@@ -174,12 +180,12 @@ def _undocumented(config: Mapping[str, Any], named: NamedSignal) -> Iterator[Pro
 
 
 def _object(model: type[models.Model] | None, pk: Any) -> models.Model:
-    found = None
+    row = None
     if model is not None and pk is not None:
-        found = model._base_manager.using(router.db_for_write(model)).filter(pk=pk).first()
-    if found is None:
+        row = model._base_manager.using(router.db_for_write(model)).filter(pk=pk).first()
+    if row is None:
         raise PermanentError("The object is gone.")
-    return found
+    return row
 
 
 def _raise_for(failed: list[tuple[Any, Exception]]) -> None:

@@ -126,14 +126,14 @@ def _kept(config: Mapping[str, Any]) -> set[Path]:
 
 def _chosen(config: Mapping[str, Any], event: Event) -> Any:
     """The fields to keep: what else stands in the event was read for other rules."""
-    found = event.context.get("instance")
-    if not found:
+    instance = event.context.get("instance")
+    if not instance:
         return event.context.get("signal") or {}
     if config.get("fields"):
-        return _part(found, tree_of(frozenset(path[1:] for path in _kept(config))))
+        return _part(instance, tree_of(frozenset(path[1:] for path in _kept(config))))
     model = find_model(event.model)
-    own = {"pk", *(field.attname for field in readable_fields(model))} if model else found.keys()
-    return {name: value for name, value in found.items() if name in own}
+    own = {"pk", *(field.attname for field in readable_fields(model))} if model else instance.keys()
+    return {name: value for name, value in instance.items() if name in own}
 
 
 def _part(value: Any, tree: Tree) -> Any:
@@ -143,7 +143,9 @@ def _part(value: Any, tree: Tree) -> Any:
         return [_part(row, of_rows) for row in value]
     if not isinstance(value, Mapping) or not tree:
         return value
-    return {name: _part(one, tree.get(name, {})) for name, one in value.items() if name in tree or EVERY_FIELD in tree}
+    return {
+        name: _part(part, tree.get(name, {})) for name, part in value.items() if name in tree or EVERY_FIELD in tree
+    }
 
 
 def _happened(event: Event) -> str:

@@ -85,6 +85,10 @@ OPERATIONS: Mapping[str, Sequence[str]] = {
     "m2m_changed": ("add", "remove", "clear"),
 }
 
+#: Sent around a save, and around a delete.
+SAVE_SIGNALS = frozenset({"pre_save", "post_save"})
+DELETE_SIGNALS = frozenset({"pre_delete", "post_delete"})
+
 TEMPLATE_RENDERED = "template_rendered"
 #: The argument by which a signal of the project's own sends the object that it is about.
 INSTANCE = "instance"

@@ -44,9 +44,9 @@ def check_expression(logic: Any) -> list[Problem]:
 
 
 def _diagnostics(logic: Any) -> list[Problem]:
-    found = engine_for(conf.condition_budget()).check(json.dumps(logic))
+    diagnostics = engine_for(conf.condition_budget()).check(json.dumps(logic))
     thrown = [Problem(place, str(_THROW)) for place in _places_of(logic, "throw", "")]
-    return [Problem(one["pointer"], _sentence(one)) for one in found] + thrown
+    return [Problem(diagnostic["pointer"], _sentence(diagnostic)) for diagnostic in diagnostics] + thrown
 
 
 _THROW = _('"throw" is not offered: a condition that raises errors on purpose would hide the ones that matter.')

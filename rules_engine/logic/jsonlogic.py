@@ -91,5 +91,8 @@ def _compile(logic: Any, problems: Sequence[Problem]) -> Condition:
 
 def _beyond_rows(logic: Any) -> set[Path]:
     """What is read of the objects that rows belong to, and the rows' own columns, which would else be left out."""
-    beyond = [one for one in variables(logic) if one.within and len(one.path) > 1]
-    return {path for one in beyond for path in ((*one.within, EVERY_FIELD), (*one.within, *one.path))}  # type: ignore[misc]
+    paths: set[Path] = set()
+    for variable in variables(logic):
+        if variable.within and len(variable.path) > 1:
+            paths |= {(*variable.within, EVERY_FIELD), (*variable.within, *variable.path)}
+    return paths

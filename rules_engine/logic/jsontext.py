@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.errors import InvalidRule, Problem
-from rules_engine.logic.shape import MAX_DEPTH, MAX_SIZE
+from rules_engine.logic.shape import MAX_JSON_DEPTH, MAX_JSON_SIZE
 
 # What decides structure outside of strings. An unterminated string runs to the end, so that scanning stays linear.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[\[\]{}]|-?Infinity|NaN|//|/\*|#', re.DOTALL)
@@ -37,11 +37,11 @@ def parse(text: str) -> Any:
 
     Raises ``InvalidRule`` with one problem, pointer ``""``, whose sentence gives line and column: for a byte order
     mark, a comment, NaN or Infinity, a duplicate key, trailing text, numbers past 64 bits, nesting deeper than
-    ``MAX_DEPTH`` levels or a text longer than ``MAX_SIZE`` characters.
+    ``MAX_JSON_DEPTH`` levels or a text longer than ``MAX_JSON_SIZE`` characters.
     """
-    if len(text) > MAX_SIZE:
+    if len(text) > MAX_JSON_SIZE:
         message = gettext("The JSON is %(count)s characters long; at most %(most)s are allowed.")
-        _refuse(message % {"count": _grouped(len(text)), "most": _grouped(MAX_SIZE)})
+        _refuse(message % {"count": _grouped(len(text)), "most": _grouped(MAX_JSON_SIZE)})
     if text.startswith("\ufeff"):
         _refuse(gettext("The JSON starts with a byte order mark (line 1, column 1); save the text without one."))
     if not text.strip():
@@ -78,16 +78,16 @@ def _with_trailing_comma(error: JSONDecodeError) -> JSONDecodeError:
 
 
 def _explanation(error: JSONDecodeError) -> str:
-    found = error.doc[error.pos : error.pos + 1]
-    if found == "'":
+    character = error.doc[error.pos : error.pos + 1]
+    if character == "'":
         return gettext("texts and keys stand in double quotes, not single ones")
     for beginning, sentence in _SENTENCES.items():
         if error.msg.startswith(beginning):
             return str(sentence)
-    if not found:
+    if not character:
         return gettext("the text ends where a value was expected; a bracket is not closed")
     word = re.match(r"\w*", error.doc[error.pos :])
-    shown = (word.group() if word else "")[:20] or found
+    shown = (word.group() if word else "")[:20] or character
     return gettext('a value was expected here, and "%(found)s" is none') % {"found": shown}
 
 
@@ -95,25 +95,25 @@ def _scan(text: str) -> None:
     """Refuse, before the real parser sees it, what that would accept, misreport or nest too deeply for."""
     keys: list[set[str]] = []
     for token in _TOKEN.finditer(text):
-        found, start = token.group(), token.start()
-        if found in "[{":
+        mark, start = token.group(), token.start()
+        if mark in "[{":
             keys.append(set())
-            if len(keys) > MAX_DEPTH:
+            if len(keys) > MAX_JSON_DEPTH:
                 message = gettext("The JSON is nested deeper than %(most)s levels at %(place)s; split it up.")
-                _refuse(message % {"most": MAX_DEPTH, "place": _place(text, start)})
-        elif found in "]}":
+                _refuse(message % {"most": MAX_JSON_DEPTH, "place": _place(text, start)})
+        elif mark in "]}":
             if keys:
                 keys.pop()
-        elif found[0] != '"':
-            _refuse(f"{_stranger(found)} ({_place(text, start)}).")
+        elif mark[0] != '"':
+            _refuse(f"{_stranger(mark)} ({_place(text, start)}).")
         elif keys and _KEY_ENDS.match(text, token.end()):
-            _note_key(keys[-1], found, _place(text, start))
+            _note_key(keys[-1], mark, _place(text, start))
 
 
-def _stranger(found: str) -> str:
-    if found in ("//", "/*", "#"):
+def _stranger(mark: str) -> str:
+    if mark in ("//", "/*", "#"):
         return gettext("JSON has no comments; put remarks into the rule's description")
-    return gettext("JSON has no number %(found)s; write a finite number, or null") % {"found": found}
+    return gettext("JSON has no number %(found)s; write a finite number, or null") % {"found": mark}
 
 
 def _note_key(seen: set[str], token: str, place: str) -> None:

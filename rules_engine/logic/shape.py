@@ -13,9 +13,9 @@ from django.utils.translation import gettext
 from rules_engine.errors import Problem
 
 #: Levels of nesting; far more than people write, far less than what harms a parser.
-MAX_DEPTH = 64
+MAX_JSON_DEPTH = 64
 #: Characters of JSON text, and of the same thing as Python values.
-MAX_SIZE = 64 * 1024
+MAX_JSON_SIZE = 64 * 1024
 _MOST_PROBLEMS = 50
 _BAD_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
@@ -40,7 +40,7 @@ def _lineage(node: _Node) -> Iterator[_Node]:
 
 
 def _pointer_of(node: _Node) -> str:
-    return pointer(*[one.step for one in list(_lineage(node))[-2::-1]])
+    return pointer(*[ancestor.step for ancestor in list(_lineage(node))[-2::-1]])
 
 
 def shape_problems(logic: Any) -> list[Problem]:
@@ -50,14 +50,14 @@ def shape_problems(logic: Any) -> list[Problem]:
     itself, is nested a million levels deep, or a million items wide.
     """
     problems: list[Problem] = []
-    room = MAX_SIZE
+    room = MAX_JSON_SIZE
     stack = [_Node(logic, None, "", 1)]
     while stack and len(problems) < _MOST_PROBLEMS:
         node = stack.pop()
         room -= _size(node.value)
         if room < 0:
             return [*problems, _too_large()]
-        if isinstance(node.value, dict | list) and node.depth > MAX_DEPTH:
+        if isinstance(node.value, dict | list) and node.depth > MAX_JSON_DEPTH:
             return [*problems, _too_deep(node)]
         message = _misfit(node.value)
         if message:
@@ -86,16 +86,18 @@ def _children(node: _Node) -> Iterator[_Node]:
 
 def _too_large() -> Problem:
     message = gettext("The JSON is larger than %(most)s characters; split the rule in two.")
-    return Problem("", message % {"most": number_format(MAX_SIZE, force_grouping=True)})
+    return Problem("", message % {"most": number_format(MAX_JSON_SIZE, force_grouping=True)})
 
 
 def _too_deep(node: _Node) -> Problem:
     seen: set[int] = set()
-    for one in _lineage(node):
-        if id(one.value) in seen:
+    for ancestor in _lineage(node):
+        if id(ancestor.value) in seen:
             return Problem("", gettext("The JSON contains itself; a condition must have an end."))
-        seen.add(id(one.value))
-    return Problem("", gettext("The JSON is nested deeper than %(most)s levels; split it up.") % {"most": MAX_DEPTH})
+        seen.add(id(ancestor.value))
+    return Problem(
+        "", gettext("The JSON is nested deeper than %(most)s levels; split it up.") % {"most": MAX_JSON_DEPTH}
+    )
 
 
 def _misfit(value: Any) -> str | None:
@@ -120,7 +122,7 @@ def _misfit(value: Any) -> str | None:
 
 def _key_misfit(key: Any) -> str | None:
     if isinstance(key, str):
-        return _text_misfit(key) or (gettext("This key is far too long.") if len(key) > MAX_SIZE else None)
+        return _text_misfit(key) or (gettext("This key is far too long.") if len(key) > MAX_JSON_SIZE else None)
     message = gettext('The keys of an object are texts, and one here is a Python "%(type)s".')
     return message % {"type": type(key).__name__}
 

@@ -54,17 +54,17 @@ def variables(logic: Any) -> list[Variable]:
     Left out: reads of rows that are no model's (literals, results of ``map``), reduce's accumulator, the error inside
     ``try``, and names that are computed; the last are problems, see ``reading_problems``.
     """
-    return [found for found in _walk(logic, "", _ROOT) if isinstance(found, Variable)]
+    return [read for read in _walk(logic, "", _ROOT) if isinstance(read, Variable)]
 
 
 def reading_problems(logic: Any) -> list[Problem]:
     """What is wrong with how a condition of bounded depth names what it reads."""
     problems: list[Problem] = []
-    for found in _walk(logic, "", _ROOT):
-        if isinstance(found, Problem):
-            problems.append(found)
-        elif message := _odd_path(found):
-            problems.append(Problem(found.pointer, message))
+    for read in _walk(logic, "", _ROOT):
+        if isinstance(read, Problem):
+            problems.append(read)
+        elif message := _odd_path(read):
+            problems.append(Problem(read.pointer, message))
     return problems
 
 
@@ -122,10 +122,10 @@ def _source(node: Any, scopes: _Scopes) -> Path | None:
     arguments = value if isinstance(value, list) else [value]
     if operator in _ROW_KEEPING:
         return _source(arguments[0], scopes) if arguments else _UNKNOWN
-    found = [read for read in _reads(operator, arguments, "", scopes) if isinstance(read, Variable)]
-    if operator not in ("var", "val") or len(found) != 1:
+    paths = [read for read in _reads(operator, arguments, "", scopes) if isinstance(read, Variable)]
+    if operator not in ("var", "val") or len(paths) != 1:
         return _UNKNOWN
-    return (*(found[0].within or ()), *found[0].path)
+    return (*(paths[0].within or ()), *paths[0].path)
 
 
 def _reads(operator: str, arguments: list[Any], at: str, scopes: _Scopes) -> Iterator[Variable | Problem]:

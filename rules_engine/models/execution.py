@@ -97,10 +97,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def leased_to(self, worker: str, suspects: bool) -> list[Execution]:
         """Those of these that the claim has got, oldest first, with their events."""
-        found = list(self.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
-        for one in found:
-            one.is_suspect = suspects
-        return found
+        executions = list(self.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
+        for execution in executions:
+            execution.is_suspect = suspects
+        return executions
 
     def firsts(self) -> ExecutionQuerySet:
         """Of those with the same lane and order key that have not ended, the first one each."""
@@ -268,7 +268,7 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
 
     def open_of(self, executions: Sequence[Execution]) -> AttemptQuerySet:
         """The attempts of these executions that have no end yet."""
-        return self.filter(execution__in=[one.pk for one in executions], finished_at__isnull=True)
+        return self.filter(execution__in=[execution.pk for execution in executions], finished_at__isnull=True)
 
 
 class Attempt(models.Model):

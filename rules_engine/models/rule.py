@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules import registry
-from rules_engine.rules.holding import LONGEST_WAIT
+from rules_engine.rules.holding import LONGEST_DELAY
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -89,7 +89,7 @@ class Rule(AnnouncingModel):
         _("wait for more, in seconds"),
         null=True,
         blank=True,
-        validators=[MaxValueValidator(LONGEST_WAIT)],
+        validators=[MaxValueValidator(LONGEST_DELAY)],
         help_text=_("Of several matches in that time only the last one acts. 0: of those in one transaction."),
     )
     coalesce_by = models.TextField(
@@ -215,7 +215,9 @@ class RuleAction(AnnouncingModel):
     config = models.JSONField(_("config"), default=dict, blank=True)
     enabled = models.BooleanField(_("enabled"), default=True)
     timing = models.CharField(_("when"), max_length=20, choices=Timing.choices, default=Timing.AFTER_COMMIT)
-    delay = models.PositiveIntegerField(_("delay, in seconds"), default=0, validators=[MaxValueValidator(LONGEST_WAIT)])
+    delay = models.PositiveIntegerField(
+        _("delay, in seconds"), default=0, validators=[MaxValueValidator(LONGEST_DELAY)]
+    )
     on_failure = models.CharField(_("if it fails"), max_length=10, choices=OnFailure.choices, default=OnFailure.GO_ON)
     for_each = models.JSONField(
         _("once for each of"),

@@ -22,7 +22,7 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
 MODELS: Mapping[str, type[models.Model]] = {"rules_engine.rule": Rule, "rules_engine.ruleaction": RuleAction}
-KEYS = ("model", "fields", "pk")
+OBJECT_KEYS = ("model", "fields", "pk")
 #: A hostile pack could say as much as it is long.
 MOST_FINDINGS = 500
 
@@ -54,12 +54,12 @@ class Pack:
 
     def report(self, place: str, problems: Iterable[Problem], *, as_notes: bool = False) -> bool:
         """Add problems; returns whether there were any."""
-        found = [Finding(place, problem) for problem in problems]
+        findings = [Finding(place, problem) for problem in problems]
         listed = self.notes if as_notes else self.problems
         room = max(0, MOST_FINDINGS - len(listed))
-        listed += found[:room]
-        self.left_out += len(found[room:])
-        return bool(found)
+        listed += findings[:room]
+        self.left_out += len(findings[room:])
+        return bool(findings)
 
 
 def check(objects: Any) -> Pack:
@@ -71,9 +71,9 @@ def check(objects: Any) -> Pack:
     rules: dict[str, RuleSpec | None] = {}
     actions: dict[str, dict[int, ActionSpec]] = {}
     usable = [
-        (number, MODELS[one["model"].lower()], one["fields"])
-        for number, one in enumerate(objects, start=1)
-        if not pack.report(f"object {number}", _object_problems(one))
+        (number, MODELS[item["model"].lower()], item["fields"])
+        for number, item in enumerate(objects, start=1)
+        if not pack.report(f"object {number}", _object_problems(item))
     ]
     later = {values["slug"] for _, model, values in usable if model is Rule and isinstance(values.get("slug"), str)}
     for number, model, values in usable:
@@ -89,22 +89,22 @@ def check(objects: Any) -> Pack:
     return pack
 
 
-def _object_problems(one: Any) -> Iterator[Problem]:
-    if not isinstance(one, dict):
-        yield Problem("", f'Expected an object with "model" and "fields", and got {brief(one)}.')
+def _object_problems(item: Any) -> Iterator[Problem]:
+    if not isinstance(item, dict):
+        yield Problem("", f'Expected an object with "model" and "fields", and got {brief(item)}.')
         return
-    misshapen = shape_problems(one)
+    misshapen = shape_problems(item)
     if misshapen:
         yield from misshapen
         return
-    for key in one:
-        if key not in KEYS:
-            yield Problem("", f"{brief(key)} is not known here.{did_you_mean(key[:100], KEYS)}")
-    if one.get("pk") is not None:
+    for key in item:
+        if key not in OBJECT_KEYS:
+            yield Problem("", f"{brief(key)} is not known here.{did_you_mean(key[:100], OBJECT_KEYS)}")
+    if item.get("pk") is not None:
         yield Problem("/pk", "Rules of a pack are known by their slug; remove the pk.")
-    yield from _model_problems(one.get("model"))
-    if not isinstance(one.get("fields"), dict):
-        yield Problem("/fields", f"Expected an object, and got {brief(one.get('fields'))}.")
+    yield from _model_problems(item.get("model"))
+    if not isinstance(item.get("fields"), dict):
+        yield Problem("/fields", f"Expected an object, and got {brief(item.get('fields'))}.")
 
 
 def _model_problems(label: Any) -> Iterator[Problem]:
@@ -147,8 +147,8 @@ def _rule(values: Mapping[str, Any]) -> RuleSpec:
 
 def _time(value: Any) -> datetime | None:
     """A time as a column holds it: one without a zone is meant in the site's."""
-    found = parse_datetime(value) if isinstance(value, str) else None
-    return make_aware(found) if found is not None and is_naive(found) and settings.USE_TZ else found
+    moment = parse_datetime(value) if isinstance(value, str) else None
+    return make_aware(moment) if moment is not None and is_naive(moment) and settings.USE_TZ else moment
 
 
 def _take_action(
@@ -181,7 +181,7 @@ def _take_whole(pack: Pack, rule: RuleSpec, actions: Mapping[int, ActionSpec]) -
     whole = replace(rule, actions=tuple(action for _, action in sorted(actions.items())))
     pack.rules.append(whole)
     pack.report(whole.slug, problems_of(whole), as_notes=not whole.enabled)
-    pack.remarks += [Finding(whole.slug, Problem("/signals", one)) for one in hearing(whole)]
+    pack.remarks += [Finding(whole.slug, Problem("/signals", message)) for message in hearing(whole)]
 
 
 def problems_of(rule: RuleSpec) -> list[Problem]:

@@ -15,9 +15,9 @@ from django.conf import settings
 from rules_engine.errors import RulesEngineError, did_you_mean
 
 #: Far more than a site has rules, and small enough to be read and checked in seconds.
-MAX_BYTES = 5_000_000
+MAX_PACK_BYTES = 5_000_000
 #: A condition may be 64 levels deep; around it stand the list, the object, its fields and an action's config.
-MAX_DEPTH = 72
+MAX_PACK_DEPTH = 72
 
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[\[\]{}]', re.DOTALL)
 _MARK = b"rules_engine.rule"
@@ -35,17 +35,17 @@ def folders() -> Iterator[Path]:
 
 def find() -> dict[str, list[Path]]:
     """The packs of this site: the files by name that hold rules; more than one where two apps chose the same name."""
-    found: dict[str, list[Path]] = {}
+    packs: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(folders()):
         for path in sorted(folder.glob("*.json")):
             if _holds_rules(path):
-                found.setdefault(path.stem, []).append(path)
-    return dict(sorted(found.items()))
+                packs.setdefault(path.stem, []).append(path)
+    return dict(sorted(packs.items()))
 
 
 def _holds_rules(path: Path) -> bool:
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if not path.is_file() or path.stat().st_size > MAX_PACK_BYTES:
             return False
         return _MARK in path.read_bytes()
     except OSError:
@@ -59,23 +59,23 @@ def locate(name: str) -> Path:
         if not path.is_file():
             raise PackError(f'There is no file "{name}".{did_you_mean(path.stem, list(find()))}')
         return path
-    found = find()
-    paths = found.get(name, [])
+    packs = find()
+    paths = packs.get(name, [])
     if len(paths) > 1:
         raise PackError(f'Several packs are called "{name}"; give the path of one: {", ".join(map(str, paths))}.')
     if not paths:
-        known = f" The packs here are: {', '.join(found)}." if found else " There is no pack here at all."
-        raise PackError(f'There is no rule pack "{name}".{did_you_mean(name, list(found))}{known}')
+        known = f" The packs here are: {', '.join(packs)}." if packs else " There is no pack here at all."
+        raise PackError(f'There is no rule pack "{name}".{did_you_mean(name, list(packs))}{known}')
     return paths[0]
 
 
 def read(path: Path) -> Any:
     """The JSON value in a file. Raises ``PackError``, with line and column where there is a place to name."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PackError(f"The file is larger than {MAX_BYTES:,} bytes; split the pack.")
+        if path.stat().st_size > MAX_PACK_BYTES:
+            raise PackError(f"The file is larger than {MAX_PACK_BYTES:,} bytes; split the pack.")
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            raw = file.read(MAX_PACK_BYTES + 1)
     except OSError as error:
         raise PackError(f"The file cannot be read: {error.strerror or error}.") from error
     return parse(raw)
@@ -107,13 +107,13 @@ def _refuse_depth(text: str) -> None:
     """Before the parser sees it: that one recurses."""
     depth = 0
     for token in _BRACKETS.finditer(text):
-        found = token.group()
-        depth += (found in ("[", "{")) - (found in ("]", "}"))
-        if depth > MAX_DEPTH:
+        mark = token.group()
+        depth += (mark in ("[", "{")) - (mark in ("]", "}"))
+        if depth > MAX_PACK_DEPTH:
             line = text.count("\n", 0, token.start()) + 1
             column = token.start() - text.rfind("\n", 0, token.start())
             raise PackError(
-                f"The JSON is nested deeper than {MAX_DEPTH} levels (line {line}, column {column}); split it up."
+                f"The JSON is nested deeper than {MAX_PACK_DEPTH} levels (line {line}, column {column}); split it up."
             )
 
 

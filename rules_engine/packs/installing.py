@@ -75,10 +75,10 @@ def _digest(rule: RuleSpec) -> str:
 def _installed(slugs: Iterable[str], using: str) -> dict[str, list[str]]:
     """The digests of the forms that packs gave each rule, oldest first."""
     rows = RuleVersion._default_manager.using(using).filter(rule_slug__in=slugs, content__has_key=FROM_PACK)
-    found: dict[str, list[str]] = {}
+    digests: dict[str, list[str]] = {}
     for slug, digest in rows.order_by("number").values_list("rule_slug", "digest"):
-        found.setdefault(slug, []).append(digest)
-    return found
+        digests.setdefault(slug, []).append(digest)
+    return digests
 
 
 def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> list[Change]:

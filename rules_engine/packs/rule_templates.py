@@ -25,7 +25,8 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
 HAPPENS = {"create": _("created"), "update": _("updated"), "delete": _("deleted")}
-LONGEST_SLUG = 90
+#: A slug has 100 characters; the rest is room for a number, where the slug is taken.
+LONGEST_SLUG_OF_TEMPLATE = 90
 
 
 def split_names(text: str) -> list[str]:
@@ -71,7 +72,7 @@ class RecipeForm(forms.Form):
         self.spec = named(self.rule(asked), self.recipe, asked.get("name") or "")
         problems = rule_problems(self.spec)
         # One name that was typed may stand at several places of the rule; it is wrong once.
-        said = {(self._place(one), re.sub(r"^Line \d+: ", "", one.message)): None for one in problems}
+        said = {(self._place(problem), re.sub(r"^Line \d+: ", "", problem.message)): None for problem in problems}
         for place, message in said:
             self.add_error(place, ValidationError(message, code="rule"))
         if not problems and (missing := lacking(self.user, needed(self.spec))):
@@ -105,12 +106,14 @@ class Recipe:
 
 def model_choices(user: Any) -> list[tuple[str, list[tuple[str, str]]]]:
     """The models that rules may listen to and the user may view, by app."""
-    found = []
+    groups = []
     for config in apps.get_app_configs():
         models = [model for model in config.get_models() if not is_denied(model) and _may_view(user, model)]
-        labels = sorted((label_of(one), f"{capfirst(one._meta.verbose_name)} ({label_of(one)})") for one in models)
-        found += [(str(config.verbose_name), labels)] if labels else []
-    return sorted(found, key=lambda group: group[0].lower())
+        labels = sorted(
+            (label_of(model), f"{capfirst(model._meta.verbose_name)} ({label_of(model)})") for model in models
+        )
+        groups += [(str(config.verbose_name), labels)] if labels else []
+    return sorted(groups, key=lambda group: group[0].lower())
 
 
 def _may_view(user: Any, model: ModelClass) -> bool:
@@ -122,7 +125,7 @@ def named(rule: RuleSpec, recipe: Recipe, name: str) -> RuleSpec:
     model = find_model(rule.model)
     subject = str(model._meta.verbose_name) if model is not None else rule.model
     title = name or f"{recipe.title}: {subject}"
-    slug = slugify(name or f"{recipe.key}-{rule.model.replace('.', '-')}")[:LONGEST_SLUG] or recipe.key
+    slug = slugify(name or f"{recipe.key}-{rule.model.replace('.', '-')}")[:LONGEST_SLUG_OF_TEMPLATE] or recipe.key
     return replace(rule, name=title, slug=slug, enabled=False, description=str(recipe.description))
 
 

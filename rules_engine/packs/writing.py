@@ -30,12 +30,12 @@ def objects(rules: Iterable[RuleSpec]) -> Iterator[dict[str, Any]]:
 
 
 def _fields(spec: Any, default: Any, names: Iterable[str], without: tuple[str, ...]) -> dict[str, Any]:
-    found = {}
+    values = {}
     for name in names:
         value = getattr(spec, name, None)
         if name != "rule" and ((name in ALWAYS and name not in without) or value != getattr(default, name)):
-            found[name] = _ordered(value, _first_keys(spec, name))
-    return found
+            values[name] = _ordered(value, _first_keys(spec, name))
+    return values
 
 
 def _first_keys(spec: Any, name: str) -> Sequence[str]:
@@ -50,7 +50,7 @@ def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, list | tuple):
-        return [_ordered(one, first) for one in value]
+        return [_ordered(item, first) for item in value]
     if not isinstance(value, Mapping):
         return value
     known = [key for key in first if key in value]
@@ -77,13 +77,13 @@ def without_secrets(rule: RuleSpec) -> tuple[RuleSpec, list[str]]:
 
 def _cleaned(value: Any, pointer: str, removed: list[str]) -> Any:
     if isinstance(value, list):
-        return [_cleaned(one, f"{pointer}/{index}", removed) for index, one in enumerate(value)]
+        return [_cleaned(part, f"{pointer}/{index}", removed) for index, part in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
     made = {}
-    for key, one in value.items():
-        if isinstance(one, str) and one and "{{" not in one and any(part in str(key).lower() for part in SENSITIVE):
+    for key, part in value.items():
+        if isinstance(part, str) and part and "{{" not in part and any(word in str(key).lower() for word in SENSITIVE):
             removed.append(f"{pointer}/{key}")
-            one = ""
-        made[key] = _cleaned(one, f"{pointer}/{key}", removed)
+            part = ""
+        made[key] = _cleaned(part, f"{pointer}/{key}", removed)
     return made

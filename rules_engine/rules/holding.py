@@ -18,11 +18,12 @@ from rules_engine.errors import Problem
 from rules_engine.rules import values
 from rules_engine.types import Event, Path, RuleSpec
 
-LONGEST_KEY = 255
+#: Characters of the columns for a key, which are indexed: what an index takes in every database.
+LONGEST_HOLD_KEY = 255
 #: What a column for a whole number takes in every database.
-MOST = 2_147_483_647
+LARGEST_COLUMN_NUMBER = 2_147_483_647
 #: Seconds that a match or an action may be put off: thirty days, after which events are forgotten.
-LONGEST_WAIT = 30 * 24 * 3600
+LONGEST_DELAY = 30 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def object_key(rule_model: str, event: Event) -> str:
 
 def _key(text: str, ending: str = "") -> str:
     """Cut a text as an indexed column takes it; a longer one keeps its beginning, for people."""
-    text, room = clean_text(text), LONGEST_KEY - len(ending)
+    text, room = clean_text(text), LONGEST_HOLD_KEY - len(ending)
     return (text if len(text) <= room else f"{text[: room - 65]}#{sha256(text.encode()).hexdigest()}") + ending
 
 
@@ -139,9 +140,9 @@ def _date_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 def _amount_problems(rule: RuleSpec) -> Iterator[Problem]:
     bounds = {
-        "throttle_count": (1, MOST),
-        "throttle_seconds": (1, MOST),
-        "coalesce_seconds": (0, LONGEST_WAIT),
+        "throttle_count": (1, LARGEST_COLUMN_NUMBER),
+        "throttle_seconds": (1, LARGEST_COLUMN_NUMBER),
+        "coalesce_seconds": (0, LONGEST_DELAY),
         "sample_percent": (1, 100),
     }
     for name, (least, most) in bounds.items():

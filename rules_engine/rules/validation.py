@@ -18,7 +18,7 @@ from rules_engine.logic.variables import variables
 from rules_engine.rules import registry, signals
 from rules_engine.rules.changes import change_problems
 from rules_engine.rules.contract import Action, Unanswered, ask
-from rules_engine.rules.holding import LONGEST_WAIT, hold_problems
+from rules_engine.rules.holding import LONGEST_DELAY, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
 from rules_engine.types import ActionSpec, RuleSpec, Timing
@@ -188,10 +188,10 @@ def _tells_of_no_change(rule: RuleSpec) -> bool:
 def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
     """Look at delay, ``on_failure`` and ``for_each``."""
     is_number = isinstance(spec.delay, int) and not isinstance(spec.delay, bool)
-    if not (is_number and 0 <= spec.delay <= LONGEST_WAIT):
+    if not (is_number and 0 <= spec.delay <= LONGEST_DELAY):
         message = gettext("Expected a whole number of seconds up to %(most)s, and got %(got)s.")
         yield Problem(
-            "/delay", message % {"most": number_format(LONGEST_WAIT, force_grouping=True), "got": repr(spec.delay)}
+            "/delay", message % {"most": number_format(LONGEST_DELAY, force_grouping=True), "got": repr(spec.delay)}
         )
     elif spec.delay and spec.timing != "after_commit":
         yield Problem("/delay", gettext("Only what is done after the commit can be delayed."))

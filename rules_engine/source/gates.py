@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.signals import OPERATIONS
+from rules_engine.context.signals import OPERATIONS, SAVE_SIGNALS
 from rules_engine.logic.variables import variables
 from rules_engine.rules import registry
 from rules_engine.rules.gates import GATES
@@ -20,8 +20,6 @@ from rules_engine.source.names import columns_wanted, kind_of
 from rules_engine.source.steps import KINDS
 from rules_engine.source.writer import Value, Writer
 from rules_engine.types import ActionSpec, GateName, Path, RuleSpec
-
-SAVES = frozenset({"pre_save", "post_save"})
 
 
 def lines(writer: Writer) -> list[str]:
@@ -41,7 +39,7 @@ def _unless(test: str) -> list[str]:
 
 
 def _loaded_data(writer: Writer) -> list[str]:
-    if writer.rule.raw or not SAVES & set(writer.signals):
+    if writer.rule.raw or not SAVE_SIGNALS & set(writer.signals):
         return []
     return _unless('kwargs.get("raw")')
 
@@ -61,7 +59,7 @@ def _operations(writer: Writer) -> list[str]:
         len(wanted) == 1 or _roots(writer) & {"created", "old", "changes", "changed", "event"}
     ):
         code.append("created = instance._state.adding")
-    if SAVES & signals and len(wanted & {"create", "update"}) == 1:
+    if SAVE_SIGNALS & signals and len(wanted & {"create", "update"}) == 1:
         code += _unless("not created" if "create" in wanted else "created")
     return code + _relation(writer) if "m2m_changed" in signals else code
 
@@ -100,7 +98,7 @@ def _history(writer: Writer) -> list[str]:
         known = {"old": "None", "changes": "{}", "changed": f"[{quoted(writer.relation)}]"}
         return [f"{name} = {code}" for name, code in known.items() if name in roots]
     columns = columns_wanted(writer, reads)
-    if not SAVES & set(writer.signals):
+    if not SAVE_SIGNALS & set(writer.signals):
         own = mapping({name: f"instance.{name}" for name in columns}) if writer.deletes else "None"
         empty = {"old": own, "changes": "{}", "changed": "[]"}
         return [f"{name} = {code}" for name, code in empty.items() if name in roots]

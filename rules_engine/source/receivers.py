@@ -9,9 +9,8 @@ from dataclasses import replace
 from django.apps import apps
 
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, SAVE_SIGNALS, find_signal
 from rules_engine.source import gates
-from rules_engine.source.gates import SAVES
 from rules_engine.source.literals import call, comment, docstring, identifier, indented, quoted
 from rules_engine.source.names import columns_wanted
 from rules_engine.source.signals import signal_name
@@ -76,7 +75,7 @@ def _heard(writer: Writer) -> list[ModelClass]:
     if model is None:
         return []
     senders = [sender for sender in apps.get_models() if issubclass(sender, model)]
-    if not SAVES & set(writer.signals):
+    if not SAVE_SIGNALS & set(writer.signals):
         senders = [sender for sender in senders if sender._meta.concrete_model is model._meta.concrete_model]
     return sorted(senders, key=lambda sender: (sender is not model, sender._meta.label_lower))
 

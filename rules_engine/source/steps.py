@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rules_engine.actions.files.delete_files import SAVES
 from rules_engine.context.paths import readable_fields
-from rules_engine.context.signals import find_signal
+from rules_engine.context.signals import SAVE_SIGNALS, find_signal
 from rules_engine.rules import registry
 from rules_engine.source import rows
 from rules_engine.source.literals import call, comment, indented, keywords, literal, mapping, quoted
@@ -196,7 +195,7 @@ def _one_file(writer: Writer, path: list[str], index: int) -> tuple[list[str], l
         name = f"{path[0]}_files" if not index else f"{path[0]}_files_{index}"
         before = [f"{name} = [row.{path[1]}.name for row in {related.code}]"]
         return before, [f"for name in {name}:", *indented([f"{delete}({owner}, {quoted(path[1])}, name)"])]
-    if SAVES & set(writer.signals):
+    if SAVE_SIGNALS & set(writer.signals):
         test = f"if old and old[{quoted(path[0])}] != instance.{path[0]}.name:"
         return [], [test, *indented([f"{delete}({model}, {quoted(path[0])}, old[{quoted(path[0])}])"])]
     return [], [f"{delete}({model}, {quoted(path[0])}, instance.{path[0]}.name)"]

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rules_engine.context.paths import ModelClass, field_of, find_model, readable_fields, steps
+from rules_engine.context.signals import SAVE_SIGNALS
 from rules_engine.context.visible import read_by
 from rules_engine.errors import UnknownPath
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, MatchSubject, Path
-
-SAVES = ("pre_save", "post_save")
 
 
 def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
@@ -61,7 +60,7 @@ class _Stored:
         self.model: ModelClass | None = find_model(event.model) if event.model else None
         told = self.context.get("changes") or {}
         self.changes = {name: FieldChange(name, ends.get("old"), ends.get("new")) for name, ends in told.items()}
-        self.is_save = event.signal in SAVES
+        self.is_save = event.signal in SAVE_SIGNALS
 
     def missing(self, paths: Iterable[Path]) -> list[Path]:
         return sorted(path for path in paths if not self.has(path))

@@ -11,11 +11,10 @@ from django.utils import timezone
 
 from rules_engine.context import snapshot
 from rules_engine.context.paths import field_of, readable_fields, steps
+from rules_engine.context.signals import DELETE_SIGNALS, SAVE_SIGNALS
 from rules_engine.context.subject import Others, Subject
 from rules_engine.types import FieldChange, Operation
 
-SAVES = ("pre_save", "post_save")
-DELETES = ("pre_delete", "post_delete")
 #: Stands for the value that the object has.
 AS_IT_IS: Any = object()
 
@@ -46,11 +45,11 @@ def subject_of(instance: models.Model, happening: Happening) -> Subject:
 
     Raises ``UnknownPath`` for a field that the model has not.
     """
-    if happening.signal in SAVES:
+    if happening.signal in SAVE_SIGNALS:
         subject = _saved(instance, happening)
     elif happening.signal == "m2m_changed":
         subject = _related(instance, happening)
-    elif happening.signal in DELETES:
+    elif happening.signal in DELETE_SIGNALS:
         subject = Subject(happening.signal, "delete", instance, _values(instance))
     else:
         subject = Subject(happening.signal, instance=instance, arguments=happening.arguments, knows_changes=False)

@@ -59,8 +59,8 @@ class Expression(FilterExpression):
         value = self._value(self.var, context, forgive=self.has_fallback)
         for function, arguments in self.filters:
             context.budget.spend()
-            given = [self._argument(argument, context) for _, argument in arguments]
-            value = self._filtered(function, value, given, context)
+            values = [self._argument(argument, context) for _, argument in arguments]
+            value = self._filtered(function, value, values, context)
         return value
 
     def _argument(self, term: Any, context: Any) -> Any:

@@ -148,10 +148,13 @@ def time(value: Any, arg: Any = "TIME_FORMAT") -> str:
 
 
 def _moment(text: str, *parsers: Callable[[str], dt.date | dt.time | None]) -> Any:
-    found = next((moment for parse in parsers if (moment := parse(text[:64])) is not None), None)
-    if found is None:
-        raise ValueError("not ISO 8601")
-    return timezone.localtime(found) if isinstance(found, dt.datetime) and timezone.is_aware(found) else found
+    for parse in parsers:
+        moment = parse(text[:64])
+        if isinstance(moment, dt.datetime) and timezone.is_aware(moment):
+            return timezone.localtime(moment)
+        if moment is not None:
+            return moment
+    raise ValueError("not ISO 8601")
 
 
 _ON_TEXT = (

@@ -12,13 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.actions.files import stored_files
 from rules_engine.actions.files.stored_files import FileField
 from rules_engine.context.paths import ModelClass, find_model, resolve, steps
+from rules_engine.context.signals import DELETE_SIGNALS, SAVE_SIGNALS
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
-
-SAVES = frozenset({"pre_save", "post_save"})
-DELETES = frozenset({"pre_delete", "post_delete"})
 
 
 @register_action
@@ -52,12 +50,12 @@ class DeleteFiles(Action):
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         model = find_model(rule.model) if rule.model else None
-        found: set[Path] = set()
+        paths: set[Path] = set()
         for path in _usable(model, config):
-            found.add(("instance", *path))
-            if len(path) == 1 and SAVES & set(rule.signals):
-                found.add(("old", *path))
-        return found
+            paths.add(("instance", *path))
+            if len(path) == 1 and SAVE_SIGNALS & set(rule.signals):
+                paths.add(("old", *path))
+        return paths
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
         """To delete an object takes its files along, to change it replaces them: the same permissions as for that."""
@@ -66,7 +64,7 @@ class DeleteFiles(Action):
             return
         for path in _usable(model, config):
             owner = model if len(path) == 1 else resolve(model, path[:1]).model
-            for verb, signals in (("change", SAVES), ("delete", DELETES)):
+            for verb, signals in (("change", SAVE_SIGNALS), ("delete", DELETE_SIGNALS)):
                 if owner is not None and signals & set(rule.signals) and (verb == "delete" or owner is model):
                     yield f"{owner._meta.app_label}.{verb}_{owner._meta.model_name}"
 
@@ -98,7 +96,7 @@ def _permitted(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[
 def _written(config: Mapping[str, Any]) -> list[Any]:
     """The config's fields; one plain name stands for a list of one."""
     fields = config.get("fields")
-    return [one for one in (fields if isinstance(fields, list) else [fields]) if one not in (None, "")]
+    return [name for name in (fields if isinstance(fields, list) else [fields]) if name not in (None, "")]
 
 
 def _usable(model: ModelClass | None, config: Mapping[str, Any]) -> Iterator[Path]:
@@ -109,7 +107,7 @@ def _usable(model: ModelClass | None, config: Mapping[str, Any]) -> Iterator[Pat
 def _signal_problems(rule: RuleSpec) -> Iterator[Problem]:
     if not rule.model:
         yield Problem("/fields", gettext("This rule listens to no model, so there are no files to delete."))
-    elif others := [str(name) for name in rule.signals if name not in SAVES | DELETES]:
+    elif others := [str(name) for name in rule.signals if name not in SAVE_SIGNALS | DELETE_SIGNALS]:
         yield Problem(
             "/fields",
             gettext("%(signal)s tells of no file; use post_save for replaced files, or post_delete.")
@@ -134,11 +132,11 @@ def _field_problem(model: ModelClass, path: Any) -> str | None:
 
 def _known(model: ModelClass) -> list[str]:
     """The model's file fields, and those at the other end of its to-many relations."""
-    found = _file_fields(model)
+    fields = _file_fields(model)
     for step in steps(model).values():
         if step.kind == "to_many" and step.model is not None:
-            found += [f"{step.name}.{name}" for name in _file_fields(step.model)]
-    return found
+            fields += [f"{step.name}.{name}" for name in _file_fields(step.model)]
+    return fields
 
 
 def _file_fields(model: ModelClass) -> list[str]:
@@ -158,11 +156,11 @@ def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[File
     model = find_model(context.event.model)
     if model is None:
         raise PermanentError(gettext('There is no model "%(model)s" any more.') % {"model": context.event.model})
-    found: dict[tuple[FileField, str], None] = {}
+    files: dict[tuple[FileField, str], None] = {}
     for written in _written(config):
         path = tuple(str(written).split("."))
-        found.update(((_field(model, path), name), None) for name in _names(context, path) if name)
-    return list(found)
+        files.update(((_field(model, path), name), None) for name in _names(context, path) if name)
+    return list(files)
 
 
 def _field(model: ModelClass, path: Path) -> FileField:

@@ -48,7 +48,7 @@ def user_of(field: FileField, name: str) -> str:
 def _file_fields() -> Iterator[tuple[type[models.Model], FileField]]:
     for model in apps.get_models(include_auto_created=True):
         if not model._meta.proxy:
-            yield from ((model, one) for one in model._meta.local_concrete_fields if isinstance(one, FileField))
+            yield from ((model, field) for field in model._meta.local_concrete_fields if isinstance(field, FileField))
 
 
 def _may_share(one: Storage, other: Storage) -> bool:

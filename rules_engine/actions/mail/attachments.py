@@ -85,11 +85,11 @@ def _steps(path: str) -> Path:
 
 def _known(model: ModelClass) -> list[str]:
     """The paths of the model's file fields, and of those one relation away."""
-    found = [f"instance.{name}" for name in _file_fields(model)]
+    paths = [f"instance.{name}" for name in _file_fields(model)]
     for step in steps(model).values():
         if step.model is not None:
-            found += [f"instance.{step.name}.{name}" for name in _file_fields(step.model)]
-    return found
+            paths += [f"instance.{step.name}.{name}" for name in _file_fields(step.model)]
+    return paths
 
 
 def _file_fields(model: ModelClass) -> list[str]:
@@ -125,19 +125,19 @@ def load(context: ActionContext, config: Mapping[str, Any]) -> list[Attachment]:
             gettext("%(count)s files are to be attached, and a mail takes %(most)s.")
             % {"count": len(files), "most": MOST_FILES}
         )
-    found: list[Attachment] = []
+    attachments: list[Attachment] = []
     room = conf.email_attachment_bytes()
     for path, field, name in files:
         content = _content(path, field, name, room)
         room -= len(content)
         shown = clean_name(name)
-        found.append(Attachment(shown, content, content_type(shown)))
-    return found
+        attachments.append(Attachment(shown, content, content_type(shown)))
+    return attachments
 
 
 def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[str, FileField, str]]:
     model = find_model(context.event.model)
-    found: dict[tuple[FileField, str], str] = {}
+    paths: dict[tuple[FileField, str], str] = {}
     for path in _paths(config):
         rest = _steps(path)[1:]
         for name in _names(context.data.get("instance"), rest):
@@ -147,8 +147,8 @@ def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[str,
                     % {"path": path}
                 )
             if name:
-                found.setdefault((_field(model, rest, path), str(name)), path)
-    return [(path, field, name) for (field, name), path in found.items()]
+                paths.setdefault((_field(model, rest, path), str(name)), path)
+    return [(path, field, name) for (field, name), path in paths.items()]
 
 
 def _field(model: ModelClass | None, path: Path, written: str) -> FileField:
@@ -200,7 +200,11 @@ def _content(path: str, field: FileField, name: str, room: int) -> bytes:
 def clean_name(name: str) -> str:
     """What a recipient sees as the file's name: its last part, without quotes and characters that nobody sees."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    seen = "".join(one for one in last if unicodedata.category(one) not in INVISIBLE and one not in "\"';:<>|*?%")
+    seen = "".join(
+        character
+        for character in last
+        if unicodedata.category(character) not in INVISIBLE and character not in "\"';:<>|*?%"
+    )
     stem, dot, ending = seen.strip(" .").rpartition(".")
     shortened = stem[: LONGEST_NAME - len(ending) - 1] + dot + ending if stem and len(ending) < 20 else seen.strip(" .")
     return shortened[:LONGEST_NAME] or "attachment"
@@ -208,6 +212,6 @@ def clean_name(name: str) -> str:
 
 def content_type(name: str) -> str:
     """The MIME type by the name's ending. A message or a multipart is bytes: it would be parsed for its own headers."""
-    found, encoding = mimetypes.guess_type(name)
-    nested = found is not None and found.startswith(("message/", "multipart/"))
-    return UNKNOWN_TYPE if found is None or encoding or nested else found
+    guessed, encoding = mimetypes.guess_type(name)
+    nested = guessed is not None and guessed.startswith(("message/", "multipart/"))
+    return UNKNOWN_TYPE if guessed is None or encoding or nested else guessed

@@ -57,11 +57,12 @@ class Watch:
         self.stop()
         self._let_go()
 
-    def look_at(self, found: Any) -> None:
+    def look_at(self, connection: Any) -> None:
         """Watch this socket: a double of it, since TLS takes the socket apart that it wraps."""
-        if found is not self._seen and found is not None:
+        if connection is not self._seen and connection is not None:
             self._let_go()
-            self._seen, self._socket = found, socket.fromfd(found.fileno(), found.family, found.type)
+            self._seen = connection
+            self._socket = socket.fromfd(connection.fileno(), connection.family, connection.type)
             if self.is_over:
                 self._end()
 

@@ -51,7 +51,7 @@ def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str],
 
     Raises ``TemplateError`` and ``ConditionError``.
     """
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     unusable: list[PermanentError] = []
     for item in _items(config).values():
         for written in _written(item, data):
@@ -60,8 +60,8 @@ def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str],
             except PermanentError as error:
                 unusable.append(error)
             else:
-                found.setdefault(address.lower(), address)
-    return list(found.values()), unusable
+                addresses.setdefault(address.lower(), address)
+    return list(addresses.values()), unusable
 
 
 def _items(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,12 +80,12 @@ def _written(item: Any, data: Mapping[str, Any]) -> Iterator[Any]:
     if _is_people(item):
         people = getattr(settings, PEOPLE[item.strip()], None) or ()
         # Before Django 6.0 each is a name and an address, since then one text.
-        yield from (parseaddr(one)[1] if isinstance(one, str) else one[1] for one in people)
+        yield from (parseaddr(address)[1] if isinstance(address, str) else address[1] for address in people)
         return
     value = values.evaluate(item, data)
-    for one in value if isinstance(value, list) else [value]:
-        if one is not None and (not isinstance(one, str) or one.strip()):
-            yield one
+    for address in value if isinstance(value, list) else [value]:
+        if address is not None and (not isinstance(address, str) or address.strip()):
+            yield address
 
 
 def is_constant(text: str) -> bool:

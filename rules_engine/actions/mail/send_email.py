@@ -82,7 +82,9 @@ class SendEmail(Action):
             gettext("Subject"): letter["subject"],
             gettext("Text"): letter["body"],
             gettext("HTML"): letter["html"],
-            gettext("Attachments"): "\n".join(f"{one.name} ({one.content_type})" for one in letter["files"]),
+            gettext("Attachments"): "\n".join(
+                f"{attachment.name} ({attachment.content_type})" for attachment in letter["files"]
+            ),
             gettext("Not mailed"): "\n".join(str(error) for error in unusable),
         }
         summary = gettext("Mails %(addresses)s") % {"addresses": ", ".join(addresses)}

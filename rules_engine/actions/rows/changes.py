@@ -38,10 +38,10 @@ class Change:
 
     def wanted(self, data: Mapping[str, Any]) -> Any:
         """The value, the amount or the text for this context. Raises ``ValidationError`` or ``PermanentError``."""
-        found = computed(self.value, data)
+        value = computed(self.value, data)
         if self.how == "append":
-            return convert(models.TextField(), found)
-        return convert(self.field, found)
+            return convert(models.TextField(), value)
+        return convert(self.field, value)
 
     def new(self, old: Any, wanted: Any) -> Any:
         """What the field will hold: for its validators, and to see whether anything changes."""
@@ -88,14 +88,14 @@ def _how_problem(model: ModelClass, name: str, how: str) -> str | None:
 
 def changes_of(config: Mapping[str, Any], model: ModelClass) -> list[Change]:
     """The changes as written. Raises ``UnknownPath``, ``Refused`` or ``PermanentError``."""
-    found = []
+    changes = []
     for _, row in field_rows.rows(config, "values"):
         name, how = str(row.get("field")), str(row.get("how") or "set")
         field = writable_field(model, name, creating=False)
         if how not in HOWS or _how_problem(model, name, how):
             raise PermanentError(gettext('"%(name)s" cannot be changed by "%(how)s".') % {"name": name, "how": how})
-        found.append(Change(field, how, row.get("value")))
-    return found
+        changes.append(Change(field, how, row.get("value")))
+    return changes
 
 
 def own_tree(changes: Sequence[Change]) -> snapshot.Tree:
@@ -111,21 +111,21 @@ def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) ->
     """
     if not tree:
         return data
-    found = snapshot.read(row, tree)
-    if _is_cut(found):
+    value = snapshot.read(row, tree)
+    if _is_cut(value):
         raise PermanentError(
             gettext(
                 '%(model)s %(pk)s has %(limit)s related rows or more; RULES_ENGINE["ROWS_LIMIT"] is how many are read.'
             )
             % {"model": str(row._meta.verbose_name).capitalize(), "pk": row.pk, "limit": f"{conf.rows_limit():,}"}
         )
-    return {**data, field_rows.ROW: found}
+    return {**data, field_rows.ROW: value}
 
 
 def _is_cut(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return any(_is_cut(one) for one in value.values())
-    return isinstance(value, list) and (len(value) >= conf.rows_limit() or any(_is_cut(one) for one in value))
+        return any(_is_cut(part) for part in value.values())
+    return isinstance(value, list) and (len(value) >= conf.rows_limit() or any(_is_cut(part) for part in value))
 
 
 def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any]) -> list[str]:
@@ -154,15 +154,17 @@ def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any])
 
 def shown(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any]) -> dict[str, Any]:
     """What each field would come to, as ``{field: {"old", "new"}}``; the row is left as it is. Raises as ``apply``."""
-    found = {}
+    columns = {}
     for change in changes:
         with _naming(type(row), change.field):
             old = getattr(row, change.field.attname)
             new = change.new(old, change.wanted(data))
             validate(change.field, new, row)
         values = {"old": old, "new": new}.items()
-        found[change.field.name] = {k: snapshot.plain(snapshot.column_value(change.field, one)) for k, one in values}
-    return found
+        columns[change.field.name] = {
+            k: snapshot.plain(snapshot.column_value(change.field, entry)) for k, entry in values
+        }
+    return columns
 
 
 @contextmanager
@@ -184,11 +186,11 @@ def _hold_to_constraints(row: models.Model, names: Sequence[str]) -> None:
 
 def columns(changes: Sequence[Change], model: ModelClass, data: Mapping[str, Any]) -> dict[str, Any]:
     """The same for one statement over all rows: what ``QuerySet.update`` takes. Raises ``PermanentError``."""
-    found = {}
+    expressions = {}
     for change in changes:
         with _naming(model, change.field):
             wanted = change.wanted(data)
             if change.how == "set":
                 validate(change.field, wanted, None)
-            found[change.field.name] = change.expression(wanted)
-    return found
+            expressions[change.field.name] = change.expression(wanted)
+    return expressions

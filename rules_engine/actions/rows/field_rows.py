@@ -113,5 +113,5 @@ def own_reads(value: Any) -> set[Path]:
 
 def own_view_permissions(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> set[str]:
     """The ``view`` permissions that reading ``row`` takes."""
-    found = {("instance", *path) for _, row in rows(config, "values") for path in own_reads(row.get("value"))}
-    return view_permissions(_rule_of(model, rule), found) if found else set()
+    paths = {("instance", *path) for _, row in rows(config, "values") for path in own_reads(row.get("value"))}
+    return view_permissions(_rule_of(model, rule), paths) if paths else set()

@@ -87,9 +87,9 @@ class SetFields(Action):
         instance = context.instance
         if instance is None:
             raise PermanentError(gettext("This needs an object to be tested with."))
-        found = dict(_new_values(instance, config, context, unique=False))
-        details = {str(field.verbose_name): plain(safe(value)) for field, value in found.items()}
-        names = ", ".join(field.name for field in found)
+        new_values = dict(_new_values(instance, config, context, unique=False))
+        details = {str(field.verbose_name): plain(safe(value)) for field, value in new_values.items()}
+        names = ", ".join(field.name for field in new_values)
         counted = [str(row.get("field")) for row in _rows(config) if row.get("unique")]
         if counted:
             details[gettext("With a counter, if taken")] = ", ".join(counted)
@@ -100,10 +100,10 @@ class SetFields(Action):
         instance = context.instance
         if instance is None:
             raise PermanentError("There is no object that is being saved.")
-        found = dict(_new_values(instance, config, context))
-        for field, value in found.items():
+        new_values = dict(_new_values(instance, config, context))
+        for field, value in new_values.items():
             setattr(instance, field.attname, value)
-        names = [field.name for field in found]
+        names = [field.name for field in new_values]
         return ActionResult(f"Set {', '.join(names)}" if names else "Nothing to set", {"fields": names})
 
 

@@ -15,6 +15,7 @@ from rules_engine.actions.rows import field_rows
 from rules_engine.actions.rows.conversion import computed, convert
 from rules_engine.actions.rows.writing import writable_model
 from rules_engine.context.paths import ModelClass, Step, find_model, label_of, steps, unknown_name
+from rules_engine.context.signals import DELETE_SIGNALS
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
 from rules_engine.rules.scope import view_permissions
@@ -23,7 +24,6 @@ from rules_engine.types import ActionContext, Event, Path, RuleSpec
 INSTANCE, QUERY = "instance", "query"
 TEXT_LOOKUPS = ("iexact", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith")
 LOOKUPS = ("exact", "lt", "lte", "gt", "gte", "in", "isnull", *TEXT_LOOKUPS)
-DELETES = frozenset({"pre_delete", "post_delete"})
 
 Rows = models.QuerySet[models.Model]
 
@@ -59,7 +59,9 @@ def saved_models(config: Mapping[str, Any], model: ModelClass) -> list[ModelClas
     that; seen by way of a proxy it is what the proxy stands for."""
     if name_of(config) != INSTANCE:
         return [model]
-    descendants = [one for one in apps.get_models() if issubclass(one, model) and not one._meta.proxy]
+    descendants = [
+        candidate for candidate in apps.get_models() if issubclass(candidate, model) and not candidate._meta.proxy
+    ]
     concrete = model._meta.concrete_model
     return list(dict.fromkeys([concrete, *descendants] if concrete else descendants))
 
@@ -73,19 +75,19 @@ def _own_model(label: str) -> ModelClass:
 
 def _hops(model: ModelClass, target: str) -> list[tuple[Step, ModelClass]]:
     """The relations on the way from the model to the target, each with where it leads. Raises ``UnknownPath``."""
-    found: list[tuple[Step, ModelClass]] = []
+    hops: list[tuple[Step, ModelClass]] = []
     for name in target.split("."):
-        here = found[-1][1] if found else model
-        relations = {one: step for one, step in steps(here).items() if step.model is not None}
+        here = hops[-1][1] if hops else model
+        relations = {name: step for name, step in steps(here).items() if step.model is not None}
         step = relations.get(name)
         if step is None or step.model is None:
-            hint = did_you_mean(name, [*relations, *(() if found else (INSTANCE, QUERY))])
+            hint = did_you_mean(name, [*relations, *(() if hops else (INSTANCE, QUERY))])
             raise UnknownPath(
                 gettext('%(model)s has no relation "%(name)s".%(hint)s')
                 % {"model": str(here._meta.verbose_name).capitalize(), "name": name, "hint": hint}
             )
-        found.append((step, step.model))
-    return found
+        hops.append((step, step.model))
+    return hops
 
 
 def filter_of(model: ModelClass, written: str) -> Filter:
@@ -122,7 +124,7 @@ def filter_of(model: ModelClass, written: str) -> Filter:
 def problems(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> Iterator[Problem]:
     """What is wrong with target and filter, once the model is known."""
     target = name_of(config)
-    if target == INSTANCE and rule.signals and DELETES.issuperset(rule.signals):
+    if target == INSTANCE and rule.signals and DELETE_SIGNALS.issuperset(rule.signals):
         yield Problem(
             "/target", gettext("The object of this rule is gone when the action runs; name a relation of it.")
         )
@@ -142,7 +144,7 @@ def problems(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> It
 def reads(config: Mapping[str, Any], rule: RuleSpec) -> set[Path]:
     """What must be captured to find the rows later: of a deleted object, where its relations led."""
     target = name_of(config)
-    if target in (INSTANCE, QUERY) or not DELETES.intersection(rule.signals):
+    if target in (INSTANCE, QUERY) or not DELETE_SIGNALS.intersection(rule.signals):
         return set()
     try:
         return {_key_path(_hops(_own_model(rule.model), target)[0][0])}
@@ -216,10 +218,10 @@ def _related(event: Event, target: str) -> Rows:
 def _keys_then(event: Event, step: Step) -> list[Any]:
     """Where the relation of a deleted object led, as the event has it."""
     path = _key_path(step)
-    found = (event.context.get("instance") or {}).get(path[1])
+    value = (event.context.get("instance") or {}).get(path[1])
     if len(path) == 2:
-        return [] if found is None else [found]
-    return [row["pk"] for row in ([found] if isinstance(found, Mapping) else found or ())]
+        return [] if value is None else [value]
+    return [row["pk"] for row in ([value] if isinstance(value, Mapping) else value or ())]
 
 
 def _filtered(rows: Rows, model: ModelClass, row: Mapping[str, Any], data: Mapping[str, Any]) -> Rows:
@@ -246,9 +248,9 @@ def _operand(written: Filter, value: Any) -> Any:
     if written.lookup == "isnull":
         return convert(models.BooleanField(), value)
     if written.lookup == "in":
-        listed = value if isinstance(value, list) else [one.strip() for one in str(value).split(",")]
-        found = [convert(written.field, one) for one in listed]
-        return [one for one in found if one is not None]
+        listed = value if isinstance(value, list) else [item.strip() for item in str(value).split(",")]
+        converted = [convert(written.field, item) for item in listed]
+        return [item for item in converted if item is not None]
     if written.lookup in TEXT_LOOKUPS:
         return str(value) or None
     return convert(written.field, value)

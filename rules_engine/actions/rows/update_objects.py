@@ -122,7 +122,7 @@ class UpdateObjects(Action):
         except (UnknownPath, PermanentError):
             return ()  # it would not run
         fields = frozenset([*names, *_kept_by_save(model)]) if names else None
-        return [Effect(label_of(one), "update", fields) for one in targets.saved_models(config, model)]
+        return [Effect(label_of(saved), "update", fields) for saved in targets.saved_models(config, model)]
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         model, planned, rows = _planned(context, config)
@@ -243,5 +243,5 @@ def _locked(rows: Rows, key: Any, model: ModelClass) -> models.Model | None:
     It is locked without its key where the database can: rows that point to it may be inserted meanwhile.
     """
     weaker = connections[rows.db].features.has_select_for_no_key_update
-    found = model._base_manager.using(rows.db).select_for_update(no_key=weaker).filter(pk=key).first()
-    return found if found is not None and rows.filter(pk=key).exists() else None
+    row = model._base_manager.using(rows.db).select_for_update(no_key=weaker).filter(pk=key).first()
+    return row if row is not None and rows.filter(pk=key).exists() else None

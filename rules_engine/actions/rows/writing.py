@@ -43,9 +43,11 @@ def is_forbidden(model: ModelClass) -> bool:
     A subclass or a proxy of such a model is one too, and so is what grants permissions and the bare table of a
     many-to-many relation.
     """
-    lineage = [one for one in model.__mro__ if issubclass(one, models.Model) and hasattr(one, "_meta")]
+    lineage = [
+        ancestor for ancestor in model.__mro__ if issubclass(ancestor, models.Model) and hasattr(ancestor, "_meta")
+    ]
     return (
-        any(_is_forbidden_itself(one) for one in lineage)
+        any(_is_forbidden_itself(ancestor) for ancestor in lineage)
         or issubclass(model, AbstractBaseUser | AbstractBaseSession)
         or is_user_model(model)
         or bool(model._meta.auto_created)
@@ -67,7 +69,7 @@ def writable_model(label: str) -> ModelClass:
     """The model of that label. Raises ``UnknownPath`` with a suggestion, or ``Refused`` where rules may not write."""
     model = find_model(label)
     if model is None:
-        known = sorted(label_of(one) for one in apps.get_models() if not is_forbidden(one))
+        known = sorted(label_of(candidate) for candidate in apps.get_models() if not is_forbidden(candidate))
         raise UnknownPath(
             gettext('There is no model "%(label)s".%(hint)s') % {"label": label, "hint": did_you_mean(label, known)}
         )
@@ -89,7 +91,7 @@ def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
     try:
         field = field_of(model, name)
     except UnknownPath as error:
-        if any(one.name == name for one in model._meta.many_to_many):
+        if any(relation.name == name for relation in model._meta.many_to_many):
             raise Refused(
                 gettext('"%(name)s" is a relation to many, and has no value of its own to write.') % {"name": name}
             ) from error
@@ -127,7 +129,7 @@ def invalid(model: ModelClass, error: ValidationError) -> PermanentError:
     by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
     parts = []
     for name, errors in by_field.items():
-        codes = ", ".join(dict.fromkeys(str(one.code or "invalid") for one in errors))
+        codes = ", ".join(dict.fromkeys(str(error.code or "invalid") for error in errors))
         parts.append(f"{gettext('its fields together') if name == NON_FIELD_ERRORS else name} ({codes})")
     return PermanentError(
         gettext("%(model)s cannot be saved: %(parts)s.")

@@ -25,7 +25,7 @@ from rules_engine.admin.rules.forms import ceiling_sentence
 from rules_engine.errors import Problem
 from rules_engine.models import RuleAction
 from rules_engine.rules import registry
-from rules_engine.rules.holding import LONGEST_WAIT
+from rules_engine.rules.holding import LONGEST_DELAY
 from rules_engine.rules.permissions import lacking, needed, needed_by_action
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec
@@ -64,7 +64,7 @@ class RuleActionForm(forms.ModelForm):
         label=_("Delay, in seconds"),
         required=False,
         min_value=0,
-        max_value=LONGEST_WAIT,
+        max_value=LONGEST_DELAY,
         initial=0,
         help_text=_("Counted from the commit. 3600 is an hour, 86400 a day; at most 30 days."),
     )

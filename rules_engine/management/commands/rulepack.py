@@ -96,13 +96,13 @@ class Command(BaseCommand):
         return f"{counted(len(changes), 'rule')}, {here} installed, {same} of them as in the pack"
 
     def _check(self, pack: str, **_: Any) -> None:
-        path, found = self._read(pack)
-        self._report(found)
-        if found.problems:
-            raise CommandError(self._verdict(path, found))
-        for said in analyse(found.rules).loops_said():
+        path, checked = self._read(pack)
+        self._report(checked)
+        if checked.problems:
+            raise CommandError(self._verdict(path, checked))
+        for said in analyse(checked.rules).loops_said():
             self.stdout.write(f"remark: {shown(said)}")
-        rules, actions = len(found.rules), sum(len(rule.actions) for rule in found.rules)
+        rules, actions = len(checked.rules), sum(len(rule.actions) for rule in checked.rules)
         self.stdout.write(f"{shown(path)}: {counted(rules, 'rule')}, {counted(actions, 'action')}, no problems.")
 
     def _read(self, name: str) -> tuple[Path, Pack]:
@@ -128,13 +128,13 @@ class Command(BaseCommand):
         return f"{shown(path)}: {counted(len(pack.problems) + pack.left_out, 'problem')}."
 
     def _install(self, pack: str, dry_run: bool, disabled: bool, overwrite: bool, keep: bool, **_: Any) -> None:
-        path, found = self._read(pack)
-        self._report(found)
-        if found.problems:
-            raise CommandError(f"{self._verdict(path, found)} Nothing was installed.")
+        path, checked = self._read(pack)
+        self._report(checked)
+        if checked.problems:
+            raise CommandError(f"{self._verdict(path, checked)} Nothing was installed.")
         # One transaction: what somebody saves between the look and the write would be lost.
         with transaction.atomic(using=router.db_for_write(Rule)):
-            changes = installing.plan(found.rules, overwrite=overwrite, lock=not dry_run)
+            changes = installing.plan(checked.rules, overwrite=overwrite, lock=not dry_run)
             self._refuse_edited(changes, pack, keep)
             if not dry_run:
                 progress(self, f"Installing {counted(sum(change.writes for change in changes), 'rule')}")
@@ -166,17 +166,17 @@ class Command(BaseCommand):
             self.stdout.write(f"{counted(written, 'rule')} written, {unchanged} unchanged.")
 
     def _diff(self, pack: str, **_: Any) -> None:
-        path, found = self._read(pack)
-        self._report(found)
-        if found.problems:
-            raise CommandError(self._verdict(path, found))
-        different = [change for change in installing.plan(found.rules) if change.verdict != "unchanged"]
+        path, checked = self._read(pack)
+        self._report(checked)
+        if checked.problems:
+            raise CommandError(self._verdict(path, checked))
+        different = [change for change in installing.plan(checked.rules) if change.verdict != "unchanged"]
         for change in different:
             self.stdout.write(f"{change.rule.slug}: {'not here' if change.here is None else _said(change)}")
             for line in installing.difference(change).splitlines():
                 self.stdout.write(shown(line))
         if not different:
-            self.stdout.write(f"No difference: {counted(len(found.rules), 'rule is', 'rules are')} as in the pack.")
+            self.stdout.write(f"No difference: {counted(len(checked.rules), 'rule is', 'rules are')} as in the pack.")
 
     def _export(self, slugs: list[str], output: str | None, dry_run: bool, **_: Any) -> None:
         specs = Rule.objects.filter(slug__in=slugs).specs() if slugs else Rule.objects.all().specs()

@@ -52,20 +52,20 @@ class Command(BaseCommand):
         events = events_about(label, pk)
         if since is not None:
             events = events.filter(occurred_at__gte=since)
-        found = list(events[: max(1, limit)])
-        if not found:
+        listed = list(events[: max(1, limit)])
+        if not listed:
             when = "" if since is None else f" since {_time(since)}"
             self.stdout.write(
                 f"{shown(label)} {shown(pk)}: not recorded{when}. An event is recorded when a rule matches it or fails "
                 "on it, and kept for the time of retention: this says nothing about what happened, or why not."
             )
             return
-        more = events.count() - len(found)
+        more = events.count() - len(listed)
         if more > 0:
             self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
-        attempts = _attempts(found)
-        for one in reversed(tell(found, list(rules_on(label)))):
-            self._tell(one, attempts)
+        attempts = _attempts(listed)
+        for told in reversed(tell(listed, list(rules_on(label)))):
+            self._tell(told, attempts)
 
     def _tell(self, told: Told, attempts: dict[Any, list[Attempt]]) -> None:
         event = told.event
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{_time(event.occurred_at)} {what}{actor}{request}{chain} [event {event.id}]")
         if event.context.get("changed"):
             self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
-        executions = sorted(told.executions, key=lambda one: (one.rule_slug, one.position))
+        executions = sorted(told.executions, key=lambda execution: (execution.rule_slug, execution.position))
         for evaluation in event.evaluations:
             self.stdout.write(f"  {_outcome(evaluation)}")
             for execution in executions:
@@ -108,10 +108,10 @@ def _python(slug: str) -> str:
 
 
 def _attempts(events: list[Event]) -> dict[Any, list[Attempt]]:
-    found: dict[Any, list[Attempt]] = {}
+    attempts: dict[Any, list[Attempt]] = {}
     for attempt in Attempt.objects.filter(execution__event__in=events).order_by("number"):
-        found.setdefault(attempt.execution_id, []).append(attempt)
-    return found
+        attempts.setdefault(attempt.execution_id, []).append(attempt)
+    return attempts
 
 
 def _outcome(evaluation: dict[str, Any]) -> str:
@@ -141,9 +141,9 @@ def moment(text: str) -> datetime:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
         day = parse_date(text)
-        found = parse_datetime(text) if day is None else datetime.combine(day, time())
+        moment = parse_datetime(text) if day is None else datetime.combine(day, time())
     except ValueError:
-        found = None
-    if found is None:
+        moment = None
+    if moment is None:
         raise ArgumentTypeError(f"expected a time such as 2h, 7d or 2026-01-31, and got {text!r}")
-    return timezone.make_aware(found) if timezone.is_naive(found) else found
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

@@ -56,14 +56,14 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is due.")
 
     def _hint(self, queues: Sequence[str]) -> None:
-        found = due_queues(*queues)
-        for queue in found:
+        queues_due = due_queues(*queues)
+        for queue in queues_due:
             try:
                 hints.send(queue)
             except hints.PUBLISH_ERRORS as error:
                 raise CommandError(f"The workers of {queue} cannot be told; the broker fails: {error}.") from error
             self.stdout.write(f"Told the workers of {shown(queue)}.")
-        if not found:
+        if not queues_due:
             self.stdout.write("Nothing is due.")
 
     def _run(self, queues: Sequence[str], limit: int | None, seconds: float | None) -> int:

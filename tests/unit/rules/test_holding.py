@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rules_engine.rules.holding import LONGEST_KEY, Hold, hold_of
+from rules_engine.rules.holding import LONGEST_HOLD_KEY, Hold, hold_of
 from rules_engine.types import Event, RuleSpec
 
 
@@ -38,7 +38,7 @@ def test_long_texts_that_differ_at_their_ends_are_different_keys() -> None:
     ):
         found = {"".join(keys(hold, event(signal={"text": "x" * 300 + end})).values()) for end in "ab"}
         assert len(found) == 2
-        assert all(len(key) <= LONGEST_KEY and key.startswith("xxx") for key in found)
+        assert all(len(key) <= LONGEST_HOLD_KEY and key.startswith("xxx") for key in found)
 
 
 def test_what_waits_is_taken_together_by_the_object_or_by_its_text() -> None:
