@@ -79,7 +79,7 @@ class MatchSubject(NamedTuple):
     #: The slug of the rule whose action made the change, None for a change from outside.
     caused_by: str | None = None
     is_loading: bool = False
-    #: What chance drew for this event, 64 bits of it; None leaves chance out.
+    #: What chance drew for this event; None leaves chance out.
     draw: int | None = None
     context: Mapping[str, Any] = MappingProxyType({})
     unknown: frozenset[str] = frozenset()

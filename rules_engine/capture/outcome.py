@@ -17,6 +17,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.errors import ConditionError, UnknownPath
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import matching
+from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import Evaluation, MatchSubject
 
@@ -78,7 +79,7 @@ def match_subject(subject: Subject) -> MatchSubject:
         now=subject.occurred_at or timezone.now(),
         caused_by=None if cause is None else cause.rule_slug,
         is_loading=subject.origin.is_loading,
-        draw=random.getrandbits(64),
+        draw=random.getrandbits(DRAW_BITS),
     )
 
 

@@ -90,14 +90,13 @@ class Gate:
 
     def __init__(self) -> None:
         self.shut = Stop(self)
-        self._shut_at: dict[str, Stop] = {}
+        self.made: dict[str, Stop] = {}
 
     def shut_at(self, what: str) -> Stop:
         """Return the stop about this: an operation, a field, a signal, of which there are few."""
-        stop = self._shut_at.get(what)
-        if stop is None:
-            stop = self._shut_at[what] = Stop(self, what)
-        return stop
+        if what not in self.made:
+            self.made[what] = Stop(self, what)
+        return self.made[what]
 
     def is_of(self, rule: CompiledRule) -> bool:
         """Say whether the rule asks for something here; where it does not, the gate is open to it."""
@@ -175,9 +174,10 @@ class Dates(Gate):
         return self.shut if is_outside else None
 
 
-#: A draw is a whole number below this. Times the hash of a slug it is as even, and for each rule another number: rules
-#: of one share are not all for the same events.
-_DRAWS = 2**64
+#: A draw has 30 bits, which Python multiplies quickest. Times the hash of a slug its low bits are as even, and for each
+#: rule others: rules of one share are not all for the same events.
+DRAW_BITS = 30
+_LOW_BITS = 2**DRAW_BITS - 1
 
 
 class Sample(Gate):
@@ -191,9 +191,11 @@ class Sample(Gate):
         return rule.sample < 1.0
 
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
-        if subject.draw is None or (subject.draw * hash(rule.slug)) % _DRAWS < rule.sample * _DRAWS:
+        if subject.draw is None:
             return None
-        return self.shut
+        # An odd factor, so that each draw comes to another number.
+        drawn = subject.draw * (hash(rule.slug) & _LOW_BITS | 1) & _LOW_BITS
+        return None if drawn < rule.sample * _LOW_BITS else self.shut
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
         return None if subject.draw is None else super().seen(rule, subject)
@@ -211,10 +213,10 @@ class Operations(Gate):
         return bool(rule.operations)
 
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
-        operation = subject.operation
-        if operation in rule.operations or not rule.operations:
+        if subject.operation in rule.operations or not rule.operations:
             return None
-        return self.shut_at(operation or "a signal without operation")
+        what = subject.operation or "a signal without operation"
+        return self.made.get(what) or self.shut_at(what)
 
 
 class Changes(Gate):
@@ -231,7 +233,7 @@ class Changes(Gate):
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
         for change in rule.changes:
             if not change.holds(subject.changes):
-                return self.shut_at(change.field)
+                return self.made.get(change.field) or self.shut_at(change.field)
         return None
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from rules_engine.rules.gates import (
     CHANGES,
     CONDITION,
     DATES,
+    DRAW_BITS,
     GATES,
     LOADED_DATA,
     OPERATIONS,
@@ -229,7 +231,7 @@ def test_one_change_that_is_known_not_to_hold_decides_for_all() -> None:
 
 def in_sample(slug: str, share: float) -> set[int]:
     """Of a thousand draws those that fall into the share of this rule."""
-    draws = [number * 0x9E3779B97F4A7C15 % 2**64 for number in range(1, 1001)]
+    draws = [random.Random(number).getrandbits(DRAW_BITS) for number in range(1000)]
     asked = rule(slug, sample=share)
     return {draw for draw in draws if SAMPLE.stop(asked, subject(draw=draw)) is None}
 
@@ -273,7 +275,7 @@ HAPPENED = st.fixed_dictionaries(
         ),
         "caused_by": st.sampled_from([None, "a", "c"]),
         "is_loading": st.booleans(),
-        "draw": st.none() | st.integers(0, 2**64 - 1),
+        "draw": st.none() | st.integers(0, 2**DRAW_BITS - 1),
         "context": st.fixed_dictionaries({"status": VALUES, "total": st.sampled_from([5, 500, None])}).map(
             lambda instance: {"instance": instance}
         ),
