@@ -79,7 +79,7 @@ def test_a_failed_read_of_an_old_value_leaves_the_transaction_usable() -> None:
 
 
 @pytest.mark.postgres
-def test_a_failed_read_of_an_inherited_old_value_leaves_the_transaction_usable() -> None:
+def test_a_failed_read_of_an_inherited_old_value_spoils_no_transaction() -> None:
     condition = {"!=": [{"var": "old.notes"}, {"var": "instance.breed"}]}
     create_rule(model=Dog, operations=["update"], condition=condition, actions=LOG)
     dog = Dog.objects.create(name="d")
@@ -123,7 +123,7 @@ def test_a_failed_count_of_related_rows_leaves_the_transaction_usable() -> None:
 
 
 @pytest.mark.postgres
-def test_a_failed_read_of_the_other_side_of_a_relation_leaves_the_transaction_usable() -> None:
+def test_a_failed_read_of_a_relations_other_side_spoils_no_transaction() -> None:
     create_rule(model=Animal, signals=["m2m_changed"], actions=LOG)
     animal, tag = Animal.objects.create(name="a"), Tag.objects.create(name="t")
     with failing_reads(Animal, "notes"):
@@ -201,7 +201,7 @@ def test_an_instance_can_be_pickled_after_a_save_that_failed() -> None:
     pickle.dumps(animal)
 
 
-def test_an_instance_can_be_pickled_when_the_rules_went_in_the_middle_of_its_save() -> None:
+def test_an_instance_can_be_pickled_when_its_rules_went_during_its_save() -> None:
     create_rule(model=Animal, signals=["pre_save"], actions=LOG)
 
     def forget(**_: Any) -> None:
@@ -223,7 +223,7 @@ def test_what_a_failed_save_matched_is_not_told_by_a_later_delete() -> None:
     assert [event.signal for event in Event.objects.all()] == ["post_delete"]
 
 
-def test_following_a_relation_leaves_nothing_cached_on_the_callers_instance() -> None:
+def test_following_a_relation_caches_nothing_on_the_callers_instance() -> None:
     create_rule(model=Animal, condition={"!=": [{"var": "instance.keeper.name"}, "x"]}, actions=LOG)
     animal = Animal(name="a", keeper_id=Keeper.objects.create(name="old").pk)
     animal.save()

@@ -163,7 +163,7 @@ def test_a_thread_that_connects_while_another_loads_waits_for_the_rules(
     assert Event.objects.count() == 1
 
 
-def test_a_request_that_refreshes_and_a_thread_that_connects_do_not_wait_for_each_other(
+def test_a_request_that_refreshes_waits_for_no_thread_that_connects(
     start: Callable[[], None], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.RULES_ENGINE = {"REFRESH": "request"}
@@ -310,7 +310,7 @@ def test_a_refresh_compiles_what_changed_and_takes_over_the_rest() -> None:
     assert cache.current().find("one") is None
 
 
-def test_a_rule_that_another_process_saw_change_and_change_back_has_its_newest_version() -> None:
+def test_a_rule_that_changed_and_changed_back_has_its_newest_version() -> None:
     create_rule(Animal, slug="one", actions=[LOG])
     first = RuleVersion.objects.get()
     for number, digest in ((2, "another form"), (3, first.digest)):
@@ -320,7 +320,7 @@ def test_a_rule_that_another_process_saw_change_and_change_back_has_its_newest_v
     assert found("one").version == 3
 
 
-def test_a_rule_whose_action_was_not_there_yet_is_compiled_again_when_it_is() -> None:
+def test_a_rule_whose_action_was_not_there_yet_is_compiled_again() -> None:
     action = registry._actions.pop(Broken.kind)
     store("early", kind=Broken.kind)
     cache.refresh(force=True)

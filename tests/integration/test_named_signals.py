@@ -113,7 +113,7 @@ def test_a_login_outside_of_the_middleware_is_that_users(user: Any) -> None:
         ("send_email", {"to": ["a@example.com"], "subject": "x", "body": "{{ signal.credentials.username }}"}),
     ],
 )
-def test_a_failed_login_names_the_user_that_was_tried_and_never_the_password(kind: str, config: Any) -> None:
+def test_a_failed_login_names_the_user_tried_and_never_the_password(kind: str, config: Any) -> None:
     create_rule(signals=["user_login_failed"], actions=[(kind, config)])
     given = {"password": "canary-password", "otp": "canary-otp", "pin": "canary-pin"}
     assert authenticate(RequestFactory().post("/login/"), username="mallory", **given) is None
@@ -284,7 +284,7 @@ def test_a_rule_without_a_model_on_the_same_signal_has_an_event_of_its_own() -> 
     assert models_of == {with_model.slug: "zoo.animal", without.slug: ""}
 
 
-def test_an_unsaved_or_deleted_object_is_told_without_a_key_and_the_sender_goes_on() -> None:
+def test_an_unsaved_or_deleted_object_is_told_without_a_key() -> None:
     values = [{"field": "name", "value": "x"}]
     text = "{{ instance.name }} {{ instance.keeper.name }} {{ signal.instance.text }}"
     create_rule(
@@ -370,7 +370,7 @@ def test_an_object_is_told_by_model_key_and_text() -> None:
 
 
 @pytest.mark.parametrize("model", [Broken, Failing])
-def test_an_object_that_cannot_be_printed_loses_no_event_and_spoils_no_transaction(model: Any) -> None:
+def test_an_object_that_cannot_be_printed_loses_no_event(model: Any) -> None:
     create_rule(signals=["zoo.anything"], actions=READING)
     keeper = model.objects.create(name="k")
     with transaction.atomic():
@@ -507,7 +507,7 @@ def test_a_signal_that_is_not_there_is_an_error_of_check(
 # Where signals are heard
 
 
-def test_what_django_sends_at_the_start_and_in_tests_is_heard_where_it_can_be() -> None:
+def test_what_django_sends_at_the_start_and_in_tests_is_heard() -> None:
     for signal in ("class_prepared", "setting_changed", "template_rendered", "connection_created"):
         create_rule(signals=[signal], actions=LOG)
     signals.find_signal("class_prepared").signal.send(sender=Animal)

@@ -42,7 +42,7 @@ def statements(act: Callable[[], Any]) -> list[str]:
     return [one["sql"] for one in captured.captured_queries]
 
 
-def test_an_event_that_no_rule_matched_is_recorded_with_all_its_fields_and_where_each_rule_stopped() -> None:
+def test_an_event_no_rule_matched_is_recorded_with_where_each_stopped() -> None:
     rule = create_rule(Order, condition=PAID, actions=LOG)
     record()
     made = order(total=5)
@@ -64,7 +64,7 @@ def test_an_event_that_no_rule_matched_is_recorded_with_all_its_fields_and_where
     assert not Execution.objects.exists()
 
 
-def test_what_rules_read_of_related_rows_is_recorded_as_well_and_also_for_rules_that_are_off() -> None:
+def test_related_rows_are_recorded_for_rules_that_are_off_as_well() -> None:
     create_rule(Order, condition={"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}, enabled=False)
     record()
     made = order()
@@ -127,7 +127,7 @@ def test_to_stop_a_recording_ends_it() -> None:
     assert not Event.objects.exists()
 
 
-def test_related_rows_that_cannot_be_read_keep_neither_the_save_nor_a_match_from_being_recorded(
+def test_related_rows_that_cannot_be_read_keep_no_match_from_acting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from django.db import DatabaseError
@@ -168,7 +168,7 @@ save_once(False, "not recorded")
 """
 
 
-def test_a_recording_takes_effect_in_another_process_and_ends_there_when_it_is_stopped(
+def test_a_recording_begins_and_ends_in_another_process_as_well(
     process_environment: dict[str, str],
 ) -> None:
     process = python(OTHER_PROCESS, process_environment)
@@ -187,7 +187,7 @@ def test_a_recording_takes_effect_in_another_process_and_ends_there_when_it_is_s
     assert Event.objects.count() == 1
 
 
-def test_a_rule_that_cannot_be_tried_says_so_once_a_minute_however_much_is_recorded(
+def test_a_rule_that_cannot_be_tried_says_so_once_a_minute(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty = create_rule(Order, slug="faulty", actions=LOG)

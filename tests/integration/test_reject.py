@@ -45,7 +45,7 @@ def test_a_save_that_is_rejected_is_not_made_and_says_why() -> None:
     assert Product.objects.count() == 1
 
 
-def test_a_rejection_is_on_record_where_the_callers_transaction_is_committed() -> None:
+def test_a_rejection_is_on_record_where_the_caller_commits() -> None:
     reject()
     with pytest.raises(Rejected):
         product().save()
@@ -123,7 +123,7 @@ def test_the_admin_shows_it_in_its_form(client: Client) -> None:
     assert not Product.objects.exists()
 
 
-def test_a_form_asks_what_the_save_will_be_asked_and_no_rule_that_an_earlier_one_stops() -> None:
+def test_a_form_asks_no_rule_that_an_earlier_one_stops() -> None:
     create_rule(
         Product,
         signals=["pre_save"],
@@ -177,7 +177,7 @@ def test_a_rejection_comes_through_to_another_process() -> None:
 
 
 @pytest.mark.parametrize("kind", ["create_object", "update_objects"])
-def test_what_a_veto_rejects_of_an_actions_work_is_not_tried_again_and_again(kind: str) -> None:
+def test_what_a_veto_rejects_of_an_actions_work_is_not_tried_again(kind: str) -> None:
     reject()
     Product.objects.create(name="Pen", price=2)
     price = {"field": "price", "value": 0.5}

@@ -66,7 +66,7 @@ def test_a_text_reads_what_a_row_belongs_to_beside_the_rows_own_fields() -> None
     assert said() == ["Tom (n) Zoe (n)"]
 
 
-def test_an_action_is_carried_out_for_those_rows_whose_patient_has_an_address() -> None:
+def test_an_action_is_carried_out_for_rows_whose_patient_has_an_address() -> None:
     doctor = make_doctor("Tom", "Zoe")
     Patient.objects.filter(name="Zoe").update(email="")
     reachable = {"filter": [{"var": "instance.appointments"}, {"!!": [{"var": "patient.email"}]}]}
@@ -194,7 +194,7 @@ def test_an_author_who_may_not_see_departments_does_not_log_them() -> None:
 # What the audit trail keeps
 
 
-def test_an_audit_entry_keeps_the_chosen_fields_and_not_what_other_rules_read() -> None:
+def test_an_audit_entry_keeps_its_fields_and_not_what_others_read() -> None:
     create_rule(model=Appointment, actions=logs("{{ instance.notes }} {{ instance.patient.email }}"))
     create_rule(model=Appointment, actions=[("write_audit_entry", {"fields": ["status", "patient.name"]})])
     make_doctor("Tom")
@@ -202,7 +202,7 @@ def test_an_audit_entry_keeps_the_chosen_fields_and_not_what_other_rules_read() 
     assert AuditEntry.objects.get().fields == {"status": "scheduled", "patient": {"name": "Tom"}}
 
 
-def test_an_audit_entry_without_chosen_fields_keeps_those_of_the_object_itself() -> None:
+def test_an_audit_entry_without_chosen_fields_keeps_the_objects_own() -> None:
     create_rule(model=Appointment, actions=logs("{{ instance.patient.email }}"))
     create_rule(model=Appointment, actions=[("write_audit_entry", {})])
     make_doctor("Tom")

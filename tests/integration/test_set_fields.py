@@ -92,7 +92,7 @@ def test_rules_after_the_save_see_what_was_set_as_a_change() -> None:
     assert Event.objects.filter(signal="post_save").count() == 1
 
 
-def test_a_value_that_cannot_be_worked_out_sets_nothing_and_the_save_goes_on() -> None:
+def test_a_value_that_cannot_be_worked_out_sets_nothing() -> None:
     create_rule(
         model=Doctor,
         signals=["pre_save"],

@@ -60,7 +60,7 @@ def test_what_is_done_in_the_transaction_goes_with_it() -> None:
     assert Execution.objects.count() == 2
 
 
-def test_an_action_in_the_transaction_that_fails_undoes_itself_and_nothing_else(noted: list[str]) -> None:
+def test_an_action_in_the_transaction_that_fails_undoes_itself_alone(noted: list[str]) -> None:
     Department.objects.create(name="Byron")
     create_rule(Doctor, actions=[("create_object", DEPARTMENT, AT_ONCE), note("next", **AT_ONCE)])
     with transaction.atomic():
@@ -112,7 +112,7 @@ def test_a_delete_is_undone_also_without_a_transaction_of_the_callers() -> None:
     assert Doctor.objects.exists()
 
 
-def test_a_rule_that_was_set_off_at_once_and_fails_undoes_what_set_it_off_alone() -> None:
+def test_a_rule_set_off_at_once_that_fails_undoes_what_set_it_off() -> None:
     create_rule(Doctor, actions=[("create_object", DEPARTMENT, AT_ONCE)])
     create_rule(Department, actions=[note("x", fails=True, on_failure="stop", **AT_ONCE)])
     with transaction.atomic():

@@ -146,7 +146,7 @@ def test_a_row_with_a_key_of_two_columns_has_old_values() -> None:
     assert event.context["changes"] == {"name": {"old": "a", "new": "b"}}
 
 
-def test_related_rows_are_read_anew_and_not_from_what_the_caller_prefetched() -> None:
+def test_related_rows_are_not_taken_from_what_the_caller_prefetched() -> None:
     condition = {"==": [{"length": {"var": "instance.animals"}}, 1]}
     create_rule(model=Keeper, operations=["update"], condition=condition, actions=LOG)
     Keeper.objects.create(name="k")
