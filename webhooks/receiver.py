@@ -32,7 +32,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.views.decorators.csrf import csrf_exempt
 
 from webhooks.errors import InvalidSignature
-from webhooks.signing.signatures import fits
+from webhooks.signing.signatures import fits, signed_content
 
 logger = logging.getLogger("webhooks")
 
@@ -76,7 +76,8 @@ def _fitting(body: bytes, headers: Mapping[str, str], secrets: Iterable[str], to
     offered = signatures.split()[:MOST_SIGNATURES]
     # Every pair is compared, so that the time taken says nothing about which one fitted.
     pairs = [(secret, signature) for secret in secrets for signature in offered]
-    checked = [(secret, fits(secret, signature, message_id, timestamp, body)) for secret, signature in pairs]
+    content = signed_content(message_id, timestamp, body)
+    checked = [(secret, fits(secret, signature, content)) for secret, signature in pairs]
     fitting = [secret for secret, is_fitting in checked if is_fitting]
     if not fitting:
         raise InvalidSignature("None of the signatures was made with a secret that is valid here.")

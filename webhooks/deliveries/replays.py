@@ -87,7 +87,7 @@ def error_detail(text: str) -> dict[str, Any]:
 
 
 def selection(
-    endpoint: Endpoint, since: datetime | None, until: datetime | None, status: str = "failed", error_kind: str = ""
+    endpoint: Endpoint, *, since: datetime | None, until: datetime | None, status: str = "failed", error_kind: str = ""
 ) -> Selection:
     """Select an endpoint's deliveries that were recorded in a window and ended in that way. Raises ``ValueError``."""
     if since is not None and until is not None and since >= until:

@@ -28,8 +28,8 @@ class Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[Any]] = loop.create_future()
-        arguments = (loop, answer, host, port, family)
-        threading.Thread(target=_look_up, args=arguments, name="webhooks-dns", daemon=True).start()
+        name = {"host": host, "port": port, "family": family}
+        threading.Thread(target=_look_up, args=(loop, answer), kwargs=name, name="webhooks-dns", daemon=True).start()
         return [_result(host, info) for info in await answer]
 
     async def close(self) -> None:
@@ -37,7 +37,7 @@ class Resolver(AbstractResolver):
 
 
 def _look_up(
-    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Any]], host: str, port: int, family: int
+    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Any]], *, host: str, port: int, family: int
 ) -> None:
     outcome: Any
     try:

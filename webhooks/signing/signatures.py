@@ -142,10 +142,10 @@ def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) 
 
 
 def _signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    content = signed_content(message_id, str(timestamp), body)
     if secret.startswith(PRIVATE_PREFIX):
-        signed = private_key_of(secret).sign(signed_content(message_id, str(timestamp), body))
-        return "v1a," + base64.b64encode(signed).decode()
-    return signature(key_of(secret), message_id, str(timestamp), body)
+        return "v1a," + base64.b64encode(private_key_of(secret).sign(content)).decode()
+    return signature(key_of(secret), content)
 
 
 def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
@@ -153,19 +153,19 @@ def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:
     return f"{message_id}.{timestamp}.".encode() + body
 
 
-def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """Make one signature of version 1, ``v1,`` and base64, with the key's bytes."""
-    made = hmac.new(key, signed_content(message_id, timestamp, body), hashlib.sha256).digest()
-    return "v1," + base64.b64encode(made).decode()
+def signature(key: bytes, content: bytes) -> str:
+    """Make one signature of version 1, ``v1,`` and base64, with the key's bytes over ``signed_content``."""
+    return "v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
 
 
-def fits(secret: str, offered: str, message_id: str, timestamp: str, body: bytes) -> bool:
-    """Tell whether one offered signature was made with this secret, ``whsec_…``, ``whpk_…`` or ``whsk_…``.
+def fits(secret: str, offered: str, content: bytes) -> bool:
+    """Tell whether one offered signature was made over ``content`` with this secret, ``whsec_…``, ``whpk_…`` or
+    ``whsk_…``.
 
     Takes the same time for each wrong one. Raises ``InvalidSecret``.
     """
     if not secret.startswith((PRIVATE_PREFIX, PUBLIC_PREFIX)):
-        ours = signature(key_of(secret), message_id, timestamp, body)
+        ours = signature(key_of(secret), content)
         return hmac.compare_digest(ours.encode(), offered.encode())
     key = _public_key_of(secret)
     version, _comma, text = offered.partition(",")
@@ -174,7 +174,7 @@ def fits(secret: str, offered: str, message_id: str, timestamp: str, body: bytes
     from cryptography.exceptions import InvalidSignature as NotFitting
 
     try:
-        key.verify(base64.b64decode(text, validate=True), signed_content(message_id, timestamp, body))
+        key.verify(base64.b64decode(text, validate=True), content)
     except (NotFitting, binascii.Error, ValueError):
         return False
     return True

@@ -43,7 +43,8 @@ class Command(BaseCommand):
         """Count, and ask unless it is a dry run. Raises ``CommandError`` for what cannot be selected."""
         target = _endpoint(endpoint)
         try:
-            selection = replays.selection(target, _moment(since), _moment(until), status, error_kind)
+            window = {"since": _moment(since), "until": _moment(until)}
+            selection = replays.selection(target, **window, status=status, error_kind=error_kind)
             count, lost = selection.count()
             if not options["dry_run"]:
                 replays.ask(target, selection, {"id": "", "username": f"command line ({_user()})"})

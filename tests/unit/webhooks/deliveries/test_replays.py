@@ -71,7 +71,7 @@ def test_what_is_no_error_is_answered_with_what_there_is(text: str) -> None:
 
 def test_a_selection_is_of_one_endpoint_and_leaves_its_tests_alone() -> None:
     since = datetime(2026, 3, 1, tzinfo=UTC)
-    chosen = selection(CRM, since, None, "failed", "5xx")
+    chosen = selection(CRM, since=since, until=None, error_kind="5xx")
     assert list(chosen.lanes) == list(lanes.counted("crm"))
     assert (chosen.since, chosen.until) == (since, None)
     assert tuple(chosen.states) == STATUSES["failed"]
@@ -87,12 +87,12 @@ def test_a_window_that_ends_before_it_begins_is_refused() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     for until in (at, at - timedelta(days=1)):
         with pytest.raises(ValueError, match="ends before it begins"):
-            selection(CRM, at, until)
+            selection(CRM, since=at, until=until)
 
 
 def test_nothing_is_replayed_to_an_endpoint_that_is_disabled() -> None:
     with pytest.raises(ValueError, match="Enable it first"):
-        ask(Endpoint(slug="crm", enabled=False), selection(CRM, None, None), {})
+        ask(Endpoint(slug="crm", enabled=False), selection(CRM, since=None, until=None), {})
 
 
 def form(**data: str) -> ReplayForm:
