@@ -319,6 +319,15 @@ def test_a_value_to_stand_in_for_null_is_the_remedy() -> None:
     assert matches({">": [{"+": [{"??": [TOTAL, 0]}, 10]}, 5]}, {"instance": {"total": None}})
 
 
+@pytest.mark.parametrize("operator", ["==", "==="])
+def test_texts_that_read_like_spans_are_compared_as_texts_behind_a_sign(operator: str) -> None:
+    context = {"instance": {"size": "60m"}}
+    size = {"var": "instance.size"}
+    assert matches({operator: [size, "1h"]}, context)
+    assert not matches({operator: [{"cat": ["=", size]}, "=1h"]}, context)
+    assert matches({operator: [{"cat": ["=", size]}, "=60m"]}, context)
+
+
 def test_an_error_never_tells_the_values() -> None:
     with pytest.raises(ConditionError) as raised:
         matches({"+": [TOTAL, 1]}, {"instance": {"total": "s3cret"}})
