@@ -7,6 +7,7 @@ as well, and one form in, in between and never run gets none.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Max
@@ -15,18 +16,33 @@ from rules_engine.live.compiler import content_of, digest_of
 from rules_engine.models import RuleVersion
 from rules_engine.types import RuleSpec
 
+#: The number and the digest of a rule that has no version.
+NONE_YET = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A rule as it is now."""
+
+    content: Mapping[str, Any]
+    digest: str
+    author_id: str
+
+    @classmethod
+    def of(cls, spec: RuleSpec) -> _Form:
+        content = content_of(spec)
+        return cls(content, digest_of(content), "" if spec.author_id is None else str(spec.author_id))
+
 
 def number_versions(specs: Iterable[RuleSpec], using: str) -> dict[str, int]:
     """Return the version number of each rule by slug; a form not seen before is stored under the next number."""
-    contents = {spec.slug: content_of(spec) for spec in specs}
-    digests = {slug: digest_of(content) for slug, content in contents.items()}
-    latest = _latest(contents, using)
-    new = [slug for slug, digest in digests.items() if latest.get(slug, (0, ""))[1] != digest]
+    forms = {spec.slug: _Form.of(spec) for spec in specs}
+    latest = _latest(forms, using)
+    new = {slug: form for slug, form in forms.items() if latest.get(slug, NONE_YET)[1] != form.digest}
     if new:
-        authors = {spec.slug: spec.author_id for spec in specs}
-        _store(new, contents, digests, latest, authors, using)
-        latest = _latest(contents, using)
-    return {slug: latest[slug][0] for slug in contents}
+        _store(new, latest, using)
+        latest = _latest(forms, using)
+    return {slug: latest[slug][0] for slug in forms}
 
 
 def newest_numbers(using: str) -> dict[str, int]:
@@ -40,23 +56,16 @@ def _latest(slugs: Collection[str], using: str) -> dict[str, tuple[int, str]]:
     return {slug: (number, digest) for slug, number, digest in rows.values_list("rule_slug", "number", "digest")}
 
 
-def _store(
-    slugs: Iterable[str],
-    contents: Mapping[str, Mapping[str, object]],
-    digests: Mapping[str, str],
-    latest: Mapping[str, tuple[int, str]],
-    authors: Mapping[str, object],
-    using: str,
-) -> None:
+def _store(forms: Mapping[str, _Form], latest: Mapping[str, tuple[int, str]], using: str) -> None:
     rows = [
         RuleVersion(
             rule_slug=slug,
-            number=latest.get(slug, (0, ""))[0] + 1,
-            digest=digests[slug],
-            content=contents[slug],
-            author_id="" if authors[slug] is None else str(authors[slug]),
+            number=latest.get(slug, NONE_YET)[0] + 1,
+            digest=form.digest,
+            content=form.content,
+            author_id=form.author_id,
         )
-        for slug in slugs
+        for slug, form in forms.items()
     ]
     # Another process may be storing the same edit; whoever is second keeps what the first wrote.
     RuleVersion._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -48,13 +49,14 @@ def lacking(user: Any, permissions: Iterable[str]) -> list[str]:
 
 
 def may_view(user: Any) -> MayView:
-    """Say of a model whether the user may see its objects: as in the admin, who may change them may."""
+    """Return what says of a model whether the user may see its objects."""
+    return partial(_sees, user)
 
-    def may(model: ModelClass) -> bool:
-        app, name = model._meta.app_label, model._meta.model_name
-        return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
 
-    return may
+def _sees(user: Any, model: ModelClass) -> bool:
+    # As in the admin: who may change them may see them.
+    app, name = model._meta.app_label, model._meta.model_name
+    return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
 
 
 class Authors:

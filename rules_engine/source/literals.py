@@ -81,7 +81,7 @@ def keywords(arguments: Mapping[str, str]) -> list[str]:
     """Write arguments of a call, by name; names that Python keeps for itself go through a dict."""
     plain = [f"{name}={code}" for name, code in arguments.items() if is_plain_name(name)]
     odd = [f"{quoted(name)}: {code}" for name, code in arguments.items() if not is_plain_name(name)]
-    return [*plain, *(["**{" + ", ".join(odd) + "}"] if odd else [])]
+    return [*plain, "**{" + ", ".join(odd) + "}"] if odd else plain
 
 
 def call(function: str, arguments: Sequence[str], brackets: str = "()") -> str:

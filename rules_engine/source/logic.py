@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rules_engine.source.comparing import as_text, equal, identical, negated, ordered
@@ -188,15 +189,13 @@ def _cat(scopes: Scopes, arguments: Arguments) -> Value:
     return Value(" + ".join(part.at(9) for part in parts) or '""', "text", False, 8 if len(parts) > 1 else 12)
 
 
-def _method(name: str) -> Build:
-    def build(scopes: Scopes, arguments: Arguments) -> Value:
-        subject, *rest = _each(scopes, arguments)
-        text = as_text(scopes.writer, subject)
-        listed = ", ".join(as_text(scopes.writer, value).code for value in rest)
-        kind = "boolean" if name in ("startswith", "endswith") else "text"
-        return Value(f"{text.at(12)}.{name}({listed})", kind, False)
-
-    return build
+def _method(name: str, scopes: Scopes, arguments: Arguments) -> Value:
+    """Call a method of Python's own texts."""
+    subject, *rest = _each(scopes, arguments)
+    text = as_text(scopes.writer, subject)
+    listed = ", ".join(as_text(scopes.writer, value).code for value in rest)
+    kind = "boolean" if name in ("startswith", "endswith") else "text"
+    return Value(f"{text.at(12)}.{name}({listed})", kind, False)
 
 
 def _substr(scopes: Scopes, arguments: Arguments) -> Value:
@@ -266,9 +265,9 @@ def _reduce(scopes: Scopes, arguments: Arguments) -> Value | None:
     return Value(f"{function}(lambda accumulator, current: {body.code}, {source}, {start.code})", "any", False)
 
 
-def _over(function: Callable[..., Value | None], *more: Any) -> Build:
-    """Return an operator of values that were written already."""
-    return lambda scopes, arguments: function(scopes.writer, _each(scopes, arguments), *more)
+def _over(write: Callable[..., Value | None], detail: Any, scopes: Scopes, arguments: Arguments) -> Value | None:
+    """Write an operator over values that are written already."""
+    return write(scopes.writer, _each(scopes, arguments), detail)
 
 
 OPERATORS: Mapping[str, Build] = {
@@ -276,37 +275,37 @@ OPERATORS: Mapping[str, Build] = {
     "val": _val,
     "exists": _exists,
     "missing": _missing,
-    "==": _over(equal, True),
-    "!=": _over(equal, False),
-    "===": _over(identical, True),
-    "!==": _over(identical, False),
-    **{operator: _over(ordered, operator) for operator in ("<", "<=", ">", ">=")},
-    "!": lambda scopes, arguments: _truth(scopes, arguments, wanted=False),
-    "!!": lambda scopes, arguments: _truth(scopes, arguments, wanted=True),
-    "and": lambda scopes, arguments: _joined(scopes, arguments, "and", 4),
-    "or": lambda scopes, arguments: _joined(scopes, arguments, "or", 3),
+    "==": partial(_over, equal, True),
+    "!=": partial(_over, equal, False),
+    "===": partial(_over, identical, True),
+    "!==": partial(_over, identical, False),
+    **{operator: partial(_over, ordered, operator) for operator in ("<", "<=", ">", ">=")},
+    "!": partial(_truth, wanted=False),
+    "!!": partial(_truth, wanted=True),
+    "and": partial(_joined, word="and", level=4),
+    "or": partial(_joined, word="or", level=3),
     "if": _if,
     "?:": _if,
     "??": _coalesce,
-    **{operator: _over(arithmetic, operator) for operator in ("+", "-", "*", "/", "%")},
-    "max": _over(smallest, "max"),
-    "min": _over(smallest, "min"),
-    "abs": _over(rounded, "abs"),
-    "ceil": _over(rounded, "ceil"),
-    "floor": _over(rounded, "floor"),
+    **{operator: partial(_over, arithmetic, operator) for operator in ("+", "-", "*", "/", "%")},
+    "max": partial(_over, smallest, "max"),
+    "min": partial(_over, smallest, "min"),
+    "abs": partial(_over, rounded, "abs"),
+    "ceil": partial(_over, rounded, "ceil"),
+    "floor": partial(_over, rounded, "floor"),
     "in": _in,
     "cat": _cat,
-    "lower": _method("lower"),
-    "upper": _method("upper"),
-    "trim": _method("strip"),
-    "starts_with": _method("startswith"),
-    "ends_with": _method("endswith"),
+    "lower": partial(_method, "lower"),
+    "upper": partial(_method, "upper"),
+    "trim": partial(_method, "strip"),
+    "starts_with": partial(_method, "startswith"),
+    "ends_with": partial(_method, "endswith"),
     "substr": _substr,
     "length": _length,
     "merge": _merge,
     "now": _now,
-    "some": lambda scopes, arguments: _any(scopes, arguments, wanted=True),
-    "none": lambda scopes, arguments: _any(scopes, arguments, wanted=False),
+    "some": partial(_any, wanted=True),
+    "none": partial(_any, wanted=False),
     "all": _all,
     "filter": _filter,
     "map": _map,

@@ -41,7 +41,9 @@ def _functions(module: Module, rule: RuleSpec) -> list[str]:
         return [*comment("It cannot be written in Python, because it does not work as it is stored:"), *said]
     lines: list[str] = []
     for function in receivers(module, rule):
-        lines += [*(["", ""] if lines else []), *function]
+        if lines:
+            lines += ["", ""]
+        lines += function
     return lines
 
 

@@ -46,10 +46,15 @@ def _groups(rule: RuleSpec) -> list[tuple[str, ...]]:
         if not rule.operations or not OPERATIONS.get(name) or set(OPERATIONS[name]) & set(rule.operations)
     ]
     named = tuple(name for name in wanted if name not in MODEL_SIGNALS)
+    groups: list[tuple[str, ...]]
     own = [name for name in wanted if name in MODEL_SIGNALS]
-    together = len(own) > 1 and set(own) <= {"post_save", "post_delete"} and _is_alike(rule)
-    groups = [tuple(own)] if together else [(name,) for name in own]
-    return [*groups, *([named] if named else [])]
+    if len(own) > 1 and set(own) <= {"post_save", "post_delete"} and _is_alike(rule):
+        groups = [tuple(own)]
+    else:
+        groups = [(name,) for name in own]
+    if named:
+        groups.append(named)
+    return groups
 
 
 def _is_alike(rule: RuleSpec) -> bool:

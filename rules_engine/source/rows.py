@@ -124,18 +124,18 @@ def _changed(writer: Writer, model: ModelClass, row: Mapping[str, Any]) -> str:
         concat = writer.module.use("django.db.models.functions", "Concat")
         value = writer.module.use("django.db.models", "Value")
         return f"{concat}({f}({quoted(name)}), {value}({code}))"
-    code = _amount(writer, model, name, row.get("value"), code)
     field = _field(model, name)
+    code = _amount(writer, field, row.get("value"), code)
     if field is not None and field.null:
         coalesce = writer.module.use("django.db.models.functions", "Coalesce")
         return f"{coalesce}({f}({quoted(name)}), 0) + {code}"
     return f"{f}({quoted(name)}) + {code}"
 
 
-def _amount(writer: Writer, model: ModelClass, name: str, written: Any, code: str) -> str:
+def _amount(writer: Writer, field: Any, written: Any, code: str) -> str:
     value = value_of(writer, written)
     if value.constant and isinstance(value.constant[0], str):
-        kind = kind_of(_field(model, name))
+        kind = kind_of(field)
         if kind == "integer" and value.constant[0].strip().lstrip("+-").isdecimal():
             number = int(value.constant[0])
             return str(number) if number >= 0 else f"({number})"

@@ -92,11 +92,14 @@ def _send_email(writer: Writer, config: Config) -> Step:
 def _message(writer: Writer, config: Config, html: bool) -> list[str]:
     if not config.get("reply_to"):
         send = writer.module.use("django.core.mail", "send_mail")
-        return [call(send, ["subject", "body", "None", "[address]", *(["html_message=html"] if html else [])])]
+        arguments = ["subject", "body", "None", "[address]"]
+        return [call(send, [*arguments, "html_message=html"] if html else arguments)]
     message = writer.module.use("django.core.mail", "EmailMultiAlternatives")
     reply_to = f"reply_to=[{text_of(writer, config['reply_to']).code}]"
     lines = ["message = " + call(message, ["subject", "body", "None", "[address]", reply_to])]
-    return [*lines, *(['message.attach_alternative(html, "text/html")'] if html else []), "message.send()"]
+    if html:
+        lines.append('message.attach_alternative(html, "text/html")')
+    return [*lines, "message.send()"]
 
 
 def _delete_cache_keys(writer: Writer, config: Config) -> Step:
@@ -221,8 +224,11 @@ def _send_signal(writer: Writer, config: Config) -> Step:
 def _run_task(writer: Writer, config: Config) -> Step:
     app = writer.module.use("celery", "current_app")
     sent = _arguments(writer, config)
-    queue = [f"queue={quoted(config['queue'])}"] if config.get("queue") else []
-    arguments = [quoted(str(config.get("task"))), *([f"kwargs={mapping(sent)}"] if sent else []), *queue]
+    arguments = [quoted(str(config.get("task")))]
+    if sent:
+        arguments.append(f"kwargs={mapping(sent)}")
+    if config.get("queue"):
+        arguments.append(f"queue={quoted(config['queue'])}")
     return Step((call(f"{app}.send_task", arguments),))
 
 
