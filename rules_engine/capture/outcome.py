@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -18,7 +17,7 @@ from rules_engine.errors import ConditionError, UnknownPath
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
-from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.matching import CompiledRule, Contexts
 from rules_engine.types import Evaluation, MatchSubject
 
 logger = logging.getLogger("rules_engine")
@@ -65,7 +64,8 @@ def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[
     rules = matching.tried(rules, asked)
     if not rules:
         return ()
-    evaluations = matching.match(rules, asked, partial(_data, subject))
+    early, left = matching.early_stops(rules, asked)
+    evaluations = matching.match(rules, early, _contexts(subject, left) if left else Contexts())
     return list(zip(rules, evaluations, strict=False))
 
 
@@ -83,12 +83,29 @@ def match_subject(subject: Subject) -> MatchSubject:
     )
 
 
-def _data(subject: Subject, rules: Iterable[CompiledRule]) -> jsonlogic.DataHandle:
-    """Read the context as the conditions of these rules take it. Raises ``ConditionError`` where that fails."""
+def _contexts(subject: Subject, rules: Sequence[CompiledRule]) -> Contexts:
+    """Read what the conditions of these rules are given, together as far as that goes.
+
+    A rule that looks at objects as wholes is not to see what the others read of them; and where what one rule reads
+    cannot be read, the others are to be tried.
+    """
+    shared = _data(subject, rules)
+    is_unread = isinstance(shared, ConditionError)
+    if len(rules) == 1:
+        return Contexts(shared)
+    return Contexts(shared, {rule.slug: _data(subject, [rule]) for rule in rules if is_unread or rule.reads_whole})
+
+
+def _data(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHandle | ConditionError:
+    """Read the context as the conditions of these rules take it. Returns the error where that fails."""
     try:
         return jsonlogic.data_handle(subject.context({path for rule in rules for path in rule.reads}))
     except (DatabaseError, UnknownPath) as error:
-        raise ConditionError(gettext("What it reads could not be read (%s).") % type(error).__name__) from error
+        unread = ConditionError(gettext("What it reads could not be read (%s).") % type(error).__name__)
+        unread.__cause__ = error
+        return unread
+    except ConditionError as error:
+        return error
 
 
 def forget_troubles() -> None:

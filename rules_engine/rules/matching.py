@@ -1,15 +1,17 @@
 """Which rules an event matches. Pure: no database, no settings, no clock.
 
 A rule passes the gates of ``rules.gates`` in turn, and matching takes the first that stops it. The cheap ones come
-first, and the context is built only for the rules that get as far as their condition.
+first, and a context is read only for the rules that get as far as their condition: ``tried``, ``early_stops``, then,
+once it is read, ``match``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rules_engine.errors import ConditionError
 from rules_engine.rules import gates
@@ -107,8 +109,14 @@ def _change_gates(rule: CompiledRule) -> tuple[Gate, ...]:
     return (*own, CONDITION) if rule.fault else tuple(own)
 
 
-#: Stands for a context that the rules do not share.
-_APART: Any = object()
+class Contexts(NamedTuple):
+    """What the conditions of some rules are given: one context for all, and for some rules one of their own.
+
+    ``own`` is by the rules' slugs; an error in it says why the rule's context could not be read.
+    """
+
+    shared: Any = None
+    own: Mapping[str, Any] = MappingProxyType({})
 
 
 def tried(rules: Sequence[CompiledRule], subject: MatchSubject) -> Sequence[CompiledRule]:
@@ -125,43 +133,11 @@ def tried(rules: Sequence[CompiledRule], subject: MatchSubject) -> Sequence[Comp
     return left
 
 
-def match(
-    rules: Sequence[CompiledRule], subject: MatchSubject, data_for: Callable[[Sequence[CompiledRule]], Any]
-) -> list[Evaluation]:
-    """Try the rules in order; one evaluation each, up to the first match that stops processing.
+def early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[list[Stop | None], list[CompiledRule]]:
+    """Return where each rule stops before its condition, and the rules that come to it: a context is read for those.
 
-    Empty where no rule matched and none failed: then there is nothing to tell, and that is the case that must be fast.
-    ``data_for`` gives the context, as the conditions take it, for the rules that came as far as their condition. What
-    it raises goes to the caller; a condition that cannot be evaluated is an "error" evaluation of its rule alone.
+    No call is made for each rule.
     """
-    stops, is_told = try_rules(rules, subject, data_for)
-    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if is_told else []
-
-
-def try_rules(
-    rules: Sequence[CompiledRule], subject: MatchSubject, data_for: Callable[[Sequence[CompiledRule]], Any]
-) -> tuple[list[Stop | None], bool]:
-    """Return where each rule stopped, in order, and whether any matched or failed; see ``match``."""
-    early, left = _early_stops(rules, subject)
-    shared = _shared_data(left, data_for) if left else None
-    stops: list[Stop | None] = []
-    is_told = False
-    for rule, stop in zip(rules, early, strict=True):
-        if stop is None and rule.condition is not None:
-            # A rule that looks at objects as wholes is not to see what the others read of them.
-            is_apart = shared is _APART or (rule.reads_whole and len(left) > 1)
-            stop = _stop_apart(rule, data_for) if is_apart else CONDITION.stop_on(rule.condition, shared)
-        stops.append(stop)
-        is_told = is_told or stop is None or stop.outcome == "error"
-        # A rule in shadow changes nothing, and so not what the others do.
-        if stop is None and rule.stop_processing and not rule.shadow:
-            break
-    return stops, is_told
-
-
-def _early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[list[Stop | None], list[CompiledRule]]:
-    """Return where each rule stops before its condition, and the rules that come to it; no call is made for each
-    rule."""
     stops: list[Stop | None] = []
     left: list[CompiledRule] = []
     for rule in rules:
@@ -176,21 +152,33 @@ def _early_stops(rules: Sequence[CompiledRule], subject: MatchSubject) -> tuple[
     return stops, left
 
 
-def _shared_data(left: Sequence[CompiledRule], data_for: Callable[[Sequence[CompiledRule]], Any]) -> Any:
-    """Read one context for all; ``_APART`` where what one of them reads cannot be read: the others are to be tried."""
-    try:
-        return data_for(left)
-    except ConditionError:
-        return _APART
+def match(rules: Sequence[CompiledRule], early: Sequence[Stop | None], contexts: Contexts) -> list[Evaluation]:
+    """Ask the conditions of the rules that did not stop before: one evaluation each, up to a match that ends it.
+
+    Empty where no rule matched and none failed: then there is nothing to tell, and that is the case that must be fast.
+    A condition that cannot be evaluated is an "error" evaluation of its rule alone.
+    """
+    stops, is_told = all_stops(rules, early, contexts)
+    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if is_told else []
 
 
-def _stop_apart(rule: CompiledRule, data_for: Callable[[Sequence[CompiledRule]], Any]) -> Stop | None:
-    """Return where the condition stops the rule on a context of its own."""
-    try:
-        data = data_for([rule])
-    except ConditionError as error:
-        return Stop(CONDITION, str(error), "error")
-    return None if rule.condition is None else CONDITION.stop_on(rule.condition, data)
+def all_stops(
+    rules: Sequence[CompiledRule], early: Sequence[Stop | None], contexts: Contexts
+) -> tuple[list[Stop | None], bool]:
+    """Return where each rule stopped, in order, and whether any matched or failed; see ``match``."""
+    stops: list[Stop | None] = []
+    is_told = False
+    for rule, stop in zip(rules, early, strict=True):
+        if stop is None and rule.condition is not None:
+            data = contexts.own.get(rule.slug, contexts.shared)
+            is_unread = isinstance(data, ConditionError)
+            stop = Stop(CONDITION, str(data), "error") if is_unread else CONDITION.stop_on(rule.condition, data)
+        stops.append(stop)
+        is_told = is_told or stop is None or stop.outcome == "error"
+        # A rule in shadow changes nothing, and so not what the others do.
+        if stop is None and rule.stop_processing and not rule.shadow:
+            break
+    return stops, is_told
 
 
 def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:

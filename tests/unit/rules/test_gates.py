@@ -30,7 +30,7 @@ from rules_engine.rules.gates import (
     sentence_of,
     title_of,
 )
-from rules_engine.rules.matching import CompiledChange, CompiledRule, match, tried, try_rules
+from rules_engine.rules.matching import CompiledChange, CompiledRule, Contexts, all_stops, early_stops, match, tried
 from rules_engine.source import gates as in_python
 from rules_engine.test.gates_seen import all_seen, first_shut, state_of
 from rules_engine.types import FieldChange, GateName, MatchSubject
@@ -153,7 +153,8 @@ ASKED_BY_MATCHING = [shut for shut in SHUT if shut.gate is not SIGNALS]
 @pytest.mark.parametrize("shut", ASKED_BY_MATCHING, ids=lambda shut: shut.gate.name)
 def test_matching_stops_where_the_gate_is_shut(shut: Example) -> None:
     rules = tried([shut.rule, rule("always", raw=True)], shut.subject)
-    evaluations = match(rules, shut.subject, lambda left: jsonlogic.data_handle(dict(shut.subject.context)))
+    early, _ = early_stops(rules, shut.subject)
+    evaluations = match(rules, early, Contexts(jsonlogic.data_handle(dict(shut.subject.context))))
     said = {evaluation.rule_slug: (evaluation.gate, evaluation.detail) for evaluation in evaluations}
     assert said.get("r") == ((shut.gate.name, shut.detail) if shut.gate.is_recorded else None)
     assert said["always"] == (None, "")
@@ -291,7 +292,8 @@ def test_the_first_stop_of_matching_is_the_first_shut_gate_of_the_page(
     shown = [(asked, first_shut(asked, event)) for asked in rules]
     left = tried(rules, event)
     assert list(left) == [asked for asked, seen in shown if seen is None or seen.gate.is_recorded]
-    stops, _ = try_rules(left, event, lambda some: jsonlogic.data_handle(dict(event.context)))
+    early, _ = early_stops(left, event)
+    stops, _ = all_stops(left, early, Contexts(jsonlogic.data_handle(dict(event.context))))
     by_page = [seen for _, seen in shown if seen is None or seen.gate.is_recorded]
     outcomes = {"shut": "not_matched", "error": "error"}
     assert [stop and (stop.gate, stop.outcome) for stop in stops] == [

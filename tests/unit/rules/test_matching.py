@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rules_engine.errors import ConditionError
-from rules_engine.rules.matching import CompiledChange, CompiledRule, evaluate, match
+from rules_engine.rules.matching import CompiledChange, CompiledRule, Contexts, early_stops, evaluate, match
 from rules_engine.types import FieldChange, MatchSubject
 
+#: A context without anything, for all rules.
+EMPTY = Contexts({})
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
 
 
@@ -22,6 +24,13 @@ class Says:
         return self.answer
 
 
+class Sees:
+    """Holds where the rules share their context."""
+
+    def matches(self, data: Any, /) -> bool:
+        return bool(data["is_shared"])
+
+
 def rule(slug: str, **given: Any) -> CompiledRule:
     return CompiledRule(slug=slug, version=1, model="zoo.animal", signals=frozenset({"post_save"}), **given)
 
@@ -33,9 +42,11 @@ def subject(changes: dict[str, FieldChange] | None = None) -> MatchSubject:
 def outcomes(
     rules: Sequence[CompiledRule],
     changes: dict[str, FieldChange] | None = None,
-    data_for: Callable[[Any], Any] = lambda left: {},
+    contexts: Contexts = EMPTY,
 ) -> list[tuple[str, str, str | None]]:
-    found = match([*rules, rule("always")], subject(changes), data_for)[: len(rules)]
+    asked = [*rules, rule("always")]
+    early, _ = early_stops(asked, subject(changes))
+    found = match(asked, early, contexts)[: len(rules)]
     return [(one.rule_slug, one.outcome, one.gate) for one in found]
 
 
@@ -89,21 +100,27 @@ def test_one_rule_alone_is_always_explained() -> None:
     assert evaluate(rule("a", condition=Says(False)), subject()).gate == "condition"
 
 
-def test_the_context_is_built_only_for_rules_that_reach_their_condition() -> None:
-    asked: list[list[str]] = []
+def test_a_context_is_read_only_for_rules_that_reach_their_condition() -> None:
+    unchanged = rule("a", changes=(CompiledChange("x"),), condition=Says(True))
+    _, left = early_stops([unchanged, rule("b"), rule("c", condition=Says(True))], subject())
+    assert [asked.slug for asked in left] == ["c"]
 
-    def data_for(left: Sequence[CompiledRule]) -> Any:
-        asked.append([one.slug for one in left])
-        return {}
 
-    outcomes([rule("a", changes=(CompiledChange("x"),), condition=Says(True)), rule("b")], data_for=data_for)
-    assert asked == []
-    outcomes([rule("a", condition=Says(True)), rule("b")], data_for=data_for)
-    assert asked == [["a"]]
+def test_a_context_that_could_not_be_read_is_an_error_of_its_rule_alone() -> None:
+    rules = [rule("a", condition=Says(True)), rule("b", condition=Says(True))]
+    contexts = Contexts({}, {"a": ConditionError("gone")})
+    assert outcomes(rules, contexts=contexts) == [("a", "error", "condition"), ("b", "matched", None)]
+
+
+def test_a_rule_is_asked_about_its_own_context_where_it_has_one() -> None:
+    rules = [rule("a", condition=Sees()), rule("b", condition=Sees())]
+    contexts = Contexts({"is_shared": True}, {"a": {"is_shared": False}})
+    assert [outcome for _, outcome, _ in outcomes(rules, contexts=contexts)] == ["not_matched", "matched"]
 
 
 def test_there_is_nothing_to_tell_where_no_rule_matched_and_none_failed() -> None:
-    assert match([rule("a", condition=Says(False))], subject(), lambda left: {}) == []
+    rules = [rule("a", condition=Says(False))]
+    assert match(rules, [None], Contexts({})) == []
 
 
 def test_the_first_match_that_stops_processing_is_the_last_rule_tried() -> None:
