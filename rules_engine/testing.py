@@ -59,7 +59,7 @@ def create_rule(
     problems = rule_problems(rule.spec_with([row.spec() for row in rows]))
     if problems:
         raise InvalidRule(problems)
-    with watcher.held(), transaction.atomic():
+    with watcher.without_reading(), transaction.atomic():
         rule.save(force_insert=True)
         for row in rows:
             row.rule = rule

@@ -63,7 +63,7 @@ class FieldChange:
 
 
 class MatchSubject(NamedTuple):
-    """What rules are held against: what happened, when, and where the change came from.
+    """What rules are matched against: what happened, when, and where the change came from.
 
     ``context`` is what conditions read where that is known before; matching builds it only for the rules that come as
     far as their condition, and leaves it empty. A recorded event may not hold all that a rule asks for: ``unknown`` are

@@ -70,7 +70,7 @@ def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[
 
 
 def match_subject(subject: Subject) -> MatchSubject:
-    """Return the subject as rules are held against it, with what chance says of it."""
+    """Return the subject as rules are matched against it, with what chance says of it."""
     cause = subject.origin.cause
     return MatchSubject(
         signal=subject.signal,

@@ -54,18 +54,18 @@ _on_change: list[Callable[[RuleSet], None]] = []
 _lock = threading.RLock()
 #: A fork waits this long for a refresh in another thread to end; one that hangs on its database is not waited for.
 FORK_WAITS_SECONDS = 1.0
-_held_over_fork = False
+_is_locked_over_fork = False
 
 
 def _before_fork() -> None:
     # The child has none of its parent's threads, and whatever lock one of them held (ours, or a signal's while we
     # connect to it) would never be released there.
-    global _held_over_fork
-    _held_over_fork = _lock.acquire(timeout=FORK_WAITS_SECONDS)
+    global _is_locked_over_fork
+    _is_locked_over_fork = _lock.acquire(timeout=FORK_WAITS_SECONDS)
 
 
 def _after_fork_in_parent() -> None:
-    if _held_over_fork:
+    if _is_locked_over_fork:
         _lock.release()
 
 

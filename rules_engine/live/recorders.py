@@ -44,7 +44,7 @@ def recorders(using: str, live: Mapping[str, CompiledRule]) -> tuple[CompiledRul
 
 def _of_model(label: str, left: float, rules: Iterable[CompiledRule]) -> Iterator[CompiledRule]:
     own = [rule for rule in rules if rule.model.lower() == label]
-    # The clock of this process, as it is what events are held against.
+    # The clock of this process, as it is what events are compared with.
     until = timezone.now() + timedelta(seconds=left)
     for signal in sorted(USUAL | {name for rule in own for name in rule.signals}):
         reads = {path for rule in own if signal in rule.signals for path in _reads(rule)}

@@ -26,7 +26,7 @@ from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
 
 logger = logging.getLogger("rules_engine")
 
-_held: ContextVar[bool] = ContextVar("rules_engine_held", default=False)
+_unread: ContextVar[bool] = ContextVar("rules_engine_unread", default=False)
 
 _lock = threading.RLock()
 #: The process that has loaded, and the thread that is loading, which must not wait for itself.
@@ -161,18 +161,18 @@ def _in_test_case(using: str) -> bool:
 
 
 def _refresh_in_test_case() -> None:
-    if not _held.get():
+    if not _unread.get():
         cache.refresh(force=True)
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def without_reading() -> Iterator[None]:
     """Keep a ``TestCase`` from reading the rules at each change inside: for making a rule in several steps."""
-    token = _held.set(True)
+    token = _unread.set(True)
     try:
         yield
     finally:
-        _held.reset(token)
+        _unread.reset(token)
 
 
 def started(**_: Any) -> None:

@@ -90,7 +90,7 @@ def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> 
     written = [change for change in changes if change.writes]
     # The rule set is read once, when all of them stand: a rule without its actions is no form that should ever run.
     with transaction.atomic(using=using):
-        with watcher.held():
+        with watcher.without_reading():
             for change in written:
                 rule = _write(change, disabled, using)
                 _remember(change.rule, pack, using)

@@ -32,7 +32,7 @@ OUTCOMES: Mapping[str, State] = {"matched": "open", "not_matched": "shut", "erro
 
 
 class Baseline(Protocol):
-    """What a rule is held against."""
+    """What a rule is compared with."""
 
     def state(self, event: types.Event, evaluations: Any) -> State | None:
         """Return what it says of an event with these evaluations; None where it was not tried on it."""

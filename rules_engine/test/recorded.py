@@ -14,7 +14,7 @@ from rules_engine.types import EVERY_FIELD, Event, FieldChange, MatchSubject, Pa
 
 
 def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
-    """Return the event as the rule is held against it: as it saw it live, or would have."""
+    """Return the event as the rule is matched against it: as it saw it live, or would have."""
     stored = _Stored(event)
     changes, unknown = dict(stored.changes), set()
     for asked in rule.changes:

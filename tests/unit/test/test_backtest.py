@@ -1,4 +1,4 @@
-"""What a run over recorded events counts, and what it is held against."""
+"""What a run over recorded events counts, and what it is compared with."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def test_the_newest_events_are_named_and_the_others_a_number() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "state"), [("matched", "open"), ("not_matched", "shut"), ("error", "error")])
-def test_a_rule_is_held_against_what_it_did(outcome: str, state: str) -> None:
+def test_a_rule_is_compared_with_what_it_did(outcome: str, state: str) -> None:
     evaluations = [{"rule": "another", "outcome": "error"}, {"rule": "mine", "outcome": outcome}]
     assert AsItWas("mine").state(event(), evaluations) == state
     assert AsItWas("none").state(event(), evaluations) is None
 
 
-def test_a_rule_is_held_against_another_form_of_it() -> None:
+def test_a_rule_is_compared_with_another_form_of_it() -> None:
     condition = {"==": [{"var": "instance.legs"}, 3]}
     another = AnotherForm.of(RuleSpec(slug="r", model="zoo.animal", signals=("post_save",), condition=condition))
     assert another.state(event(legs=3), ()) == "open"

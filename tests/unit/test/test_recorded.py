@@ -22,7 +22,7 @@ def event(operation: Operation | None = "update", signal: str = "post_save", **c
 
 
 def seen(recorded: Event, *fields: str) -> MatchSubject:
-    """The event as a rule is held against it that asks for changes of these fields."""
+    """The event as a rule is matched against it that asks for changes of these fields."""
     asked = tuple(CompiledChange(field) for field in fields)
     return recorded_subject(CompiledRule("r", 1, "zoo.animal", frozenset({"post_save"}), changes=asked), recorded)
 
@@ -30,7 +30,7 @@ def seen(recorded: Event, *fields: str) -> MatchSubject:
 UPDATE = {"changed": ["name"], "changes": {"name": {"old": "a", "new": "b"}}, "old": {"name": "a", "legs": 4}}
 
 
-def test_an_event_is_held_against_a_rule_as_it_happened() -> None:
+def test_an_event_is_matched_as_it_happened() -> None:
     subject = seen(event(**UPDATE))
     assert (subject.signal, subject.operation, subject.now) == ("post_save", "update", AT)
     assert subject.changes == {"name": FieldChange("name", "a", "b")}
