@@ -13,7 +13,7 @@ from tests import services
 from tests.acceptance.conftest import mailbox, outside, receiver, worker  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 ARGUMENTS = [
     "--headless",
@@ -25,7 +25,6 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-POLICY = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,26 +77,17 @@ def browse(chromium: Browser, live_server: Any) -> Iterator[Any]:
 
 
 class Watched:
-    """A page under a strict content security policy; ``complaints`` is all that its console said against it."""
+    """A page under the demo's content security policy; ``complaints`` is all that its console said against it."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
         page.on("console", lambda message: self._note(message))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.route("**/*", self._with_policy)
 
     def _note(self, message: Any) -> None:
         if message.type in ("error", "warning") and "favicon" not in message.location.get("url", ""):
             self.complaints.append(message.text)
-
-    def _with_policy(self, route: Route) -> None:
-        # A policy counts on documents alone; and a picture still under way when the page closes cannot be answered.
-        if route.request.resource_type != "document":
-            route.continue_()
-            return
-        response = route.fetch(max_redirects=0)
-        route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
 
 
 @pytest.fixture
