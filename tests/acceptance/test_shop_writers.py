@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 from django.core.files.storage import default_storage
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Sum
 
 from project.shop import signals
@@ -18,6 +16,7 @@ from project.shop.tasks import packing_list
 from rules_engine.models import Execution, HeldMatch
 from rules_engine.testing import refresh, run_due
 from tests.acceptance.conftest import Worker
+from tests.threads import run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -30,28 +29,6 @@ def _pack(worker: Worker) -> None:
     """The pack is installed, and a worker runs beside the writers."""
     call_command("rulepack", "install", "shop", verbosity=0)
     refresh()
-
-
-def all_at_once(write: Callable[[int], None]) -> None:
-    """Call it in twenty threads at the same moment; raises what the first of them did that failed."""
-    start, errors = threading.Barrier(WRITERS), []
-
-    def one(number: int) -> None:
-        try:
-            start.wait(30)
-            write(number)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def all_done() -> bool:
@@ -86,7 +63,7 @@ def test_s03_totals_are_exact_under_twenty_writers(worker: Worker) -> None:
         made[2].delete()
         run_due()
 
-    all_at_once(write)
+    run_together(WRITERS, write)
     worker.eventually(all_done)
     for number, order in enumerate(orders):
         order.refresh_from_db()
@@ -116,7 +93,7 @@ def test_s10_stock_is_exact_under_twenty_orders_paid_at_once(worker: Worker) -> 
                 signals.order_paid.send(sender=Order, instance=orders[number])
         run_due()
 
-    all_at_once(pay)
+    run_together(WRITERS, pay)
     worker.eventually(all_done)
     assert {product.pk: 1000 - product.stock for product in Product.objects.all()} == sold
     worker.eventually(lambda: all(default_storage.exists(packing_list(order.pk)) for order in orders))
@@ -133,7 +110,7 @@ def test_s04_slugs_are_unique_under_twenty_products_of_one_name_created_at_once(
         else:
             Product.objects.create(name="Oak chair", price=1)
 
-    all_at_once(create)
+    run_together(WRITERS, create)
     slugs = set(Product.objects.values_list("slug", flat=True))
     assert Product.objects.count() == WRITERS, "No save is lost."
     assert len(slugs) == WRITERS

@@ -19,6 +19,7 @@ from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError
 from rules_engine.rules.cascades import analyse
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.faults.workers import Crew
+from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -209,19 +210,12 @@ def test_transactions_that_cannot_see_each_other_add_no_more_than_one_budget_eac
     together = threading.Barrier(WORKERS)
 
     def act(number: int) -> None:
-        try:
-            with transaction.atomic(), caused_by(Cause(root.pk, 0, "first")):
-                for n in range(20):
-                    Tag.objects.create(name=f"{number} {n}")
-                together.wait(30)
-        finally:
-            connection.close()
+        with transaction.atomic(), caused_by(Cause(root.pk, 0, "first")):
+            for n in range(20):
+                Tag.objects.create(name=f"{number} {n}")
+            together.wait(30)
 
-    threads = [threading.Thread(target=act, args=(number,)) for number in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    run_together(WORKERS, act)
     assert Tag.objects.count() == 20 * WORKERS
     assert Execution.objects.filter(rule_slug="told").count() == 9 * WORKERS
     assert RuleError.objects.count() == WORKERS

@@ -17,6 +17,7 @@ from project.shop.models import Product
 from rules_engine.actions.rows import reserving
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
+from tests.threads import run_together
 from tests.zoo.models import Plaque
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,19 +54,13 @@ def execute(statement: str) -> None:
 
 def at_once(savers: list[Callable[[], str]]) -> list[str]:
     """What each saver returns, each on a connection of its own, all let go together."""
-    gate = threading.Barrier(len(savers))
 
-    def run(save: Callable[[], str]) -> str:
-        try:
-            if connection.vendor == "postgresql":
-                execute(NO_WAITING)
-            gate.wait(20)
-            return save()
-        finally:
-            connections.close_all()
+    def run(number: int) -> str:
+        if connection.vendor == "postgresql":
+            execute(NO_WAITING)
+        return savers[number]()
 
-    with ThreadPoolExecutor(len(savers)) as pool:
-        return list(pool.map(run, savers))
+    return run_together(len(savers), run)
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from project.clinic.models import Doctor
 from rules_engine.actions import ActionResult, PermanentError, TransientError
@@ -16,6 +14,7 @@ from rules_engine.models import Attempt, Execution, Pause, Rule
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.sending import Finished, claim_lanes, due_lanes, finish_many, start_many
 from rules_engine.testing import create_rule
+from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,17 +56,7 @@ def test_what_a_pause_stops_is_not_claimed() -> None:
 
 def test_workers_that_claim_at_once_get_different_ones() -> None:
     waiting(*["a", "b"] * 10)
-    claims: list[Any] = []
-
-    def take() -> None:
-        claims.append(claim_lanes(QUEUE, {"a": 4, "b": 4}))
-        connections.close_all()
-
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    claims = run_together(4, lambda _number: claim_lanes(QUEUE, {"a": 4, "b": 4}))
     taken = Counter(one.pk for claim in claims for one in claim.executions)
     assert set(taken.values()) == {1}
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connections
 
 import rules_engine
 from project.clinic.models import Doctor
@@ -20,6 +18,7 @@ from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import claims
 from rules_engine.work.run import run_claim
+from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -135,21 +134,12 @@ def test_a_late_finish_is_refused() -> None:
 def test_two_workers_never_claim_the_same() -> None:
     pending(40)
     found: list[Any] = []
-    gate = threading.Barrier(4)
 
-    def work() -> None:
-        gate.wait()
-        try:
-            while claim := claims.claim(limit=3):
-                found.extend(execution.pk for execution in claim.executions)
-        finally:
-            connections.close_all()
+    def work(_number: int) -> None:
+        while claim := claims.claim(limit=3):
+            found.extend(execution.pk for execution in claim.executions)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(4, work)
     assert len(found) == len(set(found)) == 40
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection
 from django.db.models.signals import post_save
 
 from project.accounts.models import User
@@ -21,6 +19,7 @@ from rules_engine.models import AuditEntry, Execution
 from rules_engine.rules import registry
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
+from tests.threads import run_together
 from tests.zoo.models import Animal, Keeper, Tag, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -216,23 +215,12 @@ def test_two_workers_at_once_make_one_row_though_no_constraint_asks_for_it() -> 
     create_rule(model=Department, actions=[(KIND, config)])
     for number in range(8):
         Department.objects.create(name=f"d{number}")
-    errors: list[BaseException] = []
 
-    def work() -> None:
-        try:
-            while run_due(limit=1):
-                pass
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
+    def work(_number: int) -> None:
+        while run_due(limit=1):
+            pass
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    run_together(4, work)
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
     assert Patient.objects.count() == 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,6 +25,7 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import MatchSubject
 from rules_engine.work import retention
+from tests.threads import run_together
 from tests.zoo.models import Animal, Dog, OldAnimal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -52,26 +52,6 @@ def let_time_pass(seconds: float) -> None:
 
 def dropped() -> set[str]:
     return set(HeldMatch.objects.filter(state="dropped").values_list("reason", flat=True))
-
-
-def in_threads(count: int, work: Callable[[int], Any]) -> None:
-    ready, faults = threading.Barrier(count), []
-
-    def run(number: int) -> None:
-        try:
-            ready.wait()
-            work(number)
-        except Exception as error:
-            faults.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
 
 
 # Throttle
@@ -158,7 +138,7 @@ def test_ten_writers_at_once_get_exactly_as_many_through_as_the_throttle_lets(no
             animals(f"{number}.{n}")
             release_due()
 
-    in_threads(10, write)
+    run_together(10, write)
     release_due()
     run_due()
     assert len(noted) == 7
@@ -171,7 +151,7 @@ def test_savers_of_a_throttled_rule_do_not_wait_for_each_other() -> None:
     create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME])
     with transaction.atomic():
         animals("a")
-        in_threads(1, lambda _: animals("b"))
+        run_together(1, lambda _: animals("b"))
     assert HeldMatch.objects.count() == 2
 
 
@@ -421,7 +401,7 @@ def test_once_under_savers_and_deciders_at_the_same_moment(noted: list[str]) -> 
         Animal.objects.get(pk=one.pk).save()
         release_due()
 
-    in_threads(10, write)
+    run_together(10, write)
     release_due()
     run_due()
     assert noted == ["a"]
@@ -436,7 +416,7 @@ def test_two_workers_that_decide_at_once_write_each_execution_once(noted: list[s
     create_rule(Animal, once=True, actions=[NAME])
     animals(*(str(n) for n in range(60)))
     let_time_pass(31)
-    in_threads(4, lambda _: release_due())
+    run_together(4, lambda _: release_due())
     release_due()
     assert Execution.objects.count() == 120
     assert HeldMatch.objects.filter(state="released").count() == 120

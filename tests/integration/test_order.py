@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from project.clinic.models import Doctor
@@ -17,6 +16,7 @@ from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import claims
 from rules_engine.work.run import run_claim
 from tests.integration.noting import Note
+from tests.threads import run_together
 from tests.zoo.models import Animal, Tag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -135,20 +135,7 @@ def test_of_two_workers_that_finish_the_last_two_at_once_one_lets_go_what_waits(
     make_animal(8).save()
     release_due()
     found = [claims.claim(limit=1) for _ in range(8)]
-    ready = threading.Barrier(8)
-
-    def work(claim: claims.Claim) -> None:
-        try:
-            ready.wait()
-            run_claim(claim)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=work, args=(claim,)) for claim in found]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(8, lambda number: run_claim(found[number]))
     assert claims.settle_forgotten() == 0
     run_due()
     assert noted[-1] == "after"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import Permission
-from django.db import connection
 from django.db.models.signals import post_save
 
 from project.accounts.models import User
@@ -22,6 +20,7 @@ from rules_engine.models import AuditEntry, Execution
 from rules_engine.rules import registry
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
+from tests.threads import run_together
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,27 +75,6 @@ def make_appointment(doctor: Doctor, status: str = "scheduled", notes: str = "")
 
 def make_product(**fields: Any) -> Product:
     return Product.objects.create(**{"name": "Pen", "price": Decimal("1.10"), "stock": 100, **fields})
-
-
-def at_once(threads: int, work: Callable[[], object]) -> None:
-    """Run ``work`` in so many threads, each with a connection of its own, and raise what one of them raised."""
-    errors: list[BaseException] = []
-
-    def one() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    running = [threading.Thread(target=one) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 class TestContract(ActionContractTests):
@@ -173,12 +151,12 @@ def test_s03_totals_are_exact_when_items_are_saved_and_workers_run_at_the_same_t
     rule(OrderItem, TOTALS)
     order, pen = Order.objects.create(order_number="A1"), make_product()
 
-    def work() -> None:
+    def work(_number: int) -> None:
         for _ in range(5):
             OrderItem.objects.create(order=order, product=pen, quantity=2, unit_price=Decimal("1.10"))
             run_due()
 
-    at_once(4, work)
+    run_together(4, work)
     run_due()
     order.refresh_from_db()
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
@@ -282,11 +260,11 @@ def test_twenty_increments_at_once_are_all_counted() -> None:
     for _ in range(20):
         Patient.objects.create(name="Eve")
 
-    def work() -> None:
+    def work(_number: int) -> None:
         while run_due(limit=1):
             Product.objects.filter(pk=product.pk).update(name="Pencil")
 
-    at_once(8, work)
+    run_together(8, work)
     product.refresh_from_db()
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
     assert product.stock == 40

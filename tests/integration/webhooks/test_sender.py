@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
@@ -20,6 +18,7 @@ from rules_engine.sending import order
 from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
+from tests.threads import run_together
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
 from webhooks.sending.shares import BITE
@@ -224,33 +223,19 @@ def test_a_concurrency_limit_holds_across_workers(server: MisbehavingServer) -> 
     endpoint(server, concurrency=3)
     rule_for("crm")
     products(30)
-    in_threads(4, lambda: drain(10))
+    run_together(4, lambda _number: drain(10))
     assert states() == {"succeeded": 30}
     assert most[0] == 3
-
-
-def in_threads(count: int, work: Any) -> None:
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def test_a_rate_holds_across_workers(server: MisbehavingServer) -> None:
     endpoint(server, rate_count=20, rate_seconds=3600)
     rule_for("crm")
     products(30)
-    in_threads(3, lambda: drain(3))
+    run_together(3, lambda _number: drain(3))
     assert len(server.requests) == 2  # what may be saved up
     later(hours=1)
-    in_threads(3, lambda: drain(3))
+    run_together(3, lambda _number: drain(3))
     assert len(server.requests) == 4
     assert states() == {"succeeded": 4, "pending": 26}
 
@@ -318,7 +303,7 @@ def test_row_31_two_senders_that_drain_at_once_send_each_delivery_once(server: M
     endpoint(server)
     rule_for("crm")
     products(50)
-    in_threads(3, lambda: drain(10))
+    run_together(3, lambda _number: drain(10))
     sent = Counter(request.header("webhook-id") for request in server.requests)
     assert len(sent) == 50
     assert set(sent.values()) == {1}
