@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -32,9 +34,11 @@ from rules_engine.rules.gates import (
 )
 from rules_engine.rules.matching import CompiledChange, CompiledRule, Contexts, all_stops, early_stops, match, tried
 from rules_engine.source import gates as in_python
+from rules_engine.test import why
 from rules_engine.test.gates_seen import all_seen, first_shut, state_of
 from rules_engine.types import FieldChange, GateName, MatchSubject
 
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "rules.md"
 NOW = datetime(2026, 5, 6, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PAID = {"status": FieldChange("status", "draft", "paid")}
@@ -167,6 +171,17 @@ def test_python_is_written_of_every_gate_or_why_not() -> None:
 
 def test_the_record_of_an_event_calls_every_gate_it_may_name() -> None:
     assert list(events.GATES) == names(gate for gate in GATES if gate.is_recorded)
+
+
+def test_the_reference_tells_of_every_gate_in_the_order_they_are_passed() -> None:
+    _, _, section = REFERENCE.read_text(encoding="utf-8").partition("\n## Gates\n")
+    assert re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE) == names(GATES)
+
+
+def test_the_further_a_rule_came_the_nearer_it_was_to_acting() -> None:
+    distances = [why.DISTANCES[gate.name] for gate in GATES]
+    assert distances == sorted(distances, reverse=True)
+    assert all(0 < distance < why.FARTHEST for distance in distances)
 
 
 def test_a_rule_asks_only_the_gates_that_it_has() -> None:
