@@ -89,14 +89,14 @@ def _contexts(subject: Subject, rules: Sequence[CompiledRule]) -> Contexts:
     A rule that looks at objects as wholes is not to see what the others read of them; and where what one rule reads
     cannot be read, the others are to be tried.
     """
-    shared = _data(subject, rules)
+    shared = _context(subject, rules)
     is_unread = isinstance(shared, ConditionError)
     if len(rules) == 1:
         return Contexts(shared)
-    return Contexts(shared, {rule.slug: _data(subject, [rule]) for rule in rules if is_unread or rule.reads_whole})
+    return Contexts(shared, {rule.slug: _context(subject, [rule]) for rule in rules if is_unread or rule.reads_whole})
 
 
-def _data(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHandle | ConditionError:
+def _context(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHandle | ConditionError:
     """Read the context as the conditions of these rules take it. Returns the error where that fails."""
     try:
         return jsonlogic.data_handle(subject.context({path for rule in rules for path in rule.reads}))
