@@ -16,8 +16,9 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
 from rules_engine.outbox import chains, writing
+from rules_engine.outbox.batch import cut
 from rules_engine.outbox.ended import Ended, stops
-from rules_engine.outbox.rows import EachRows, cut
+from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
 from rules_engine.types import Evaluation, Event, Path

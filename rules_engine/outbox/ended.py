@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -35,24 +35,3 @@ def stops(ended: Iterable[Ended]) -> dict[str, int]:
 def cut_off(rule: CompiledRule, action: CompiledAction) -> Ended:
     """Return the record of an action that is not carried out after one that failed."""
     return Ended(rule, action, State.CANCELLED, NOT_AFTER_THAT)
-
-
-def later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[CompiledAction]:
-    """Return the actions that workers are to carry out: one that failed at once may have stopped those after it."""
-    last = stopped.get(rule.slug)
-    return [action for action in _of_workers(rule) if last is None or action.position < last]
-
-
-def cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[Ended]:
-    """Return the records of those that workers would have carried out, and are not to."""
-    return [
-        cut_off(rule, action)
-        for rule in rules
-        if rule.slug in stopped
-        for action in _of_workers(rule)
-        if action.position > stopped[rule.slug]
-    ]
-
-
-def _of_workers(rule: CompiledRule) -> Iterable[CompiledAction]:
-    return [] if rule.shadow else [action for action in rule.actions if action.timing == "after_commit"]

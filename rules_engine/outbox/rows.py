@@ -6,19 +6,15 @@ What a dataclass leaves out, the column's default fills in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext
-
-from rules_engine import models, types
+from rules_engine import types
 from rules_engine.context import snapshot
-from rules_engine.errors import TemplateError
-from rules_engine.models.execution import NOT_AFTER_THAT, State
-from rules_engine.outbox.ended import Ended, cut_off_later, later_actions, stops
-from rules_engine.rules.holding import Hold
+from rules_engine.models.execution import State
+from rules_engine.outbox.ended import Ended
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 #: Evaluations kept of the rules that did not match; those that matched or failed are always kept.
@@ -115,71 +111,8 @@ class ErrorRow:
 Row = EventRow | ExecutionRow | HeldRow | ErrorRow
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """All rows of one event. They are written together or not at all."""
-
-    event: EventRow
-    #: What waits for a worker.
-    executions: Sequence[ExecutionRow]
-    #: What has ended in the process of the save.
-    ended: Sequence[ExecutionRow]
-    held: Sequence[HeldRow]
-    errors: Sequence[ErrorRow]
-
-
-def batch(
-    event: types.Event,
-    matched: Sequence[CompiledRule],
-    *,
-    evaluations: Sequence[types.Evaluation],
-    ended: Sequence[Ended],
-    each_rows: EachRows,
-    transaction: str,
-) -> Batch:
-    """Make all rows of an event: what these rules want done, what has ended already, and what went wrong.
-
-    ``transaction`` names the one it is written in, for rules that take together what happens in one.
-    """
-    stopped: Mapping[str, int] = {}
-    if ended:
-        stopped = stops(ended)
-        ended = [*ended, *cut_off_later(matched, stopped)]
-    executions: list[ExecutionRow] = []
-    held: list[HeldRow] = []
-    for rule in matched:
-        actions = later_actions(rule, stopped)
-        if not actions or not is_decided_later(rule):
-            executions += [_execution_row(event, rule, action) for action in actions]
-            continue
-        try:
-            held.append(_held_row(event, rule, actions, each_rows, transaction))
-        except TemplateError as error:
-            message = gettext("It cannot be said what it is held back by: %s") % error
-            evaluations = [*evaluations, cut(rule, message)]
-    count = len(executions) + len(ended) + sum(row.executions for row in held)
-    return Batch(
-        _event_row(event, evaluations, count),
-        executions,
-        ended=[_ended_row(event, end) for end in ended],
-        held=held,
-        errors=[
-            _error_row(event, failed) for failed in evaluations if failed.outcome == "error" and not failed.is_known
-        ],
-    )
-
-
-def is_decided_later(rule: CompiledRule) -> bool:
-    """Say whether a worker decides how often the rule's actions are carried out, and whether at all."""
-    return rule.hold is not None or any(action.each is not None for action in rule.actions)
-
-
-def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
-    """Return the error of a rule that matched and whose actions are not carried out."""
-    return types.Evaluation(rule.slug, rule.version, "error", None, reason)
-
-
-def _event_row(event: types.Event, evaluations: Iterable[types.Evaluation], executions: int) -> EventRow:
+def event_row(event: types.Event, evaluations: Iterable[types.Evaluation], executions: int) -> EventRow:
+    """Make the row of an event that leads to so many executions."""
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
     actor: Mapping[str, Any] = event.context.get("actor") or {}
@@ -222,13 +155,14 @@ def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
     }
 
 
-def _execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
+def execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
+    """Make the row of an action that waits for a worker."""
     return ExecutionRow(
         id=types.new_id(),
         event_id=event.id,
         rule_slug=rule.slug,
         rule_version=rule.version,
-        author_id=_author_of(rule),
+        author_id=author_of(rule),
         kind=action.kind,
         config=action.config,
         position=action.position,
@@ -240,7 +174,8 @@ def _execution_row(event: types.Event, rule: CompiledRule, action: CompiledActio
     )
 
 
-def _author_of(rule: CompiledRule) -> str:
+def author_of(rule: CompiledRule) -> str:
+    """Return the key of the rule's author as rows have it; empty for the operator's rules."""
     return "" if rule.author_id is None else str(rule.author_id)
 
 
@@ -249,11 +184,12 @@ def _order_key(event: types.Event) -> str:
     return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
 
 
-def _ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
+def ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
+    """Make the row of an action that has acted in the process of the save."""
     succeeded = ended.state == State.SUCCEEDED
     text = snapshot.clean_text(ended.text)
     return replace(
-        _execution_row(event, ended.rule, ended.action),
+        execution_row(event, ended.rule, ended.action),
         id=ended.id,
         state=ended.state.value,
         attempts=0 if ended.state == State.CANCELLED else 1,
@@ -263,7 +199,8 @@ def _ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
     )
 
 
-def _error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
+def error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
+    """Make the row of a rule that could not be evaluated."""
     return ErrorRow(
         rule_slug=evaluation.rule_slug,
         rule_version=evaluation.rule_version,
@@ -271,75 +208,3 @@ def _error_row(event: types.Event, evaluation: types.Evaluation) -> ErrorRow:
         gate=evaluation.gate or "",
         message=snapshot.clean_text(evaluation.detail),
     )
-
-
-def _held_row(
-    event: types.Event, rule: CompiledRule, actions: Sequence[CompiledAction], rows: EachRows, transaction: str
-) -> HeldRow:
-    """Make the row of a match that a worker decides on. Raises ``TemplateError`` where its keys cannot be told."""
-    hold = rule.hold or Hold()
-    return HeldRow(
-        id=types.new_id(),
-        event_id=event.id,
-        rule_slug=rule.slug,
-        rule_version=rule.version,
-        author_id=_author_of(rule),
-        terms=hold.terms(),
-        actions=[_held_action(event, rule, action, rows.get((rule.slug, action.position))) for action in actions],
-        **hold.keys(rule.model, event, transaction),
-    )
-
-
-def _held_action(
-    event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None
-) -> dict[str, Any]:
-    execution = _execution_row(event, rule, action)
-    held = {name: getattr(execution, name) for name in HELD_COLUMNS}
-    if rows is None:
-        return held
-    stored = rows if isinstance(rows, str) else [_stored_row(row) for row in rows]
-    return {**held, "rows": stored, "for_each": action.each.written if action.each else None}
-
-
-def _stored_row(row: Any) -> dict[str, Any]:
-    """Return a row as JSON, with the places of its exact decimals."""
-    decimals: list[str] = []
-    return {"row": snapshot.plain(row, found=decimals), "decimals": decimals}
-
-
-def released_rows(match: models.HeldMatch, held: Mapping[str, int], now: datetime) -> list[ExecutionRow]:
-    """Make the executions of a held match that acts. ``held`` is what they read as that: for how many it stands."""
-    executions: list[ExecutionRow] = []
-    for action in match.actions:
-        rows = action.get("rows")
-        if isinstance(rows, str):
-            executions.append(_without_effect(_released(match, action, None, held), State.DISCARDED, rows, now))
-        else:
-            executions += [_released(match, action, row, held) for row in ([None] if rows is None else rows)]
-    failed = [row.position for row in executions if row.finished_at is not None and row.on_failure == "stop"]
-    if not failed:
-        return executions
-    return [
-        _without_effect(row, State.CANCELLED, NOT_AFTER_THAT, now) if row.position > min(failed) else row
-        for row in executions
-    ]
-
-
-def _released(match: models.HeldMatch, action: Mapping[str, Any], row: Any, held: Mapping[str, int]) -> ExecutionRow:
-    kept = {name: value for name, value in action.items() if name in _EXECUTION_COLUMNS}
-    return ExecutionRow(
-        **kept,
-        id=types.new_id(),
-        event_id=match.event_id,
-        rule_slug=match.rule_slug,
-        rule_version=match.rule_version,
-        author_id=match.author_id,
-        given=match.given(row, held, action.get("for_each")),
-    )
-
-
-_EXECUTION_COLUMNS = frozenset(column.name for column in fields(ExecutionRow))
-
-
-def _without_effect(row: ExecutionRow, state: State, reason: str, now: datetime) -> ExecutionRow:
-    return replace(row, state=state.value, error=snapshot.clean_text(reason), finished_at=now)

@@ -14,9 +14,11 @@ from rules_engine import conf, models, types
 from rules_engine.models.execution import seconds_from_now
 from rules_engine.models.insertion import insert
 from rules_engine.models.transactions import transaction_id
-from rules_engine.outbox import hints, rows
+from rules_engine.outbox import hints
+from rules_engine.outbox.batch import make_batch
 from rules_engine.outbox.ended import Ended
-from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow
+from rules_engine.outbox.held import released_rows
+from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
 
 logger = logging.getLogger("rules_engine")
@@ -38,7 +40,7 @@ def record(
     that acts for each of some rows, is written as one held match instead. ``ended`` are actions that acted in the
     process; they are written as they ended. Returns the number of rows that wait for a worker.
     """
-    batch = rows.batch(
+    batch = make_batch(
         event,
         matched,
         evaluations=evaluations,
@@ -60,7 +62,7 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     """Write the executions of held matches, in the caller's transaction. With each comes what they read as ``held``:
     how many it stands for besides itself. Returns their number, and announces them once they are committed."""
     now = timezone.now()
-    executions = [row for match, held in matches for row in rows.released_rows(match, held, now)]
+    executions = [row for match, held in matches for row in released_rows(match, held, now)]
     waiting = [row for row in executions if row.finished_at is None]
     _insert_executions(waiting, using)
     _insert(models.Execution, [row for row in executions if row.finished_at is not None], using)
@@ -74,7 +76,7 @@ def _transaction_of(matched: Sequence[CompiledRule], using: str) -> str:
     return transaction_id(using) if wants_it else ""
 
 
-def _insert(model: type[Model], new: Sequence[rows.Row], using: str) -> None:
+def _insert(model: type[Model], new: Sequence[Row], using: str) -> None:
     if new:
         names = type(new[0]).__slots__
         insert(model, [{name: getattr(row, name) for name in names} for row in new], using)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rules_engine.models.execution import State
-from rules_engine.outbox.ended import Ended, cut_off_later, later_actions, stops
+from rules_engine.outbox.ended import Ended, stops
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import ActionSpec
 from tests.unit.compiled import compiled
@@ -23,10 +23,6 @@ def actions(*timings: str) -> CompiledRule:
 LATER = "after_commit"
 
 
-def positions(rule: CompiledRule, stopped: dict[str, int]) -> list[int]:
-    return [action.position for action in later_actions(rule, stopped)]
-
-
 def test_a_rule_stops_at_its_first_action_that_did_not_succeed():
     rule = actions("before_save", "before_save", LATER)
     ended = [Ended(rule, rule.actions[1], State.DISCARDED), Ended(rule, rule.actions[0], State.REFUSED)]
@@ -41,22 +37,3 @@ def test_what_succeeds_stops_nothing():
 def test_an_action_that_says_go_on_stops_nothing():
     [action] = compiled("r", ActionSpec("log_message", {"message": "x"}, timing="before_save")).actions
     assert stops([Ended(compiled("r"), action, State.DISCARDED)]) == {}
-
-
-def test_workers_carry_out_what_comes_before_the_stop():
-    rule = actions(LATER, "before_save", LATER)
-    assert positions(rule, {}) == [0, 2]
-    assert positions(rule, {"rule": 1}) == [0]
-    assert positions(rule, {"another": 1}) == [0, 2]
-
-
-def test_what_comes_after_the_stop_is_on_record_as_cut_off():
-    rule = actions(LATER, "before_save", LATER)
-    [cut] = cut_off_later([rule, actions(LATER)], {"rule": 1})
-    assert (cut.action.position, cut.state) == (2, State.CANCELLED)
-
-
-def test_a_rule_in_shadow_leaves_workers_nothing():
-    shadow = compiled("rule", ActionSpec("log_message", {"message": "x"}), shadow=True)
-    assert positions(shadow, {}) == []
-    assert cut_off_later([shadow], {"rule": -1}) == []

@@ -1,4 +1,4 @@
-"""The rows of an event: made without a database, one dataclass a table."""
+"""All rows of an event: made without a database, one dataclass a table."""
 
 from __future__ import annotations
 
@@ -13,17 +13,10 @@ import pytest
 
 from rules_engine import models
 from rules_engine.models.execution import NOT_AFTER_THAT, State
+from rules_engine.outbox.batch import Batch, make_batch
 from rules_engine.outbox.ended import Ended
-from rules_engine.outbox.rows import (
-    MISSES_KEPT,
-    Batch,
-    ErrorRow,
-    EventRow,
-    ExecutionRow,
-    HeldRow,
-    batch,
-    released_rows,
-)
+from rules_engine.outbox.held import released_rows
+from rules_engine.outbox.rows import MISSES_KEPT, ErrorRow, EventRow, ExecutionRow, HeldRow
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import ActionSpec, Evaluation, Event
@@ -38,7 +31,7 @@ def event(**context: Any) -> Event:
 
 def batch_of(*rules: CompiledRule, of: Event | None = None, **more: Any) -> Batch:
     given = {"evaluations": (), "ended": (), "each_rows": {}, "transaction": "", **more}
-    return batch(of or event(), rules, **given)
+    return make_batch(of or event(), rules, **given)
 
 
 def errors(*outcomes: str) -> Sequence[Evaluation]:
@@ -130,6 +123,31 @@ def test_a_failure_before_the_save_cancels_what_workers_would_do():
         ("discarded", 1, "no"),
         ("cancelled", 0, NOT_AFTER_THAT),
     ]
+
+
+def stopping(*timings: str) -> CompiledRule:
+    """A rule whose actions stop it where they fail."""
+    return compiled(
+        "a",
+        *(
+            ActionSpec("log_message", {"message": "x"}, n, timing=timing, on_failure="stop")  # type: ignore[arg-type]
+            for n, timing in enumerate(timings)
+        ),
+    )
+
+
+def test_workers_carry_out_what_comes_before_the_stop_alone():
+    rule = stopping("after_commit", "before_save", "after_commit")
+    made = batch_of(rule, compiled("b", NOTE), ended=[Ended(rule, rule.actions[1], State.DISCARDED, "no")])
+    assert [(row.rule_slug, row.position) for row in made.executions] == [("a", 0), ("b", 0)]
+    assert [(row.position, row.state) for row in made.ended] == [(1, "discarded"), (2, "cancelled")]
+
+
+def test_what_succeeded_before_the_save_stops_nothing():
+    rule = stopping("before_save", "after_commit")
+    made = batch_of(rule, ended=[Ended(rule, rule.actions[0], State.SUCCEEDED)])
+    assert [row.position for row in made.executions] == [1]
+    assert [row.position for row in made.ended] == [0]
 
 
 def held(*actions: ActionSpec, each_rows: Any = (), **fields: Any) -> HeldRow:

@@ -1,0 +1,109 @@
+"""All rows of one event: which of its rules' actions wait for a worker, which are held, which have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext
+
+from rules_engine import types
+from rules_engine.errors import TemplateError
+from rules_engine.outbox.ended import Ended, cut_off, stops
+from rules_engine.outbox.held import held_row
+from rules_engine.outbox.rows import (
+    EachRows,
+    ErrorRow,
+    EventRow,
+    ExecutionRow,
+    HeldRow,
+    ended_row,
+    error_row,
+    event_row,
+    execution_row,
+)
+from rules_engine.rules.matching import CompiledAction, CompiledRule
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All rows of one event. They are written together or not at all."""
+
+    event: EventRow
+    #: What waits for a worker.
+    executions: Sequence[ExecutionRow]
+    #: What has ended in the process of the save.
+    ended: Sequence[ExecutionRow]
+    held: Sequence[HeldRow]
+    errors: Sequence[ErrorRow]
+
+
+def make_batch(
+    event: types.Event,
+    matched: Sequence[CompiledRule],
+    *,
+    evaluations: Sequence[types.Evaluation],
+    ended: Sequence[Ended],
+    each_rows: EachRows,
+    transaction: str,
+) -> Batch:
+    """Make all rows of an event: what these rules want done, what has ended already, and what went wrong.
+
+    ``transaction`` names the one it is written in, for rules that take together what happens in one.
+    """
+    stopped: Mapping[str, int] = {}
+    if ended:
+        stopped = stops(ended)
+        ended = [*ended, *_cut_off_later(matched, stopped)]
+    executions: list[ExecutionRow] = []
+    held: list[HeldRow] = []
+    for rule in matched:
+        actions = _later_actions(rule, stopped)
+        if not actions or not _is_decided_later(rule):
+            executions += [execution_row(event, rule, action) for action in actions]
+            continue
+        try:
+            held.append(held_row(event, rule, actions, each_rows, transaction))
+        except TemplateError as error:
+            message = gettext("It cannot be said what it is held back by: %s") % error
+            evaluations = [*evaluations, cut(rule, message)]
+    count = len(executions) + len(ended) + sum(row.executions for row in held)
+    return Batch(
+        event_row(event, evaluations, count),
+        executions,
+        ended=[ended_row(event, end) for end in ended],
+        held=held,
+        errors=[
+            error_row(event, failed) for failed in evaluations if failed.outcome == "error" and not failed.is_known
+        ],
+    )
+
+
+def _is_decided_later(rule: CompiledRule) -> bool:
+    return rule.hold is not None or any(action.each is not None for action in rule.actions)
+
+
+def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
+    """Return the error of a rule that matched and whose actions are not carried out."""
+    return types.Evaluation(rule.slug, rule.version, "error", None, reason)
+
+
+def _later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[CompiledAction]:
+    """Return the actions that workers are to carry out: one that failed at once may have stopped those after it."""
+    last = stopped.get(rule.slug)
+    return [action for action in _of_workers(rule) if last is None or action.position < last]
+
+
+def _cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[Ended]:
+    """Return the records of those that workers would have carried out, and are not to."""
+    return [
+        cut_off(rule, action)
+        for rule in rules
+        if rule.slug in stopped
+        for action in _of_workers(rule)
+        if action.position > stopped[rule.slug]
+    ]
+
+
+def _of_workers(rule: CompiledRule) -> Iterable[CompiledAction]:
+    return [] if rule.shadow else [action for action in rule.actions if action.timing == "after_commit"]
