@@ -69,8 +69,8 @@ class Reject(Action):
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
         """Who may not change or delete an object must not decide that nobody may."""
         app, _dot, name = rule.model.partition(".")
-        verbs = {"pre_save": "change", "pre_delete": "delete"}
-        return {f"{app}.{verbs[signal]}_{name}" for signal in rule.signals if signal in verbs}
+        rights = {"pre_save": "change", "pre_delete": "delete"}
+        return {f"{app}.{rights[signal]}_{name}" for signal in rule.signals if signal in rights}
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         details = {

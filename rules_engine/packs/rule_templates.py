@@ -1,6 +1,6 @@
 """Ready templates for common rules: an administrator fills in a model, fields and texts, and gets a rule.
 
-In the admin they are called templates; here recipes, to keep them apart from the templates of texts.
+In the admin they are called templates; here ready templates, to keep them apart from the templates of texts.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def lines_of(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-class RecipeForm(forms.Form):
-    """What every recipe asks for. ``spec`` is the rule once the form is valid."""
+class ReadyTemplateForm(forms.Form):
+    """What every ready template asks for. ``spec`` is the rule once the form is valid."""
 
-    recipe: ClassVar[Recipe]
+    template: ClassVar[ReadyTemplate]
     #: Where problems of the rule are said, by the beginning of their pointer; the longest that fits.
     places: ClassVar[Mapping[str, str]] = {}
 
@@ -69,7 +69,7 @@ class RecipeForm(forms.Form):
         asked = super().clean() or self.cleaned_data
         if self.errors:
             return asked
-        self.spec = named(self.rule(asked), self.recipe, asked.get("name") or "")
+        self.spec = named(self.rule(asked), self.template, asked.get("name") or "")
         problems = rule_problems(self.spec)
         # One name that was typed may stand at several places of the rule; it is wrong once.
         said = {(self._place(problem), re.sub(r"^Line \d+: ", "", problem.message)): None for problem in problems}
@@ -87,20 +87,20 @@ class RecipeForm(forms.Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ReadyTemplate:
     """A ready template: its key in addresses, a title, one sentence, and the form that makes the rule."""
 
     key: str
     title: Any
     description: Any
-    form: type[RecipeForm]
+    form: type[ReadyTemplateForm]
     #: The kinds of action it needs; without them it is not offered.
     kinds: tuple[str, ...]
 
-    def form_for(self, user: Any, data: Any = None) -> RecipeForm:
+    def form_for(self, user: Any, data: Any = None) -> ReadyTemplateForm:
         """The form for somebody, bound to what was posted if anything was."""
-        form = type(self.form.__name__, (self.form,), {"recipe": self})
-        made: RecipeForm = form(user, data)
+        form = type(self.form.__name__, (self.form,), {"template": self})
+        made: ReadyTemplateForm = form(user, data)
         return made
 
 
@@ -120,20 +120,20 @@ def _may_view(user: Any, model: ModelClass) -> bool:
     return bool(user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"))
 
 
-def named(rule: RuleSpec, recipe: Recipe, name: str) -> RuleSpec:
-    """The rule with its name, or one of the recipe's, a slug to begin with, and switched off."""
+def named(rule: RuleSpec, template: ReadyTemplate, name: str) -> RuleSpec:
+    """The rule with its name, or one of the template's, a slug to begin with, and switched off."""
     model = find_model(rule.model)
     subject = str(model._meta.verbose_name) if model is not None else rule.model
-    title = name or f"{recipe.title}: {subject}"
-    slug = slugify(name or f"{recipe.key}-{rule.model.replace('.', '-')}")[:LONGEST_SLUG_OF_TEMPLATE] or recipe.key
-    return replace(rule, name=title, slug=slug, enabled=False, description=str(recipe.description))
+    title = name or f"{template.title}: {subject}"
+    slug = slugify(name or f"{template.key}-{rule.model.replace('.', '-')}")[:LONGEST_SLUG_OF_TEMPLATE] or template.key
+    return replace(rule, name=title, slug=slug, enabled=False, description=str(template.description))
 
 
 def _rule(asked: Mapping[str, Any], signals: Sequence[str], *actions: ActionSpec, **fields: Any) -> RuleSpec:
     return RuleSpec(slug="", model=asked["model"], signals=tuple(signals), actions=actions, **fields)
 
 
-class AuditForm(RecipeForm):
+class AuditForm(ReadyTemplateForm):
     """Who created, changed or deleted what."""
 
     places = {"/actions/0/config/fields": "watched", "/actions/0/config/name": "object_name"}
@@ -156,7 +156,7 @@ class AuditForm(RecipeForm):
         return _rule(asked, ["post_save", "post_delete"], ActionSpec("write_audit_entry", config))
 
 
-class NotifyForm(RecipeForm):
+class NotifyForm(ReadyTemplateForm):
     """A mail about each new object."""
 
     places = {
@@ -181,7 +181,7 @@ class NotifyForm(RecipeForm):
         return _rule(asked, ["post_save"], ActionSpec("send_email", config), operations=("create",))
 
 
-class CacheForm(RecipeForm):
+class CacheForm(ReadyTemplateForm):
     """Keys that are stale once an object changes."""
 
     places = {"/actions/0/config/keys": "keys", "/actions/0/config/cache": "cache"}
@@ -199,7 +199,7 @@ class CacheForm(RecipeForm):
         return _rule(asked, ["post_save", "post_delete"], ActionSpec("delete_cache_keys", config))
 
 
-class StatusForm(RecipeForm):
+class StatusForm(ReadyTemplateForm):
     """When a field went from what to what."""
 
     places = {"/changes": "field", "/actions/0": "field", "/actions/1": "time_field"}
@@ -224,7 +224,7 @@ class StatusForm(RecipeForm):
         return _rule(asked, ["post_save"], *actions, changes=({"field": field},))
 
 
-class FilesForm(RecipeForm):
+class FilesForm(ReadyTemplateForm):
     """Files that nothing uses any more."""
 
     places = {"/actions/0/config": "watched"}
@@ -237,7 +237,7 @@ class FilesForm(RecipeForm):
         return _rule(asked, ["post_save", "post_delete"], ActionSpec("delete_files", config))
 
 
-class WebhookForm(RecipeForm):
+class WebhookForm(ReadyTemplateForm):
     """A call to another system."""
 
     places = {"/actions/0/config/endpoint": "endpoint", "/operations": "happens", "/signals": "happens"}
@@ -258,43 +258,43 @@ class WebhookForm(RecipeForm):
         return _rule(asked, signals, action, operations=operations)
 
 
-RECIPES = (
-    Recipe(
+READY_TEMPLATES = (
+    ReadyTemplate(
         "audit",
         _("Audit a model"),
         _("Keeps who created, changed or deleted an object, and what changed."),
         AuditForm,
         ("write_audit_entry",),
     ),
-    Recipe(
+    ReadyTemplate(
         "notify",
         _("Notify on creation"),
         _("Sends a mail when an object is created."),
         NotifyForm,
         ("send_email",),
     ),
-    Recipe(
+    ReadyTemplate(
         "cache",
         _("Invalidate the cache"),
         _("Deletes cache keys when an object is saved or deleted."),
         CacheForm,
         ("delete_cache_keys",),
     ),
-    Recipe(
+    ReadyTemplate(
         "status",
         _("Track a status"),
         _("Keeps when a field changed, from what to what."),
         StatusForm,
         ("write_audit_entry", "update_objects"),
     ),
-    Recipe(
+    ReadyTemplate(
         "files",
         _("Clean up files"),
         _("Deletes files that were replaced, or whose object was deleted, once nothing uses them."),
         FilesForm,
         ("delete_files",),
     ),
-    Recipe(
+    ReadyTemplate(
         "webhook",
         _("Call a webhook"),
         _("Tells another system when an object is created, changed or deleted."),
@@ -304,11 +304,11 @@ RECIPES = (
 )
 
 
-def offered() -> list[Recipe]:
-    """The recipes whose kinds of action are installed here."""
-    return [recipe for recipe in RECIPES if all(registry.find(kind) is not None for kind in recipe.kinds)]
+def offered() -> list[ReadyTemplate]:
+    """The ready templates whose kinds of action are installed here."""
+    return [template for template in READY_TEMPLATES if all(registry.find(kind) is not None for kind in template.kinds)]
 
 
-def find(key: str) -> Recipe | None:
-    """The recipe of that key among those offered, or None."""
-    return next((recipe for recipe in offered() if recipe.key == key), None)
+def find(key: str) -> ReadyTemplate | None:
+    """The ready template of that key among those offered, or None."""
+    return next((template for template in offered() if template.key == key), None)

@@ -56,7 +56,7 @@ def may_view(user: Any) -> MayView:
 def _sees(user: Any, model: ModelClass) -> bool:
     # As in the admin: who may change them may see them.
     app, name = model._meta.app_label, model._meta.model_name
-    return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+    return any(user.has_perm(f"{app}.{right}_{name}") for right in ("view", "change"))
 
 
 class Authors:

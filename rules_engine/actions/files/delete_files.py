@@ -64,9 +64,9 @@ class DeleteFiles(Action):
             return
         for path in _usable(model, config):
             owner = model if len(path) == 1 else resolve(model, path[:1]).model
-            for verb, signals in (("change", SAVE_SIGNALS), ("delete", DELETE_SIGNALS)):
-                if owner is not None and signals & set(rule.signals) and (verb == "delete" or owner is model):
-                    yield f"{owner._meta.app_label}.{verb}_{owner._meta.model_name}"
+            for right, signals in (("change", SAVE_SIGNALS), ("delete", DELETE_SIGNALS)):
+                if owner is not None and signals & set(rule.signals) and (right == "delete" or owner is model):
+                    yield f"{owner._meta.app_label}.{right}_{owner._meta.model_name}"
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         files = _permitted(context, config)

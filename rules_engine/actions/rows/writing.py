@@ -119,9 +119,9 @@ def _is_made(field: Field) -> bool:
     return isinstance(field, UNWRITABLE) or _is_parent_link(field)
 
 
-def permission(verb: str, model: ModelClass) -> str:
+def permission(right: str, model: ModelClass) -> str:
     """Such as ``"shop.add_order"``."""
-    return f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
+    return f"{model._meta.app_label}.{right}_{model._meta.model_name}"
 
 
 def invalid(model: ModelClass, error: ValidationError) -> PermanentError:

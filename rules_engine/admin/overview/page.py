@@ -186,7 +186,7 @@ def slowest(names: dict[str, str]) -> OverviewTable:
 
 def paused(user: Any) -> OverviewTable:
     """What stands still, since when and until when."""
-    may_see = any(user.has_perm(f"rules_engine.{verb}_pause") for verb in ("view", "change"))
+    may_see = any(user.has_perm(f"rules_engine.{right}_pause") for right in ("view", "change"))
     pauses = list(Pause.objects.current())
     rows = [
         (

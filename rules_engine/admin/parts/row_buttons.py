@@ -18,24 +18,24 @@ from rules_engine.admin.parts.rendering import page_url
 from rules_engine.admin.parts.searching import SearchedAdmin
 
 
-class VerbsAdmin(SearchedAdmin):
-    """A subclass names its ``verbs`` and has a method ``_<verb>(request, queryset)`` for each."""
+class RowButtonsAdmin(SearchedAdmin):
+    """A subclass names its ``buttons`` and has a method ``_<button>(request, queryset)`` for each."""
 
-    #: Each verb with the states of a row in which it does something.
-    verbs: Mapping[str, Collection[str]] = {}
+    #: Each button with the states of a row in which it does something.
+    buttons: Mapping[str, Collection[str]] = {}
     #: Who may: a permission in full.
-    verbs_permission = ""
+    buttons_permission = ""
 
-    def _name(self, verb: str) -> str:
-        return f"rules_engine_{self.opts.model_name}_{verb}"
+    def _name(self, button: str) -> str:
+        return f"rules_engine_{self.opts.model_name}_{button}"
 
     def may_act(self, request: HttpRequest) -> bool:
-        """Whether the user may do any of the verbs."""
-        return request.user.has_perm(self.verbs_permission)
+        """Whether the user may press any of the buttons."""
+        return request.user.has_perm(self.buttons_permission)
 
-    def applies(self, verb: str, row: Any) -> bool:
-        """Whether the verb does something to this row."""
-        return row.state in self.verbs[verb]
+    def applies(self, button: str, row: Any) -> bool:
+        """Whether the button does something to this row."""
+        return row.state in self.buttons[button]
 
     @transaction.non_atomic_requests
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
@@ -45,15 +45,15 @@ class VerbsAdmin(SearchedAdmin):
     def get_urls(self) -> list[Any]:
         views = [
             path(
-                f"<path:object_id>/{verb}/",
-                self.admin_site.admin_view(partial(self._one, verb=verb)),
-                name=self._name(verb),
+                f"<path:object_id>/{button}/",
+                self.admin_site.admin_view(partial(self._press, button=button)),
+                name=self._name(button),
             )
-            for verb in self.verbs
+            for button in self.buttons
         ]
         return [*views, *super().get_urls()]
 
-    def _one(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponseBase:
+    def _press(self, request: HttpRequest, object_id: str, button: str) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         row: Any = self.get_object(request, object_id)
@@ -61,18 +61,16 @@ class VerbsAdmin(SearchedAdmin):
             raise PermissionDenied
         if row is None:
             raise Http404
-        getattr(self, f"_{verb}")(request, self.model._default_manager.filter(pk=row.pk))
+        getattr(self, f"_{button}")(request, self.model._default_manager.filter(pk=row.pk))
         return HttpResponseRedirect(page_url(str(self.opts.model_name), row.pk))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         row: Any = self.get_object(request, object_id)
-        verbs = self.verbs if self.may_act(request) else {}
-        buttons = {
-            f"{verb}_url": reverse(f"admin:{self._name(verb)}", args=[row.pk])
-            for verb in verbs
-            if row is not None and self.applies(verb, row)
-        }
-        return super().change_view(request, object_id, form_url, {**buttons, **(extra_context or {})})
+        addresses = {}
+        if row is not None and self.may_act(request):
+            shown = [button for button in self.buttons if self.applies(button, row)]
+            addresses = {f"{button}_url": reverse(f"admin:{self._name(button)}", args=[row.pk]) for button in shown}
+        return super().change_view(request, object_id, form_url, {**addresses, **(extra_context or {})})
 
     def tell(self, request: HttpRequest, text: str, done: Done) -> None:
         """Say to how many it was done (the text's ``count``); where to none, that; and whether some are left."""

@@ -172,7 +172,7 @@ class Pauses:
 
     def notices(self, pauses: Iterable[Pause]) -> list[dict[str, Any]]:
         """For a template: each with its words and, for whoever may, the addresses of its page and of resuming."""
-        may_see = any(self.user.has_perm(f"rules_engine.{verb}_pause") for verb in ("view", "change"))
+        may_see = any(self.user.has_perm(f"rules_engine.{right}_pause") for right in ("view", "change"))
         resume = self.user.has_perm("rules_engine.delete_pause")
         return [
             {

@@ -1,4 +1,4 @@
-"""How rules stand: on, off, in shadow or unable to run, and what they did in the last day."""
+"""The states of rules: on, off, in shadow or unable to run, and what they did in the last day."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = timedelta(hours=HOURS)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RuleState:
     """``name`` is one of on, off, shadow, broken; ``words`` says it to people, ``reasons`` why it is not well."""
 
     name: str
@@ -31,14 +31,14 @@ class Standing:
     reasons: tuple[str, ...] = ()
 
 
-def standing_of(rule: Rule) -> Standing:
-    """How a rule stands, without a query where its actions and its author were fetched."""
+def state_of(rule: Rule) -> RuleState:
+    """Say whether a rule is on and well, without a query where its actions and its author were fetched."""
     faults = tuple(rule_faults(rule))
     if not rule.enabled:
-        return Standing("off", gettext("off"), faults)
+        return RuleState("off", gettext("off"), faults)
     if faults:
-        return Standing("broken", gettext("cannot run"), faults)
-    return Standing("shadow", gettext("shadow")) if rule.shadow else Standing("on", gettext("on"))
+        return RuleState("broken", gettext("cannot run"), faults)
+    return RuleState("shadow", gettext("shadow")) if rule.shadow else RuleState("on", gettext("on"))
 
 
 def rule_faults(rule: Rule) -> Iterable[str]:

@@ -31,7 +31,7 @@ from rules_engine.admin.parts.rendering import (
     text_block,
     time_words,
 )
-from rules_engine.admin.parts.row_buttons import VerbsAdmin
+from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import of_events_about, of_rules, uuid_of
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.chain import caused_by
@@ -43,15 +43,15 @@ from rules_engine.rules import registry
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
 
-Verb = Callable[[ExecutionQuerySet], int]
+Change = Callable[[ExecutionQuerySet], int]
 
 
 @admin.register(Execution)
-class ExecutionAdmin(VerbsAdmin):
+class ExecutionAdmin(RowButtonsAdmin):
     """The outbox, as people read it."""
 
-    verbs = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
-    verbs_permission = PERMISSION
+    buttons = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
+    buttons_permission = PERMISSION
     narrowed_by = ("queue", "lane")
 
     list_display = (
@@ -119,11 +119,11 @@ class ExecutionAdmin(VerbsAdmin):
         self._make_due(request, chosen, (State.SUCCEEDED,), ExecutionQuerySet.replay, gettext("Replayed."))
 
     def _make_due(
-        self, request: HttpRequest, chosen: QuerySet[Any], states: Collection[str], verb: Verb, message: str
+        self, request: HttpRequest, chosen: QuerySet[Any], states: Collection[str], change: Change, message: str
     ) -> None:
         def act(keys: list[Any]) -> list[Execution]:
             rows = _locked(keys, states)
-            verb(_of(rows))
+            change(_of(rows))
             for queue in sorted({row.queue for row in rows}):
                 transaction.on_commit(partial(hints.notify, queue), using=router.db_for_write(Execution))
             return rows
@@ -132,9 +132,9 @@ class ExecutionAdmin(VerbsAdmin):
         text = ngettext("%(count)s execution is due again.", "%(count)s executions are due again.", done.count)
         self.tell(request, text, done)
 
-    def applies(self, verb: str, row: Any) -> bool:
+    def applies(self, button: str, row: Any) -> bool:
         """Only what its receiver knows for a repetition is done again after a success."""
-        return super().applies(verb, row) and (verb != "replay" or is_replayable(row))
+        return super().applies(button, row) and (button != "replay" or is_replayable(row))
 
     def _cancel(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
         reason = gettext("Cancelled by %s.") % request.user.get_username()

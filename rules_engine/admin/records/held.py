@@ -27,7 +27,7 @@ from rules_engine.admin.parts.rendering import (
     text_block,
     time_words,
 )
-from rules_engine.admin.parts.row_buttons import VerbsAdmin
+from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import of_events_about, of_rules
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.executions import rule_link
@@ -39,11 +39,11 @@ WAITING = (HeldMatch.State.WAITING,)
 
 
 @admin.register(HeldMatch)
-class HeldMatchAdmin(VerbsAdmin):
+class HeldMatchAdmin(RowButtonsAdmin):
     """What a throttle, a rule that waits for more, or one that acts once holds, or has held back."""
 
-    verbs = {"release": WAITING, "discard": WAITING}
-    verbs_permission = "rules_engine.release_heldmatch"
+    buttons = {"release": WAITING, "discard": WAITING}
+    buttons_permission = "rules_engine.release_heldmatch"
 
     list_display = ("created_at", "state", "rule_slug", "object_shown", "due_shown", "why")
     list_display_links = ("created_at", "state")

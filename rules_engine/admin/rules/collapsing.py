@@ -56,8 +56,8 @@ class UnfoldingFormSet(InlineAdminFormSet):
     def of(cls, drawn: InlineAdminFormSet) -> UnfoldingFormSet:
         """The same rows as Django's own has them."""
         rights = {
-            f"has_{verb}_permission": getattr(drawn, f"has_{verb}_permission")
-            for verb in ("add", "change", "delete", "view")
+            f"has_{right}_permission": getattr(drawn, f"has_{right}_permission")
+            for right in ("add", "change", "delete", "view")
         }
         return cls(
             drawn.opts,

@@ -42,7 +42,7 @@ class SeenForm(forms.ModelForm):
         seen: str = self.cleaned_data["seen"]
         if seen and self.instance.pk and seen != self.initial["seen"]:
             # Said above all fields: this one is not to be seen.
-            self.add_error(None, ValidationError(_said(self.instance), code="meanwhile"))
+            self.add_error(None, ValidationError(_said(self.instance), code="edit_conflict"))
         return seen
 
 

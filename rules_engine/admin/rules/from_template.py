@@ -47,19 +47,19 @@ class FromTemplateMixin:
 
     def from_template_view(self: Any, request: HttpRequest, key: str) -> HttpResponseBase:
         """The form of one template; posted, it makes the rule, switched off, and goes to its page."""
-        recipe = rule_templates.find(key)
-        if recipe is None:
+        template = rule_templates.find(key)
+        if template is None:
             raise Http404(gettext("There is no such template."))
-        form = recipe.form_for(request.user, request.POST if request.method == "POST" else None)
+        form = template.form_for(request.user, request.POST if request.method == "POST" else None)
         if request.method == "POST" and self.has_add_permission(request) and form.is_valid():
             with transaction.atomic():
                 rule = store(form.spec, request.user)
-                self.log_addition(request, rule, gettext("Made from the template “%s”.") % recipe.title)
+                self.log_addition(request, rule, gettext("Made from the template “%s”.") % template.title)
             text = gettext("The rule “%s” was made. It is switched off: look it over, then enable it.")
             self.message_user(request, text % rule, messages.SUCCESS)
             there = self.has_view_or_change_permission(request)
             return HttpResponseRedirect(page_url("rule", rule.pk) if there else reverse("admin:index"))
-        return self._page(request, "from_template", str(recipe.title), {"form": form, "recipe": recipe})  # type: ignore[no-any-return]
+        return self._page(request, "from_template", str(template.title), {"form": form, "template": template})  # type: ignore[no-any-return]
 
     def _page(self: Any, request: HttpRequest, name: str, title: str, more: dict[str, Any]) -> HttpResponseBase:
         if not self.has_add_permission(request):

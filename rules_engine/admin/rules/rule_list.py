@@ -92,7 +92,7 @@ class RuleListMixin:
 
     @admin.display(description=_("State"), ordering="enabled")
     def state(self, rule: Any) -> SafeString:
-        found = states.standing_of(rule)
+        found = states.state_of(rule)
         badges = [_badge(found.name, found.words)]
         if rule.pauses and rule.enabled:
             badges.append(_badge("paused", _paused_words(rule.pauses)))

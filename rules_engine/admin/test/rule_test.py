@@ -65,7 +65,7 @@ class RuleTestMixin:
         }
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:
-                context["trial"] = shown_test(_tested(spec, form, rows, request.user), spec)
+                context["rule_test"] = shown_test(_tested(spec, form, rows, request.user), spec)
             except (RulesEngineError, DatabaseError) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)

@@ -46,7 +46,7 @@ class ShadowMixin:
                 "event": one,
                 "url": page_url("event", one.pk),
                 "object": object_link(one.model, one.object_pk) if one.model else "",
-                "trial": shown_test(tested_on_event(spec, one.captured(), request.user), spec),
+                "rule_test": shown_test(tested_on_event(spec, one.captured(), request.user), spec),
             }
             for one in latest
         ]

@@ -37,21 +37,21 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|check|install|diff|export")
+        subcommands = parser.add_subparsers(dest="subcommand", required=True, metavar="list|check|install|diff|export")
         about = "List the packs of the installed apps' fixtures folders and of FIXTURE_DIRS."
-        verbs.add_parser("list", help=about, description=about)
+        subcommands.add_parser("list", help=about, description=about)
         about = "Say everything that is wrong with a pack, with its place. Writes nothing; exit code 1 for problems."
-        _takes_pack(verbs.add_parser("check", help=about, description=about))
+        _takes_pack(subcommands.add_parser("check", help=about, description=about))
         about = (
             "Install a pack, all of it or nothing: add its rules, and update those that an earlier install put here. "
             "Doing it again changes nothing. A rule that is updated keeps its switch and loses its author; actions "
             "that the pack's rule has no more are removed."
         )
-        self._add_install(verbs.add_parser("install", help="Install a pack.", description=about))
+        self._add_install(subcommands.add_parser("install", help="Install a pack.", description=about))
         about = "Show how a pack differs from the rules that are here."
-        _takes_pack(verbs.add_parser("diff", help=about, description=about))
+        _takes_pack(subcommands.add_parser("diff", help=about, description=about))
         about = "Write rules as a pack: always the same text for the same rules, without authors, keys and secrets."
-        export = verbs.add_parser("export", help="Write rules as a pack.", description=about)
+        export = subcommands.add_parser("export", help="Write rules as a pack.", description=about)
         export.add_argument("slugs", nargs="*", metavar="SLUG", help="The rules; all of them when none is named.")
         export.add_argument("--output", "-o", metavar="FILE", help="Write to this file instead of the terminal.")
         export.add_argument("--dry-run", action="store_true", help="Say what would be written; leave the file alone.")
@@ -66,10 +66,10 @@ class Command(BaseCommand):
         )
         edited.add_argument("--keep", action="store_true", help="Leave those as they are, and install the rest.")
 
-    def handle(self, *args: Any, verb: str, **options: Any) -> None:
+    def handle(self, *args: Any, subcommand: str, **options: Any) -> None:
         """Do one of the five."""
         try:
-            getattr(self, f"_{verb}")(**options)
+            getattr(self, f"_{subcommand}")(**options)
         except PackError as error:
             raise CommandError(shown(error)) from error
         finally:

@@ -196,14 +196,14 @@ def test_x01_who_may_only_view_rules_gets_403_and_no_button(staff: Callable[...,
 def test_x01_a_walk_from_the_empty_list_to_a_rule(admin_client: Client, root: Any) -> None:
     empty = unescape(admin_client.get(reverse(LIST)).content.decode())
     page = unescape(admin_client.get(reverse(TEMPLATES)).content.decode())
-    assert len(rule_templates.RECIPES) == 6
-    for recipe in rule_templates.RECIPES:
+    assert len(rule_templates.READY_TEMPLATES) == 6
+    for template in rule_templates.READY_TEMPLATES:
         for shown in (empty, page):
-            assert f'href="{form_url(recipe.key)}"' in shown
-            assert str(recipe.title) in shown
-            assert str(recipe.description) in shown
-        form = admin_client.get(form_url(recipe.key)).content.decode()
-        for name in recipe.form_for(root).fields:
+            assert f'href="{form_url(template.key)}"' in shown
+            assert str(template.title) in shown
+            assert str(template.description) in shown
+        form = admin_client.get(form_url(template.key)).content.decode()
+        for name in template.form_for(root).fields:
             assert f'for="id_{name}"' in form or f"id_{name}_0" in form
     made = admin_client.post(form_url("audit"), {"model": "shop.order", "name": "Orders: audit"}, follow=True)
     assert "“Orders: audit” was made. It is switched off" in made.content.decode()

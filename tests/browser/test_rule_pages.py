@@ -55,7 +55,7 @@ def test_a_rule_is_tested_run_over_events_and_asked_why(browse: Any, look: str, 
     page.get_by_text("The rule would not act.").wait_for()
     expect(page.get_by_text("Total is more than 100")).to_be_visible()
     expect(page.get_by_text("Order A1", exact=True).first).to_be_visible()
-    picture("trying-test")
+    picture("rule-test")
     assert not mail.outbox
 
     page.goto(f"/admin/rules_engine/rule/{rule.pk}/change/")
@@ -64,7 +64,7 @@ def test_a_rule_is_tested_run_over_events_and_asked_why(browse: Any, look: str, 
     page.get_by_role("button", name="Run over events").click()
     page.get_by_text("The rule as it stands in the form").wait_for()
     page.get_by_text("It would have acted on 1 of 2 events.").wait_for()
-    picture("trying-backtest")
+    picture("rule-backtest")
     assert Rule.objects.get().name == "Tell the stock"
     page.get_by_role("button", name="Save the rule").click()
     page.wait_for_url("**/rules_engine/rule/")
@@ -72,9 +72,9 @@ def test_a_rule_is_tested_run_over_events_and_asked_why(browse: Any, look: str, 
 
     page.goto(f"/admin/rules_engine/rule/why/?model=shop.order&pk={small.pk}")
     page.get_by_text("did not match").first.wait_for()
-    picture("trying-why")
+    picture("rule-why")
     page.goto(f"/admin/rules_engine/rule/{rule.pk}/versions/")
-    picture("trying-versions")
+    picture("rule-versions")
     page.goto(f"/admin/shop/order/{small.pk}/change/")
     page.get_by_text("They watch it:").wait_for()
-    picture("trying-on-object")
+    picture("rule-on-object")
