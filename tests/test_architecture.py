@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator
@@ -87,6 +88,37 @@ BOUNDARIES = {
     "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
+#: Words that were used for an idea of docs/glossary.md once, in any form, and what it is called now. They stand
+#: neither in the name of a module, class, function or variable nor in what people read: pages, messages, docs.
+OLD_WORDS = {
+    "meanwhile": "the thing that happens then",
+    "recipe": "ready template",
+    "standing": "state",
+    "trial": "test",
+    "trying": "test",
+    "verb": "button, right, operation: what it is",
+    "wording": "labels",
+}
+#: Names of modules alone: as a variable the word may be right.
+OLD_MODULES = {
+    "candidates": "matches",
+    "charging": "attempts",
+    "confined": "savepoints",
+    "consequences": "decisions",
+    "drains": "queues",
+    "failing": "troubles",
+    "flights": "loop",
+    "immediate": "in_process",
+    "orders": "direct",
+    "sight": "subject",
+    "stored": "old_values",
+}
+#: Old words that are everyday English where people read: there they may mean what they say.
+PLAIN_ENGLISH = {"meanwhile", "standing", "trying", "verb", "wording"}
+#: Where an old word is plain English for another thing.
+OLD_WORDS_STAY = {
+    ("webhooks/sending/sender.py", "trying"),  # of writing what is known, again and again
+}
 MODULE_LINES = 350
 FUNCTION_LINES = 60
 MEDIAN_FUNCTION_LINES = 10
@@ -288,6 +320,79 @@ def test_names_say_what_a_module_is_about():
     tests = {path.stem for path in (ROOT / "tests").rglob("*.py")}
     parts = {part for name in modules() for part in name.split(".")}
     assert (parts | tests) & VAGUE_NAMES == set()
+
+
+def words_of(name: str) -> set[str]:
+    """The words of an identifier, small and in the singular: ``RuleTrials`` is ``rule`` and ``trial``."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    return {word.lower().removesuffix("s") for word in words}
+
+
+def identifiers(path: Path) -> Iterator[tuple[int, str]]:
+    """What a module names itself: classes, functions, their parameters, and variables."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, Function | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+
+
+@pytest.mark.parametrize("old", OLD_WORDS)
+def test_an_old_word_names_nothing(old: str):
+    named = [
+        f"{shown(path)}:{line} {name}"
+        for path in modules().values()
+        if (shown(path), old) not in OLD_WORDS_STAY
+        for line, name in [(1, path.stem), *identifiers(path)]
+        if old in words_of(name)
+    ]
+    assert named == [], f"Say {OLD_WORDS[old]} (docs/glossary.md)."
+
+
+def test_no_module_has_an_old_name():
+    assert {name: OLD_MODULES[last] for name in shipped() if (last := name.rpartition(".")[2]) in OLD_MODULES} == {}
+
+
+@cache
+def visible_texts() -> dict[str, str]:
+    """What people read, by file: pages, documentation, and the messages that are translated."""
+    paths = [path for app in PACKAGES for path in (ROOT / app).rglob("*.html")]
+    paths += [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    paths += [path for app in SHIPPED for path in (ROOT / app).rglob("django.po")]
+    return {shown(path): path.read_text(encoding="utf-8") for path in paths}
+
+
+@pytest.mark.parametrize("old", OLD_WORDS.keys() - PLAIN_ENGLISH)
+def test_an_old_word_is_read_nowhere(old: str):
+    said = [
+        f"{name}:{number} {line.strip()[:80]}"
+        for name, text in visible_texts().items()
+        if name not in {"docs/glossary.md", "docs/changelog.md"}
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(rf"\b{old}s?\b", line, re.IGNORECASE)
+    ]
+    assert said == [], f"Say {OLD_WORDS[old]} (docs/glossary.md)."
+
+
+def test_every_place_that_the_glossary_names_is_there():
+    text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:rules_engine|webhooks|tests)/[^`]*)`", text)
+    assert len(places) > 30
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_the_glossary_is_in_the_order_of_the_alphabet():
+    text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    words = [word.lower() for word in re.findall(r"^\| \*\*(.+?)\*\*", text, re.MULTILINE)]
+    assert words == sorted(set(words))
+
+
+def test_the_words_of_an_identifier():
+    assert words_of("RuleTrials") == {"rule", "trial"}
+    assert words_of("_try_on_HTTPObject2") == {"try", "on", "http", "object"}
+    assert "verb" not in words_of("verbose_name")
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
