@@ -9,7 +9,7 @@ from django.db import transaction
 
 from rules_engine import models, types
 from rules_engine.context.paths import label_of
-from rules_engine.errors import InvalidRule, PermanentError, TransientError
+from rules_engine.errors import InvalidRule, PermanentError, Rejected, TransientError
 from rules_engine.live import cache, watcher
 from rules_engine.outbox.releasing import release_due
 from rules_engine.rules import registry
@@ -150,10 +150,14 @@ class ActionContractTests:
             assert path
 
     def test_it_runs_or_fails_in_words(self) -> None:
-        """It returns a result, or raises one of the two errors that workers know what to do with."""
+        """It returns a result, or raises one of the two errors that workers know what to do with.
+
+        A kind that ``vetoes`` may raise ``Rejected``: that is what it is for.
+        """
+        expected = (PermanentError, TransientError, *((Rejected,) if self.action().vetoes else ()))
         try:
             result = self.action().run(self._context(), self.config)
-        except (PermanentError, TransientError) as error:
+        except expected as error:
             assert str(error)
         else:
             assert isinstance(result, ActionResult)

@@ -154,7 +154,7 @@ def test_a_joined_list_is_cut_at_the_length_of_one_value() -> None:
     assert text.endswith(MARK)
 
 
-def test_joined_values_are_escaped_for_html_and_the_text_between_them_is_the_authors() -> None:
+def test_joined_values_are_escaped_and_the_text_between_them_is_not() -> None:
     source = "{{ value|join:'<br>' }}"
     assert render(source, {"value": ["<a>", "b"]}, autoescape=True) == "&lt;a&gt;<br>b"
     assert render(source, {"value": ["<a>", "b"]}) == "<a><br>b"
