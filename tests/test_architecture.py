@@ -21,6 +21,7 @@ SHIPPED = ("rules_engine", "webhooks")
 #: lower one; packages import each other in one direction only. A new file goes where its line tells of it.
 ROOMS = """
 0  rules_engine                      the ground (errors, types, retry, conf) and the face towards Django (see FACES)
+1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.texts                the restricted template language
 1  rules_engine.context              what can be read of a model or a signal, and reading it
 1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
@@ -81,8 +82,8 @@ BOUNDARIES = {
     "rules_engine/work/run.py": "execution: an action may raise anything",
     "rules_engine/outbox/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/live/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
-    "rules_engine/work/claims.py": "execution: an action that cannot say when to try again loses no outcome",
-    "rules_engine/work/batches.py": "execution: an auth backend may raise anything, and takes no other execution along",
+    "rules_engine/work/attempts.py": "execution: an action that cannot say when to try again loses no outcome",
+    "rules_engine/work/claims.py": "a lease that cannot be renewed is noticed by the fence; its thread goes on",
     "rules_engine/rules/contract.py": "evaluation: whatever an action's own code is asked, it may raise anything",
     "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",
     "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",

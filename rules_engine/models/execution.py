@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, router, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value, Window
+from django.db import models, router
+from django.db.models import F, Q, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,12 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.visible import MayView, visible
+from rules_engine.databases import database_of
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models.event import Event
-
-
-def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
-    """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour."""
-    return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
 
 
 class State(models.TextChoices):
@@ -79,16 +76,20 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
         """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
         due = self.leasable(suspects)
-        with transaction.atomic(using=due.db):
-            if transaction.get_connection(due.db).features.has_select_for_update_skip_locked:
-                due = due.select_for_update(skip_locked=True, of=("self",))
-            ids = list(due.values_list("pk", flat=True)[:limit])
-            if not ids:
-                return []
-            # SQLite has no row locks: the conditions stand in the UPDATE again, and the fence tells who won.
-            rows = self.model._default_manager.using(due.db).filter(pk__in=ids)
-            rows.due().update(leased_by=worker, lease_until=seconds_from_now(lease))
-        return rows.leased_to(worker, suspects)
+        keys = database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
+        return self._with_keys(keys).leased_to(worker, suspects)
+
+    def lease_lanes(
+        self, rooms: Mapping[str, int], *, worker: str, lease: float, suspects: bool = False
+    ) -> list[Execution]:
+        """Lease up to so many of each lane, as ``lease`` does."""
+        due = self.leasable(suspects)
+        keys = database_of(due.db).lease_lanes(due, rooms, worker=worker, seconds=lease)
+        return self._with_keys(keys).leased_to(worker, suspects)
+
+    def _with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
+        rows = self.model._default_manager.using(router.db_for_write(self.model))
+        return rows.filter(pk__in=keys) if keys else rows.none()
 
     def leasable(self, suspects: bool) -> ExecutionQuerySet:
         """Those that are due, oldest first: either those that nobody had, or those whose lease expired."""
@@ -107,7 +108,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         place = Window(RowNumber(), partition_by=[F("lane"), F("order_key")], order_by="id")
         return self.live().annotate(place=place).filter(place=1)
 
-    def held_by(self, worker: str) -> ExecutionQuerySet:
+    def of_claim(self, worker: str) -> ExecutionQuerySet:
         """Those that this claim still owns."""
         return self.live().filter(leased_by=worker)
 
@@ -115,7 +116,7 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Push the end of the leases of these claims ``lease`` seconds into the future."""
         return self.live().filter(leased_by__in=workers).update(lease_until=seconds_from_now(lease))
 
-    def release(self, worker: str) -> int:
+    def give_back(self, worker: str) -> int:
         """Give back what a claim took and did not start; no attempt is charged."""
         return self.waiting().filter(leased_by=worker).update(leased_by="", lease_until=None)
 
@@ -313,8 +314,3 @@ class Attempt(models.Model):
     def duration(self) -> timedelta | None:
         """How long it took, by the database's clock; None while it goes on."""
         return self.finished_at - self.started_at if self.finished_at else None
-
-
-def add_failure() -> dict[str, Any]:
-    """The columns of an UPDATE that counts one more failed attempt."""
-    return {"failures": F("failures") + 1}

@@ -11,7 +11,7 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from rules_engine import conf, models, types
-from rules_engine.models.execution import seconds_from_now
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models.insertion import insert
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints

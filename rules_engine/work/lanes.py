@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Min, Q
+from django.db.models.functions import Now
 
+from rules_engine.databases import database_of
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import TROUBLED, ExecutionQuerySet, State
+from rules_engine.work import claims
 
 #: The latest executions of a lane that are looked at.
 SAMPLE = 5_000
@@ -41,6 +44,17 @@ class LaneBacklog:
 
     count: int
     oldest: datetime | None
+
+
+def due_lanes(queue: str) -> list[str]:
+    """Return the lanes of a queue in which something is due that no pause stops, by name."""
+    due = claims.unpaused(claims.rows().due()).filter(queue=queue)
+    return database_of(due.db).due_lanes(due, queue)
+
+
+def in_flight(queue: str, *lanes: str) -> int:
+    """Return how many executions of these lanes workers have leased now."""
+    return claims.rows().live().filter(queue=queue, lane__in=lanes, lease_until__gt=Now()).count()
 
 
 def _rows(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:

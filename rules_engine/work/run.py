@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db import DatabaseError, InterfaceError, router, transaction
 
 from rules_engine import conf
 from rules_engine.context.actor import Cause, acting_as, caused_by, paused
-from rules_engine.errors import LeaseLost, PermanentError
+from rules_engine.errors import LeaseLost
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.permissions import Authors, match_reads
 from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
-from rules_engine.work import claims
-from rules_engine.work.claims import Claim
+from rules_engine.work import attempts, claims
+from rules_engine.work.attempts import AttemptOutcome
+from rules_engine.work.claims import Claim, LeaseKeeper
 
 logger = logging.getLogger("rules_engine")
 
 #: What is read to match, by a rule's slug and version.
 Reads = Mapping[tuple[str, int], Collection[Path]]
-
-
-class LeaseKeeper:
-    """Renews the leases of claims from a thread of its own, for as long as the ``with`` block runs.
-
-    ``workers`` are the names of the claims; more may be added, and old ones taken away, meanwhile. The thread
-    connects to the database only if the block outlasts a third of the lease.
-    """
-
-    def __init__(self, *workers: str) -> None:
-        self.workers = set(workers)
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._keep, name="rules-engine-lease", daemon=True)
-
-    def __enter__(self) -> LeaseKeeper:
-        self.thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.done.set()
-        self.thread.join()
-
-    def _keep(self) -> None:
-        used = False
-        while not self.done.wait(conf.lease_seconds() / 3):
-            used = True
-            try:
-                with paused():  # as in drain: opening this thread's connection is no event
-                    claims.renew(*self.workers.copy())
-            except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
-                logger.exception("Leases could not be renewed.")
-                connections[router.db_for_write(Execution)].close()
-        if used:
-            connections.close_all()
 
 
 def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
@@ -78,37 +43,85 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
 
 
 def run_claim(claim: Claim, end: float = float("inf")) -> int:
-    """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many ran."""
-    ran = 0
+    """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many it ended
+    or ran."""
     with LeaseKeeper(claim.worker):
         try:
             authors = Authors()
-            live, reads = live_rules(claim.executions), reads_of(claim.executions)
-            for execution in claim.executions:
+            permitted = may_run(claim, authors)
+            ran = len(claim.executions) - len(permitted)
+            for execution in permitted:
                 if time.monotonic() >= end:
                     break
                 ran += 1
-                _run_one(execution, claim.worker, live, authors, reads)
+                _run(execution, claim.worker, authors)
         finally:
-            claims.release(claim.worker)
+            claims.give_back(claim.worker)
     return ran
 
 
-def live_rules(executions: Iterable[Execution]) -> frozenset[str]:
+def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
+    """Return those of a claim that may be carried out, and what their authors may see.
+
+    The others end here: their rule is gone, their author may not, nobody knows their kind, or asking that failed.
+    """
+    authors = authors or Authors()
+    live, reads = _live_rules(claim.executions), _reads_of(claim.executions)
+    verdicts: dict[Any, str | Exception | None] = {}
+    permitted = []
+    for execution in claim.executions:
+        if execution.rule_slug not in live:
+            reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
+            attempts.end(execution, claim.worker, State.CANCELLED, reason)
+            continue
+        # Alike for each event of one kind, and worth asking once.
+        relation = execution.event.context.get("m2m") or {}
+        key = (
+            *(execution.rule_slug, execution.rule_version, execution.position, execution.author_id, execution.kind),
+            *(execution.event.model, execution.event.signal, relation.get("field")),
+        )
+        if key not in verdicts:
+            verdicts[key] = _refusal(execution, authors, reads)
+        refusal = verdicts[key]
+        if isinstance(refusal, Exception):
+            started = attempts.start([execution], claim.worker)
+            attempts.finish([AttemptOutcome(each, claim.worker, refusal) for each in started])
+        elif refusal is not None:
+            attempts.end(execution, claim.worker, State.REFUSED, refusal)
+        elif registry.find(execution.kind) is None:
+            attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
+        else:
+            execution.author_sees = authors.sight(execution.author_id)
+            permitted.append(execution)
+    return permitted
+
+
+def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
+    """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
+    matched = reads.get((execution.rule_slug, execution.rule_version), ())
+    try:
+        return authors.refusal(execution.author_id, *_as_written(execution), matched)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # the execution boundary: the action's or an auth backend's own code
+        return error
+
+
+def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
     """Which rules of these executions are there and enabled. An execution without a rule was ordered by hand."""
     slugs = {execution.rule_slug for execution in executions}
     return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)) | {""}
 
 
-def reads_of(executions: Iterable[Execution]) -> Reads:
+def _reads_of(executions: Iterable[Execution]) -> Reads:
     """What the rules of these executions read to match, in the versions that did; only of those that have an author,
     who must still be allowed to view it."""
-    wanted = {(one.rule_slug, one.rule_version) for one in executions if one.author_id}
+    wanted = {(execution.rule_slug, execution.rule_version) for execution in executions if execution.author_id}
     if not wanted:
         return {}
     slugs, numbers = {slug for slug, _number in wanted}, {number for _slug, number in wanted}
-    found = RuleVersion.objects.filter(rule_slug__in=slugs, number__in=numbers)
-    contents = {(one.rule_slug, one.number): one.content for one in found}
+    versions = RuleVersion.objects.filter(rule_slug__in=slugs, number__in=numbers)
+    contents = {(version.rule_slug, version.number): version.content for version in versions}
     return {key: match_reads(_matching(contents[key])) for key in wanted & contents.keys()}
 
 
@@ -124,42 +137,6 @@ def _matching(content: Mapping[str, Any]) -> RuleSpec:
     )
 
 
-def _run_one(execution: Execution, worker: str, live: frozenset[str], authors: Authors, reads: Reads) -> None:
-    try:
-        if execution.rule_slug not in live:
-            reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
-            claims.end_unstarted(execution, worker, State.CANCELLED, reason)
-            return
-        try:
-            refusal = refusal_of(execution, authors, reads)
-        except (DatabaseError, InterfaceError):
-            raise
-        except Exception as error:  # the execution boundary: the action's or an auth backend's own code
-            if _started(execution, worker):
-                _failed(execution, worker, error)
-            return
-        if refusal is not None:
-            logger.warning("%s was refused: %s", execution, refusal)
-            claims.end_unstarted(execution, worker, State.REFUSED, refusal)
-            return
-        execution.author_sees = authors.sight(execution.author_id)
-        action = registry.find(execution.kind)
-        if action is None:
-            claims.end_unstarted(execution, worker, State.DISCARDED, registry.unknown(execution.kind))
-        elif action.crash_safe:
-            _run_with_record(execution, worker, action, authors)
-        else:
-            _run_then_record(execution, worker, action, authors)
-    except LeaseLost as lost:
-        logger.warning("%s", lost)
-
-
-def refusal_of(execution: Execution, authors: Authors, reads: Reads) -> str | None:
-    """Why its author may not do that, or not any more, as a sentence."""
-    matched = reads.get((execution.rule_slug, execution.rule_version), ())
-    return authors.refusal(execution.author_id, *_as_written(execution), matched)
-
-
 def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     """The action and the rule as far as the execution keeps them."""
     event = execution.event
@@ -169,52 +146,48 @@ def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     return action, rule
 
 
+def _run(execution: Execution, worker: str, authors: Authors) -> None:
+    """Carry one out and record what came of it: together, where the effect is in our own database alone."""
+    action = registry.find(execution.kind)
+    if action is not None and action.crash_safe:
+        _run_with_record(execution, worker, action, authors)
+    elif action is not None:
+        _run_then_record(execution, worker, action, authors)
+
+
 def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """The effect is outside: the attempt is committed first, so that no crash can hide it."""
-    if not _started(execution, worker):
+    """Run an action whose effect is outside: the attempt is committed first, so that no crash can hide it."""
+    if not attempts.start([execution], worker):
         return
+    result: ActionResult | Exception
     try:
         result = _effect(execution, action, authors)
     except Exception as error:  # the execution boundary: an action may raise anything
-        _failed(execution, worker, error)
-    else:
-        claims.succeed(execution, worker, result)
+        result = error
+    attempts.finish([AttemptOutcome(execution, worker, result)])
 
 
 def _run_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """The effect is in our own database: it commits together with its record, so it happens exactly once.
+    """Run an action whose effect commits together with its record, so that it happens exactly once.
 
     The attempt's own write is spared, unless the execution is suspect: then a crash must leave its trace.
     """
-    if execution.is_suspect and not _started(execution, worker):
+    if execution.is_suspect and not attempts.start([execution], worker):
         return
-    before = (execution.state, execution.attempts, execution.crashes)
+    before = (execution.state, execution.attempts)
     try:
         with transaction.atomic(using=router.db_for_write(Execution)):
-            if not execution.is_suspect:
-                claims.start(execution, worker)
-            claims.succeed(execution, worker, _effect(execution, action, authors))
-    except LeaseLost:
-        raise
-    except Exception as error:  # the execution boundary: an action may raise anything
-        execution.state, execution.attempts, execution.crashes = before
-        if execution.is_suspect or _started(execution, worker):
-            _failed(execution, worker, error)
-
-
-def _started(execution: Execution, worker: str) -> bool:
-    """Whether the attempt may begin; False when the execution has crashed too many processes, which is recorded."""
-    try:
-        claims.start(execution, worker)
-    except PermanentError as error:
-        logger.error("%s: %s", execution, error)
-        return False
-    return True
-
-
-def _failed(execution: Execution, worker: str, error: Exception) -> None:
-    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=error)
-    claims.fail(execution, worker, error)
+            if not execution.is_suspect and not attempts.start([execution], worker):
+                return
+            result = _effect(execution, action, authors)
+            if not attempts.finish([AttemptOutcome(execution, worker, result)]):
+                raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is undone.")
+    except LeaseLost as lost:
+        logger.warning("%s", lost)
+    except Exception as error:  # the execution boundary: an action may raise anything, its commit included
+        execution.state, execution.attempts = before
+        if execution.is_suspect or attempts.start([execution], worker):
+            attempts.finish([AttemptOutcome(execution, worker, error)])
 
 
 def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:

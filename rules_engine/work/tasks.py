@@ -14,7 +14,7 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
-from rules_engine.work import claims, heartbeats, queues, retention
+from rules_engine.work import claims, heartbeats, queues, retention, sequence
 
 logger = logging.getLogger("rules_engine")
 
@@ -43,7 +43,7 @@ def drain(queue: str) -> int:
 def sweep() -> list[str]:
     """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
     heartbeats.beat(Heartbeat.Kind.SWEEP)
-    claims.settle_forgotten()
+    sequence.settle_forgotten()
     due = due_queues()
     for queue in due:
         hints.notify(queue)
@@ -73,7 +73,7 @@ def _sweep_while_running() -> None:
         try:
             with paused():  # opening this thread's connection is no event
                 heartbeats.beat(Heartbeat.Kind.SWEEP)
-                claims.settle_forgotten()
+                sequence.settle_forgotten()
                 due = due_queues()
             for queue in due:
                 hints.send(queue)

@@ -21,8 +21,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from project.clinic.models import Doctor
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution
-from rules_engine.models.execution import seconds_from_now
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule

@@ -10,9 +10,9 @@ import pytest
 from project.clinic.models import Doctor
 from rules_engine.actions import ActionResult, PermanentError, TransientError
 from rules_engine.actions.log_message import LogMessage
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution, Pause, Rule
-from rules_engine.models.execution import seconds_from_now
-from rules_engine.sending import Finished, claim_lanes, due_lanes, finish_many, start_many
+from rules_engine.sending import AttemptOutcome, claim_lanes, due_lanes, finish, start
 from rules_engine.testing import create_rule
 from tests.threads import run_together
 
@@ -34,7 +34,7 @@ def waiting(*lanes: str) -> list[Execution]:
 def begun(*lanes: str) -> tuple[list[Execution], str]:
     waiting(*lanes)
     claim = claim_lanes(QUEUE, dict.fromkeys(lanes, 100))
-    return start_many(claim.executions, claim.worker), claim.worker
+    return start(claim.executions, claim.worker), claim.worker
 
 
 def test_each_lane_gives_no_more_than_its_room_and_the_oldest_first() -> None:
@@ -76,7 +76,7 @@ def test_only_what_the_claim_still_holds_is_begun() -> None:
     claim = claim_lanes(QUEUE, {"a": 2})
     lost, kept = claim.executions
     Execution.objects.filter(pk=lost.pk).update(leased_by="another")
-    assert [one.pk for one in start_many(claim.executions, claim.worker)] == [kept.pk]
+    assert [one.pk for one in start(claim.executions, claim.worker)] == [kept.pk]
     assert [(one.execution_id, one.number, one.outcome) for one in Attempt.objects.all()] == [(kept.pk, 1, "started")]
 
 
@@ -90,7 +90,7 @@ def test_endings_of_all_kinds_are_recorded_together_and_none_of_what_another_wor
         (refused, PermanentError("Never.")),
         (lost, TransientError("Too late.")),
     ]
-    finish_many([Finished(one, worker, outcome) for one, outcome in outcomes])
+    finish([AttemptOutcome(one, worker, outcome) for one, outcome in outcomes])
     rows = {one.pk: one for one in Execution.objects.all()}
     assert [rows[one.pk].state for one, _ in outcomes] == [
         "succeeded",
@@ -115,9 +115,9 @@ def test_endings_of_all_kinds_are_recorded_together_and_none_of_what_another_wor
 
 def test_what_is_given_twice_is_recorded_once() -> None:
     [one], worker = begun("a")
-    finished = [Finished(one, worker, TransientError("Not now."))]
-    finish_many(finished)
-    finish_many(finished)
+    finished = [AttemptOutcome(one, worker, TransientError("Not now."))]
+    finish(finished)
+    finish(finished)
     assert [found.failures for found in Execution.objects.all()] == [1]
 
 
@@ -128,7 +128,7 @@ def test_failures_of_one_action_ask_for_its_schedule_once_and_those_of_another_f
     asked: list[Any] = []
     monkeypatch.setattr(LogMessage, "retry_schedule", lambda self, config: asked.append(config["message"]) or [7.0])
     executions[3].rule_version, executions[3].config = 2, {"message": "other"}
-    finish_many([Finished(one, worker, TransientError("Not now.")) for one in executions])
+    finish([AttemptOutcome(one, worker, TransientError("Not now.")) for one in executions])
     assert asked == ["seen", "other"]
     assert [one.state for one in Execution.objects.all()] == ["retryable"] * 4
 
@@ -137,11 +137,11 @@ def test_what_was_taken_over_ends_as_its_new_owner_says_also_where_both_end_at_o
     [slow], lost = begun("a")
     Execution.objects.update(lease_until=seconds_from_now(-1))
     claim = claim_lanes(QUEUE, {"a": 1})
-    [again] = start_many(claim.executions, claim.worker)
+    [again] = start(claim.executions, claim.worker)
     for outcomes in ([(slow, lost), (again, claim.worker)], [(again, claim.worker), (slow, lost)]):
-        finish_many(
+        finish(
             [
-                Finished(one, worker, TransientError("Too late.") if worker == lost else ActionResult("done"))
+                AttemptOutcome(one, worker, TransientError("Too late.") if worker == lost else ActionResult("done"))
                 for one, worker in outcomes
             ]
         )

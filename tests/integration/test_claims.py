@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-import rules_engine
 from project.clinic.models import Doctor
+from rules_engine import sending
 from rules_engine.actions import ActionResult, TransientError
-from rules_engine.errors import LeaseLost, PermanentError
+from rules_engine.databases.generic import seconds_from_now
+from rules_engine.errors import PermanentError
 from rules_engine.models import Attempt, Execution, Rule
-from rules_engine.models.execution import seconds_from_now
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
-from rules_engine.work import claims
+from rules_engine.work import attempts, claims
+from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.run import run_claim
 from tests.threads import run_together
 
@@ -60,7 +61,7 @@ def let_leases_expire() -> None:
 
 def crash(execution: Execution, worker: str) -> None:
     """Leave it as a process leaves it that dies in the middle of the effect."""
-    claims.start(execution, worker)
+    attempts.start([execution], worker)
     let_leases_expire()
 
 
@@ -81,10 +82,10 @@ def test_a_lease_that_expires_unstarted_costs_no_attempt() -> None:
     assert (execution.attempts, execution.crashes) == (0, 0)
 
 
-def test_released_work_is_due_at_once() -> None:
+def test_work_that_is_given_back_is_due_at_once() -> None:
     pending(2)
     claim = claims.claim()
-    assert claims.release(claim.worker) == 2
+    assert claims.give_back(claim.worker) == 2
     assert len(claims.claim().executions) == 2
 
 
@@ -108,10 +109,9 @@ def test_what_crashed_its_process_comes_alone_and_is_given_up_in_the_end() -> No
         poison.refresh_from_db()
         assert poison.crashes == crashes
     claim = claims.claim()
-    with pytest.raises(PermanentError, match="3 attempts"):
-        claims.start(claim.executions[0], claim.worker)
+    assert attempts.start(claim.executions, claim.worker) == []
     poison.refresh_from_db()
-    assert poison.state == "discarded"
+    assert (poison.state, poison.error) == ("discarded", "Given up: 3 attempts ended with the process that made them.")
     assert {attempt.outcome for attempt in poison.attempt_set.all()} == {"lost"}
     assert run_due() == 2
     neighbour.refresh_from_db()
@@ -121,13 +121,13 @@ def test_what_crashed_its_process_comes_alone_and_is_given_up_in_the_end() -> No
 def test_a_late_finish_is_refused() -> None:
     pending()
     late = claims.claim()
-    claims.start(late.executions[0], late.worker)
+    attempts.start(late.executions, late.worker)
     let_leases_expire()
     claim = claims.claim()
-    claims.start(claim.executions[0], claim.worker)
-    with pytest.raises(LeaseLost):
-        claims.succeed(late.executions[0], late.worker, ActionResult("late"))
-    claims.succeed(claim.executions[0], claim.worker, ActionResult("in time"))
+    attempts.start(claim.executions, claim.worker)
+    assert attempts.finish([AttemptOutcome(late.executions[0], late.worker, ActionResult("late"))]) == []
+    in_time = AttemptOutcome(claim.executions[0], claim.worker, ActionResult("in time"))
+    assert attempts.finish([in_time]) == [claim.executions[0]]
     assert Execution.objects.get().summary == "in time"
 
 
@@ -145,14 +145,14 @@ def test_two_workers_never_claim_the_same() -> None:
 
 def test_a_batch_sender_can_be_built_on_the_public_verbs() -> None:
     pending(3)
-    claim = rules_engine.claim("rules", lane="", limit=3)
+    claim = sending.claim("rules", lane="", limit=3)
     done, failed, left = claim.executions
-    rules_engine.start(done, claim.worker)
-    rules_engine.finish(done, claim.worker, ActionResult("sent"))
-    rules_engine.start(failed, claim.worker)
-    rules_engine.finish(failed, claim.worker, TransientError("busy", retry_after=60))
-    assert rules_engine.release(claim.worker) == 1
-    assert rules_engine.cancel("The endpoint is gone.", queue="rules", lane="") == 2
+    assert sending.start([done, failed], claim.worker) == [done, failed]
+    success = sending.AttemptOutcome(done, claim.worker, ActionResult("sent"))
+    failure = sending.AttemptOutcome(failed, claim.worker, TransientError("busy", retry_after=60))
+    assert sending.finish([success, failure]) == [done, failed]
+    assert sending.give_back(claim.worker) == 1
+    assert sending.cancel("The endpoint is gone.", queue="rules", lane="") == 2
     states = dict(Execution.objects.values_list("pk", "state"))
     assert [states[one.pk] for one in (done, failed, left)] == ["succeeded", "cancelled", "cancelled"]
 

@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from rules_engine.actions import ActionResult, TransientError
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution
-from rules_engine.models.execution import seconds_from_now
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
@@ -134,7 +134,7 @@ def test_what_takes_its_process_down_each_time_is_given_up_and_its_neighbour_don
     execution, other = pending(), neighbour()
     for _ in range(6):
         with monkeypatch.context() as patch:
-            patch.setattr(claims, "release", lambda worker: 0)  # a killed process gives nothing back
+            patch.setattr(claims, "give_back", lambda worker: 0)  # a killed process gives nothing back
             try:
                 run_due()
             except SystemExit:

@@ -17,8 +17,8 @@ from project.accounts.models import User
 from project.clinic.models import Doctor
 from project.shop.models import Order
 from rules_engine.capture import outcome
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Event, Execution, HeldMatch, Rule
-from rules_engine.models.execution import seconds_from_now
 from rules_engine.outbox.releasing import release_due
 from rules_engine.rules.gates import SAMPLE
 from rules_engine.rules.matching import CompiledRule

@@ -13,7 +13,7 @@ from rules_engine.models import Execution, Pause
 from rules_engine.models.execution import NOT_AFTER_THAT
 from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
-from rules_engine.work import claims
+from rules_engine.work import claims, sequence
 from rules_engine.work.run import run_claim
 from tests.integration.noting import Note
 from tests.threads import run_together
@@ -136,7 +136,7 @@ def test_of_two_workers_that_finish_the_last_two_at_once_one_lets_go_what_waits(
     release_due()
     found = [claims.claim(limit=1) for _ in range(8)]
     run_together(8, lambda number: run_claim(found[number]))
-    assert claims.settle_forgotten() == 0
+    assert sequence.settle_forgotten() == 0
     run_due()
     assert noted[-1] == "after"
     assert len(noted) == 9
@@ -164,20 +164,20 @@ def test_what_waited_for_an_action_cancelled_by_hand_is_cancelled_by_the_next_sw
     make_doctor()
     Execution.objects.filter(position=0).cancel("By hand.")
     assert run_due() == 0
-    assert claims.settle_forgotten() == 1
+    assert sequence.settle_forgotten() == 1
     assert states() == [(0, "cancelled"), (1, "cancelled")]
 
 
 def test_a_sweep_finds_what_was_forgotten_among_any_number_that_wait_with_good_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(claims, "FORGOTTEN", 2)
+    monkeypatch.setattr(sequence, "FORGOTTEN", 2)
     create_rule(Doctor, actions=[note("a", **STOP), note("b")])
     for _ in range(9):
         make_doctor()
     forgotten = Execution.objects.filter(position=0).latest("id")
     Execution.objects.filter(pk=forgotten.pk).cancel("By hand.")
-    assert claims.settle_forgotten() == 1
+    assert sequence.settle_forgotten() == 1
     assert Execution.objects.filter(state="cancelled").count() == 2
 
 

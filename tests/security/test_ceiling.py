@@ -17,8 +17,7 @@ from rules_engine.context.visible import visible
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, RuleAction, RuleVersion
 from rules_engine.rules.permissions import may_view
 from rules_engine.testing import create_rule, run_due
-from rules_engine.work import batches
-from rules_engine.work.run import drain
+from rules_engine.work.run import drain, may_run
 from tests.integration.admin.conftest import ADD, WRITERS, change_url, client_of, make_user, post_data
 from webhooks.deliveries import payload
 from webhooks.models import Endpoint
@@ -72,7 +71,7 @@ def test_a_whole_event_is_sent_without_what_its_author_may_not_see(mean: Any) ->
     create_rule(Order, slug="hook", author=mean, actions=[("webhook", {"endpoint": "erp"})])
     create_rule(Order, slug="own", actions=[("webhook", {"endpoint": "erp"})])
     place_order()
-    sent = {one.rule_slug: payload.body(one.context().event).decode() for one in batches.screen(claimed())}
+    sent = {one.rule_slug: payload.body(one.context().event).decode() for one in may_run(claimed())}
     assert SECRET not in sent["hook"]
     assert '"order_number":"1"' in sent["hook"]
     assert SECRET in sent["own"]
@@ -95,7 +94,7 @@ def test_a_rule_whose_author_may_no_longer_view_what_its_condition_reads_is_refu
     RuleAction.objects.filter(kind="write_audit_entry").update(timing="in_transaction")
     place_order()
     run_due()
-    assert batches.screen(claimed()) == []
+    assert may_run(claimed()) == []
     states = set(Execution.objects.exclude(rule_slug="legit").values_list("rule_slug", "kind", "state"))
     assert states == {
         ("mean", "log_message", "refused"),

@@ -20,16 +20,16 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from rules_engine import paused
 from rules_engine.actions import ActionContext, ActionResult
 from rules_engine.sending import (
+    AttemptOutcome,
     Claim,
-    Finished,
     LeaseKeeper,
     claim_crashed,
     claim_lanes,
     due_lanes,
-    finish_many,
-    release,
-    screen,
-    start_many,
+    finish,
+    give_back,
+    may_run,
+    start,
 )
 from webhooks import conf
 from webhooks.deliveries import delivery
@@ -83,7 +83,7 @@ class Sender:
         self.flights = Flights(self.slots)
         self.leases = LeaseKeeper()
         #: What is in flight, by the departure's key, and how many of each claim there are still.
-        self.started: dict[object, Finished] = {}
+        self.started: dict[object, AttemptOutcome] = {}
         self.of_claim: dict[str, int] = {}
         #: What has come back and is not on record yet.
         self.landed: list[Landing] = []
@@ -193,16 +193,16 @@ class Sender:
             return 0
         self.leases.workers.add(claim.worker)
         departures, over = [], []
-        started = start_many(screen(claim), claim.worker)
+        started = start(may_run(claim), claim.worker)
         for execution in started:
             message = _message(execution, endpoints.get(execution.lane))
             if isinstance(message, Exception):
-                over.append(Finished(execution, claim.worker, message))
+                over.append(AttemptOutcome(execution, claim.worker, message))
                 continue
             departure = Departure(execution.pk, claim.worker, message)
             departures.append(departure)
             # Lost, until something else is known.
-            self.started[departure.key] = Finished(execution, claim.worker, LookupError())
+            self.started[departure.key] = AttemptOutcome(execution, claim.worker, LookupError())
         self.of_claim[claim.worker] = len(departures)
         self.begun += len(started)
         self.flights.launch(departures)
@@ -218,7 +218,7 @@ class Sender:
         for landing in landings:
             sent, message = self.started[landing.departure.key], landing.departure.message
             outcome = _outcome(landing)
-            finished.append(Finished(sent.execution, sent.worker, outcome.result))
+            finished.append(AttemptOutcome(sent.execution, sent.worker, outcome.result))
             outcomes.append((message, outcome))
             before = self.pace.get(message.endpoint.slug, landing.seconds)
             self.pace[message.endpoint.slug] = before + LATEST * (landing.seconds - before)
@@ -239,16 +239,16 @@ class Sender:
         """What an error kept from being begun is due again at once, and not when its lease has ended."""
         try:
             for worker in self.leases.workers.copy():
-                release(worker)
+                give_back(worker)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Leases cannot be given back (%s); they will end by themselves.", error)
 
-    def _finish(self, finished: Sequence[Finished]) -> None:
+    def _finish(self, finished: Sequence[AttemptOutcome]) -> None:
         """Record what is known, and keep trying while the database is away: what was sent must not be sent again."""
         give_up = time.monotonic() + KEEP_TRYING
         while finished:
             try:
-                finish_many(finished)
+                finish(finished)
                 return
             except (DatabaseError, InterfaceError) as error:
                 if time.monotonic() >= give_up:

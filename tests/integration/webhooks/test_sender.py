@@ -288,10 +288,10 @@ def test_what_was_in_flight_when_a_worker_died_is_sent_again_together(server: Mi
     endpoint(server)
     rule_for("crm")
     products(20)
-    from rules_engine.sending import claim_lanes, start_many
+    from rules_engine.sending import claim_lanes, start
 
     claim = claim_lanes("webhooks", {"crm": 20})
-    assert len(start_many(claim.executions, claim.worker)) == 20
+    assert len(start(claim.executions, claim.worker)) == 20
     Execution.objects.update(lease_until=F("created_at"))
     drain(5)
     assert states() == {"succeeded": 20}

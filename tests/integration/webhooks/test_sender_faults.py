@@ -15,7 +15,7 @@ from rules_engine.actions import ActionContext
 from rules_engine.models import Attempt, Execution, Pause
 from rules_engine.outbox import hints
 from rules_engine.rules.permissions import Authors
-from rules_engine.sending import claim_lanes, start_many
+from rules_engine.sending import claim_lanes, start
 from rules_engine.testing import create_rule
 from rules_engine.work import tasks
 from tests import http_server as behave
@@ -132,7 +132,7 @@ def test_a_database_that_goes_away_loses_nothing_that_was_sent(
 
 def test_what_is_on_record_late_was_sent_once(server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch) -> None:
     order(server, 10)
-    finish, tries = sender.finish_many, [0]
+    finish, tries = sender.finish, [0]
 
     def fail_twice(finished: Any) -> None:
         tries[0] += bool(finished)
@@ -140,7 +140,7 @@ def test_what_is_on_record_late_was_sent_once(server: MisbehavingServer, monkeyp
             raise OperationalError("not now")
         finish(finished)
 
-    monkeypatch.setattr(sender, "finish_many", fail_twice)
+    monkeypatch.setattr(sender, "finish", fail_twice)
     monkeypatch.setattr(sender, "PAUSE", 0.01)
     drain(5)
     assert states() == {"succeeded": 10}
@@ -156,7 +156,7 @@ def test_a_claim_that_could_not_be_begun_is_due_again_at_once(
         raise OperationalError("the server closed the connection")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sender, "start_many", go_away)
+        patch.setattr(sender, "start", go_away)
         with pytest.raises(OperationalError):
             drain(5)
     assert_nothing_is_leased()
@@ -277,7 +277,7 @@ def test_what_took_two_processes_down_goes_out_alone_and_before_the_rest(server:
         claim = claim_lanes("webhooks", {"crm": 10})
         if not claim:
             claim = sender.claim_crashed("webhooks", ["crm"])
-        assert len(start_many(claim.executions, claim.worker)) == 1
+        assert len(start(claim.executions, claim.worker)) == 1
         Execution.objects.update(lease_until=F("created_at"))
     Execution.objects.update(next_attempt_at=F("created_at"))
     flying, most = [0], [0]

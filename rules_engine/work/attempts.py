@@ -1,0 +1,210 @@
+"""Attempts: charged before the effect begins, and ended with what it came to. Each verb takes a list; one is a list.
+
+``start`` charges durably, in a write of its own. Every write is fenced by the claim: what another worker has taken
+over meanwhile is left to that one, and the verb says so by what it returns.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, router, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from rules_engine import conf, retry
+from rules_engine.context.snapshot import clean_text, plain, safe
+from rules_engine.databases import database_of
+from rules_engine.databases.protocol import AttemptEnd
+from rules_engine.errors import Refused, RulesEngineError
+from rules_engine.models import Attempt, Execution
+from rules_engine.models.execution import State
+from rules_engine.rules import registry
+from rules_engine.types import ActionResult
+from rules_engine.work.claims import rows
+from rules_engine.work.sequence import settle_after
+
+logger = logging.getLogger("rules_engine")
+
+#: Characters kept of an error; a traceback belongs in the worker's log.
+ERROR_LIMIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """What an attempt came to: the execution, the claim it was started under, and its result or what it failed of."""
+
+    execution: Execution
+    worker: str
+    result: ActionResult | Exception
+
+
+def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
+    """Charge an attempt of each, durably, before the effects begin. Returns those that may begin.
+
+    The others are another worker's by now, or have taken ``MAX_CRASHES`` processes down and are given up.
+    """
+    started: list[Execution] = []
+    fresh: dict[Any, Execution] = {}
+    for execution in executions:
+        if not execution.is_suspect and execution.state != State.RUNNING:
+            fresh[execution.pk] = execution
+        elif _start_suspect(execution, worker):
+            started.append(execution)
+    if not fresh:
+        return started
+    numbers = {key: execution.attempts + 1 for key, execution in fresh.items()}
+    waiting = rows().of_claim(worker).waiting()
+    charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker))
+    if len(charged) != len(fresh):
+        logger.warning("%d executions passed to other workers before they were begun.", len(fresh) - len(charged))
+    for key in charged:
+        fresh[key].state, fresh[key].attempts = State.RUNNING, numbers[key]
+    return [*started, *(execution for key, execution in fresh.items() if key in charged)]
+
+
+def _start_suspect(execution: Execution, worker: str) -> bool:
+    """Charge an attempt of one that somebody had before: if a process died in an attempt, that is on record first."""
+    crashed = execution.state == State.RUNNING
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        if crashed:
+            _record_crash(execution)
+        own = rows().of_claim(worker).filter(pk=execution.pk, state=execution.state)
+        if execution.crashes >= conf.max_crashes():
+            reason = f"Given up: {execution.crashes} attempts ended with the process that made them."
+            if own.update(**_ended(State.DISCARDED, reason), crashes=execution.crashes):
+                logger.error("%s: %s", execution, reason)
+                _now_is([execution], State.DISCARDED, reason)
+            return False
+        if not own.update(state=State.RUNNING, attempts=F("attempts") + 1, crashes=execution.crashes):
+            logger.warning("The lease on %s passed to another worker before it was started.", execution)
+            return False
+        execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+        attempts = Attempt.objects.using(router.db_for_write(Attempt))
+        attempts.create(execution=execution, number=execution.attempts, worker=worker)
+    return True
+
+
+def _record_crash(execution: Execution) -> None:
+    execution.crashes += 1
+    open_attempts = Attempt.objects.using(router.db_for_write(Attempt)).open_of([execution])
+    open_attempts.update(
+        outcome=Attempt.Outcome.LOST, finished_at=Now(), error="The process ended, or lost its lease, in this attempt."
+    )
+
+
+def _ended(state: State, reason: str) -> dict[str, Any]:
+    """The columns of an execution that has ended without an attempt of its own."""
+    return {"state": state, "error": reason, "finished_at": Now(), "leased_by": "", "lease_until": None}
+
+
+def _now_is(executions: Sequence[Execution], state: State, error: str) -> None:
+    """Say in memory what the rows say, and let go on what waited for them."""
+    for execution in executions:
+        execution.state, execution.error = state, error
+    settle_after(executions)
+
+
+def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
+    """End a claimed execution without an attempt, such as one whose rule is gone; ``reason`` is a sentence.
+
+    Returns whether the claim still held it.
+    """
+    logger.warning("%s was not begun: %s", execution, reason)
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        if not rows().of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
+            logger.warning("The lease on %s passed to another worker.", execution)
+            return False
+        _now_is([execution], state, reason)
+    return True
+
+
+def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
+    """Record what attempts came to, and when the next one is, if there is one. Returns the executions recorded.
+
+    What another worker has taken over since is left to that one. Raises ``DatabaseError`` as the database does; nothing
+    is recorded then, and giving all again does no harm.
+    """
+    # Asked once for each action of a rule: hundreds of deliveries to one endpoint may fail together.
+    schedules: dict[Any, Sequence[float]] = {}
+    executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in outcomes}
+    ends = []
+    for outcome in outcomes:
+        if isinstance(outcome.result, ActionResult):
+            ends.append(_success(outcome.execution, outcome.worker, outcome.result))
+            continue
+        execution = outcome.execution
+        key = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
+        if key not in schedules:
+            schedules[key] = retry_schedule(execution)
+        ends.append(_failure(execution, outcome.worker, outcome.result, schedules[key]))
+    if not ends:
+        return []
+    running = rows().filter(state=State.RUNNING)
+    with transaction.atomic(using=running.db):
+        kept = database_of(running.db).end(running, Attempt, ends)
+        for written in ends:
+            key = (written.execution_id, written.worker)
+            if key not in kept:
+                logger.warning(
+                    "The lease on %s passed to another worker; what this one did is not recorded.", executions[key]
+                )
+                continue
+            executions[key].state, executions[key].error = State(written.state), written.error
+        recorded = [executions[key] for key in executions if key in kept]
+        settle_after(recorded)
+    return recorded
+
+
+def _success(execution: Execution, worker: str, result: ActionResult) -> AttemptEnd:
+    return AttemptEnd(
+        execution.pk,
+        worker,
+        State.SUCCEEDED.value,
+        Attempt.Outcome.SUCCEEDED.value,
+        summary=clean_text(str(result.summary or "")),
+        error="",
+        error_type="",
+        detail=plain(safe(dict(result.detail))),
+        wait=None,
+    )
+
+
+def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequence[float]) -> AttemptEnd:
+    """What an error means for the execution it happened to, by the seconds between its attempts."""
+    # An error of ours says all in its sentence, and hundreds of deliveries may fail together.
+    traceback = None if isinstance(error, RulesEngineError) else error
+    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=traceback)
+    wait = retry.delay(error, execution.failures + 1, schedule, jitter=conf.retry_jitter())
+    state = State.RETRYABLE
+    if wait is None:
+        state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
+    return AttemptEnd(
+        execution.pk,
+        worker,
+        state.value,
+        Attempt.Outcome.FAILED.value,
+        summary=None,
+        error=clean_text(str(error) or type(error).__name__, ERROR_LIMIT),
+        error_type=type(error).__name__,
+        detail=plain(safe(getattr(error, "detail", {}))),
+        wait=wait,
+    )
+
+
+def retry_schedule(execution: Execution) -> Sequence[float]:
+    """Return the seconds between its attempts: what its action says, else, or where it cannot say, the site's."""
+    action = registry.find(execution.kind)
+    try:
+        own = action.retry_schedule(execution.config) if action else None
+        if own is None or all(map(retry.is_wait, own)):
+            return conf.retry_schedule() if own is None else own
+        logger.error('The action "%s" waits %s seconds between attempts, which are no waits.', execution.kind, own)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:  # the execution boundary: what the action did has to be recorded all the same
+        logger.exception('The action "%s" does not say when to try again.', execution.kind)
+    return conf.retry_schedule()

@@ -1,0 +1,306 @@
+"""What every database must do that the engine runs on: the contract of ``databases.protocol``, verb by verb.
+
+Each implementation that works on the database of this run is held to it: the generic one on all, PostgreSQL's own on
+PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from rules_engine.databases import database_of
+from rules_engine.databases.generic import GenericDatabase, seconds_from_now
+from rules_engine.databases.protocol import LIVE, RUNNING, STARTED, WAITING, AttemptEnd, Database
+from rules_engine.models import Attempt, Event, Execution
+from rules_engine.models import execution as states
+from rules_engine.types import new_id
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=["own", "generic"])
+def database(request: pytest.FixtureRequest) -> Database:
+    return GenericDatabase() if request.param == "generic" else database_of("default")
+
+
+def executions(*lanes: str, **columns: Any) -> list[Execution]:
+    event = Event.objects.create(
+        id=new_id(), signal="post_save", model="zoo.animal", root_id=new_id(), occurred_at=timezone.now()
+    )
+    return [
+        Execution.objects.create(
+            event=event, rule_slug="r", rule_version=1, kind="log_message", queue="rules", lane=lane, **columns
+        )
+        for lane in lanes
+    ]
+
+
+def leased(worker: str, count: int = 1, **columns: Any) -> list[Execution]:
+    until = seconds_from_now(60)
+    return executions(*["a"] * count, leased_by=worker, lease_until=until, **columns)
+
+
+def ending(execution: Execution, worker: str, **columns: Any) -> AttemptEnd:
+    usual = {"state": "succeeded", "outcome": "succeeded", "summary": "done", "error": "", "error_type": ""}
+    return AttemptEnd(execution.pk, worker, **{**usual, "detail": {}, "wait": None, **columns})
+
+
+def due() -> Any:
+    return Execution.objects.all().leasable(suspects=False)
+
+
+def lease(database: Database, worker: str, limit: int) -> set[Any]:
+    """The keys that the claim really got: where rows cannot be locked, more may be returned than it has."""
+    database.lease(due(), limit, worker=worker, seconds=60)
+    return set(Execution.objects.filter(leased_by=worker).values_list("pk", flat=True))
+
+
+def end(database: Database, *ends: AttemptEnd) -> set[tuple[Any, str]]:
+    with transaction.atomic():
+        return database.end(Execution.objects.filter(state=RUNNING), Attempt, ends)
+
+
+def charge(database: Database, worker: str, *rows: Execution) -> set[Any]:
+    waiting = Execution.objects.filter(leased_by=worker, state__in=WAITING)
+    numbers = {execution.pk: execution.attempts + 1 for execution in rows}
+    return set(database.charge(waiting, Attempt, numbers, worker=worker))
+
+
+def test_the_states_are_those_of_the_table():
+    assert RUNNING == states.State.RUNNING
+    assert set(WAITING) == set(states.WAITING)
+    assert set(LIVE) == set(states.LIVE)
+    assert STARTED == Attempt.Outcome.STARTED
+
+
+def test_a_lease_takes_the_oldest_up_to_the_limit(database: Database):
+    late, early, middle = executions("a", "a", "a")
+    for execution, seconds in ((late, -1), (middle, -2), (early, -3)):
+        Execution.objects.filter(pk=execution.pk).update(next_attempt_at=seconds_from_now(seconds))
+    assert lease(database, "me", 2) == {early.pk, middle.pk}
+
+
+def test_a_lease_ends_so_many_seconds_from_now(database: Database):
+    executions("a")
+    database.lease(due(), 1, worker="me", seconds=60)
+    soon, later = Now() + timedelta(seconds=50), Now() + timedelta(seconds=70)
+    assert Execution.objects.filter(lease_until__gt=soon, lease_until__lt=later).count() == 1
+
+
+def test_what_is_leased_or_not_due_is_not_leased_again(database: Database):
+    leased("another")
+    executions("a", next_attempt_at=seconds_from_now(60))
+    executions("a", state="succeeded")
+    assert lease(database, "me", 10) == set()
+
+
+def test_nothing_due_is_no_lease(database: Database):
+    assert list(database.lease(due(), 5, worker="me", seconds=60)) == []
+    assert list(database.lease(Execution.objects.none().order_by("id"), 5, worker="me", seconds=60)) == []
+    assert list(database.lease_lanes(Execution.objects.none(), {"a": 1}, worker="me", seconds=60)) == []
+
+
+def test_a_lease_by_lane_keeps_to_each_lanes_room(database: Database):
+    rows = executions("a", "a", "a", "b", "b", "c")
+    database.lease_lanes(due(), {"a": 2, "b": 5}, worker="me", seconds=60)
+    got = [execution.lane for execution in Execution.objects.filter(leased_by="me")]
+    assert sorted(got) == ["a", "a", "b", "b"]
+    assert not Execution.objects.get(pk=rows[-1].pk).leased_by
+
+
+def test_what_another_transaction_has_locked_is_passed_over(database: Database):
+    if not connection.features.has_select_for_update_skip_locked:
+        return  # one writer at a time: there is no such moment
+    held, free = executions("a", "a")
+    with Locked(held):
+        assert lease(database, "me", 2) == {free.pk}
+        database.lease_lanes(due(), {"a": 2}, worker="you", seconds=60)
+        assert not Execution.objects.filter(leased_by="you").exists()
+
+
+class Locked:
+    """Another connection that has a row locked for as long as the block runs."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution, self.has, self.over = execution, threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._hold)
+
+    def _hold(self) -> None:
+        try:
+            with transaction.atomic():
+                Execution.objects.select_for_update().get(pk=self.execution.pk)
+                self.has.set()
+                self.over.wait(20)
+        finally:
+            connections.close_all()
+
+    def __enter__(self) -> None:
+        self.thread.start()
+        assert self.has.wait(20)
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+
+def test_two_that_lease_at_once_never_get_the_same(database: Database):
+    executions(*["a"] * 12)
+    gate, got = threading.Barrier(3), list[set[Any]]()
+
+    def work(worker: str) -> None:
+        try:
+            gate.wait()
+            got.append(lease(database, worker, 6))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two", "three")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 3
+    assert sum(map(len, got)) == len(set().union(*got))
+
+
+def test_a_charge_is_counted_and_on_record(database: Database):
+    rows = leased("me", 3)
+    assert charge(database, "me", *rows) == {execution.pk for execution in rows}
+    assert set(Execution.objects.values_list("state", "attempts")) == {("running", 1)}
+    attempts = set(Attempt.objects.values_list("number", "worker", "outcome", "error", "finished_at"))
+    assert (Attempt.objects.count(), attempts) == (3, {(1, "me", "started", "", None)})
+
+
+def test_what_passed_to_another_is_not_charged(database: Database):
+    mine, lost = leased("me", 2)
+    Execution.objects.filter(pk=lost.pk).update(leased_by="another")
+    assert charge(database, "me", mine, lost) == {mine.pk}
+    assert list(Attempt.objects.values_list("execution_id", flat=True)) == [mine.pk]
+    assert Execution.objects.get(pk=lost.pk).attempts == 0
+
+
+def test_a_charge_of_none_that_are_held_changes_nothing(database: Database):
+    lost = leased("another")
+    assert charge(database, "me", *lost) == set()
+    assert not Attempt.objects.exists()
+
+
+def started(database: Database, worker: str = "me", count: int = 1) -> list[Execution]:
+    rows = leased(worker, count)
+    charge(database, worker, *rows)
+    return rows
+
+
+def test_a_success_ends_the_execution_and_its_attempt(database: Database):
+    [execution] = started(database)
+    assert end(database, ending(execution, "me", detail={"to": ["a"]})) == {(execution.pk, "me")}
+    execution.refresh_from_db()
+    told = (execution.state, execution.summary, execution.leased_by, execution.lease_until, execution.failures)
+    assert told == ("succeeded", "done", "", None, 0)
+    assert execution.finished_at is not None
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.detail, attempt.finished_at is None) == ("succeeded", {"to": ["a"]}, False)
+
+
+def test_a_failure_is_counted_and_due_again(database: Database):
+    [execution] = started(database)
+    Execution.objects.update(summary="what an attempt before it did")
+    columns = {"state": "retryable", "outcome": "failed", "summary": None, "error": "busy", "error_type": "Busy"}
+    end(database, ending(execution, "me", **columns, wait=60.0))
+    execution.refresh_from_db()
+    told = (execution.state, execution.error, execution.failures, execution.finished_at, execution.summary)
+    assert told == ("retryable", "busy", 1, None, "what an attempt before it did")
+    soon, later = Now() + timedelta(seconds=50), Now() + timedelta(seconds=70)
+    assert Execution.objects.filter(next_attempt_at__gt=soon, next_attempt_at__lt=later).exists()
+    assert set(Attempt.objects.values_list("outcome", "error", "error_type")) == {("failed", "busy", "Busy")}
+
+
+def test_what_is_given_up_is_over(database: Database):
+    [execution] = started(database)
+    columns = {"state": "discarded", "outcome": "failed", "summary": None, "error": "no", "error_type": "No"}
+    end(database, ending(execution, "me", **columns))
+    execution.refresh_from_db()
+    assert (execution.state, execution.failures, execution.finished_at is None) == ("discarded", 1, False)
+
+
+def test_a_late_end_leaves_the_row_to_its_new_owner(database: Database):
+    mine, lost = started(database, count=2)
+    Execution.objects.filter(pk=lost.pk).update(leased_by="another")
+    assert end(database, ending(mine, "me"), ending(lost, "me")) == {(mine.pk, "me")}
+    lost.refresh_from_db()
+    assert (lost.state, lost.summary, lost.leased_by) == ("running", "", "another")
+    assert Attempt.objects.get(execution_id=lost.pk).finished_at is None
+
+
+def test_both_claims_of_one_execution_end_as_its_owner_says(database: Database):
+    [execution] = started(database)
+    Execution.objects.update(leased_by="new")
+    ended = end(database, ending(execution, "me", summary="late"), ending(execution, "new", summary="in time"))
+    assert ended == {(execution.pk, "new")}
+    assert Execution.objects.get().summary == "in time"
+
+
+def test_an_end_that_is_given_twice_is_written_once(database: Database):
+    [execution] = started(database)
+    assert end(database, ending(execution, "me"))
+    assert end(database, ending(execution, "me", summary="again")) == set()
+    assert Execution.objects.get().summary == "done"
+
+
+def test_an_attempt_that_ended_before_is_left_alone(database: Database):
+    [execution] = started(database)
+    lost = {"number": 7, "outcome": "lost", "finished_at": Now()}
+    Attempt.objects.create(execution=execution, **lost)
+    end(database, ending(execution, "me"))
+    assert dict(Attempt.objects.values_list("number", "outcome")) == {1: "succeeded", 7: "lost"}
+
+
+def test_the_lanes_that_have_something_due_are_told_by_name(database: Database):
+    executions("b", "a", "a", "")
+    executions("late", next_attempt_at=seconds_from_now(60))
+    executions("over", state="succeeded")
+    Execution.objects.create(
+        event=Event.objects.get(pk=Execution.objects.values_list("event_id", flat=True)[0]),
+        rule_slug="r",
+        rule_version=1,
+        kind="log_message",
+        queue="other",
+        lane="elsewhere",
+    )
+    assert database.due_lanes(Execution.objects.filter(queue="rules").due(), "rules") == ["a", "b"]
+    assert database.due_lanes(Execution.objects.none(), "rules") == []
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The statements that are sent meanwhile."""
+    sent: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        sent.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield sent
+
+
+def test_postgresql_takes_one_statement_for_many(statements: list[str]):
+    if connection.vendor != "postgresql":
+        return
+    database = database_of("default")
+    rows = leased("me", 5)
+    due_lanes = Execution.objects.all().leasable(suspects=False)
+    statements.clear()
+    charge(database, "me", *rows)
+    database.end(Execution.objects.filter(state=RUNNING), Attempt, [ending(row, "me") for row in rows])
+    database.lease(due(), 5, worker="x", seconds=60)
+    database.lease_lanes(due_lanes, {"a": 5}, worker="x", seconds=60)
+    assert len(statements) == 5
