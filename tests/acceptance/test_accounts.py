@@ -105,9 +105,7 @@ def test_a02_the_cv_of_a_deleted_user_goes_and_those_of_others_stay(worker: Work
     assert summaries() == ["Deleted cv/ada.pdf", "Kept cv/tom.pdf (in use by accounts.user.cv)"]
 
 
-def test_a02_a_user_without_a_cv_or_with_one_that_is_gone_is_deleted_all_the_same(
-    worker: Worker, pack: None, cvs: Path
-) -> None:
+def test_a02_a_user_whose_cv_is_gone_is_deleted_all_the_same(worker: Worker, pack: None, cvs: Path) -> None:
     User.objects.create(username="nobody").delete()
     ada = User.objects.create(username="ada", cv=cv())
     (cvs / "ada.pdf").unlink()
@@ -161,9 +159,7 @@ def test_a03_logins_logouts_and_failed_logins_are_audited(worker: Worker, pack: 
     assert "canary" not in str(everything) + worker.log
 
 
-def test_a03_a_name_that_is_tried_without_end_is_audited_twenty_times_and_the_rest_counted(
-    worker: Worker, pack: None
-) -> None:
+def test_a03_a_name_tried_without_end_is_audited_twenty_times(worker: Worker, pack: None) -> None:
     client = Client()
     for _ in range(25):
         client.post(reverse("admin:login"), {"username": "root", "password": "guess"})

@@ -94,7 +94,7 @@ def from_template(client: Client, key: str) -> Rule:
     return made
 
 
-def test_x01_an_administrator_fills_in_the_six_templates_and_gets_rules_that_work(
+def test_x01_the_six_templates_are_filled_in_and_give_rules_that_work(
     worker: Worker, root: Client, mailbox: Mailbox, receiver: MisbehavingServer, endpoint: Endpoint
 ) -> None:
     switch(root, "enable", *[from_template(root, key) for key in TEMPLATES])
@@ -127,7 +127,7 @@ def test_x01_an_administrator_fills_in_the_six_templates_and_gets_rules_that_wor
     assert not Execution.objects.exclude(state="succeeded").exists()
 
 
-def test_x01_what_is_filled_in_wrongly_is_said_at_its_field_and_makes_no_rule(root: Client) -> None:
+def test_x01_what_is_filled_in_wrongly_is_said_and_makes_no_rule(root: Client) -> None:
     address = reverse("admin:rules_engine_rule_from_template", args=["status"])
     page = root.post(address, {"model": "shop.order", "field": "statsu"}).content.decode()
     assert "Did you mean “status”?" in html.unescape(page) or 'Did you mean "status"?' in html.unescape(page)
@@ -250,7 +250,7 @@ DEEDS: dict[str, Callable[[], None]] = {"accounts": a_user, "clinic": a_doctor, 
 
 @pytest.mark.parametrize("how", ["loaddata", "rulepack install"])
 @pytest.mark.parametrize("pack", PACKS)
-def test_x03_a_pack_works_however_it_is_loaded_and_loading_it_twice_changes_nothing(
+def test_x03_a_pack_works_however_it_is_loaded_and_once_only(
     worker: Worker, endpoint: Endpoint, mailbox: Mailbox, how: str, pack: str
 ) -> None:
     install(how, pack)
@@ -279,7 +279,7 @@ def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # X04: loading ordinary data
 
 
-def test_x04_loading_ordinary_data_fires_nothing_unless_a_rule_asks_for_it(
+def test_x04_loading_data_fires_nothing_unless_a_rule_asks_for_it(
     worker: Worker, endpoint: Endpoint, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     for pack in PACKS:

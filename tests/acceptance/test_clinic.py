@@ -30,7 +30,7 @@ def pack(worker: Worker) -> None:
     install_pack()
 
 
-def test_c01_a_line_is_logged_when_a_doctor_is_created_updated_and_deleted(worker: Worker) -> None:
+def test_c01_a_line_is_logged_for_a_doctor_made_changed_and_deleted(worker: Worker) -> None:
     call_command("loaddata", "clinic", verbosity=0)
     refresh()
     doctor = make_doctor()
@@ -131,7 +131,7 @@ def test_c15_what_is_rolled_back_sends_nothing(worker: Worker, pack: None, mailb
     assert AuditEntry.objects.count() == 2
 
 
-def test_a_new_appointment_is_posted_to_an_endpoint_with_a_signature_that_others_can_check(
+def test_a_new_appointment_is_posted_with_a_signature_to_check(
     worker: Worker, pack: None, receiver: MisbehavingServer
 ) -> None:
     endpoint = Endpoint.objects.create(slug="demo", name="Elsewhere", url=receiver.url("/hook"))
@@ -149,7 +149,7 @@ def test_a_new_appointment_is_posted_to_an_endpoint_with_a_signature_that_others
     assert headers["webhook-id"] == str(Execution.objects.get(kind="webhook").pk)
 
 
-def test_c08_a_doctors_email_slug_and_biography_are_tidied_before_the_save(pack: None) -> None:
+def test_c08_a_doctors_email_slug_and_biography_are_tidied_first(pack: None) -> None:
     doctor = Doctor.objects.create(first_name="Ada", last_name="Byron", email="  ADA@Example.com ", slug="")
     doctor.refresh_from_db()
     assert (doctor.email, doctor.slug) == ("ada@example.com", "ada-byron")

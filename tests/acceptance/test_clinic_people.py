@@ -41,7 +41,7 @@ def hasty(outside: dict[str, str], server: MailServer, tmp_path: Path) -> Iterat
         yield ready
 
 
-def test_c02_a_user_who_is_a_doctor_has_a_profile_as_soon_as_the_user_is_there(pack: None) -> None:
+def test_c02_a_user_who_is_a_doctor_has_a_profile_at_once(pack: None) -> None:
     doctor = User.objects.create_user("ada", is_doctor=True)
     patient = User.objects.create_user("tom")
     assert DoctorProfile.objects.get().user == doctor
@@ -84,7 +84,7 @@ def test_c03_a_profile_is_touched_whenever_its_user_is_saved(worker: Worker, pac
     assert Execution.objects.get(rule_slug="c03-touch-profile").state == "succeeded"
 
 
-def test_c05_a_mail_server_that_fails_breaks_no_save_and_the_mails_are_shown_as_failed_in_the_end(
+def test_c05_mails_that_a_server_refuses_are_shown_as_failed(
     hasty: Worker, pack: None, server: MailServer, admin_client: Client
 ) -> None:
     server.sender_answer = "451 The mail server is ill"
@@ -105,7 +105,7 @@ def test_c05_a_mail_server_that_fails_breaks_no_save_and_the_mails_are_shown_as_
 
 
 @pytest.mark.parametrize("from_department", [False, True], ids=["from the doctor", "from the department"])
-def test_c11_departments_added_removed_and_cleared_are_logged_from_either_side(
+def test_c11_departments_added_and_removed_are_logged_from_either_side(
     worker: Worker, pack: None, from_department: bool
 ) -> None:
     doctor = make_doctor()

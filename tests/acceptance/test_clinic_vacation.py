@@ -181,7 +181,7 @@ def test_c10_patients_are_told_once_that_their_doctor_is_back(worker: Worker, pa
     assert not mailbox.to("elis@example.org")
 
 
-def test_c12_the_flag_sends_a_signal_and_rules_that_listen_mail_the_administrators(
+def test_c12_the_flag_sends_a_signal_and_administrators_are_mailed(
     worker: Worker, pack: None, mailbox: Mailbox
 ) -> None:
     doctor = make_doctor()
@@ -202,7 +202,7 @@ def test_c12_the_flag_sends_a_signal_and_rules_that_listen_mail_the_administrato
     assert len(mailbox.to("admin@example.com")) == 2, "Only a change of the flag says anything."
 
 
-def test_c12_the_administrators_hear_of_the_signal_from_the_sites_own_code_too(pack: None) -> None:
+def test_c12_the_signal_from_the_sites_own_code_is_heard_too(pack: None) -> None:
     doctor = make_doctor()
     run_due()
     doctor_returned_from_vacation.send(sender=Doctor, instance=doctor)

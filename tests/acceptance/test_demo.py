@@ -107,7 +107,7 @@ def test_a_taken_port_is_said_in_a_sentence_before_anything_starts(tmp_path: Pat
     assert not (tmp_path / "demo.sqlite3").exists()
 
 
-def test_it_serves_its_page_and_the_admin_ends_on_an_interrupt_and_starts_again(tmp_path: Path) -> None:
+def test_it_serves_its_pages_ends_on_an_interrupt_and_starts_again(tmp_path: Path) -> None:
     for start in (1, 2):
         with started(tmp_path) as (process, ports):
             assert b"Save a doctor" in answer(ports, "/")

@@ -102,7 +102,7 @@ def test_s10_stock_is_exact_under_twenty_orders_paid_at_once(worker: Worker) -> 
     assert Execution.objects.filter(kind="run_task").count() == WRITERS, "Paid twice, packed once."
 
 
-def test_s04_slugs_are_unique_under_twenty_products_of_one_name_created_at_once() -> None:
+def test_s04_slugs_are_unique_under_twenty_products_of_one_name() -> None:
     def create(number: int) -> None:
         if number % 2:
             with transaction.atomic():

@@ -121,9 +121,7 @@ def test_t01_downloads_are_counted_and_one_in_ten_is_logged(worker: Worker, ask:
     assert "/admin/" not in worker.log
 
 
-def test_t01_a_request_is_logged_when_it_begins_if_its_method_and_path_are_chosen(
-    worker: Worker, ask: Callable[..., int]
-) -> None:
+def test_t01_a_request_of_a_chosen_method_and_path_is_logged(worker: Worker, ask: Callable[..., int]) -> None:
     assert ask("/admin/login/") == 200
     assert ask("/admin/login/", "POST") == 403, "Without a token the form is refused, and the attempt is known."
     worker.eventually(lambda: "Somebody signs in at /admin/login/" in worker.log and nothing_waits())
@@ -153,7 +151,7 @@ def test_t02_the_same_error_is_mailed_once_with_how_often_it_happened(
     assert {match.reason for match in held} == {"A later match of the same acts in its place."}
 
 
-def test_t02_no_more_than_twenty_errors_an_hour_are_mailed_and_the_others_counted(
+def test_t02_twenty_errors_an_hour_are_mailed_and_the_others_counted(
     worker: Worker, ask: Callable[..., int], mailbox: Mailbox
 ) -> None:
     for number in range(22):
@@ -196,7 +194,7 @@ def deployed(outside: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]
         yield environment
 
 
-def test_t03_a_deploys_migrations_are_logged_and_posted_to_an_endpoint_once(
+def test_t03_a_deploys_migrations_are_logged_and_posted_once(
     deployed: dict[str, str], receiver: MisbehavingServer, tmp_path: Path
 ) -> None:
     secret = run(deployed, "-c", ENDPOINT, receiver.url("/deploys")).stdout.strip()
@@ -256,7 +254,7 @@ LISTENED = {
 
 
 @pytest.mark.parametrize("slug", LISTENED)
-def test_t04_each_is_heard_once_it_is_switched_on_and_the_admin_says_where_it_is_not(
+def test_t04_each_is_heard_where_it_is_switched_on_and_said_where_not(
     worker: Worker, pack: None, root: Client, slug: str
 ) -> None:
     happen, line, remark = LISTENED[slug]
@@ -275,7 +273,7 @@ def test_t04_each_is_heard_once_it_is_switched_on_and_the_admin_says_where_it_is
     worker.eventually(lambda: line in worker.log)
 
 
-def test_t05_a_signal_that_the_settings_name_by_its_path_is_heard_with_its_arguments(
+def test_t05_a_signal_named_by_its_path_is_heard_with_its_arguments(
     worker: Worker, pack: None, root: Client, mailbox: Mailbox
 ) -> None:
     ada = User.objects.create_user("ada", "ada@example.org", first_name="Ada")
@@ -294,6 +292,6 @@ def test_t05_a_signal_that_the_settings_name_by_its_path_is_heard_with_its_argum
     assert "Who looked at it, as text" in page
 
 
-def test_t05_an_argument_that_is_not_documented_is_said_when_the_rule_is_saved(pack: None) -> None:
+def test_t05_an_undocumented_argument_is_said_when_the_rule_is_saved(pack: None) -> None:
     with pytest.raises(InvalidRule, match=r'carries no "remark".* Did you mean "remarks"'):
         create_rule(signals=["accounts.cv_checked"], actions=[("log_message", {"message": "{{ signal.remark }}"})])

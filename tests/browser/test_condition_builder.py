@@ -81,7 +81,7 @@ def wide(page: Page) -> int:
 # What it leaves alone
 
 
-def test_hundreds_of_conditions_are_left_as_they_are_and_rows_edited_one_by_one(open_rule: Any) -> None:
+def test_hundreds_of_conditions_stay_and_rows_are_edited_one_by_one(open_rule: Any) -> None:
     page = open_rule(None)
     page.evaluate(HARNESS.read_text())
     texts = [text.replace("\r\n", "\n") for text in written_conditions(340)]

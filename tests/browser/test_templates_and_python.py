@@ -20,9 +20,7 @@ SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "hei
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_x01_x02_the_pages_fit_the_screen_and_lead_to_each_other_without_javascript(
-    browse: Any, size: str, tmp_path: Path
-) -> None:
+def test_x01_x02_the_pages_fit_the_screen_and_need_no_javascript(browse: Any, size: str, tmp_path: Path) -> None:
     shots = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     root = get_user_model().objects.create_superuser("root", "root@example.com", "x")
     page = browse(root, viewport=SIZES[size], java_script_enabled=False).new_page()

@@ -153,7 +153,7 @@ def test_a_fan_out_of_ten_to_the_tenth_is_stopped_at_the_budget(budget: int, set
     assert counts_agree()
 
 
-def test_an_action_that_saves_many_counts_the_chain_seldom_and_says_once_that_it_is_stopped(settings: Any) -> None:
+def test_an_action_that_saves_many_is_stopped_and_says_so_once(settings: Any) -> None:
     settings.RULES_ENGINE = {"ROOT_BUDGET": 300}
     every = [{"field": "pk__isnull", "value": "false"}]
     config = {"target": "query", "model": "shop.tag", "filter": every}
@@ -182,7 +182,7 @@ class Counting:
         return execute(sql, params, many, context)
 
 
-def test_workers_at_once_go_past_the_budget_by_no_more_than_what_runs_at_the_same_moment(crew: Crew) -> None:
+def test_workers_at_once_pass_the_budget_by_what_runs_at_that_moment(crew: Crew) -> None:
     budget = 150
     fan_out()
     Category.objects.create(name="first")
@@ -200,7 +200,7 @@ def test_workers_at_once_go_past_the_budget_by_no_more_than_what_runs_at_the_sam
 
 
 @pytest.mark.postgres
-def test_transactions_that_cannot_see_each_other_add_no_more_than_one_budget_each(settings: Any) -> None:
+def test_transactions_blind_to_each_other_add_one_budget_each(settings: Any) -> None:
     """The worst case: each action looks before any of the others has committed."""
     settings.RULES_ENGINE = {"ROOT_BUDGET": 10}
     create_rule(Category, slug="first", actions=[("log_message", {"message": "x"})])
@@ -225,7 +225,7 @@ def test_transactions_that_cannot_see_each_other_add_no_more_than_one_budget_eac
     assert Execution.objects.filter(rule_slug="told").count() == 9 * WORKERS
 
 
-def test_a_total_and_the_items_it_is_made_of_settle_with_the_right_end_state() -> None:
+def test_a_total_and_its_items_settle_with_the_right_end_state() -> None:
     order = make_order()
     create_rule(OrderItem, slug="s03", actions=[recalculating()])
     # S11: whatever becomes of the order, its items are saved again.
@@ -248,7 +248,7 @@ def test_a_total_and_the_items_it_is_made_of_settle_with_the_right_end_state() -
     assert OrderItem.objects.filter(quantity=5).count() == 1
 
 
-def test_an_order_and_its_items_that_go_on_changing_each_other_stop_with_nothing_lost() -> None:
+def test_an_order_and_items_in_an_endless_loop_stop_with_nothing_lost() -> None:
     order = make_order()
     adding = {"values": [{"field": "quantity", "value": "1", "how": "increment"}], "target": "items"}
     create_rule(OrderItem, slug="s03", actions=[recalculating()])

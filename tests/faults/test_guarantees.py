@@ -157,7 +157,7 @@ def test_a_rule_that_is_being_deleted_does_not_block_a_save() -> None:
         thread.join()
 
 
-def test_an_action_that_raises_is_retried_and_recorded_and_the_save_knows_nothing() -> None:
+def test_an_action_that_raises_is_retried_and_the_save_knows_nothing() -> None:
     create_rule(model=Doctor, actions=[("send_email", {"to": ["{{ instance.email }}"], "subject": "s", "body": "b"})])
     make_doctor()
     Execution.objects.update(config={"to": ["{{ instance.email }}"]})
@@ -315,7 +315,7 @@ def test_before_the_first_migrate_the_engine_is_silent(process_environment: dict
     assert err == ""
 
 
-def test_a_caller_that_manages_its_transaction_by_hand_is_served_by_the_sweep() -> None:
+def test_a_transaction_managed_by_hand_is_served_by_the_sweep() -> None:
     create_rule(model=Doctor, actions=LOG)
     refresh()
     connection.set_autocommit(False)

@@ -134,9 +134,7 @@ def order(receiver: MisbehavingServer, count: int) -> None:
                 Product.objects.create(name=f"p{n}", slug=f"p{n}", price="1")
 
 
-def test_row_29_random_kills_lose_no_delivery_and_repeat_only_what_was_in_flight(
-    crew: Crew, receiver: MisbehavingServer
-) -> None:
+def test_row_29_random_kills_repeat_only_what_was_in_flight(crew: Crew, receiver: MisbehavingServer) -> None:
     order(receiver, DELIVERIES)
     chance, kills = random.Random(41), Kills()
     alive = list(crew.start_two(2, **OPTIONS))
@@ -185,9 +183,7 @@ def assert_sent_again_with_the_same_id(crew: Crew, receiver: MisbehavingServer) 
     assert list(Attempt.objects.order_by("number").values_list("outcome", flat=True)) == ["lost", "succeeded"]
 
 
-def test_row_29_a_delivery_whose_sender_was_killed_before_the_answer_is_sent_again_with_the_same_id(
-    crew: Crew, receiver: MisbehavingServer
-) -> None:
+def test_row_29_killed_before_the_answer_it_is_sent_again_with_its_id(crew: Crew, receiver: MisbehavingServer) -> None:
     receiver.script(behave.hang())
     order(receiver, 1)
     crew.start_two()
@@ -196,9 +192,7 @@ def test_row_29_a_delivery_whose_sender_was_killed_before_the_answer_is_sent_aga
     assert_sent_again_with_the_same_id(crew, receiver)
 
 
-def test_row_30_a_delivery_whose_sender_was_killed_before_the_record_is_a_duplicate_with_the_same_id(
-    crew: Crew, receiver: MisbehavingServer
-) -> None:
+def test_row_30_killed_before_the_record_it_is_a_duplicate_with_its_id(crew: Crew, receiver: MisbehavingServer) -> None:
     answer_it, answered = threading.Event(), threading.Event()
 
     async def wait_for_the_lock(conversation: behave.Conversation) -> None:
@@ -279,9 +273,7 @@ def assert_each_arrived_once(receiver: MisbehavingServer, count: int) -> None:
     assert set(Execution.objects.values_list("state", "attempts")) == {("succeeded", 1)}
 
 
-def test_row_41_a_worker_told_to_stop_ends_what_is_in_flight_and_leaves_no_lease(
-    crew: Crew, receiver: MisbehavingServer
-) -> None:
+def test_row_41_a_worker_told_to_stop_ends_its_flights_and_leases(crew: Crew, receiver: MisbehavingServer) -> None:
     order(receiver, 400)
     worker = crew.start(2)
     crew.eventually(lambda: len(receiver.requests) > 2 * IN_FLIGHT)
@@ -294,9 +286,7 @@ def test_row_41_a_worker_told_to_stop_ends_what_is_in_flight_and_leaves_no_lease
     assert arrived == Counter(str(pk) for pk in succeeded), "something is not on record, or was sent twice"
 
 
-def test_row_41_a_sender_that_is_told_to_stop_itself_records_what_it_has_sent(
-    crew: Crew, receiver: MisbehavingServer
-) -> None:
+def test_row_41_a_sender_told_to_stop_records_what_it_has_sent(crew: Crew, receiver: MisbehavingServer) -> None:
     """As by ``KillMode=control-group``, which sends SIGTERM to the processes of the pool as well."""
     order(receiver, 400)
     worker = crew.start(2)

@@ -150,7 +150,7 @@ def test_transactions_that_all_stay_open_together_get_slugs_of_their_own() -> No
 
 
 @pytest.mark.postgres
-def test_a_transaction_that_sees_only_its_beginning_takes_nothing_that_was_stored_since() -> None:
+def test_a_transaction_that_sees_its_beginning_takes_no_later_value() -> None:
     begun, stored = threading.Event(), threading.Event()
 
     def repeatable() -> str:

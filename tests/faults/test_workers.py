@@ -177,9 +177,7 @@ def test_a_message_delivered_five_times_has_one_effect_per_execution(redis_crew:
     assert_each_done_once(redis_crew, 30)
 
 
-def test_the_sweep_delivers_when_another_on_commit_callback_raised_before_ours(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sweep_delivers_when_another_on_commit_callback_raised(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     announced: list[str] = []
     monkeypatch.setattr(hints, "notify", announced.append)
     rule(crew)
@@ -200,9 +198,7 @@ def test_the_sweep_delivers_when_another_on_commit_callback_raised_before_ours(
 
 
 @pytest.mark.parametrize(("kind", "effects"), [("probe_before", 1), ("probe_after", 2)])
-def test_an_attempt_whose_worker_was_killed_is_made_again_with_the_same_key(
-    redis_crew: Crew, kind: str, effects: int
-) -> None:
+def test_an_attempt_of_a_killed_worker_is_made_again_with_its_key(redis_crew: Crew, kind: str, effects: int) -> None:
     """Killed before the effect: it happens once. Killed between effect and record: twice at most."""
     rule(redis_crew, kind)
     redis_crew.start_two()
@@ -230,7 +226,7 @@ def test_the_work_of_a_killed_pool_child_is_done_again(redis_crew: Crew) -> None
     assert line["pid"] != pid
 
 
-def test_an_action_that_always_crashes_is_given_up_and_its_neighbours_lose_no_attempt(redis_crew: Crew) -> None:
+def test_what_always_crashes_is_given_up_at_no_cost_to_its_neighbours(redis_crew: Crew) -> None:
     poison = {"==": [{"var": "instance.slug"}, "poison"]}
     rule(redis_crew, condition={"!": [poison]})
     rule(redis_crew, "probe_crash", condition=poison)

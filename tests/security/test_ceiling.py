@@ -83,7 +83,7 @@ def claimed() -> Any:
     return claims.claim("webhooks", limit=10)
 
 
-def test_a_rule_whose_author_may_no_longer_view_what_its_condition_reads_is_refused(mean: Any) -> None:
+def test_a_rule_whose_author_may_no_longer_view_what_it_reads_is_refused(mean: Any) -> None:
     Endpoint.objects.create(slug="erp", name="ERP", url="https://erp.example.com/")
     actions = [SAY, ("webhook", {"endpoint": "erp"}), ("write_audit_entry", {"note": "x"})]
     condition = {"==": [{"var": "instance.customer.email"}, SECRET]}
@@ -107,7 +107,7 @@ def test_a_rule_whose_author_may_no_longer_view_what_its_condition_reads_is_refu
 
 
 @pytest.mark.parametrize("condition", WHOLES)
-def test_a_condition_on_the_whole_object_sees_what_its_rule_reads_and_no_more(mean: Any, condition: Any) -> None:
+def test_a_condition_on_the_whole_object_sees_what_its_rule_reads(mean: Any, condition: Any) -> None:
     rule = create_rule(Order, slug="mean", author=mean, condition=condition, actions=[SAY])
     create_rule(Order, slug="mean-too", author=mean, condition=condition, actions=[SAY])
     place_order()
@@ -257,7 +257,7 @@ def test_lists_are_not_narrowed_by_data_that_could_be_guessed_so(model: str, ask
     assert seer.get(listed, {"q": "v"}).status_code == 200
 
 
-def test_audit_entries_and_held_matches_of_what_one_may_not_view_show_and_tell_no_data() -> None:
+def test_records_of_what_one_may_not_view_show_no_data() -> None:
     entry = AuditEntry.objects.create(
         id=uuid.uuid4(), at=timezone.now(), operation="update", model="accounts.user", object_pk="1",
         object_text=SECRET, note=f"It is {SECRET}",
@@ -307,12 +307,12 @@ def test_a_pasted_context_is_all_that_a_test_reads(mean: Any) -> None:
     given |= {"form-TOTAL_FORMS": "0", "form-INITIAL_FORMS": "0"}
     page = client_of(mean).post(address, given)
     assert not page.context_data["form"].errors, page.context_data["form"].errors  # type: ignore[attr-defined]
-    assert page.context_data["trial"]["state"] == "open"  # type: ignore[attr-defined]
+    assert page.context_data["rule_test"]["state"] == "open"  # type: ignore[attr-defined]
     assert SECRET not in page.content.decode()
 
 
 @pytest.mark.parametrize("page", ["test", "backtest", "shadow"])
-def test_a_rule_that_reads_what_one_may_not_view_is_not_tried_for_one(mean: Any, page: str) -> None:
+def test_a_rule_that_reads_what_one_may_not_view_is_not_tested_for_one(mean: Any, page: str) -> None:
     place_order()
     rule = Rule.objects.get()
     address = reverse(f"admin:rules_engine_rule_{page}", args=[rule.pk])
