@@ -137,10 +137,10 @@ def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
             ends.append(_success(outcome.execution, outcome.worker, outcome.result))
             continue
         execution = outcome.execution
-        key = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
-        if key not in schedules:
-            schedules[key] = retry_schedule(execution)
-        ends.append(_failure(execution, outcome.worker, outcome.result, schedules[key]))
+        action = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
+        if action not in schedules:
+            schedules[action] = retry_schedule(execution)
+        ends.append(_failure(execution, outcome.worker, outcome.result, schedules[action]))
     if not ends:
         return []
     running = rows().filter(state=State.RUNNING)
