@@ -70,8 +70,8 @@ def check_loops(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
 
 
 def _is_asked() -> bool:
-    """Whether somebody wants to know: ``check`` fails then. To every other command a broken rule is a warning, for it
-    must stop neither the migration that it waits for nor the site on which it will be mended."""
+    """Say whether somebody wants to know: ``check`` fails then. To every other command a broken rule is a warning,
+    for it must stop neither the migration that it waits for nor the site on which it will be mended."""
     return sys.argv[1:2] == ["check"] or is_test_environment()
 
 

@@ -117,7 +117,7 @@ class Rejected(ValidationError):
 
     @property
     def text(self) -> str:
-        """What the rule says, as one text."""
+        """Return what the rule says, as one text."""
         return " ".join(self.messages)
 
 

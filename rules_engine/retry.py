@@ -14,7 +14,7 @@ LONGEST_SCHEDULED_WAIT = 366 * 86_400.0
 
 
 def is_wait(value: object) -> bool:
-    """Whether this is a number of seconds that a schedule may hold."""
+    """Say whether this is a number of seconds that a schedule may hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SCHEDULED_WAIT
 
 

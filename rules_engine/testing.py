@@ -135,7 +135,7 @@ class ActionContractTests:
         assert self.action().schema.get("type") == "object"
 
     def test_a_working_config_has_no_problems(self) -> None:
-        """The config under test passes its own validation."""
+        """Hold that the config under test passes its own validation."""
         assert not list(self.action().validate_config(self.config, self.rule))
 
     def test_an_empty_config_is_refused_or_fine_and_never_crashes(self) -> None:

@@ -40,7 +40,8 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_id() -> uuid.UUID:
-    """A time-ordered UUID (version 7, RFC 9562): new rows land side by side in the index, and need no round trip.
+    """Make a time-ordered UUID (version 7, RFC 9562): new rows land side by side in the index, and need no round
+    trip.
 
     Those of one process are in order too, also within a millisecond: by a counter where the RFC has 12 bits for one,
     which runs on into the next millisecond when it is used up.
@@ -109,7 +110,7 @@ class Event:
 
     @property
     def changed(self) -> frozenset[str]:
-        """The names of the fields that changed."""
+        """Return the names of the fields that changed."""
         return frozenset(self.context.get("changed") or ())
 
 
@@ -207,7 +208,7 @@ class ActionContext:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The event's context, for templates and expressions."""
+        """Return the event's context, for templates and expressions."""
         return self.event.context
 
 

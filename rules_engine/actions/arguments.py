@@ -32,7 +32,7 @@ SCHEMA: Mapping[str, Any] = {
 
 
 def problems(config: Mapping[str, Any], rule: RuleSpec, reserved: Collection[str]) -> Iterator[Problem]:
-    """What is wrong with the rows at ``/arguments``; no argument may have one of the ``reserved`` names."""
+    """Say what is wrong with the rows at ``/arguments``; no argument may have one of the ``reserved`` names."""
     written = config.get("arguments") or []
     if not isinstance(written, list):
         yield Problem(
@@ -66,18 +66,18 @@ def _name_problem(name: Any, names: Mapping[str, int], reserved: Collection[str]
 
 
 def rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The rows that are rows."""
+    """Return the rows that are rows."""
     written = config.get("arguments")
     return [row for row in written if isinstance(row, Mapping)] if isinstance(written, list) else []
 
 
 def reads(config: Mapping[str, Any]) -> set[Path]:
-    """The context paths that the values read."""
+    """Return the context paths that the values read."""
     return {path for row in rows(config) for path in values.reads(row.get("value"))}
 
 
 def evaluate(config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for this context, by name. Raises ``PermanentError`` for one that has no value there."""
+    """Return the arguments for this context, by name. Raises ``PermanentError`` for one that has no value there."""
     try:
         return {str(row["name"]): values.evaluate(row.get("value"), data) for row in rows(config)}
     except (TemplateError, ConditionError) as error:

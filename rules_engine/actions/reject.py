@@ -67,7 +67,7 @@ class Reject(Action):
         return values.reads(config.get("message"))
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
-        """Who may not change or delete an object must not decide that nobody may."""
+        """Ask for what the change takes: who may not change or delete an object must not decide that nobody may."""
         app, _dot, name = rule.model.partition(".")
         rights = {"pre_save": "change", "pre_delete": "delete"}
         return {f"{app}.{rights[signal]}_{name}" for signal in rule.signals if signal in rights}

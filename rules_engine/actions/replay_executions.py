@@ -50,7 +50,7 @@ class Selection:
                 raise ValueError(f"Expected states that executions end in ({', '.join(ENDED)}), and got {state!r}.")
 
     def rows(self) -> ExecutionQuerySet:
-        """The executions, also those whose event is no longer recorded."""
+        """Return the executions, also those whose event is no longer recorded."""
         rows = Execution.objects.using(router.db_for_write(Execution)).filter(queue=self.queue, lane__in=self.lanes)
         rows = rows.exclude(lane="").filter(state__in=self.states)
         if self.since is not None:
@@ -63,13 +63,13 @@ class Selection:
         return rows
 
     def count(self) -> tuple[int, int]:
-        """How many can be replayed, and how many not, because their event is no longer recorded."""
+        """Say how many can be replayed, and how many not, because their event is no longer recorded."""
         rows = self.rows()
         replayable = recorded(rows).count()
         return replayable, rows.count() - replayable
 
     def as_json(self) -> dict[str, Any]:
-        """What ``from_json`` takes."""
+        """Return what ``from_json`` takes."""
         return {
             "queue": self.queue,
             "lanes": list(self.lanes),
@@ -81,7 +81,7 @@ class Selection:
 
 
 def from_json(stored: Mapping[str, Any]) -> Selection:
-    """A selection as ``as_json`` wrote it."""
+    """Return a selection as ``as_json`` wrote it."""
     since, until = (stored[name] and datetime.fromisoformat(stored[name]) for name in ("since", "until"))
     return Selection(
         stored["queue"], tuple(stored["lanes"]), since, until, tuple(stored["states"]), stored.get("detail") or {}
@@ -89,7 +89,7 @@ def from_json(stored: Mapping[str, Any]) -> Selection:
 
 
 def recorded(rows: ExecutionQuerySet) -> ExecutionQuerySet:
-    """Those whose event is there: without it nobody knows any more what is to be done."""
+    """Return those whose event is there: without it nobody knows any more what is to be done."""
     return rows.filter(Exists(Event.objects.filter(pk=OuterRef("event_id"))))
 
 
@@ -117,7 +117,8 @@ class ReplayExecutions(Action):
         )
 
     def route(self, config: Mapping[str, Any]) -> Route:
-        """In a lane of that name in the ordinary queue, so that what was replayed of a lane can be found."""
+        """Let it wait in a lane of that name in the ordinary queue, so that what was replayed of a lane can be
+        found."""
         return Route(conf.queue(), lane=str(config["selection"]["lanes"][0]))
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
@@ -137,7 +138,7 @@ class ReplayExecutions(Action):
 
 
 def _batches(rows: ExecutionQuerySet) -> Iterator[list[Any]]:
-    """The keys, oldest first, read batch by batch: what was changed meanwhile is not read twice."""
+    """Return the keys, oldest first, read batch by batch: what was changed meanwhile is not read twice."""
     last: tuple[Any, Any] | None = None
     while True:
         part = rows

@@ -82,7 +82,7 @@ class SendSignal(Action):
         return () if model is None else [f"{model._meta.app_label}.change_{model._meta.model_name}"]
 
     def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
-        """The signal; what the site's own receivers do on it is not known here."""
+        """Name the signal; what the site's own receivers do on it is not known here."""
         named = _own(config.get("signal"))
         return () if named is None else [Effect("", named.name)]
 
@@ -115,7 +115,8 @@ class SendSignal(Action):
 
 
 def _own(name: Any) -> NamedSignal | None:
-    """The project's signal of that name; None for Django's, which mean that something of Django's has happened."""
+    """Return the project's signal of that name; None for Django's, which mean that something of Django's has
+    happened."""
     if not isinstance(name, str) or name in MODEL_SIGNALS or name == TEMPLATE_RENDERED:
         return None
     named = find_signal(name)

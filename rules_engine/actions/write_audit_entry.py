@@ -125,7 +125,7 @@ def _kept(config: Mapping[str, Any]) -> set[Path]:
 
 
 def _chosen(config: Mapping[str, Any], event: Event) -> Any:
-    """The fields to keep: what else stands in the event was read for other rules."""
+    """Return the fields to keep: what else stands in the event was read for other rules."""
     instance = event.context.get("instance")
     if not instance:
         return event.context.get("signal") or {}
@@ -149,5 +149,5 @@ def _part(value: Any, tree: Tree) -> Any:
 
 
 def _happened(event: Event) -> str:
-    """The operation, or the signal without the app that it is of."""
+    """Return the operation, or the signal without the app that it is of."""
     return event.operation or event.signal.rpartition(".")[2]

@@ -27,7 +27,7 @@ _ALWAYS = _("leave the condition empty for a rule that always applies, or disabl
 
 
 def check(logic: Any) -> list[Problem]:
-    """Every problem of an already parsed condition; empty when it can be used. Pointers start at the condition.
+    """Find every problem of an already parsed condition; empty when it can be used. Pointers start at the condition.
 
     Takes any Python object, however deep, wide or circular.
     """
@@ -35,7 +35,7 @@ def check(logic: Any) -> list[Problem]:
 
 
 def check_expression(logic: Any) -> list[Problem]:
-    """The same for a value expression, which may also be a constant."""
+    """Find every problem of a value expression, which may also be a constant."""
     problems = shape_problems(logic)
     if problems:
         return problems

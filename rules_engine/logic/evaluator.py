@@ -32,13 +32,13 @@ _AS_IS = frozenset({str, int, bool, type(None)})
 
 @lru_cache(maxsize=8)
 def engine_for(budget: int) -> Engine:
-    """The engine whose evaluations may spend ``budget`` operations each; thread-safe, shared."""
+    """Return the engine whose evaluations may spend ``budget`` operations each; thread-safe, shared."""
     return Engine(families=list(FAMILIES), config={**CONFIG, "ops_budget": budget})
 
 
 @lru_cache(maxsize=1)
 def operators() -> Mapping[str, Any]:
-    """Every operator, by name and alias: the library's description (``min_args``, ``scoped_arg``, …)."""
+    """Return every operator, by name and alias: the library's description (``min_args``, ``scoped_arg``, …)."""
     table: dict[str, Any] = {}
     for info in engine_for(1).operators():
         table.update(dict.fromkeys((info["name"], *info["aliases"]), info))
@@ -46,7 +46,7 @@ def operators() -> Mapping[str, Any]:
 
 
 def data_handle(context: Mapping[str, Any]) -> DataHandle:
-    """A context, ready to be evaluated against by any number of conditions.
+    """Make a context ready to be evaluated against by any number of conditions.
 
     ``Decimal`` becomes a number. Raises ``ConditionError`` for what is not JSON, for more than ``DATA_DEPTH`` levels,
     for more than ``DATA_ITEMS`` items, and for data that contains itself.
@@ -58,7 +58,7 @@ def data_handle(context: Mapping[str, Any]) -> DataHandle:
 
 
 def _is_exact(context: Any) -> bool:
-    """Whether the library can take it as it is: exact JSON types, bounded. Three times as fast as making a copy."""
+    """Say whether the library can take it as it is: exact JSON types, bounded. Three times as fast as making a copy."""
     level = [context]
     room = DATA_ITEMS
     for _ in range(DATA_DEPTH):
@@ -79,7 +79,7 @@ def _is_exact(context: Any) -> bool:
 
 
 def plain_data(context: Mapping[str, Any]) -> Any:
-    """A copy made of nothing but JSON types. Raises ``ConditionError`` as ``data_handle`` does."""
+    """Return a copy made of nothing but JSON types. Raises ``ConditionError`` as ``data_handle`` does."""
     return _plain(context, DATA_DEPTH, [DATA_ITEMS])
 
 
@@ -132,7 +132,7 @@ def _is_whole(number: float) -> bool:
 
 
 def explain(error: DataLogicError) -> str:
-    """An evaluation's failure as a sentence that names the operator, its JSON pointer and the remedy.
+    """Tell an evaluation's failure in a sentence that names the operator, its JSON pointer and the remedy.
 
     Never holds a value from the event: error texts travel further than the event's data may.
     """

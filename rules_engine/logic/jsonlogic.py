@@ -51,12 +51,12 @@ class Condition:
     _rule: Rule = field(repr=False, compare=False)
 
     def matches(self, data: DataHandle) -> bool:
-        """Whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out."""
+        """Say whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out."""
         # Of JSON values, Python and JSONLogic take the same ones for false: null, false, 0, "", [] and {}.
         return bool(self.value(data))
 
     def value(self, data: DataHandle) -> Any:
-        """What it comes to, as JSON-safe data. Raises ``ConditionError`` naming operator and JSON pointer."""
+        """Say what it comes to, as JSON-safe data. Raises ``ConditionError`` naming operator and JSON pointer."""
         try:
             return self._rule.evaluate_data(data)
         except DataLogicError as error:
@@ -64,17 +64,18 @@ class Condition:
 
 
 def compile_condition(logic: Any) -> Condition:
-    """A condition, ready to be evaluated. Raises ``InvalidRule`` with all the problems that ``check`` finds."""
+    """Make a condition ready to be evaluated. Raises ``InvalidRule`` with all the problems that ``check`` finds."""
     return _compile(logic, check(logic))
 
 
 def compile_expression(logic: Any) -> Condition:
-    """A value expression, ready to be evaluated; constants are allowed. Raises ``InvalidRule``."""
+    """Make a value expression ready to be evaluated; constants are allowed. Raises ``InvalidRule``."""
     return _compile(logic, check_expression(logic))
 
 
 def dumps(logic: Any) -> str:
-    """A condition or expression as compact JSON text. Raises ``InvalidRule`` for what is no JSON of bounded size."""
+    """Write a condition or expression as compact JSON text. Raises ``InvalidRule`` for what is no JSON of bounded
+    size."""
     problems = shape_problems(logic)
     if problems:
         raise InvalidRule(problems)
@@ -90,7 +91,7 @@ def _compile(logic: Any, problems: Sequence[Problem]) -> Condition:
 
 
 def _beyond_rows(logic: Any) -> set[Path]:
-    """What is read of the objects that rows belong to, and the rows' own columns, which would else be left out."""
+    """Say what is read of the objects that rows belong to, and the rows' own columns, which would else be left out."""
     paths: set[Path] = set()
     for variable in variables(logic):
         if variable.within and len(variable.path) > 1:

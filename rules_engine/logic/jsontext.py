@@ -33,7 +33,7 @@ _SENTENCES = {
 
 
 def parse(text: str) -> Any:
-    """The Python value of a strict JSON text.
+    """Read the Python value of a strict JSON text.
 
     Raises ``InvalidRule`` with one problem, pointer ``""``, whose sentence gives line and column: for a byte order
     mark, a comment, NaN or Infinity, a duplicate key, trailing text, numbers past 64 bits, nesting deeper than

@@ -21,7 +21,7 @@ _BAD_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
 def pointer(*steps: str | int) -> str:
-    """The RFC 6901 pointer of those steps: ``pointer("/", 0)`` is ``"/~1/0"``."""
+    """Return the RFC 6901 pointer of those steps: ``pointer("/", 0)`` is ``"/~1/0"``."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
@@ -44,7 +44,7 @@ def _pointer_of(node: _Node) -> str:
 
 
 def shape_problems(logic: Any) -> list[Problem]:
-    """What makes a Python value no JSON value, or one too deep or large: problems with pointers, at most 50.
+    """Say what makes a Python value no JSON value, or one too deep or large: problems with pointers, at most 50.
 
     Walks without recursion and stops at the first bound it meets, so any object is safe to pass: one that contains
     itself, is nested a million levels deep, or a million items wide.

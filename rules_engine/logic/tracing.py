@@ -19,7 +19,7 @@ _MOST_VALUES = 20
 
 
 def trace(logic: Any, context: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON-able tree: ``{"pointer", "expression", "children", …}`` with one of
+    """Return a JSON-able tree: ``{"pointer", "expression", "children", …}`` with one of
 
     - ``"value"``: what it came to;
     - ``"values"`` and ``"count"``: what it came to for the first 20 rows of a loop, and for how many there were;
@@ -48,7 +48,7 @@ class _Trace:
             self.steps.setdefault(step["node_id"], []).append(step)
 
     def tree(self, node: Mapping[str, Any], parent: str | None = None, *, looped: bool = True) -> dict[str, Any]:
-        """One node and all below it. ``looped``: its parent is a loop that was run in the context itself."""
+        """Return one node and all below it. ``looped``: its parent is a loop that was run in the context itself."""
         place = "" if parent is None else self.pointers.get(str(node["id"]), "")
         steps = self.steps.get(node["id"], [])
         outcome = self._outcome(steps) if steps else self._unlogged(place, parent, looped)

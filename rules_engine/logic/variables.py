@@ -49,7 +49,7 @@ _ROOT: _Scopes = (_Scope(),)
 
 
 def variables(logic: Any) -> list[Variable]:
-    """Every ``var``, ``val``, ``exists``, ``missing`` and ``missing_some`` of a condition of bounded depth.
+    """Return every ``var``, ``val``, ``exists``, ``missing`` and ``missing_some`` of a condition of bounded depth.
 
     Left out: reads of rows that are no model's (literals, results of ``map``), reduce's accumulator, the error inside
     ``try``, and names that are computed; the last are problems, see ``reading_problems``.
@@ -58,7 +58,7 @@ def variables(logic: Any) -> list[Variable]:
 
 
 def reading_problems(logic: Any) -> list[Problem]:
-    """What is wrong with how a condition of bounded depth names what it reads."""
+    """Say what is wrong with how a condition of bounded depth names what it reads."""
     problems: list[Problem] = []
     for read in _walk(logic, "", _ROOT):
         if isinstance(read, Problem):
@@ -69,7 +69,8 @@ def reading_problems(logic: Any) -> list[Problem]:
 
 
 def rows_path(logic: Any) -> Path | None:
-    """The to-many path whose rows an expression yields, perhaps filtered or sorted; None where they are computed."""
+    """Return the to-many path whose rows an expression yields, perhaps filtered or sorted; None where they are
+    computed."""
     return _source(logic, _ROOT)
 
 
@@ -115,7 +116,7 @@ def _inner(operator: str, arguments: list[Any], index: int, scopes: _Scopes) -> 
 
 
 def _source(node: Any, scopes: _Scopes) -> Path | None:
-    """The to-many path that an iterated expression yields rows of, or ``_UNKNOWN``."""
+    """Return the to-many path that an iterated expression yields rows of, or ``_UNKNOWN``."""
     if not (isinstance(node, dict) and len(node) == 1):
         return _UNKNOWN
     ((operator, value),) = node.items()
@@ -163,7 +164,7 @@ def _pieces(steps: list[Any]) -> Path | None:
 
 
 def _level(arguments: list[Any]) -> tuple[int | None, list[Any]]:
-    """How far out a ``val`` reads (``{"val": [[2], "x"]}``), and the rest of its arguments; None if computed."""
+    """Say how far out a ``val`` reads (``{"val": [[2], "x"]}``), and the rest of its arguments; None if computed."""
     if not (arguments and isinstance(arguments[0], list)):
         return 0, arguments
     levels = arguments[0]

@@ -11,7 +11,7 @@ from rules_engine.models import AuditEntry, Event
 
 
 def model_label(written: str) -> str:
-    """The label that records have for a model. One that is gone is found as long as something is recorded of it.
+    """Find the label that records have for a model. One that is gone is found as long as something is recorded of it.
 
     Raises ``CommandError`` for one that never was.
     """

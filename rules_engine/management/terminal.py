@@ -16,7 +16,7 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)
 
 
 def shown(value: Any) -> str:
-    """One line that cannot steer the terminal, whatever stands in ``value``."""
+    """Return one line that cannot steer the terminal, whatever stands in ``value``."""
     text = str(value).translate(_ESCAPED).encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 

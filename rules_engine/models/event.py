@@ -58,7 +58,7 @@ class Event(models.Model):
     CAPTURED = ("pk", "signal", "operation", "model", "occurred_at", "root_id", "depth", "context", "decimals")
 
     def captured(self) -> types.Event:
-        """The event as plain data, its decimals exact again."""
+        """Return the event as plain data, its decimals exact again."""
         return self.captured_of(*(getattr(self, name) for name in self.CAPTURED))
 
     @staticmethod
@@ -73,7 +73,7 @@ class Event(models.Model):
         context: Any,
         decimals: Any,
     ) -> types.Event:
-        """The same of the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
+        """Return as plain data the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
         context = snapshot.restore(context, decimals)
         return types.Event(
             id=pk,

@@ -71,7 +71,7 @@ class HeldMatch(models.Model):
         return f"{self.rule_slug}: {self.event_id}"
 
     def given(self, row: Any, held: Mapping[str, int], for_each: Any = None) -> dict[str, Any]:
-        """What an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
+        """Return what an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
         context: dict[str, Any] = {"held": dict(held)}
         if row is None:
             return {"context": context}

@@ -21,16 +21,16 @@ class PauseQuerySet(AnnouncingQuerySet):
     """Pauses, as ``Pause.objects`` gives them."""
 
     def current(self) -> PauseQuerySet:
-        """Those that still stand: with no end, or with one that has not come, by the database's clock."""
+        """Return those that still stand: with no end, or with one that has not come, by the database's clock."""
         going: PauseQuerySet = self.filter(Q(until__isnull=True) | Q(until__gt=Now())).annotate(now=Now())
         return going
 
     def is_everything(self) -> bool:
-        """Whether the whole site is paused."""
+        """Say whether the whole site is paused."""
         return any(pause.is_everything for pause in self)
 
     def paused_slugs(self, rules: Iterable[tuple[str, str]]) -> set[str]:
-        """Which of these rules, as pairs of slug and model, one of the pauses stops."""
+        """Say which of these rules, as pairs of slug and model, one of the pauses stops."""
         pauses = list(self)
         return {slug for slug, model in rules if any(pause.stops(slug, model) for pause in pauses)}
 
@@ -66,7 +66,7 @@ class Pause(AnnouncingModel):
         return self.rule_slug or self.model or gettext("everything")
 
     def clean(self) -> None:
-        """One scope only, and one that exists: what is mistyped would stop nothing, silently."""
+        """Ask for one scope only, and one that exists: what is mistyped would stop nothing, silently."""
         if self.rule_slug and self.model:
             raise ValidationError(gettext("Name a rule or a model, not both; name neither to pause everything."))
         if self.rule_slug and not Rule.objects.filter(slug=self.rule_slug).exists():
@@ -75,24 +75,24 @@ class Pause(AnnouncingModel):
             raise ValidationError({"model": gettext('No rule watches "%s".') % self.model})
 
     def has_ended(self) -> bool:
-        """Whether its end has come, by this process's clock."""
+        """Say whether its end has come, by this process's clock."""
         return self.until is not None and self.until <= timezone.now()
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it still stands, of one that ``current()`` gave; None for one without an end."""
+        """Say how long it still stands, of one that ``current()`` gave; None for one without an end."""
         now = getattr(self, "now", None)
         return None if self.until is None or now is None else float((self.until - now).total_seconds())
 
     @property
     def is_everything(self) -> bool:
-        """Whether it stops all rules."""
+        """Say whether it stops all rules."""
         return not self.rule_slug and not self.model
 
     def stops(self, slug: str, model: Any) -> bool:
-        """Whether it stops the rule of that slug, which watches that model."""
+        """Say whether it stops the rule of that slug, which watches that model."""
         return self.is_everything or (self.rule_slug == slug if self.rule_slug else self.watches(model))
 
     def watches(self, model: Any) -> bool:
-        """Whether it stops the rules on that model. Labels are the same in any case, as Django has them."""
+        """Say whether it stops the rules on that model. Labels are the same in any case, as Django has them."""
         return bool(self.model) and self.model.lower() == str(model).lower()

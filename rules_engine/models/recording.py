@@ -23,7 +23,7 @@ class RecordingQuerySet(AnnouncingQuerySet):
     """Recordings, as ``Recording.objects`` gives them."""
 
     def current(self) -> RecordingQuerySet:
-        """Those that go on, by the database's clock, each with that clock's ``now``."""
+        """Return those that go on, by the database's clock, each with that clock's ``now``."""
         found: RecordingQuerySet = self.filter(until__gt=Now()).annotate(now=Now())
         return found
 
@@ -48,7 +48,7 @@ class Recording(AnnouncingModel):
         return self.model
 
     def clean(self) -> None:
-        """A model that rules may listen to, and an end that will come."""
+        """Ask for a model that rules may listen to, and an end that will come."""
         if not self.model:
             return  # That it is missing was said by the field.
         model = find_model(self.model)
@@ -63,11 +63,11 @@ class Recording(AnnouncingModel):
 
     @property
     def is_going_on(self) -> bool:
-        """Whether its end has not come."""
+        """Say whether its end has not come."""
         return self.until > timezone.now()
 
     @property
     def seconds_left(self) -> float:
-        """How long it goes on, of one that ``current()`` gave."""
+        """Say how long it goes on, of one that ``current()`` gave."""
         now: Any = getattr(self, "now", None) or timezone.now()
         return float((self.until - now).total_seconds())

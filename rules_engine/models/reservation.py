@@ -24,6 +24,6 @@ class Reservation(models.Model):
 
 
 def digest_of(table: str, column: str, value: str) -> uuid.UUID:
-    """The key of the reservation of a value."""
+    """Return the key of the reservation of a value."""
     key = "\0".join((table, column, value)).encode("utf-8", "surrogatepass")
     return uuid.UUID(bytes=hashlib.blake2b(key, digest_size=16).digest())

@@ -24,7 +24,7 @@ class RuleQuerySet(AnnouncingQuerySet):
     """Rules, as ``Rule.objects`` gives them."""
 
     def get_by_natural_key(self, slug: str) -> Rule:
-        """The rule of that slug, for fixtures."""
+        """Return the rule of that slug, for fixtures."""
         return self.get(slug=slug)  # type: ignore[no-any-return]
 
     def specs(self) -> list[RuleSpec]:
@@ -129,21 +129,21 @@ class Rule(AnnouncingModel):
         return self.name or self.slug
 
     def clean(self) -> None:
-        """What ``full_clean`` says of the rule without its actions: each problem at its field."""
+        """Raise what ``full_clean`` says of the rule without its actions: each problem at its field."""
         if not self.is_checked_by_form:
             _raise_problems(rule_problems(self.spec_with([])))
 
     def natural_key(self) -> tuple[str]:
-        """What fixtures call this rule."""
+        """Return what fixtures call this rule."""
         return (self.slug,)
 
     def spec(self) -> RuleSpec:
-        """The rule with its actions as plain data."""
+        """Return the rule with its actions as plain data."""
         actions = sorted(self.actions.all(), key=lambda action: action.position)
         return self.spec_with([action.spec() for action in actions])
 
     def spec_with(self, actions: Sequence[ActionSpec]) -> RuleSpec:
-        """The rule as plain data, with these actions in place of the stored ones."""
+        """Return the rule as plain data, with these actions in place of the stored ones."""
         return RuleSpec(
             slug=self.slug,
             name=self.name,
@@ -185,7 +185,7 @@ def _raise_problems(problems: Iterable[Problem]) -> None:
 
 
 def _texts(value: Any) -> tuple[Any, ...]:
-    """What stands in the column, so that validation can complain of it: a lone string is a list of one."""
+    """Return what stands in the column, so that validation can complain of it: a lone string is a list of one."""
     return tuple(value) if isinstance(value, list | tuple) else () if value in (None, "") else (value,)
 
 
@@ -193,7 +193,7 @@ class RuleActionQuerySet(AnnouncingQuerySet):
     """Actions, as ``RuleAction.objects`` gives them."""
 
     def get_by_natural_key(self, slug: str, position: int) -> RuleAction:
-        """The action at that place of that rule, for fixtures."""
+        """Return the action at that place of that rule, for fixtures."""
         return self.get(rule__slug=slug, position=position)  # type: ignore[no-any-return]
 
 
@@ -241,18 +241,18 @@ class RuleAction(AnnouncingModel):
         return f"{self.position}: {registry.title(self.kind)}"
 
     def clean(self) -> None:
-        """What ``full_clean`` says of the action: each problem at its field."""
+        """Raise what ``full_clean`` says of the action: each problem at its field."""
         if not self.is_checked_by_form:
             _raise_problems(action_problems(self.spec(), self.rule.spec_with([])))
 
     def natural_key(self) -> tuple[str, int]:
-        """What fixtures call this action."""
+        """Return what fixtures call this action."""
         return (self.rule.slug, self.position)
 
     natural_key.dependencies = ["rules_engine.rule"]  # type: ignore[attr-defined]
 
     def spec(self) -> ActionSpec:
-        """The action as plain data."""
+        """Return the action as plain data."""
         timing: Any = self.timing
         on_failure: Any = self.on_failure
         return ActionSpec(

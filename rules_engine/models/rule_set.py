@@ -30,7 +30,7 @@ class RuleSetVersion(models.Model):
 
     @classmethod
     def current(cls, using: str | None = None) -> int:
-        """The number now; 0 before any rule was made."""
+        """Return the number now; 0 before any rule was made."""
         return cls._default_manager.using(using).filter(pk=1).values_list("number", flat=True).first() or 0
 
 

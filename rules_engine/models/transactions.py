@@ -21,7 +21,7 @@ class _Mark:
 
 
 def transaction_id(using: str) -> str:
-    """The same text for all that is written in one transaction; another one at each call where there is none."""
+    """Return the same text for all that is written in one transaction; another one at each call where there is none."""
     for planned in connections[using].run_on_commit:
         if isinstance(planned[1], _Mark):
             return planned[1].id.hex

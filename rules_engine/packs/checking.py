@@ -146,7 +146,7 @@ def _rule(values: Mapping[str, Any]) -> RuleSpec:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time as a column holds it: one without a zone is meant in the site's."""
+    """Return a time as a column holds it: one without a zone is meant in the site's."""
     moment = parse_datetime(value) if isinstance(value, str) else None
     return make_aware(moment) if moment is not None and is_naive(moment) and settings.USE_TZ else moment
 

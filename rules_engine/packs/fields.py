@@ -115,7 +115,7 @@ IGNORED: Mapping[type[models.Model], tuple[str, ...]] = {Rule: ("updated_at",), 
 
 
 def field_problems(model: type[models.Model], values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the fields of one object, before anything is made of it; pointers are into ``values``."""
+    """Say what is wrong with the fields of one object, before anything is made of it; pointers are into ``values``."""
     known = FIELDS[model]
     for name in REQUIRED[model]:
         if name not in values:
@@ -136,7 +136,7 @@ def _name(model: type[models.Model]) -> str:
 
 
 def value_problems(model: type[models.Model], name: str, value: Any) -> Iterator[Problem]:
-    """What is wrong with the value of one field: its type, then what the column itself cannot take."""
+    """Say what is wrong with the value of one field: its type, then what the column itself cannot take."""
     kind = FIELDS[model][name]
     if not kind.accepts(value):
         yield Problem(pointer(name), f"Expected {kind.expected}, and got {brief(value)}.")
@@ -150,7 +150,7 @@ def value_problems(model: type[models.Model], name: str, value: Any) -> Iterator
 
 
 def brief(value: Any) -> str:
-    """The value as a sentence can quote it."""
+    """Return the value as a sentence can quote it."""
     if isinstance(value, dict | list):
         return "an empty list" if value == [] else "an object" if isinstance(value, dict) else "a list"
     return repr(value if not isinstance(value, str) else value[:80])

@@ -28,13 +28,14 @@ class PackError(RulesEngineError):
 
 
 def folders() -> Iterator[Path]:
-    """Where ``loaddata`` looks: the ``fixtures`` folder of each installed app, then FIXTURE_DIRS."""
+    """Return where ``loaddata`` looks: the ``fixtures`` folder of each installed app, then FIXTURE_DIRS."""
     yield from (Path(config.path) / "fixtures" for config in apps.get_app_configs())
     yield from (Path(folder) for folder in settings.FIXTURE_DIRS)
 
 
 def find() -> dict[str, list[Path]]:
-    """The packs of this site: the files by name that hold rules; more than one where two apps chose the same name."""
+    """Find the packs of this site: the files by name that hold rules; more than one where two apps chose the same
+    name."""
     packs: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(folders()):
         for path in sorted(folder.glob("*.json")):
@@ -53,7 +54,7 @@ def _holds_rules(path: Path) -> bool:
 
 
 def locate(name: str) -> Path:
-    """The file of a pack, by its name or by its path. Raises ``PackError``."""
+    """Find the file of a pack, by its name or by its path. Raises ``PackError``."""
     if name.endswith(".json") or "/" in name or "\\" in name:
         path = Path(name)
         if not path.is_file():
@@ -70,7 +71,7 @@ def locate(name: str) -> Path:
 
 
 def read(path: Path) -> Any:
-    """The JSON value in a file. Raises ``PackError``, with line and column where there is a place to name."""
+    """Read the JSON value in a file. Raises ``PackError``, with line and column where there is a place to name."""
     try:
         if path.stat().st_size > MAX_PACK_BYTES:
             raise PackError(f"The file is larger than {MAX_PACK_BYTES:,} bytes; split the pack.")
@@ -82,7 +83,7 @@ def read(path: Path) -> Any:
 
 
 def parse(raw: bytes) -> Any:
-    """The value of a JSON text in UTF-8. Raises ``PackError``."""
+    """Return the value of a JSON text in UTF-8. Raises ``PackError``."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

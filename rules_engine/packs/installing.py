@@ -34,12 +34,12 @@ class Change:
 
     @property
     def writes(self) -> bool:
-        """Whether installing writes this rule."""
+        """Say whether installing writes this rule."""
         return self.verdict in ("new", "changed")
 
 
 def plan(rules: Sequence[RuleSpec], *, overwrite: bool = False, lock: bool = False) -> list[Change]:
-    """What installing would do with each rule, in the pack's order; reads the database and writes nothing.
+    """Say what installing would do with each rule, in the pack's order; reads the database and writes nothing.
 
     With ``lock`` the rules that are here are held until the caller's transaction ends.
     """
@@ -73,7 +73,7 @@ def _digest(rule: RuleSpec) -> str:
 
 
 def _installed(slugs: Iterable[str], using: str) -> dict[str, list[str]]:
-    """The digests of the forms that packs gave each rule, oldest first."""
+    """Return the digests of the forms that packs gave each rule, oldest first."""
     rows = RuleVersion._default_manager.using(using).filter(rule_slug__in=slugs, content__has_key=FROM_PACK)
     digests: dict[str, list[str]] = {}
     for slug, digest in rows.order_by("number").values_list("rule_slug", "digest"):
@@ -123,7 +123,7 @@ def _write(change: Change, disabled: bool, using: str) -> Rule:
 
 
 def _column(value: Any) -> Any:
-    """A spec's tuples are lists in the database."""
+    """Return the value as the database has it, where a spec's tuples are lists."""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -140,7 +140,7 @@ def _remember(rule: RuleSpec, pack: str, using: str) -> None:
 
 
 def difference(change: Change) -> str:
-    """How the rule here differs from the pack's, line by line; empty where both are the same but for the switch."""
+    """Say how the rule here differs from the pack's, line by line; empty where both are the same but for the switch."""
     before = "" if change.here is None else writing.text([change.here])
     # Whether a rule is on is the administrator's business and not part of what packs compare.
     switch = change.rule.enabled if change.here is None else change.here.enabled

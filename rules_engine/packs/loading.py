@@ -48,7 +48,7 @@ def _name(instance: Rule | RuleAction) -> str:
 
 
 def loaded_problems(pks: Iterable[Any], using: str) -> tuple[list[Finding], list[Finding]]:
-    """What is wrong with rules that were just loaded: those switched on, and those switched off."""
+    """Say what is wrong with rules that were just loaded: those switched on, and those switched off."""
     on: list[Finding] = []
     off: list[Finding] = []
     for spec in Rule.objects.using(using).filter(pk__in=list(pks)).specs():

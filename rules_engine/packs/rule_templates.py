@@ -30,12 +30,12 @@ LONGEST_SLUG_OF_TEMPLATE = 90
 
 
 def split_names(text: str) -> list[str]:
-    """Names with commas, blanks or line breaks between them."""
+    """Split names with commas, blanks or line breaks between them."""
     return [name for name in re.split(r"[,\s]+", text) if name]
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines that are not empty."""
+    """Return the lines that are not empty."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -61,7 +61,7 @@ class ReadyTemplateForm(forms.Form):
         )
 
     def rule(self, asked: Mapping[str, Any]) -> RuleSpec:
-        """The rule for what was filled in, without name and slug."""
+        """Return the rule for what was filled in, without name and slug."""
         raise NotImplementedError(f"{type(self).__name__} has no rule().")
 
     def clean(self) -> dict[str, Any]:
@@ -98,14 +98,14 @@ class ReadyTemplate:
     kinds: tuple[str, ...]
 
     def form_for(self, user: Any, data: Any = None) -> ReadyTemplateForm:
-        """The form for somebody, bound to what was posted if anything was."""
+        """Return the form for somebody, bound to what was posted if anything was."""
         form = type(self.form.__name__, (self.form,), {"template": self})
         made: ReadyTemplateForm = form(user, data)
         return made
 
 
 def model_choices(user: Any) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The models that rules may listen to and the user may view, by app."""
+    """Return the models that rules may listen to and the user may view, by app."""
     groups = []
     for config in apps.get_app_configs():
         models = [model for model in config.get_models() if not is_denied(model) and _may_view(user, model)]
@@ -121,7 +121,7 @@ def _may_view(user: Any, model: ModelClass) -> bool:
 
 
 def named(rule: RuleSpec, template: ReadyTemplate, name: str) -> RuleSpec:
-    """The rule with its name, or one of the template's, a slug to begin with, and switched off."""
+    """Return the rule with its name, or one of the template's, a slug to begin with, and switched off."""
     model = find_model(rule.model)
     subject = str(model._meta.verbose_name) if model is not None else rule.model
     title = name or f"{template.title}: {subject}"
@@ -305,10 +305,10 @@ READY_TEMPLATES = (
 
 
 def offered() -> list[ReadyTemplate]:
-    """The ready templates whose kinds of action are installed here."""
+    """Return the ready templates whose kinds of action are installed here."""
     return [template for template in READY_TEMPLATES if all(registry.find(kind) is not None for kind in template.kinds)]
 
 
 def find(key: str) -> ReadyTemplate | None:
-    """The ready template of that key among those offered, or None."""
+    """Return the ready template of that key among those offered, or None."""
     return next((template for template in offered() if template.key == key), None)

@@ -46,7 +46,8 @@ def _first_keys(spec: Any, name: str) -> Sequence[str]:
 
 
 def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
-    """The value with its keys in the form's order, then by alphabet: PostgreSQL's jsonb has an order of its own."""
+    """Return the value with its keys in the form's order, then by alphabet: PostgreSQL's jsonb has an order of its
+    own."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, list | tuple):
@@ -58,12 +59,12 @@ def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
 
 
 def text(rules: Iterable[RuleSpec]) -> str:
-    """The pack's text, ending in a line break."""
+    """Return the pack's text, ending in a line break."""
     return json.dumps(list(objects(rules)), indent=2, ensure_ascii=False) + "\n"
 
 
 def without_secrets(rule: RuleSpec) -> tuple[RuleSpec, list[str]]:
-    """The rule with nothing in place of what looks like a secret in its actions' configs, and where that was.
+    """Return the rule with nothing in place of what looks like a secret in its actions' configs, and where that was.
 
     Secrets belong in endpoints and settings; this catches one that somebody wrote into a rule all the same.
     """

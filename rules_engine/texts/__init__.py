@@ -55,7 +55,7 @@ class Text:
 
     @property
     def reads(self) -> frozenset[Path]:
-        """The paths it reads from the top of the context: ``("instance", "doctor", "email")``.
+        """Return the paths it reads from the top of the context: ``("instance", "doctor", "email")``.
 
         Of the rows of a list that is what they lead on to, ``("instance", "items", "product", "name")``, with the rows'
         own columns, which would else be left out.
@@ -66,14 +66,14 @@ class Text:
 
     @property
     def row_reads(self) -> frozenset[tuple[Path, Path]]:
-        """What it reads of the rows of a list: ``(("instance", "items"), ("name",))``.
+        """Say what it reads of the rows of a list: ``(("instance", "items"), ("name",))``.
 
         A list within a row continues the second path: ``(("instance", "items"), ("tags", "label"))``.
         """
         return frozenset((use.rows, use.path) for use in self.variables if use.rows is not None)
 
     def render(self, context: Mapping[str, Any], *, autoescape: bool = False) -> str:
-        """The text for this context; with ``autoescape``, values are escaped for HTML.
+        """Render the text for this context; with ``autoescape``, values are escaped for HTML.
 
         Raises ``TemplateError``, naming the line, for a path that is missing, a value that a filter or an operator
         cannot use, data that is not plain, and a text that costs too much.
@@ -89,7 +89,7 @@ class Text:
 
 
 def compile_text(source: str) -> Text:
-    """The compiled template, from a bounded cache.
+    """Compile the template, from a bounded cache.
 
     Raises ``TemplateError`` with the line, what is wrong there and what a text may use instead.
     """

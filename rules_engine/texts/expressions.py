@@ -46,7 +46,7 @@ class Expression(FilterExpression):
                 raise TemplateSyntaxError(message % {"path": term.var})
 
     def terms(self) -> list[Any]:
-        """The value and every filter's argument: each a Django ``Variable``, or a literal text."""
+        """Return the value and every filter's argument: each a Django ``Variable``, or a literal text."""
         return [self.var, *(argument for _, arguments in self.filters for _, argument in arguments)]
 
     @property
@@ -54,7 +54,7 @@ class Expression(FilterExpression):
         return bool(self.filters) and self.filters[0][0] in FALLBACKS
 
     def resolve(self, context: Any, ignore_failures: bool = False) -> Any:
-        """The value. Never fails silently, whatever ``ignore_failures`` says: only ``default`` forgives."""
+        """Look the value up. Never fails silently, whatever ``ignore_failures`` says: only ``default`` forgives."""
         context.line = self.line
         value = self._value(self.var, context, forgive=self.has_fallback)
         for function, arguments in self.filters:

@@ -34,7 +34,7 @@ NAMED_FORMATS = frozenset(
 
 
 def _on_text(function: Filter) -> Filter:
-    """The filter on bounded text: Django's own would print null as "None" and take any length."""
+    """Return the filter on bounded text: Django's own would print null as "None" and take any length."""
 
     @wraps(function)
     def bounded(value: Any, *args: Any, **flags: Any) -> Any:
@@ -60,12 +60,12 @@ def length(value: Any) -> int:
 
 
 def first(value: Any) -> Any:
-    """The first row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
+    """Return the first row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
     return _rows(value)[0] if value else None
 
 
 def last(value: Any) -> Any:
-    """The last row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
+    """Return the last row of a list, null where there is none. Raises ``TypeError`` for what is no list."""
     return _rows(value)[-1] if value else None
 
 
@@ -76,7 +76,7 @@ def _rows(value: Any) -> Rows:
 
 
 def join(value: Any, arg: Any, autoescape: bool = True) -> str:
-    """The rows of a list with ``arg`` between them, cut at the length of one value. Raises ``TypeError``."""
+    """Return the rows of a list with ``arg`` between them, cut at the length of one value. Raises ``TypeError``."""
     if value is None:
         return ""
     parts: list[str] = []
@@ -94,7 +94,7 @@ join.needs_autoescape = True  # type: ignore[attr-defined]  # Django's way to ma
 
 
 def json(value: Any) -> str:
-    """The value as JSON, to be put in a payload without quotes: ``{"name": {{ instance.name|json }}}``."""
+    """Return the value as JSON, to be put in a payload without quotes: ``{"name": {{ instance.name|json }}}``."""
     is_scalar = value is None or isinstance(value, bool | int | float | str)
     text = json_module.dumps(value, ensure_ascii=False) if is_scalar else str(value)
     if len(text) >= VALUE:
@@ -104,7 +104,7 @@ def json(value: Any) -> str:
 
 
 def floatformat(value: Any, arg: Any = -1) -> str:
-    """A number, or an exact decimal as text, with so many places. Raises ``TemplateError`` for more than 99."""
+    """Return a number, or an exact decimal as text, with so many places. Raises ``TemplateError`` for more than 99."""
     # Django's takes any number of places, and makes that many digits.
     if not re.fullmatch(r"(-?\d{1,2})?[gu]{0,2}", str(arg), re.ASCII) or str(arg) == "":
         raise TemplateError(
@@ -114,7 +114,7 @@ def floatformat(value: Any, arg: Any = -1) -> str:
 
 
 def add(value: Any, arg: Any) -> int | None:
-    """The sum of two whole numbers; null stays null. Raises ``TemplateError`` for anything else.
+    """Return the sum of two whole numbers; null stays null. Raises ``TemplateError`` for anything else.
 
     Django's takes more: it cuts the places off decimals, and joins texts.
     """
@@ -128,7 +128,7 @@ def add(value: Any, arg: Any) -> int | None:
 
 
 def date(value: Any, arg: Any = "DATE_FORMAT") -> str:
-    """An ISO 8601 date or datetime in Django's date format, datetimes in the current time zone."""
+    """Return an ISO 8601 date or datetime in Django's date format, datetimes in the current time zone."""
     if value in (None, ""):
         return ""
     moment = _moment(str(value), parse_datetime, parse_date)
@@ -138,7 +138,7 @@ def date(value: Any, arg: Any = "DATE_FORMAT") -> str:
 
 
 def time(value: Any, arg: Any = "TIME_FORMAT") -> str:
-    """An ISO 8601 time or datetime in Django's time format, datetimes in the current time zone."""
+    """Return an ISO 8601 time or datetime in Django's time format, datetimes in the current time zone."""
     if value in (None, ""):
         return ""
     moment = _moment(str(value), parse_time, parse_datetime)

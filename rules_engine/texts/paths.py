@@ -54,7 +54,7 @@ Scope = Mapping[str, tuple[_Place, ...]]
 
 
 def uses(nodes: Any) -> tuple[VariableUse, ...]:
-    """Every variable that these nodes read, in the order of the text."""
+    """Return every variable that these nodes read, in the order of the text."""
     return tuple(_in_nodes(nodes, {}))
 
 
@@ -125,7 +125,7 @@ def _of_term(term: Any, scope: Scope) -> tuple[_Place, ...]:
 
 
 def _places(expression: Expression, scope: Scope) -> Iterator[_Place]:
-    """Where the value of an expression may stand in the context; nowhere, once a filter has made a new value."""
+    """Return where the value of an expression may stand in the context; nowhere, once a filter has made a new value."""
     places = list(_of_term(expression.var, scope))
     for function, arguments in expression.filters:
         if function in FALLBACKS:

@@ -117,7 +117,7 @@ def _key(key: Any) -> str:
 
 
 def child(value: Any, step: str) -> Any:
-    """What ``.step`` leads to from ``value``, or ``MISSING``. Everything reached through null is null."""
+    """Say what ``.step`` leads to from ``value``, or ``MISSING``. Everything reached through null is null."""
     if value is None:
         return None
     if isinstance(value, Record):
@@ -128,12 +128,12 @@ def child(value: Any, step: str) -> Any:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two scalars are equal; whole records and lists equal nothing."""
+    """Say whether two scalars are equal; whole records and lists equal nothing."""
     return not isinstance(left, Record | Rows) and not isinstance(right, Record | Rows) and bool(left == right)
 
 
 def kind(value: Any) -> str:
-    """What sort of value this is, in an administrator's words, for error texts that must not show it."""
+    """Say what sort of value this is, in an administrator's words, for error texts that must not show it."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -268,7 +268,7 @@ class TextEngine(Engine):
 
 
 def named(names: dict[str, Any]) -> dict[str, Any]:
-    """The context as a template sees it; ``changes`` holds changed fields only, so others are null in it."""
+    """Return the context as a template sees it; ``changes`` holds changed fields only, so others are null in it."""
     changes = plain(names.get("changes"))
     lenient = {"changes": Record(names["changes"], lenient=True)} if isinstance(changes, Record) else {}
     return {str(name): value for name, value in names.items()} | lenient

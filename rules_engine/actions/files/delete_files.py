@@ -58,7 +58,7 @@ class DeleteFiles(Action):
         return paths
 
     def permissions(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[str]:
-        """To delete an object takes its files along, to change it replaces them: the same permissions as for that."""
+        """Ask for what deleting or changing the object takes: its files go along, or are replaced."""
         model = find_model(rule.model) if rule.model else None
         if model is None:
             return
@@ -94,7 +94,7 @@ def _permitted(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[
 
 
 def _written(config: Mapping[str, Any]) -> list[Any]:
-    """The config's fields; one plain name stands for a list of one."""
+    """Return the config's fields; one plain name stands for a list of one."""
     fields = config.get("fields")
     return [name for name in (fields if isinstance(fields, list) else [fields]) if name not in (None, "")]
 
@@ -131,7 +131,7 @@ def _field_problem(model: ModelClass, path: Any) -> str | None:
 
 
 def _known(model: ModelClass) -> list[str]:
-    """The model's file fields, and those at the other end of its to-many relations."""
+    """Return the model's file fields, and those at the other end of its to-many relations."""
     fields = _file_fields(model)
     for step in steps(model).values():
         if step.kind == "to_many" and step.model is not None:
@@ -152,7 +152,7 @@ def _relation_problem(rule: RuleSpec, path: str) -> str | None:
 
 
 def _files(context: ActionContext, config: Mapping[str, Any]) -> list[tuple[FileField, str]]:
-    """The files that are to go, each with its field, each once."""
+    """Return the files that are to go, each with its field, each once."""
     model = find_model(context.event.model)
     if model is None:
         raise PermanentError(gettext('There is no model "%(model)s" any more.') % {"model": context.event.model})
@@ -174,7 +174,7 @@ def _field(model: ModelClass, path: Path) -> FileField:
 
 
 def _names(context: ActionContext, path: Path) -> list[str]:
-    """The names that the object, or its rows, had; of an update, those that it has no longer."""
+    """Return the names that the object, or its rows, had; of an update, those that it has no longer."""
     now: Mapping[str, Any] = context.data.get("instance") or {}
     if context.event.operation == "delete":
         rows = [now] if len(path) == 1 else now.get(path[0]) or []

@@ -34,7 +34,7 @@ def permit(name: str) -> None:
 
 
 def user_of(field: FileField, name: str) -> str:
-    """Which field of which model has a row with that file, as ``"shop.product.image"``; empty when none has.
+    """Say which field of which model has a row with that file, as ``"shop.product.image"``; empty when none has.
 
     Every file field of the site is asked whose storage may be the same: one query each, until one says yes.
     """

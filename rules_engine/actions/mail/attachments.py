@@ -36,7 +36,7 @@ class Attachment:
 
 
 def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
-    """What is wrong with ``attachments``: each should be the path of a file field below ``instance``."""
+    """Say what is wrong with ``attachments``: each should be the path of a file field below ``instance``."""
     written = config.get("attachments")
     if written is not None and not isinstance(written, list):
         yield Problem(
@@ -84,7 +84,7 @@ def _steps(path: str) -> Path:
 
 
 def _known(model: ModelClass) -> list[str]:
-    """The paths of the model's file fields, and of those one relation away."""
+    """Return the paths of the model's file fields, and of those one relation away."""
     paths = [f"instance.{name}" for name in _file_fields(model)]
     for step in steps(model).values():
         if step.model is not None:
@@ -97,7 +97,7 @@ def _file_fields(model: ModelClass) -> list[str]:
 
 
 def reads(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Path]:
-    """The paths of the files' names. Of related rows whole columns are kept, as others that read them expect."""
+    """Return the paths of the files' names. Of related rows whole columns are kept, as others that read them expect."""
     model = find_model(rule.model) if rule.model else None
     for path in map(_steps, _paths(config)):
         if model is None or _problem(".".join(path), rule):
@@ -114,7 +114,7 @@ def _paths(config: Mapping[str, Any]) -> list[str]:
 
 
 def load(context: ActionContext, config: Mapping[str, Any]) -> list[Attachment]:
-    """The files, in order, each once; an empty field has none.
+    """Read the files, in order, each once; an empty field has none.
 
     Raises ``PermanentError`` for a file that is gone or too much, ``Refused`` for a name that leads out of its storage,
     ``TransientError`` for a storage that cannot be read.
@@ -162,7 +162,7 @@ def _field(model: ModelClass | None, path: Path, written: str) -> FileField:
 
 
 def _names(here: Any, path: Path) -> Iterator[Any]:
-    """The values at the end of the path, those of all rows on the way; what is reached through null is none."""
+    """Return the values at the end of the path, those of all rows on the way; what is reached through null is none."""
     if isinstance(here, list):
         for row in here:
             yield from _names(row, path)
@@ -198,7 +198,7 @@ def _content(path: str, field: FileField, name: str, room: int) -> bytes:
 
 
 def clean_name(name: str) -> str:
-    """What a recipient sees as the file's name: its last part, without quotes and characters that nobody sees."""
+    """Clean a file's name, as a recipient sees it: its last part, without quotes and characters that nobody sees."""
     last = name.replace("\\", "/").rpartition("/")[2]
     seen = "".join(
         character
@@ -211,7 +211,8 @@ def clean_name(name: str) -> str:
 
 
 def content_type(name: str) -> str:
-    """The MIME type by the name's ending. A message or a multipart is bytes: it would be parsed for its own headers."""
+    """Return the MIME type by the name's ending. A message or a multipart is bytes: it would be parsed for its own
+    headers."""
     guessed, encoding = mimetypes.guess_type(name)
     nested = guessed is not None and guessed.startswith(("message/", "multipart/"))
     return UNKNOWN_TYPE if guessed is None or encoding or nested else guessed

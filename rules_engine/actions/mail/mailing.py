@@ -100,7 +100,7 @@ class Outcome:
     trouble: PermanentError | TransientError | None = None
 
     def answered(self, address: str, code: int, answer: object) -> None:
-        """The server would not take this one: for good with a code of 500 and more."""
+        """Note that the server would not take this one: for good with a code of 500 and more."""
         where = self.refused if code >= 500 and code not in LOGIN else self.left
         where[address] = f"The mail server answered: {code} {_text(answer)}"
 
@@ -187,14 +187,14 @@ def _text(answer: object) -> str:
 
 
 def _mailer(watch: Watch) -> Any:
-    """The site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
+    """Return the site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
     mailers = getattr(mail, "mailers", None)
     mailer: Any = mail.get_connection() if mailers is None else mailers.default
     return _watched(mailer, watch) if isinstance(mailer, EmailBackend) else mailer
 
 
 def _watched(mailer: Any, watch: Watch) -> Any:
-    """The same backend on a connection that is watched, and whose socket has a timeout."""
+    """Return that backend on a connection that is watched, and whose socket has a timeout."""
     connection = type("WatchedConnection", (_Watched, mailer.connection_class), {"watch": watch})
     mailer = copy.copy(mailer)
     mailer.__class__ = type(type(mailer).__name__, (type(mailer),), {"connection_class": connection})
@@ -220,5 +220,5 @@ class Ledger:
         return cls(sent, dict(last.get("refused") or {}) if last.get("left") else {})
 
     def owes(self, address: str) -> bool:
-        """Whether the address is still to be mailed."""
+        """Say whether the address is still to be mailed."""
         return address.lower() not in self.sent and address not in self.refused

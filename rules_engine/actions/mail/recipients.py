@@ -29,7 +29,7 @@ LONGEST_ADDRESS = 254
 
 
 def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
-    """What is wrong with ``to``."""
+    """Say what is wrong with ``to``."""
     if not any(_items(config)):
         yield Problem("/to", gettext("Name at least one recipient, such as {{ instance.email }}."))
     for pointer, item in _items(config).items():
@@ -42,12 +42,12 @@ def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
 
 
 def reads(config: Mapping[str, Any]) -> set[Path]:
-    """The context paths that ``to`` reads."""
+    """Return the context paths that ``to`` reads."""
     return {path for item in _items(config).values() for path in values.reads(item)}
 
 
 def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str], list[PermanentError]]:
-    """The addresses for this context, each once and none empty, and why others cannot be used.
+    """Find the addresses for this context, each once and none empty, and why others cannot be used.
 
     Raises ``TemplateError`` and ``ConditionError``.
     """
@@ -65,7 +65,7 @@ def find(config: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[list[str],
 
 
 def _items(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The items that say something, by their pointers; one outside of a list stands for a list of one."""
+    """Return the items that say something, by their pointers; one outside of a list stands for a list of one."""
     to = config.get("to")
     items = {f"/to/{index}": item for index, item in enumerate(to)} if isinstance(to, list) else {"/to": to}
     return {pointer: item for pointer, item in items.items() if item not in (None, "")}
@@ -76,7 +76,7 @@ def _is_people(item: Any) -> bool:
 
 
 def _written(item: Any, data: Mapping[str, Any]) -> Iterator[Any]:
-    """What one item comes to, without what is empty."""
+    """Yield what one item comes to, without what is empty."""
     if _is_people(item):
         people = getattr(settings, PEOPLE[item.strip()], None) or ()
         # Before Django 6.0 each is a name and an address, since then one text.
@@ -89,12 +89,12 @@ def _written(item: Any, data: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def is_constant(text: str) -> bool:
-    """Whether the text is the same for every event."""
+    """Say whether the text is the same for every event."""
     return not any(opening in text for opening in ("{{", "{%", "{#"))
 
 
 def address_problems(text: str, pointer: str, others: tuple[str, ...] = ()) -> Iterator[Problem]:
-    """Why a constant text is no address, and what to write; ``others`` are words that may stand there, too."""
+    """Say why a constant text is no address, and what to write; ``others`` are words that may stand there, too."""
     try:
         plain(text)
     except PermanentError:
@@ -119,7 +119,8 @@ def _advice(text: str, others: tuple[str, ...]) -> str:
 
 
 def plain(written: Any) -> str:
-    """One address and nothing else, its domain as the net has it. Raises ``PermanentError``, without the value."""
+    """Take one address and nothing else, its domain as the net has it. Raises ``PermanentError``, without the
+    value."""
     wrong = PermanentError(
         gettext("A recipient is not one plain address; look at the template or the expression that it came from.")
     )
@@ -138,7 +139,8 @@ def plain(written: Any) -> str:
 
 
 def permitted(written: Any) -> str:
-    """The plain address, if rules may send mail there. Raises ``PermanentError``, ``Refused`` where they may not."""
+    """Return the plain address, if rules may send mail there. Raises ``PermanentError``, ``Refused`` where they may
+    not."""
     address = plain(written)
     allowed = conf.email_domains()
     if allowed is not None and address.rpartition("@")[2] not in map(_as_sent, allowed):

@@ -103,7 +103,7 @@ class SendEmail(Action):
 def _written(
     context: ActionContext, config: Mapping[str, Any]
 ) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
-    """Whom it goes to, why others cannot be mailed, and what it says."""
+    """Work out whom it goes to, why others cannot be mailed, and what it says."""
     try:
         addresses, unusable = recipients.find(config, context.data)
         letter = _letter(context, config)
@@ -142,7 +142,7 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
 
 
 def _letter(context: ActionContext, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is the same for all recipients. Raises as the templates, the expressions and the files do."""
+    """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
     data = context.data
     subject = texts.single_line(_text(config, "subject", data))
     reply_to = _text(config, "reply_to", data).strip()
@@ -190,7 +190,7 @@ def _attach(message: EmailMessage, file: Attachment) -> None:
 
 
 def _message_id(context: ActionContext, address: str) -> str:
-    """The same at each attempt, so that a mailbox can drop the second of two."""
+    """Make an id that each attempt has, so that a mailbox can drop the second of two."""
     sender = settings.DEFAULT_FROM_EMAIL if "@" in settings.DEFAULT_FROM_EMAIL else make_msgid()
     domain = sender.rsplit("@", 1)[1].strip("> ")
     # Short, so that the header stays on one line: what tells executions apart is the other part.
@@ -201,7 +201,7 @@ def _message_id(context: ActionContext, address: str) -> str:
 def _conclusion(
     outcome: Outcome, number: int, unusable: Sequence[PermanentError], detail: Mapping[str, Any]
 ) -> ActionResult:
-    """What came of it. Raises while somebody is left, and when somebody will never get theirs."""
+    """Say what came of it. Raises while somebody is left, and when somebody will never get theirs."""
     mailed = f"Mailed {', '.join(outcome.sent) or 'nobody'}"
     if outcome.left:
         trouble = outcome.trouble or TransientError(next(iter(outcome.left.values())))

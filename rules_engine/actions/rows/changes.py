@@ -37,20 +37,21 @@ class Change:
     value: Any
 
     def wanted(self, data: Mapping[str, Any]) -> Any:
-        """The value, the amount or the text for this context. Raises ``ValidationError`` or ``PermanentError``."""
+        """Return the value, the amount or the text for this context. Raises ``ValidationError`` or
+        ``PermanentError``."""
         value = computed(self.value, data)
         if self.how == "append":
             return convert(models.TextField(), value)
         return convert(self.field, value)
 
     def new(self, old: Any, wanted: Any) -> Any:
-        """What the field will hold: for its validators, and to see whether anything changes."""
+        """Say what the field will hold: for its validators, and to see whether anything changes."""
         if self.how == "set" or not wanted:
             return wanted if self.how == "set" else old
         return (old or "") + wanted if self.how == "append" else (old or 0) + wanted
 
     def expression(self, wanted: Any) -> Any:
-        """The same for the database to work out, so that no concurrent change is lost."""
+        """Let the database work it out, so that no concurrent change is lost."""
         if self.how == "increment":
             return Coalesce(F(self.field.attname), Value(0), output_field=self.field) + Value(wanted, self.field)
         if self.how == "append":
@@ -59,7 +60,7 @@ class Change:
 
 
 def problems(config: Mapping[str, Any], model: ModelClass) -> Iterator[Problem]:
-    """What is wrong with how the fields are to change."""
+    """Say what is wrong with how the fields are to change."""
     yield from field_rows.field_problems(config, model, creating=False)
     for index, row in field_rows.rows(config, "values"):
         how = row.get("how") or "set"
@@ -87,7 +88,7 @@ def _how_problem(model: ModelClass, name: str, how: str) -> str | None:
 
 
 def changes_of(config: Mapping[str, Any], model: ModelClass) -> list[Change]:
-    """The changes as written. Raises ``UnknownPath``, ``Refused`` or ``PermanentError``."""
+    """Return the changes as written. Raises ``UnknownPath``, ``Refused`` or ``PermanentError``."""
     changes = []
     for _, row in field_rows.rows(config, "values"):
         name, how = str(row.get("field")), str(row.get("how") or "set")
@@ -99,13 +100,13 @@ def changes_of(config: Mapping[str, Any], model: ModelClass) -> list[Change]:
 
 
 def own_tree(changes: Sequence[Change]) -> snapshot.Tree:
-    """What the changes read of the row itself."""
+    """Say what the changes read of the row itself."""
     paths: set[Path] = {path for change in changes for path in field_rows.own_reads(change.value)}
     return snapshot.tree_of(frozenset(paths))
 
 
 def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) -> Mapping[str, Any]:
-    """The context with ``row`` as it is now, related rows included.
+    """Return the context with ``row`` as it is now, related rows included.
 
     Raises ``PermanentError`` where the row has more related rows than are read: a sum of them would be wrong.
     """
@@ -153,7 +154,8 @@ def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any])
 
 
 def shown(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What each field would come to, as ``{field: {"old", "new"}}``; the row is left as it is. Raises as ``apply``."""
+    """Say what each field would come to, as ``{field: {"old", "new"}}``; the row is left as it is. Raises as
+    ``apply``."""
     columns = {}
     for change in changes:
         with _naming(type(row), change.field):
@@ -185,7 +187,7 @@ def _hold_to_constraints(row: models.Model, names: Sequence[str]) -> None:
 
 
 def columns(changes: Sequence[Change], model: ModelClass, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for one statement over all rows: what ``QuerySet.update`` takes. Raises ``PermanentError``."""
+    """Work them out for one statement over all rows: what ``QuerySet.update`` takes. Raises ``PermanentError``."""
     expressions = {}
     for change in changes:
         with _naming(model, change.field):

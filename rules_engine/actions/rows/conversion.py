@@ -23,7 +23,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "n
 
 
 def computed(value: Any, data: Mapping[str, Any]) -> Any:
-    """The value for this context. Raises ``PermanentError`` where it cannot be worked out."""
+    """Return the value for this context. Raises ``PermanentError`` where it cannot be worked out."""
     try:
         return values.evaluate(value, data)
     except (TemplateError, ConditionError) as error:
@@ -31,7 +31,7 @@ def computed(value: Any, data: Mapping[str, Any]) -> Any:
 
 
 def convert(field: Field, value: Any) -> Any:
-    """The value as the field's own Python type; an empty text is null where the field holds no texts.
+    """Return the value as the field's own Python type; an empty text is null where the field holds no texts.
 
     Raises ``ValidationError``, which names neither field nor value. Validators are not run.
     """
@@ -77,7 +77,7 @@ def _rounded(target: models.DecimalField[Any, Any], value: float | int | Decimal
 
 
 def _date(value: Any) -> Any:
-    """The day of a moment, in the site's time zone: contexts give moments, as ``event.occurred_at``."""
+    """Return the day of a moment, in the site's time zone: contexts give moments, as ``event.occurred_at``."""
     moment = parse_datetime(value) if isinstance(value, str) and len(value) > len("2026-01-31") else None
     if moment is None:
         return value

@@ -24,14 +24,14 @@ FieldRow = Mapping[str, Any]
 
 
 def rows(config: Mapping[str, Any], key: str) -> list[tuple[int, FieldRow]]:
-    """The rows at that key that are rows, each with its number."""
+    """Return the rows at that key that are rows, each with its number."""
     written = config.get(key)
     listed = enumerate(written) if isinstance(written, list) else ()
     return [(index, row) for index, row in listed if isinstance(row, Mapping)]
 
 
 def row_problems(config: Mapping[str, Any], key: str, known: Sequence[str]) -> Iterator[Problem]:
-    """What is wrong with the shape of the rows at that key; ``known`` are the names that a row may hold."""
+    """Say what is wrong with the shape of the rows at that key; ``known`` are the names that a row may hold."""
     written = config.get(key) or []
     if not isinstance(written, list):
         yield Problem(
@@ -76,7 +76,7 @@ def field_problems(config: Mapping[str, Any], model: ModelClass, *, creating: bo
 def value_problems(
     config: Mapping[str, Any], key: str, rule: RuleSpec, row_model: ModelClass | None = None
 ) -> Iterator[Problem]:
-    """What is wrong with the values; ``row_model`` is the model of ``row``, where there is one to be read."""
+    """Say what is wrong with the values; ``row_model`` is the model of ``row``, where there is one to be read."""
     check = path_problem if row_model is None else _checking_rows_of(row_model)
     for index, row in rows(config, key):
         yield from values.problems(row.get("value"), rule, f"/{key}/{index}/value", check)
@@ -98,7 +98,7 @@ def _rule_of(model: ModelClass, rule: RuleSpec) -> RuleSpec:
 
 
 def reads(config: Mapping[str, Any], *keys: str) -> set[Path]:
-    """The context paths that the values at these keys read."""
+    """Return the context paths that the values at these keys read."""
     return {path for path in _all_reads(config, *keys) if path[:1] != (ROW,)}
 
 
@@ -107,11 +107,11 @@ def _all_reads(config: Mapping[str, Any], *keys: str) -> set[Path]:
 
 
 def own_reads(value: Any) -> set[Path]:
-    """The paths that the value reads of ``row``, beginning below it; ``("*",)`` for the row as a whole."""
+    """Return the paths that the value reads of ``row``, beginning below it; ``("*",)`` for the row as a whole."""
     return {path[1:] or (EVERY_FIELD,) for path in values.reads(value) if path[:1] == (ROW,)}
 
 
 def own_view_permissions(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> set[str]:
-    """The ``view`` permissions that reading ``row`` takes."""
+    """Return the ``view`` permissions that reading ``row`` takes."""
     paths = {("instance", *path) for _, row in rows(config, "values") for path in own_reads(row.get("value"))}
     return view_permissions(_rule_of(model, rule), paths) if paths else set()

@@ -40,12 +40,12 @@ class Filter:
 
 
 def name_of(config: Mapping[str, Any]) -> str:
-    """The target as written; the rule's own object when nothing is."""
+    """Return the target as written; the rule's own object when nothing is."""
     return str(config.get("target") or INSTANCE)
 
 
 def model_of(config: Mapping[str, Any], label: str) -> ModelClass:
-    """The model that is written by a rule on the model ``label``. Raises ``UnknownPath`` or ``Refused``."""
+    """Return the model that is written by a rule on the model ``label``. Raises ``UnknownPath`` or ``Refused``."""
     target = name_of(config)
     if target == QUERY:
         if not config.get("model"):
@@ -55,7 +55,7 @@ def model_of(config: Mapping[str, Any], label: str) -> ModelClass:
 
 
 def saved_models(config: Mapping[str, Any], model: ModelClass) -> list[ModelClass]:
-    """What the objects may be when they are saved. A rule's own object may be of a descendant, and is then saved as
+    """Say what the objects may be when they are saved. A rule's own object may be of a descendant, and is then saved as
     that; seen by way of a proxy it is what the proxy stands for."""
     if name_of(config) != INSTANCE:
         return [model]
@@ -74,7 +74,8 @@ def _own_model(label: str) -> ModelClass:
 
 
 def _hops(model: ModelClass, target: str) -> list[tuple[Step, ModelClass]]:
-    """The relations on the way from the model to the target, each with where it leads. Raises ``UnknownPath``."""
+    """Return the relations on the way from the model to the target, each with where it leads. Raises
+    ``UnknownPath``."""
     hops: list[tuple[Step, ModelClass]] = []
     for name in target.split("."):
         here = hops[-1][1] if hops else model
@@ -91,7 +92,7 @@ def _hops(model: ModelClass, target: str) -> list[tuple[Step, ModelClass]]:
 
 
 def filter_of(model: ModelClass, written: str) -> Filter:
-    """A row of ``filter`` by its name. Raises ``UnknownPath`` with a suggestion."""
+    """Return a row of ``filter`` by its name. Raises ``UnknownPath`` with a suggestion."""
     parts = written.split("__")
     lookup = parts.pop() if len(parts) > 1 and parts[-1] in LOOKUPS else "exact"
     here: ModelClass | None = model
@@ -122,7 +123,7 @@ def filter_of(model: ModelClass, written: str) -> Filter:
 
 
 def problems(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> Iterator[Problem]:
-    """What is wrong with target and filter, once the model is known."""
+    """Say what is wrong with target and filter, once the model is known."""
     target = name_of(config)
     if target == INSTANCE and rule.signals and DELETE_SIGNALS.issuperset(rule.signals):
         yield Problem(
@@ -142,7 +143,7 @@ def problems(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> It
 
 
 def reads(config: Mapping[str, Any], rule: RuleSpec) -> set[Path]:
-    """What must be captured to find the rows later: of a deleted object, where its relations led."""
+    """Say what must be captured to find the rows later: of a deleted object, where its relations led."""
     target = name_of(config)
     if target in (INSTANCE, QUERY) or not DELETE_SIGNALS.intersection(rule.signals):
         return set()
@@ -159,7 +160,7 @@ def _key_path(step: Step) -> Path:
 
 
 def view_needs(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> set[str]:
-    """The ``view`` permissions that finding the rows takes."""
+    """Return the ``view`` permissions that finding the rows takes."""
     target = name_of(config)
     on_the_way = set() if target in (INSTANCE, QUERY) else view_permissions(rule, [("instance", *target.split("."))])
     paths: list[Path] = [("instance",)] if target == QUERY else []
@@ -173,12 +174,12 @@ def view_needs(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> 
 
 
 def is_gone(context: ActionContext, model: ModelClass) -> bool:
-    """Whether the rule's own object is no longer there."""
+    """Say whether the rule's own object is no longer there."""
     return not _own_row(context.event, model).exists()
 
 
 def find(context: ActionContext, config: Mapping[str, Any], model: ModelClass) -> Rows:
-    """The rows as they are now. Raises ``PermanentError`` for a filter whose value cannot be used."""
+    """Return the rows as they are now. Raises ``PermanentError`` for a filter whose value cannot be used."""
     target = name_of(config)
     if target == INSTANCE:
         rows = _own_row(context.event, model)
@@ -216,7 +217,7 @@ def _related(event: Event, target: str) -> Rows:
 
 
 def _keys_then(event: Event, step: Step) -> list[Any]:
-    """Where the relation of a deleted object led, as the event has it."""
+    """Return where the relation of a deleted object led, as the event has it."""
     path = _key_path(step)
     value = (event.context.get("instance") or {}).get(path[1])
     if len(path) == 2:
@@ -242,7 +243,7 @@ def _filtered(rows: Rows, model: ModelClass, row: Mapping[str, Any], data: Mappi
 
 
 def _operand(written: Filter, value: Any) -> Any:
-    """The value as the lookup takes it; None where there is none."""
+    """Return the value as the lookup takes it; None where there is none."""
     if value is None:
         return None
     if written.lookup == "isnull":

@@ -31,7 +31,7 @@ _COUNTER = re.compile(r"-([1-9][0-9]*)\Z")
 
 
 def unique_problem(field: Field) -> str | None:
-    """Why this field's values can have no counter, as a sentence, or None."""
+    """Say why this field's values can have no counter, as a sentence, or None."""
     name = f'"{field.name}"'
     if not isinstance(field, models.CharField | models.TextField) or isinstance(field, models.EmailField):
         return gettext(
@@ -47,7 +47,7 @@ def unique_problem(field: Field) -> str | None:
 
 
 def unique_value(instance: models.Model, field: Field, base: Any) -> Any:
-    """The value, or the value with a counter: one that no other row has, or is about to have.
+    """Return the value, or the value with a counter: one that no other row has, or is about to have.
 
     A stored row that has such a value to itself keeps it, whichever it is. Nothing (null, an empty text) stays nothing.
     Raises ``PermanentError``, with the caller's transaction as it was, where the rows cannot be looked at.
@@ -66,7 +66,7 @@ def unique_value(instance: models.Model, field: Field, base: Any) -> Any:
 
 
 def candidate(base: str, number: int, length: int | None) -> str:
-    """The base with that number, the base cut to make room; number 1 is the base itself."""
+    """Return the base with that number, the base cut to make room; number 1 is the base itself."""
     return _fitted(base, "" if number == 1 else f"-{number}", length)
 
 
@@ -78,7 +78,7 @@ def _fitted(base: str, suffix: str, length: int | None) -> str:
 
 
 def _max_length(field: Field) -> int | None:
-    """How much the column holds; a text column's own limit is one of forms."""
+    """Return how much the column holds; a text column's own limit is one of forms."""
     return None if isinstance(field, models.TextField) else field.max_length
 
 
@@ -106,7 +106,7 @@ class _Column:
         return self.model._base_manager.using(self.using).order_by()
 
     def stored(self) -> Any:
-        """What this row has now; None for a new one."""
+        """Return what this row has now; None for a new one."""
         key, adding = self.own_key, self.instance._state.adding
         if key is None or (adding and self.model._meta.pk.has_default()):
             return None
@@ -114,7 +114,7 @@ class _Column:
             return next(iter(self.rows().filter(pk=key).values_list(self.field.attname, flat=True)[:1]), None)
 
     def taken(self, values: Iterable[str]) -> set[str]:
-        """Those of the values that other rows have."""
+        """Return those of the values that other rows have."""
         rows = self.rows().filter(**{f"{self.field.attname}__in": list(values)})
         if (key := self.own_key) is not None:
             rows = rows.exclude(pk=key)
@@ -126,7 +126,7 @@ class _Column:
 
 
 def _kept(column: _Column, base: str) -> str | None:
-    """The row's own value, if it is the base or the base with a counter, and no other row has it."""
+    """Return the row's own value, if it is the base or the base with a counter, and no other row has it."""
     own = column.stored()
     if not isinstance(own, str) or not own or not _is_candidate(own, base, column.length) or column.taken([own]):
         return None
@@ -159,7 +159,8 @@ def _parts(base: str, length: int | None) -> Iterator[list[str]]:
 
 
 def _reserved(column: _Column, free: Sequence[str]) -> str | None:
-    """The first of these that could be reserved; on other databases than PostgreSQL and SQLite simply the first."""
+    """Return the first of these that could be reserved; on other databases than PostgreSQL and SQLite simply the
+    first."""
     if not reserving.can_reserve(column.using):
         return next(iter(free), None)
     digests = [column.digest(value) for value in free]

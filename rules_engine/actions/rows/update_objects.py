@@ -238,7 +238,7 @@ def _kept_by_save(model: ModelClass) -> list[str]:
 
 
 def _locked(rows: Rows, key: Any, model: ModelClass) -> models.Model | None:
-    """The row as it is now, for us alone until we commit; None once it is gone or no longer among those wanted.
+    """Return the row as it is now, for us alone until we commit; None once it is gone or no longer among those wanted.
 
     It is locked without its key where the database can: rows that point to it may be inserted meanwhile.
     """

@@ -38,7 +38,7 @@ UNWRITABLE = (models.AutoField, models.BigAutoField, models.SmallAutoField, mode
 
 
 def is_forbidden(model: ModelClass) -> bool:
-    """Whether no rule may ever write the model: users, permissions, sessions, tokens and our own tables.
+    """Say whether no rule may ever write the model: users, permissions, sessions, tokens and our own tables.
 
     A subclass or a proxy of such a model is one too, and so is what grants permissions and the bare table of a
     many-to-many relation.
@@ -66,7 +66,8 @@ def _grants(field: Field) -> bool:
 
 
 def writable_model(label: str) -> ModelClass:
-    """The model of that label. Raises ``UnknownPath`` with a suggestion, or ``Refused`` where rules may not write."""
+    """Return the model of that label. Raises ``UnknownPath`` with a suggestion, or ``Refused`` where rules may not
+    write."""
     model = find_model(label)
     if model is None:
         known = sorted(label_of(candidate) for candidate in apps.get_models() if not is_forbidden(candidate))
@@ -84,7 +85,7 @@ def writable_model(label: str) -> ModelClass:
 
 
 def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
-    """The field of that name or column. Raises ``UnknownPath`` with a suggestion, or ``Refused``."""
+    """Return the field of that name or column. Raises ``UnknownPath`` with a suggestion, or ``Refused``."""
     title = model._meta.verbose_name
     if is_sensitive(model, name):
         raise Refused(gettext('Rules may not write "%(name)s" of %(title)s.') % {"name": name, "title": title})
@@ -115,7 +116,7 @@ def _is_parent_link(field: Field) -> bool:
 
 
 def _is_made(field: Field) -> bool:
-    """Whether the key is made by the database, or is that of the row's other half (multi-table inheritance)."""
+    """Say whether the key is made by the database, or is that of the row's other half (multi-table inheritance)."""
     return isinstance(field, UNWRITABLE) or _is_parent_link(field)
 
 
@@ -125,7 +126,7 @@ def permission(right: str, model: ModelClass) -> str:
 
 
 def invalid(model: ModelClass, error: ValidationError) -> PermanentError:
-    """The error as a sentence that names the fields and never what was in them; raise it ``from None``."""
+    """Return the error as a sentence that names the fields and never what was in them; raise it ``from None``."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.error_list}
     parts = []
     for name, errors in by_field.items():
@@ -139,7 +140,7 @@ def invalid(model: ModelClass, error: ValidationError) -> PermanentError:
 
 @contextmanager
 def refusals_in_words(model: ModelClass) -> Iterator[None]:
-    """What the database refuses to write, without the values that its own messages quote.
+    """Say what the database refuses to write, without the values that its own messages quote.
 
     A clash of keys may be with a row that is on its way, so another try may find it and say which field it is.
     """

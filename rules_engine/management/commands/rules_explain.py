@@ -123,7 +123,7 @@ def _outcome(evaluation: dict[str, Any]) -> str:
 
 
 def _worked_out(said: Said) -> str:
-    """A rule of which nothing is recorded at this event."""
+    """Tell of a rule of which nothing is recorded at this event."""
     words = {"not_matched": "would not match", "error": "would fail", "untried": "was not tried"}
     gate = f" at {said.gate}" if said.gate else ""
     detail = f": {shown(said.detail)}" if said.detail else ""
@@ -135,7 +135,7 @@ def _time(value: datetime) -> str:
 
 
 def moment(text: str) -> datetime:
-    """The time that ``--since`` means. Raises ``ArgumentTypeError``."""
+    """Return the time that ``--since`` means. Raises ``ArgumentTypeError``."""
     ago = re.fullmatch(r"(\d{1,5})([mhdw])", text, re.ASCII)
     if ago:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
