@@ -116,9 +116,8 @@ def refresh(*, force: bool = False) -> bool:
 
 
 def _tables_exist(using: str) -> bool:
-    connection = connections[using]
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        return Rule._meta.db_table in connection.introspection.table_names(cursor)
+    with transaction.atomic(using=using):
+        return Rule._meta.db_table in connections[using].introspection.table_names()
 
 
 def load(number: int, using: str, known: Known | None = None) -> RuleSet:
