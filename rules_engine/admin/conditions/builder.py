@@ -59,7 +59,10 @@ class BuilderWidget(forms.Textarea):
         attrs = super().build_attrs(base_attrs, extra_attrs)
         attrs[self.drawn_as] = json.dumps(self.config())
         attrs["data-rules-problems"] = json.dumps(
-            [{"pointer": one.pointer, "message": one.message, "text": sentence(one)} for one in self.problems]
+            [
+                {"pointer": problem.pointer, "message": problem.message, "text": sentence(problem)}
+                for problem in self.problems
+            ]
         )
         return attrs
 
@@ -82,7 +85,7 @@ class BuilderWidget(forms.Textarea):
 
 
 class ChangesWidget(BuilderWidget):
-    """The same for the list of change conditions."""
+    """Draw the editor of the list of change conditions."""
 
     drawn_as = "data-rules-changes"
 

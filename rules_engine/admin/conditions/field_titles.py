@@ -37,21 +37,21 @@ class Titles:
         path = self._path(name)
         if path is None:
             return _happening(name)
-        found = self._titles(path)
-        return " › ".join(found) if found else name
+        titles = self._titles(path)
+        return " › ".join(titles) if titles else name
 
     def kind(self, name: str) -> str:
         """The type of its values, as the builder tells them apart."""
         step = self._step(name)
         if step is None:
-            return next((str(one["type"]) for one in happening() if one["name"] == name), "any")
+            return next((str(variable["type"]) for variable in happening() if variable["name"] == name), "any")
         return "number" if step.aggregate else type_of(step)
 
     def choice(self, name: str, value: Any) -> str | None:
         """What that value of it is called, where there are choices."""
         step = self._step(name)
         if step is None:
-            named = next((one for one in happening() if one["name"] == name), {})
+            named = next((variable for variable in happening() if variable["name"] == name), {})
             return next((str(text) for key, text in named.get("choices", ()) if key == value), None)
         choices = getattr(step.field, "flatchoices", None) or ()
         return next((str(text) for key, text in choices if key == value), None)
@@ -73,10 +73,10 @@ class Titles:
     def field(self, name: str) -> str:
         """A field by the name that change conditions have for it."""
         try:
-            found: Any = self.model._meta.get_field(name) if self.model is not None else None
+            field: Any = self.model._meta.get_field(name) if self.model is not None else None
         except FieldDoesNotExist:
-            found = None
-        return capfirst(str(getattr(found, "verbose_name", name)))
+            field = None
+        return capfirst(str(getattr(field, "verbose_name", name)))
 
     def _path(self, name: str) -> Path | None:
         root, *rest = name.split(".")
@@ -94,7 +94,7 @@ class Titles:
             return None
 
     def _titles(self, path: Path) -> list[str]:
-        here, found = self.model, []
+        here, titles = self.model, []
         for name in path:
             if here is None:
                 return []
@@ -102,14 +102,14 @@ class Titles:
             title = gettext("Key") if name == "pk" else title_of(step) if step is not None else _sum(here, name)
             if not title:
                 return []
-            found.append(title)
+            titles.append(title)
             here = step.model if step is not None else None
-        return found
+        return titles
 
 
 def _happening(name: str) -> str:
-    told = [*happening(), *(one for named in sent().values() for one in named)]
-    return next((str(one["label"]) for one in told if one["name"] == name), name)
+    told = [*happening(), *(variable for named in sent().values() for variable in named)]
+    return next((str(variable["label"]) for variable in told if variable["name"] == name), name)
 
 
 def _sum(model: ModelClass, name: str) -> str:
@@ -117,11 +117,11 @@ def _sum(model: ModelClass, name: str) -> str:
     if BETWEEN not in name:
         return ""
     try:
-        found = aggregate_of(model, name)
+        aggregate = aggregate_of(model, name)
     except UnknownPath:
         return ""
-    rows = title_of(steps(model)[found.relation])
-    if not found.fields:
+    rows = title_of(steps(model)[aggregate.relation])
+    if not aggregate.fields:
         return str(WORDS["how_many"]) % {"rows": rows}
-    fields = " × ".join(str(one.verbose_name) for one in found.fields)
-    return f"{rows}: {FUNCTIONS[found.function]} {fields}"
+    fields = " × ".join(str(field.verbose_name) for field in aggregate.fields)
+    return f"{rows}: {FUNCTIONS[aggregate.function]} {fields}"

@@ -36,7 +36,7 @@ def words_of(logic: Any) -> str:
         return f"{GROUPS[operator]} {words_of(arguments[0])}: {words_of(arguments[1])}"
     if operator in BETWEEN and len(arguments) == 2:
         return f"{words_of(arguments[0])} {BETWEEN[operator]} {words_of(arguments[1])}"
-    return _cut(f"{operator}({', '.join(words_of(one) for one in arguments)})")
+    return _cut(f"{operator}({', '.join(words_of(argument) for argument in arguments)})")
 
 
 def short(value: Any) -> str:

@@ -131,7 +131,7 @@ def _membership(left: Any, right: Any) -> _Test | None:
     if isinstance(left, str) and (name := name_of(right)):
         is_change = name == "changed"
         return _Test(f"instance.{left}", "changed", is_bare=True) if is_change else _Test(name, "contains", left)
-    is_plain = isinstance(right, list) and not any(isinstance(one, Mapping | list) for one in right)
+    is_plain = isinstance(right, list) and not any(isinstance(operand, Mapping | list) for operand in right)
     return _Test(name, "one_of", right) if is_plain and (name := name_of(left)) else None
 
 
@@ -159,8 +159,8 @@ def _moment(logic: Any) -> str | None:
     if operator not in ("+", "-") or len(arguments) != 2 or _call(arguments[0]) != ("now", []):
         return None
     _timestamp, span = _call(arguments[1])
-    found = SPAN.fullmatch(str(span[0])) if span else None
-    return f"{found[1]} {UNITS[found[2]]} {MOMENTS[operator]}" if found else None
+    written = SPAN.fullmatch(str(span[0])) if span else None
+    return f"{written[1]} {UNITS[written[2]]} {MOMENTS[operator]}" if written else None
 
 
 def _sentence(test: _Test, titles: Titles) -> str:
@@ -171,9 +171,9 @@ def _sentence(test: _Test, titles: Titles) -> str:
 
 def _right(test: _Test, titles: Titles) -> str:
     if isinstance(test.right, _Range):
-        return " – ".join(_operand(one, test.name, titles) for one in (test.right.low, test.right.high))
+        return " – ".join(_operand(bound, test.name, titles) for bound in (test.right.low, test.right.high))
     if isinstance(test.right, list):
-        return ", ".join(titles.value(test.name, one) for one in test.right)
+        return ", ".join(titles.value(test.name, value) for value in test.right)
     return _operand(test.right, test.name, titles)
 
 
@@ -186,7 +186,7 @@ def _operand(logic: Any, name: str, titles: Titles) -> str:
     operator, arguments = _call(logic)
     if not arguments:
         return titles.value(name, logic)
-    first, last = (_operand(one, name, titles) for one in arguments)
+    first, last = (_operand(argument, name, titles) for argument in arguments)
     return f"{first} {SIGNS[operator]} {last}"
 
 
@@ -199,11 +199,11 @@ def _many(logic: Any, titles: Titles) -> Part | None:
 
 
 def _group(logic: Any, titles: Titles) -> Part | None:
-    found = next(_kind_of_group(logic), None)
-    if found is None:
+    group = next(_kind_of_group(logic), None)
+    if group is None:
         return None
-    kind, items = found
-    return Part(group_words(kind), [read(one, titles) for one in items])
+    kind, items = group
+    return Part(group_words(kind), [read(item, titles) for item in items])
 
 
 def _kind_of_group(logic: Any) -> Iterator[tuple[str, list[Any]]]:

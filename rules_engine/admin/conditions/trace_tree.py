@@ -28,7 +28,7 @@ class Node:
 def drawn(tree: Mapping[str, Any], titles: Titles) -> Node:
     """The node of a trace, as ``tracing.trace`` gives it, with names called as the rule's form calls them."""
     logic = tree["expression"]
-    children = tuple(drawn(one, titles_below(logic, one["pointer"], titles)) for one in tree["children"])
+    children = tuple(drawn(child, titles_below(logic, child["pointer"], titles)) for child in tree["children"])
     name = name_of(logic)
     state, result = _outcome(tree, lambda value: titles.value(name, value) if name else short(value))
     return Node(said(logic, titles), state, result, words_of(logic), children)
@@ -51,6 +51,6 @@ def _outcome(tree: Mapping[str, Any], shown: Callable[[Any], str]) -> tuple[str,
 
 def _rows_words(value: Any) -> str:
     """Related rows by their number: what is read of each is said by itself."""
-    if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return ""
     return ngettext("%(count)s row", "%(count)s rows", len(value)) % {"count": len(value)}

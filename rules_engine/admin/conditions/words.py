@@ -222,7 +222,7 @@ def happening() -> list[dict[str, Any]]:
     """What can be read of an event besides its object."""
     operations = [[name, str(text)] for name, text in OPERATION_WORDS.items()]
     of_relation = {"of_model": True, "of_m2m": True}
-    found: list[dict[str, Any]] = [
+    fields: list[dict[str, Any]] = [
         {"name": "created", "label": gettext("It is new"), "type": "boolean", "of_model": True},
         {
             "name": "event.operation",
@@ -238,16 +238,16 @@ def happening() -> list[dict[str, Any]]:
         {"name": "request.method", "label": gettext("Method of the request"), "type": "text"},
         {"name": "event.depth", "label": gettext("How many rules led to it"), "type": "number"},
     ]
-    return found
+    return fields
 
 
 def sent() -> dict[str, list[dict[str, str]]]:
     """The documented arguments of signals without a model, by signal."""
     named = [find_signal(name) for name in known_signals() if name not in MODEL_SIGNALS]
     return {
-        one.name: [
-            {"name": f"signal.{name}", "label": str(text), "type": "any"} for name, text in one.arguments.items()
+        signal.name: [
+            {"name": f"signal.{name}", "label": str(text), "type": "any"} for name, text in signal.arguments.items()
         ]
-        for one in named
-        if one is not None
+        for signal in named
+        if signal is not None
     }

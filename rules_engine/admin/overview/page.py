@@ -69,12 +69,12 @@ def workers() -> OverviewTable:
     """Who looks for work and who does it, and when they were last seen; what to do where nobody was."""
     now, rows, alive = timezone.now(), [], set()
     patience = timedelta(seconds=SILENT_SWEEPS * conf.sweep_seconds())
-    for one in Heartbeat.objects.all():
-        is_silent = now - one.seen_at > patience and one.kind == Heartbeat.Kind.SWEEP
+    for heartbeat in Heartbeat.objects.all():
+        is_silent = now - heartbeat.seen_at > patience and heartbeat.kind == Heartbeat.Kind.SWEEP
         if not is_silent:
-            alive.add(one.kind)
+            alive.add(heartbeat.kind)
         state = gettext("silent") if is_silent else gettext("seen")
-        rows.append((one.get_kind_display(), one.host, ago(one.seen_at, now), state))
+        rows.append((heartbeat.get_kind_display(), heartbeat.host, ago(heartbeat.seen_at, now), state))
     notes = []
     if Heartbeat.Kind.SWEEP not in alive:
         notes.append(
@@ -110,12 +110,12 @@ def backlog(*, linked: bool) -> OverviewTable:
         oldest=Coalesce(Min("due_at", filter=is_due), none),
     )
     columns = ("queue", "due", "later", "running", "oldest")
-    found = sorted(live.values_list(*columns).union(held.values_list(*columns), all=True).order_by())
+    queues = sorted(live.values_list(*columns).union(held.values_list(*columns), all=True).order_by())
     now = timezone.now()
     rows = [
-        (_queue_cell(name, linked), *numbers, ago(oldest, now) if oldest else "–") for name, *numbers, oldest in found
+        (_queue_cell(name, linked), *numbers, ago(oldest, now) if oldest else "–") for name, *numbers, oldest in queues
     ]
-    late = [name or gettext("held matches") for name, *_numbers, oldest in found if oldest and now - oldest > LATE]
+    late = [name or gettext("held matches") for name, *_numbers, oldest in queues if oldest and now - oldest > LATE]
     notes = [
         gettext("Something in %s has been due for more than five minutes: are there enough workers?") % ", ".join(late)
     ]
@@ -143,7 +143,7 @@ def failures(names: dict[str, str], *, linked: bool) -> OverviewTable:
     for slug, failed, wrong, last in counted.union(broken, all=True).order_by():
         before = by_rule.get(slug, (0, 0, last))
         by_rule[slug] = (before[0] + failed, before[1] + wrong, max(before[2], last))
-    worst = sorted(by_rule.items(), key=lambda one: -(one[1][0] + one[1][1]))
+    worst = sorted(by_rule.items(), key=lambda pair: -(pair[1][0] + pair[1][1]))
     now = timezone.now()
     rows = [
         (_rule_cell(slug, names, linked), failed, wrong, ago(last, now))
@@ -172,10 +172,10 @@ def slowest(names: dict[str, str]) -> OverviewTable:
     figures = ended.values(slug=F("execution__rule_slug"), kind=F("execution__kind")).annotate(
         number=Count("pk"), mean=Avg(took), longest=Max(took)
     )
-    found = figures.order_by("-mean").values_list("slug", "kind", "number", "mean", "longest")[:MOST_ROWS]
+    slowest = figures.order_by("-mean").values_list("slug", "kind", "number", "mean", "longest")[:MOST_ROWS]
     rows = [
         (_rule_cell(slug, names, False), registry.title(kind), number, *map(seconds, times))
-        for slug, kind, number, *times in found
+        for slug, kind, number, *times in slowest
     ]
     headings = (gettext("Rule"), gettext("Action"), gettext("Attempts"), gettext("On average"), gettext("At most"))
     title = gettext("Slowest actions, of the latest %(count)s executions") % {
@@ -190,14 +190,14 @@ def paused(user: Any) -> OverviewTable:
     pauses = list(Pause.objects.current())
     rows = [
         (
-            Cell(scope_words(one), page_url("pause", one.pk) if may_see else ""),
-            one.get_mode_display(),
-            time_words(one.created_at),
-            time_words(one.until) if one.until else gettext("it is resumed"),
-            one.paused_by or "–",
-            one.reason,
+            Cell(scope_words(pause), page_url("pause", pause.pk) if may_see else ""),
+            pause.get_mode_display(),
+            time_words(pause.created_at),
+            time_words(pause.until) if pause.until else gettext("it is resumed"),
+            pause.paused_by or "–",
+            pause.reason,
         )
-        for one in pauses[:MOST_ROWS]
+        for pause in pauses[:MOST_ROWS]
     ]
     headings = (
         gettext("What"),

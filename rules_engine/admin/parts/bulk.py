@@ -54,11 +54,11 @@ def _batches(chosen: QuerySet[Any]) -> Iterator[list[Any]]:
     """The keys of the rows in their order, read batch by batch: what is done changes what is still chosen."""
     rows = chosen.using(router.db_for_write(chosen.model)).order_by("pk").values_list("pk", flat=True)
     last = rows.last()
-    found: list[Any] = list(rows[:BATCH])
-    while found:
-        yield found
+    batch: list[Any] = list(rows[:BATCH])
+    while batch:
+        yield batch
         # What comes meanwhile was not there to be chosen.
-        found = list(rows.filter(pk__gt=found[-1], pk__lte=last)[:BATCH]) if len(found) == BATCH else []
+        batch = list(rows.filter(pk__gt=batch[-1], pk__lte=last)[:BATCH]) if len(batch) == BATCH else []
 
 
 def log_each(user_id: Any, rows: Sequence[Any], message: str) -> None:

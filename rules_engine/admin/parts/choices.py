@@ -22,10 +22,14 @@ Choice = tuple[str, Any]
 def models(stored: str = "") -> list[Choice]:
     """The models that rules may listen to, by app; ``stored`` is kept among them even when it is none of them."""
     groups = [(config.verbose_name, _models_of(config)) for config in apps.get_app_configs()]
-    found: list[Choice] = [(str(name), sorted(labels)) for name, labels in groups if labels]
-    known = {label for _, labels in found for label, _ in labels}
+    groups_shown: list[Choice] = [(str(name), sorted(labels)) for name, labels in groups if labels]
+    known = {label for _, labels in groups_shown for label, _ in labels}
     blank = [("", gettext("– no model: a signal of the site –"))]
-    return [*blank, *_strangers([stored] if stored else [], known), *sorted(found, key=lambda group: group[0].lower())]
+    return [
+        *blank,
+        *_strangers([stored] if stored else [], known),
+        *sorted(groups_shown, key=lambda group: group[0].lower()),
+    ]
 
 
 def _models_of(config: Any) -> list[tuple[str, str]]:
@@ -47,8 +51,8 @@ def signals(stored: Iterable[Any] = ()) -> list[Choice]:
         (of_the_site(), of_site),
     ]
     strangers = _strangers(stored, known)
-    found = [(title, [(name, signal_words(name)) for name in names]) for title, names in groups if names]
-    return [*strangers, *found]
+    groups_shown = [(title, [(name, signal_words(name)) for name in names]) for title, names in groups if names]
+    return [*strangers, *groups_shown]
 
 
 def of_the_site() -> str:
@@ -60,7 +64,7 @@ def what_signals_send() -> SafeString:
     """The arguments of the signals without a model, and where they are not heard: help below the signals."""
     own = sorted(name for name in known_signals() if name not in MODEL_SIGNALS and not is_djangos(name))
     named = [find_signal(name) for name in (*own, *(name for name in SIGNALS if name not in MODEL_SIGNALS))]
-    rows = [(signal_words(one.name), _sends(one), one.hearing) for one in named if one is not None]
+    rows = [(signal_words(signal.name), _sends(signal), signal.hearing) for signal in named if signal is not None]
     shown = format_html_join("", "<dt>{}</dt><dd>{} {}</dd>", rows)
     return format_html("<details><summary>{}</summary><dl>{}</dl></details>", gettext("What each signal sends"), shown)
 
@@ -82,9 +86,9 @@ def operations(stored: Iterable[Any] = ()) -> list[Choice]:
 def kinds(stored: str = "") -> list[Choice]:
     """The kinds of action installed here."""
     known = registry.kinds()
-    found = [(kind, str(action.label)) for kind, action in known.items()]
-    return [("", gettext("– choose –")), *_strangers([stored] if stored else [], known), *found]
+    choices = [(kind, str(action.label)) for kind, action in known.items()]
+    return [("", gettext("– choose –")), *_strangers([stored] if stored else [], known), *choices]
 
 
 def _strangers(stored: Iterable[Any], known: Iterable[str]) -> list[Choice]:
-    return [(one, gettext("%s (not known here)") % one) for one in map(str, stored) if one not in set(known)]
+    return [(value, gettext("%s (not known here)") % value) for value in map(str, stored) if value not in set(known)]

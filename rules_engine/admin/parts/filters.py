@@ -57,8 +57,8 @@ class RuleFilter(admin.SimpleListFilter):
 def _rules_of(model: Any, named: str) -> dict[str, str]:
     """The slugs and names of the rules that are offered, with the one that is named."""
     rules = Rule.objects.order_by("name", "slug").values_list("slug", "name")
-    found = list(rules[: MOST_RULES + 1])
-    if len(found) > MOST_RULES:
+    names = list(rules[: MOST_RULES + 1])
+    if len(names) > MOST_RULES:
         newest = model._default_manager.order_by("-created_at").values_list("rule_slug", flat=True)[:NEWEST]
-        found = list(rules.filter(slug__in=[*list(dict.fromkeys(newest))[:MOST_RULES], named]))
-    return {slug: name or slug for slug, name in found}
+        names = list(rules.filter(slug__in=[*list(dict.fromkeys(newest))[:MOST_RULES], named]))
+    return {slug: name or slug for slug, name in names}

@@ -47,11 +47,11 @@ def forms_by_kind(user: Any = None) -> dict[str, dict[str, Any]]:
 
 def error_map(problems: list[Problem]) -> dict[str, list[str]]:
     """Problems with pointers into a config, by the places the editor knows."""
-    found: dict[str, list[str]] = {}
+    messages: dict[str, list[str]] = {}
     for problem in problems:
         steps = [step.replace("~1", "/").replace("~0", "~") for step in problem.pointer.split("/")[1:]]
-        found.setdefault(_JOIN.join(steps), []).append(problem.message)
-    return found
+        messages.setdefault(_JOIN.join(steps), []).append(problem.message)
+    return messages
 
 
 class ConfigWidget(forms.Textarea):

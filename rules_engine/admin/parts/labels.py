@@ -91,8 +91,8 @@ def _model_clause(rule: Rule, name: str) -> str:
 
 
 def _operations(rule: Rule, name: str) -> list[str]:
-    wanted = [str(one) for one in rule.spec_with([]).operations]
-    return [one for one in OPERATIONS.get(name, ()) if not wanted or one in wanted]
+    wanted = [str(operation) for operation in rule.spec_with([]).operations]
+    return [operation for operation in OPERATIONS.get(name, ()) if not wanted or operation in wanted]
 
 
 def _model_words(label: str) -> str:

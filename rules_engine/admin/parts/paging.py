@@ -18,6 +18,6 @@ class KeysFirstPaginator(_Paginator):
     def page(self, number: int | str) -> Page[Any]:
         """Django's, with the rows asked for by their keys."""
         rows: Any = self.object_list
-        found: Any = super().page(number)
-        found.object_list = rows.filter(pk__in=list(found.object_list.values_list("pk", flat=True)))
-        return found  # type: ignore[no-any-return]
+        page: Any = super().page(number)
+        page.object_list = rows.filter(pk__in=list(page.object_list.values_list("pk", flat=True)))
+        return page  # type: ignore[no-any-return]

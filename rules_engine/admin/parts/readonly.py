@@ -32,8 +32,8 @@ class ReadOnlyAdmin(GuardedAdmin):
     def _narrowing(self) -> Iterator[str]:
         yield from self.narrowed_by
         yield from filter(None, [self.date_hierarchy])
-        for one in self.list_filter:
-            named = one[0] if isinstance(one, list | tuple) else one
+        for entry in self.list_filter:
+            named = entry[0] if isinstance(entry, list | tuple) else entry
             yield named.partition("__")[0] if isinstance(named, str) else getattr(named, "parameter_name", "")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -39,7 +39,7 @@ def json_text(value: Any) -> str:
 
 
 def json_block(value: Any) -> SafeString:
-    """The same as a block of a page; a dash for nothing."""
+    """Show a value as JSON in a block of a page; a dash for nothing."""
     if value in (None, "", [], {}):
         return format_html("<span>{}</span>", "–")
     return format_html('<pre class="rules-json" tabindex="0">{}</pre>', json_text(value))
@@ -97,12 +97,12 @@ def object_link(label: str, pk: str) -> SafeString:
 def names_of(keys: Iterable[str]) -> dict[str, str]:
     """What the users of these keys are called, as far as there are such users. One query."""
     model = get_user_model()
-    found = {}
-    for key in {one for one in keys if one}:
+    written_by_pk = {}
+    for key in {written for written in keys if written}:
         with suppress(ValueError, ValidationError):
-            found[model._meta.pk.to_python(key)] = key
-    rows = model._default_manager.in_bulk(list(found)) if found else {}
-    return {found[pk]: str(user) for pk, user in rows.items()}
+            written_by_pk[model._meta.pk.to_python(key)] = key
+    rows = model._default_manager.in_bulk(list(written_by_pk)) if written_by_pk else {}
+    return {written_by_pk[pk]: str(user) for pk, user in rows.items()}
 
 
 def may_view(user: User, label: str) -> bool:

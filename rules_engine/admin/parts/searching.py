@@ -50,7 +50,7 @@ class SearchedAdmin(ReadOnlyAdmin):
             return self.having(word)
         if not getattr(request.user, "is_superuser", False):
             may = may_view(request.user)
-            seen = ["", *(label_of(one) for one in apps.get_models() if may(one))]
+            seen = ["", *(label_of(model) for model in apps.get_models() if may(model))]
             in_data &= Q((f"{self.model_column}__in", seen))
         return self.having(word) | in_data
 
@@ -64,10 +64,10 @@ class SearchedAdmin(ReadOnlyAdmin):
         matching = queryset
         for word in words:
             matching = matching.filter(self._having(request, word))
-        found = list(matching.values_list("pk", flat=True)[: MOST_FOUND + 1])
-        if len(found) > MOST_FOUND:
+        keys = list(matching.values_list("pk", flat=True)[: MOST_FOUND + 1])
+        if len(keys) > MOST_FOUND:
             self._say_more(request)
-        return queryset.filter(pk__in=found[:MOST_FOUND]), False
+        return queryset.filter(pk__in=keys[:MOST_FOUND]), False
 
     def _say_more(self, request: HttpRequest) -> None:
         text = gettext("More than %(count)s were found; these are the first of them. Add a word, or choose a date.")
@@ -80,8 +80,8 @@ def words_of(term: str) -> Iterator[str]:
     """The words of a search; what stands in quotation marks is one."""
     for word in smart_split(term):
         is_quoted = len(word) > 1 and word[0] in "\"'" and word[0] == word[-1]
-        if found := unescape_string_literal(word) if is_quoted else word:
-            yield found
+        if text := unescape_string_literal(word) if is_quoted else word:
+            yield text
 
 
 def uuid_of(word: str) -> uuid.UUID | None:
@@ -102,23 +102,23 @@ def of_rules(word: str) -> Q:
 
 def of_events_about(word: str) -> Q:
     """Rows of events about the object with this key, or of the event with this id."""
-    found = uuid_of(word)
+    number = uuid_of(word)
     about = Q(event__in=Event.objects.order_by().filter(object_pk=word).values("pk"))
-    return about | Q(event=found) if found else about
+    return about | Q(event=number) if number else about
 
 
 def labels_like(word: str) -> list[str]:
     """The models that somebody means by a word: the one of that label; else those with the word in label or name."""
-    asked, found = word.casefold(), []
+    asked, labels = word.casefold(), []
     for model in apps.get_models():
         label = label_of(model)
         if label == asked:
             return [label]
         texts = (label, str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
         if any(asked in text.casefold() for text in texts):
-            found.append(label)
+            labels.append(label)
     # A model that the site no longer has may still be on record.
-    return [*found, asked]
+    return [*labels, asked]
 
 
 def fields_named(word: str) -> list[str]:

@@ -96,8 +96,8 @@ class PauseForm(forms.ModelForm):
         if "until" in self.fields:
             # One label for two inputs is none.
             inputs: Any = getattr(self.fields["until"].widget, "widgets", ())
-            for one, name in zip(inputs, (_("date"), _("time")), strict=False):
-                one.attrs["aria-label"] = name
+            for part, name in zip(inputs, (_("date"), _("time")), strict=False):
+                part.attrs["aria-label"] = name
         if "rule_slug" in self.fields:
             rules = Rule.objects.order_by("name", "slug").values_list("slug", "name", "model")
             listed = [(slug, f"{name} ({slug})" if name else slug) for slug, name, _model in rules]

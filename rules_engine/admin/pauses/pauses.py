@@ -31,7 +31,7 @@ class Kept:
 def kept_by(pauses: Iterable[Pause]) -> Kept:
     """What goes on when all of these pauses are lifted: what no other pause would go on to stop. Four queries."""
     going = list(pauses)
-    others = list(Pause.objects.current().exclude(pk__in=[one.pk for one in going]))
+    others = list(Pause.objects.current().exclude(pk__in=[pause.pk for pause in going]))
     executions = Execution.objects.waiting().order_by().values_list("rule_slug").annotate(Count("pk"))
     matches = HeldMatch.objects.filter(state=HeldMatch.State.WAITING)
     waiting = matches.order_by().values_list("rule_slug").annotate(Count("pk"))
@@ -41,7 +41,7 @@ def kept_by(pauses: Iterable[Pause]) -> Kept:
         return sum(number for slug, number in counts if _stops(going, slug) and not _stops(others, slug))
 
     def _stops(some: Collection[Pause], slug: str) -> bool:
-        return any(one.stops(slug, model_of.get(slug)) for one in some)
+        return any(pause.stops(slug, model_of.get(slug)) for pause in some)
 
     return Kept(of(executions), of(waiting))
 
@@ -49,7 +49,7 @@ def kept_by(pauses: Iterable[Pause]) -> Kept:
 def consequence(pauses: Collection[Pause]) -> list[str]:
     """What resuming does, as sentences."""
     kept = kept_by(pauses)
-    found = [
+    sentences = [
         ngettext(
             "%(count)s action that waits is carried out as soon as a worker is free.",
             "%(count)s actions that wait are carried out as soon as a worker is free.",
@@ -63,10 +63,10 @@ def consequence(pauses: Collection[Pause]) -> list[str]:
         text = ngettext(
             "%(count)s held match is decided on then.", "%(count)s held matches are decided on then.", kept.matches
         )
-        found.append(text % {"count": kept.matches})
-    if any(one.mode == Pause.Mode.DROP for one in pauses):
-        found.append(gettext("What happened while it dropped was not recorded, and is not made up for."))
-    return found
+        sentences.append(text % {"count": kept.matches})
+    if any(pause.mode == Pause.Mode.DROP for pause in pauses):
+        sentences.append(gettext("What happened while it dropped was not recorded, and is not made up for."))
+    return sentences
 
 
 @admin.register(Pause)
@@ -168,7 +168,7 @@ class Pauses:
 
     def of(self, rule: Rule) -> list[Pause]:
         """Those that stop this rule."""
-        return [one for one in self.all if one.stops(rule.slug, rule.model)]
+        return [pause for pause in self.all if pause.stops(rule.slug, rule.model)]
 
     def notices(self, pauses: Iterable[Pause]) -> list[dict[str, Any]]:
         """For a template: each with its words and, for whoever may, the addresses of its page and of resuming."""
@@ -176,12 +176,12 @@ class Pauses:
         resume = self.user.has_perm("rules_engine.delete_pause")
         return [
             {
-                "pause": one,
-                "scope": scope_words(one),
-                "url": page_url("pause", one.pk) if may_see else "",
-                "resume_url": page_url("pause", one.pk).replace("/change/", "/delete/") if resume else "",
+                "pause": pause,
+                "scope": scope_words(pause),
+                "url": page_url("pause", pause.pk) if may_see else "",
+                "resume_url": page_url("pause", pause.pk).replace("/change/", "/delete/") if resume else "",
             }
-            for one in pauses
+            for pause in pauses
         ]
 
     @staticmethod

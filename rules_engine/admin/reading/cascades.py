@@ -41,7 +41,7 @@ class _Enabled:
     specs: Sequence[RuleSpec]
     #: Key and name of every rule, by slug.
     names: Mapping[str, tuple[Any, str]]
-    found: Cascades
+    cascades: Cascades
 
 
 _known: _Enabled | None = None
@@ -64,16 +64,16 @@ def cascades_of(rule: Rule) -> dict[str, Any]:
     """For the template: ``sets_off``, ``set_off_by`` and ``loop`` as lists of ``Other`` with how many ``more`` there
     are, and whether the rule hears itself or does what nobody can tell. Five queries at most."""
     known = _enabled()
-    found, names = known.found, known.names
-    if rule.slug not in found.effects:
-        found = analyse([*known.specs, rule.spec()])
-    loop = found.loop_of(rule.slug)
+    cascades, names = known.cascades, known.names
+    if rule.slug not in cascades.effects:
+        cascades = analyse([*known.specs, rule.spec()])
+    loop = cascades.loop_of(rule.slug)
     return {
-        "sets_off": _others(names, ((link.target, link) for link in found.sets_off(rule.slug))),
-        "set_off_by": _others(names, ((link.source, link) for link in found.set_off_by(rule.slug))),
+        "sets_off": _others(names, ((link.target, link) for link in cascades.sets_off(rule.slug))),
+        "set_off_by": _others(names, ((link.source, link) for link in cascades.set_off_by(rule.slug))),
         "loop": _others(names, ((slug, None) for slug in loop if slug != rule.slug)),
-        "hears_itself": bool(found.hears_itself(rule.slug)),
-        "does_anything": found.does_anything(rule.slug),
+        "hears_itself": bool(cascades.hears_itself(rule.slug)),
+        "does_anything": cascades.does_anything(rule.slug),
     }
 
 

@@ -25,13 +25,13 @@ class Difference:
 def differences(old: Content, new: Content) -> list[Difference]:
     """The fields that differ, then the actions, each by its place in the rule."""
     names = [name for name in dict.fromkeys((*old, *new)) if name != "actions"]
-    found = [(name, old.get(name), new.get(name)) for name in names]
+    pairs = [(name, old.get(name), new.get(name)) for name in names]
     before, after = _by_place(old), _by_place(new)
     for place in sorted({*before, *after}):
-        one, other = before.get(place, {}), after.get(place, {})
-        keys = dict.fromkeys((*one, *other))
-        found += [(f"actions/{place}/{key}", one.get(key), other.get(key)) for key in keys if key != "position"]
-    return [Difference(place, list(_lines(one, other))) for place, one, other in found if one != other]
+        earlier, later = before.get(place, {}), after.get(place, {})
+        keys = dict.fromkeys((*earlier, *later))
+        pairs += [(f"actions/{place}/{key}", earlier.get(key), later.get(key)) for key in keys if key != "position"]
+    return [Difference(place, list(_lines(earlier, later))) for place, earlier, later in pairs if earlier != later]
 
 
 def _by_place(content: Content) -> dict[int, Mapping[str, Any]]:
@@ -54,14 +54,14 @@ def _text(value: Any) -> list[str]:
 
 def spec_of(content: Content, **others: Any) -> RuleSpec:
     """A rule of the plain form that versions store. What a form from before some field lacks has its default."""
-    known = {one.name for one in fields(RuleSpec)}
+    known = {column.name for column in fields(RuleSpec)}
     given = {name: value for name, value in content.items() if name in known and name != "actions"}
     for name in ("signals", "operations", "changes"):
         given[name] = tuple(given.get(name) or ())
     for name in ("active_from", "active_until"):
         if isinstance(given.get(name), str):
             given[name] = datetime.fromisoformat(given[name])
-    own = {one.name for one in fields(ActionSpec)}
+    own = {column.name for column in fields(ActionSpec)}
     rows = content.get("actions") or ()
     actions = tuple(ActionSpec(**{name: value for name, value in row.items() if name in own}) for row in rows)
     return RuleSpec(**{**given, **others}, actions=actions)

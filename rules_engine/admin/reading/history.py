@@ -45,12 +45,12 @@ class HistoryMixin:
         rows = list(RuleVersion.objects.filter(rule_slug=rule.slug).order_by("-number")[: LATEST + 1])
         shown = [
             {
-                "version": one,
-                "changed": differences(before.content, one.content) if before else None,
-                "is_now": one.content == now,
-                "back": differences(now, one.content),
+                "version": version,
+                "changed": differences(before.content, version.content) if before else None,
+                "is_now": version.content == now,
+                "back": differences(now, version.content),
             }
-            for one, before in zip(rows[:LATEST], [*rows[1:], None], strict=False)
+            for version, before in zip(rows[:LATEST], [*rows[1:], None], strict=False)
         ]
         may = self.has_change_permission(request, rule)
         return page(self, request, rule, "versions.html", gettext("Its versions"), versions=shown, may_restore=may)
@@ -85,14 +85,14 @@ def _why_not(user: Any, spec: RuleSpec) -> str:
 
 def restore(rule: Rule, spec: RuleSpec, author: Any) -> None:
     """Write the form into the rule and its actions; ``author`` is who answers for it from now on."""
-    for one in fields(RuleSpec):
-        if one.name not in KEPT:
-            value = getattr(spec, one.name)
-            setattr(rule, one.name, list(value) if isinstance(value, tuple) else value)
+    for column in fields(RuleSpec):
+        if column.name not in KEPT:
+            value = getattr(spec, column.name)
+            setattr(rule, column.name, list(value) if isinstance(value, tuple) else value)
     rule.author = author
     with transaction.atomic():
         rule.actions.all().delete()
         rule.save()
         for action in spec.actions:
-            columns = {one.name: getattr(action, one.name) for one in fields(ActionSpec)}
+            columns = {column.name: getattr(action, column.name) for column in fields(ActionSpec)}
             RuleAction.objects.create(rule=rule, **columns)

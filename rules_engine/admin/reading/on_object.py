@@ -30,8 +30,8 @@ class RulesOfObjectMixin:
         self: Any, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         """The page, with what the template needs."""
-        found = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
-        shown = rules_of_object(found) if found is not None and may_view(request.user, _label(found)) else None
+        instance = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
+        shown = rules_of_object(instance) if instance is not None and may_view(request.user, _label(instance)) else None
         more = {"rules_of_object": shown, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, more)  # type: ignore[misc]
 
@@ -40,13 +40,13 @@ def _may_see(user: Any) -> bool:
     return all(user.has_perm(f"rules_engine.view_{name}") for name in ("rule", "event", "execution"))
 
 
-def _label(found: Any) -> str:
-    return str((found._meta.concrete_model or type(found))._meta.label_lower)
+def _label(instance: Any) -> str:
+    return str((instance._meta.concrete_model or type(instance))._meta.label_lower)
 
 
-def rules_of_object(found: Any) -> dict[str, Any]:
+def rules_of_object(instance: Any) -> dict[str, Any]:
     """For the template: rules that watch the object, and its latest executions. Five queries at most."""
-    label, pk = _label(found), str(found.pk)
+    label, pk = _label(instance), str(instance.pk)
     latest = Execution.objects.filter(event__model=label, event__object_pk=pk).order_by("-created_at")[:LATEST]
     asked = urlencode({"model": label, "pk": pk})
     rules = rules_on(label).prefetch_related(None)
@@ -57,12 +57,12 @@ def rules_of_object(found: Any) -> dict[str, Any]:
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
         "executions": [
             {
-                "step": one,
-                "url": page_url("execution", one.pk),
-                "rule": names.get(one.rule_slug, one.rule_slug),
-                "title": registry.title(one.kind),
+                "step": execution,
+                "url": page_url("execution", execution.pk),
+                "rule": names.get(execution.rule_slug, execution.rule_slug),
+                "title": registry.title(execution.kind),
             }
-            for one in latest
+            for execution in latest
         ],
         "why_url": f"{reverse('admin:rules_engine_rule_why')}?{asked}",
         "events_url": list_url("event", q=pk),

@@ -37,7 +37,7 @@ def changes_block(changes: Any, label: str) -> SafeString:
         return text_block(str(WORDS["any_change"]))
     titles = Titles.of(label)
     rows = changes if isinstance(changes, list) else [changes]
-    items = format_html_join("", "<li>{}</li>", ((_change(one, titles),) for one in rows))
+    items = format_html_join("", "<li>{}</li>", ((_change(change, titles),) for change in rows))
     return _with_json(format_html('<ul class="rules-reading">{}</ul>', items), changes)
 
 
@@ -45,7 +45,7 @@ def trigger_words(rule: Rule) -> str:
     """What sets the rule off, as a clause: ``an order is updated, and Status has changed to Paid``."""
     happens, titles = listens_to(rule), Titles.of(rule.model)
     changes = rule.changes if isinstance(rule.changes, list) else []
-    said = [_change(one, titles) for one in changes if isinstance(one, Mapping)]
+    said = [_change(change, titles) for change in changes if isinstance(change, Mapping)]
     if not happens or not said:
         return happens or gettext("nothing")
     return gettext("%(happens)s, and %(changes)s") % {"happens": happens, "changes": gettext(" and ").join(said)}
@@ -71,10 +71,10 @@ def rows_block(for_each: Any) -> SafeString:
 def masked(value: Any) -> Any:
     """A config without what looks like a secret: none belongs there, and one that stands there is not shown."""
     if isinstance(value, list):
-        return [masked(one) for one in value]
+        return [masked(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    return {key: MASK if _is_secret(str(key), one) else masked(one) for key, one in value.items()}
+    return {key: MASK if _is_secret(str(key), setting) else masked(setting) for key, setting in value.items()}
 
 
 def _is_secret(key: str, value: Any) -> bool:
@@ -90,7 +90,7 @@ def _line(part: Part) -> SafeString:
     words = format_html("<code>{}</code>" if part.is_code else "{}", part.words)
     if not part.children:
         return format_html("<li>{}</li>", words)
-    below = format_html_join("", "{}", ((_line(one),) for one in part.children))
+    below = format_html_join("", "{}", ((_line(child),) for child in part.children))
     return format_html("<li>{}<ul>{}</ul></li>", words, below)
 
 
@@ -129,12 +129,14 @@ def _setting(value: Any, schema: Mapping[str, Any]) -> SafeString:
 
 def _called(value: Any, schema: Mapping[str, Any]) -> str:
     """The title of a value among the choices of its setting, or the value."""
-    named = [one for one in schema.get("choices", ()) if isinstance(one, Mapping) and one.get("value") == value]
+    named = [
+        choice for choice in schema.get("choices", ()) if isinstance(choice, Mapping) and choice.get("value") == value
+    ]
     return str(named[0].get("title") or value) if named else str(value)
 
 
 def _items(values: Iterable[Any], schema: Mapping[str, Any]) -> Iterable[tuple[SafeString]]:
     keys = schema.get("keys", schema.get("properties", {}))
-    for one in values:
-        is_row = isinstance(one, Mapping) and keys and not set(one) - set(keys)
-        yield (_settings(one, keys) if is_row else _setting(one, {}),)
+    for value in values:
+        is_row = isinstance(value, Mapping) and keys and not set(value) - set(keys)
+        yield (_settings(value, keys) if is_row else _setting(value, {}),)

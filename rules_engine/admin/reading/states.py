@@ -92,15 +92,15 @@ class Activity:
 
 def last_day(slugs: Collection[str]) -> dict[str, Activity]:
     """What these rules did in the last 24 hours, in two queries however many they are."""
-    found = {slug: Activity() for slug in slugs}
+    activities = {slug: Activity() for slug in slugs}
     now = timezone.now()
     this_hour = now.replace(minute=0, second=0, microsecond=0)
     for slug, hour, *counts in _by_hour(slugs, now - DAY):
-        found[slug].add(max(0, round((this_hour - hour) / timedelta(hours=1))), *counts)
+        activities[slug].add(max(0, round((this_hour - hour) / timedelta(hours=1))), *counts)
     for row in _latest(slugs, now - DAY):
-        one = found[row["slug"]]
-        one.last_fired, one.held, one.last_error = row["last_fired"], row["held"], _later_error(row)
-    return found
+        activity = activities[row["slug"]]
+        activity.last_fired, activity.held, activity.last_error = row["last_fired"], row["held"], _later_error(row)
+    return activities
 
 
 def _by_hour(slugs: Collection[str], since: datetime) -> Iterable[tuple[Any, ...]]:

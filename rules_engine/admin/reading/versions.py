@@ -28,7 +28,7 @@ class RuleVersionAdmin(ReadOnlyAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with what the authors of the page are called."""
         changelist: Any = super().get_changelist_instance(request)
-        names = names_of(one.author_id for one in changelist.result_list)
+        names = names_of(row.author_id for row in changelist.result_list)
         for version in changelist.result_list:
             version.author_name = names.get(version.author_id, version.author_id)
         return changelist

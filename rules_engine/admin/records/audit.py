@@ -77,9 +77,11 @@ class AuditEntryAdmin(SearchedAdmin):
     @admin.display(description=_("changes"))
     def changes_shown(self, entry: AuditEntry) -> SafeString:
         changes = entry.changes
-        if not isinstance(changes, dict) or not all(isinstance(one, dict) for one in changes.values()):
+        if not isinstance(changes, dict) or not all(isinstance(change, dict) for change in changes.values()):
             return json_block(changes)
-        rows = [(name, json_block(one.get("old")), json_block(one.get("new"))) for name, one in changes.items()]
+        rows = [
+            (name, json_block(change.get("old")), json_block(change.get("new"))) for name, change in changes.items()
+        ]
         return table((_("field"), _("before"), _("after")), rows) if rows else text_block("")
 
     @admin.display(description=_("fields"))

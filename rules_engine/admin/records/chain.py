@@ -33,11 +33,11 @@ def chain_block(event: Event) -> SafeString:
         return text_block("")
     left_out = chain.count() - SHOWN if len(shown) > SHOWN else 0
     shown = shown[:SHOWN]
-    if all(one.pk != event.pk for one in shown):
-        ancestors = set(_ancestors(event)) - {one.pk for one in shown}
+    if all(other.pk != event.pk for other in shown):
+        ancestors = set(_ancestors(event)) - {other.pk for other in shown}
         shown += _light(chain.filter(pk__in=ancestors))
         left_out -= len(ancestors)
-    steps = Execution.objects.in_bulk([one.cause_id for one in shown if one.cause_id])
+    steps = Execution.objects.in_bulk([other.cause_id for other in shown if other.cause_id])
     tree = _tree(shown, steps, event)
     if left_out <= 0:
         return tree
@@ -49,11 +49,13 @@ def caused_by(execution: Execution) -> SafeString:
     """The events that the execution's action led to; the chain is on each one's page."""
     # By way of the chain, which has an index.
     rows = Event.objects.filter(root_id=execution.event.root_id, cause_id=execution.pk).order_by("id")
-    found = list(_light(rows)[: SHOWN + 1])
-    if not found:
+    events = list(_light(rows)[: SHOWN + 1])
+    if not events:
         return text_block("")
-    items = format_html_join("", "<li>{}</li>", ((link(page_url("event", one.pk), one),) for one in found[:SHOWN]))
-    more = format_html("<li>…</li>") if len(found) > SHOWN else ""
+    items = format_html_join(
+        "", "<li>{}</li>", ((link(page_url("event", event.pk), event),) for event in events[:SHOWN])
+    )
+    more = format_html("<li>…</li>") if len(events) > SHOWN else ""
     return format_html('<ul class="rules-chain">{}{}</ul>', items, more)
 
 
@@ -68,35 +70,35 @@ def _ancestors(event: Event) -> Iterator[uuid.UUID]:
     cause = event.cause_id
     for _ in range(event.depth + 1):
         yield pk
-        found = Execution.objects.filter(pk=cause).values_list("event_id", "event__cause_id").first() if cause else None
-        if found is None:
+        row = Execution.objects.filter(pk=cause).values_list("event_id", "event__cause_id").first() if cause else None
+        if row is None:
             return
-        pk, cause = found
+        pk, cause = row
 
 
 def _tree(events: Sequence[Event], steps: Steps, here: Event) -> SafeString:
     children: dict[uuid.UUID | None, list[Event]] = defaultdict(list)
-    known = {one.pk for one in events}
-    for one in events:
-        step = steps.get(one.cause_id) if one.cause_id else None
+    known = {event.pk for event in events}
+    for event in events:
+        step = steps.get(event.cause_id) if event.cause_id else None
         # What came before may be pruned or erased by now: then it stands at the margin.
-        children[step.event_id if step and step.event_id in known else None].append(one)
+        children[step.event_id if step and step.event_id in known else None].append(event)
     return format_html('<ul class="rules-chain">{}</ul>', format_html_join("", "{}", _rows(children, steps, here)))
 
 
 def _rows(children: Children, steps: Steps, here: Event) -> Iterator[tuple[SafeString]]:
     """Each execution with the events that it led to below it, in the order of a tree; no recursion, for a chain may
     be as long as its settings allow."""
-    waiting = [(one, 0) for one in reversed(children.get(None, ()))]
+    waiting = [(event, 0) for event in reversed(children.get(None, ()))]
     told: set[uuid.UUID] = set()
     while waiting:
-        one, level = waiting.pop()
-        step = steps.get(one.cause_id) if one.cause_id else None
+        event, level = waiting.pop()
+        step = steps.get(event.cause_id) if event.cause_id else None
         if step is not None and step.pk not in told:
             told.add(step.pk)
             yield (_row(max(level - 1, 0), _step(step)),)
-        yield (_row(level, _event(one, here)),)
-        waiting += [(below, level + 1) for below in reversed(children.get(one.pk, ()))]
+        yield (_row(level, _event(event, here)),)
+        waiting += [(below, level + 1) for below in reversed(children.get(event.pk, ()))]
 
 
 def _row(level: int, content: SafeString) -> SafeString:
@@ -108,9 +110,11 @@ def _event(event: Event, here: Event) -> SafeString:
     is_here = event.pk == here.pk
     text = format_html("<strong>{}</strong>", event) if is_here else link(page_url("event", event.pk), event)
     rows = event.evaluations if isinstance(event.evaluations, list) else []
-    stops = [one for one in rows if isinstance(one, Mapping) and one.get("outcome") == "error"]
-    said = dict.fromkeys(str(one.get("detail")) for one in stops)
-    marks = format_html_join("", ' <span class="rules-stop">{}</span>', ((one,) for one in said))
+    stops = [
+        evaluation for evaluation in rows if isinstance(evaluation, Mapping) and evaluation.get("outcome") == "error"
+    ]
+    said = dict.fromkeys(str(evaluation.get("detail")) for evaluation in stops)
+    marks = format_html_join("", ' <span class="rules-stop">{}</span>', ((detail,) for detail in said))
     return format_html("{}{}", text, marks)
 
 

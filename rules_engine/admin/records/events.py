@@ -58,8 +58,8 @@ class EventAdmin(SearchedAdmin):
 
     def having(self, word: str) -> Q:
         """By object, request, chain, model, signal and actor."""
-        if (found := uuid_of(word)) is not None:
-            return Q(pk=found) | Q(root_id=found) | Q(object_pk=word) | Q(request_id=word)
+        if (number := uuid_of(word)) is not None:
+            return Q(pk=number) | Q(root_id=number) | Q(object_pk=word) | Q(request_id=word)
         keys = Q(object_pk=word) | Q(request_id=word) | Q(signal=word) | Q(model__in=labels_like(word))
         return keys | Q(actor_name__iexact=word)
 
@@ -69,7 +69,10 @@ class EventAdmin(SearchedAdmin):
 
     @admin.display(description=_("rules"))
     def rules_shown(self, event: Event) -> str:
-        words = [f"{one.get('rule')}: {_word(OUTCOMES, one.get('outcome'))}" for one in _evaluations(event)]
+        words = [
+            f"{evaluation.get('rule')}: {_word(OUTCOMES, evaluation.get('outcome'))}"
+            for evaluation in _evaluations(event)
+        ]
         return ", ".join(words) or gettext("ordered by hand")
 
     @admin.display(description=_("first event of its chain"))
@@ -87,8 +90,13 @@ class EventAdmin(SearchedAdmin):
     @admin.display(description=_("evaluations"))
     def evaluations_shown(self, event: Event) -> SafeString:
         rows = [
-            (one.get("rule"), one.get("version"), *_verdict(one), detail_words(str(one.get("detail") or "")) or "–")
-            for one in _evaluations(event)
+            (
+                evaluation.get("rule"),
+                evaluation.get("version"),
+                *_verdict(evaluation),
+                detail_words(str(evaluation.get("detail") or "")) or "–",
+            )
+            for evaluation in _evaluations(event)
         ]
         if not rows:
             return text_block(gettext("ordered by hand"))
@@ -105,8 +113,8 @@ class EventAdmin(SearchedAdmin):
 
 
 def _evaluations(event: Event) -> list[Mapping[str, Any]]:
-    found = event.evaluations if isinstance(event.evaluations, list) else []
-    return [one for one in found if isinstance(one, Mapping)]
+    evaluations = event.evaluations if isinstance(event.evaluations, list) else []
+    return [evaluation for evaluation in evaluations if isinstance(evaluation, Mapping)]
 
 
 def _verdict(evaluation: Mapping[str, Any]) -> tuple[str, str]:

@@ -97,8 +97,8 @@ class ExecutionAdmin(RowButtonsAdmin):
 
     def having(self, word: str) -> Q:
         """By rule, by object, by event, by its own id."""
-        found = uuid_of(word)
-        return Q(pk=found) | of_events_about(word) if found else of_events_about(word) | of_rules(word)
+        number = uuid_of(word)
+        return Q(pk=number) | of_events_about(word) if number else of_events_about(word) | of_rules(word)
 
     # Retry and cancel
 

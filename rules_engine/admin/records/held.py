@@ -155,8 +155,11 @@ class HeldMatchAdmin(RowButtonsAdmin):
     def actions_shown(self, match: HeldMatch) -> SafeString:
         rows = match.actions if isinstance(match.actions, list) else []
         kinds = registry.kinds()
-        named = ((kinds[one["kind"]].label if one.get("kind") in kinds else one.get("kind"), one) for one in rows)
-        shown = ((label, settings_block(str(one.get("kind")), one.get("config"))) for label, one in named)
+        named = (
+            (kinds[action["kind"]].label if action.get("kind") in kinds else action.get("kind"), action)
+            for action in rows
+        )
+        shown = ((label, settings_block(str(action.get("kind")), action.get("config"))) for label, action in named)
         return format_html_join("", "<div><strong>{}</strong>{}</div>", shown)
 
     @admin.display(description=_("context"))
@@ -173,17 +176,17 @@ def _key(match: Any, text: str) -> str:
 def waits_for(match: HeldMatch) -> list[str]:
     """The terms of a match, as sentences."""
     terms = match.terms if isinstance(match.terms, dict) else {}
-    found = []
+    reasons = []
     if terms.get("coalesce") is not None:
         texts = {
             True: gettext("Waits until nothing more has come for %(seconds)s seconds; then the last one acts."),
             False: gettext("Waits %(seconds)s seconds for more; then the last one acts."),
         }
-        found.append(texts[bool(terms.get("debounce"))] % {"seconds": terms["coalesce"]})
+        reasons.append(texts[bool(terms.get("debounce"))] % {"seconds": terms["coalesce"]})
     if terms.get("once"):
-        found.append(gettext("Acts once for each object."))
+        reasons.append(gettext("Acts once for each object."))
     if terms.get("throttle"):
         count, seconds = terms["throttle"]
         text = gettext("Acts at most %(count)s times in %(seconds)s seconds.")
-        found.append(text % {"count": count, "seconds": seconds})
-    return found or [gettext("Waits for a worker.")]
+        reasons.append(text % {"count": count, "seconds": seconds})
+    return reasons or [gettext("Waits for a worker.")]

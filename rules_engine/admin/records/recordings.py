@@ -49,8 +49,11 @@ class RecordingForm(forms.ModelForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         if "model" in self.fields:
-            groups = [(title, found) for title, found in choices.models() if title]
-            mine = [(title, [one for one in found if may_view(self.user, one[0])]) for title, found in groups]
+            groups = [(title, choices_of_app) for title, choices_of_app in choices.models() if title]
+            mine = [
+                (title, [choice for choice in choices_of_app if may_view(self.user, choice[0])])
+                for title, choices_of_app in groups
+            ]
             self.fields["model"].choices = [("", "–"), *((t, found) for t, found in mine if found)]  # type: ignore[attr-defined]
         if "until" in self.fields:
             name_halves(self.fields["until"])

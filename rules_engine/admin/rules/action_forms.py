@@ -169,8 +169,10 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
         problems = rule_problems(spec)
         for index, row in enumerate(sound):
             place = f"/actions/{index}"
-            own = [one for one in problems if one.pointer == place or one.pointer.startswith(place + "/")]
-            row.say([Problem(one.pointer.removeprefix(place), one.message) for one in own])
+            own = [
+                problem for problem in problems if problem.pointer == place or problem.pointer.startswith(place + "/")
+            ]
+            row.say([Problem(problem.pointer.removeprefix(place), problem.message) for problem in own])
             if not problems:
                 self._check_ceiling(row, spec)
 

@@ -25,7 +25,7 @@ def _drawn(options: dict[str, Any], form: Any) -> dict[str, Any]:
     classes = options.get("classes", ())
     if "collapse" not in classes or not any(_holds(form, name) for name in flatten(options["fields"])):
         return options
-    return {**options, "classes": tuple(one for one in classes if one != "collapse")}
+    return {**options, "classes": tuple(css_class for css_class in classes if css_class != "collapse")}
 
 
 def _holds(form: Any, name: str) -> bool:
@@ -54,7 +54,7 @@ class UnfoldingFormSet(InlineAdminFormSet):
 
     @classmethod
     def of(cls, drawn: InlineAdminFormSet) -> UnfoldingFormSet:
-        """The same rows as Django's own has them."""
+        """Return Django's own rows, with the rights that it has drawn them by."""
         rights = {
             f"has_{right}_permission": getattr(drawn, f"has_{right}_permission")
             for right in ("add", "change", "delete", "view")

@@ -77,8 +77,8 @@ class FromTemplateMixin:
 
 def _cards() -> list[dict[str, Any]]:
     return [
-        {"title": one.title, "description": one.description, "url": reverse(FORM, args=[one.key])}
-        for one in rule_templates.offered()
+        {"title": template.title, "description": template.description, "url": reverse(FORM, args=[template.key])}
+        for template in rule_templates.offered()
     ]
 
 

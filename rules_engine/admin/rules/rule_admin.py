@@ -209,7 +209,7 @@ class RuleAdmin(
         return _to_test(request, obj) or super().response_post_save_change(request, obj)
 
     def get_inline_formsets(self, *args: Any, **options: Any) -> Any:
-        return [UnfoldingFormSet.of(one) for one in super().get_inline_formsets(*args, **options)]
+        return [UnfoldingFormSet.of(formset) for formset in super().get_inline_formsets(*args, **options)]
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         drawn = context["adminform"]

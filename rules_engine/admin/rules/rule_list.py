@@ -79,7 +79,7 @@ class RuleListMixin:
         pauses = Pauses(request)
         for rule in rules:
             rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
-        changelist.pauses = pauses.notices(one for one in pauses.all if one.is_everything)
+        changelist.pauses = pauses.notices(pause for pause in pauses.all if pause.is_everything)
         return changelist
 
     @admin.display(description=_("name"), ordering="name")
@@ -92,14 +92,14 @@ class RuleListMixin:
 
     @admin.display(description=_("State"), ordering="enabled")
     def state(self, rule: Any) -> SafeString:
-        found = states.state_of(rule)
-        badges = [_badge(found.name, found.words)]
+        state = states.state_of(rule)
+        badges = [_badge(state.name, state.words)]
         if rule.pauses and rule.enabled:
             badges.append(_badge("paused", _paused_words(rule.pauses)))
         if rule.activity.held:
             held = gettext("%(count)s held") % {"count": rule.activity.held}
             badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
-        return format_html_join(" ", "{}", ((one,) for one in (*badges, *map(shortened, found.reasons[:1]))))
+        return format_html_join(" ", "{}", ((badge,) for badge in (*badges, *map(shortened, state.reasons[:1]))))
 
     @admin.display(description=_("Last 24 hours"), ordering="trouble")
     def last_day(self, rule: Any) -> SafeString:
@@ -128,7 +128,7 @@ def shortened(text: str) -> str:
 
 def _paused_words(pauses: list[Any]) -> str:
     """With when the last of them ends, where each has an end."""
-    ends = [one.until for one in pauses]
+    ends = [pause.until for pause in pauses]
     if None in ends:
         return gettext("paused")
     return gettext("paused until %s") % time_words(max(ends))

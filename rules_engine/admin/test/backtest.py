@@ -90,8 +90,8 @@ class BacktestMixin:
 
 def _specs(formset: Any) -> list[ActionSpec]:
     """The actions as they stand in the valid rows."""
-    rows = [one for one in formset.forms if one.instance.pk is not None or one.has_changed()]
-    return [one.instance.spec() for one in rows if one not in formset.deleted_forms]
+    rows = [form for form in formset.forms if form.instance.pk is not None or form.has_changed()]
+    return [form.instance.spec() for form in rows if form not in formset.deleted_forms]
 
 
 def _hidden(request: HttpRequest) -> Iterable[tuple[str, str]]:
@@ -121,7 +121,7 @@ def _shown(spec: RuleSpec, result: Result) -> dict[str, Any]:
 
 
 def _listed(listed: Listed) -> dict[str, Any]:
-    events = [{"event": one, "url": page_url("event", one.pk), "object": _object(one)} for one in listed.events]
+    events = [{"event": event, "url": page_url("event", event.pk), "object": _object(event)} for event in listed.events]
     return {"count": listed.count, "events": events, "more": listed.count - len(events)}
 
 

@@ -51,7 +51,7 @@ class RuleTestForm(forms.Form):
         self.object: Any = None
         chosen: Any = self.fields
         chosen["signal"].choices = [(name, signal_words(str(name))) for name in spec.signals]
-        chosen["operation"].choices = [(one, OPERATION_WORDS[one]) for one in _operations(spec)]
+        chosen["operation"].choices = [(operation, OPERATION_WORDS[operation]) for operation in _operations(spec)]
         chosen["latest"].choices = [("", "–"), *self._latest()]
         self._choose(str(self.initial.get("pk", "")))
         chosen["relation"].choices = [(name, name) for name in _relations(spec)]
@@ -70,7 +70,7 @@ class RuleTestForm(forms.Form):
     def _latest(self) -> list[tuple[str, str]]:
         if self.rows is None:
             return []
-        return [(str(one.pk), f"{one} ({one.pk})") for one in self.rows.order_by("-pk")[:LATEST]]
+        return [(str(row.pk), f"{row} ({row.pk})") for row in self.rows.order_by("-pk")[:LATEST]]
 
     def clean(self) -> Any:
         """Find the object, unless there is a context."""
@@ -104,24 +104,24 @@ class RuleTestForm(forms.Form):
         signal, operations = given["signal"], OPERATIONS.get(given["signal"], ())
         wanted = given.get("operation") or next(iter(_operations(self.spec)), None)
         operation: Any = wanted if wanted in operations else next(iter(operations), None)
-        others = [one.strip() for one in given.get("others", "").split(",") if one.strip()]
-        keys = [int(one) if one.isdecimal() and len(one) < LONGEST_NUMBER else one for one in others]
+        others = [key.strip() for key in given.get("others", "").split(",") if key.strip()]
+        keys = [int(key) if key.isdecimal() and len(key) < LONGEST_NUMBER else key for key in others]
         arguments = given.get("arguments") or {}
         return Happening(signal, operation, changes, arguments, given.get("relation", ""), keys)
 
 
 def _operations(spec: RuleSpec) -> list[str]:
     """Those that the rule's signals come with; the ones it asks for first."""
-    known = [one for name in spec.signals for one in OPERATIONS.get(name, ())]
-    wanted = [str(one) for one in spec.operations if one in known]
-    usual = sorted(dict.fromkeys(known), key=lambda one: (one not in wanted, one != "update"))
-    return [one for one in usual if one in OPERATION_WORDS]
+    known = [operation for name in spec.signals for operation in OPERATIONS.get(name, ())]
+    wanted = [str(operation) for operation in spec.operations if operation in known]
+    usual = sorted(dict.fromkeys(known), key=lambda operation: (operation not in wanted, operation != "update"))
+    return [operation for operation in usual if operation in OPERATION_WORDS]
 
 
 def _relations(spec: RuleSpec) -> list[str]:
     model = find_model(spec.model) if spec.model else None
-    found = steps(model).items() if model is not None else ()
-    return [name for name, step in found if step.kind == "to_many" and getattr(step.field, "many_to_many", False)]
+    relations = steps(model).items() if model is not None else ()
+    return [name for name, step in relations if step.kind == "to_many" and getattr(step.field, "many_to_many", False)]
 
 
 def _own_signals(spec: RuleSpec) -> list[str]:
@@ -139,7 +139,7 @@ class ChangeForm(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        named = [(one.name, f"{one.verbose_name} ({one.name})") for one in readable_fields(self.model)]
+        named = [(field.name, f"{field.verbose_name} ({field.name})") for field in readable_fields(self.model)]
         self.fields["field"].choices = [("", "–"), *named]  # type: ignore[attr-defined]
 
     def clean(self) -> Any:
@@ -149,10 +149,10 @@ class ChangeForm(forms.Form):
             if given.get("old") or given.get("new"):
                 self.add_error("field", gettext("Choose the field."))
             return given
-        found = field_of(self.model, given["field"])
+        field = field_of(self.model, given["field"])
         for name in ("old", "new"):
             try:
-                given[name] = _value(found, given.get(name) or "")
+                given[name] = _value(field, given.get(name) or "")
             except (ValidationError, ValueError, TypeError, ArithmeticError) as error:
                 said = (
                     error.messages[0] if isinstance(error, ValidationError) else gettext("It does not take this value.")
@@ -178,7 +178,7 @@ def change_forms(spec: RuleSpec, data: Any = None) -> Any:
     if model is None or not {"pre_save", "post_save"} & set(spec.signals):
         return None
     form = type("ModelChangeForm", (ChangeForm,), {"model": model})
-    begun = list(_begun(spec, {one.name for one in readable_fields(model)}))
+    begun = list(_begun(spec, {field.name for field in readable_fields(model)}))
     made: Any = forms.formset_factory(
         form, extra=len(begun) + SPARE if data is None else 0, max_num=30, validate_max=True
     )
@@ -201,5 +201,5 @@ def _text(value: Any) -> str:
 
 def made_up(rows: Any) -> list[MadeUp]:
     """The changes of a valid formset."""
-    filled = [one.cleaned_data for one in rows.forms if one.cleaned_data.get("field")] if rows is not None else []
-    return [MadeUp(one["field"], one["old"], one["new"]) for one in filled]
+    filled = [row.cleaned_data for row in rows.forms if row.cleaned_data.get("field")] if rows is not None else []
+    return [MadeUp(row["field"], row["old"], row["new"]) for row in filled]

@@ -85,8 +85,8 @@ def objects_of(admin_site: Any, request: HttpRequest, label: str) -> models.Quer
         return None
     if not admin_site.is_registered(model):
         return model._default_manager.all()
-    found: models.QuerySet[Any] = admin_site.get_model_admin(model).get_queryset(request)
-    return found
+    rows: models.QuerySet[Any] = admin_site.get_model_admin(model).get_queryset(request)
+    return rows
 
 
 def _lookup_url(admin_site: Any, label: str) -> str:
@@ -112,8 +112,8 @@ def shown_test(test: RuleTest, spec: RuleSpec) -> dict[str, Any]:
     return {
         "state": test.state,
         "verdict": VERDICTS[test.state],
-        "gates": [shown_gate(one, titles) for one in test.gates],
-        "actions": [_shown_action(one) for one in test.actions],
+        "gates": [shown_gate(gate, titles) for gate in test.gates],
+        "actions": [_shown_action(planned) for planned in test.actions],
         "context": json_block(plain(test.context)),
     }
 
@@ -127,16 +127,16 @@ def shown_gate(gate: GateSeen, titles: Titles) -> dict[str, Any]:
         "detail": detail_words(gate.detail),
         "changes": [
             {
-                "field": titles.field(one.field),
-                "asked": _asked(one, titles),
-                "seen": _seen(one, titles),
-                "state": one.state,
-                "words": STATES[one.state],
+                "field": titles.field(change.field),
+                "asked": _asked(change, titles),
+                "seen": _seen(change, titles),
+                "state": change.state,
+                "words": STATES[change.state],
             }
-            for one in gate.changes
+            for change in gate.changes
         ],
         "tree": drawn(gate.tree, titles) if gate.tree else None,
-        "missing": [titles.title(".".join(one)) for one in gate.missing],
+        "missing": [titles.title(".".join(path)) for path in gate.missing],
     }
 
 
@@ -150,7 +150,9 @@ def _asked(change: ChangeSeen, titles: Titles) -> str:
 def _seen(change: ChangeSeen, titles: Titles) -> str:
     if change.change is None:
         return gettext("did not change")
-    return " → ".join(titles.value(f"instance.{change.field}", one) for one in (change.change.old, change.change.new))
+    return " → ".join(
+        titles.value(f"instance.{change.field}", value) for value in (change.change.old, change.change.new)
+    )
 
 
 def _shown_action(planned: Planned) -> dict[str, Any]:
@@ -161,12 +163,12 @@ def _shown_action(planned: Planned) -> dict[str, Any]:
         "count": planned.count,
         "previews": [
             {
-                "summary": one.summary,
+                "summary": preview.summary,
                 "details": [
                     (name, text_block(value) if isinstance(value, str) else json_block(plain(value)))
-                    for name, value in one.details.items()
+                    for name, value in preview.details.items()
                 ],
             }
-            for one in planned.previews
+            for preview in planned.previews
         ],
     }

@@ -43,12 +43,12 @@ class ShadowMixin:
         count, latest = matched_in_shadow(rule)
         tried = [
             {
-                "event": one,
-                "url": page_url("event", one.pk),
-                "object": object_link(one.model, one.object_pk) if one.model else "",
-                "rule_test": shown_test(tested_on_event(spec, one.captured(), request.user), spec),
+                "event": event,
+                "url": page_url("event", event.pk),
+                "object": object_link(event.model, event.object_pk) if event.model else "",
+                "rule_test": shown_test(tested_on_event(spec, event.captured(), request.user), spec),
             }
-            for one in latest
+            for event in latest
         ]
         return page(self, request, rule, "shadow.html", title, count=count, tried=tried, most=MOST)
 
@@ -78,14 +78,17 @@ def _why_not(user: Any, rule: Rule) -> str:
 def matched_in_shadow(rule: Rule) -> tuple[int, list[Event]]:
     """On how many of the newest recorded events it matched without acting, and the latest of them."""
     rows = events_of(rule.spec()).order_by("-created_at")[:MOST]
-    found: list[Any] = []
+    latest: list[Any] = []
     count = 0
     for row in rows.iterator(chunk_size=CHUNK):
-        matched = any(one.get("rule") == rule.slug and one.get("outcome") == "matched" for one in row.evaluations)
+        matched = any(
+            evaluation.get("rule") == rule.slug and evaluation.get("outcome") == "matched"
+            for evaluation in row.evaluations
+        )
         if matched and not _acted(row, rule.slug):
             count += 1
-            found += [row] if len(found) < SHOWN else []
-    return count, found
+            latest += [row] if len(latest) < SHOWN else []
+    return count, latest
 
 
 def _acted(row: Event, slug: str) -> bool:

@@ -59,8 +59,11 @@ class WhyForm(forms.Form):
 
     def __init__(self, user: Any, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        groups = [(title, found) for title, found in choices.models() if title]
-        mine = [(title, [one for one in found if may_view(user, one[0])]) for title, found in groups]
+        groups = [(title, choices_of_app) for title, choices_of_app in choices.models() if title]
+        mine = [
+            (title, [choice for choice in choices_of_app if may_view(user, choice[0])])
+            for title, choices_of_app in groups
+        ]
         self.fields["model"].choices = [("", "–"), *((t, found) for t, found in mine if found)]  # type: ignore[attr-defined]
 
 
@@ -99,11 +102,13 @@ def _answer(request: HttpRequest, given: Any) -> dict[str, Any]:
     slugs = [slug for slug in nearest_first(events, names) if word in f"{slug}\n{names.get(slug, '')}".casefold()]
     page = Paginator(slugs, RULES).get_page(request.GET.get(PAGE))
     rules = [_About.of(rule, user, pk) for rule in watching.filter(slug__in=page.object_list)]
-    by_slug = {one.rule.slug: one for one in rules}
+    by_slug = {about.rule.slug: about for about in rules}
     return {
         "asked": True,
         "object": object_link(label, pk),
-        "told": [_shown(one, by_slug) for one in tell(events, [one.rule for one in rules], set(page.object_list))],
+        "told": [
+            _shown(told, by_slug) for told in tell(events, [about.rule for about in rules], set(page.object_list))
+        ],
         "rules": rules,
         "named": word,
         "page": page,
@@ -116,12 +121,12 @@ def _answer(request: HttpRequest, given: Any) -> dict[str, Any]:
 def _pages(request: HttpRequest, page: Page[str]) -> list[tuple[Any, str]]:
     """Links to the other pages: number and address, which is empty for this page and for a gap."""
     given = request.GET.copy()
-    found = []
+    pages = []
     for number in page.paginator.get_elided_page_range(page.number) if page.has_other_pages() else ():
         given[PAGE] = str(number)
         is_link = isinstance(number, int) and number != page.number
-        found.append((number, f"?{given.urlencode()}" if is_link else ""))
-    return found
+        pages.append((number, f"?{given.urlencode()}" if is_link else ""))
+    return pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,29 +163,33 @@ def _shown(told: Told, rules: Mapping[str, _About]) -> dict[str, Any]:
     for step in told.executions:
         shown = {"url": page_url("execution", step.pk), "step": step, "title": registry.title(step.kind)}
         steps.setdefault(step.rule_slug, []).append(shown)
-    said = [(one, _said(one, rules.get(one.slug), titles, steps.get(one.slug, ()))) for one in told.said]
+    said = [
+        (verdict, _said(verdict, rules.get(verdict.slug), titles, steps.get(verdict.slug, ()))) for verdict in told.said
+    ]
     return {
         "event": told.event,
         "url": page_url("event", told.event.pk),
-        "changed": ", ".join(titles.field(str(one)) for one in told.event.context.get("changed") or ()),
-        "said": [shown for one, shown in said if one.verdict != "untried"],
-        "untried": [shown for one, shown in said if one.verdict == "untried"],
+        "changed": ", ".join(titles.field(str(name)) for name in told.event.context.get("changed") or ()),
+        "said": [shown for verdict, shown in said if verdict.verdict != "untried"],
+        "untried": [shown for verdict, shown in said if verdict.verdict == "untried"],
     }
 
 
-def _said(one: Said, about: _About | None, titles: Titles, executions: Sequence[Any]) -> dict[str, Any]:
-    stop = one.stop if about is not None and about.is_seen else None
+def _said(said: Said, about: _About | None, titles: Titles, executions: Sequence[Any]) -> dict[str, Any]:
+    stop = said.stop if about is not None and about.is_seen else None
     return {
-        "name": str(one.rule or one.slug),
+        "name": str(said.rule or said.slug),
         "url": about.url if about else "",
-        "version": one.version,
-        "verdict": VERDICTS.get(one.verdict, one.verdict),
-        "mark": MARKS.get(one.verdict, one.verdict),
-        "gate": title_of(one.gate),
-        "detail": detail_words(one.detail) or ", ".join(map(titles.title, one.missing)),
+        "version": said.version,
+        "verdict": VERDICTS.get(said.verdict, said.verdict),
+        "mark": MARKS.get(said.verdict, said.verdict),
+        "gate": title_of(said.gate),
+        "detail": detail_words(said.detail) or ", ".join(map(titles.title, said.missing)),
         "stop": shown_gate(stop, titles) if stop else None,
-        "stored": {titles.title(name): titles.value(name, value) for name, value in one.stored.items()} if stop else {},
-        "test_url": about.test_url if about and one.stop and one.stop.missing else "",
-        "is_recorded": one.is_recorded or one.verdict in ("untried", "not_recorded"),
+        "stored": {titles.title(name): titles.value(name, value) for name, value in said.stored.items()}
+        if stop
+        else {},
+        "test_url": about.test_url if about and said.stop and said.stop.missing else "",
+        "is_recorded": said.is_recorded or said.verdict in ("untried", "not_recorded"),
         "executions": executions,
     }
