@@ -22,7 +22,7 @@
     }
 
     lacks(one) {
-      if (one.type === "advanced") return rules.isJson(one.source) ? "" : this.words.no_json;
+      if (one.type === "advanced") return this.lacksJson(one);
       if (one.type === "group") return one !== this.root && !one.children.length ? this.words.empty_group : "";
       if (one.type === "test" && one.source !== null && one.form.op) return "";
       const missing = one.type === "many" ? "" : rules.lacking(one.form);
@@ -62,8 +62,7 @@
         this.drawGroup(parent, child, label, rowsOf);
         return;
       }
-      const box = element("div", { class: "rules-row", role: "group", "aria-label": label, "data-part": child.id }, parent);
-      const line = element("div", { class: "rules-row-line" }, box);
+      const { box, line } = this.drawRow(parent, child, label);
       if (child.type === "advanced") this.drawAdvanced(line, box, child);
       else if (child.type === "many") this.drawMany(line, box, child, rowsOf);
       else this.drawTest(line, child, rowsOf);

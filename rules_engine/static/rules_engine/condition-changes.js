@@ -59,23 +59,22 @@
 
     lacks(row) {
       if (row.type === "group") return "";
-      if (row.type === "advanced") return rules.isJson(row.source) ? "" : this.words.no_json;
+      if (row.type === "advanced") return this.lacksJson(row);
       if (row.form.field === '""') return this.words.choose_field;
       return KEYS.some((key) => row.form[key] === "") ? this.words.give_value : "";
     }
 
     draw(panel) {
       if (!this.root.children.length) element("p", { class: "rules-note" }, panel, this.words.any_change);
-      this.drawChildren(panel, this.root, (row, index) => this.drawRow(panel, row, index));
+      this.drawChildren(panel, this.root, (row, index) => this.drawChange(panel, row, index));
       const foot = element("div", { class: "rules-row-line rules-foot" }, panel);
       button(foot, `${this.root.id}-add`, `+ ${this.words.add_change}`, null, () => (
         this.add(this.root, rules.newPart("change", null, { form: { field: '""' }, source: null, stored: null }))));
     }
 
-    drawRow(panel, row, index) {
+    drawChange(panel, row, index) {
       const label = this.words.change_row.replace("%(number)s", index + 1);
-      const box = element("div", { class: "rules-row", role: "group", "aria-label": label, "data-part": row.id }, panel);
-      const line = element("div", { class: "rules-row-line" }, box);
+      const { box, line } = this.drawRow(panel, row, label);
       if (row.type === "advanced") this.drawAdvanced(line, box, row);
       else this.drawForm(line, row);
       this.drawRemove(line, row, `${this.words.remove}: ${label}`);

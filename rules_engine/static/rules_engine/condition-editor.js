@@ -116,6 +116,16 @@
       rules.drawErrors(box, one, `${this.textarea.id}-errors-${one.id}`);
     }
 
+    /** A row's box and its first line, for what can be chosen in it. */
+    drawRow(parent, part, label) {
+      const box = element("div", { class: "rules-row", role: "group", "aria-label": label, "data-part": part.id }, parent);
+      return { box, line: element("div", { class: "rules-row-line" }, box) };
+    }
+
+    lacksJson(part) {
+      return rules.isJson(part.source) ? "" : this.words.no_json;
+    }
+
     drawAdvanced(line, box, one) {
       rules.drawAdvanced(line, one, this.words, () => this.write(false), () => this.drawErrors(box, one));
     }
