@@ -122,6 +122,8 @@ OLD_WORDS_STAY = {
 }
 MODULE_LINES = 350
 FUNCTION_LINES = 60
+#: The name of a test is read in a list of failures, beside the name of its file.
+TEST_NAME_LENGTH = 70
 MEDIAN_FUNCTION_LINES = 10
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -321,6 +323,11 @@ def test_names_say_what_a_module_is_about():
     tests = {path.stem for path in (ROOT / "tests").rglob("*.py")}
     parts = {part for name in modules() for part in name.split(".")}
     assert (parts | tests) & VAGUE_NAMES == set()
+
+
+def test_names_of_tests_are_short():
+    tests = (node.name for path in (ROOT / "tests").rglob("test_*.py") for node in functions(path))
+    assert [name for name in tests if name.startswith("test_") and len(name) >= TEST_NAME_LENGTH] == []
 
 
 def words_of(name: str) -> set[str]:

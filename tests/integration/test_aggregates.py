@@ -59,7 +59,7 @@ def test_a_condition_on_a_count_matches_from_the_third_row_on() -> None:
     assert Execution.objects.count() == 1
 
 
-def test_a_condition_compares_an_exact_sum_as_a_number_and_an_empty_one_is_zero() -> None:
+def test_a_condition_compares_an_exact_sum_and_an_empty_one_is_zero() -> None:
     over = create_rule(model=Order, operations=["update"], condition={">": [{"var": f"instance.{TOTAL}"}, 0.3]})
     even = create_rule(model=Order, operations=["update"], condition={"==": [{"var": f"instance.{TOTAL}"}, 0.3]})
     none = create_rule(model=Order, operations=["update"], condition={"==": [{"var": f"instance.{TOTAL}"}, 0]})
@@ -179,7 +179,7 @@ def test_rows_without_a_value_are_counted_and_not_added_up() -> None:
     assert list(found.values()) == [1, Decimal("0.00"), None]
 
 
-def test_whole_numbers_whose_product_fits_no_column_of_theirs_are_multiplied() -> None:
+def test_whole_numbers_whose_product_fits_no_column_are_multiplied() -> None:
     animal = Animal.objects.create(name="a")
     for _ in range(2):
         Meal.objects.create(animal=animal, portions=2**30 - 1, spoons=2**31 - 1)
@@ -278,7 +278,7 @@ def test_s08_tags_are_recounted_when_they_come_go_and_lose_a_product() -> None:
 
 
 @pytest.mark.postgres
-def test_s03_the_subtotal_is_exact_in_the_end_when_twenty_save_items_at_once() -> None:
+def test_s03_the_subtotal_is_exact_when_twenty_save_items_at_once() -> None:
     rule(OrderItem, SUBTOTAL)
     order, pen = Order.objects.create(order_number="A1"), make_product()
 
@@ -352,7 +352,7 @@ def test_a_mistake_in_a_rule_is_said_at_its_place(fields: Mapping[str, Any], poi
         ({"filter": [row("items__quantity__sum", 1)], "values": []}, "/filter/0/field", '"sum" is no lookup'),
     ],
 )
-def test_an_aggregate_is_read_of_a_row_and_neither_written_nor_filtered_by(
+def test_an_aggregate_is_read_and_neither_written_nor_filtered_by(
     config: Mapping[str, Any], pointer: str, message: str
 ) -> None:
     (problem,) = problems_of(config)

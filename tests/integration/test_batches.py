@@ -61,7 +61,7 @@ def test_workers_that_claim_at_once_get_different_ones() -> None:
     assert set(taken.values()) == {1}
 
 
-def test_what_was_in_flight_in_a_process_that_died_comes_first_and_only_when_it_is_looked_for() -> None:
+def test_what_a_dead_process_had_in_flight_comes_first_if_looked_for() -> None:
     [first, *_others], _worker = begun("a", "a")
     waiting("a")
     Execution.objects.filter(state="running").update(lease_until=seconds_from_now(-1))
@@ -80,7 +80,7 @@ def test_only_what_the_claim_still_holds_is_begun() -> None:
     assert [(one.execution_id, one.number, one.outcome) for one in Attempt.objects.all()] == [(kept.pk, 1, "started")]
 
 
-def test_endings_of_all_kinds_are_recorded_together_and_none_of_what_another_worker_owns() -> None:
+def test_all_outcomes_are_recorded_together_and_none_of_another_worker() -> None:
     (well, asked, tried, refused, lost), worker = begun(*["a"] * 5)
     Execution.objects.filter(pk=lost.pk).update(leased_by="another")
     outcomes = [
@@ -121,7 +121,7 @@ def test_what_is_given_twice_is_recorded_once() -> None:
     assert [found.failures for found in Execution.objects.all()] == [1]
 
 
-def test_failures_of_one_action_ask_for_its_schedule_once_and_those_of_another_for_theirs(
+def test_failures_of_one_action_ask_for_its_schedule_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     executions, worker = begun(*["a"] * 4)
@@ -133,7 +133,7 @@ def test_failures_of_one_action_ask_for_its_schedule_once_and_those_of_another_f
     assert [one.state for one in Execution.objects.all()] == ["retryable"] * 4
 
 
-def test_what_was_taken_over_ends_as_its_new_owner_says_also_where_both_end_at_once() -> None:
+def test_what_was_taken_over_ends_as_its_new_owner_says() -> None:
     [slow], lost = begun("a")
     Execution.objects.update(lease_until=seconds_from_now(-1))
     claim = claim_lanes(QUEUE, {"a": 1})

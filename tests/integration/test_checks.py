@@ -28,7 +28,7 @@ def careless(settings: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
 @pytest.mark.django_db
-def test_what_a_deployment_lacks_is_said_by_check_deploy_and_not_at_every_command(careless: None) -> None:
+def test_what_a_deployment_lacks_is_said_by_check_deploy_alone(careless: None) -> None:
     assert found(deploy=True) == {"rules_engine.W004", "rules_engine.W007"}
     assert found(deploy=False) == set()
 

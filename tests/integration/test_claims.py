@@ -209,7 +209,7 @@ def test_the_version_that_matched_is_the_one_that_runs(probe: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["disable", "delete", "bulk"])
-def test_what_waits_for_a_rule_that_goes_is_cancelled_and_its_history_kept(how: str, probe: Any) -> None:
+def test_what_waits_for_a_rule_that_goes_is_cancelled_history_kept(how: str, probe: Any) -> None:
     [execution] = pending()
     rule = Rule.objects.get()
     if how == "disable":
@@ -278,7 +278,7 @@ def test_an_effect_in_our_database_and_its_record_commit_together(fails: bool, p
     assert Attempt.objects.get().outcome == ("failed" if fails else "succeeded")
 
 
-def test_changes_made_by_an_action_continue_the_chain_and_stop_at_the_depth_limit(probe: Any, settings: Any) -> None:
+def test_changes_by_an_action_continue_the_chain_up_to_its_depth(probe: Any, settings: Any) -> None:
     settings.RULES_ENGINE = {"MAX_DEPTH": 3}
     create_rule(
         model=Doctor, slug="ping", actions=[("probe", {})], condition={"in": ["ping", {"var": "instance.slug"}]}

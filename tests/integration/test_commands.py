@@ -72,7 +72,7 @@ def test_a_dry_sweep_counts_and_runs_nothing():
     assert Execution.objects.filter(state="pending").count() == 2
 
 
-def test_a_hint_wakes_the_workers_of_each_queue_with_work_and_runs_nothing(monkeypatch):
+def test_a_hint_wakes_workers_of_queues_with_work_and_runs_nothing(monkeypatch):
     told: list[str] = []
     audit_rule()
     doctors()

@@ -157,7 +157,7 @@ def test_a_uuid_key_may_be_given() -> None:
     assert Ticket.objects.count() == 1
 
 
-def test_an_object_that_is_not_valid_is_discarded_and_the_error_names_fields_only() -> None:
+def test_an_invalid_object_is_discarded_and_only_fields_are_named() -> None:
     config = {
         "model": "shop.statushistory",
         "values": [{"field": "order", "value": {"var": "instance.pk"}}, {"field": "to_status", "value": "canary"}],
@@ -209,7 +209,7 @@ def test_a_retry_after_a_failure_behind_the_write_leaves_one_row() -> None:
 
 
 @pytest.mark.postgres
-def test_two_workers_at_once_make_one_row_though_no_constraint_asks_for_it() -> None:
+def test_two_workers_at_once_make_one_row_without_any_constraint() -> None:
     values = [{"field": "name", "value": "One"}, {"field": "email", "value": "{{ instance.name }}@example.com"}]
     config = {"model": "clinic.patient", "values": values, "unless_exists": ["name"]}
     create_rule(model=Department, actions=[(KIND, config)])

@@ -74,7 +74,7 @@ class Unspeakable:
 
 @pytest.mark.parametrize("schedule", [Unspeakable(), ["x"], [-5], [1e300], [float("nan")], [True], 7])
 @pytest.mark.parametrize("crash_safe", [False, True])
-def test_a_failure_is_recorded_also_where_its_action_cannot_say_when_to_try_again(
+def test_a_failure_is_recorded_where_its_action_cannot_say_when_again(
     schedule: Any, crash_safe: bool, probe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe.answer, probe.crash_safe = TransientError("Not now."), crash_safe
@@ -127,7 +127,7 @@ def test_an_action_that_cannot_say_what_it_needs_fails_alone(probe: Any, monkeyp
 
 
 @pytest.mark.parametrize("crash_safe", [False, True])
-def test_what_takes_its_process_down_each_time_is_given_up_and_its_neighbour_done(
+def test_what_kills_its_process_is_given_up_and_its_neighbour_done(
     crash_safe: bool, probe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe.answer, probe.crash_safe = SystemExit(9), crash_safe

@@ -115,9 +115,7 @@ def test_too_many_rows_are_none_and_the_record_says_why(noted: list[str], monkey
     assert "more than 5 rows" in Execution.objects.filter(state="discarded").first().error  # type: ignore[union-attr]
 
 
-def test_keys_of_a_relation_that_were_cut_off_are_not_taken_for_all_of_them(
-    noted: list[str], settings: LazySettings
-) -> None:
+def test_keys_of_a_relation_that_were_cut_off_are_not_all_of_them(noted: list[str], settings: LazySettings) -> None:
     settings.RULES_ENGINE = {"ROWS_LIMIT": 3}
     create_rule(Doctor, signals=["m2m_changed"], operations=["add"], actions=[note("{{ each }}", for_each="m2m.pks")])
     doctor = Doctor.objects.create(first_name="Ada")

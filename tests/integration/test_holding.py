@@ -57,7 +57,7 @@ def dropped() -> set[str]:
 # Throttle
 
 
-def test_a_throttled_rule_acts_so_many_times_and_says_how_many_it_held_when_it_acts_again(noted: list[str]) -> None:
+def test_a_throttled_rule_acts_so_often_and_says_how_many_it_held(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=2, throttle_seconds=60, actions=[NAME_AND_HELD])
     animals("a", "b", "c", "d", "e")
     run_due()
@@ -130,7 +130,7 @@ def test_a_throttle_counts_by_texts_of_any_length(noted: list[str]) -> None:
     assert noted == ["a", "c"]
 
 
-def test_ten_writers_at_once_get_exactly_as_many_through_as_the_throttle_lets(noted: list[str]) -> None:
+def test_ten_writers_at_once_get_through_what_the_throttle_lets(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=7, throttle_seconds=600, actions=[NAME])
 
     def write(number: int) -> None:
@@ -280,7 +280,7 @@ def test_no_debounce_goes_on_for_ever(noted: list[str]) -> None:
     assert int(name) in (15, 16)
 
 
-def test_the_last_one_is_told_by_the_databases_clock_and_not_by_the_servers(noted: list[str]) -> None:
+def test_the_last_one_is_told_by_the_databases_clock(noted: list[str]) -> None:
     """Ids are made by a server's own clock, which may be behind another's."""
     create_rule(Animal, coalesce_seconds=30, actions=[NAME])
     [one] = animals("first")
@@ -516,7 +516,7 @@ def test_a_rule_that_holds_nothing_back_costs_no_statement_for_it() -> None:
     assert not any("held" in one or "pause" in one for one in made)
 
 
-def test_a_rule_that_is_throttled_costs_as_many_statements_as_one_that_is_not() -> None:
+def test_a_throttled_rule_costs_as_many_statements_as_another() -> None:
     create_rule(Doctor, throttle_count=1, throttle_seconds=60, actions=[NAME_OF_DOCTOR])
     with transaction.atomic():
         made = statements_of(lambda: Doctor.objects.create(first_name="Ada"))

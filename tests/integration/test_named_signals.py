@@ -210,7 +210,7 @@ def paid_order() -> Order:
     return order
 
 
-def test_a_rule_with_a_model_reads_the_object_its_relations_and_their_sums() -> None:
+def test_a_rule_with_a_model_reads_the_object_relations_and_sums() -> None:
     total = {"reduce": [{"var": "instance.items"}, {"+": [{"var": "current.quantity"}, {"var": "accumulator"}]}, 0]}
     text = "{{ instance.customer.username }}: {% for item in instance.items %}{{ item.quantity }} {% endfor %}"
     order = paid_order()
@@ -276,7 +276,7 @@ def test_only_objects_of_the_model_are_heard_descendants_among_them() -> None:
     assert found == [("zoo.animal", 1), ("zoo.dog", 2)]
 
 
-def test_a_rule_without_a_model_on_the_same_signal_has_an_event_of_its_own() -> None:
+def test_a_rule_without_a_model_has_an_event_of_its_own() -> None:
     with_model = create_rule(Animal, ["zoo.fed"], actions=LOG)
     without = create_rule(signals=["zoo.fed"], actions=LOG)
     bell.send(sender=object, instance=Animal.objects.create(name="a"), food="hay")

@@ -102,7 +102,7 @@ def test_a_delay_counts_from_the_end_of_what_was_waited_for(noted: list[str]) ->
     assert 3590 < (late.next_attempt_at - first.finished_at).total_seconds() < 3700
 
 
-def test_an_action_of_each_row_that_fails_stops_what_comes_after_all_of_them(noted: list[str]) -> None:
+def test_an_action_of_each_row_that_fails_stops_what_comes_after(noted: list[str]) -> None:
     each = {"for_each": "instance.tags", **STOP}
     create_rule(Animal, operations=["update"], actions=[note("{{ each.name }}", fails="t1", **each), note("after")])
     make_animal(3).save()
@@ -129,7 +129,7 @@ def test_rows_that_cannot_be_told_stop_the_rule_as_a_failure_does(noted: list[st
     assert reasons("cancelled") == {NOT_AFTER_THAT}
 
 
-def test_of_two_workers_that_finish_the_last_two_at_once_one_lets_go_what_waits(noted: list[str]) -> None:
+def test_of_two_workers_that_finish_at_once_one_releases_what_waits(noted: list[str]) -> None:
     each = {"for_each": "instance.tags", **STOP}
     create_rule(Animal, operations=["update"], actions=[note("{{ each.name }}", **each), note("after")])
     make_animal(8).save()
@@ -142,7 +142,7 @@ def test_of_two_workers_that_finish_the_last_two_at_once_one_lets_go_what_waits(
     assert len(noted) == 9
 
 
-def test_letting_go_a_thousand_rows_takes_as_many_statements_as_letting_go_one() -> None:
+def test_releasing_a_thousand_rows_takes_the_statements_of_one() -> None:
     counts = []
     each = {"for_each": "instance.tags"}
     create_rule(Animal, operations=["update"], actions=[note("first", **STOP), note("{{ each.name }}", **each)])
@@ -159,7 +159,7 @@ def test_letting_go_a_thousand_rows_takes_as_many_statements_as_letting_go_one()
     assert counts[0] == counts[1]
 
 
-def test_what_waited_for_an_action_cancelled_by_hand_is_cancelled_by_the_next_sweep() -> None:
+def test_what_waited_for_a_cancelled_action_is_cancelled_by_the_sweep() -> None:
     create_rule(Doctor, actions=[note("a", **STOP), note("b")])
     make_doctor()
     Execution.objects.filter(position=0).cancel("By hand.")
@@ -168,7 +168,7 @@ def test_what_waited_for_an_action_cancelled_by_hand_is_cancelled_by_the_next_sw
     assert states() == [(0, "cancelled"), (1, "cancelled")]
 
 
-def test_a_sweep_finds_what_was_forgotten_among_any_number_that_wait_with_good_reason(
+def test_a_sweep_finds_what_was_forgotten_among_many_that_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sequence, "FORGOTTEN", 2)
@@ -184,7 +184,7 @@ def test_a_sweep_finds_what_was_forgotten_among_any_number_that_wait_with_good_r
 # At once
 
 
-def test_actions_after_one_that_failed_before_the_save_are_recorded_as_not_carried_out(noted: list[str]) -> None:
+def test_actions_after_a_failed_one_are_recorded_as_not_carried_out(noted: list[str]) -> None:
     before = {"timing": "before_save"}
     create_rule(
         Doctor,
@@ -216,7 +216,7 @@ def test_actions_before_the_one_that_failed_are_carried_out(noted: list[str]) ->
     assert states() == [(0, "succeeded"), (1, "discarded"), (2, "cancelled")]
 
 
-def test_a_paused_rule_stops_at_the_first_action_that_it_cannot_make_up_for(noted: list[str]) -> None:
+def test_a_paused_rule_stops_at_the_first_action_that_cannot_wait(noted: list[str]) -> None:
     at_once = {"timing": "in_transaction", **STOP}
     rule = create_rule(Doctor, actions=[note("a", **at_once), note("b"), note("c", **at_once)])
     pause = Pause.objects.create(rule_slug=rule.slug)

@@ -113,7 +113,7 @@ def test_c01_a_line_is_logged_for_each_thing_that_happens_to_a_doctor(clinic, ca
     assert messages(caplog)[2:] == [f"Doctor deleted: Ada Byron (id {pk})"]
 
 
-def test_c04_patient_and_doctor_are_told_of_an_appointment_each_in_a_mail_of_their_own(clinic):
+def test_c04_patient_and_doctor_are_mailed_each_on_their_own(clinic):
     doctor = ada()
     run_due()
     mail.outbox.clear()
@@ -188,7 +188,7 @@ def test_c15_what_is_rolled_back_sends_nothing(clinic):
     assert AuditEntry.objects.count() == 0
 
 
-def test_the_webhook_rule_runs_once_its_endpoint_is_there_and_it_is_switched_on(clinic):
+def test_the_webhook_rule_runs_once_its_endpoint_is_there_and_it_is_on(clinic):
     Endpoint.objects.create(slug="demo", name="Demo", url="https://example.com/hook")
     Rule.objects.filter(slug="clinic-appointment-webhook").update(enabled=True)
     refresh()
@@ -251,7 +251,7 @@ def test_after_loaddata_an_install_has_nothing_to_do():
     assert state() == before
 
 
-def test_a_changed_pack_updates_its_rule_and_removes_the_actions_it_no_longer_has(pack):
+def test_a_changed_pack_updates_its_rule_and_removes_old_actions(pack):
     rulepack("install", pack(rule(), action(), action(position=1), action(position=2)))
     kept = Rule.objects.get().pk
     path = pack(rule(name="Better"), action(position=1, config={"message": "new"}))
@@ -319,7 +319,7 @@ def test_a_rule_made_here_under_a_packs_slug_is_not_taken_over(pack):
     assert Rule.objects.get().name == "Mine"
 
 
-def test_what_an_operator_installs_over_an_administrators_rule_has_no_author(pack):
+def test_what_an_operator_installs_over_anothers_rule_has_no_author(pack):
     user = get_user_model().objects.create_user("ann")
     rulepack("install", pack(rule(), action()))
     Rule.objects.update(author=user, name="Ann's")
@@ -579,7 +579,7 @@ def test_loaddata_takes_an_outdated_rule_that_is_switched_off(pack):
     assert "note: a-rule /model" in err.getvalue()
 
 
-def test_an_action_before_its_rule_is_a_problem_since_loaddata_cannot_take_it(pack):
+def test_an_action_before_its_rule_is_a_problem_for_loaddata(pack):
     assert problems(action(), rule()) == [
         "object 1 /rule/0: The action stands before its rule 'a-rule'; loaddata wants the rule first."
     ]

@@ -101,7 +101,7 @@ def test_a_copy_of_an_object_gets_a_slug_of_its_own() -> None:
     assert slugs() == ["oak-chair", "oak-chair-2"]
 
 
-def test_other_values_with_the_same_beginning_and_another_case_count_for_nothing() -> None:
+def test_other_values_of_one_beginning_or_case_count_for_nothing() -> None:
     for slug in ("oak-chair-red", "oak-chair-3x", "Oak-Chair", "oak", "oak_chair", "oak%"):
         make(slug=slug)
     unique()
@@ -181,7 +181,7 @@ def test_what_a_failed_save_had_reserved_is_free_again_after_a_while() -> None:
     assert make().slug == "oak-chair"
 
 
-def test_a_transaction_that_is_rolled_back_leaves_the_slug_to_others_at_once() -> None:
+def test_a_rolled_back_transaction_leaves_the_slug_to_others() -> None:
     unique()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         make()
@@ -254,7 +254,7 @@ def test_fields_that_can_have_no_counter_are_refused(model: str, row: Any, point
     assert fragment in found[f"/actions/0/config/fields/0/{pointer}"]
 
 
-def test_a_text_without_a_limit_can_have_a_counter_and_false_asks_for_none() -> None:
+def test_a_text_without_limit_can_have_a_counter_and_false_asks_none() -> None:
     unique(Plaque, "words", "title")
     Plaque.objects.create(title="Long " * 20)
     assert Plaque.objects.create(title="Long " * 20).words.endswith("long-2")

@@ -104,7 +104,7 @@ def test_rubbish_in_any_column_is_a_problem_or_a_fault_and_never_a_crash(fields:
     compile_rule(spec, 1)
 
 
-def test_the_fault_of_a_rule_is_in_the_sites_language_whoever_loads_the_rules() -> None:
+def test_the_fault_of_a_rule_is_in_the_sites_language() -> None:
     broken = RuleSpec(**{**GOOD, "condition": {"var": "instance.nam"}})
     with translation.override("de"):
         assert "Meinten Sie „name“?" in problems(condition=broken.condition)["/condition"]
@@ -112,7 +112,7 @@ def test_the_fault_of_a_rule_is_in_the_sites_language_whoever_loads_the_rules() 
 
 
 @pytest.mark.django_db
-def test_full_clean_says_what_is_wrong_with_a_rule_and_its_action_at_their_fields() -> None:
+def test_full_clean_says_at_their_fields_what_is_wrong() -> None:
     rule = Rule(slug="r", name="R", model="zoo.animal", signals=["post_save"], condition={"var": "instance.nam"})
     with pytest.raises(ValidationError) as caught:
         rule.full_clean()

@@ -115,7 +115,7 @@ def test_an_event_that_did_not_store_what_the_rule_reads_is_no_verdict() -> None
     assert not result.newly.count
 
 
-def test_whether_a_field_changed_is_known_where_its_old_value_or_on_create_its_value_was_stored() -> None:
+def test_whether_a_field_changed_is_known_where_its_value_was_stored() -> None:
     changes = ({"field": "status", "to": "paid"},)
     spec = RuleSpec(slug="new", model="shop.order", signals=("post_save",), changes=changes)
     create_rule(Order, actions=[("log_message", {"message": "{{ instance.total }}"})])
@@ -152,7 +152,7 @@ def test_only_the_newest_events_are_looked_at_and_that_is_said() -> None:
     assert (result.tried, result.is_cut, result.fired.count) == (2, True, 1)
 
 
-def test_it_takes_the_permissions_to_test_and_to_view_and_for_an_edited_rule_to_change(
+def test_it_takes_permissions_to_test_view_and_for_edits_to_change(
     staff: Callable[..., Client],
 ) -> None:
     rule = create_rule(Order, condition=over(100), actions=[LOG])
@@ -166,7 +166,7 @@ def test_without_the_permission_to_view_its_model_a_rule_is_not_run(staff: Calla
     assert staff("rules_engine.view_rule", "rules_engine.test_rule").get(url(rule)).status_code == 403
 
 
-def test_however_many_events_are_looked_at_their_conditions_are_not_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_however_many_events_there_are_no_condition_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*args: Any) -> None:
         raise AssertionError("A trace takes a hundred times as long as an evaluation, and nobody sees it here.")
 

@@ -225,7 +225,7 @@ def test_check_deploy_warns_of_loops_among_the_rules_that_are_on() -> None:
     assert warnings() == []
 
 
-def test_rulepack_check_remarks_on_loops_and_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
+def test_rulepack_check_remarks_on_loops_without_finding_fault(tmp_path: Path) -> None:
     objects = []
     for slug, model, (kind, config) in (("items", "shop.orderitem", RECALCULATE), ("orders", "shop.order", TOUCH)):
         fields = {"slug": slug, "name": slug, "model": model, "signals": ["post_save"]}

@@ -30,7 +30,7 @@ def page_of(client: Client, address: str, data: Any = None) -> str:
 # Two people
 
 
-def test_whoever_saves_over_what_another_saved_is_told_and_may_then_overwrite_it(admin_client: Client) -> None:
+def test_whoever_saves_over_another_is_told_and_may_then_overwrite(admin_client: Client) -> None:
     rule = create_rule(Order, slug="two", name="Mine", actions=[("log_message", LOG)])
     address = change_url(rule)
     opened = posted_by_the_page(page_of(admin_client, address))
@@ -70,7 +70,7 @@ def test_a_page_is_saved_again_and_again_while_nobody_else_saves(admin_client: C
 # What is wrong, said once and where it is
 
 
-def test_a_blank_rule_is_told_what_to_tick_and_its_folded_sections_stay_folded(admin_client: Client) -> None:
+def test_a_blank_rule_is_told_what_to_tick_and_sections_stay_folded(admin_client: Client) -> None:
     page = admin_client.post(reverse(ADD), {**post_data(), "name": "", "signals": []}).content.decode()
     assert "Tick at least one.</li>" in page
     assert "post_save." not in page
@@ -98,7 +98,7 @@ def test_switching_on_what_is_on_says_that_nothing_was_changed(admin_client: Cli
 # Words
 
 
-def test_a_rules_page_says_to_what_a_field_has_to_change_and_counts_one_as_one(admin_client: Client) -> None:
+def test_a_rules_page_says_to_what_a_field_changes_and_counts_one(admin_client: Client) -> None:
     changes = [{"field": "status", "to": "paid"}, {"field": "total"}]
     rule = create_rule(Order, slug="words", changes=changes, operations=["update"], actions=[("log_message", LOG)])
     order = Order.objects.create(order_number="1", total=1)

@@ -86,7 +86,7 @@ def test_a_version_that_no_longer_works_is_not_restored(admin_client: Client) ->
     assert Rule.objects.get().condition == {">": [{"var": "instance.total"}, 100]}
 
 
-def test_a_look_at_a_version_takes_the_permission_to_view_and_a_return_to_change(staff: Callable[..., Client]) -> None:
+def test_a_look_at_a_version_takes_view_and_a_return_takes_change(staff: Callable[..., Client]) -> None:
     rule = edited(create_rule(Order, actions=[LOG]))
     client = staff("rules_engine.view_rule")
     assert client.get(url("versions", rule)).status_code == 200
@@ -115,7 +115,7 @@ def test_one_click_promotes_a_rule_and_is_logged(admin_client: Client) -> None:
     assert "Promoted" in LogEntry.objects.latest("pk").change_message
 
 
-def test_to_promote_takes_the_permission_to_enable_and_what_the_rule_takes() -> None:
+def test_to_promote_takes_the_right_to_enable_and_what_the_rule_takes() -> None:
     rule = create_rule(Order, condition={"==": [{"var": "instance.status"}, "paid"]}, actions=[LOG], shadow=True)
     changer = client_of(make_user("rules_engine.view_rule", "rules_engine.change_rule", "shop.view_order", name="a"))
     assert changer.post(url("promote", rule)).status_code == 403
@@ -129,7 +129,7 @@ def test_to_promote_takes_the_permission_to_enable_and_what_the_rule_takes() -> 
     assert not rule.shadow
 
 
-def test_an_objects_own_page_names_the_rules_that_watch_it_and_what_they_did(admin_client: Client) -> None:
+def test_an_objects_own_page_names_rules_that_watch_it_and_their_deeds(admin_client: Client) -> None:
     create_rule(Order, name="Tell the stock", actions=[("log_message", {"message": "Hello {{ instance.pk }}"})])
     create_rule(Doctor, name="Of doctors", actions=[LOG])
     made = Order.objects.create(order_number="A1")
@@ -148,7 +148,7 @@ def test_an_objects_own_page_names_the_rules_that_watch_it_and_what_they_did(adm
     assert "and 3 more rules" in page
 
 
-def test_an_objects_own_page_says_nothing_of_rules_to_who_may_not_view_them(staff: Callable[..., Client]) -> None:
+def test_an_objects_own_page_hides_rules_from_who_may_not_view_them(staff: Callable[..., Client]) -> None:
     create_rule(Order, name="Tell the stock", actions=[LOG])
     made = Order.objects.create(order_number="A1")
     page = staff("shop.view_order").get(reverse("admin:shop_order_change", args=[made.pk]))

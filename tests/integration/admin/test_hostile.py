@@ -34,7 +34,7 @@ def page_of(client: Client, address: str) -> tuple[str, int]:
     return page, sum(not one["sql"].startswith(("BEGIN", "COMMIT", "ROLLBACK")) for one in taken)
 
 
-def test_lists_and_pages_stand_a_thousand_rules_and_a_hundred_thousand_executions(admin_client: Client) -> None:
+def test_lists_and_pages_stand_a_hundred_thousand_executions(admin_client: Client) -> None:
     fill(rules=1_000, executions=100_000, hostile=HOSTILE)
     for name in LISTS:
         _page, queries = page_of(admin_client, reverse(f"admin:rules_engine_{name}_changelist"))

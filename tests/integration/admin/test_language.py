@@ -72,7 +72,7 @@ def test_the_page_of_a_rule_speaks_german(german: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_djangos_own_signals_send_and_who_hears_them_is_told_in_german(german: Client) -> None:
+def test_what_djangos_own_signals_send_is_told_in_german(german: Client) -> None:
     page = page_at(german, change_url(create_rule(signals=["pre_migrate"], actions=[LOG])))
     for words in (
         "pre_migrate: Das allererste migrate, das die Tabellen der Regeln selbst anlegt, wird nicht gehört.",
@@ -281,7 +281,7 @@ def built_in() -> list[Action]:
 
 
 @pytest.mark.parametrize("action", built_in(), ids=lambda action: str(action.kind))
-def test_every_built_in_action_and_its_settings_are_called_something_in_german(action: Action) -> None:
+def test_every_built_in_action_and_its_settings_have_german_names(action: Action) -> None:
     app = type(action).__module__.split(".")[0]
     said = written(app)
     for text in (action.label, *words_of(action.schema)):

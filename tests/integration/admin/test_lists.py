@@ -211,7 +211,7 @@ def test_the_last_page_of_a_long_list_is_the_rest_of_it(admin_client: Client) ->
     assert [len(page) for page in shown] == [50, 2]
 
 
-def test_executions_are_filtered_by_the_rules_that_acted_lately_where_there_are_many(admin_client: Client) -> None:
+def test_executions_are_filtered_by_rules_that_acted_lately(admin_client: Client) -> None:
     Rule.objects.bulk_create(Rule(slug=f"idle-{number}", name=f"Idle {number}") for number in range(30))
     create_rule(model=Order, slug="busy", name="Busy", actions=[LOG])
     Order.objects.create(order_number="1")

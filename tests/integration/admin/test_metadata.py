@@ -62,7 +62,7 @@ def test_models_that_rules_cannot_read_are_not_there(admin_client: Client, model
     assert ask(admin_client, model).status_code == 404
 
 
-def test_a_model_takes_the_permission_to_view_it_and_so_does_what_it_leads_to(staff: Callable[..., Client]) -> None:
+def test_a_model_and_what_it_leads_to_take_the_permission_to_view(staff: Callable[..., Client]) -> None:
     client = staff(*WRITERS, "shop.view_order")
     found = fields(client, "shop.order")
     assert "customer_id" in found

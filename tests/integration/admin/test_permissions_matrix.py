@@ -332,7 +332,7 @@ def buttons(page: str, address: str) -> Iterator[tuple[str, str]]:
         yield f"{app}_{model}_{verb.replace('-', '_')}", f"{base}{verb}/"
 
 
-def test_who_may_not_switch_on_writes_rules_that_are_off_and_changes_no_others() -> None:
+def test_who_may_not_switch_on_writes_only_rules_that_are_off() -> None:
     admin_pages.fill()
     client, _user = sign_in("author")
     row = {"kind": "log_message", "config": '{"message": "x"}'}

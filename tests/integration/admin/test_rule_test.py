@@ -54,7 +54,7 @@ def words(page: str) -> str:
     return re.sub(r"\s+", " ", unescape(strip_tags(page.replace("<", " <"))))
 
 
-def test_a_rule_that_would_act_shows_its_gates_and_its_mail_and_nothing_is_sent_or_stored(admin_client: Client) -> None:
+def test_a_rule_that_would_act_shows_gates_and_mail_and_sends_nothing(admin_client: Client) -> None:
     changes = [{"field": "status", "to": "paid"}]
     rule = create_rule(Order, operations=["update"], changes=changes, condition=BIG, actions=[MAIL], enabled=False)
     made = order(total=120)
@@ -74,7 +74,7 @@ def test_a_rule_that_would_act_shows_its_gates_and_its_mail_and_nothing_is_sent_
     assert made.status == "draft"
 
 
-def test_a_rule_that_would_not_act_shows_every_gate_and_what_it_would_do_if_it_matched(admin_client: Client) -> None:
+def test_a_rule_that_would_not_act_shows_every_gate_and_its_effect(admin_client: Client) -> None:
     rule = create_rule(
         Order, changes=[{"field": "status", "from": "draft", "to": "paid"}], condition=BIG, actions=[MAIL]
     )
@@ -88,7 +88,7 @@ def test_a_rule_that_would_not_act_shows_every_gate_and_what_it_would_do_if_it_m
     assert "What it would do if it matched" in page
 
 
-def test_rows_begin_with_the_changes_that_the_rule_asks_for_and_the_latest_objects_are_offered(
+def test_rows_begin_with_asked_changes_and_offer_latest_objects(
     admin_client: Client,
 ) -> None:
     rule = create_rule(Order, changes=[{"field": "status", "from": "draft", "to": "paid"}], actions=[MAIL])
@@ -144,7 +144,7 @@ def test_every_kind_of_action_is_shown_and_none_is_carried_out(admin_client: Cli
     assert not Execution.objects.exists()
 
 
-def test_fields_that_would_be_set_and_a_message_that_would_reject_are_shown(admin_client: Client) -> None:
+def test_fields_to_be_set_and_a_message_that_would_reject_are_shown(admin_client: Client) -> None:
     fields = [{"field": "slug", "value": "{{ instance.name|slugify }}", "unique": True}]
     rule = create_rule(
         Product, ["pre_save"], actions=[("set_fields", {"fields": fields}), ("reject", {"message": "No."})]
@@ -210,7 +210,7 @@ def test_a_rule_on_a_signal_without_a_model_takes_what_the_signal_sends(admin_cl
     assert "Logs: ada" in words(admin_client.post(url(rule), data).content.decode())
 
 
-def test_an_unknown_object_a_bad_value_and_broken_json_are_said_at_their_fields(admin_client: Client) -> None:
+def test_an_unknown_object_and_broken_json_are_said_at_their_fields(admin_client: Client) -> None:
     rule = create_rule(Order, actions=[MAIL])
     made = order()
     assert 'There is no object "nope" that you may see.' in words(post(admin_client, rule, pk="nope"))

@@ -62,7 +62,7 @@ def test_each_rule_is_told_with_the_first_gate_that_stopped_it(admin_client: Cli
     assert "Off was not tried – It is switched off." in page
 
 
-def test_the_values_are_shown_while_the_rule_is_what_it_was_and_to_whoever_may_see_them(
+def test_values_are_shown_while_the_rule_is_as_it_was_to_who_may_see(
     admin_client: Client, staff: Callable[..., Client]
 ) -> None:
     rich = {">": [{"var": "instance.customer.email"}, "m"]}
@@ -85,7 +85,7 @@ def test_the_values_are_shown_while_the_rule_is_what_it_was_and_to_whoever_may_s
     assert "does not hold" not in page
 
 
-def test_of_an_event_that_was_kept_for_another_rule_it_says_what_was_not_stored(admin_client: Client) -> None:
+def test_an_event_kept_for_another_rule_says_what_was_not_stored(admin_client: Client) -> None:
     create_rule(Order, slug="acting", actions=[("log_message", {"message": "{{ instance.total }}"})])
     some = {"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}
     rule("Big", condition={"or": [{">": [{"var": "instance.total"}, 100]}, some]})
@@ -105,7 +105,7 @@ def test_an_object_without_a_recorded_event_gives_no_verdict(admin_client: Clien
     assert "did not match" not in page
 
 
-def test_a_rule_written_later_is_worked_out_from_what_was_recorded_or_said_not_to_be_recorded(
+def test_a_later_rule_is_worked_out_from_records_or_said_not_recorded(
     admin_client: Client,
 ) -> None:
     rule("Acting")
@@ -129,7 +129,7 @@ def test_a_rule_behind_one_that_ends_the_processing_says_so(admin_client: Client
     assert "Second was not tried – First matched before, and ended the processing." in ask(admin_client, made.pk)
 
 
-def test_that_another_rule_ended_the_processing_is_said_also_where_only_one_is_asked_about(
+def test_that_another_rule_ended_the_processing_is_said_of_one_too(
     admin_client: Client,
 ) -> None:
     rule("First", position=1, stop_processing=True)
@@ -140,7 +140,7 @@ def test_that_another_rule_ended_the_processing_is_said_also_where_only_one_is_a
     assert "First v1" not in page
 
 
-def test_of_many_rules_those_that_came_nearest_to_acting_come_first_and_all_are_told_on_some_page(
+def test_rules_nearest_to_acting_come_first_and_all_are_told(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(why, "RULES", 2)
@@ -161,7 +161,7 @@ def test_of_many_rules_those_that_came_nearest_to_acting_come_first_and_all_are_
     assert "Updates : not recorded" in ask(admin_client, made.pk, p="3")
 
 
-def test_a_rule_is_found_by_a_part_of_its_name_or_slug_and_that_none_is_called_so_is_said(admin_client: Client) -> None:
+def test_a_rule_is_found_by_a_part_of_its_name_and_none_is_said(admin_client: Client) -> None:
     rule("Acting")
     rule("Other")
     made = Order.objects.create(order_number="A")

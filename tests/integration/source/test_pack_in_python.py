@@ -98,7 +98,7 @@ def test_a_pack_written_in_python_loads_and_fires(logged: Callable[[], list[str]
     assert logged() == ["Heavy order A"]
 
 
-def test_a_pack_written_in_python_stays_silent_where_its_conditions_do_not_hold(
+def test_a_pack_in_python_stays_silent_where_no_condition_holds(
     logged: Callable[[], list[str]],
 ) -> None:
     order = Order.objects.create(order_number="A", total=95, shipping_cost=10, discount=6, status="shipped")

@@ -151,7 +151,7 @@ def test_the_list_shows_trouble_first_with_what_it_is(
     assert '<td class="field-success">0 %</td>' in page
 
 
-def test_the_list_says_how_each_endpoint_does_in_a_fixed_number_of_queries(editor: Client) -> None:
+def test_the_list_says_how_endpoints_do_in_a_fixed_number_of_queries(editor: Client) -> None:
     event = Event.objects.create(signal="x", occurred_at=timezone.now(), root_id=uuid4())
     base = {"event": event, "rule_version": 1, "kind": "webhook", "queue": "webhooks", "attempts": 1}
 
@@ -277,7 +277,7 @@ def test_a_test_delivery_is_sent_to_a_paused_endpoint_and_not_counted(
     assert LogEntry.objects.get().change_message == "Sent a test delivery."
 
 
-def test_a_disabled_endpoint_can_be_tested_and_a_410_says_what_it_would_do(
+def test_a_disabled_endpoint_can_be_tested_and_a_410_is_explained(
     server: MisbehavingServer, endpoint: Endpoint, editor: Client
 ) -> None:
     Endpoint.objects.update(enabled=False)

@@ -243,7 +243,7 @@ def test_row_14_a_name_with_private_addresses_is_refused_unsaid_which(
     assert not is_charged()
 
 
-def test_row_15_proxy_netrc_and_authorities_of_the_environment_are_ignored(
+def test_row_15_proxy_netrc_and_authorities_around_are_ignored(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"

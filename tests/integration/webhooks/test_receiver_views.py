@@ -97,9 +97,7 @@ def _clean() -> Iterator[None]:
         (["/callable/"], ["callable"]),
     ],
 )
-def test_an_id_is_remembered_for_the_view_that_handled_it_and_for_no_other(
-    addresses: list[str], names: list[str]
-) -> None:
+def test_an_id_is_remembered_for_the_view_that_handled_it_alone(addresses: list[str], names: list[str]) -> None:
     for _ in range(2):
         assert {post(address, **signed()).status_code for address in addresses} <= {204, 200}
     assert [name for name, _body in received] == names

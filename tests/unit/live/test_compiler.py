@@ -74,7 +74,7 @@ def test_a_change_of_a_relation_is_compared_as_its_column_holds_it() -> None:
     assert (change.field, change.new) == ("keeper", 7)
 
 
-def test_actions_that_are_off_are_left_out_and_what_the_others_read_is_known() -> None:
+def test_actions_that_are_off_are_left_out_and_others_reads_are_known() -> None:
     actions = (log("{{ instance.name }}", position=1), log("{{ instance.legs }}", position=2, enabled=False))
     compiled = compile_rule(replace(RULE, actions=actions), 1)
     assert [action.position for action in compiled.actions] == [1]
@@ -104,15 +104,13 @@ def test_a_kind_that_is_not_here_waits_where_others_do() -> None:
         ({"actions": (log(for_each={"nonsense": []}),)}, "nonsense"),
     ],
 )
-def test_whatever_is_written_in_a_rule_it_gets_a_fault_and_nothing_is_raised(
-    fields: dict[str, Any], fault: str
-) -> None:
+def test_whatever_is_written_in_a_rule_is_a_fault_and_never_raised(fields: dict[str, Any], fault: str) -> None:
     compiled = compile_rule(replace(RULE, **fields), 1)
     assert fault in compiled.fault
     assert (compiled.actions, compiled.condition, compiled.changes) == ((), None, ())
 
 
-def test_a_fault_is_told_in_the_language_of_the_site_whoever_loads_the_rules() -> None:
+def test_a_fault_is_told_in_the_sites_language_whoever_loads_rules() -> None:
     broken = replace(RULE, condition={"!!": [{"var": "instance.wings"}]})
     with translation.override("de"):
         in_german = compile_rule(broken, 1).fault

@@ -71,7 +71,7 @@ def test_a_rule_in_shadow_is_on_record_and_does_nothing():
     assert [one["outcome"] for one in made.event.evaluations] == ["matched"]
 
 
-def test_an_event_keeps_who_and_in_which_request_and_where_its_decimals_are():
+def test_an_event_keeps_who_which_request_and_where_decimals_are():
     context = {
         "instance": {"weight": Decimal("1.50")},
         "actor": {"id": 3, "username": "ada\x00"},
@@ -195,7 +195,7 @@ def released(*actions: dict[str, Any]) -> list[ExecutionRow]:
     return released_rows(match(*actions), {"count": 4}, NOW)
 
 
-def test_a_released_match_becomes_its_executions_which_read_for_how_many_it_stands():
+def test_a_released_match_becomes_executions_that_know_its_count():
     [row] = released({"lane": "crm"})
     assert (row.rule_slug, row.rule_version, row.author_id, row.lane, row.state) == ("a", 2, "3", "crm", "pending")
     assert row.given == {"context": {"held": {"count": 4}}}
@@ -219,6 +219,6 @@ def test_rows_that_could_not_be_told_end_their_action_and_what_it_stops():
     ]
 
 
-def test_a_match_held_by_an_older_release_may_know_fewer_columns_or_others():
+def test_a_match_held_by_an_older_release_may_know_other_columns():
     [row] = released({"gone_since": 1})
     assert (row.lane, row.delay, row.on_failure) == ("", 0, "go_on")

@@ -146,7 +146,7 @@ def test_two_actions_of_one_position_are_one_too_many() -> None:
     ]
 
 
-def test_a_rule_that_could_not_run_stops_the_pack_and_one_switched_off_is_noted() -> None:
+def test_a_rule_that_cannot_run_stops_the_pack_and_one_off_is_noted() -> None:
     wrong = action(config={"message": "{{ instance.nme }}", "level": "info"})
     pack = check([rule(), wrong])
     assert [finding.problem.pointer for finding in pack.problems] == ["/actions/0/config/message"]
@@ -185,7 +185,7 @@ def test_what_dumpdata_writes_besides_is_no_mistake() -> None:
     assert said({**rule(updated_at="2026-01-01T00:00:00Z", author=None), "pk": None}) == []
 
 
-def test_a_config_of_types_that_a_kind_did_not_expect_is_a_problem_and_no_crash() -> None:
+def test_a_config_of_unexpected_types_is_a_problem_and_no_crash() -> None:
     spec = RuleSpec(
         slug="r",
         name="r",

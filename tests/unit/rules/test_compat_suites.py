@@ -42,7 +42,7 @@ def test_every_core_operator_has_a_case() -> None:
     assert covered >= CORE
 
 
-def test_only_the_cases_of_our_difference_come_out_otherwise_in_the_library_as_it_comes() -> None:
+def test_only_cases_of_our_difference_come_out_otherwise_upstream() -> None:
     plain = Engine()
 
     others = {case.suite for case in compat.cases(OWN) if not compat.run(case, plain).passed}
@@ -50,7 +50,7 @@ def test_only_the_cases_of_our_difference_come_out_otherwise_in_the_library_as_i
     assert others == {"differences.json"}
 
 
-def test_the_runner_tells_a_wrong_result_and_a_missing_error_apart_from_right_ones(tmp_path: Path) -> None:
+def test_the_runner_tells_wrong_results_and_missing_errors(tmp_path: Path) -> None:
     wrong, calm, right = {"rule": {"+": [1, 1]}, "result": 3}, {"rule": 1, "error": {}}, {"rule": 1, "result": 1}
     (tmp_path / "mine.json").write_text(json.dumps(["a remark", wrong, calm, right]))
 

@@ -184,7 +184,7 @@ def test_all_problems_are_reported_at_once() -> None:
     assert [p.pointer for p in jsonlogic.check(logic)] == ["/and/0", "/and/1", "/and/2", "/and/3"]
 
 
-def test_a_list_shared_a_million_times_over_is_refused_without_being_walked() -> None:
+def test_a_list_shared_a_million_times_is_refused_without_a_walk() -> None:
     shared: Any = [1] * 1000
     for _ in range(50):
         shared = [shared] * 1000
@@ -286,7 +286,7 @@ def test_every_name_read_is_listed_with_its_place_and_its_rows(logic: Any, expec
     assert jsonlogic.variables(logic) == expected
 
 
-def test_what_a_condition_reads_of_the_context_agrees_with_its_listed_names() -> None:
+def test_what_a_condition_reads_agrees_with_its_listed_names() -> None:
     logic = {"and": [{"some": [LINES, {">": [{"var": "price"}, {"val": [[2], "old", "x"]}]}]}, {"missing": ["a.b"]}]}
 
     reads = jsonlogic.compile_condition(logic).reads
@@ -308,7 +308,7 @@ def test_a_null_or_missing_operand_never_satisfies_an_ordering(
     assert not matches({operator: [number, TOTAL]}, context)
 
 
-def test_arithmetic_on_null_is_an_error_that_names_operator_place_and_remedy() -> None:
+def test_arithmetic_on_null_names_operator_place_and_remedy() -> None:
     logic = {"and": [TOTAL, {">": [{"+": [{"var": "instance.tax"}, 1]}, 5]}]}
 
     with pytest.raises(ConditionError, match=r'"\+" could not .* \(at /and/1/>/0\)\. .*\{"\?\?": \['):
@@ -509,7 +509,7 @@ def test_any_logic_on_any_data_gives_a_value_or_one_of_our_errors(logic: Any, co
 
 @hypothesis_settings(max_examples=400, deadline=None)
 @given(_sound)
-def test_names_listed_from_the_json_cover_what_the_evaluator_says_it_reads(logic: Any) -> None:
+def test_names_listed_from_the_json_cover_what_the_evaluator_reads(logic: Any) -> None:
     if not jsonlogic.check_expression(logic):
         found = jsonlogic.variables(logic)
         listed = {one.path for one in found if one.within is None}

@@ -176,9 +176,7 @@ def test_the_other_end_of_a_relation_is_narrowed_by_the_changes_named(rule: Rule
         ({"in": ["name", {"var": "changed"}]}, False),
     ],
 )
-def test_a_condition_that_takes_an_object_as_a_whole_is_told_from_one_that_asks_of_it(
-    condition: Any, whole: bool
-) -> None:
+def test_a_condition_on_a_whole_object_is_told_from_one_on_its_fields(condition: Any, whole: bool) -> None:
     rule = RuleSpec(slug="r", model="zoo.animal", signals=("post_save",), condition=condition)
     assert reads_whole(rule) is whole
 

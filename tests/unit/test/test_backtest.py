@@ -84,7 +84,7 @@ def test_a_rule_is_compared_with_another_form_of_it() -> None:
     assert another.state(event(legs=3, model="zoo.tag"), ()) == "shut"
 
 
-def test_a_rule_hears_of_what_inherits_from_its_model_but_not_of_its_deletion() -> None:
+def test_a_rule_hears_of_inheriting_models_but_not_of_their_deletion() -> None:
     assert heard("post_save", "zoo.animal") == {"zoo.animal", "zoo.dog"}
     assert heard("post_delete", "zoo.animal") == {"zoo.animal"}
     assert (heard("user_logged_in", ""), heard("post_save", "zoo.unicorn")) == ({""}, set())

@@ -58,7 +58,7 @@ def planned(rule: RuleSpec, rows: Mapping[int, Any] | None = None, *, is_superus
     return Planner(rule, event, user).plan(rows or {})
 
 
-def test_actions_are_shown_in_the_order_they_act_and_without_those_that_are_off() -> None:
+def test_actions_are_shown_in_their_order_without_those_that_are_off() -> None:
     actions = [
         ActionSpec("log_message", {"message": "second"}, position=2),
         ActionSpec("log_message", {"message": "off"}, position=0, enabled=False),

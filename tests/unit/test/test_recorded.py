@@ -37,7 +37,7 @@ def test_an_event_is_matched_as_it_happened() -> None:
     assert (subject.draw, subject.unknown, subject.missing) == (None, frozenset(), [])
 
 
-def test_a_field_whose_old_value_was_stored_and_that_is_not_among_the_changes_did_not_change() -> None:
+def test_a_field_with_a_stored_old_value_and_no_change_did_not_change() -> None:
     subject = seen(event(**UPDATE), "name", "legs")
     assert (set(subject.changes), subject.unknown) == ({"name"}, frozenset())
 
@@ -71,7 +71,7 @@ def test_changes_that_are_worked_out_are_told_to_the_condition_too() -> None:
     assert context["changes"] == {"name": {"old": None, "new": "a"}}
 
 
-def test_a_rule_that_looks_at_objects_as_wholes_sees_of_them_what_it_reads_alone() -> None:
+def test_a_rule_on_whole_objects_sees_of_them_what_it_reads_alone() -> None:
     condition = jsonlogic.compile_condition({"!!": [{"cat": [{"var": "instance"}]}]})
     recorded = event(instance={"name": "a", "keeper": {"name": "Ada"}, "tags": [{"name": "t"}]})
     rule = CompiledRule(
@@ -136,6 +136,6 @@ def test_there_being_nothing_counts_as_stored() -> None:
     assert missing_of([("old", "name")], event("create", old=None)) == []
 
 
-def test_the_objects_of_a_relation_are_missing_where_only_their_keys_were_stored() -> None:
+def test_objects_of_a_relation_are_missing_where_keys_were_stored() -> None:
     added = event("add", "m2m_changed", m2m={"field": "tags", "pks": [1]})
     assert missing_of([("m2m", "objects", "name"), ("m2m", "pks")], added) == [("m2m", "objects", "name")]

@@ -189,7 +189,7 @@ def test_what_the_receiver_said_is_quoted_and_cut() -> None:
     assert len(text) < 300
 
 
-def test_a_wait_that_is_asked_for_holds_back_the_delivery_and_the_endpoint(settings: Any) -> None:
+def test_a_wait_that_is_asked_for_holds_back_the_endpoint_too(settings: Any) -> None:
     settings.WEBHOOKS = {"RETRY_SCHEDULE": [5, 300]}
     outcome = answered(429, retry_after="60")
     assert isinstance(outcome.result, Unanswered)
