@@ -232,7 +232,7 @@ def signals() -> dict[str, ConfiguredSignal]:
         'or instead of a path {"signal": path, "label": text, "arguments": {name: text}}'
     )
     value = _value("SIGNALS", {}, _is_signals, expected)
-    return {name: _configured_signal(one) for name, one in value.items()}
+    return {name: _configured_signal(signal) for name, signal in value.items()}
 
 
 def _configured_signal(value: Any) -> ConfiguredSignal:
@@ -244,18 +244,18 @@ def _configured_signal(value: Any) -> ConfiguredSignal:
 def _is_signals(value: Any) -> bool:
     if not isinstance(value, Mapping) or not _is_texts([*value]):
         return False
-    return all(isinstance(one, str) or _is_described_signal(one) for one in value.values())
+    return all(isinstance(signal, str) or _is_described_signal(signal) for signal in value.values())
 
 
-def _is_described_signal(one: Any) -> bool:
-    if not isinstance(one, Mapping) or set(one) - {"signal", "label", "arguments"}:
+def _is_described_signal(signal: Any) -> bool:
+    if not isinstance(signal, Mapping) or set(signal) - {"signal", "label", "arguments"}:
         return False
-    arguments = one.get("arguments", {})
+    arguments = signal.get("arguments", {})
     return (
-        isinstance(one.get("signal"), str)
+        isinstance(signal.get("signal"), str)
         and isinstance(arguments, Mapping)
         and _is_texts([*arguments])
-        and all(isinstance(text, str | Promise) for text in (one.get("label", ""), *arguments.values()))
+        and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))
     )
 
 
@@ -294,14 +294,14 @@ def problems() -> list[str]:
     configured = getattr(settings, SETTING, {})
     if not isinstance(configured, Mapping):
         return [f"{SETTING} should be a dict, and is {configured!r}."]
-    found = [_unknown(key) for key in configured if key not in ACCESSORS]
+    sentences = [_unknown(key) for key in configured if key not in ACCESSORS]
     for name, accessor in ACCESSORS.items():
         if name in configured:
             try:
                 accessor()
             except SettingsError as error:
-                found.append(str(error))
-    return found
+                sentences.append(str(error))
+    return sentences
 
 
 def _unknown(key: Any) -> str:

@@ -100,7 +100,8 @@ def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
     captured = event.captured() if isinstance(event, models.Event) else event
     compiled = cache.compile_one(rule)
     changes = {
-        name: FieldChange(name, one["old"], one["new"]) for name, one in (captured.context.get("changes") or {}).items()
+        name: FieldChange(name, change["old"], change["new"])
+        for name, change in (captured.context.get("changes") or {}).items()
     }
     subject = MatchSubject(captured.signal, captured.operation, changes, captured.occurred_at, context=captured.context)
     return evaluate(compiled, subject)
@@ -125,9 +126,9 @@ class ActionContractTests:
 
     def action(self) -> Action:
         """Find the registered action under test."""
-        found = registry.find(self.kind)
-        assert found is not None, registry.unknown(self.kind)
-        return found
+        action = registry.find(self.kind)
+        assert action is not None, registry.unknown(self.kind)
+        return action
 
     def test_it_names_itself(self) -> None:
         """It has a label for people and a flat schema for the form."""

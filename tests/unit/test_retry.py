@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rules_engine.errors import PermanentError, Refused, TransientError
-from rules_engine.retry import delay
+from rules_engine.errors import PermanentError, Refused, Rejected, TransientError
+from rules_engine.retry import LONGEST_SCHEDULED_WAIT, delay, is_wait
 
 SCHEDULE = (10.0, 60.0)
 
@@ -35,3 +35,28 @@ def test_a_servers_own_wait_comes_before_the_schedule(asked: float) -> None:
 @pytest.mark.parametrize("asked", [-1, 315_360_000, float("nan")])
 def test_an_absurd_wait_is_ignored(asked: float) -> None:
     assert delay(TransientError("x", retry_after=asked), 1, SCHEDULE, chance=0.5) == 10
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 60, LONGEST_SCHEDULED_WAIT])
+def test_a_schedule_holds_seconds_up_to_a_year(value: object) -> None:
+    assert is_wait(value)
+
+
+@pytest.mark.parametrize("value", [-1, LONGEST_SCHEDULED_WAIT + 1, float("inf"), float("nan"), True, "60", None, [60]])
+def test_a_schedule_holds_nothing_that_a_clock_cannot_add(value: object) -> None:
+    assert not is_wait(value)
+
+
+def test_what_another_rule_does_not_allow_is_not_tried_again() -> None:
+    assert delay(Rejected("No."), 1, SCHEDULE) is None
+
+
+def test_without_a_schedule_there_is_one_attempt() -> None:
+    assert delay(TransientError("x"), 1, ()) is None
+    assert delay(TransientError("x", retry_after=5), 1, ()) is None
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_delay_left_to_chance_stays_within_its_jitter(attempt: int) -> None:
+    least, most = SCHEDULE[attempt - 1] * 0.8, SCHEDULE[attempt - 1] * 1.2
+    assert all(least <= (delay(ValueError(), attempt, SCHEDULE) or 0) <= most for _ in range(50))
