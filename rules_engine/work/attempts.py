@@ -147,13 +147,13 @@ def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
     with transaction.atomic(using=running.db):
         kept = database_of(running.db).end(running, Attempt, ends)
         for written in ends:
-            key = (written.execution_id, written.worker)
-            if key not in kept:
+            execution = executions[written.execution_id, written.worker]
+            if (written.execution_id, written.worker) in kept:
+                execution.state, execution.error = State(written.state), written.error
+            else:
                 logger.warning(
-                    "The lease on %s passed to another worker; what this one did is not recorded.", executions[key]
+                    "The lease on %s passed to another worker; what this one did is not recorded.", execution
                 )
-                continue
-            executions[key].state, executions[key].error = State(written.state), written.error
         recorded = [executions[key] for key in executions if key in kept]
         settle_after(recorded)
     return recorded
