@@ -293,6 +293,29 @@ def test_the_webhooks_use_only_what_the_engine_offers_others():
     assert {name: targets for name, targets in wrong.items() if targets} == {}
 
 
+def asks_a_database_its_own_way(node: ast.AST) -> bool:
+    """Whether a node compares a vendor, or hands SQL to a cursor."""
+    if isinstance(node, ast.Compare):
+        return any(isinstance(side, ast.Attribute) and side.attr == "vendor" for side in (node.left, *node.comparators))
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"execute", "executemany"}
+        and "cursor" in ast.unparse(node.func.value)
+    )
+
+
+def test_what_differs_between_databases_stands_in_one_room():
+    wrong = {
+        f"{shown(modules()[name])}:{node.lineno}"
+        for name in shipped()
+        if not inside("rules_engine.databases", name)
+        for node in ast.walk(tree(modules()[name]))
+        if isinstance(node, ast.Compare | ast.Call) and asks_a_database_its_own_way(node)
+    }
+    assert wrong == set(), "Put it behind a verb of databases/protocol.py."
+
+
 def test_nobody_imports_the_demo():
     wrong = [name for name in shipped() if any(inside("project", target) for target in graph()[name])]
     assert wrong == []

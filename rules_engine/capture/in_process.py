@@ -19,9 +19,9 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.utils.translation import gettext
 
 from rules_engine.context.actor import Cause, caused_by
-from rules_engine.context.savepoints import confined
 from rules_engine.context.subject import Subject
 from rules_engine.context.visible import visible
+from rules_engine.databases.savepoints import confined
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.models.execution import State
 from rules_engine.outbox.ended import Ended, cut_off, stops

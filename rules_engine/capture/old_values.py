@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.savepoints import confined, fetch_one
 from rules_engine.context.subject import Field
+from rules_engine.databases.savepoints import confined, fetch_one
 
 Convert = Callable[[Any], Any]
 

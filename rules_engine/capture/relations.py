@@ -12,8 +12,8 @@ from rules_engine import conf
 from rules_engine.capture.saves import ATTRIBUTE
 from rules_engine.capture.watches import Reading, RelationWatch
 from rules_engine.context import snapshot
-from rules_engine.context.savepoints import confined
 from rules_engine.context.subject import Others, Subject
+from rules_engine.databases.savepoints import confined
 from rules_engine.types import FieldChange, Operation
 
 OPERATIONS: Mapping[str, Operation] = {"add": "add", "remove": "remove", "clear": "clear"}

@@ -18,8 +18,8 @@ from rules_engine.capture.plan import Plan
 from rules_engine.capture.watches import ModelWatch, Reading, columns_read
 from rules_engine.context import snapshot
 from rules_engine.context.paths import readable_fields, steps
-from rules_engine.context.savepoints import confined
 from rules_engine.context.subject import Field, Subject
+from rules_engine.databases.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange
 

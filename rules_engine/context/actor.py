@@ -14,7 +14,7 @@ from django.db import router
 from django.utils.functional import empty
 
 from rules_engine.context import requests
-from rules_engine.context.savepoints import confined
+from rules_engine.databases.savepoints import confined
 
 
 @dataclass(slots=True)

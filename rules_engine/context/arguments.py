@@ -26,8 +26,8 @@ from django.template.context import BaseContext
 
 from rules_engine.context import exceptions
 from rules_engine.context.paths import is_secret
-from rules_engine.context.savepoints import confined
 from rules_engine.context.snapshot import CUT, clean_text, safe
+from rules_engine.databases.savepoints import confined
 from rules_engine.types import Path
 
 #: Of what a server hands to ``request_started``: all but this may be a secret (cookies, authorization, query).

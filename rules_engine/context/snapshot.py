@@ -19,12 +19,13 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.files import File
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.utils.functional import Promise
 
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.paths import ModelClass, Step, aggregate_of, readable_fields, steps
+from rules_engine.databases import database_of
 from rules_engine.types import EVERY_FIELD, FieldChange, Path
 
 #: Nested values (JSON fields, signal arguments) are kept to this depth.
@@ -185,8 +186,8 @@ def _as_python(field: models.Field[Any, Any], value: Any) -> Any:
 def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
     """Return the digits that are stored: an instance may hold ``5.0`` for a column of two places."""
     exponent = decimal.Decimal(1).scaleb(-(field.decimal_places or 0))
-    # These two are handed all digits and round by themselves; for the others Django rounds, to the even digit.
-    rounds = connection.vendor in ("postgresql", "oracle")
+    # A database that is handed all digits rounds half up; for the others Django rounds, to the even digit.
+    rounds = database_of(DEFAULT_DB_ALIAS).rounds_decimals
     try:
         return decimal.Decimal(str(value)).quantize(exponent, decimal.ROUND_HALF_UP if rounds else None)
     except (decimal.InvalidOperation, ValueError):

@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
-from rules_engine.context.savepoints import confined
+from rules_engine.databases.savepoints import confined
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
 
 if TYPE_CHECKING:

@@ -7,9 +7,13 @@ from django.db import connections
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.postgresql import PostgreSQL
 from rules_engine.databases.protocol import Database
+from rules_engine.databases.sqlite import SQLite
 
 _GENERIC = GenericDatabase()
-_BY_VENDOR: dict[str, Database] = {"postgresql": PostgreSQL()}
+_BY_VENDOR: dict[str, Database] = {
+    "postgresql": PostgreSQL(),
+    "sqlite": SQLite(),
+}
 
 
 def database_of(using: str) -> Database:

@@ -21,7 +21,45 @@ def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
 
 
 class GenericDatabase:
-    """A database of which nothing is known but what Django tells."""
+    """A database of which nothing is known but what Django tells: the careful way of everything."""
+
+    spoils_transaction = True
+    rounds_decimals = False
+    can_reserve = False
+
+    def sends_several(self, using: str) -> bool:
+        """Say no. See ``Database``."""
+        return False
+
+    def is_shared(self, using: str) -> bool:
+        """Say yes. See ``Database``."""
+        return True
+
+    def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
+        """Wait for nobody: only a unique constraint keeps two workers apart then. See ``Database``."""
+
+    def has_turn(self, number: int, using: str) -> bool:
+        """Say yes. See ``Database``."""
+        return True
+
+    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
+        """Pass none. See ``Database``."""
+        return "", 0
+
+    def restore(self, before: str, using: str) -> None:
+        """Undo nothing. See ``Database``."""
+
+    def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
+        """Refuse. See ``Database``."""
+        return False
+
+    def is_lost_race(self, error: Exception) -> bool:
+        """Say no. See ``Database``."""
+        return False
+
+    def is_lock_timeout(self, error: Exception) -> bool:
+        """Say no. See ``Database``."""
+        return False
 
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Walk from lane to lane through their index. See ``Database``.

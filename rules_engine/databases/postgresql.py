@@ -18,10 +18,82 @@ from django.db.models.expressions import RawSQL
 
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd
+from rules_engine.databases.reserving import reserve
+
+NOW, LATER = "STATEMENT_TIMESTAMP()", "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
+#: Under REPEATABLE READ: reserved since the transaction began, by a row that it cannot see.
+CHANGED_SINCE = "40001"
+LOCK_NOT_AVAILABLE = "55P03"
+#: All sessions share the server's table of locks, 6,400 as it comes: one transaction takes no more than so many.
+MOST_LOCKS = 100
+LOCK_TIMEOUT = "10ms"
+#: Settings of the transaction: undone with its savepoint, gone at its end. The count is of the locks it holds.
+_SETTINGS = """
+    SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, true), set_config(
+        'rules_engine.locks',
+        (COALESCE(NULLIF(current_setting('rules_engine.locks', true), ''), '0')::int + 1)::text, true)::int
+"""
+_LOCK = """
+    SELECT number - 1 FROM unnest(%s::bigint[]) WITH ORDINALITY AS candidates (key, number)
+    WHERE pg_try_advisory_xact_lock(key) LIMIT 1
+"""
 
 
 class PostgreSQL(GenericDatabase):
     """PostgreSQL 14 and later."""
+
+    rounds_decimals = True
+    can_reserve = True
+
+    def sends_several(self, using: str) -> bool:
+        """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
+        connection = connections[using]
+        return (
+            connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]
+            and not connection.settings_dict["OPTIONS"].get("server_side_binding")
+            # One may leave the cursor at the answer to the last statement, as django-pghistory's context does.
+            and not connection.execute_wrappers
+        )
+
+    def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
+        """Take advisory locks. See ``Database``."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [list(numbers)])
+
+    def has_turn(self, number: int, using: str) -> bool:
+        """Try an advisory lock. See ``Database``."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+            [won] = cursor.fetchone() or [False]
+        return bool(won)
+
+    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
+        """Try advisory locks in order, up to ``MOST_LOCKS`` in one transaction. See ``Database``."""
+        with connections[using].cursor() as cursor:
+            cursor.execute(_SETTINGS, [LOCK_TIMEOUT])
+            timeout, _, locks = cursor.fetchone()
+            if locks > MOST_LOCKS:
+                return timeout, 0
+            cursor.execute(_LOCK, [list(keys)])
+            row = cursor.fetchone()
+            return timeout, None if row is None else row[0]
+
+    def restore(self, before: str, using: str) -> None:
+        """Set the lock timeout as it was. See ``Database``."""
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
+
+    def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
+        """Write it, or take it over. See ``Database``."""
+        return reserve(table, key, seconds, using, now=NOW, later=LATER)
+
+    def is_lost_race(self, error: Exception) -> bool:
+        """Look at the SQLSTATE. See ``Database``."""
+        return _state(error) == CHANGED_SINCE
+
+    def is_lock_timeout(self, error: Exception) -> bool:
+        """Look at the SQLSTATE. See ``Database``."""
+        return _state(error) == LOCK_NOT_AVAILABLE
 
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Lease in one statement. See ``Database``."""
@@ -87,6 +159,11 @@ class PostgreSQL(GenericDatabase):
         if kept:
             _end_attempts(_name(attempts, running.db), kept, running.db)
         return ended
+
+
+def _state(error: Exception) -> str | None:
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg 3 and 2
 
 
 def _name(model: type[Model], using: str) -> str:

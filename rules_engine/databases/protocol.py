@@ -39,6 +39,43 @@ class AttemptEnd:
 class Database(Protocol):
     """One kind of database. All verbs take lists and use the database's clock."""
 
+    #: Whether a statement that fails spoils the transaction that it is in.
+    spoils_transaction: bool
+    #: Whether a decimal is handed over with all digits, for the database to round.
+    rounds_decimals: bool
+    #: Whether values can be reserved: an INSERT that says what to do about a row that is there.
+    can_reserve: bool
+
+    def sends_several(self, using: str) -> bool:
+        """Say whether several statements with parameters can go in one trip."""
+
+    def is_shared(self, using: str) -> bool:
+        """Say whether another connection sees the database that this one sees."""
+
+    def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
+        """Take these locks one after another, each after whoever has it now; they are given back at the commit."""
+
+    def has_turn(self, number: int, using: str) -> bool:
+        """Take a lock until the commit, or say that somebody else has it."""
+
+    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
+        """Take the first of these locks that nobody has, for the open transaction, and bound what it waits for others.
+
+        Returns what ``restore`` is given afterwards, and how many were passed over; None where others have them all.
+        """
+
+    def restore(self, before: str, using: str) -> None:
+        """Undo the bound on waiting that ``pass_reserved`` set."""
+
+    def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
+        """Write a reservation for so many seconds, or take over one that holds no longer; says whether it could."""
+
+    def is_lost_race(self, error: Exception) -> bool:
+        """Say whether the error tells of a row that was written since the transaction began, which it cannot see."""
+
+    def is_lock_timeout(self, error: Exception) -> bool:
+        """Say whether the error tells that another transaction has locked what was asked for."""
+
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Return the lanes of a queue that have a row among ``due``, by name: one probe of an index for each lane."""
 

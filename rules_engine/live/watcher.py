@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
+from rules_engine.databases import database_of
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
 
@@ -94,9 +95,7 @@ def _watch_if_asked() -> None:
 
 
 def _can_watch() -> bool:
-    # Another connection to an in-memory database is another database.
-    connection = connections[cache.alias()]
-    return not (connection.vendor == "sqlite" and connection.is_in_memory_db())  # type: ignore[attr-defined]
+    return database_of(cache.alias()).is_shared(cache.alias())
 
 
 def look() -> None:

@@ -13,7 +13,7 @@ from django.db.models import Sum
 
 from rules_engine import conf, models, types
 from rules_engine.context.actor import Cause, Tally
-from rules_engine.context.savepoints import confined
+from rules_engine.databases.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
 
 #: The part of the budget that one action may add before the chain is counted again: an action that saves thousands

@@ -12,10 +12,11 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
+from rules_engine.databases import database_of
 from rules_engine.models import HeldMatch, Pause, Rule
 from rules_engine.outbox import writing
 
@@ -70,7 +71,8 @@ def _models_of(slugs: Collection[str] | Any, using: str) -> dict[str, str]:
 def _decide_rule(slug: str) -> int:
     using = router.db_for_write(HeldMatch)
     with transaction.atomic(using=using):
-        if not _has_turn(slug, using):
+        # One worker decides for a rule at a time, until it commits.
+        if not database_of(using).has_turn(_number_of(slug), using):
             return 0
         is_live = Rule.objects.using(using).filter(slug=slug, enabled=True).exists()
         matches = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
@@ -115,7 +117,7 @@ def _take_turns(chosen: Collection[Any], using: str) -> list[str]:
     """Be the one that decides for the rules of these matches until the transaction ends. Returns their slugs."""
     slugs = sorted(_rows().filter(pk__in=chosen).order_by().values_list("rule_slug", flat=True).distinct())
     # In one order, so that two people who choose the same do not wait for each other.
-    _take_turn([_number_of(slug) for slug in slugs], using)
+    database_of(using).wait_for_turn([_number_of(slug) for slug in slugs], using)
     return slugs
 
 
@@ -138,26 +140,6 @@ def _drop(rows: Matches, pks: Sequence[Any], reason: str, stands_for: int | None
 
 def _number_of(slug: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"held {slug}".encode(), digest_size=8).digest(), signed=True)
-
-
-def _take_turn(numbers: Sequence[int], using: str) -> None:
-    """Take these locks one after another, each after whoever has it now."""
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [list(numbers)])
-
-
-def _has_turn(slug: str, using: str) -> bool:
-    """Say whether this worker is the one that decides for the rule until it commits. SQLite has one writer anyway."""
-    connection = connections[using]
-    if connection.vendor != "postgresql":
-        return True
-    number = _number_of(slug)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        [won] = cursor.fetchone() or [False]
-    return bool(won)
 
 
 class _Decision:

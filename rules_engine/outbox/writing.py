@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from rules_engine import conf, models, types
 from rules_engine.databases.generic import seconds_from_now
-from rules_engine.models.insertion import insert
+from rules_engine.databases.insertion import insert
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import make_batch

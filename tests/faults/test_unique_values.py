@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from project.shop.models import Product
-from rules_engine.actions.rows import reserving
+from rules_engine.databases import postgresql
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
 from tests.threads import run_together
@@ -184,7 +184,7 @@ def test_a_savepoint_that_is_rolled_back_gives_its_slug_back() -> None:
 
 @pytest.mark.postgres
 def test_an_import_takes_a_bounded_share_of_the_servers_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reserving, "MOST_LOCKS", 5)
+    monkeypatch.setattr(postgresql, "MOST_LOCKS", 5)
     question = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
 
     def import_many() -> None:

@@ -12,15 +12,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import GenericDatabase, seconds_from_now
+from rules_engine.databases.insertion import insert
 from rules_engine.databases.protocol import LIVE, RUNNING, STARTED, WAITING, AttemptEnd, Database
+from rules_engine.databases.savepoints import fetch_one
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.models import execution as states
+from rules_engine.models.reservation import Reservation
 from rules_engine.types import new_id
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -304,3 +307,85 @@ def test_postgresql_takes_one_statement_for_many(statements: list[str]):
     database.lease(due(), 5, worker="x", seconds=60)
     database.lease_lanes(due_lanes, {"a": 5}, worker="x", seconds=60)
     assert len(statements) == 5
+
+
+def test_a_turn_is_had_until_the_commit(database: Database):
+    with transaction.atomic():
+        assert database.has_turn(7, "default")
+        database.wait_for_turn([8, 9], "default")
+        assert database.has_turn(8, "default"), "its own lock holds up nobody else but others"
+
+
+def test_a_turn_that_another_transaction_has_is_not_ours():
+    if connection.vendor != "postgresql":
+        return  # one writer at a time
+    database, has, over = database_of("default"), threading.Event(), threading.Event()
+
+    def take() -> None:
+        try:
+            with transaction.atomic():
+                database.wait_for_turn([7], "default")
+                has.set()
+                over.wait(20)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        assert has.wait(20)
+        with transaction.atomic():
+            assert not database.has_turn(7, "default")
+            assert database.has_turn(8, "default")
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_reservation_holds_as_long_as_it_says():
+    database = database_of("default")
+    key, other = new_id().hex, new_id().hex
+    assert database.can_reserve
+    assert database.reserve(Reservation, key, 60, "default")
+    assert not database.reserve(Reservation, key, 60, "default"), "somebody has it"
+    assert database.reserve(Reservation, other, -1, "default")
+    assert database.reserve(Reservation, other, 60, "default"), "it held no longer"
+
+
+def test_the_first_value_that_nobody_reserves_is_passed_to():
+    database = database_of("default")
+    with transaction.atomic():
+        before, passed = database.pass_reserved([1, 2, 3], "default")
+        assert passed == 0
+        if before:
+            database.restore(before, "default")
+
+
+def test_what_is_not_known_of_a_database_is_done_the_careful_way():
+    generic = GenericDatabase()
+    assert generic.spoils_transaction
+    assert not generic.sends_several("default")
+    assert generic.is_shared("default")
+    assert not generic.can_reserve
+    assert not generic.reserve(Reservation, new_id().hex, 60, "default")
+    assert not generic.is_lost_race(ValueError())
+    assert not generic.is_lock_timeout(ValueError())
+
+
+def test_rows_are_inserted_with_the_databases_own_defaults():
+    [execution] = executions("a")
+    rows = [{"execution_id": execution.pk, "number": number, "worker": "me"} for number in range(1, 121)]
+    insert(Attempt, rows, "default")
+    assert Attempt.objects.filter(outcome="started", started_at__isnull=False, error="").count() == 120
+
+
+def test_a_failed_statement_of_ours_spoils_nothing_of_the_callers():
+    [execution] = executions("a")
+    with transaction.atomic():
+        execution.summary = "the caller's"
+        execution.save()
+        with pytest.raises(DatabaseError):
+            fetch_one("default", "SELECT nothing FROM no_such_table WHERE id = %s", [1])
+        row = fetch_one("default", "SELECT %s", ["seen"])
+    assert list(row or ()) == ["seen"]
+    assert Execution.objects.get().summary == "the caller's"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connections, models, router, transaction
+from django.db import IntegrityError, models, router, transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +24,7 @@ from rules_engine.actions.rows.writing import (
 from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.context.snapshot import plain, safe
 from rules_engine.context.subject import Field
+from rules_engine.databases import database_of
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
 from rules_engine.rules.contract import Action, Effect, Preview
 from rules_engine.rules.registry import register_action
@@ -204,12 +205,8 @@ def _left(model: ModelClass, other: models.Model) -> ActionResult:
 def _wait_in_line(label: str, same: Mapping[Field, Any], using: str) -> None:
     """Let no other rule look for the same row until ours is committed: the fields need not be unique in the database.
 
-    SQLite has one writer at a time anyway; elsewhere only a unique constraint keeps two workers apart.
+    Where the database cannot do that, only a unique constraint keeps two workers apart.
     """
-    connection = connections[using]
-    if connection.vendor != "postgresql":
-        return
     key = repr((label, sorted((field.attname, str(value)) for field, value in same.items())))
     number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+    database_of(using).wait_for_turn([number], using)

@@ -18,8 +18,8 @@ from django.utils.translation import gettext
 
 from rules_engine.actions.rows import reserving
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.savepoints import confined
 from rules_engine.context.subject import Field
+from rules_engine.databases.savepoints import confined
 from rules_engine.errors import PermanentError
 from rules_engine.models.reservation import Reservation, digest_of
 

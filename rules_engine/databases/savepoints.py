@@ -9,18 +9,23 @@ from typing import Any
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-#: Here a statement that fails undoes itself and nothing else; on PostgreSQL it spoils the whole transaction.
-UNSPOILT = frozenset({"sqlite", "mysql", "oracle"})
+from rules_engine.databases import database_of
+
 SAVEPOINT = "rules_engine_read"
 
 
 def confined(using: str) -> AbstractContextManager[None]:
     """Return a savepoint where a failed query would spoil the caller's transaction; nothing where it would not."""
-    return transaction.atomic(using=using) if _can_spoil(connections[using]) else nullcontext()
+    return transaction.atomic(using=using) if _can_spoil(using) else nullcontext()
 
 
-def _can_spoil(connection: BaseDatabaseWrapper) -> bool:
-    return connection.vendor not in UNSPOILT and not connection.get_autocommit()
+def _can_spoil(using: str) -> bool:
+    connection = connections[using]
+    if not database_of(using).spoils_transaction:
+        return False
+    if connection.connection is None:  # nor is there a transaction, unless connecting begins one
+        return not connection.settings_dict["AUTOCOMMIT"]
+    return not connection.get_autocommit()
 
 
 def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:
@@ -30,23 +35,12 @@ def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence
     statements at once, all three go in one.
     """
     connection = connections[using]
-    if _can_spoil(connection) and _sends_several(connection):
+    if _can_spoil(using) and database_of(using).sends_several(using):
         return _fetch_in_one_trip(connection, statement, parameters)
     with confined(using), connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         row: Sequence[Any] | None = cursor.fetchone()
         return row
-
-
-def _sends_several(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
-    return (
-        connection.vendor == "postgresql"
-        and connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]
-        and not connection.settings_dict["OPTIONS"].get("server_side_binding")
-        # One may leave the cursor at the answer to the last statement, as django-pghistory's context does.
-        and not connection.execute_wrappers
-    )
 
 
 def _fetch_in_one_trip(

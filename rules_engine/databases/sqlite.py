@@ -1,0 +1,27 @@
+"""SQLite: one writer at a time, so that nobody waits in line, and no row is locked."""
+
+from __future__ import annotations
+
+from django.db import connections
+from django.db.models import Model
+
+from rules_engine.databases.generic import GenericDatabase
+from rules_engine.databases.reserving import reserve
+
+NOW = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+LATER = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s || ' seconds')"
+
+
+class SQLite(GenericDatabase):
+    """SQLite 3.31 and later, as Django asks for."""
+
+    spoils_transaction = False
+    can_reserve = True
+
+    def is_shared(self, using: str) -> bool:
+        """Say no for a database in memory: another connection to it is another database. See ``Database``."""
+        return not connections[using].is_in_memory_db()  # type: ignore[attr-defined]
+
+    def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
+        """Write it, or take it over. See ``Database``."""
+        return reserve(table, key, seconds, using, now=NOW, later=LATER)
