@@ -20,7 +20,8 @@ from rules_engine.context import snapshot
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, explain, run_due
-from tests.integration.test_update_objects import at_once, make_product, outcome, problems_of, row, rule
+from tests.integration.test_update_objects import make_product, outcome, problems_of, row, rule
+from tests.threads import run_together
 from tests.zoo.models import Animal, Dog, Keeper, Meal
 from tests.zoo.models import Tag as ZooTag
 
@@ -282,11 +283,11 @@ def test_s03_the_subtotal_is_exact_when_twenty_save_items_at_once() -> None:
     rule(OrderItem, SUBTOTAL)
     order, pen = Order.objects.create(order_number="A1"), make_product()
 
-    def work() -> None:
+    def work(_number: int) -> None:
         OrderItem.objects.create(order=order, product=pen, quantity=3, unit_price=Decimal("19.99"))
         run_due()
 
-    at_once(20, work)
+    run_together(20, work)
     run_due()
     order.refresh_from_db()
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
