@@ -102,11 +102,13 @@ OLD_WORDS = {
 }
 #: Names of modules alone: as a variable the word may be right.
 OLD_MODULES = {
+    "batches": "claims, attempts",
     "candidates": "matches",
     "charging": "attempts",
     "confined": "savepoints",
     "consequences": "decisions",
     "drains": "queues",
+    "endings": "attempts",
     "failing": "troubles",
     "flights": "loop",
     "immediate": "in_process",
