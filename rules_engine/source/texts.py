@@ -156,9 +156,9 @@ def _variable(writer: Writer, contents: str) -> str:
 
 
 _ROOTS = frozenset(
-    {"instance", "old", "changed", "changes", "created", "actor", "request", "event", "m2m", "row", "signal"}
+    {"instance", "old", "changed", "changes", "created", "actor", "request", "event", "m2m", "row", "each", "signal"}
 )
-_READ = re.compile(r"\b(?:instance|row)(?:\.\w+)+", re.ASCII)
+_READ = re.compile(r"\b(?:instance|row|each)(?:\.\w+)+", re.ASCII)
 _TEXTS = re.compile(r'("[^"]*"|\'[^\']*\')')
 
 
