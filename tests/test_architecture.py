@@ -82,7 +82,6 @@ BOUNDARIES = {
     "rules_engine/work/run.py": "execution: an action may raise anything",
     "rules_engine/outbox/hints.py": "its thread outlives whatever a transport raises",
     "rules_engine/live/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
-    "rules_engine/work/attempts.py": "execution: an action that cannot say when to try again loses no outcome",
     "rules_engine/work/claims.py": "a lease that cannot be renewed is noticed by the fence; its thread goes on",
     "rules_engine/rules/contract.py": "evaluation: whatever an action's own code is asked, it may raise anything",
     "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",

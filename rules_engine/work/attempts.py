@@ -23,6 +23,7 @@ from rules_engine.errors import Refused, RulesEngineError
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import State
 from rules_engine.rules import registry
+from rules_engine.rules.contract import Unanswered, ask
 from rules_engine.types import ActionResult
 from rules_engine.work.claims import rows
 from rules_engine.work.sequence import settle_after
@@ -198,13 +199,15 @@ def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequ
 def retry_schedule(execution: Execution) -> Sequence[float]:
     """Return the seconds between its attempts: what its action says, else, or where it cannot say, the site's."""
     action = registry.find(execution.kind)
-    try:
-        own = action.retry_schedule(execution.config) if action else None
-        if own is None or all(map(retry.is_wait, own)):
-            return conf.retry_schedule() if own is None else own
+    own = None if action is None else ask(action.retry_schedule, execution.config)
+    if isinstance(own, Unanswered):
+        if isinstance(own.error, DatabaseError | InterfaceError):
+            raise own.error
+        # What the action did has to be recorded all the same.
+        logger.error('The action "%s" does not say when to try again.', execution.kind, exc_info=own.error)
+    elif own is not None:
+        waits = ask(list, own)
+        if isinstance(waits, list) and all(map(retry.is_wait, waits)):
+            return waits
         logger.error('The action "%s" waits %s seconds between attempts, which are no waits.', execution.kind, own)
-    except (DatabaseError, InterfaceError):
-        raise
-    except Exception:  # the execution boundary: what the action did has to be recorded all the same
-        logger.exception('The action "%s" does not say when to try again.', execution.kind)
     return conf.retry_schedule()

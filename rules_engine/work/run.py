@@ -16,7 +16,7 @@ from rules_engine.errors import LeaseLost
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
-from rules_engine.rules.contract import Action
+from rules_engine.rules.contract import Action, Unanswered, ask
 from rules_engine.rules.permissions import Authors, match_reads
 from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
 from rules_engine.work import attempts, claims
@@ -74,9 +74,10 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
             attempts.end(execution, claim.worker, State.CANCELLED, reason)
             continue
-        # Alike for each event of one kind, and worth asking once.
+        # Alike for each event of one kind, and worth asking once; what no rule asked for has a config of its own.
         relation = execution.event.context.get("m2m") or {}
         key = (
+            None if execution.rule_slug else execution.pk,
             *(execution.rule_slug, execution.rule_version, execution.position, execution.author_id, execution.kind),
             *(execution.event.model, execution.event.signal, relation.get("field")),
         )
@@ -99,12 +100,12 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
 def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
     """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
-    try:
-        return authors.refusal(execution.author_id, *_as_written(execution), matched)
-    except (DatabaseError, InterfaceError):
-        raise
-    except Exception as error:  # the execution boundary: the action's or an auth backend's own code
-        return error
+    answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
+    if not isinstance(answer, Unanswered):
+        return answer
+    if isinstance(answer.error, DatabaseError | InterfaceError):
+        raise answer.error
+    return answer.error
 
 
 def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
@@ -147,47 +148,47 @@ def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
 
 
 def _run(execution: Execution, worker: str, authors: Authors) -> None:
-    """Carry one out and record what came of it: together, where the effect is in our own database alone."""
+    """Carry one out and record what came of it.
+
+    Where the effect is outside, the attempt is committed first, so that no crash can hide it. Where the effect is in
+    our own database alone, it commits together with its record, so that it happens exactly once: the attempt's own
+    write is spared then, unless the execution is suspect, for a crash must leave its trace.
+    """
     action = registry.find(execution.kind)
-    if action is not None and action.crash_safe:
-        _run_with_record(execution, worker, action, authors)
-    elif action is not None:
-        _run_then_record(execution, worker, action, authors)
-
-
-def _run_then_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """Run an action whose effect is outside: the attempt is committed first, so that no crash can hide it."""
-    if not attempts.start([execution], worker):
+    if action is None:
         return
-    result: ActionResult | Exception
-    try:
-        result = _effect(execution, action, authors)
-    except Exception as error:  # the execution boundary: an action may raise anything
-        result = error
+    is_charged = not action.crash_safe or execution.is_suspect
+    if is_charged and not attempts.start([execution], worker):
+        return
+    before = (execution.state, execution.attempts)
+    result = _carry_out(execution, worker, action, authors)
+    if result is None:
+        return
+    if not is_charged:
+        # What charged it was undone together with the effect.
+        execution.state, execution.attempts = before
+        if not attempts.start([execution], worker):
+            return
     attempts.finish([AttemptOutcome(execution, worker, result)])
 
 
-def _run_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """Run an action whose effect commits together with its record, so that it happens exactly once.
-
-    The attempt's own write is spared, unless the execution is suspect: then a crash must leave its trace.
-    """
-    if execution.is_suspect and not attempts.start([execution], worker):
-        return
-    before = (execution.state, execution.attempts)
+def _carry_out(execution: Execution, worker: str, action: Action, authors: Authors) -> ActionResult | Exception | None:
+    """Give the result, or what was raised; None where the result is on record already, or nothing was done."""
     try:
+        if not action.crash_safe:
+            return _effect(execution, action, authors)
         with transaction.atomic(using=router.db_for_write(Execution)):
             if not execution.is_suspect and not attempts.start([execution], worker):
-                return
-            result = _effect(execution, action, authors)
-            if not attempts.finish([AttemptOutcome(execution, worker, result)]):
+                return None
+            outcome = AttemptOutcome(execution, worker, _effect(execution, action, authors))
+            if not attempts.finish([outcome]):
                 raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is undone.")
+        return None
     except LeaseLost as lost:
         logger.warning("%s", lost)
+        return None
     except Exception as error:  # the execution boundary: an action may raise anything, its commit included
-        execution.state, execution.attempts = before
-        if execution.is_suspect or attempts.start([execution], worker):
-            attempts.finish([AttemptOutcome(execution, worker, error)])
+        return error
 
 
 def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:
