@@ -78,6 +78,8 @@ class Text:
         Raises ``TemplateError``, naming the line, for a path that is missing, a value that a filter or an operator
         cannot use, data that is not plain, and a text that costs too much.
         """
+        if "{" not in self.source:  # most recipients, and many subjects: nothing is read, and nothing can fail
+            return self.source
         names = TextContext(named(dict(context)), autoescape=autoescape)
         try:
             return str(self._template.render(names))
