@@ -54,13 +54,16 @@ FUNCTIONS = {
     "same": _printed(
         '''
         def same(left, right):
-            """JSONLogic's ==: null equals 0, "" and false, and a text equals the number that it says."""
+            """JSONLogic's ==: null equals 0, "" and false, a text the number or the truth that it says."""
             left, right = plain(left), plain(right)
             if left is None or right is None:
                 other = right if left is None else left
                 return other is None or (not isinstance(other, (list, dict)) and other in (0, ""))
             if isinstance(left, str) == isinstance(right, str):
                 return left == right
+            for truth, text in ((left, right), (right, left)):
+                if isinstance(truth, bool):
+                    return str(truth).lower() == text
             return number(left) == number(right)
         ''',
         functions=("plain", "number"),
@@ -141,8 +144,9 @@ FUNCTIONS = {
     "merge": _printed(
         '''
         def merge(*parts):
-            """One list of lists and values."""
-            return [one for part in parts for one in (part if isinstance(part, list) else [part])]
+            """One list of lists and values; null is left out."""
+            lists = [part if isinstance(part, list) else [part] for part in parts]
+            return [one for values in lists for one in values if one is not None]
         '''
     ),
     "not_in_python": _printed(
