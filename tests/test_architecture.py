@@ -84,13 +84,16 @@ BOUNDARIES = {
     "rules_engine/live/watcher.py": "a fault in loading rules breaks no connection of the caller's, and no thread",
     "rules_engine/work/claims.py": "a lease that cannot be renewed is noticed by the fence; its thread goes on",
     "rules_engine/rules/contract.py": "evaluation: whatever an action's own code is asked, it may raise anything",
-    "webhooks/sending/loop.py": "execution: a delivery must land, whatever became of it",
-    "webhooks/sending/sender.py": "execution: one that cannot be sent, or not understood, takes no other along",
+    "webhooks/sending/loop.py": "execution: whoever waits for the event loop must hear of its end",
+    "webhooks/sending/posting.py": "execution: one that cannot be sent, or not understood, takes no other along",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 #: Words that were used for an idea of docs/glossary.md once, in any form, and what it is called now. They stand
 #: neither in the name of a module, class, function or variable nor in what people read: pages, messages, docs.
 OLD_WORDS = {
+    "departure": "sent",
+    "flying": "in flight",
+    "landing": "answered",
     "meanwhile": "the thing that happens then",
     "recipe": "ready template",
     "standing": "state",

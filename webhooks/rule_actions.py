@@ -142,11 +142,11 @@ class Webhook(Action):
         Raises ``TransientError`` without aiohttp, and the error that the delivery ended with.
         """
         try:
-            from webhooks.sending import sender
+            from webhooks.sending import posting
         except MissingExtra as error:
             # What the operator has to do, and no traceback at each attempt.
             raise TransientError(str(error)) from None
-        outcome = sender.send_one(context, config)
+        outcome = posting.send_one(context, config)
         if isinstance(outcome, ActionResult):
             return outcome
         raise outcome

@@ -8,9 +8,10 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -25,8 +26,8 @@ GATHER_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
-    """A delivery about to be sent, of an execution that was started under the claim of ``worker``."""
+class Sent:
+    """A delivery that is sent, of an execution that was started under the claim of ``worker``."""
 
     execution_id: object
     worker: str
@@ -34,32 +35,32 @@ class Departure:
 
     @property
     def key(self) -> tuple[object, str]:
-        """Of its own among all in flight: where a lease ran out, an execution may be there twice."""
+        """Name it among all in flight: where a lease ran out, an execution may be there twice."""
         return self.execution_id, self.worker
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
-    """What came back for a departure."""
+class Answered:
+    """What came back for a delivery, after so many seconds."""
 
-    departure: Departure
+    sent: Sent
     answer: Response | DeliveryError
     seconds: float
 
 
-class Flights:
-    """The deliveries in flight. ``with Flights(limit) as flights``; leaving cuts off what has not landed."""
+class InFlight:
+    """The deliveries in flight. ``with InFlight(limit) as in_flight``; leaving cuts off what has no answer yet."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._landings: queue.SimpleQueue[Landing] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._over: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         self._client: Client
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._began: dict[object, tuple[Departure, float]] = {}
-        self._lanes: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Response]] = set()
+        self._began: dict[object, tuple[Sent, float]] = {}
+        self._by_endpoint: Counter[str] = Counter()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run_loop, name="webhooks-sender", daemon=True)
 
@@ -83,57 +84,62 @@ class Flights:
 
     @property
     def is_open(self) -> bool:
-        """Whether more can be launched. Once it is False it stays so, and what was in flight has landed."""
+        """Whether more can be sent. Once it is False it stays so, and what was in flight has come back."""
         return self._thread.is_alive()
 
-    def lanes(self) -> set[str]:
-        """The endpoints that have something in flight."""
-        return {slug for slug, count in self._lanes.items() if count}
+    def endpoints(self) -> set[str]:
+        """Give the endpoints that have something in flight, by slug."""
+        return {slug for slug, count in self._by_endpoint.items() if count}
 
     def by_endpoint(self) -> Mapping[str, int]:
-        """How many are in flight, by the endpoint's slug."""
-        return self._lanes
+        """Count what is in flight by the endpoint's slug."""
+        return self._by_endpoint
 
     def of(self, slug: str) -> int:
-        """How many of one endpoint's are in flight."""
-        return self._lanes[slug]
+        """Count what is in flight to one endpoint."""
+        return self._by_endpoint[slug]
 
     def longer_than(self, seconds: float) -> set[str]:
-        """The endpoints that have kept a delivery waiting for so long."""
+        """Give the endpoints that have kept a delivery waiting for so long."""
         before = time.monotonic() - seconds
-        return {one.message.endpoint.slug for one, began in self._began.values() if began < before}
+        return {sent.message.endpoint.slug for sent, began in self._began.values() if began < before}
 
-    def launch(self, departures: Iterable[Departure]) -> None:
+    def send(self, batch: Sequence[Sent]) -> None:
         """Send these, all at once."""
         now = time.monotonic()
-        batch = list(departures)
-        for one in batch:
-            self._began[one.key] = one, now
-            self._lanes[one.message.endpoint.slug] += 1
+        for sent in batch:
+            self._began[sent.key] = sent, now
+            self._by_endpoint[sent.message.endpoint.slug] += 1
         if batch:
-            with suppress(RuntimeError):  # the loop has ended: ``landed`` says so
+            with suppress(RuntimeError):  # the loop has ended: ``answered`` says so
                 self._loop.call_soon_threadsafe(self._begin, batch)
 
-    def landed(self, timeout: float) -> list[Landing]:
-        """What has come back since the last call; waits so many seconds for the first."""
-        is_open, found = self.is_open, list[Landing]()
+    def answered(self, timeout: float) -> list[Answered]:
+        """Give what has come back since the last call; waits so many seconds for the first."""
+        is_open = self.is_open
+        answers = self._gather(timeout)
+        if not is_open:
+            back = {answered.sent.key for answered in answers}
+            lost = [(sent, began) for key, (sent, began) in self._began.items() if key not in back]
+            answers += [_never_answered(sent, began) for sent, began in lost]
+        for answered in answers:
+            del self._began[answered.sent.key]
+            self._by_endpoint[answered.sent.message.endpoint.slug] -= 1
+        return answers
+
+    def _gather(self, timeout: float) -> list[Answered]:
+        answers: list[Answered] = []
         end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0 or not found:
+        while (left := end - time.monotonic()) > 0 or not answers:
             try:
-                found.append(self._landings.get(timeout=max(left, 0)))
+                answers.append(self._answers.get(timeout=max(left, 0)))
             except queue.Empty:
                 break
-            if len(found) == 1:
+            if len(answers) == 1:
                 end = min(end, time.monotonic() + GATHER_SECONDS)
-        while not self._landings.empty():
-            found.append(self._landings.get())
-        if not is_open:
-            back = {one.departure.key for one in found}
-            found += [_never_landed(one, began) for key, (one, began) in self._began.items() if key not in back]
-        for one in found:
-            del self._began[one.departure.key]
-            self._lanes[one.departure.message.endpoint.slug] -= 1
-        return found
+        while not self._answers.empty():
+            answers.append(self._answers.get())
+        return answers
 
     def _run_loop(self) -> None:
         try:
@@ -153,25 +159,31 @@ class Flights:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, departures: list[Departure]) -> None:
-        for one in departures:
-            task = self._loop.create_task(self._fly(one))
+    def _begin(self, batch: Sequence[Sent]) -> None:
+        for sent in batch:
+            message = sent.message
+            posting = self._client.deliver(message.endpoint.url, message.body, message.headers, context=message.tls)
+            task = self._loop.create_task(posting)
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._end, sent, time.monotonic()))
 
-    async def _fly(self, departure: Departure) -> None:
-        sent, began = departure.message, time.monotonic()
-        answer: Response | DeliveryError = Unforeseen("The delivery was broken off.")
-        try:
-            answer = await self._client.deliver(sent.endpoint.url, sent.body, sent.headers, context=sent.tls)
-        except DeliveryError as error:
-            answer = error
-        except Exception as error:  # the execution boundary: a delivery must land, whatever became of it
-            answer = Unforeseen(f"The delivery failed in a way nobody foresaw: {type(error).__name__}: {error}")
-        finally:
-            self._landings.put(Landing(departure, answer, time.monotonic() - began))
+    def _end(self, sent: Sent, began: float, task: asyncio.Task[Response]) -> None:
+        self._tasks.discard(task)
+        self._answers.put(Answered(sent, _answer(task), time.monotonic() - began))
 
 
-def _never_landed(departure: Departure, began: float) -> Landing:
+def _answer(task: asyncio.Task[Response]) -> Response | DeliveryError:
+    """Read what a delivery came to: there is an answer for each, whatever became of it."""
+    if task.cancelled():
+        return Unforeseen("The delivery was broken off.")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, DeliveryError):
+        return error
+    return Unforeseen(f"The delivery failed in a way nobody foresaw: {type(error).__name__}: {error}")
+
+
+def _never_answered(sent: Sent, began: float) -> Answered:
     answer = Unforeseen("The sender's event loop ended while the delivery was in flight.")
-    return Landing(departure, answer, time.monotonic() - began)
+    return Answered(sent, answer, time.monotonic() - began)

@@ -1,7 +1,7 @@
 """Empties the queue ``webhooks``: claims by the batch, sends hundreds at once, records by the batch.
 
 The thread that was asked to drain does all that concerns the database; the network has an event loop of its own
-(``flights``). One slow endpoint must hold up nobody:
+(``loop``). One slow endpoint must hold up nobody:
 
 - it has its share of the slots, of which a replay takes half, and one share is always left over;
 - when the time is up, what is in flight is waited for, and meanwhile endpoints that answer quickly go on being served.
@@ -13,12 +13,11 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, router
 
 from rules_engine import paused
-from rules_engine.actions import ActionContext, ActionResult
 from rules_engine.sending import (
     AttemptOutcome,
     Claim,
@@ -32,28 +31,20 @@ from rules_engine.sending import (
     start,
 )
 from webhooks import conf
-from webhooks.deliveries import delivery
-from webhooks.deliveries.delivery import DeliveryOutcome, Message
 from webhooks.deliveries.verdict import succeeded
 from webhooks.endpoints import breaker
 from webhooks.http.client import Response
 from webhooks.models import Endpoint
 from webhooks.models.lanes import is_test, slug_of
 from webhooks.sending import records
-from webhooks.sending.loop import Departure, Flights, Landing
+from webhooks.sending.loop import Answered, InFlight, Sent
+from webhooks.sending.pace import SLOW, STUCK, Pace
+from webhooks.sending.posting import message_of, outcome_of
 from webhooks.sending.shares import in_turn, rooms
 from webhooks.sending.stopping import Stop, put_off
 
-if TYPE_CHECKING:
-    from rules_engine.models import Execution
-
 logger = logging.getLogger("webhooks")
 
-#: An endpoint is slow that takes so many seconds to answer, lately; one that is quick as a rule, when it keeps one
-#: waiting for longer: a moment in which this process is busy says nothing about the endpoint.
-SLOW, STUCK = 1.0, 3.0
-#: How much of what is known of an endpoint's pace the latest answer changes.
-LATEST = 0.3
 #: Answers of slow endpoints, and failures, recorded between two looks for work, so that they hold up no other.
 LATER_AT_ONCE = 10
 #: Seconds between looks for new work while deliveries are in flight.
@@ -73,20 +64,19 @@ class Sender:
 
     def __init__(self, seconds: float, limit: int | None = None) -> None:
         self.end = time.monotonic() + seconds
-        #: What was in flight at the end has landed by then.
+        #: What was in flight at the end has come back by then.
         self.last = self.end + conf.deadline_seconds()
         self.limit = limit
         self.slots = conf.slots()
         self.begun = 0
-        #: Seconds that endpoints take to answer, lately.
-        self.pace: dict[str, float] = {}
-        self.flights = Flights(self.slots)
+        self.pace = Pace()
+        self.in_flight = InFlight(self.slots)
         self.leases = LeaseKeeper()
-        #: What is in flight, by the departure's key, and how many of each claim there are still.
+        #: What is in flight, by ``Sent.key``, and how many of each claim there are still.
         self.started: dict[object, AttemptOutcome] = {}
         self.of_claim: dict[str, int] = {}
         #: What has come back and is not on record yet.
-        self.landed: list[Landing] = []
+        self.answered: list[Answered] = []
         #: What is in flight may take the process down, and has to be alone.
         self.alone = False
         self.stop = Stop()
@@ -97,22 +87,22 @@ class Sender:
 
     def run(self) -> int:
         """Send what is due until nothing is, or the time is up. Returns how many deliveries it began."""
-        with put_off() as self.stop, self.flights, self.leases:
+        with put_off() as self.stop, self.in_flight, self.leases:
             try:
                 while self._go_on():
                     pass
             finally:
                 # Also where the database or a signal ended it: what was sent has to be recorded.
-                self._land()
+                self._wait_for_all()
                 self._give_back()
         return self.begun
 
     def _go_on(self) -> bool:
-        """One look for work and for answers; whether there is reason for another."""
+        """Look once for work and for answers; say whether there is reason to look again."""
         self.ready_at = float("inf")
         taken = self._take() if self._may_take() else 0
-        landed = self._collect()
-        if taken or landed or len(self.flights):
+        answered = self._collect()
+        if taken or answered or len(self.in_flight):
             return True
         if self.ready_at >= self.end or self.stop.is_asked:
             return False
@@ -122,121 +112,125 @@ class Sender:
     def _may_take(self) -> bool:
         if self.limit is not None and self.begun >= self.limit:
             return False
-        if self.stop.is_asked or not self.flights.is_open or (self.alone and len(self.flights)):
+        if self.stop.is_asked or not self.in_flight.is_open or (self.alone and len(self.in_flight)):
             return False
         now = time.monotonic()
-        return now < self.end or (now < self.last and bool(self.landed or self._slow() & self.flights.lanes()))
+        return now < self.end or (now < self.last and bool(self.answered or self._slow() & self.in_flight.endpoints()))
 
     def _slow(self) -> set[str]:
-        """The endpoints that are slow, as far as this drain knows."""
-        unknown = self.flights.longer_than(SLOW) - self.pace.keys()
-        late = {slug for slug, seconds in self.pace.items() if seconds > SLOW}
-        return unknown | late | self.flights.longer_than(STUCK)
+        """Give the endpoints that are slow, as far as this drain knows."""
+        return self.pace.slow(
+            waiting=self.in_flight.longer_than(SLOW),
+            stuck=self.in_flight.longer_than(STUCK),
+        )
 
     def _take(self) -> int:
-        """Claim and launch what fits; returns how many executions it took, also those that are over at once."""
+        """Claim and send what fits; returns how many executions it took, also those that are over at once."""
         slow, lanes = self._slow(), due_lanes(conf.QUEUE)
         if time.monotonic() >= self.end:
             lanes = [lane for lane in lanes if slug_of(lane) not in slow]
         if not lanes:
             return 0
         lanes, slugs = in_turn(lanes, slow), {slug_of(lane) for lane in lanes}
-        found = breaker.endpoints(list(slugs))
-        known = {lane: found[slug_of(lane)] for lane in lanes if slug_of(lane) in found}
+        by_slug = breaker.endpoints(list(slugs))
+        endpoints = {lane: by_slug[slug_of(lane)] for lane in lanes if slug_of(lane) in by_slug}
         # One at the start, however busy the queue is; the others when there is nothing else.
-        if not self.begun and (taken := self._take_crashed(lanes, known)):
+        if not self.begun and (taken := self._take_crashed(lanes, endpoints)):
             return taken
         limit = None if self.limit is None else self.limit - self.begun
-        room = rooms(
-            lanes, self.flights.by_endpoint(), slow | (slugs - self.pace.keys()), slots=self.slots, limit=limit
-        )
-        free = {lane: count for lane, count in room.items() if _is_free(lane, known.get(lane))}
-        # Together: each statement costs as much as two deliveries.
+        careful = slow | self.pace.unknown(slugs)
+        room = rooms(lanes, self.in_flight.by_endpoint(), careful, slots=self.slots, limit=limit)
+        unrestricted = {lane: count for lane, count in room.items() if _is_unrestricted(lane, endpoints.get(lane))}
         suspects = self._looks_for_suspects()
-        taken = self._begin(claim_lanes(conf.QUEUE, free, suspects=suspects), known) if free else 0
-        taken += sum(self._take_allowed(lane, known[lane], room[lane], suspects) for lane in room if lane not in free)
-        return taken or self._take_crashed(lanes, known)
+        taken = 0
+        if unrestricted:
+            # Together: each statement costs as much as two deliveries.
+            taken = self._begin(claim_lanes(conf.QUEUE, unrestricted, suspects=suspects), endpoints)
+        for lane in [lane for lane in room if lane not in unrestricted]:
+            taken += self._take_allowed(lane, endpoints[lane], room[lane], suspects)
+        return taken or self._take_crashed(lanes, endpoints)
 
     def _looks_for_suspects(self) -> bool:
-        """Whether to claim what was in flight when a process died: that costs 3 ms for 10,000 that wait. Always before
-        the drain ends for want of work."""
+        """Say whether to claim what was in flight when a process died: that costs 3 ms for 10,000 that wait. Always
+        before the drain ends for want of work."""
         now = time.monotonic()
-        if now < self.suspects_at and len(self.flights):
+        if now < self.suspects_at and len(self.in_flight):
             return False
         self.suspects_at = now + SUSPECTS
         return True
 
     def _take_allowed(self, lane: str, endpoint: Endpoint, room: int, suspects: bool) -> int:
-        """The same for one lane, as far as its endpoint allows."""
-        before = self.flights.of(endpoint.slug)
-        with _alone(endpoint):
+        """Claim and send what fits of one lane, as far as its endpoint allows; returns how many executions it took."""
+        before = self.in_flight.of(endpoint.slug)
+        with _counting(endpoint):
             allowed = breaker.allowance(endpoint, room)
             if not allowed:
                 self.ready_at = min(self.ready_at, time.monotonic() + breaker.ready_in(endpoint))
                 return 0
             claim = claim_lanes(conf.QUEUE, {lane: allowed}, in_order=endpoint.ordered, suspects=suspects)
         taken = self._begin(claim, {lane: endpoint})
-        breaker.give_back(endpoint, allowed - (self.flights.of(endpoint.slug) - before), allowed)
+        breaker.give_back(endpoint, allowed - (self.in_flight.of(endpoint.slug) - before), allowed)
         return taken
 
-    def _take_crashed(self, lanes: Sequence[str], known: Mapping[str, Endpoint]) -> int:
-        """What may have taken a process down twice goes out with nothing beside it."""
-        if len(self.flights) or time.monotonic() >= self.end:
+    def _take_crashed(self, lanes: Sequence[str], endpoints: Mapping[str, Endpoint]) -> int:
+        """Send what may have taken a process down twice, with nothing beside it; returns how many it took."""
+        if len(self.in_flight) or time.monotonic() >= self.end:
             return 0
-        awake = [lane for lane in lanes if lane not in known or breaker.is_awake(known[lane])]
+        awake = [lane for lane in lanes if lane not in endpoints or breaker.is_awake(endpoints[lane])]
         claim = claim_crashed(conf.QUEUE, awake)
         self.alone = bool(claim)
-        return self._begin(claim, known)
+        return self._begin(claim, endpoints)
 
     def _begin(self, claim: Claim, endpoints: Mapping[str, Endpoint | None]) -> int:
         if not claim:
             return 0
         self.leases.workers.add(claim.worker)
-        departures, over = [], []
+        batch: list[Sent] = []
+        over: list[AttemptOutcome] = []
         started = start(may_run(claim), claim.worker)
         for execution in started:
-            message = _message(execution, endpoints.get(execution.lane))
+            message = message_of(execution, endpoints.get(execution.lane))
             if isinstance(message, Exception):
                 over.append(AttemptOutcome(execution, claim.worker, message))
                 continue
-            departure = Departure(execution.pk, claim.worker, message)
-            departures.append(departure)
+            sent = Sent(execution.pk, claim.worker, message)
+            batch.append(sent)
             # Lost, until something else is known.
-            self.started[departure.key] = AttemptOutcome(execution, claim.worker, LookupError())
-        self.of_claim[claim.worker] = len(departures)
+            self.started[sent.key] = AttemptOutcome(execution, claim.worker, LookupError())
+        self.of_claim[claim.worker] = len(batch)
         self.begun += len(started)
-        self.flights.launch(departures)
+        self.in_flight.send(batch)
         self._finish(over)
         self._let_go(claim.worker)
         return len(claim.executions)
 
     def _collect(self) -> int:
         """Record what has come back; waits a moment for it. Returns how many."""
-        self.landed += self.flights.landed(LOOK if len(self.flights) and not self.landed else 0)
-        landings, later = _first(self.landed, self._slow())
+        timeout = LOOK if len(self.in_flight) and not self.answered else 0
+        self.answered += self.in_flight.answered(timeout)
+        now, later = _first(self.answered, self._slow())
         finished, outcomes = [], []
-        for landing in landings:
-            sent, message = self.started[landing.departure.key], landing.departure.message
-            outcome = _outcome(landing)
-            finished.append(AttemptOutcome(sent.execution, sent.worker, outcome.result))
+        for answered in now:
+            attempt, message = self.started[answered.sent.key], answered.sent.message
+            outcome = outcome_of(answered)
+            finished.append(AttemptOutcome(attempt.execution, attempt.worker, outcome.result))
             outcomes.append((message, outcome))
-            before = self.pace.get(message.endpoint.slug, landing.seconds)
-            self.pace[message.endpoint.slug] = before + LATEST * (landing.seconds - before)
+            self.pace.note(message.endpoint.slug, answered.seconds)
         self._finish(finished)
-        self.landed = later
-        for one in finished:
-            del self.started[one.execution.pk, one.worker]
-            self.of_claim[one.worker] -= 1
-            self._let_go(one.worker)
+        self.answered = later
+        for attempt in finished:
+            del self.started[attempt.execution.pk, attempt.worker]
+            self.of_claim[attempt.worker] -= 1
+            self._let_go(attempt.worker)
         records.note_if_possible(outcomes)
-        return len(landings)
+        return len(now)
 
-    def _land(self) -> None:
-        while len(self.flights) or self.landed:
+    def _wait_for_all(self) -> None:
+        while len(self.in_flight) or self.answered:
             self._collect()
 
     def _give_back(self) -> None:
-        """What an error kept from being begun is due again at once, and not when its lease has ended."""
+        """Make what an error kept from being begun due again at once, and not when its lease has ended."""
         try:
             for worker in self.leases.workers.copy():
                 give_back(worker)
@@ -263,64 +257,33 @@ class Sender:
             self.leases.workers.discard(worker)
 
 
-def _first(landings: Sequence[Landing], slow: Collection[str]) -> tuple[list[Landing], list[Landing]]:
-    """Those to be recorded now and those to be recorded later: of failures, and of endpoints that are slow, hundreds
-    come back at once."""
-    now: list[Landing] = []
-    late: list[Landing] = []
-    for one in landings:
-        is_good = isinstance(one.answer, Response) and succeeded(one.answer.status)
-        (now if is_good and one.departure.message.endpoint.slug not in slow else late).append(one)
-    return now + late[:LATER_AT_ONCE], late[LATER_AT_ONCE:]
+def _first(answers: Sequence[Answered], slow: Collection[str]) -> tuple[list[Answered], list[Answered]]:
+    """Split into those to be recorded now and those to be recorded later: of failures, and of endpoints that are slow,
+    hundreds come back at once."""
+    prompt: list[Answered] = []
+    late: list[Answered] = []
+    for answered in answers:
+        is_good = isinstance(answered.answer, Response) and succeeded(answered.answer.status)
+        if is_good and answered.sent.message.endpoint.slug not in slow:
+            prompt.append(answered)
+        else:
+            late.append(answered)
+    return prompt + late[:LATER_AT_ONCE], late[LATER_AT_ONCE:]
 
 
-def _is_free(lane: str, endpoint: Endpoint | None) -> bool:
-    """Whether nothing has to be asked before deliveries of the lane begin; what cannot be sent at all ends there."""
+def _is_unrestricted(lane: str, endpoint: Endpoint | None) -> bool:
+    """Say whether deliveries of the lane begin without asking; what cannot be sent at all ends there."""
     return endpoint is None or not endpoint.enabled or is_test(lane) or breaker.is_unrestricted(endpoint)
 
 
-def _alone(endpoint: Endpoint) -> AbstractContextManager[Any]:
-    """Where deliveries in flight are counted before more are claimed, one worker at a time does both."""
+def _counting(endpoint: Endpoint) -> AbstractContextManager[Any]:
+    """Let one worker at a time count what is in flight and claim more, where the endpoint bounds it."""
     if endpoint.concurrency is None:
         return nullcontext()
     return breaker.locked(endpoint)
 
 
-def _message(execution: Execution, endpoint: Endpoint | None) -> Message | Exception:
-    try:
-        found = delivery.usable(endpoint, slug_of(execution.lane), is_test=is_test(execution.lane))
-        return delivery.message(found, execution.context(), execution.config)
-    except Exception as error:  # the execution boundary: one that cannot be sent takes no other along
-        return error
-
-
-def _outcome(landing: Landing) -> DeliveryOutcome:
-    sent = landing.departure.message
-    try:
-        return records.in_force(sent, delivery.judge(sent, landing.answer))
-    except Exception as error:  # the execution boundary: likewise one whose answer cannot be read
-        logger.exception("The answer of the endpoint %s was not understood.", sent.endpoint.slug)
-        return DeliveryOutcome(error)
-
-
-def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult | Exception:
-    """Make one delivery by itself, counted for or against its endpoint like any other."""
-    from webhooks.errors import DeliveryError
-    from webhooks.http.client import deliver_now
-
-    slug = str(config.get("endpoint", ""))
-    endpoint = delivery.usable(breaker.endpoints([slug]).get(slug), slug, is_test=delivery.is_test(config))
-    message = delivery.message(endpoint, context, config)
-    try:
-        outcome = delivery.judge(message, deliver_now(endpoint.url, message.body, message.headers, context=message.tls))
-    except DeliveryError as error:
-        outcome = delivery.judge(message, error)
-    outcome = records.in_force(message, outcome)
-    records.note([(message, outcome)])
-    return outcome.result
-
-
 def drain(seconds: float, limit: int | None = None) -> int:
-    """What workers call for the queue ``webhooks``; see ``rules_engine.register_drain``."""
+    """Empty the queue ``webhooks``, as workers ask for it; see ``rules_engine.sending.register_drain``."""
     with paused():  # the sender's own connecting is no event
         return Sender(seconds, limit).run()

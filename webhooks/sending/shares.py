@@ -16,37 +16,42 @@ BITE = 10
 
 
 def in_turn(lanes: Iterable[str], slow: Collection[str]) -> list[str]:
-    """The order in which lanes are served: what happens now before what is replayed, slow endpoints after others, and
-    otherwise as chance has it, so that each has its turn where there are more lanes than slots."""
-    found = list(lanes)
-    random.shuffle(found)
-    return sorted(found, key=lambda lane: (is_replayed(lane), slug_of(lane) in slow))
+    """Put lanes into the order in which they are served: what happens now before what is replayed, slow endpoints after
+    others, and otherwise as chance has it, so that each has its turn where there are more lanes than slots."""
+    shuffled = list(lanes)
+    random.shuffle(shuffled)
+    return sorted(shuffled, key=lambda lane: (is_replayed(lane), slug_of(lane) in slow))
 
 
 def rooms(
-    lanes: Iterable[str], flying: Mapping[str, int], careful: Collection[str], *, slots: int, limit: int | None = None
+    lanes: Iterable[str],
+    in_flight: Mapping[str, int],
+    careful: Collection[str],
+    *,
+    slots: int,
+    limit: int | None = None,
 ) -> dict[str, int]:
-    """How many each lane may take now, by lane, in the order given; those that may take none are left out.
+    """Say how many each lane may take now, by lane, in the order given; those that may take none are left out.
 
-    ``flying`` counts what is in flight, by slug; of the endpoints in ``careful`` a bite is taken at most. One share of
+    ``in_flight`` is counted by slug; of the endpoints in ``careful`` a bite is taken at most. One share of
     the slots is always left for an endpoint that nothing was due for until now, and a replay takes half of its
     endpoint's. ``limit`` bounds them together.
     """
     lanes = list(lanes)
-    taken = Counter({slug: count for slug, count in flying.items() if count})
+    taken = Counter({slug: count for slug, count in in_flight.items() if count})
     share = max(1, min(MOST, slots // (len(taken.keys() | {slug_of(lane) for lane in lanes}) + 1)))
-    free = slots - taken.total()
+    left = slots - taken.total()
     if limit is not None:
-        free = min(free, limit)
-    found = {}
+        left = min(left, limit)
+    rooms_by_lane = {}
     for lane in lanes:
         slug = slug_of(lane)
-        room = min(share - taken[slug], free, BITE if slug in careful else slots)
+        room = min(share - taken[slug], left, BITE if slug in careful else slots)
         if is_replayed(lane):
             # The other half is for what happens meanwhile, however long the replay.
             room -= room // 2
         if room > 0:
-            found[lane] = room
+            rooms_by_lane[lane] = room
             taken[slug] += room
-            free -= room
-    return found
+            left -= room
+    return rooms_by_lane

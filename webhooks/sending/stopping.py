@@ -19,7 +19,7 @@ class Stop:
 
 @contextmanager
 def put_off() -> Iterator[Stop]:
-    """SIGTERM takes effect when the block is left, and the block can see that it waits."""
+    """Let SIGTERM take effect when the block is left; the block can see that it waits."""
     stop = Stop()
     usual = signal.getsignal(signal.SIGTERM)
     # Only the main thread may set handlers; one that was not set by Python could not be set again.

@@ -20,7 +20,7 @@ from webhooks.deliveries.delivery import message
 from webhooks.errors import EncryptionKeyError, Unanswered
 from webhooks.models import Endpoint, PayloadForm
 from webhooks.rule_actions import Webhook
-from webhooks.sending.loop import Departure
+from webhooks.sending.loop import Sent
 from webhooks.signing.signatures import generate_key_pair, generate_secret
 
 pytestmark = pytest.mark.django_db
@@ -224,7 +224,7 @@ def test_headers_that_no_save_has_seen_are_not_sent(
 
 def test_no_representation_of_a_delivery_holds_a_secret(endpoint: Endpoint) -> None:
     sent = message(endpoint, context(), CONFIG)
-    assert "canary" not in f"{sent!r} {endpoint!r} {Departure(1, 'worker', sent)!r}"
+    assert "canary" not in f"{sent!r} {endpoint!r} {Sent(1, 'worker', sent)!r}"
     assert sent.headers["webhook-signature"] not in repr(sent)
 
 

@@ -184,15 +184,15 @@ def test_an_event_loop_that_ends_in_flight_is_our_fault_and_replaced(
 ) -> None:
     order(server, 5)
     server.on("/crm", behave.hang())
-    launch = loop.Flights.launch
+    send = loop.InFlight.send
 
-    def launch_and_end(self: loop.Flights, departures: Any) -> None:
-        launch(self, departures)
+    def send_and_end(self: loop.InFlight, batch: Any) -> None:
+        send(self, batch)
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Flights, "launch", launch_and_end)
+        patch.setattr(loop.InFlight, "send", send_and_end)
         drain(5)
     assert states() == {"retryable": 5}
     assert not EndpointState.objects.filter(failures__gt=0).exists()
