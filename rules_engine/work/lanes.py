@@ -1,4 +1,4 @@
-"""How a lane does: what waits in it, how its attempts went, what failed. For pages, so every question is bounded."""
+"""Tells how a lane does: what waits in it, how its attempts went, what failed. For pages: every question is bounded."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _tried(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:
 
 
 def lane_figures(queue: str, lanes: Sequence[str], *since: datetime, sample: int = SAMPLE) -> list[LaneFigures]:
-    """How the attempts since each of these times went, of the latest ``sample`` executions of these lanes.
+    """Say how the attempts since each of these times went, of the latest ``sample`` executions of these lanes.
 
     An action that records ``duration_ms`` in its detail says how long it took; else it is the time between the
     attempt's two records. Attempts that were lost with their process say nothing and are left out.
@@ -78,10 +78,13 @@ def lane_figures(queue: str, lanes: Sequence[str], *since: datetime, sample: int
     )
     rows = list(attempts.order_by().values_list("started_at", "outcome", "detail__duration_ms", "finished_at"))
     oldest = tried.values_list("created_at", flat=True)[sample - 1 : sample].first()
-    return [_figures([row for row in rows if row[0] >= one], oldest is not None and oldest > one) for one in since]
+    return [
+        _figures([row for row in rows if row[0] >= start], is_sample=oldest is not None and oldest > start)
+        for start in since
+    ]
 
 
-def _figures(rows: Sequence[tuple[Any, ...]], is_sample: bool) -> LaneFigures:
+def _figures(rows: Sequence[tuple[Any, ...]], *, is_sample: bool) -> LaneFigures:
     took = sorted(_seconds(duration, started, finished) for started, _outcome, duration, finished in rows)
     return LaneFigures(
         attempts=len(rows),
@@ -95,19 +98,23 @@ def _figures(rows: Sequence[tuple[Any, ...]], is_sample: bool) -> LaneFigures:
 def lane_counts(
     queue: str, lanes: Sequence[str], since: datetime, *, sample: int = SAMPLE
 ) -> dict[str, tuple[int, int]]:
-    """For each of these lanes, how many attempts were made since then and how many of them succeeded, of the latest
-    ``sample`` executions of the lane. One query, however many lanes; a lane without attempts is left out."""
+    """Count for each lane how many attempts were made since then and how many of them succeeded, of its latest
+    ``sample`` executions. One query, however many lanes; a lane without attempts is left out."""
     if not lanes:
         return {}
-    # One lane each, so that the index gives the latest at once; a level down, for SQLite takes no limit in a union.
-    latest = [Execution.objects.filter(pk__in=_tried(queue, [one]).values("pk")[:sample]).order_by() for one in lanes]
-    first, *others = (rows.values("pk") for rows in latest)
+    first, *others = (_latest_keys(queue, lane, sample) for lane in lanes)
     attempts: Any = Attempt.objects.filter(
         execution__in=first.union(*others, all=True), started_at__gte=since, outcome__in=TOLD
     )
     is_well = Q(outcome=Attempt.Outcome.SUCCEEDED)
     counted = attempts.order_by().values("execution__lane").annotate(all=Count("pk"), well=Count("pk", filter=is_well))
     return {lane: (number, well) for lane, number, well in counted.values_list("execution__lane", "all", "well")}
+
+
+def _latest_keys(queue: str, lane: str, sample: int) -> Any:
+    # One lane each, so that the index gives the latest at once; a level down, for SQLite takes no limit in a union.
+    latest = _tried(queue, [lane]).values("pk")[:sample]
+    return Execution.objects.filter(pk__in=latest).order_by().values("pk")
 
 
 def _seconds(duration: Any, started: datetime, finished: datetime | None) -> float:
@@ -117,31 +124,31 @@ def _seconds(duration: Any, started: datetime, finished: datetime | None) -> flo
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The nearest-rank one."""
+    """Give the nearest-rank percentile, None of nothing."""
     return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
 
 
 def lane_backlog(queue: str, lanes: Sequence[str]) -> LaneBacklog:
-    """What waits in these lanes."""
-    found = _rows(queue, lanes).waiting().aggregate(count=Count("pk"), oldest=Min("created_at"))
-    return LaneBacklog(**found)
+    """Say what waits in these lanes."""
+    backlog = _rows(queue, lanes).waiting().aggregate(count=Count("pk"), oldest=Min("created_at"))
+    return LaneBacklog(**backlog)
 
 
 def lane_failures(queue: str, lanes: Sequence[str], limit: int, *, sample: int = SAMPLE) -> list[Execution]:
-    """Of the latest ``sample`` executions that were tried, the latest that were given up or wait to be tried again."""
+    """Give the latest that were given up or wait to be tried again, of the latest ``sample`` that were tried."""
     failed = Execution.objects.filter(pk__in=_tried(queue, lanes).values("pk")[:sample])
     failed = failed.filter(state__in=(State.DISCARDED, State.REFUSED, State.RETRYABLE), failures__gt=0)
     return list(failed.order_by("-created_at")[:limit])
 
 
 def lane_latest(queue: str, lanes: Sequence[str], limit: int = 1, *, kind: str = "") -> list[Execution]:
-    """The latest executions of these lanes, with their events; ``kind`` leaves out others."""
+    """Give the latest executions of these lanes, with their events; ``kind`` leaves out others."""
     rows = _rows(queue, lanes).filter(kind=kind) if kind else _rows(queue, lanes)
     return list(rows.select_related("event").order_by("-created_at")[:limit])
 
 
 def lane_troubles(queue: str, since: datetime) -> list[tuple[str, int, datetime]]:
-    """Each lane of a queue in which something failed since then, how much, and when last."""
+    """Give each lane of a queue in which something failed since then, how much, and when last."""
     # The states are those of an index that holds only these.
     failed: Any = Execution.objects.filter(state__in=TROUBLED, queue=queue, created_at__gte=since).exclude(lane="")
     counted = failed.order_by().values("lane").annotate(number=Count("pk"), last=Max("created_at"))

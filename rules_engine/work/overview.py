@@ -1,4 +1,4 @@
-"""What other apps add to the overview page: each a table, made when the page is asked for, by who asks."""
+"""Keeps what other apps add to the overview page: each a table, made when the page is asked for, by who asks."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def register_overview(name: str, part: Part) -> None:
 
 
 def parts(user: Any) -> list[OverviewTable]:
-    """What all apps have to show to this user."""
-    made = (part(user) for part in _parts.values())
-    return [one for one in made if one is not None]
+    """Make what all apps have to show to this user."""
+    tables = (part(user) for part in _parts.values())
+    return [table for table in tables if table is not None]

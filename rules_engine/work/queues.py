@@ -1,4 +1,4 @@
-"""Who empties which queue: an app that works in batches registers for its own, ``execution`` runs all others."""
+"""Who empties which queue: an app that works in batches registers for its own, ``run`` has all others."""
 
 from __future__ import annotations
 

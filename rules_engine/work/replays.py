@@ -1,4 +1,4 @@
-"""Having executions carried out again: the verb behind the admin's buttons and the commands."""
+"""Has executions carried out again, for the admin's buttons and the commands."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def replay(selection: Selection, *, by: Mapping[str, Any], into: str = "") -> UU
 
 
 def latest_replays(lane: str, limit: int = 1) -> list[Execution]:
-    """The latest replays that were asked for of a lane, with their events."""
+    """Give the latest replays that were asked for of a lane, with their events."""
     return lane_latest(conf.queue(), [lane], limit, kind=ReplayExecutions.kind)

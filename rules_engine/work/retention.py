@@ -1,4 +1,4 @@
-"""What is forgotten and when: by age, in batches that never hold up a writer, or at once for one object."""
+"""Forgets what is old: by age, in batches that never hold up a writer, or at once for one object."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _prunable() -> Iterator[QuerySet[Any]]:
 
 
 def _longest_throttle() -> float:
-    """The days that a throttle looks back, at most: what it counts is not forgotten before."""
+    """Give the days that a throttle looks back, at most: what it counts is not forgotten before."""
     longest = Rule.objects.aggregate(seconds=Max("throttle_seconds"))["seconds"] or 0
     return float(longest) / SECONDS_A_DAY
 
@@ -94,17 +94,18 @@ def _remove(rows: QuerySet[Any]) -> int:
 
 
 def _once_keys(model: str, pk: str) -> list[str]:
-    """What an object is called where a rule has said "once" of it, as itself or as what it inherits from."""
-    found = find_model(model)
-    ancestors = [] if found is None else [label_of(one) for one in found._meta.get_parent_list()]
-    return [f"{label}:{pk}" for label in (model.lower(), *ancestors)]
+    """Say how an object is called where a rule has said "once" of it, as itself or as what it inherits from."""
+    model_class = find_model(model)
+    parents = [] if model_class is None else model_class._meta.get_parent_list()
+    labels = [model.lower(), *(label_of(parent) for parent in parents)]
+    return [f"{label}:{pk}" for label in labels]
 
 
 def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
     """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten."""
     events = Event.objects.filter(model=model.lower(), object_pk=pk)
     executions = Execution.objects.filter(event__in=events.values("pk"))
-    rows_by_table: tuple[QuerySet[Any], ...] = (
+    tables: tuple[QuerySet[Any], ...] = (
         Attempt.objects.filter(execution__in=executions.values("pk")),
         executions,
         HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=_once_keys(model, pk))),
@@ -112,6 +113,4 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         events,
         AuditEntry.objects.filter(model=model.lower(), object_pk=pk),
     )
-    return {
-        str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows) for rows in rows_by_table
-    }
+    return {str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows) for rows in tables}

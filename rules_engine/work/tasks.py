@@ -57,14 +57,14 @@ def prune() -> dict[str, int]:
 
 
 def due_queues(*only: str) -> list[str]:
-    """The queues in which something is due now."""
+    """Give the queues in which something is due now."""
     rows = claims.unpaused(Execution.objects.due())
     if only:
         rows = rows.of_queues(only)
-    found = set(rows.order_by().values_list("queue", flat=True).distinct())
+    queues_due = set(rows.order_by().values_list("queue", flat=True).distinct())
     if (not only or conf.queue() in only) and releasing.is_any_due():
-        found.add(conf.queue())
-    return sorted(found)
+        queues_due.add(conf.queue())
+    return sorted(queues_due)
 
 
 def _sweep_while_running() -> None:
@@ -89,12 +89,12 @@ def _sweep_while_running() -> None:
 
 @worker_ready.connect(dispatch_uid="rules_engine.sweeper")
 def start_sweeper(**_: Any) -> None:
-    """Every worker sweeps, from a thread of its main process, so beat is recommended and not required."""
+    """Sweep in every worker, from a thread of its main process, so that beat is recommended and not required."""
     _stop.clear()
     threading.Thread(target=_sweep_while_running, name="rules-engine-sweeper", daemon=True).start()
 
 
 @worker_shutdown.connect(dispatch_uid="rules_engine.sweeper")
 def stop_sweeper(**_: Any) -> None:
-    """The sweeper ends with its worker."""
+    """End the sweeper with its worker."""
     _stop.set()
