@@ -13,6 +13,7 @@ from project.clinic.models import Doctor
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
 from tests.acceptance.conftest import Worker, working
+from tests.factories import make_doctor
 from tests.mail_server import MailServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,16 +39,12 @@ def hasty(outside: dict[str, str], server: MailServer, tmp_path: Path) -> Iterat
         yield ready
 
 
-def make_doctor() -> Doctor:
-    return Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@clinic.example", slug="ada")
-
-
 def test_c05_a_failing_mail_server_breaks_no_save_and_is_shown(
     hasty: Worker, server: MailServer, admin_client: Client
 ) -> None:
     server.sender_answer = "451 The mail server is ill"
     create_rule(model=Doctor, slug="welcome", actions=[("send_email", WELCOME)])
-    doctor = make_doctor()
+    doctor = make_doctor(email="ada@clinic.example")
     assert Doctor.objects.filter(pk=doctor.pk).exists()
     hasty.eventually(lambda: not Execution.objects.live().exists())
     execution = Execution.objects.get()
@@ -70,7 +67,7 @@ def test_a_mail_server_that_drops_the_connection_mails_nobody_twice(hasty: Worke
     server.hang_up_after = 1
     server.hang_ups = 1
     create_rule(model=Doctor, slug="welcome", actions=[("send_email", WELCOME)])
-    make_doctor()
+    make_doctor(email="ada@clinic.example")
     hasty.eventually(lambda: not Execution.objects.live().exists())
     execution = Execution.objects.get()
     assert (execution.state, execution.attempts) == ("succeeded", 2)

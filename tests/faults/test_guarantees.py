@@ -17,6 +17,7 @@ from rules_engine.capture import receiver
 from rules_engine.live import cache
 from rules_engine.models import Attempt, Event, Execution, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import make_doctor
 from tests.faults.processes import closed_port, python, said, silent_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,10 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LOG = [("log_message", {"message": "{{ instance.first_name }}"})]
 #: The engine's tables, in an order in which they can be renamed.
 TABLES = [Event._meta.db_table, Execution._meta.db_table, RuleError._meta.db_table]
-
-
-def make_doctor(slug: str = "ada") -> Doctor:
-    return Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@example.com", slug=slug)
 
 
 def rename(old: str, new: str) -> None:
@@ -47,10 +44,10 @@ def test_a_save_commits_when_a_table_of_ours_is_missing(
         if in_transaction:
             with transaction.atomic():
                 make_doctor()
-                make_doctor("grace")
+                make_doctor(slug="grace")
         else:
             make_doctor()
-            make_doctor("grace")
+            make_doctor(slug="grace")
     finally:
         rename("elsewhere", table)
     assert Doctor.objects.count() == 2
@@ -227,7 +224,7 @@ def test_another_process_obeys_a_new_rule_within_two_seconds(process_environment
     say(seconds=time.monotonic() - began)
     Doctor.objects.filter(slug="old").delete()
     """
-    make_doctor("old")
+    make_doctor(slug="old")
     process = python(code, process_environment)
     assert process.stdout is not None
     assert "ready" in process.stdout.readline()

@@ -9,14 +9,9 @@ from django.db import transaction
 from project.clinic.models import Doctor
 from rules_engine.models import Attempt, AuditEntry, Event, Execution
 from rules_engine.testing import create_rule, run_due
+from tests.factories import make_doctor
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def make_doctor(**fields: object) -> Doctor:
-    return Doctor.objects.create(
-        **{"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com", "slug": "ada", **fields}
-    )
 
 
 def test_a_saved_object_sends_the_mail_its_rule_asks_for() -> None:

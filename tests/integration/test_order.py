@@ -15,6 +15,7 @@ from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import claims, sequence
 from rules_engine.work.run import run_claim
+from tests.factories import make_doctor
 from tests.integration.noting import Note
 from tests.threads import run_together
 from tests.zoo.models import Animal, Tag
@@ -27,10 +28,6 @@ STOP = {"on_failure": "stop"}
 def note(text: str, fails: Any = None, passing: bool = False, **fields: Any) -> tuple[str, dict[str, Any], Any]:
     config = {"text": text} | ({"fails": fails} if fails else {}) | ({"passing": True} if passing else {})
     return "note", config, fields
-
-
-def make_doctor() -> Doctor:
-    return Doctor.objects.create(first_name="Ada", last_name="Byron", slug="ada")
 
 
 def make_animal(tags: int) -> Animal:

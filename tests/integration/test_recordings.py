@@ -18,6 +18,7 @@ from rules_engine.capture import outcome, receiver
 from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Recording, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import make_order
 from tests.faults.processes import python, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,10 +33,6 @@ def record(model: str = "shop.order", **until: Any) -> Recording:
     return made
 
 
-def order(number: str = "A1", **fields: Any) -> Order:
-    return Order.objects.create(order_number=number, **fields)
-
-
 def statements(act: Callable[[], Any]) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         act()
@@ -45,7 +42,7 @@ def statements(act: Callable[[], Any]) -> list[str]:
 def test_an_event_no_rule_matched_is_recorded_with_where_each_stopped() -> None:
     rule = create_rule(Order, condition=PAID, actions=LOG)
     record()
-    made = order(total=5)
+    made = make_order(order_number="A1", total=5)
     made.discount = 2
     made.save()
     created, updated = Event.objects.order_by("id")
@@ -67,7 +64,7 @@ def test_an_event_no_rule_matched_is_recorded_with_where_each_stopped() -> None:
 def test_related_rows_are_recorded_for_rules_that_are_off_as_well() -> None:
     create_rule(Order, condition={"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}, enabled=False)
     record()
-    made = order()
+    made = make_order()
     OrderItem.objects.create(order=made, product=Product.objects.create(name="p", price=1), quantity=1, unit_price=1)
     made.save()
     event = Event.objects.order_by("id").last()
@@ -78,7 +75,7 @@ def test_related_rows_are_recorded_for_rules_that_are_off_as_well() -> None:
 def test_a_matching_rule_acts_once_and_its_event_is_recorded_once() -> None:
     create_rule(Order, actions=LOG)
     record()
-    order()
+    make_order()
     assert Event.objects.count() == 1
     assert run_due() == 1
 
@@ -86,7 +83,7 @@ def test_a_matching_rule_acts_once_and_its_event_is_recorded_once() -> None:
 def test_a_delete_and_a_many_to_many_change_are_recorded_too() -> None:
     record()
     record("shop.product")
-    made = order()
+    made = make_order()
     made.delete()
     product = Product.objects.create(name="p", price=1)
     product.tags.create(name="t")
@@ -101,7 +98,7 @@ def test_a_delete_and_a_many_to_many_change_are_recorded_too() -> None:
 def test_a_model_that_is_neither_watched_nor_recorded_costs_nothing() -> None:
     record("shop.product")
     assert not post_save.has_listeners(Order)
-    assert len(statements(order)) == 1
+    assert len(statements(make_order)) == 1
 
 
 def test_a_recording_that_is_over_records_nothing_and_costs_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,14 +113,14 @@ def test_a_recording_that_is_over_records_nothing_and_costs_nothing_again(monkey
     assert cache.refresh() is True
     assert not post_save.has_listeners(Order)
     assert not pre_save.has_listeners(Order)
-    order()
+    make_order()
     assert not Event.objects.exists()
 
 
 def test_to_stop_a_recording_ends_it() -> None:
     record().delete()
     refresh()
-    order()
+    make_order()
     assert not Event.objects.exists()
 
 
@@ -145,7 +142,7 @@ def test_related_rows_that_cannot_be_read_keep_no_match_from_acting(
         return read(instance, tree)
 
     monkeypatch.setattr(subject.snapshot, "read", failing)
-    order()
+    make_order()
     assert Order.objects.count() == 1
     assert run_due() == 1
     assert not RuleError.objects.exists()
@@ -195,14 +192,14 @@ def test_a_rule_that_cannot_be_tried_says_so_once_a_minute(
     Rule.objects.filter(pk=faulty.pk).update(condition={"nonsense": [{"var": "instance.total"}]})
     record()
     for number in range(5):
-        order(f"A{number}")
+        make_order(order_number=f"A{number}")
     assert Event.objects.count() == 5
     assert all(outcomes(event) == {"faulty": "error", "sound": "matched"} for event in Event.objects.all())
     assert [error.rule_slug for error in RuleError.objects.all()] == ["faulty"]
     assert len([one for one in caplog.messages if "could not be evaluated" in one]) == 1
     a_minute_on = timezone.now() + timedelta(seconds=outcome.TROUBLE_SECONDS)
     monkeypatch.setattr(receiver.timezone, "now", lambda: a_minute_on)
-    order("later")
+    make_order(order_number="later")
     assert RuleError.objects.count() == 2
 
 

@@ -17,6 +17,7 @@ from rules_engine.models import Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.factories import make_doctor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,12 +60,6 @@ def heard(connect: Connect) -> list[dict[str, Any]]:
     connect(doctor_went_on_vacation, listen)
     connect(appointment_cancelled, listen)
     return found
-
-
-def make_doctor(**fields: Any) -> Doctor:
-    return Doctor.objects.create(
-        **{"first_name": "Ada", "last_name": "Byron", "email": "ada@example.com", "slug": "ada", **fields}
-    )
 
 
 def on_doctor(config: dict[str, Any], **more: Any) -> Any:

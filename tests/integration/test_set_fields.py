@@ -16,16 +16,13 @@ from rules_engine.models import Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.factories import make_doctor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def set_fields(*rows: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [("set_fields", {"fields": list(rows)})]
-
-
-def make_doctor(**fields: Any) -> Doctor:
-    return Doctor.objects.create(**{"first_name": "Ada", "last_name": "Byron", "email": "a@example.com", **fields})
 
 
 @pytest.fixture(autouse=True)

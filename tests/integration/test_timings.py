@@ -13,6 +13,7 @@ from project.clinic.models import Department, Doctor
 from rules_engine.errors import ChangeUndone, InvalidRule
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.testing import create_rule, run_due
+from tests.factories import make_doctor
 from tests.integration.noting import Note
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -23,10 +24,6 @@ DEPARTMENT = {"model": "clinic.department", "values": [{"field": "name", "value"
 
 def note(text: str, fails: Any = None, **fields: Any) -> tuple[str, dict[str, Any], Any]:
     return "note", {"text": text} | ({"fails": fails} if fails else {}), fields
-
-
-def make_doctor(last_name: str = "Byron") -> Doctor:
-    return Doctor.objects.create(first_name="Ada", last_name=last_name)
 
 
 def test_each_timing_in_its_place(noted: list[str]) -> None:
@@ -49,9 +46,9 @@ def test_each_timing_in_its_place(noted: list[str]) -> None:
 def test_what_is_done_in_the_transaction_goes_with_it() -> None:
     create_rule(Doctor, actions=[("create_object", DEPARTMENT, AT_ONCE), ("write_audit_entry", {}, AT_ONCE)])
     with transaction.atomic():
-        make_doctor("kept")
+        make_doctor(last_name="kept")
         with transaction.atomic():
-            make_doctor("lost")
+            make_doctor(last_name="lost")
             assert Department.objects.count() == 2
             transaction.set_rollback(True)
     assert [one.name for one in Department.objects.all()] == ["kept"]

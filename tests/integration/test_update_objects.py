@@ -20,6 +20,7 @@ from rules_engine.models import AuditEntry, Execution
 from rules_engine.rules import registry
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
+from tests.factories import make_doctor
 from tests.threads import run_together
 from tests.zoo.models import Animal
 
@@ -60,10 +61,6 @@ def row(field: str, value: Any, how: str | None = None) -> dict[str, Any]:
 def outcome() -> tuple[str, str]:
     execution = Execution.objects.latest("created_at")
     return execution.state, execution.error or execution.summary
-
-
-def make_doctor() -> Doctor:
-    return Doctor.objects.create(first_name="Ada", last_name="Byron", slug="ada")
 
 
 def make_appointment(doctor: Doctor, status: str = "scheduled", notes: str = "") -> Appointment:

@@ -18,6 +18,7 @@ from django.utils.html import strip_tags
 from project.shop.models import Order, OrderItem, Product, StatusHistory, Tag
 from rules_engine.models import AuditEntry, Event, Execution, Rule, RuleVersion
 from rules_engine.testing import create_rule
+from tests.factories import make_order
 from tests.integration.admin.conftest import client_of, make_user
 from webhooks.models import Endpoint
 
@@ -30,10 +31,6 @@ BIG = {
         {"some": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]},
     ]
 }
-
-
-def order(number: str = "A1", **fields: Any) -> Order:
-    return Order.objects.create(order_number=number, **fields)
 
 
 def url(rule: Rule) -> str:
@@ -57,7 +54,7 @@ def words(page: str) -> str:
 def test_a_rule_that_would_act_shows_gates_and_mail_and_sends_nothing(admin_client: Client) -> None:
     changes = [{"field": "status", "to": "paid"}]
     rule = create_rule(Order, operations=["update"], changes=changes, condition=BIG, actions=[MAIL], enabled=False)
-    made = order(total=120)
+    made = make_order(total=120)
     versions = RuleVersion.objects.count()
     page = words(post(admin_client, rule, ("status", "", "paid"), pk=str(made.pk)))
     assert "The rule would act." in page
@@ -65,7 +62,7 @@ def test_a_rule_that_would_act_shows_gates_and_mail_and_sends_nothing(admin_clie
     assert "Order items have at least one where: Quantity is more than 2 not looked at" in page
     assert "Status to Paid Draft → Paid holds" in page
     assert "stock@example.com" in page
-    assert "Order A1" in page
+    assert f"Order {made.order_number}" in page
     assert not mail.outbox
     assert not Event.objects.exists()
     assert not Execution.objects.exists()
@@ -78,7 +75,7 @@ def test_a_rule_that_would_not_act_shows_every_gate_and_its_effect(admin_client:
     rule = create_rule(
         Order, changes=[{"field": "status", "from": "draft", "to": "paid"}], condition=BIG, actions=[MAIL]
     )
-    made = order(total=5)
+    made = make_order(total=5)
     OrderItem.objects.create(order=made, product=Product.objects.create(name="p", price=1), quantity=1, unit_price=1)
     page = words(post(admin_client, rule, ("status", "pending", "paid"), pk=str(made.pk)))
     assert "The rule would not act." in page
@@ -92,7 +89,7 @@ def test_rows_begin_with_asked_changes_and_offer_latest_objects(
     admin_client: Client,
 ) -> None:
     rule = create_rule(Order, changes=[{"field": "status", "from": "draft", "to": "paid"}], actions=[MAIL])
-    made = order("Z9")
+    made = make_order(order_number="Z9")
     page = admin_client.get(url(rule)).content.decode()
     assert f'<option value="{made.pk}">Order Z9 ({made.pk})</option>' in page
     assert '<option value="status" selected>' in page
@@ -120,18 +117,18 @@ def test_every_kind_of_action_is_shown_and_none_is_carried_out(admin_client: Cli
         ("send_signal", {"signal": "shop.order_paid", "with_object": True}),
     ]  # fmt: skip
     rule = create_rule(Order, actions=actions)
-    made = order(total=120)
+    made = make_order(total=120)
     Event.objects.all().delete()
     Execution.objects.all().delete()
     html = post(admin_client, rule, pk=str(made.pk))
     page = words(html)
     assert "POST https://erp.example.com/hook?…" in page
-    assert '"number": "A1"' in page
+    assert f'"number": "{made.order_number}"' in page
     assert "webhook-signature: v1,…" in page
     assert "canary" not in html
     assert "Deletes order_1" in page
     assert "Writes UPDATE to the audit trail" in page
-    assert "Logs: Order A1" in page
+    assert f"Logs: Order {made.order_number}" in page
     assert "Creates status history" in page
     assert '"discount": { "old": "0.00", "new": "7.00" }' in page
     assert "Sends shop.order_paid" in page
@@ -163,7 +160,7 @@ def test_fields_to_be_set_and_a_message_that_would_reject_are_shown(admin_client
 def test_an_action_for_each_row_shows_the_first_rows(admin_client: Client) -> None:
     each = ("log_message", {"message": "{{ each.quantity }} pieces"}, {"for_each": "instance.items"})
     rule = create_rule(Order, actions=[each])
-    made = order()
+    made = make_order()
     product = Product.objects.create(name="p", price=1)
     for quantity in (4, 5, 6, 7):
         OrderItem.objects.create(order=made, product=product, quantity=quantity, unit_price=1)
@@ -212,7 +209,7 @@ def test_a_rule_on_a_signal_without_a_model_takes_what_the_signal_sends(admin_cl
 
 def test_an_unknown_object_and_broken_json_are_said_at_their_fields(admin_client: Client) -> None:
     rule = create_rule(Order, actions=[MAIL])
-    made = order()
+    made = make_order()
     assert 'There is no object "nope" that you may see.' in words(post(admin_client, rule, pk="nope"))
     assert "Choose an object, or paste a context." in words(post(admin_client, rule))
     assert "must be a decimal number" in words(post(admin_client, rule, ("total", "", "many"), pk=str(made.pk)))
@@ -223,13 +220,13 @@ def test_an_action_that_would_fail_says_why(admin_client: Client) -> None:
     rule = create_rule(
         Order, actions=[("send_email", {"to": ["{{ instance.customer.email }}"], "subject": "s", "body": "b"})]
     )
-    page = words(post(admin_client, rule, pk=str(order().pk)))
+    page = words(post(admin_client, rule, pk=str(make_order().pk)))
     assert "No recipient is left" in page
 
 
 def test_it_takes_the_permission_to_test_and_to_view_what_the_rule_reads() -> None:
     rule = create_rule(Order, condition={"==": [{"var": "instance.customer.username"}, "ada"]}, actions=[MAIL])
-    made = order()
+    made = make_order()
 
     def status(name: str, *permissions: str) -> int:
         client = client_of(make_user("rules_engine.view_rule", *permissions, name=name))
@@ -246,6 +243,6 @@ def test_who_lacks_what_an_action_takes_is_not_shown_it(staff: Callable[..., Cli
     update = ("update_objects", {"target": "instance", "values": [{"field": "discount", "value": "7"}]})
     rule = create_rule(Order, actions=[update])
     client = staff("rules_engine.view_rule", "rules_engine.test_rule", "shop.view_order")
-    page = words(post(client, rule, pk=str(order().pk)))
+    page = words(post(client, rule, pk=str(make_order().pk)))
     assert "you lack the permission shop.change_order" in page
     assert "7.00" not in page
