@@ -94,6 +94,7 @@ OLD_WORDS = {
     "departure": "sent",
     "flying": "in flight",
     "landing": "answered",
+    "sight": "subject before it is read, context after; what somebody may view",
     "meanwhile": "the thing that happens then",
     "recipe": "ready template",
     "standing": "state",

@@ -24,7 +24,7 @@ from rules_engine.context.visible import visible
 from rules_engine.databases.savepoints import confined
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
 from rules_engine.models.execution import State
-from rules_engine.outbox.ended import Ended, cut_off, stops
+from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
@@ -53,22 +53,24 @@ class _TrustedAuthors:
 
     def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return of an event's data what the author may view; the event holds what other rules read as well."""
-        sight = self.authors.sight(author_id)
-        if sight is None:
+        may_view = self.authors.viewing(author_id)
+        if may_view is None:
             return data
         with confined(DEFAULT_DB_ALIAS):
-            return visible(data, event.model, sight)[0]
+            return visible(data, event.model, may_view)[0]
 
 
 _trusted = _TrustedAuthors()
 
 
-def ask_vetoes(subject: Subject, event: Event, rules: Sequence[CompiledRule]) -> tuple[list[Ended], Rejected | None]:
+def ask_vetoes(
+    subject: Subject, event: Event, rules: Sequence[CompiledRule]
+) -> tuple[list[ActionOutcome], Rejected | None]:
     """Return what the first rule that does not allow the change says, None where all allow it; and what is recorded.
 
     A veto that itself fails is no veto: it does not stand in the way.
     """
-    ended: list[Ended] = []
+    ended: list[ActionOutcome] = []
     for rule in rules:
         for action in _acting(rule, "before_save"):
             if rule.is_paused or not is_veto(action):
@@ -78,7 +80,7 @@ def ask_vetoes(subject: Subject, event: Event, rules: Sequence[CompiledRule]) ->
             if isinstance(answer, Rejected):
                 answer.rule_slug = rule.slug
                 text = f"Rejected: {answer.text}"
-                return [*ended, Ended(rule, action, State.SUCCEEDED, text, execution_id)], answer
+                return [*ended, ActionOutcome(rule, action, State.SUCCEEDED, text, execution_id)], answer
             if isinstance(answer, Exception):
                 ended.append(_failed(rule, action, answer, execution_id))
     return ended, None
@@ -92,7 +94,7 @@ def is_veto(action: CompiledAction) -> bool:
 
 def act_before_save(
     subject: Subject, event: Event, rules: Sequence[CompiledRule], stopped: Mapping[str, int]
-) -> list[Ended]:
+) -> list[ActionOutcome]:
     """Run the ``before_save`` actions of the rules that matched, in order; vetoes have had their say by then.
 
     ``stopped`` is where a veto that failed has stopped its rule. Each rule's values are worked out from the object as
@@ -115,11 +117,11 @@ def _restore(instance: models.Model, earlier: Mapping[str, Any], written: Collec
             instance.__dict__[field.attname] = earlier[field.attname]
 
 
-def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: int | None) -> Iterator[Ended]:
+def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: int | None) -> Iterator[ActionOutcome]:
     """Run the rule's actions up to the position at which it is stopped already; None is nowhere."""
     for action in _acting(rule, "before_save"):
         if rule.is_paused:
-            yield Ended(rule, action, State.CANCELLED, PAUSED)
+            yield ActionOutcome(rule, action, State.CANCELLED, PAUSED)
         elif is_veto(action):
             continue
         elif last is not None and action.position > last:
@@ -133,17 +135,17 @@ def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: i
 
 def act_in_transaction(
     event: Event, rules: Sequence[CompiledRule], rows: EachRows, *, stopped: Mapping[str, int], using: str
-) -> list[Ended]:
+) -> list[ActionOutcome]:
     """Run the ``in_transaction`` actions of the rules that matched, each in a savepoint of its own.
 
     ``stopped`` is where an action before the save has stopped its rule. Raises ``ChangeUndone`` for one that fails
     and whose rule asks that nothing be done without it.
     """
-    ended: list[Ended] = []
+    ended: list[ActionOutcome] = []
     for rule in rules:
         for action in _acting(rule, "in_transaction"):
             if rule.is_paused:
-                ended.append(Ended(rule, action, State.CANCELLED, PAUSED))
+                ended.append(ActionOutcome(rule, action, State.CANCELLED, PAUSED))
             elif action.position > stopped.get(rule.slug, action.position):
                 ended.append(cut_off(rule, action))
             else:
@@ -153,7 +155,7 @@ def act_in_transaction(
 
 def _in_savepoints(
     event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None, using: str
-) -> Iterator[Ended]:
+) -> Iterator[ActionOutcome]:
     if isinstance(rows, str):
         yield _ended_or_undone(rule, action, PermanentError(rows), new_id())
         return
@@ -176,7 +178,7 @@ def _acting(rule: CompiledRule, timing: Timing) -> Iterator[CompiledAction]:
 
 def _ended_or_undone(
     rule: CompiledRule, action: CompiledAction, answer: ActionResult | Exception, execution_id: UUID
-) -> Ended:
+) -> ActionOutcome:
     """Return how the action ended. Raises ``ChangeUndone`` where it failed and its rule wants nothing without it."""
     if action.on_failure != "stop" or not isinstance(answer, Exception):
         return _ended(rule, action, answer, execution_id)
@@ -186,16 +188,18 @@ def _ended_or_undone(
     raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": answer}) from answer
 
 
-def _ended(rule: CompiledRule, action: CompiledAction, answer: ActionResult | Exception, execution_id: UUID) -> Ended:
+def _ended(
+    rule: CompiledRule, action: CompiledAction, answer: ActionResult | Exception, execution_id: UUID
+) -> ActionOutcome:
     if isinstance(answer, Exception):
         return _failed(rule, action, answer, execution_id)
-    return Ended(rule, action, State.SUCCEEDED, answer.summary, execution_id)
+    return ActionOutcome(rule, action, State.SUCCEEDED, answer.summary, execution_id)
 
 
-def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> Ended:
+def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> ActionOutcome:
     logger.error("%s of the rule %s failed; the change goes on.", action.kind, rule.slug, exc_info=error)
     state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
-    return Ended(rule, action, state, str(error) or type(error).__name__, execution_id)
+    return ActionOutcome(rule, action, state, str(error) or type(error).__name__, execution_id)
 
 
 def _run(

@@ -17,7 +17,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
 from rules_engine.outbox import chains, writing
 from rules_engine.outbox.batch import cut
-from rules_engine.outbox.ended import Ended, stops
+from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
@@ -39,7 +39,7 @@ class Plan:
     #: The rules whose actions are to be carried out.
     matched: Sequence[CompiledRule] = ()
     #: The actions that have acted already, before the save.
-    ended: Sequence[Ended] = ()
+    ended: Sequence[ActionOutcome] = ()
     #: The rows of those actions that are carried out for each of some.
     rows: EachRows | None = None
     #: What a rule says that does not allow the change; None where all allow it.

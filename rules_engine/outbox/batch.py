@@ -9,8 +9,8 @@ from django.utils.translation import gettext
 
 from rules_engine import types
 from rules_engine.errors import TemplateError
-from rules_engine.outbox.ended import Ended, cut_off, stops
 from rules_engine.outbox.held import held_row
+from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import (
     EachRows,
     ErrorRow,
@@ -43,7 +43,7 @@ def make_batch(
     matched: Sequence[CompiledRule],
     *,
     evaluations: Sequence[types.Evaluation],
-    ended: Sequence[Ended],
+    ended: Sequence[ActionOutcome],
     each_rows: EachRows,
     transaction: str,
 ) -> Batch:
@@ -94,7 +94,7 @@ def _later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[Compi
     return [action for action in _of_workers(rule) if last is None or action.position < last]
 
 
-def _cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[Ended]:
+def _cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[ActionOutcome]:
     """Return the records of those that workers would have carried out, and are not to."""
     return [
         cut_off(rule, action)

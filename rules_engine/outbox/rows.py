@@ -14,7 +14,7 @@ from uuid import UUID
 from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.models.execution import State
-from rules_engine.outbox.ended import Ended
+from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 #: Evaluations kept of the rules that did not match; those that matched or failed are always kept.
@@ -184,7 +184,7 @@ def _order_key(event: types.Event) -> str:
     return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
 
 
-def ended_row(event: types.Event, ended: Ended) -> ExecutionRow:
+def ended_row(event: types.Event, ended: ActionOutcome) -> ExecutionRow:
     """Make the row of an action that has acted in the process of the save."""
     succeeded = ended.state == State.SUCCEEDED
     text = snapshot.clean_text(ended.text)

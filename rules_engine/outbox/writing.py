@@ -16,8 +16,8 @@ from rules_engine.databases.insertion import insert
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import make_batch
-from rules_engine.outbox.ended import Ended
 from rules_engine.outbox.held import released_rows
+from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
 
@@ -30,7 +30,7 @@ def record(
     using: str,
     *,
     evaluations: Sequence[types.Evaluation] = (),
-    ended: Sequence[Ended] = (),
+    ended: Sequence[ActionOutcome] = (),
     each_rows: EachRows | None = None,
 ) -> int:
     """Write the event, its executions and its evaluation errors, and announce the work once it is committed.

@@ -71,7 +71,7 @@ class Authors:
             self._users[author_id] = get_user_model()._default_manager.filter(pk=author_id).first()
         return self._users[author_id]
 
-    def sight(self, author_id: str) -> MayView | None:
+    def viewing(self, author_id: str) -> MayView | None:
         """Say which models the author may view; None, which is all, without an author: the operator's."""
         return may_view(self.find(author_id)) if author_id else None
 

@@ -92,7 +92,7 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
         elif registry.find(execution.kind) is None:
             attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
         else:
-            execution.author_sees = authors.sight(execution.author_id)
+            execution.author_sees = authors.viewing(execution.author_id)
             permitted.append(execution)
     return permitted
 

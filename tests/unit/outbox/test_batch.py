@@ -14,8 +14,8 @@ import pytest
 from rules_engine import models
 from rules_engine.models.execution import NOT_AFTER_THAT, State
 from rules_engine.outbox.batch import Batch, make_batch
-from rules_engine.outbox.ended import Ended
 from rules_engine.outbox.held import released_rows
+from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import MISSES_KEPT, ErrorRow, EventRow, ExecutionRow, HeldRow
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledRule
@@ -104,7 +104,10 @@ def test_what_went_wrong_is_told_once_a_minute_but_stands_on_each_event():
 
 def test_what_acted_in_the_process_is_written_as_it_ended():
     rule = compiled("a", ActionSpec("log_message", {"message": "x"}, timing="before_save"))
-    ended = [Ended(rule, rule.actions[0], State.SUCCEEDED, "done"), Ended(rule, rule.actions[0], State.REFUSED, "no")]
+    ended = [
+        ActionOutcome(rule, rule.actions[0], State.SUCCEEDED, "done"),
+        ActionOutcome(rule, rule.actions[0], State.REFUSED, "no"),
+    ]
     rows = batch_of(rule, ended=ended).ended
     assert [(row.state, row.summary, row.error, row.attempts) for row in rows] == [
         ("succeeded", "done", "", 1),
@@ -117,7 +120,7 @@ def test_what_acted_in_the_process_is_written_as_it_ended():
 def test_a_failure_before_the_save_cancels_what_workers_would_do():
     first = ActionSpec("log_message", {"message": "x"}, timing="before_save", on_failure="stop")
     rule = compiled("a", first, ActionSpec("log_message", {"message": "y"}, 1))
-    made = batch_of(rule, ended=[Ended(rule, rule.actions[0], State.DISCARDED, "no")])
+    made = batch_of(rule, ended=[ActionOutcome(rule, rule.actions[0], State.DISCARDED, "no")])
     assert made.executions == []
     assert [(row.state, row.attempts, row.error) for row in made.ended] == [
         ("discarded", 1, "no"),
@@ -138,14 +141,14 @@ def stopping(*timings: str) -> CompiledRule:
 
 def test_workers_carry_out_what_comes_before_the_stop_alone():
     rule = stopping("after_commit", "before_save", "after_commit")
-    made = batch_of(rule, compiled("b", NOTE), ended=[Ended(rule, rule.actions[1], State.DISCARDED, "no")])
+    made = batch_of(rule, compiled("b", NOTE), ended=[ActionOutcome(rule, rule.actions[1], State.DISCARDED, "no")])
     assert [(row.rule_slug, row.position) for row in made.executions] == [("a", 0), ("b", 0)]
     assert [(row.position, row.state) for row in made.ended] == [(1, "discarded"), (2, "cancelled")]
 
 
 def test_what_succeeded_before_the_save_stops_nothing():
     rule = stopping("before_save", "after_commit")
-    made = batch_of(rule, ended=[Ended(rule, rule.actions[0], State.SUCCEEDED)])
+    made = batch_of(rule, ended=[ActionOutcome(rule, rule.actions[0], State.SUCCEEDED)])
     assert [row.position for row in made.executions] == [1]
     assert [row.position for row in made.ended] == [0]
 

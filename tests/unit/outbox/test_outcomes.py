@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rules_engine.models.execution import State
-from rules_engine.outbox.ended import Ended, stops
+from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import ActionSpec
 from tests.unit.compiled import compiled
@@ -25,15 +25,18 @@ LATER = "after_commit"
 
 def test_a_rule_stops_at_its_first_action_that_did_not_succeed():
     rule = actions("before_save", "before_save", LATER)
-    ended = [Ended(rule, rule.actions[1], State.DISCARDED), Ended(rule, rule.actions[0], State.REFUSED)]
+    ended = [
+        ActionOutcome(rule, rule.actions[1], State.DISCARDED),
+        ActionOutcome(rule, rule.actions[0], State.REFUSED),
+    ]
     assert stops(ended) == {"rule": 0}
 
 
 def test_what_succeeds_stops_nothing():
     rule = actions("before_save", LATER)
-    assert stops([Ended(rule, rule.actions[0], State.SUCCEEDED)]) == {}
+    assert stops([ActionOutcome(rule, rule.actions[0], State.SUCCEEDED)]) == {}
 
 
 def test_an_action_that_says_go_on_stops_nothing():
     [action] = compiled("r", ActionSpec("log_message", {"message": "x"}, timing="before_save")).actions
-    assert stops([Ended(compiled("r"), action, State.DISCARDED)]) == {}
+    assert stops([ActionOutcome(compiled("r"), action, State.DISCARDED)]) == {}

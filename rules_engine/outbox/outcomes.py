@@ -12,7 +12,7 @@ from rules_engine.rules.matching import CompiledAction, CompiledRule
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ActionOutcome:
     """What came of an action in the process of the save: the state its execution ends in, and a line about it."""
 
     rule: CompiledRule
@@ -22,7 +22,7 @@ class Ended:
     id: UUID = field(default_factory=types.new_id)
 
 
-def stops(ended: Iterable[Ended]) -> dict[str, int]:
+def stops(ended: Iterable[ActionOutcome]) -> dict[str, int]:
     """Return where the rules of these actions stop, by slug: after the first that did not succeed and says so."""
     stopped: dict[str, int] = {}
     for end in ended:
@@ -32,6 +32,6 @@ def stops(ended: Iterable[Ended]) -> dict[str, int]:
     return stopped
 
 
-def cut_off(rule: CompiledRule, action: CompiledAction) -> Ended:
+def cut_off(rule: CompiledRule, action: CompiledAction) -> ActionOutcome:
     """Return the record of an action that is not carried out after one that failed."""
-    return Ended(rule, action, State.CANCELLED, NOT_AFTER_THAT)
+    return ActionOutcome(rule, action, State.CANCELLED, NOT_AFTER_THAT)
