@@ -15,7 +15,8 @@ PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.
 OPTIONS = (
     *("--all-extras", "--group=dev", "--group=docs"),
     *("--universal", "--python-version=3.11", "--fork-strategy=requires-python"),
-    *("--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"),
+    # The oldest pip of Python 3.11 takes a requirement with an extra for another than the one without it.
+    *("--no-strip-extras", "--generate-hashes", "--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"),
 )
 
 
