@@ -7,6 +7,7 @@ the extra "webhooks": what needs its libraries has to say so there, and all else
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -112,9 +113,13 @@ def _go_round(requirement: str, script: str) -> None:
 
 
 def _versions() -> str:
-    """The tested versions without their hashes: the wheel itself has none, and pip wants all or nothing."""
+    """The tested versions without their hashes: the wheel itself has none, and pip wants all or nothing.
+
+    Nor have they extras here: pip takes none in a constraint.
+    """
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line.removesuffix("\\") for line in lines if not line.startswith((" ", "#")))
+    pins = (line.removesuffix("\\") for line in lines if not line.startswith((" ", "#")))
+    return "\n".join(re.sub(r"\[.*?\]", "", pin) for pin in pins)
 
 
 if __name__ == "__main__":
