@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.core.management import call_command
@@ -10,6 +9,7 @@ from django.core.management import call_command
 from project.clinic.models import Appointment, Doctor, Patient
 from rules_engine.models import Execution, HeldMatch
 from rules_engine.testing import refresh
+from tests.factories import make_appointment, make_doctor
 
 
 def install_pack() -> None:
@@ -18,19 +18,17 @@ def install_pack() -> None:
     refresh()
 
 
-def make_doctor(first: str = "Ada", last: str = "Byron") -> Doctor:
-    """With an address at the clinic."""
-    return Doctor.objects.create(
-        first_name=first, last_name=last, email=f"{first}@clinic.example".lower(), slug=first.lower()
-    )
+def doctor_named(first: str = "Ada", last: str = "Byron") -> Doctor:
+    """Store a doctor with an address at the clinic."""
+    return make_doctor(first_name=first, last_name=last, email=f"{first}@clinic.example".lower(), slug=first.lower())
 
 
-def make_appointment(doctor: Doctor | None = None, patient: str = "Tom Novak", **fields: Any) -> Appointment:
-    """On a Tuesday, 6 May 2031, at half past ten."""
+def appointment_of(doctor: Doctor | None = None, patient: str = "Tom Novak", **fields: Any) -> Appointment:
+    """Store a patient of that name, and an appointment with the doctor, or with Ada Byron."""
     first, _, _ = patient.partition(" ")
-    who = Patient.objects.create(name=patient, email=fields.pop("email", f"{first}@example.org".lower()))
-    when = {"date": dt.date(2031, 5, 6), "time": dt.time(10, 30)}
-    return Appointment.objects.create(doctor=doctor or make_doctor(), patient=who, **{**when, **fields})
+    address = fields.pop("email", f"{first}@example.org".lower())
+    fields["patient"] = Patient.objects.create(name=patient, email=address)
+    return make_appointment(doctor=doctor or doctor_named(), **fields)
 
 
 def nothing_waits() -> bool:

@@ -29,6 +29,7 @@ from rules_engine.live import cache as live
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, RuleAction, RuleSetVersion, RuleVersion
 from rules_engine.testing import refresh
 from tests.acceptance.conftest import Mailbox, Worker
+from tests.factories import make_endpoint
 from tests.fresh import run
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
@@ -48,7 +49,7 @@ def root() -> Client:
 @pytest.fixture
 def endpoint(receiver: MisbehavingServer) -> Endpoint:
     """The endpoint that the packs' webhooks name."""
-    return Endpoint.objects.create(slug="demo", name="Elsewhere", url=receiver.url("/hook"))
+    return make_endpoint("demo", name="Elsewhere", url=receiver.url("/hook"))
 
 
 def nothing_waits() -> bool:

@@ -16,10 +16,10 @@ from project.clinic.models import Doctor, Patient
 from rules_engine import acting_as
 from rules_engine.models import AuditEntry, Event, Execution, Rule
 from rules_engine.testing import refresh
-from tests.acceptance.clinic_objects import install_pack, make_appointment, make_doctor, nothing_waits
+from tests.acceptance.clinic_objects import appointment_of, doctor_named, install_pack, nothing_waits
 from tests.acceptance.conftest import Mailbox, Worker
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
-from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +33,7 @@ def pack(worker: Worker) -> None:
 def test_c01_a_line_is_logged_for_a_doctor_made_changed_and_deleted(worker: Worker) -> None:
     call_command("loaddata", "clinic", verbosity=0)
     refresh()
-    doctor = make_doctor()
+    doctor = doctor_named()
     pk = doctor.pk
     doctor.save()
     doctor.delete()
@@ -44,7 +44,7 @@ def test_c01_a_line_is_logged_for_a_doctor_made_changed_and_deleted(worker: Work
 
 
 def test_c04_a_new_appointment_mails_patient_and_doctor(worker: Worker, pack: None, mailbox: Mailbox) -> None:
-    appointment = make_appointment()
+    appointment = appointment_of()
     worker.eventually(lambda: mailbox.to("tom@example.org") and len(mailbox.to("ada@clinic.example")) == 2)
     [to_patient] = mailbox.to("tom@example.org")
     to_doctor = next(m for m in mailbox.to("ada@clinic.example") if "appointment" in m["Subject"])
@@ -59,7 +59,7 @@ def test_c04_a_new_appointment_mails_patient_and_doctor(worker: Worker, pack: No
 
 
 def test_c06_saving_or_deleting_a_doctor_deletes_the_cached_ones(worker: Worker, pack: None) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     worker.eventually(nothing_waits)
     keys = [f"doctor_{doctor.pk}", "doctor_list", "available_doctors"]
     for change in (doctor.save, doctor.delete):
@@ -72,7 +72,7 @@ def test_c06_saving_or_deleting_a_doctor_deletes_the_cached_ones(worker: Worker,
 
 def test_c07_who_changed_what_in_which_request_is_audited(worker: Worker, pack: None) -> None:
     admin = User.objects.create_superuser("root", "root@example.org", "secret")
-    doctor = make_doctor()
+    doctor = doctor_named()
     doctor.qualification = "Mathematician"
     with acting_as(admin):
         doctor.save()
@@ -97,7 +97,7 @@ def test_c14_a_new_doctor_is_welcomed_once_and_only_after_the_commit(
     for _ in range(3):
         refresh()  # connects the receivers anew
     with transaction.atomic():
-        doctor = make_doctor()
+        doctor = doctor_named()
         doctor.save()
         marker = Patient.objects.create(name="Nobody")
         assert Execution.objects.exists()
@@ -114,14 +114,14 @@ def test_c14_a_new_doctor_is_welcomed_once_and_only_after_the_commit(
 
 def test_c15_what_is_rolled_back_sends_nothing(worker: Worker, pack: None, mailbox: Mailbox) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        make_doctor("Lost")
+        doctor_named("Lost")
         raise ZeroDivisionError
     with transaction.atomic():
-        make_doctor("Outer")
+        doctor_named("Outer")
         with pytest.raises(ZeroDivisionError), transaction.atomic():
-            make_doctor("Inner")
+            doctor_named("Inner")
             raise ZeroDivisionError
-    make_doctor("Last")
+    doctor_named("Last")
     worker.eventually(lambda: mailbox.to("last@clinic.example") and mailbox.to("outer@clinic.example"))
     worker.eventually(nothing_waits)
     assert {message["To"] for message in mailbox.messages} == {"outer@clinic.example", "last@clinic.example"}
@@ -134,10 +134,10 @@ def test_c15_what_is_rolled_back_sends_nothing(worker: Worker, pack: None, mailb
 def test_a_new_appointment_is_posted_with_a_signature_to_check(
     worker: Worker, pack: None, receiver: MisbehavingServer
 ) -> None:
-    endpoint = Endpoint.objects.create(slug="demo", name="Elsewhere", url=receiver.url("/hook"))
+    endpoint = make_endpoint("demo", name="Elsewhere", url=receiver.url("/hook"))
     Rule.objects.filter(slug="clinic-appointment-webhook").update(enabled=True)
     refresh()
-    appointment = make_appointment()
+    appointment = appointment_of()
     worker.eventually(lambda: receiver.requests)
     worker.eventually(nothing_waits)
     [request] = receiver.requests

@@ -13,7 +13,7 @@ from django.urls import reverse
 from project.accounts.models import User
 from project.clinic.models import Department, DoctorProfile
 from rules_engine.models import Attempt, Execution
-from tests.acceptance.clinic_objects import install_pack, make_appointment, make_doctor, nothing_waits
+from tests.acceptance.clinic_objects import appointment_of, doctor_named, install_pack, nothing_waits
 from tests.acceptance.conftest import Mailbox, Worker, working
 from tests.mail_server import MailServer
 
@@ -88,7 +88,7 @@ def test_c05_mails_that_a_server_refuses_are_shown_as_failed(
     hasty: Worker, pack: None, server: MailServer, admin_client: Client
 ) -> None:
     server.sender_answer = "451 The mail server is ill"
-    appointment = make_appointment()
+    appointment = appointment_of()
     appointment.refresh_from_db()
     hasty.eventually(nothing_waits)
     mails = Execution.objects.filter(kind="send_email")
@@ -108,7 +108,7 @@ def test_c05_mails_that_a_server_refuses_are_shown_as_failed(
 def test_c11_departments_added_and_removed_are_logged_from_either_side(
     worker: Worker, pack: None, from_department: bool
 ) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     cardiology, neurology = (Department.objects.create(name=name) for name in ("Cardiology", "Neurology"))
     prefix = f"Departments of Ada Byron (id {doctor.pk})"
 
@@ -134,7 +134,7 @@ def test_c11_departments_added_and_removed_are_logged_from_either_side(
 
 
 def test_c13_the_reason_that_the_sites_code_gives_is_passed_on(worker: Worker, pack: None, mailbox: Mailbox) -> None:
-    appointment = make_appointment()
+    appointment = appointment_of()
     worker.eventually(nothing_waits)
     mailbox.messages.clear()
     appointment.cancel("The practice is flooded.")
@@ -152,7 +152,7 @@ def test_c13_the_reason_that_the_sites_code_gives_is_passed_on(worker: Worker, p
 def test_c13_the_admin_cancels_appointments_with_a_reason(
     worker: Worker, pack: None, mailbox: Mailbox, admin_client: Client
 ) -> None:
-    appointment = make_appointment()
+    appointment = appointment_of()
     address = reverse("admin:clinic_appointment_changelist")
     assert admin_client.post(address, {"action": "cancel", "_selected_action": [appointment.pk]}).status_code == 302
     worker.eventually(lambda: [m for m in mailbox.to("tom@example.org") if "Cancelled" in m["Subject"]])

@@ -16,7 +16,7 @@ from rules_engine import paused
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import run_due
-from tests.acceptance.clinic_objects import install_pack, make_appointment, make_doctor, nothing_waits
+from tests.acceptance.clinic_objects import appointment_of, doctor_named, install_pack, nothing_waits
 from tests.acceptance.conftest import Mailbox, Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,13 +61,13 @@ def subjects(messages: Sequence[mail.EmailMessage], to: str) -> list[str]:
 def test_c09_a_vacation_cancels_what_is_scheduled_and_mails_each_patient(
     worker: Worker, pack: None, mailbox: Mailbox
 ) -> None:
-    doctor, other = make_doctor(), make_doctor("Grace", "Hopper")
+    doctor, other = doctor_named(), doctor_named("Grace", "Hopper")
     with paused():
-        first = make_appointment(doctor, notes="Bring the X-rays.")
-        second = make_appointment(doctor, "Zoe Diaz", time=dt.time(11))
-        unreachable = make_appointment(doctor, "Nobody", email="")
-        over = make_appointment(doctor, "Olga Ek", status="completed")
-        elsewhere = make_appointment(other, "Elis Holm")
+        first = appointment_of(doctor, notes="Bring the X-rays.")
+        second = appointment_of(doctor, "Zoe Diaz", time=dt.time(11))
+        unreachable = appointment_of(doctor, "Nobody", email="")
+        over = appointment_of(doctor, "Olga Ek", status="completed")
+        elsewhere = appointment_of(other, "Elis Holm")
     go(doctor, away=True)
     worker.eventually(lambda: mailbox.to("tom@example.org") and mailbox.to("zoe@example.org"))
     worker.eventually(nothing_waits)
@@ -85,7 +85,7 @@ def test_c09_a_vacation_cancels_what_is_scheduled_and_mails_each_patient(
 
 
 def test_c09_a_thousand_appointments_cost_the_request_no_more_than_ten(pack: None) -> None:
-    few, many = make_doctor(), make_doctor("Grace", "Hopper")
+    few, many = doctor_named(), doctor_named("Grace", "Hopper")
     booked(few, 10)
     booked(many, 1_000)
     run_due()
@@ -114,7 +114,7 @@ def test_c09_a_thousand_appointments_cost_the_request_no_more_than_ten(pack: Non
 def test_c09_no_patient_is_told_before_the_appointment_is_cancelled(
     pack: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     booked(doctor, 3)
     run_due()
     mail.outbox.clear()
@@ -133,10 +133,10 @@ def test_c09_no_patient_is_told_before_the_appointment_is_cancelled(
 
 
 def test_c09_saving_a_doctor_who_is_on_vacation_already_cancels_nothing(pack: None) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     go(doctor, away=True)
     run_due()
-    appointment = make_appointment(doctor)
+    appointment = appointment_of(doctor)
     doctor.qualification = "Mathematician"
     doctor.save()
     run_due()
@@ -145,8 +145,8 @@ def test_c09_saving_a_doctor_who_is_on_vacation_already_cancels_nothing(pack: No
 
 
 def test_c09_a_vacation_that_is_rolled_back_cancels_nothing(pack: None) -> None:
-    doctor = make_doctor()
-    appointment = make_appointment(doctor)
+    doctor = doctor_named()
+    appointment = appointment_of(doctor)
     run_due()
     mail.outbox.clear()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
@@ -158,11 +158,11 @@ def test_c09_a_vacation_that_is_rolled_back_cancels_nothing(pack: None) -> None:
 
 
 def test_c10_patients_are_told_once_that_their_doctor_is_back(worker: Worker, pack: None, mailbox: Mailbox) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     with paused():
-        first = make_appointment(doctor)
-        make_appointment(doctor, "Olga Ek", status="cancelled", notes="She cannot come.")
-        make_appointment(doctor, "Elis Holm", status="completed")
+        first = appointment_of(doctor)
+        appointment_of(doctor, "Olga Ek", status="cancelled", notes="She cannot come.")
+        appointment_of(doctor, "Elis Holm", status="completed")
     go(doctor, away=True)
     worker.eventually(nothing_waits)
     go(doctor, away=False)
@@ -184,7 +184,7 @@ def test_c10_patients_are_told_once_that_their_doctor_is_back(worker: Worker, pa
 def test_c12_the_flag_sends_a_signal_and_administrators_are_mailed(
     worker: Worker, pack: None, mailbox: Mailbox
 ) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     worker.eventually(nothing_waits)
     for away, said in ((True, "is on vacation"), (False, "is back")):
         go(doctor, away=away)
@@ -203,7 +203,7 @@ def test_c12_the_flag_sends_a_signal_and_administrators_are_mailed(
 
 
 def test_c12_the_signal_from_the_sites_own_code_is_heard_too(pack: None) -> None:
-    doctor = make_doctor()
+    doctor = doctor_named()
     run_due()
     doctor_returned_from_vacation.send(sender=Doctor, instance=doctor)
     run_due()

@@ -28,8 +28,8 @@ from project.shop.tasks import packing_list
 from rules_engine.models import Event, Execution, HeldMatch, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.acceptance.conftest import Mailbox, Worker
+from tests.factories import make_endpoint, make_order, make_product
 from tests.http_server import MisbehavingServer
-from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,13 +55,9 @@ def picture() -> Iterator[Any]:
         default_storage.delete(name)
 
 
-def make_order(number: str = "A-1", **fields: Any) -> Order:
+def carmens_order(number: str = "A-1", **fields: Any) -> Order:
     customer, _ = User.objects.get_or_create(username="carmen", first_name="Carmen", email="carmen@example.org")
-    return Order.objects.create(order_number=number, customer=customer, **fields)
-
-
-def make_product(name: str = "Lamp", **fields: Any) -> Product:
-    return Product.objects.create(name=name, **{"price": Decimal("9.95"), "stock": 100, **fields})
+    return make_order(order_number=number, customer=customer, **fields)
 
 
 def add(order: Order, product: Product, quantity: int = 2, price: str = "9.95") -> OrderItem:
@@ -94,7 +90,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Any]]:
 
 def test_s01_orders_are_logged_with_their_values_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "rules_engine.messages")
-    order = make_order(shipping_cost=5)
+    order = carmens_order(shipping_cost=5)
     add(order, make_product())
     run_due()
     (created, fields), *updated = logged(caplog)
@@ -109,9 +105,9 @@ def test_s01_orders_are_logged_with_their_values_as_fields(caplog: pytest.LogCap
 def test_s02_a_new_order_is_confirmed_by_mail_and_a_webhook_called(
     worker: Worker, mailbox: Mailbox, receiver: MisbehavingServer
 ) -> None:
-    endpoint = Endpoint.objects.create(slug="demo", name="Elsewhere", url=receiver.url("/push"))
+    endpoint = make_endpoint("demo", name="Elsewhere", url=receiver.url("/push"))
     enable("s02-order-created-webhook")
-    order = make_order(status="pending")
+    order = carmens_order(status="pending")
     worker.eventually(lambda: receiver.requests and mailbox.messages and nothing_waits())
     [message] = mailbox.messages
     assert (message["To"], message["Subject"]) == ("carmen@example.org", "Your order A-1")
@@ -131,8 +127,8 @@ def test_s02_an_order_of_nobody_is_confirmed_to_nobody() -> None:
 
 
 def test_s03_totals_follow_items_that_are_added_changed_moved_and_deleted() -> None:
-    order, other = make_order(shipping_cost=5, discount=Decimal("1.50")), make_order("A-2")
-    lamp, chair = make_product(), make_product("Chair")
+    order, other = carmens_order(shipping_cost=5, discount=Decimal("1.50")), carmens_order("A-2")
+    lamp, chair = make_product(), make_product(name="Chair")
     first, second = add(order, lamp), add(order, chair, 3, "20.10")
     run_due()
     assert amounts(order) == (Decimal("80.20"), Decimal("83.70"))
@@ -153,7 +149,7 @@ def test_s03_totals_follow_items_that_are_added_changed_moved_and_deleted() -> N
 
 
 def test_s03_totals_follow_shipping_and_survive_a_save_of_old_values() -> None:
-    order = make_order()
+    order = carmens_order()
     stale = Order.objects.get()
     add(order, make_product())
     run_due()
@@ -165,7 +161,7 @@ def test_s03_totals_follow_shipping_and_survive_a_save_of_old_values() -> None:
 
 
 def test_s03_many_items_of_one_transaction_are_summed_up_once() -> None:
-    orders, lamp = [make_order("A-1"), make_order("A-2")], make_product()
+    orders, lamp = [carmens_order("A-1"), carmens_order("A-2")], make_product()
     run_due()
     with transaction.atomic():
         for order in orders:
@@ -177,8 +173,8 @@ def test_s03_many_items_of_one_transaction_are_summed_up_once() -> None:
 
 
 def test_s04_products_get_a_slug_with_a_counter_when_it_is_taken() -> None:
-    first, second = make_product("Field notebook"), make_product("Field Notebook!")
-    chosen = make_product("Field notebook", slug="mine")
+    first, second = make_product(name="Field notebook"), make_product(name="Field Notebook!")
+    chosen = make_product(name="Field notebook", slug="mine")
     assert [one.slug for one in (first, second, chosen)] == ["field-notebook", "field-notebook-2", "mine"]
     second.name = "Another name"
     second.save()
@@ -188,7 +184,7 @@ def test_s04_products_get_a_slug_with_a_counter_when_it_is_taken() -> None:
 
 def test_s05_a_change_of_status_sets_time_and_history_and_mails_once() -> None:
     before = timezone.now()
-    order = make_order()
+    order = carmens_order()
     run_due()
     mail.outbox.clear()
     for status in ("draft", "pending", "pending", "paid"):
@@ -211,7 +207,7 @@ def test_s05_a_change_of_status_sets_time_and_history_and_mails_once() -> None:
 
 
 def test_s05_the_time_is_noted_too_where_only_the_status_is_saved() -> None:
-    order = make_order()
+    order = carmens_order()
     long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     Order.objects.update(status_changed_at=long_ago)
     order.status = "pending"
@@ -226,7 +222,7 @@ def test_s06_pictures_no_longer_used_are_deleted_after_the_commit(picture: Any) 
     product = make_product(image=own)
     ProductImage.objects.create(product=product, image=further)
     ProductImage.objects.create(product=product, image=shared)
-    make_product("Chair", image=shared)
+    make_product(name="Chair", image=shared)
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         Product.objects.get(pk=product.pk).delete()
         raise ZeroDivisionError
@@ -254,7 +250,7 @@ def test_s07_the_cache_of_a_deleted_product_is_cleared() -> None:
 
 def test_s08_tags_are_counted_anew_from_either_side_and_on_deletion() -> None:
     new, sale = Tag.objects.create(name="new"), Tag.objects.create(name="sale")
-    lamp, chair = make_product(), make_product("Chair")
+    lamp, chair = make_product(), make_product(name="Chair")
 
     def counts() -> list[int]:
         run_due()
@@ -281,7 +277,7 @@ def test_s08_tags_are_counted_anew_from_either_side_and_on_deletion() -> None:
 
 
 def test_s09_the_row_changes_in_the_transaction_the_mail_goes_after_it(worker: Worker, mailbox: Mailbox) -> None:
-    order = make_order(status="shipped")
+    order = carmens_order(status="shipped")
     worker.eventually(nothing_waits)
     mailbox.messages.clear()
     for undone in (True, False):
@@ -303,10 +299,10 @@ def test_s09_the_row_changes_in_the_transaction_the_mail_goes_after_it(worker: W
 def test_s10_a_paid_order_is_taken_from_stock_and_requested_once(
     worker: Worker, admin_client: Client, receiver: MisbehavingServer
 ) -> None:
-    Endpoint.objects.create(slug="demo", name="Elsewhere", url=receiver.url("/fulfil"))
+    make_endpoint("demo", name="Elsewhere", url=receiver.url("/fulfil"))
     enable("s10-order-paid-webhook")
-    lamp, chair = make_product(), make_product("Chair", stock=5)
-    order = make_order(status="pending")
+    lamp, chair = make_product(), make_product(name="Chair", stock=5)
+    order = carmens_order(status="pending")
     add(order, lamp, 3)
     add(order, chair, 1)
     add(order, lamp, 4)
@@ -323,7 +319,7 @@ def test_s10_a_paid_order_is_taken_from_stock_and_requested_once(
     assert (content["type"], content["data"]["instance"]["id"]) == ("shop.order_paid", order.pk)
 
     # The same by a person: the admin's action is code that sends the signal.
-    other = make_order("A-2", status="pending")
+    other = carmens_order("A-2", status="pending")
     add(other, chair, 2)
     page = reverse("admin:shop_order_changelist")
     done = admin_client.post(page, {"action": "mark_paid", "_selected_action": [other.pk]})
@@ -337,7 +333,7 @@ def test_s10_a_paid_order_is_taken_from_stock_and_requested_once(
 
 def test_s11_an_order_saves_items_that_save_the_order_and_it_ends() -> None:
     lamp = make_product()
-    order = make_order()
+    order = carmens_order()
     add(order, lamp)
     add(order, lamp, 1)
     run_due()
@@ -355,7 +351,7 @@ def test_s11_an_order_saves_items_that_save_the_order_and_it_ends() -> None:
 
 
 def test_s11_an_endless_loop_is_stopped_and_the_admin_says_where(admin_client: Client) -> None:
-    order = make_order()
+    order = carmens_order()
     add(order, make_product())
     run_due()
     more = {"field": "quantity", "value": "1", "how": "increment"}
@@ -380,7 +376,7 @@ def test_s12_a_deleted_order_is_logged_and_its_customers_cache_cleared(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "rules_engine.messages")
-    order = make_order(status="cancelled")
+    order = carmens_order(status="cancelled")
     add(order, make_product())
     run_due()
     caplog.clear()

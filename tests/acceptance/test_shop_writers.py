@@ -16,6 +16,7 @@ from project.shop.tasks import packing_list
 from rules_engine.models import Execution, HeldMatch
 from rules_engine.testing import refresh, run_due
 from tests.acceptance.conftest import Worker
+from tests.factories import make_product
 from tests.threads import run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
@@ -39,12 +40,12 @@ def all_done() -> bool:
     )
 
 
-def make_products() -> list[Product]:
-    return [Product.objects.create(name=name, price=Decimal(price), stock=1000) for name, price in PRICES.items()]
+def priced_products() -> list[Product]:
+    return [make_product(name=name, price=Decimal(price), stock=1000) for name, price in PRICES.items()]
 
 
 def test_s03_totals_are_exact_under_twenty_writers(worker: Worker) -> None:
-    products = make_products()
+    products = priced_products()
     orders = [Order.objects.create(order_number=f"A-{n}", shipping_cost=n) for n in range(2)]
 
     def write(number: int) -> None:
@@ -73,7 +74,7 @@ def test_s03_totals_are_exact_under_twenty_writers(worker: Worker) -> None:
 
 
 def test_s10_stock_is_exact_under_twenty_orders_paid_at_once(worker: Worker) -> None:
-    products = make_products()
+    products = priced_products()
     orders = []
     for number in range(WRITERS):
         order = Order.objects.create(order_number=f"A-{number}", status="pending")

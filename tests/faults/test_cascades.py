@@ -13,11 +13,12 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from project.shop.models import Category, Order, OrderItem, Product, Tag
+from project.shop.models import Category, Order, OrderItem, Tag
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError
 from rules_engine.rules.cascades import analyse
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import order_with_items
 from tests.faults.workers import Crew
 from tests.threads import run_together
 
@@ -48,14 +49,6 @@ def recalculating() -> tuple[str, dict[str, Any]]:
     total = {"reduce": [rows, {"+": [{"var": "accumulator"}, each]}, 0]}
     values = [{"field": "subtotal", "value": total}, {"field": "total", "value": total}]
     return "update_objects", {"target": "order", "values": values}
-
-
-def make_order(quantity: int = 2, count: int = 2) -> Order:
-    product = Product.objects.create(name="Lamp", price=Decimal("9.95"))
-    order = Order.objects.create(order_number="A-1")
-    for _ in range(count):
-        OrderItem.objects.create(order=order, product=product, quantity=quantity, unit_price=product.price)
-    return order
 
 
 def all_ended() -> bool:
@@ -226,7 +219,7 @@ def test_transactions_blind_to_each_other_add_one_budget_each(settings: Any) -> 
 
 
 def test_a_total_and_its_items_settle_with_the_right_end_state() -> None:
-    order = make_order()
+    order = order_with_items((2, "9.95"), (2, "9.95"))
     create_rule(OrderItem, slug="s03", actions=[recalculating()])
     # S11: whatever becomes of the order, its items are saved again.
     create_rule(Order, slug="touch", actions=[("update_objects", {"target": "items"})])
@@ -249,7 +242,7 @@ def test_a_total_and_its_items_settle_with_the_right_end_state() -> None:
 
 
 def test_an_order_and_items_in_an_endless_loop_stop_with_nothing_lost() -> None:
-    order = make_order()
+    order = order_with_items((2, "9.95"), (2, "9.95"))
     adding = {"values": [{"field": "quantity", "value": "1", "how": "increment"}], "target": "items"}
     create_rule(OrderItem, slug="s03", actions=[recalculating()])
     create_rule(Order, slug="more", actions=[("update_objects", adding)])

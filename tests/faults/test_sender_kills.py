@@ -28,6 +28,7 @@ from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.faults.processes import closed_port, python, said
 from tests.faults.workers import Crew, Worker, redis_server
 from tests.http_server import MisbehavingServer
@@ -122,7 +123,7 @@ def crew(
 
 def order(receiver: MisbehavingServer, count: int) -> None:
     """Have so many deliveries wait for the receiver."""
-    Endpoint.objects.create(slug="crm", name="CRM", url=receiver.url("/crm"))
+    make_endpoint(url=receiver.url("/crm"))
     create_rule(
         model="shop.product",
         signals=["post_save"],

@@ -37,3 +37,13 @@ class Note(Action):
             raise (TransientError if config.get("passing") else PermanentError)(f"{text} failed")
         type(self).noted.append(text)
         return ActionResult(f"Noted {text}")
+
+
+def note(text: str, fails: Any = None, passing: bool = False, **fields: Any) -> tuple[str, dict[str, Any], Any]:
+    """Write out such an action as ``create_rule`` takes it, with the fields of its row."""
+    config: dict[str, Any] = {"text": text}
+    if fails:
+        config["fails"] = fails
+    if passing:
+        config["passing"] = True
+    return Note.kind, config, fields

@@ -20,7 +20,8 @@ from rules_engine.context import snapshot
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, explain, run_due
-from tests.integration.test_update_objects import make_product, outcome, problems_of, row, rule
+from tests.factories import make_order, make_product, order_with_items
+from tests.integration.test_update_objects import outcome, problems_of, row, rule
 from tests.threads import run_together
 from tests.zoo.models import Animal, Dog, Keeper, Meal
 from tests.zoo.models import Tag as ZooTag
@@ -30,13 +31,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TOTAL = "items__quantity__times__unit_price__sum"
 LOG = [("log_message", {"message": "x"})]
 SUBTOTAL = {"target": "order", "values": [row("subtotal", f"{{{{ row.{TOTAL} }}}}")]}
-
-
-def order_of(*items: tuple[int, str]) -> Order:
-    order, pen = Order.objects.create(order_number=f"A{Order.objects.count()}"), make_product()
-    for quantity, price in items:
-        OrderItem.objects.create(order=order, product=pen, quantity=quantity, unit_price=Decimal(price))
-    return order
 
 
 def told(model: Any, text: str, **fields: Any) -> None:
@@ -54,9 +48,9 @@ def values_of(animal: Animal, *names: str) -> list[Any]:
 
 def test_a_condition_on_a_count_matches_from_the_third_row_on() -> None:
     create_rule(model=OrderItem, condition=logic(instance.order.items__count > 2), actions=LOG)
-    order_of((1, "1"), (1, "1"))
+    order_with_items((1, "1"), (1, "1"))
     assert not Execution.objects.exists()
-    order_of((1, "1"), (1, "1"), (1, "1"))
+    order_with_items((1, "1"), (1, "1"), (1, "1"))
     assert Execution.objects.count() == 1
 
 
@@ -64,23 +58,23 @@ def test_a_condition_compares_an_exact_sum_and_an_empty_one_is_zero() -> None:
     over = create_rule(model=Order, operations=["update"], condition={">": [{"var": f"instance.{TOTAL}"}, 0.3]})
     even = create_rule(model=Order, operations=["update"], condition={"==": [{"var": f"instance.{TOTAL}"}, 0.3]})
     none = create_rule(model=Order, operations=["update"], condition={"==": [{"var": f"instance.{TOTAL}"}, 0]})
-    order_of((1, "0.10"), (2, "0.10")).save()
+    order_with_items((1, "0.10"), (2, "0.10")).save()
     event = Event.objects.get()
     assert [explain(one, event).outcome for one in (over, even, none)] == ["not_matched", "matched", "not_matched"]
-    order_of().save()
+    order_with_items().save()
     event = Event.objects.latest("occurred_at")
     assert [explain(one, event).outcome for one in (over, even, none)] == ["not_matched", "not_matched", "matched"]
 
 
 def test_a_text_has_the_exact_digits() -> None:
     told(OrderItem, f"{{{{ instance.order.{TOTAL} }}}} for {{{{ instance.order.items__count }}}}")
-    order_of((3, "19.99"), (7, "0.01"))
+    order_with_items((3, "19.99"), (7, "0.01"))
     assert last_text() == "60.04 for 2"
 
 
 def test_what_is_stored_with_the_event_is_exact_too() -> None:
     told(Order, f"{{{{ instance.{TOTAL} }}}}", operations=["update"])
-    order_of((3, "19.99")).save()
+    order_with_items((3, "19.99")).save()
     assert Event.objects.get().captured().context["instance"] == {TOTAL: Decimal("59.97")}
 
 
@@ -115,7 +109,7 @@ def test_of_a_deleted_object_the_rows_are_gone_afterwards() -> None:
 
 def test_a_new_object_has_no_rows_before_its_save() -> None:
     told(Order, f"{{{{ instance.items__count }}}}, {{{{ instance.{TOTAL} }}}}", signals=["pre_save"])
-    order_of()
+    order_with_items()
     assert last_text() == "0, 0.00"
 
 
@@ -191,14 +185,14 @@ def test_whole_numbers_whose_product_fits_no_column_are_multiplied() -> None:
 def test_rows_beyond_the_limit_are_counted_as_well(settings: LazySettings) -> None:
     settings.RULES_ENGINE = {"ROWS_LIMIT": 2}
     rule(OrderItem, SUBTOTAL)
-    order = order_of((1, "1.05"), (1, "1.05"), (1, "1.05"), (1, "1.05"))
+    order = order_with_items((1, "1.05"), (1, "1.05"), (1, "1.05"), (1, "1.05"))
     run_due()
     order.refresh_from_db()
     assert (outcome()[0], order.subtotal) == ("succeeded", Decimal("4.20"))
 
 
 def test_all_that_is_asked_of_a_relation_takes_one_query() -> None:
-    order = order_of((1, "1"), (2, "2"))
+    order = order_with_items((1, "1"), (2, "2"))
     asked = ("items__count", "items__quantity__max", TOTAL, "status_history__count")
     with CaptureQueriesContext(
         connection,
@@ -210,7 +204,7 @@ def test_all_that_is_asked_of_a_relation_takes_one_query() -> None:
 def test_rules_with_other_aggregates_of_one_relation_share_the_query() -> None:
     for name in ("items__count", "items__quantity__sum", TOTAL):
         create_rule(model=Order, operations=["update"], condition={">": [{"var": f"instance.{name}"}, 99]})
-    order = order_of((1, "1"))
+    order = order_with_items((1, "1"))
     with CaptureQueriesContext(connection) as queries:
         order.save()
     assert len([one for one in queries if "COUNT(" in one["sql"]]) == 1
@@ -224,7 +218,7 @@ def test_a_rule_that_cannot_match_takes_no_query() -> None:
         condition=logic(instance.items__count > 2),
         actions=LOG,
     )
-    order = order_of((1, "1"))
+    order = order_with_items((1, "1"))
     with CaptureQueriesContext(connection) as queries:
         order.save()
     assert not [one for one in queries if "shop_orderitem" in one["sql"]]
@@ -232,7 +226,7 @@ def test_a_rule_that_cannot_match_takes_no_query() -> None:
 
 def test_rows_that_the_caller_prefetched_are_counted_anew() -> None:
     create_rule(model=Order, condition=logic(instance.items__count == 2), actions=LOG)
-    order = Order.objects.prefetch_related("items").get(pk=order_of((1, "1")).pk)
+    order = Order.objects.prefetch_related("items").get(pk=order_with_items((1, "1")).pk)
     OrderItem.objects.create(order=order, product=make_product(), unit_price=1)
     order.save()
     assert Execution.objects.count() == 1
@@ -242,7 +236,7 @@ def test_s03_the_subtotal_and_total_follow_each_item_with_their_cents() -> None:
     total = {"-": [{"+": [{"var": f"row.{TOTAL}"}, {"var": "row.shipping_cost"}]}, {"var": "row.discount"}]}
     config = {**SUBTOTAL, "values": [*SUBTOTAL["values"], row("total", total)]}
     rule(OrderItem, config, signals=["post_save", "post_delete"])
-    order = order_of((3, "19.99"), (1, "0.07"))
+    order = order_with_items((3, "19.99"), (1, "0.07"))
     Order.objects.update(shipping_cost=Decimal("4.90"), discount=Decimal("1.00"))
     run_due()
     order.refresh_from_db()
@@ -281,7 +275,7 @@ def test_s08_tags_are_recounted_when_they_come_go_and_lose_a_product() -> None:
 @pytest.mark.postgres
 def test_s03_the_subtotal_is_exact_when_twenty_save_items_at_once() -> None:
     rule(OrderItem, SUBTOTAL)
-    order, pen = Order.objects.create(order_number="A1"), make_product()
+    order, pen = make_order(), make_product()
 
     def work(_number: int) -> None:
         OrderItem.objects.create(order=order, product=pen, quantity=3, unit_price=Decimal("19.99"))
@@ -363,7 +357,7 @@ def test_an_aggregate_is_read_and_neither_written_nor_filtered_by(
 
 def test_a_field_named_like_a_function_is_still_a_filter() -> None:
     rule(Tag, {"target": "query", "model": "shop.order", "filter": [row("items__quantity__gt", 2)], "values": []})
-    order_of((3, "1"), (4, "1"))
+    order_with_items((3, "1"), (4, "1"))
     Tag.objects.create(name="red")
     run_due()
     assert outcome() == ("succeeded", "Updated 1 of orders")

@@ -19,6 +19,7 @@ from rules_engine.testing import create_rule, run_due
 from rules_engine.work import attempts, claims
 from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.run import run_claim
+from tests.factories import make_doctor
 from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,8 +51,8 @@ def probe() -> Iterator[type[Probe]]:
 
 def pending(count: int = 1) -> list[Execution]:
     create_rule(model=Doctor, slug="probing", actions=[("probe", {})])
-    for n in range(count):
-        Doctor.objects.create(first_name="Ada", last_name="B", email="a@example.com", slug=f"d{n}")
+    for _ in range(count):
+        make_doctor()
     return list(Execution.objects.order_by("created_at"))
 
 
@@ -262,7 +263,7 @@ def test_an_effect_in_our_database_and_its_record_commit_together(fails: bool, p
     probe.crash_safe = True
 
     def write(context: Any) -> None:
-        Doctor.objects.create(first_name="x", last_name="x", email="x@example.com", slug="effect")
+        make_doctor(slug="effect")
         if fails:
             raise TransientError("after the effect")
 
@@ -289,10 +290,10 @@ def test_changes_by_an_action_continue_the_chain_up_to_its_depth(probe: Any, set
 
     def other(context: Any) -> None:
         name = "pong" if context.rule_slug == "ping" else "ping"
-        Doctor.objects.create(first_name="x", last_name="x", email="x@example.com", slug=f"{name}{len(probe.calls)}")
+        make_doctor(slug=f"{name}{len(probe.calls)}")
 
     probe.behaviour = other
-    Doctor.objects.create(first_name="x", last_name="x", email="x@example.com", slug="ping")
+    make_doctor(slug="ping")
     assert run_due(limit=50) == 4
     from rules_engine.models import Event, RuleError
 
@@ -304,7 +305,7 @@ def test_changes_by_an_action_continue_the_chain_up_to_its_depth(probe: Any, set
 
 def test_a_rule_does_not_set_off_itself(probe: Any) -> None:
     def again(context: Any) -> None:
-        Doctor.objects.create(first_name="x", last_name="x", email="x@example.com", slug="again")
+        make_doctor(slug="again")
 
     pending()
     probe.behaviour = again

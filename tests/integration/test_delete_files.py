@@ -19,6 +19,7 @@ from rules_engine.models import Attempt, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.factories import make_product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,8 +41,8 @@ def file(text: str = "x", name: str = "a.png") -> ContentFile:
     return ContentFile(text.encode(), name=name)
 
 
-def make_product(**fields: Any) -> Product:
-    return Product.objects.create(**{"name": "Lamp", "price": 1, "image": file(), **fields})
+def product_with_file(**fields: Any) -> Product:
+    return make_product(**{"image": file(), **fields})
 
 
 def files_in(media: Path) -> set[str]:
@@ -61,7 +62,7 @@ def problems(*fields: Any, model: str = "shop.product", signals: tuple[str, ...]
 @pytest.mark.parametrize("signal", ["pre_delete", "post_delete"])
 def test_the_file_of_a_deleted_object_goes_and_the_others_stay(media: Path, signal: str) -> None:
     on_delete(signals=(signal,))
-    gone, other = make_product(), make_product(image=file(name="b.png"))
+    gone, other = product_with_file(), product_with_file(image=file(name="b.png"))
     gone.delete()
     assert files_in(media) == {"products/a.png", "products/b.png"}
     assert run_due() == 1
@@ -73,8 +74,8 @@ def test_the_file_of_a_deleted_object_goes_and_the_others_stay(media: Path, sign
 
 def test_objects_deleted_by_a_queryset_take_their_files_along(media: Path) -> None:
     on_delete()
-    make_product()
-    make_product()
+    product_with_file()
+    product_with_file()
     Product.objects.all().delete()
     run_due()
     assert files_in(media) == set()
@@ -82,7 +83,7 @@ def test_objects_deleted_by_a_queryset_take_their_files_along(media: Path) -> No
 
 def test_the_files_of_rows_that_go_with_the_object_go_too(media: Path) -> None:
     on_delete(Product, "image", "images.image", signals=("pre_delete",))
-    product, other = make_product(), make_product(image="")
+    product, other = product_with_file(), product_with_file(image="")
     for owner in (product, product, other):
         ProductImage.objects.create(product=owner, image=file())
     [kept] = [one.image.name for one in other.images.all()]
@@ -93,7 +94,7 @@ def test_the_files_of_rows_that_go_with_the_object_go_too(media: Path) -> None:
 
 def test_a_delete_that_is_rolled_back_keeps_the_file(media: Path) -> None:
     on_delete()
-    product = make_product()
+    product = product_with_file()
     with transaction.atomic():
         product.delete()
         transaction.set_rollback(True)
@@ -103,8 +104,8 @@ def test_a_delete_that_is_rolled_back_keeps_the_file(media: Path) -> None:
 
 def test_a_file_that_another_row_uses_is_kept_until_the_last_one_goes(media: Path) -> None:
     on_delete()
-    first = make_product()
-    second = make_product(image=first.image.name)
+    first = product_with_file()
+    second = product_with_file(image=first.image.name)
     first.delete()
     run_due()
     assert files_in(media) == {"products/a.png"}
@@ -117,7 +118,7 @@ def test_a_file_that_another_row_uses_is_kept_until_the_last_one_goes(media: Pat
 def test_a_file_that_another_model_uses_is_kept(media: Path) -> None:
     on_delete()
     user = User.objects.create(username="ada", cv=file(name="cv.pdf"))
-    make_product(image=user.cv.name).delete()
+    product_with_file(image=user.cv.name).delete()
     run_due()
     assert files_in(media) == {"cv/cv.pdf"}
     assert "accounts.user.cv" in Execution.objects.get().summary
@@ -125,7 +126,7 @@ def test_a_file_that_another_model_uses_is_kept(media: Path) -> None:
 
 def test_a_file_that_is_gone_already_is_a_success() -> None:
     on_delete()
-    product = make_product()
+    product = product_with_file()
     product.image.storage.delete(product.image.name)
     product.delete()
     run_due()
@@ -135,7 +136,7 @@ def test_a_file_that_is_gone_already_is_a_success() -> None:
 
 def test_an_object_without_a_file_is_a_success() -> None:
     on_delete()
-    make_product(image="").delete()
+    product_with_file(image="").delete()
     run_due()
     assert Execution.objects.get().summary == "No file to delete"
 
@@ -191,7 +192,7 @@ def test_a_name_that_is_no_plain_path_below_the_storage_is_refused(tmp_path: Pat
     outside.write_text("x")
     User.objects.create(username="ada", cv=file(name="cv.pdf"))
     on_delete()
-    product = make_product(image="")
+    product = product_with_file(image="")
     Product.objects.filter(pk=product.pk).update(image=name)
     Product.objects.get().delete()
     run_due()
@@ -201,7 +202,7 @@ def test_a_name_that_is_no_plain_path_below_the_storage_is_refused(tmp_path: Pat
 
 def test_a_file_whose_name_was_not_loaded_is_not_passed_over_in_silence() -> None:
     on_delete()
-    make_product()
+    product_with_file()
     Product.objects.defer("image").get().delete()
     run_due()
     execution = Execution.objects.get()
@@ -211,7 +212,7 @@ def test_a_file_whose_name_was_not_loaded_is_not_passed_over_in_silence() -> Non
 
 def test_a_storage_that_cannot_be_used_is_tried_again(media: Path) -> None:
     on_delete()
-    product = make_product(image="")
+    product = product_with_file(image="")
     (media / "products").write_text("in the way")
     Product.objects.filter(pk=product.pk).update(image="products")
     (media / "products").unlink()
@@ -265,7 +266,7 @@ def test_its_author_needs_to_be_allowed_to_delete_what_loses_its_files(media: Pa
         *Permission.objects.filter(codename__in=["view_product", "view_productimage", "delete_product"])
     )
     on_delete(Product, "image", "images.image", signals=("pre_delete",), author=author)
-    make_product().delete()
+    product_with_file().delete()
     run_due()
     execution = Execution.objects.get()
     assert execution.state == "refused"

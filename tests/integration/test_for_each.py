@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from django.core.signals import Signal
 
 from project.accounts.models import User
 from project.clinic.models import Department, Doctor
-from project.shop.models import Order, OrderItem, Product
+from project.shop.models import Order, OrderItem
 from rules_engine import register_signal
 from rules_engine.capture import in_process, plan
 from rules_engine.context import signals
@@ -23,6 +22,8 @@ from rules_engine.outbox.releasing import release_due
 from rules_engine.rules import repetition
 from rules_engine.rules.permissions import needed
 from rules_engine.testing import create_rule, run_due
+from tests.factories import order_with_items
+from tests.integration.noting import note
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
 
@@ -31,17 +32,9 @@ ITEMS = {"for_each": "instance.items"}
 LARGE = {"for_each": {"filter": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 2]}]}}
 
 
-def note(text: str, **fields: Any) -> tuple[str, dict[str, Any], Any]:
-    return "note", {"text": text}, fields
-
-
 def order(*quantities: int) -> Order:
-    made = Order.objects.create(order_number=str(Order.objects.count()))
-    pen = Product.objects.create(name="Pen", price=Decimal("1.10"))
-    OrderItem.objects.bulk_create(
-        OrderItem(order=made, product=pen, quantity=quantity, unit_price=Decimal("1.10")) for quantity in quantities
-    )
-    return made
+    items = [(quantity, "1.10") for quantity in quantities]
+    return order_with_items(*items, order_number=str(Order.objects.count()))
 
 
 def on_update(*actions: Any, **fields: Any) -> None:
@@ -78,7 +71,7 @@ def test_each_reads_on_through_relations(noted: list[str]) -> None:
     on_update(note("{{ each.product.name }}", **ITEMS))
     order(1).save()
     run_due()
-    assert noted == ["Pen"]
+    assert noted == ["Lamp"]
 
 
 def test_no_rows_are_no_execution_and_the_next_action_goes_on(noted: list[str]) -> None:

@@ -25,6 +25,7 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import MatchSubject
 from rules_engine.work import retention
+from tests.factories import make_animals
 from tests.threads import run_together
 from tests.zoo.models import Animal, Dog, OldAnimal
 
@@ -33,10 +34,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 NAME = ("note", {"text": "{{ instance.name }}"})
 NAME_OF_DOCTOR = ("note", {"text": "{{ instance.first_name }}"})
 NAME_AND_HELD = ("note", {"text": "{{ instance.name }} +{{ held.count }}"})
-
-
-def animals(*names: str) -> list[Animal]:
-    return [Animal.objects.create(name=name) for name in names]
 
 
 def let_time_pass(seconds: float) -> None:
@@ -59,12 +56,12 @@ def dropped() -> set[str]:
 
 def test_a_throttled_rule_acts_so_often_and_says_how_many_it_held(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=2, throttle_seconds=60, actions=[NAME_AND_HELD])
-    animals("a", "b", "c", "d", "e")
+    make_animals("a", "b", "c", "d", "e")
     run_due()
     assert noted == ["a +0", "b +0"]
     assert dropped() == {"The rule acts at most 2 times in 60 seconds."}
     let_time_pass(61)
-    animals("f", "g", "h")
+    make_animals("f", "g", "h")
     run_due()
     assert noted[2:] == ["f +3", "g +0"]
 
@@ -78,12 +75,12 @@ def test_what_was_taken_together_is_told_from_what_the_throttle_held(noted: list
         throttle_seconds=60,
         actions=[("note", {"text": "{{ instance.name }} {{ held.together }}+{{ held.throttled }}={{ held.count }}"})],
     )
-    animals("a", "a", "b", "b")
+    make_animals("a", "a", "b", "b")
     let_time_pass(11)
     run_due()
     assert noted == ["a 1+0=1"]
     let_time_pass(61)
-    animals("b", "b", "b")
+    make_animals("b", "b", "b")
     let_time_pass(11)
     run_due()
     assert noted[1:] == ["b 2+2=4"]
@@ -91,13 +88,13 @@ def test_what_was_taken_together_is_told_from_what_the_throttle_held(noted: list
 
 def test_the_window_slides(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=2, throttle_seconds=60, actions=[NAME])
-    animals("a")
+    make_animals("a")
     run_due()
     let_time_pass(40)
-    animals("b")
+    make_animals("b")
     run_due()
     let_time_pass(30)
-    animals("c", "d")
+    make_animals("c", "d")
     run_due()
     assert noted == ["a", "b", "c"]
 
@@ -135,7 +132,7 @@ def test_ten_writers_at_once_get_through_what_the_throttle_lets(noted: list[str]
 
     def write(number: int) -> None:
         for n in range(5):
-            animals(f"{number}.{n}")
+            make_animals(f"{number}.{n}")
             release_due()
 
     run_together(10, write)
@@ -150,17 +147,17 @@ def test_ten_writers_at_once_get_through_what_the_throttle_lets(noted: list[str]
 def test_savers_of_a_throttled_rule_do_not_wait_for_each_other() -> None:
     create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME])
     with transaction.atomic():
-        animals("a")
-        run_together(1, lambda _: animals("b"))
+        make_animals("a")
+        run_together(1, lambda _: make_animals("b"))
     assert HeldMatch.objects.count() == 2
 
 
 def test_a_saver_that_rolls_back_uses_nothing_up(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME])
     with transaction.atomic():
-        animals("a")
+        make_animals("a")
         transaction.set_rollback(True)
-    animals("b")
+    make_animals("b")
     run_due()
     assert noted == ["b"]
 
@@ -168,12 +165,12 @@ def test_a_saver_that_rolls_back_uses_nothing_up(noted: list[str]) -> None:
 def test_what_a_throttle_looks_back_on_outlives_the_retention(noted: list[str], settings: LazySettings) -> None:
     settings.RULES_ENGINE = {"RETENTION_DAYS": 1}
     create_rule(Animal, throttle_count=1, throttle_seconds=10 * 24 * 3600, actions=[NAME])
-    animals("a")
+    make_animals("a")
     run_due()
     let_time_pass(5 * 24 * 3600)
     Event.objects.update(created_at=F("created_at") - timedelta(days=5))
     retention.prune()
-    animals("b")
+    make_animals("b")
     run_due()
     assert noted == ["a"]
     let_time_pass(20 * 24 * 3600)
@@ -187,7 +184,7 @@ def test_what_a_throttle_looks_back_on_outlives_the_retention(noted: list[str], 
 def test_the_last_state_of_one_transaction_wins(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=0, actions=[NAME_AND_HELD])
     with transaction.atomic():
-        one, _ = animals("a", "b")
+        one, _ = make_animals("a", "b")
         for name in ("c", "d"):
             one.name = name
             one.save()
@@ -197,7 +194,7 @@ def test_the_last_state_of_one_transaction_wins(noted: list[str]) -> None:
 
 def test_two_transactions_are_two_however_late_they_are_looked_at(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=0, actions=[NAME_AND_HELD])
-    [one] = animals("a")
+    [one] = make_animals("a")
     with transaction.atomic():
         for name in ("b", "c"):
             one.name = name
@@ -212,9 +209,9 @@ def test_a_savepoint_that_is_rolled_back_is_no_part_of_the_transaction(noted: li
     create_rule(Animal, coalesce_seconds=0, actions=[NAME_AND_HELD])
     with transaction.atomic():
         with transaction.atomic():
-            animals("lost")
+            make_animals("lost")
             transaction.set_rollback(True)
-        [one] = animals("a")
+        [one] = make_animals("a")
         with transaction.atomic():
             one.name = "b"
             one.save()
@@ -228,7 +225,7 @@ def test_a_savepoint_that_is_rolled_back_is_no_part_of_the_transaction(noted: li
 
 def test_of_the_matches_in_a_window_the_last_one_acts_when_it_ends(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=30, actions=[NAME_AND_HELD])
-    [one] = animals("a")
+    [one] = make_animals("a")
     run_due()
     let_time_pass(20)
     one.name = "b"
@@ -251,7 +248,7 @@ def test_what_is_taken_together_can_be_said_by_a_text(noted: list[str]) -> None:
 
 def test_a_debounce_waits_until_it_is_quiet(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=30, debounce=True, actions=[NAME_AND_HELD])
-    [one] = animals("a")
+    [one] = make_animals("a")
     for name in ("b", "c", "d"):
         let_time_pass(20)
         one.name = name
@@ -268,7 +265,7 @@ def test_a_debounce_waits_until_it_is_quiet(noted: list[str]) -> None:
 
 def test_no_debounce_goes_on_for_ever(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=30, debounce=True, actions=[NAME_AND_HELD])
-    [one] = animals("0")
+    [one] = make_animals("0")
     for number in range(1, 17):
         let_time_pass(20)
         one.name = str(number)
@@ -283,7 +280,7 @@ def test_no_debounce_goes_on_for_ever(noted: list[str]) -> None:
 def test_the_last_one_is_told_by_the_databases_clock(noted: list[str]) -> None:
     """Ids are made by a server's own clock, which may be behind another's."""
     create_rule(Animal, coalesce_seconds=30, actions=[NAME])
-    [one] = animals("first")
+    [one] = make_animals("first")
     if connection.vendor == "sqlite":
         HeldMatch.objects.update(created_at=seconds_from_now(-1))
     match = HeldMatch.objects.get()
@@ -300,13 +297,13 @@ def test_a_throttle_counts_what_acts_and_not_what_is_taken_together(noted: list[
     create_rule(Animal, coalesce_seconds=0, throttle_count=2, throttle_seconds=60, actions=[NAME_AND_HELD])
     for names in ("ab", "cd", "ef"):
         with transaction.atomic():
-            [one] = animals(names[0])
+            [one] = make_animals(names[0])
             one.name = names[1]
             one.save()
     run_due()
     assert noted == ["b +1", "d +1"]
     let_time_pass(61)
-    animals("g")
+    make_animals("g")
     run_due()
     assert noted[2:] == ["g +2"]
 
@@ -314,7 +311,7 @@ def test_a_throttle_counts_what_acts_and_not_what_is_taken_together(noted: list[
 def test_a_thousand_saves_in_one_transaction_act_once(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=0, actions=[NAME_AND_HELD])
     with transaction.atomic():
-        [one] = animals("0")
+        [one] = make_animals("0")
         for number in range(1, 1_000):
             one.name = str(number)
             one.save()
@@ -330,7 +327,7 @@ def test_a_thousand_saves_in_one_transaction_act_once(noted: list[str]) -> None:
 
 def test_once_per_object_is_the_first_match_and_never_again(noted: list[str]) -> None:
     create_rule(Animal, once=True, actions=[NAME])
-    one, _ = animals("a", "b")
+    one, _ = make_animals("a", "b")
     for name in ("c", "d"):
         one.name = name
         one.save()
@@ -341,7 +338,7 @@ def test_once_per_object_is_the_first_match_and_never_again(noted: list[str]) ->
 
 def test_once_outlives_the_retention_and_a_new_version_of_the_rule(noted: list[str]) -> None:
     rule = create_rule(Animal, once=True, actions=[NAME])
-    [one] = animals("a")
+    [one] = make_animals("a")
     run_due()
     let_time_pass(60 * 24 * 3600)
     for model in (Event, Execution):
@@ -375,15 +372,15 @@ def test_an_object_is_the_same_whichever_of_its_models_saves_it(noted: list[str]
 
 def test_once_is_about_the_object_whatever_is_taken_together(noted: list[str]) -> None:
     create_rule(Animal, once=True, coalesce_seconds=0, coalesce_by="{{ instance.legs }}", actions=[NAME])
-    animals("a")
-    animals("b")[0].save()
+    make_animals("a")
+    make_animals("b")[0].save()
     run_due()
     assert noted == ["a", "b"]
 
 
 def test_once_and_throttle_what_was_throttled_may_act_later(noted: list[str]) -> None:
     create_rule(Animal, once=True, throttle_count=1, throttle_seconds=60, actions=[NAME_AND_HELD])
-    one, other = animals("a", "b")
+    one, other = make_animals("a", "b")
     run_due()
     one.save()
     let_time_pass(61)
@@ -395,7 +392,7 @@ def test_once_and_throttle_what_was_throttled_may_act_later(noted: list[str]) ->
 
 def test_once_under_savers_and_deciders_at_the_same_moment(noted: list[str]) -> None:
     create_rule(Animal, once=True, actions=[NAME])
-    [one] = animals("a")
+    [one] = make_animals("a")
 
     def write(number: int) -> None:
         Animal.objects.get(pk=one.pk).save()
@@ -414,7 +411,7 @@ def test_once_under_savers_and_deciders_at_the_same_moment(noted: list[str]) -> 
 def test_two_workers_that_decide_at_once_write_each_execution_once(noted: list[str]) -> None:
     create_rule(Animal, coalesce_seconds=30, actions=[NAME])
     create_rule(Animal, once=True, actions=[NAME])
-    animals(*(str(n) for n in range(60)))
+    make_animals(*(str(n) for n in range(60)))
     let_time_pass(31)
     run_together(4, lambda _: release_due())
     release_due()
@@ -424,23 +421,23 @@ def test_two_workers_that_decide_at_once_write_each_execution_once(noted: list[s
 
 def test_what_waited_for_a_rule_that_went_is_dropped(noted: list[str]) -> None:
     rule = create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME_AND_HELD])
-    animals("a")
+    make_animals("a")
     Rule.objects.filter(pk=rule.pk).update(enabled=False)
     run_due()
     assert dropped() == {"The rule was disabled or deleted."}
     Rule.objects.filter(pk=rule.pk).update(enabled=True)
     refresh()
-    animals("b")
+    make_animals("b")
     run_due()
     assert noted == ["b +0"]
 
 
 def test_a_clock_that_goes_back_lets_no_more_through(noted: list[str]) -> None:
     create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME])
-    animals("a")
+    make_animals("a")
     run_due()
     let_time_pass(-3600)
-    animals("b")
+    make_animals("b")
     run_due()
     assert noted == ["a"]
 
@@ -462,7 +459,7 @@ def test_a_sample_tries_the_rule_on_its_share_of_events(noted: list[str], monkey
     inside, outside = draws_of("sampled", share=0.25)
     draws = iter([inside, outside, outside, inside])
     monkeypatch.setattr(outcome.random, "getrandbits", lambda bits: next(draws))
-    animals("a", "b", "c", "d")
+    make_animals("a", "b", "c", "d")
     run_due()
     assert noted == ["a", "d"]
     assert Event.objects.count() == 2
@@ -476,7 +473,7 @@ def test_a_rule_is_tried_between_its_dates_alone(noted: list[str]) -> None:
         "now": {"active_from": now - hour, "active_until": now + hour},
     }.items():
         create_rule(Animal, slug=slug, actions=[("note", {"text": slug})], **dates)
-    animals("a")
+    make_animals("a")
     run_due()
     assert noted == ["now"]
 
@@ -485,7 +482,7 @@ def test_a_rule_that_stops_keeps_later_ones_from_the_same_event(noted: list[str]
     odd = {"==": [{"var": "instance.name"}, "a"]}
     create_rule(Animal, position=1, condition=odd, stop_processing=True, actions=[("note", {"text": "first"})])
     create_rule(Animal, position=2, actions=[("note", {"text": "second"})])
-    animals("a", "b")
+    make_animals("a", "b")
     run_due()
     assert noted == ["first", "second"]
 
@@ -493,7 +490,7 @@ def test_a_rule_that_stops_keeps_later_ones_from_the_same_event(noted: list[str]
 def test_a_rule_in_shadow_stops_no_other(noted: list[str]) -> None:
     create_rule(Animal, position=1, shadow=True, stop_processing=True, actions=[("note", {"text": "shadow"})])
     create_rule(Animal, position=2, actions=[("note", {"text": "second"})])
-    animals("a")
+    make_animals("a")
     run_due()
     assert noted == ["second"]
 

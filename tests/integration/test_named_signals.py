@@ -33,9 +33,9 @@ from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.factories import make_endpoint
 from tests.zoo.models import Animal, Dog, Keeper
 from webhooks.deliveries.payload import body
-from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -140,7 +140,7 @@ def test_of_credentials_nothing_but_the_username_is_told() -> None:
 
 
 def test_a_webhook_about_a_login_carries_its_arguments_and_no_password(user: Any) -> None:
-    Endpoint.objects.create(slug="audit", url="https://example.com/hook")
+    make_endpoint("audit", url="https://example.com/hook")
     create_rule(signals=["user_login_failed"], actions=[("webhook", {"endpoint": "audit"})])
     authenticate(username="ada", password="canary-wrong")
     execution = Execution.objects.get()

@@ -15,8 +15,8 @@ from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import claims, sequence
 from rules_engine.work.run import run_claim
-from tests.factories import make_doctor
-from tests.integration.noting import Note
+from tests.factories import make_animals, make_doctor
+from tests.integration.noting import Note, note
 from tests.threads import run_together
 from tests.zoo.models import Animal, Tag
 
@@ -25,13 +25,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 STOP = {"on_failure": "stop"}
 
 
-def note(text: str, fails: Any = None, passing: bool = False, **fields: Any) -> tuple[str, dict[str, Any], Any]:
-    config = {"text": text} | ({"fails": fails} if fails else {}) | ({"passing": True} if passing else {})
-    return "note", config, fields
-
-
-def make_animal(tags: int) -> Animal:
-    animal = Animal.objects.create(name="Rex")
+def animal_with_tags(tags: int) -> Animal:
+    [animal] = make_animals("Rex")
     animal.tags.set(Tag.objects.bulk_create(Tag(name=f"t{n}") for n in range(tags)))
     return animal
 
@@ -102,7 +97,7 @@ def test_a_delay_counts_from_the_end_of_what_was_waited_for(noted: list[str]) ->
 def test_an_action_of_each_row_that_fails_stops_what_comes_after(noted: list[str]) -> None:
     each = {"for_each": "instance.tags", **STOP}
     create_rule(Animal, operations=["update"], actions=[note("{{ each.name }}", fails="t1", **each), note("after")])
-    make_animal(3).save()
+    animal_with_tags(3).save()
     run_due()
     assert sorted(noted) == ["t0", "t2"]
     assert reasons("cancelled") == {NOT_AFTER_THAT}
@@ -111,7 +106,7 @@ def test_an_action_of_each_row_that_fails_stops_what_comes_after(noted: list[str
 def test_what_comes_after_each_of_the_rows_waits_for_the_last_one(noted: list[str]) -> None:
     each = {"for_each": "instance.tags", **STOP}
     create_rule(Animal, operations=["update"], actions=[note("{{ each.name }}", **each), note("after")])
-    make_animal(3).save()
+    animal_with_tags(3).save()
     run_due()
     assert noted == ["t0", "t1", "t2", "after"]
 
@@ -129,7 +124,7 @@ def test_rows_that_cannot_be_told_stop_the_rule_as_a_failure_does(noted: list[st
 def test_of_two_workers_that_finish_at_once_one_releases_what_waits(noted: list[str]) -> None:
     each = {"for_each": "instance.tags", **STOP}
     create_rule(Animal, operations=["update"], actions=[note("{{ each.name }}", **each), note("after")])
-    make_animal(8).save()
+    animal_with_tags(8).save()
     release_due()
     found = [claims.claim(limit=1) for _ in range(8)]
     run_together(8, lambda number: run_claim(found[number]))
@@ -144,7 +139,7 @@ def test_releasing_a_thousand_rows_takes_the_statements_of_one() -> None:
     each = {"for_each": "instance.tags"}
     create_rule(Animal, operations=["update"], actions=[note("first", **STOP), note("{{ each.name }}", **each)])
     for rows in (1, 1_000):
-        make_animal(rows).save()
+        animal_with_tags(rows).save()
         release_due()
         claim = claims.claim()
         assert len(claim.executions) == 1

@@ -21,7 +21,7 @@ from project.clinic.models import Appointment, Doctor, Patient
 from rules_engine.models import AuditEntry, Execution, Rule, RuleAction, RuleSetVersion, RuleVersion
 from rules_engine.packs import checking, files, writing
 from rules_engine.testing import create_rule, refresh, run_due
-from webhooks.models import Endpoint
+from tests.factories import make_endpoint
 
 CLINIC = Path(__file__).resolve().parents[2] / "fixtures" / "clinic.json"
 
@@ -189,7 +189,7 @@ def test_c15_what_is_rolled_back_sends_nothing(clinic):
 
 
 def test_the_webhook_rule_runs_once_its_endpoint_is_there_and_it_is_on(clinic):
-    Endpoint.objects.create(slug="demo", name="Demo", url="https://example.com/hook")
+    make_endpoint("demo", url="https://example.com/hook")
     Rule.objects.filter(slug="clinic-appointment-webhook").update(enabled=True)
     refresh()
     book(ada())
@@ -339,7 +339,7 @@ def test_a_pack_with_a_problem_installs_nothing(pack):
 
 def test_all_shipped_packs_are_found_and_have_no_problems():
     assert "There is no endpoint" in rulepack("check", "clinic")
-    Endpoint.objects.create(slug="demo", name="Demo", url="https://example.com/hook")
+    make_endpoint("demo", url="https://example.com/hook")
     assert files.find()["clinic"] == [CLINIC]
     for paths in files.find().values():
         for path in paths:

@@ -16,6 +16,7 @@ from project.clinic.models import Appointment, Department, Doctor, Patient
 from rules_engine.errors import InvalidRule
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import make_appointment, make_doctor
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,11 +26,11 @@ LISTED = "{% for one in instance.appointments %}{{ one.patient.name }} ({{ one.n
 NAMES = "{% for one in m2m.objects %}{{ one.name }} {% endfor %}"
 
 
-def make_doctor(*patients: str) -> Doctor:
-    doctor = Doctor.objects.create(first_name="Ada", last_name="Byron", slug="ada")
+def doctor_with_patients(*patients: str) -> Doctor:
+    doctor = make_doctor()
     for hour, name in enumerate(patients):
         who = Patient.objects.create(name=name, email=f"{name}@x.example".lower())
-        Appointment.objects.create(doctor=doctor, patient=who, date=dt.date(2031, 1, 1), time=dt.time(hour), notes="n")
+        make_appointment(doctor=doctor, patient=who, time=dt.time(hour), notes="n")
     return doctor
 
 
@@ -52,7 +53,7 @@ def problems(**fields: Any) -> str:
 
 
 def test_a_condition_reads_what_a_row_belongs_to() -> None:
-    with_zoe, without = make_doctor("Tom", "Zoe"), make_doctor("Tom")
+    with_zoe, without = doctor_with_patients("Tom", "Zoe"), doctor_with_patients("Tom")
     create_rule(model=Doctor, condition=HAS_ZOE, actions=logs("{{ instance.pk }}"))
     for doctor in (with_zoe, without):
         doctor.save()
@@ -60,14 +61,14 @@ def test_a_condition_reads_what_a_row_belongs_to() -> None:
 
 
 def test_a_text_reads_what_a_row_belongs_to_beside_the_rows_own_fields() -> None:
-    doctor = make_doctor("Tom", "Zoe")
+    doctor = doctor_with_patients("Tom", "Zoe")
     create_rule(model=Doctor, actions=logs(LISTED))
     doctor.save()
     assert said() == ["Tom (n) Zoe (n)"]
 
 
 def test_an_action_is_carried_out_for_rows_whose_patient_has_an_address() -> None:
-    doctor = make_doctor("Tom", "Zoe")
+    doctor = doctor_with_patients("Tom", "Zoe")
     Patient.objects.filter(name="Zoe").update(email="")
     reachable = {"filter": [{"var": "instance.appointments"}, {"!!": [{"var": "patient.email"}]}]}
     letter = {"to": ["{{ each.patient.email }}"], "subject": "{{ each.patient.name }}", "body": "Hello"}
@@ -80,7 +81,7 @@ def test_an_action_is_carried_out_for_rows_whose_patient_has_an_address() -> Non
 
 @pytest.mark.parametrize("fields", [{"condition": HAS_ZOE}, {"actions": logs(LISTED)}], ids=["condition", "text"])
 def test_more_rows_are_no_more_queries(fields: dict[str, Any]) -> None:
-    few, many = make_doctor("Zoe"), make_doctor(*["Zoe"] * 10)
+    few, many = doctor_with_patients("Zoe"), doctor_with_patients(*["Zoe"] * 10)
     create_rule(model=Doctor, **{"actions": logs("x"), **fields, "operations": ["update"]})
     counts = []
     for doctor in (few, many):
@@ -109,7 +110,7 @@ def test_what_a_row_does_not_lead_to_is_said(text: str, expected: str) -> None:
 def test_an_author_may_not_read_through_rows_what_is_hidden_from_them() -> None:
     author = User.objects.create_user("writer", is_staff=True)
     author.user_permissions.set(Permission.objects.filter(codename__in=["view_doctor", "view_appointment"]))
-    doctor = make_doctor("Tom")
+    doctor = doctor_with_patients("Tom")
     create_rule(model=Doctor, actions=logs(LISTED), author=author)
     doctor.save()
     run_due()
@@ -132,7 +133,7 @@ def departments(**fields: Any) -> None:
 
 
 def test_the_objects_of_a_change_are_told_from_either_side() -> None:
-    doctor, other = make_doctor(), make_doctor()
+    doctor, other = doctor_with_patients(), doctor_with_patients()
     heart, brain = (Department.objects.create(name=name) for name in ("Heart", "Brain"))
     departments()
     doctor.departments.add(heart, brain)
@@ -144,7 +145,7 @@ def test_the_objects_of_a_change_are_told_from_either_side() -> None:
 
 
 def test_a_condition_reads_them_and_an_action_is_carried_out_for_each() -> None:
-    doctor = make_doctor()
+    doctor = doctor_with_patients()
     heart, brain = (Department.objects.create(name=name) for name in ("Heart", "Brain"))
     adds_heart = {"some": [{"var": "m2m.objects"}, {"==": [{"var": "name"}, "Heart"]}]}
     each = [("log_message", {"message": "{{ each.name }}"}, {"for_each": "m2m.objects"})]
@@ -158,7 +159,7 @@ def test_a_condition_reads_them_and_an_action_is_carried_out_for_each() -> None:
 
 
 def test_they_are_only_read_where_a_rule_asks() -> None:
-    doctor, heart = make_doctor(), Department.objects.create(name="Heart")
+    doctor, heart = doctor_with_patients(), Department.objects.create(name="Heart")
     create_rule(model=Doctor, signals=["m2m_changed"], actions=logs("{{ m2m.pks }}"))
     with CaptureQueriesContext(connection) as found:
         doctor.departments.add(heart)
@@ -178,7 +179,7 @@ def test_an_author_who_may_not_see_departments_does_not_log_them() -> None:
     author = User.objects.create_user("writer", is_staff=True)
     author.user_permissions.set(Permission.objects.filter(codename="view_doctor"))
     departments(author=author)
-    doctor, heart = make_doctor(), Department.objects.create(name="Heart")
+    doctor, heart = doctor_with_patients(), Department.objects.create(name="Heart")
     doctor.departments.add(heart)
     run_due()
     execution = Execution.objects.get()
@@ -197,7 +198,7 @@ def test_an_author_who_may_not_see_departments_does_not_log_them() -> None:
 def test_an_audit_entry_keeps_its_fields_and_not_what_others_read() -> None:
     create_rule(model=Appointment, actions=logs("{{ instance.notes }} {{ instance.patient.email }}"))
     create_rule(model=Appointment, actions=[("write_audit_entry", {"fields": ["status", "patient.name"]})])
-    make_doctor("Tom")
+    doctor_with_patients("Tom")
     run_due()
     assert AuditEntry.objects.get().fields == {"status": "scheduled", "patient": {"name": "Tom"}}
 
@@ -205,7 +206,7 @@ def test_an_audit_entry_keeps_its_fields_and_not_what_others_read() -> None:
 def test_an_audit_entry_without_chosen_fields_keeps_the_objects_own() -> None:
     create_rule(model=Appointment, actions=logs("{{ instance.patient.email }}"))
     create_rule(model=Appointment, actions=[("write_audit_entry", {})])
-    make_doctor("Tom")
+    doctor_with_patients("Tom")
     run_due()
     assert set(AuditEntry.objects.get().fields) == {
         *(field.attname for field in Appointment._meta.concrete_fields),

@@ -14,16 +14,12 @@ from rules_engine.errors import ChangeUndone, InvalidRule
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.testing import create_rule, run_due
 from tests.factories import make_doctor
-from tests.integration.noting import Note
+from tests.integration.noting import Note, note
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
 
 AT_ONCE = {"timing": "in_transaction"}
 DEPARTMENT = {"model": "clinic.department", "values": [{"field": "name", "value": "{{ instance.last_name }}"}]}
-
-
-def note(text: str, fails: Any = None, **fields: Any) -> tuple[str, dict[str, Any], Any]:
-    return "note", {"text": text} | ({"fails": fails} if fails else {}), fields
 
 
 def test_each_timing_in_its_place(noted: list[str]) -> None:

@@ -22,6 +22,7 @@ from rules_engine.errors import InvalidRule
 from rules_engine.models import Execution
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import make_endpoint, make_order
 from webhooks.models import Endpoint
 from webhooks.signing.signatures import generate_secret, sign
 
@@ -53,8 +54,8 @@ def print_slip(settings: Any, tmp_path: Path) -> Iterator[Path]:
     del registry._actions["print_slip"], sys.modules["tests.of_a_tutorial"]
 
 
-def order_of(number: str, total: int | str) -> Order:
-    return Order.objects.create(order_number=number, status="draft", total=total)
+def draft_of(number: str, total: int | str) -> Order:
+    return make_order(order_number=number, status="draft", total=total)
 
 
 def pay(order: Order) -> None:
@@ -64,7 +65,7 @@ def pay(order: Order) -> None:
 
 def test_the_action_prints_one_slip_for_a_paid_order(print_slip: Path):
     create_rule("shop.order", **PAID, actions=[("print_slip", {"slip": TEXT.replace("numbr", "number")})])
-    pay(order_of("2026-0003", "22.50"))
+    pay(draft_of("2026-0003", "22.50"))
     assert run_due() == 1
     execution = Execution.objects.get()
     assert (execution.state, execution.summary) == ("succeeded", "Printed a slip")
@@ -95,7 +96,7 @@ def test_the_action_holds_to_the_contract(print_slip: Path):
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Endpoint:
     """The rule of the first and the third tutorial, loaded as the pack that is shown, and its endpoint."""
-    endpoint = Endpoint.objects.create(slug="the-warehouse", name="The warehouse", url="https://warehouse.example/hook")
+    endpoint = make_endpoint("the-warehouse", name="The warehouse", url="https://warehouse.example/hook")
     pack = tmp_path / "warehouse.json"
     pack.write_text(blocks("first-webhook.md", "json")[0], encoding="utf-8")
     call_command("rulepack", "install", str(pack), verbosity=0)
@@ -104,7 +105,7 @@ def warehouse(tmp_path: Path) -> Endpoint:
 
 
 def test_the_rule_mails_the_warehouse_of_big_orders_alone(warehouse: Endpoint):
-    big, small = order_of("2026-0002", 128), order_of("2026-0001", "39.50")
+    big, small = draft_of("2026-0002", 128), draft_of("2026-0001", "39.50")
     pay(big)
     pay(small)
     call_command("rules_sweep", queue=["rules"], verbosity=0)

@@ -18,9 +18,9 @@ from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Rule, R
 from rules_engine.rules.permissions import may_view
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.run import drain, may_run
+from tests.factories import make_endpoint, make_order
 from tests.integration.admin.conftest import ADD, WRITERS, change_url, client_of, make_user, post_data
 from webhooks.deliveries import payload
-from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +46,7 @@ def place_order() -> Order:
     """An order of the victim's, beside a rule of the operator's that reads who it is."""
     create_rule(Order, slug="legit", condition={"!=": [{"var": "instance.customer.email"}, "x"]}, actions=[LOG])
     victim = get_user_model().objects.create_user("victim", email=SECRET)
-    return Order.objects.create(order_number="1", total=5, customer=victim)
+    return make_order(order_number="1", total=5, customer=victim)
 
 
 # What other rules read is not theirs
@@ -67,7 +67,7 @@ def test_a_text_prints_nothing_that_only_other_rules_may_read(mean: Any, text: s
 
 
 def test_a_whole_event_is_sent_without_what_its_author_may_not_see(mean: Any) -> None:
-    Endpoint.objects.create(slug="erp", name="ERP", url="https://erp.example.com/")
+    make_endpoint("erp", url="https://erp.example.com/")
     create_rule(Order, slug="hook", author=mean, actions=[("webhook", {"endpoint": "erp"})])
     create_rule(Order, slug="own", actions=[("webhook", {"endpoint": "erp"})])
     place_order()
@@ -84,7 +84,7 @@ def claimed() -> Any:
 
 
 def test_a_rule_whose_author_may_no_longer_view_what_it_reads_is_refused(mean: Any) -> None:
-    Endpoint.objects.create(slug="erp", name="ERP", url="https://erp.example.com/")
+    make_endpoint("erp", url="https://erp.example.com/")
     actions = [SAY, ("webhook", {"endpoint": "erp"}), ("write_audit_entry", {"note": "x"})]
     condition = {"==": [{"var": "instance.customer.email"}, SECRET]}
     create_rule(Order, slug="mean", author=mean, condition=condition, actions=actions)
@@ -171,7 +171,7 @@ DOES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("how", [*READS, *DOES])
 def test_nobody_saves_a_rule_that_reads_or_does_what_they_may_not(mean: Any, how: str) -> None:
-    Endpoint.objects.create(slug="erp", name="ERP", url="https://erp.example.com/")
+    make_endpoint("erp", url="https://erp.example.com/")
     fields, said = READS.get(how, ({}, ""))
     config, missing = DOES.get(how, ({"message": "x"}, ""))
     kind = how.split()[0] if how in DOES else "log_message"
@@ -266,7 +266,7 @@ def test_records_of_what_one_may_not_view_show_no_data() -> None:
     create_rule(Order, slug="legit", actions=[SAY], throttle_count=1, throttle_seconds=60,
                 throttle_by="{{ instance.customer.email }}")  # fmt: skip
     victim = get_user_model().objects.create_user("victim", email=SECRET)
-    Order.objects.create(order_number="1", total=5, customer=victim)
+    make_order(order_number="1", total=5, customer=victim)
     match = HeldMatch.objects.get()
     views = ("rules_engine.view_auditentry", "rules_engine.view_heldmatch")
     blind, seer = make_user(*views), make_user(*views, "accounts.view_user", "shop.view_order", name="seer")

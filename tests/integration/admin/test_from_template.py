@@ -22,8 +22,8 @@ from rules_engine.models import AuditEntry, Execution, Rule
 from rules_engine.packs import rule_templates
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule, refresh, run_due
+from tests.factories import make_endpoint
 from tests.integration.admin.conftest import change_url, make_user
-from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,7 +123,7 @@ def test_x01_clean_up_files(admin_client: Client) -> None:
 
 
 def test_x01_call_a_webhook(admin_client: Client) -> None:
-    Endpoint.objects.create(slug="ours", name="Ours", url="https://example.com/")
+    make_endpoint("ours", name="Ours")
     rule = filled_in(admin_client, "webhook", model="shop.order", endpoint="ours", happens=["create", "delete"])
     assert (rule.signals, rule.operations) == (["post_save", "post_delete"], ["create", "delete"])
     order = Order.objects.create(order_number="A-1")

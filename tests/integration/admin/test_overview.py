@@ -19,6 +19,7 @@ from project.shop.models import Order
 from rules_engine.models import Attempt, Execution, Heartbeat, Pause, RuleError
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import heartbeats, retention, tasks
+from tests.factories import make_endpoint
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ def parts_of(client: Client) -> dict[str, str]:
 
 
 def webhook() -> tuple[str, dict[str, Any]]:
-    Endpoint.objects.create(slug="erp", name="The ERP", url="https://erp.example.com/")
+    make_endpoint("erp", name="The ERP", url="https://erp.example.com/")
     return ("webhook", {"endpoint": "erp"})
 
 

@@ -20,6 +20,7 @@ from rules_engine.actions.rows import conversion
 from rules_engine.errors import ChangeUndone, Refused
 from rules_engine.models import Event, Execution, Rule
 from rules_engine.testing import create_rule
+from tests.factories import make_endpoint
 from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,7 +106,7 @@ def test_an_execution_has_a_german_title(german: Client) -> None:
 
 
 def test_an_action_that_would_do_nothing(german: Client) -> None:
-    Endpoint.objects.create(slug="erp", name="ERP", url="https://erp.example.com/", enabled=False)
+    make_endpoint("erp", url="https://erp.example.com/", enabled=False)
     none = {"target": "items", "values": [{"field": "quantity", "value": "1"}]}
     actions = [("webhook", {"endpoint": "erp"}), ("update_objects", none)]
     each = {"for_each": {"??": [{"var": "instance.total"}, []]}}

@@ -30,7 +30,7 @@ from rules_engine.models import Rule
 from rules_engine.source.module import python_of
 from rules_engine.testing import create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
-from webhooks.models import Endpoint
+from tests.factories import make_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,7 +86,7 @@ def _all_signals() -> list[Any]:
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.stem)
 def test_x02_every_rule_of_every_pack_is_a_module_that_compiles(pack: Path) -> None:
-    Endpoint.objects.create(slug="demo", name="Demo", url="https://example.com/")
+    make_endpoint("demo")
     rules = specs_of(pack)
     assert rules
     for chosen in [*([rule] for rule in rules), rules]:
@@ -387,7 +387,7 @@ def test_x02_adopted_s10_goes_through_the_rows_of_an_action_for_each() -> None:
 
 
 def test_x02_an_action_may_print_itself_and_a_webhook_names_its_endpoint() -> None:
-    Endpoint.objects.create(slug="ours", name="Ours", url="https://example.com/")
+    make_endpoint("ours")
     rule = create_rule(Order, actions=[("webhook", {"endpoint": "ours"})])
     text = python_of([rule.spec()])
     compile(text, "webhook", "exec")

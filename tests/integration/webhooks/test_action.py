@@ -14,6 +14,7 @@ from standardwebhooks import Webhook as Verifier
 
 from rules_engine.actions import ActionContext, Event, PermanentError, RuleSpec, TransientError
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from tests.integration.admin.conftest import make_user
 from webhooks.deliveries.delivery import message
@@ -47,9 +48,7 @@ def context(attempt: int = 1, **data: Any) -> ActionContext:
 
 @pytest.fixture
 def endpoint(server: MisbehavingServer) -> Endpoint:
-    return Endpoint.objects.create(
-        slug="crm", name="CRM", url=server.url("/hook?token=canary"), headers={"Authorization": "Bearer canary"}
-    )
+    return make_endpoint(url=server.url("/hook?token=canary"), headers={"Authorization": "Bearer canary"})
 
 
 def run(attempt: int = 1, **config: Any) -> Any:
@@ -186,9 +185,7 @@ def test_what_a_receiver_echoes_is_recorded_without_secrets(server: MisbehavingS
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_a_token_that_an_answer_quotes_alone_is_not_recorded(server: MisbehavingServer, status: int) -> None:
-    Endpoint.objects.create(
-        slug="crm",
-        name="CRM",
+    make_endpoint(
         url=server.url("/hooks/x9Ab23cD45eF67gH89iJ01kL"),
         headers={"Authorization": "Bearer can/ary+token", "X-Key": "can/ary+key"},
     )

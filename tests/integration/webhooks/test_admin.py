@@ -14,6 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.certificates import Authority
+from tests.factories import make_endpoint
 from webhooks.models import Endpoint
 from webhooks.models.fields import Sealed
 from webhooks.signing.signatures import generate_secret, public_key
@@ -38,7 +39,7 @@ def editor() -> Client:
 
 @pytest.fixture
 def endpoint() -> Endpoint:
-    return Endpoint.objects.create(slug="crm", name="CRM", url="https://example.com/hook?token=abc", headers=HEADERS)
+    return make_endpoint(url="https://example.com/hook?token=abc", headers=HEADERS)
 
 
 #: What a browser sends of the fields that nobody touched.

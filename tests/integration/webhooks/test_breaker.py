@@ -9,6 +9,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from tests.factories import make_endpoint
 from webhooks.endpoints import breaker
 from webhooks.endpoints.policy import DISABLE_AFTER, FAILURES_BEFORE_PAUSE, Report
 from webhooks.models import Endpoint, EndpointState, clean_state
@@ -21,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def made(slug: str = "crm", **fields: Any) -> Endpoint:
-    Endpoint.objects.create(slug=slug, name=slug, url="https://hooks.example.com/", **fields)
+    make_endpoint(slug, url="https://hooks.example.com/", **fields)
     return read(slug)
 
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
-from django.db.models import F
 from django.utils import timezone
 
 from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import Behaviour, Conversation, MisbehavingServer
+from tests.integration.webhooks.waiting import make_due
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def order(server: MisbehavingServer, count: int, *slugs: str, **fields: Any) -> None:
     """Have so many deliveries wait for each of these endpoints."""
     for slug in slugs:
-        Endpoint.objects.create(slug=slug, name=slug.upper(), url=server.url(f"/{slug}"), **fields)
+        make_endpoint(slug, url=server.url(f"/{slug}"), **fields)
     actions = [("webhook", {"endpoint": slug, "payload": '{"id": "{{ instance.id }}"}'}) for slug in slugs]
     create_rule(model="shop.product", signals=["post_save"], actions=actions)
     more(count)
@@ -130,6 +131,6 @@ def test_a_faster_rate_holds_from_the_moment_it_is_saved(server: MisbehavingServ
     assert len(server.requests) == 1
 
     Endpoint.objects.update(rate_count=100, rate_seconds=1)
-    Execution.objects.live().update(next_attempt_at=F("created_at"))
+    make_due()
     drain(2)
     assert len(server.requests) == 2

@@ -12,6 +12,7 @@ from django.core.exceptions import FieldError, ValidationError
 from django.db import connection
 from django.utils import timezone
 
+from tests.factories import make_endpoint
 from webhooks.errors import EncryptionKeyError
 from webhooks.models import Endpoint
 from webhooks.models.fields import Sealed
@@ -24,7 +25,7 @@ HEADERS = {"Authorization": "Bearer canary"}
 
 
 def make(**fields: Any) -> Endpoint:
-    return Endpoint.objects.create(**{"slug": "crm", "name": "CRM", "url": URL, **fields})
+    return make_endpoint(**{"url": URL, **fields})
 
 
 def stored(column: str) -> str:

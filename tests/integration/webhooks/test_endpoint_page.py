@@ -23,6 +23,7 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
 from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.test_admin import UNTOUCHED
 from webhooks.endpoints import breaker
@@ -51,7 +52,7 @@ def editor() -> Client:
 
 @pytest.fixture
 def endpoint(server: MisbehavingServer) -> Endpoint:
-    endpoint = Endpoint.objects.create(slug="crm", name="CRM", url=server.url("/crm"), schedule=[])
+    endpoint = make_endpoint(url=server.url("/crm"), schedule=[])
     payload = '{"id": "{{ instance.id }}"}'
     create_rule(
         model="shop.product", signals=["post_save"], actions=[("webhook", {"endpoint": "crm", "payload": payload})]
@@ -136,7 +137,7 @@ def test_the_state_is_said_in_words(
 def test_the_list_shows_trouble_first_with_what_it_is(
     server: MisbehavingServer, endpoint: Endpoint, editor: Client
 ) -> None:
-    make = Endpoint.objects.create
+    make = make_endpoint
     make(slug="a-well", name="well", url=server.url("/a"))
     make(slug="b-gone", name="gone", url=server.url("/b")).disable("It answered 410.")
     make(slug="c-off", name="off", url=server.url("/c"), enabled=False)
@@ -161,14 +162,14 @@ def test_the_list_says_how_endpoints_do_in_a_fixed_number_of_queries(editor: Cli
             Attempt.objects.create(execution=execution, number=1, outcome=outcome, finished_at=timezone.now())
 
     def make(slug: str) -> None:
-        Endpoint.objects.create(slug=slug, name=slug, url="https://example.com/")
+        make_endpoint(slug)
         deliver(slug, "succeeded", "succeeded", "failed")
 
     make("a")
     deliver("a:replay", "succeeded")
     deliver("a:test", "failed", "failed")
     make("b")
-    Endpoint.objects.create(slug="c", name="c", url="https://example.com/")
+    make_endpoint("c")
     with CaptureQueriesContext(connection) as few:
         page = shown(editor, reverse(LIST))
     assert re.findall(r'<td class="field-success">(.*?)</td>', page) == ["75 %", "66.67 %", "–"]

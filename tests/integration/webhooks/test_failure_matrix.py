@@ -30,8 +30,10 @@ from rules_engine.testing import create_rule
 from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
 from tests.certificates import Authority
+from tests.factories import make_endpoint
 from tests.faults.processes import closed_port
 from tests.http_server import MisbehavingServer
+from tests.integration.webhooks.waiting import make_due
 from webhooks.models import Endpoint, EndpointState, lanes
 from webhooks.sending.sender import drain
 
@@ -43,7 +45,7 @@ ROWS = set(range(1, 42))
 
 def endpoint(url: str, slug: str = "crm", **fields: Any) -> Endpoint:
     """An endpoint, and a rule that calls it at every save of a product."""
-    made = Endpoint.objects.create(slug=slug, name=slug.upper(), url=url, **fields)
+    made = make_endpoint(slug, url=url, **fields)
     actions = [("webhook", {"endpoint": slug, "payload": '{"id": "{{ instance.id }}"}'})]
     create_rule(model="shop.product", signals=["post_save"], actions=actions)
     return made
@@ -74,10 +76,6 @@ def states() -> Counter[str]:
 
 def is_charged(slug: str = "crm") -> bool:
     return EndpointState.objects.filter(endpoint__slug=slug, failures__gt=0).exists()
-
-
-def make_due() -> None:
-    Execution.objects.live().update(next_attempt_at=F("created_at"))
 
 
 def assert_timed_out(execution: Execution) -> None:
@@ -221,7 +219,7 @@ def test_row_13_a_mapped_address_is_what_it_maps(server: MisbehavingServer, sett
 def refused_twice(server: MisbehavingServer, url: str, good: str = "") -> None:
     """On save; and by the sender, where it came into the database by another way."""
     with pytest.raises(ValidationError) as raised:
-        Endpoint.objects.create(slug="bad", name="Bad", url=url)
+        make_endpoint("bad", url=url)
     assert set(raised.value.message_dict) == {"url"}
     endpoint(good or server.url("/crm"))
     Endpoint.objects.update(url=url)
@@ -305,10 +303,10 @@ def test_row_16_a_proxy_that_says_no_is_not_charged_to_the_endpoint(server: Misb
 
 
 def test_row_17_a_unicode_host_is_stored_as_idna_or_refused(settings: Any) -> None:
-    made = Endpoint.objects.create(slug="idna", name="IDNA", url="https://bücher.example/hook")
+    made = make_endpoint("idna", url="https://bücher.example/hook")
     assert made.url == "https://xn--bcher-kva.example/hook"
     with pytest.raises(ValidationError) as raised:
-        Endpoint.objects.create(slug="bad", name="Bad", url="https://bü\u2024cher..example/")
+        make_endpoint("bad", url="https://bü\u2024cher..example/")
     assert set(raised.value.message_dict) == {"url"}
 
 
@@ -317,13 +315,13 @@ def test_row_17_a_unicode_host_is_stored_as_idna_or_refused(settings: Any) -> No
 )
 def test_row_18_a_url_that_could_be_misread_is_refused_on_save(url: str) -> None:
     with pytest.raises(ValidationError) as raised:
-        Endpoint.objects.create(slug="bad", name="Bad", url=url)
+        make_endpoint("bad", url=url)
     assert set(raised.value.message_dict) == {"url"}
 
 
 def assert_header_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValidationError) as raised:
-        Endpoint.objects.create(slug="bad", name="Bad", url="https://example.com/", headers=headers)
+        make_endpoint("bad", url="https://example.com/", headers=headers)
     assert set(raised.value.message_dict) == {"headers"}
     assert not Endpoint.objects.exists()
 

@@ -18,6 +18,7 @@ from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
 from tests.certificates import Authority
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
@@ -46,7 +47,7 @@ def start(settings: Any) -> Iterator[Start]:
 
 
 def endpoint(server: MisbehavingServer, **fields: Any) -> Endpoint:
-    made = Endpoint.objects.create(slug="bank", name="Bank", url=server.url("/hook"), **fields)
+    made = make_endpoint("bank", url=server.url("/hook"), **fields)
     create_rule(Product, actions=[("webhook", {"endpoint": "bank"})])
     return made
 
@@ -129,6 +130,6 @@ def test_certificates_that_cannot_be_used_are_refused_in_words(start: Start, aut
         (f"{begin}\nrubbish\n-----END PRIVATE KEY-----", "cannot be read"),
     ):
         with pytest.raises(ValidationError, match=said):
-            Endpoint.objects.create(slug="x", name="x", url=server.url("/"), client_certificate=wrong)
+            make_endpoint("x", url=server.url("/"), client_certificate=wrong)
     with pytest.raises(ValidationError, match="BEGIN CERTIFICATE"):
-        Endpoint.objects.create(slug="x", name="x", url=server.url("/"), ca_certificates="rubbish")
+        make_endpoint("x", url=server.url("/"), ca_certificates="rubbish")

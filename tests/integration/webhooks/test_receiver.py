@@ -20,7 +20,7 @@ from standardwebhooks import Webhook as Signer
 from project.shop.models import Product
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
-from webhooks.models import Endpoint
+from tests.factories import make_endpoint
 from webhooks.receiver import webhook
 from webhooks.sending.sender import drain
 from webhooks.signing.signatures import generate_secret
@@ -229,7 +229,7 @@ def test_what_our_own_sender_sends_reaches_the_view(live_server: Any, settings: 
     port = int(live_server.url.rpartition(":")[2])
     settings.WEBHOOKS = {"ALLOW_HTTP": True, "ALLOWED_NETWORKS": ["127.0.0.0/8"], "ALLOWED_PORTS": [port]}
     url = live_server.url.replace("localhost", "127.0.0.1") + address
-    Endpoint.objects.create(slug="crm", name="CRM", url=url, secret=SECRET)
+    make_endpoint(url=url, secret=SECRET)
     payload = '{"name": "{{ instance.name }}"}'
     create_rule(
         model="shop.product", signals=["post_save"], actions=[("webhook", {"endpoint": "crm", "payload": payload})]

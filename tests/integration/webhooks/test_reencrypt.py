@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
+from tests.factories import make_endpoint
 from webhooks.errors import EncryptionKeyError
 from webhooks.models import Endpoint
 from webhooks.models.fields import Sealed
@@ -28,10 +29,7 @@ def run(**options: Any) -> tuple[str, str]:
 def secrets(settings: Any) -> dict[str, str]:
     """Two endpoints, encrypted with the old key; then the new key is put in front of it."""
     settings.WEBHOOKS = {"ENCRYPTION_KEYS": [OLD]}
-    made = [
-        Endpoint.objects.create(slug=slug, name=slug, url="https://example.com/", headers={"X-A": slug})
-        for slug in ("crm", "erp")
-    ]
+    made = [make_endpoint(slug, headers={"X-A": slug}) for slug in ("crm", "erp")]
     secrets = {endpoint.slug: endpoint.secret for endpoint in made}
     made[0].rotate_secret(secrets["crm"])
     made[0].save()

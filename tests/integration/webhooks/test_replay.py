@@ -19,6 +19,7 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.sending import Selection, lane_figures, latest_replays, replay
 from rules_engine.testing import create_rule
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint, EndpointState, lanes
 from webhooks.sending.sender import drain
@@ -30,7 +31,7 @@ ANN = {"id": "1", "username": "ann"}
 
 @pytest.fixture
 def endpoint(server: MisbehavingServer) -> Endpoint:
-    endpoint = Endpoint.objects.create(slug="crm", name="CRM", url=server.url("/crm"), schedule=[])
+    endpoint = make_endpoint(url=server.url("/crm"), schedule=[])
     payload = '{"id": "{{ instance.id }}"}'
     create_rule(
         model="shop.product", signals=["post_save"], actions=[("webhook", {"endpoint": "crm", "payload": payload})]
@@ -254,6 +255,6 @@ def test_the_command_counts_and_then_replays(server: MisbehavingServer, endpoint
 def test_the_command_says_what_it_cannot_do(
     server: MisbehavingServer, endpoint: Endpoint, options: dict[str, str], words: str
 ) -> None:
-    Endpoint.objects.create(slug="off", name="off", url=server.url("/off"), enabled=False)
+    make_endpoint("off", url=server.url("/off"), enabled=False)
     with pytest.raises(CommandError, match=words):
         command(**{"since": "1h", **options})

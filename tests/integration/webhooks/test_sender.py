@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +16,9 @@ from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.sending import order
 from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
+from tests.integration.webhooks.waiting import make_due
 from tests.threads import run_together
 from webhooks.models import Endpoint, EndpointState
 from webhooks.sending.sender import drain
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def endpoint(server: MisbehavingServer, slug: str = "crm", **fields: Any) -> Endpoint:
-    return Endpoint.objects.create(slug=slug, name=slug.upper(), url=server.url(f"/{slug}"), **fields)
+    return make_endpoint(slug, url=server.url(f"/{slug}"), **fields)
 
 
 def rule_for(*slugs: str) -> Rule:
@@ -41,10 +42,6 @@ def products(count: int) -> list[Product]:
 
 def states() -> Counter[str]:
     return Counter(Execution.objects.filter(kind="webhook").values_list("state", flat=True))
-
-
-def make_due(rows: Iterable[Execution] | None = None) -> None:
-    Execution.objects.live().update(next_attempt_at=F("created_at"))
 
 
 def state(slug: str = "crm") -> EndpointState:
@@ -199,7 +196,7 @@ def test_row_25_retry_after_pauses_the_endpoint_and_not_one_message(server: Misb
 
 
 def test_our_own_faults_are_not_charged_to_the_endpoint(server: MisbehavingServer) -> None:
-    Endpoint.objects.create(slug="crm", name="CRM", url=server.url("/crm", host="nowhere.invalid"))
+    make_endpoint(url=server.url("/crm", host="nowhere.invalid"))
     rule_for("crm")
     products(8)
     drain(10)

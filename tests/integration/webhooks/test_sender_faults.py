@@ -19,6 +19,7 @@ from rules_engine.sending import claim_lanes, start
 from rules_engine.testing import create_rule
 from rules_engine.work import tasks
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from webhooks.deliveries import delivery
 from webhooks.models import Endpoint, EndpointState
@@ -32,7 +33,7 @@ def order(server: MisbehavingServer, count: int, *slugs: str, **fields: Any) -> 
     """Have so many deliveries wait for each of these endpoints."""
     slugs = slugs or ("crm",)
     for slug in slugs:
-        Endpoint.objects.create(slug=slug, name=slug.upper(), url=server.url(f"/{slug}"), **fields)
+        make_endpoint(slug, url=server.url(f"/{slug}"), **fields)
     actions = [("webhook", {"endpoint": slug, "payload": '{"id": "{{ instance.id }}"}'}) for slug in slugs]
     create_rule(model="shop.product", signals=["post_save"], actions=actions)
     for n in range(count):

@@ -11,6 +11,7 @@ from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
+from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def endpoint(server: MisbehavingServer) -> Iterator[Endpoint]:
-    endpoint = Endpoint.objects.create(slug="crm", name="CRM", url=server.url("/hook"))
+    endpoint = make_endpoint(url=server.url("/hook"))
     create_rule(model="shop.product", signals=["post_save"], actions=[("webhook", {"endpoint": "crm"})])
     return endpoint
 

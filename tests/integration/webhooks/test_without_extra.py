@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from tests.factories import make_endpoint
 from tests.integration.admin.conftest import client_of, make_user
 from webhooks.models import Endpoint
 from webhooks.signing import encryption
@@ -35,7 +36,7 @@ def editor() -> Client:
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     """One that was stored while they were installed."""
-    yield Endpoint.objects.create(slug="crm", name="CRM", url="https://example.com/", headers={"X-Key": "canary"})
+    yield make_endpoint(headers={"X-Key": "canary"})
     encryption._derived.cache_clear()
     encryption._fernet.cache_clear()
 
