@@ -358,6 +358,15 @@ def test_names_of_tests_are_short():
     assert [name for name in tests if name.startswith("test_") and len(name) >= TEST_NAME_LENGTH] == []
 
 
+def test_a_maker_of_rows_is_written_once():
+    homes: dict[str, set[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        for function in functions(path):
+            if function.name.startswith("make_"):
+                homes.setdefault(function.name, set()).add(shown(path))
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}, "Take it from tests/factories.py."
+
+
 def words_of(name: str) -> set[str]:
     """The words of an identifier, small and in the singular: ``RuleTrials`` is ``rule`` and ``trial``."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)

@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from tests import http_server as behave
 from tests.http_server import MisbehavingServer
+from tests.threads import run_together
 from webhooks.errors import (
     ConnectFailed,
     DeadlinePassed,
@@ -298,11 +299,7 @@ def test_it_delivers_from_any_thread_and_from_under_a_running_loop(server: Misbe
         return post(server).status
 
     statuses: list[int] = [asyncio.run(under_a_loop())]
-    threads = [threading.Thread(target=lambda: statuses.append(post(server).status)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses += run_together(4, lambda _: post(server).status)
 
     assert statuses == [200] * 5
 
