@@ -262,7 +262,7 @@ class Somebody:
         expect(self.page.locator(".messagelist .success")).to_be_visible()
 
 
-def order_of(number: str, price: int, quantity: int) -> Order:
+def order_of_pens(number: str, price: int, quantity: int) -> Order:
     shelf, _ = Category.objects.get_or_create(name="Pens")
     pen, _ = Product.objects.get_or_create(name=f"Pen for {price}", slug=f"pen-{price}", price=price, category=shelf)
     order = Order.objects.create(order_number=number, status="pending", total=price * quantity)
@@ -279,7 +279,7 @@ def test_the_story(
     receiver: MisbehavingServer,
     shots: Path,
 ) -> None:
-    big, small, other = order_of("A-1", 32, 4), order_of("A-2", 25, 2), order_of("A-3", 25, 2)
+    big, small, other = order_of_pens("A-1", 32, 4), order_of_pens("A-2", 25, 2), order_of_pens("A-3", 25, 2)
     page = watched(viewport=LOOKS["light"][1])
     somebody = Somebody(page, hands(page), shots if hands is Mouse else None)
     page.goto("/admin/")

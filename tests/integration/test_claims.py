@@ -49,7 +49,7 @@ def probe() -> Iterator[type[Probe]]:
     del registry._actions["probe"]
 
 
-def pending(count: int = 1) -> list[Execution]:
+def pending_probes(count: int = 1) -> list[Execution]:
     create_rule(model=Doctor, slug="probing", actions=[("probe", {})])
     for _ in range(count):
         make_doctor()
@@ -67,7 +67,7 @@ def crash(execution: Execution, worker: str) -> None:
 
 
 def test_claiming_leases_and_charges_nothing() -> None:
-    pending(3)
+    pending_probes(3)
     claim = claims.claim(limit=2)
     assert len(claim.executions) == 2
     assert {execution.attempts for execution in Execution.objects.all()} == {0}
@@ -76,7 +76,7 @@ def test_claiming_leases_and_charges_nothing() -> None:
 
 
 def test_a_lease_that_expires_unstarted_costs_no_attempt() -> None:
-    pending()
+    pending_probes()
     claims.claim()
     let_leases_expire()
     [execution] = claims.claim().executions
@@ -84,14 +84,14 @@ def test_a_lease_that_expires_unstarted_costs_no_attempt() -> None:
 
 
 def test_work_that_is_given_back_is_due_at_once() -> None:
-    pending(2)
+    pending_probes(2)
     claim = claims.claim()
     assert claims.give_back(claim.worker) == 2
     assert len(claims.claim().executions) == 2
 
 
 def test_a_renewed_lease_holds() -> None:
-    pending()
+    pending_probes()
     claim = claims.claim()
     let_leases_expire()
     assert claims.renew(claim.worker) == 1
@@ -99,7 +99,7 @@ def test_a_renewed_lease_holds() -> None:
 
 
 def test_what_crashed_its_process_comes_alone_and_is_given_up_in_the_end() -> None:
-    pending(3)
+    pending_probes(3)
     claim = claims.claim(limit=2)
     poison, neighbour = claim.executions
     crash(poison, claim.worker)
@@ -120,7 +120,7 @@ def test_what_crashed_its_process_comes_alone_and_is_given_up_in_the_end() -> No
 
 
 def test_a_late_finish_is_refused() -> None:
-    pending()
+    pending_probes()
     late = claims.claim()
     attempts.start(late.executions, late.worker)
     let_leases_expire()
@@ -133,7 +133,7 @@ def test_a_late_finish_is_refused() -> None:
 
 
 def test_two_workers_never_claim_the_same() -> None:
-    pending(40)
+    pending_probes(40)
     found: list[Any] = []
 
     def work(_number: int) -> None:
@@ -145,7 +145,7 @@ def test_two_workers_never_claim_the_same() -> None:
 
 
 def test_a_batch_sender_can_be_built_on_the_public_verbs() -> None:
-    pending(3)
+    pending_probes(3)
     claim = sending.claim("rules", lane="", limit=3)
     done, failed, left = claim.executions
     assert sending.start([done, failed], claim.worker) == [done, failed]
@@ -160,7 +160,7 @@ def test_a_batch_sender_can_be_built_on_the_public_verbs() -> None:
 
 def test_the_schedule_ends_in_discarded_with_every_attempt_kept(probe: Any, settings: Any) -> None:
     settings.RULES_ENGINE = {"RETRY_SCHEDULE": [0, 0], "RETRY_JITTER": 0}
-    [execution] = pending()
+    [execution] = pending_probes()
 
     def fail(context: Any) -> None:
         raise TransientError("not now")
@@ -175,7 +175,7 @@ def test_the_schedule_ends_in_discarded_with_every_attempt_kept(probe: Any, sett
 
 
 def test_a_permanent_error_is_not_tried_again(probe: Any) -> None:
-    [execution] = pending()
+    [execution] = pending_probes()
 
     def fail(context: Any) -> None:
         raise PermanentError("never")
@@ -187,7 +187,7 @@ def test_a_permanent_error_is_not_tried_again(probe: Any) -> None:
 
 
 def test_retry_after_is_obeyed(probe: Any) -> None:
-    [execution] = pending()
+    [execution] = pending_probes()
 
     def fail(context: Any) -> None:
         raise TransientError("busy", retry_after=1000)
@@ -199,7 +199,7 @@ def test_retry_after_is_obeyed(probe: Any) -> None:
 
 
 def test_the_version_that_matched_is_the_one_that_runs(probe: Any) -> None:
-    [execution] = pending()
+    [execution] = pending_probes()
     rule = Rule.objects.get()
     rule.description = "edited while work waits"
     rule.save()
@@ -211,7 +211,7 @@ def test_the_version_that_matched_is_the_one_that_runs(probe: Any) -> None:
 
 @pytest.mark.parametrize("how", ["disable", "delete", "bulk"])
 def test_what_waits_for_a_rule_that_goes_is_cancelled_history_kept(how: str, probe: Any) -> None:
-    [execution] = pending()
+    [execution] = pending_probes()
     rule = Rule.objects.get()
     if how == "disable":
         rule.enabled = False
@@ -228,7 +228,7 @@ def test_what_waits_for_a_rule_that_goes_is_cancelled_history_kept(how: str, pro
 
 
 def test_an_unknown_kind_is_discarded_with_the_reason() -> None:
-    [execution] = pending()
+    [execution] = pending_probes()
     Execution.objects.update(kind="prob")
     run_due()
     execution.refresh_from_db()
@@ -238,7 +238,7 @@ def test_an_unknown_kind_is_discarded_with_the_reason() -> None:
 
 def test_retry_gives_a_fresh_schedule(probe: Any, settings: Any) -> None:
     settings.RULES_ENGINE = {"RETRY_SCHEDULE": []}
-    [execution] = pending()
+    [execution] = pending_probes()
 
     def fail(context: Any) -> None:
         raise TransientError("not now")
@@ -253,7 +253,7 @@ def test_retry_gives_a_fresh_schedule(probe: Any, settings: Any) -> None:
 
 
 def test_what_is_left_when_the_time_is_up_is_given_back(probe: Any) -> None:
-    pending(3)
+    pending_probes(3)
     assert run_claim(claims.claim(), end=0) == 0
     assert len(claims.claim().executions) == 3
 
@@ -268,7 +268,7 @@ def test_an_effect_in_our_database_and_its_record_commit_together(fails: bool, p
             raise TransientError("after the effect")
 
     try:
-        [execution] = pending()
+        [execution] = pending_probes()
         probe.behaviour = write
         run_due(limit=1)
     finally:
@@ -307,7 +307,7 @@ def test_a_rule_does_not_set_off_itself(probe: Any) -> None:
     def again(context: Any) -> None:
         make_doctor(slug="again")
 
-    pending()
+    pending_probes()
     probe.behaviour = again
     assert run_due() == 1
     assert Doctor.objects.filter(slug="again").exists()

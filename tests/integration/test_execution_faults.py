@@ -46,7 +46,7 @@ def probe() -> Iterator[type[Probe]]:
     del registry._actions["probe"]
 
 
-def pending(**fields: Any) -> Execution:
+def pending_probe(**fields: Any) -> Execution:
     return _made("probing", ("probe", {}), **fields)
 
 
@@ -79,7 +79,7 @@ def test_a_failure_is_recorded_where_its_action_cannot_say_when_again(
 ) -> None:
     probe.answer, probe.crash_safe = TransientError("Not now."), crash_safe
     monkeypatch.setattr(probe, "retry_schedule", lambda self, config: schedule)
-    execution = pending()
+    execution = pending_probe()
     other = neighbour()
     run_due()
     execution.refresh_from_db()
@@ -103,7 +103,7 @@ def test_an_odd_answer_neither_fails_nor_repeats_what_was_done(
     answer: Any, summary: str, detail: Any, crash_safe: bool, probe: Any
 ) -> None:
     probe.answer, probe.crash_safe = answer, crash_safe
-    execution = pending()
+    execution = pending_probe()
     assert run_due() == 1
     execution.refresh_from_db()
     assert (execution.state, execution.summary) == ("succeeded", summary)
@@ -115,7 +115,7 @@ def test_an_action_that_cannot_say_what_it_needs_fails_alone(probe: Any, monkeyp
     def permissions(self: Any, config: Any, rule: Any) -> Any:
         raise ZeroDivisionError("a bug of the site's")
 
-    execution = pending(author=get_user_model().objects.create_superuser("root"))
+    execution = pending_probe(author=get_user_model().objects.create_superuser("root"))
     other = neighbour()
     monkeypatch.setattr(probe, "permissions", permissions)
     run_due()
@@ -131,7 +131,7 @@ def test_what_kills_its_process_is_given_up_and_its_neighbour_done(
     crash_safe: bool, probe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe.answer, probe.crash_safe = SystemExit(9), crash_safe
-    execution, other = pending(), neighbour()
+    execution, other = pending_probe(), neighbour()
     for _ in range(6):
         with monkeypatch.context() as patch:
             patch.setattr(claims, "give_back", lambda worker: 0)  # a killed process gives nothing back
@@ -148,7 +148,7 @@ def test_what_kills_its_process_is_given_up_and_its_neighbour_done(
 
 def test_what_may_crash_no_more_processes_is_not_run_again(probe: Any) -> None:
     probe.answer, probe.crash_safe = ActionResult("ok"), True
-    execution = pending()
+    execution = pending_probe()
     Execution.objects.update(state="running", crashes=2)
     run_due()
     execution.refresh_from_db()

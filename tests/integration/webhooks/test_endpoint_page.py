@@ -137,10 +137,9 @@ def test_the_state_is_said_in_words(
 def test_the_list_shows_trouble_first_with_what_it_is(
     server: MisbehavingServer, endpoint: Endpoint, editor: Client
 ) -> None:
-    make = make_endpoint
-    make(slug="a-well", name="well", url=server.url("/a"))
-    make(slug="b-gone", name="gone", url=server.url("/b")).disable("It answered 410.")
-    make(slug="c-off", name="off", url=server.url("/c"), enabled=False)
+    make_endpoint("a-well", name="well", url=server.url("/a"))
+    make_endpoint("b-gone", name="gone", url=server.url("/b")).disable("It answered 410.")
+    make_endpoint("c-off", name="off", url=server.url("/c"), enabled=False)
     server.on("/crm", behave.answer(500, b"out of order"))
     products(2)
     drain(60)
