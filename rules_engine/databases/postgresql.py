@@ -1,4 +1,4 @@
-"""PostgreSQL: each verb is one statement, however many rows it is about.
+"""PostgreSQL: each verb is one statement, an end two, however many rows it is about.
 
 While deliveries are in flight each statement also waits for the interpreter's lock: written one by one, failures kept
 the answers of other endpoints waiting for 4 ms each, and claiming took a third of a sender's time.
