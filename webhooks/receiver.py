@@ -70,6 +70,8 @@ def _fitting(body: bytes, headers: Mapping[str, str], secrets: Iterable[str], to
     for name in HEADERS:
         if name not in lowered:
             raise InvalidSignature(f"The header {name} is missing.")
+        if not _is_text(lowered[name]):
+            raise InvalidSignature(f"The header {name} holds bytes that are no text.")
     message_id, timestamp, signatures = (lowered[name] for name in HEADERS)
     _check_age(timestamp, tolerance)
     # A bounded number: each costs a calculation, and whoever knocks may send as many as a header holds.
@@ -82,6 +84,15 @@ def _fitting(body: bytes, headers: Mapping[str, str], secrets: Iterable[str], to
     if not fitting:
         raise InvalidSignature("None of the signatures was made with a secret that is valid here.")
     return fitting[-1]
+
+
+def _is_text(value: str) -> bool:
+    # Some servers hand over bytes that are no UTF-8 as lone surrogates, which no encoding knows.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_age(timestamp: str, tolerance: float) -> None:
@@ -112,9 +123,10 @@ def webhook(
       ``tolerance`` seconds from now. Why goes to the log ``webhooks``, and never to the sender;
     - 200 to an id that was handled within ``remember`` seconds, without asking the view; 409 while it is being handled.
 
-    Ids are told apart by view, path and secret, so that no sender can use up another's. An id counts as handled once
-    the view has answered with less than 400 and, with ATOMIC_REQUESTS, its transaction is committed; after an error the
-    sender may come again.
+    Ids are told apart by view and secret, whatever path leads there, so that a delivery is taken once and no sender can
+    use up another's. Views that a function makes, and objects, have no name of their own: their route counts, too. An
+    id counts as handled once the view has answered with less than 400 and, with ATOMIC_REQUESTS, its transaction is
+    committed; after an error the sender may come again.
     Ids are kept in Django's cache of that name. It must be shared by all processes: with a local one, or after it was
     emptied, a repetition may reach the view, and while it is out of order requests end with 500 and come again.
     Where handling twice would do harm, ``remember=0`` and a unique column for ``webhook-id`` of your own are better.
@@ -124,7 +136,7 @@ def webhook(
     valid = tuple(secrets) if isinstance(secrets, Iterator) else secrets
 
     def decorate(view: View) -> View:
-        guard = _Guard(valid, tolerance, most_bytes, remember, cache, _name(view))
+        guard = _Guard(valid, tolerance, most_bytes, remember, cache, *_named(view))
         # Not the one of inspect: before Python 3.12 it does not know asynchronous classes.
         if iscoroutinefunction(view):
 
@@ -152,12 +164,20 @@ def webhook(
     return decorate
 
 
-def _name(view: Any) -> str:
+def _named(view: Any) -> tuple[str, bool]:
+    """Name a view, and tell whether others may have that name."""
     # All classes' views have one name, and objects have none.
     named = getattr(view, "view_class", view)
-    if not hasattr(named, "__qualname__"):
+    is_object = not hasattr(named, "__qualname__")
+    if is_object:
         named = type(named)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{named.__module__}.{named.__qualname__}", is_object or "<" in named.__qualname__
+
+
+def _route(request: HttpRequest) -> str:
+    """Tell which pattern led to the view: not the path, which somebody who repeats a request may spell otherwise."""
+    match = request.resolver_match
+    return match.route if match else request.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +190,7 @@ class _Guard:
     remember: float
     cache: str
     view: str
+    is_shared_name: bool
 
     def secrets_of(self, request: HttpRequest) -> Any:
         return self.secrets(request) if callable(self.secrets) else self.secrets
@@ -194,7 +215,8 @@ class _Guard:
         except InvalidSignature as error:
             logger.warning("A webhook to %s was refused: %s", self.view, error)
             return _said(401, "The signature or the timestamp was not accepted.")
-        name = json.dumps([self.view, request.path, secret, request.headers["webhook-id"]])
+        place = _route(request) if self.is_shared_name else ""
+        name = json.dumps([self.view, place, secret, request.headers["webhook-id"]])
         return f"webhooks.receiver:{hashlib.sha256(name.encode()).hexdigest()}"
 
     def once(self, key: str, view: Callable[[], Any]) -> Any:

@@ -88,8 +88,11 @@ def key_of(secret: str) -> bytes:
 
 
 def _decoded(secret: str, prefix: str) -> bytes:
+    # Like the libraries of Svix and Standard Webhooks, take a secret whose closing = were lost on the way.
+    text = secret.removeprefix(prefix).rstrip("=")
+    text += "=" * (-len(text) % 4)
     try:
-        return base64.b64decode(secret.removeprefix(prefix), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidSecret(
             gettext('A signing secret is base64 after "%(prefix)s", and this one is not.') % {"prefix": prefix}

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
-from django.urls import path
+from django.urls import path, re_path
 from django.views import View
 
 from tests.integration.webhooks.test_receiver import OLD_SECRET, SECRET, post, signed
@@ -63,6 +63,11 @@ def tenant(request: HttpRequest, name: str) -> HttpResponse:
     return take(name, request)
 
 
+@webhook(SECRET)
+def spelled(request: HttpRequest, rest: str = "") -> HttpResponse:
+    return take("spelled", request)
+
+
 @webhook(lambda request: TENANTS[request.headers["X-Tenant"]])
 def by_header(request: HttpRequest) -> HttpResponse:
     return take(request.headers["X-Tenant"], request)
@@ -77,6 +82,8 @@ urlpatterns = [
     path("b/", made("b")),
     path("tenant/<name>/", tenant),
     path("header/", by_header),
+    re_path("^spelled/?$", spelled),
+    path("spelled/<path:rest>", spelled),
     path("generated/", webhook(secret for secret in (OLD_SECRET, SECRET))(Orders.as_view())),
 ]
 
@@ -101,6 +108,14 @@ def test_an_id_is_remembered_for_the_view_that_handled_it_alone(addresses: list[
     for _ in range(2):
         assert {post(address, **signed()).status_code for address in addresses} <= {204, 200}
     assert [name for name, _body in received] == names
+
+
+@pytest.mark.parametrize("other", ["/spelled/", "/spelled/once/more", "/spelled?again=1", "/spelled/%2E"])
+def test_a_delivery_is_taken_once_however_its_path_is_spelled(other: str) -> None:
+    message = signed()
+    assert post("/spelled", **message).status_code == 204
+    assert post(other, **message).status_code == 200
+    assert len(received) == 1
 
 
 def test_no_sender_can_use_up_the_ids_of_another() -> None:

@@ -197,3 +197,11 @@ def test_a_flood_of_signatures_is_not_looked_through() -> None:
 def test_a_malformed_secret_of_ours_is_loud() -> None:
     with pytest.raises(InvalidSecret):
         verify(BODY, headers(), ["no secret"])
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_bytes_that_are_no_text_are_refused(name: str) -> None:
+    # As aiohttp hands over what is no UTF-8.
+    odd = headers() | {name: b"\xff".decode("utf-8", "surrogateescape")}
+    with pytest.raises(InvalidSignature, match=f"The header {name} holds bytes that are no text"):
+        verify(BODY, odd, [SECRET])

@@ -56,6 +56,25 @@ def test_during_a_rotation_either_secret_verifies() -> None:
         Webhook(secret).verify(BODY.decode(), {name.lower(): value for name, value in both.items()})
 
 
+@pytest.mark.parametrize("length", [24, 25, 26])
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_secret_whose_padding_was_lost_is_the_same_secret(length: int, lost: int) -> None:
+    secret = "whsec_" + base64.b64encode(bytes(range(length))).decode()
+    shorter = secret.removesuffix("=" * lost)
+    assert key_of(shorter) == key_of(secret)
+    verify(BODY, headers(secret), [shorter])
+    signed = {name.lower(): value for name, value in headers(shorter).items()}
+    Webhook(shorter).verify(BODY.decode(), signed)
+
+
+def test_a_public_key_whose_padding_was_lost_is_the_same_key() -> None:
+    private = generate_key_pair()
+    public = public_key(private)
+    assert public is not None
+    assert public.endswith("=")
+    verify(BODY, headers(private.rstrip("=")), [public.rstrip("=")])
+
+
 def test_generated_secrets_differ_and_have_32_bytes() -> None:
     assert len(key_of(generate_secret())) == 32
     assert generate_secret() != generate_secret()
