@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rules_engine.actions.replay_executions import Selection as Selection
 from rules_engine.outbox.direct import order as order
+from rules_engine.rules.permissions import may_view_data as may_view_data
 from rules_engine.work.attempts import AttemptOutcome as AttemptOutcome
 from rules_engine.work.attempts import finish as finish
 from rules_engine.work.attempts import start as start

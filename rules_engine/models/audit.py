@@ -69,7 +69,8 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.model} {self.object_pk}".strip()
+        # Not what was done: that may be a text made of the object's data.
+        return f"{self.model} {self.object_pk}".strip() or str(self.event_id or self.pk)
 
     def save(self, *args: Any, **options: Any) -> None:
         if not self._state.adding:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 
-from rules_engine.context.paths import ModelClass
+from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.context.visible import MayView
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
@@ -57,6 +58,22 @@ def _sees(user: Any, model: ModelClass) -> bool:
     # As in the admin: who may change them may see them.
     app, name = model._meta.app_label, model._meta.model_name
     return any(user.has_perm(f"{app}.{right}_{name}") for right in ("view", "change"))
+
+
+def may_view_data(user: Any, label: str) -> bool:
+    """Say whether the user may be shown data of a model's objects, by its label such as ``"shop.order"``.
+
+    Data of no model is for whoever sees the record that holds it; of a model that is gone, for superusers.
+    """
+    model = find_model(label) if label else None
+    if model is None:
+        return not label or bool(getattr(user, "is_superuser", False))
+    return _sees(user, model)
+
+
+def viewable_labels(user: Any) -> list[str]:
+    """Return the labels of the models whose data the user may be shown; "" stands for data of no model."""
+    return ["", *(label_of(model) for model in apps.get_models() if _sees(user, model))]
 
 
 class Authors:

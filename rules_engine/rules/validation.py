@@ -34,6 +34,9 @@ PLAIN: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool, NoneType),
 }
 
+#: Actions of one rule: its form is drawn and checked within a second, and the rows of one event are few.
+MOST_ACTIONS = 30
+
 
 def rule_problems(rule: RuleSpec) -> list[Problem]:
     """Return what is wrong with a rule; empty when it can run. Pointers are into its plain form
@@ -47,9 +50,16 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
     problems += signals.change_problems(rule)
     problems += [problem.under("/condition") for problem in condition_problems(rule)]
     problems += hold_problems(rule)
+    problems += _count_problems(rule)
     for index, action in enumerate(rule.actions):
         problems += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
     return problems + order_problems(rule)
+
+
+def _count_problems(rule: RuleSpec) -> Iterator[Problem]:
+    if len(rule.actions) > MOST_ACTIONS:
+        message = gettext("A rule has at most %(most)s actions, and this one has %(count)s: make two rules of it.")
+        yield Problem("/actions", message % {"most": MOST_ACTIONS, "count": len(rule.actions)})
 
 
 def type_problems(rule: RuleSpec) -> list[Problem]:

@@ -135,10 +135,11 @@ def lane_backlog(queue: str, lanes: Sequence[str]) -> LaneBacklog:
 
 
 def lane_failures(queue: str, lanes: Sequence[str], limit: int, *, sample: int = SAMPLE) -> list[Execution]:
-    """Give the latest that were given up or wait to be tried again, of the latest ``sample`` that were tried."""
+    """Give the latest that were given up or wait to be tried again, with their events, of the latest ``sample`` that
+    were tried."""
     failed = Execution.objects.filter(pk__in=_tried(queue, lanes).values("pk")[:sample])
     failed = failed.filter(state__in=(State.DISCARDED, State.REFUSED, State.RETRYABLE), failures__gt=0)
-    return list(failed.order_by("-created_at")[:limit])
+    return list(failed.select_related("event").order_by("-created_at")[:limit])
 
 
 def lane_latest(queue: str, lanes: Sequence[str], limit: int = 1, *, kind: str = "") -> list[Execution]:

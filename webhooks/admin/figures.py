@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +15,15 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.sending import lane_backlog, lane_counts, lane_failures, lane_figures, lane_latest, latest_replays
+from rules_engine.sending import (
+    lane_backlog,
+    lane_counts,
+    lane_failures,
+    lane_figures,
+    lane_latest,
+    latest_replays,
+    may_view_data,
+)
 from webhooks import conf
 from webhooks.endpoints.status import when
 from webhooks.models import Endpoint, lanes
@@ -91,31 +99,33 @@ def backlog(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def failures(endpoint: Endpoint) -> list[Line]:
+def failures(endpoint: Endpoint, user: Any) -> list[Line]:
     """List the latest deliveries that failed."""
-    return list(_lines(lane_failures(conf.QUEUE, lanes.counted(endpoint.slug), FAILURES)))
+    lines = _lines(lane_failures(conf.QUEUE, lanes.counted(endpoint.slug), FAILURES), user)
+    return [replace(line, who="") for line in lines]
 
 
-def last_test(endpoint: Endpoint) -> Line | None:
+def last_test(endpoint: Endpoint, user: Any) -> Line | None:
     """Tell what came of the last test delivery."""
-    return next(_lines(lane_latest(conf.QUEUE, [lanes.test(endpoint.slug)])), None)
+    return next(_lines(lane_latest(conf.QUEUE, [lanes.test(endpoint.slug)]), user), None)
 
 
-def last_replay(endpoint: Endpoint) -> Line | None:
+def last_replay(endpoint: Endpoint, user: Any) -> Line | None:
     """Tell what came of the last replay."""
-    return next(_lines(latest_replays(endpoint.slug)), None)
+    return next(_lines(latest_replays(endpoint.slug), user), None)
 
 
-def _lines(executions: Iterable[Any]) -> Iterator[Line]:
+def _lines(executions: Iterable[Any], user: Any) -> Iterator[Line]:
     for execution in executions:
+        # It may quote the object's data.
         text = execution.summary if execution.state == "succeeded" else execution.error
-        is_event_read = "event" in execution._state.fields_cache
+        is_seen = may_view_data(user, execution.event.model)
         yield Line(
             url=_page(execution.pk),
             when=when(execution.created_at),
             state=str(execution.get_state_display()),
-            text=text,
-            who=execution.event.actor_name if is_event_read else "",
+            text=text if is_seen else gettext("You may not view objects of this model, and so not this data either."),
+            who=execution.event.actor_name,
         )
 
 

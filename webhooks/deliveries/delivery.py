@@ -116,13 +116,16 @@ def judge(sent: Message, answer: Response | DeliveryError) -> DeliveryOutcome:
 
 
 def _refused(sent: Message, answer: Response, detail: dict[str, Any]) -> DeliveryOutcome:
-    text = verdict.refusal_text(answer.status, is_test=sent.is_test) + _quotation(detail["excerpt"])
+    refusal = verdict.refusal_text(answer.status, is_test=sent.is_test)
+    # What the receiver said may quote what it was sent. That is for whoever may view the event's model, and stands on
+    # the execution alone; how an endpoint does is told to everybody who sees endpoints.
+    text = refusal + _quotation(detail["excerpt"])
     if answer.status == verdict.GONE:
-        return DeliveryOutcome(EndpointGone(text, detail), Report(taken=False, error=text))
+        return DeliveryOutcome(EndpointGone(text, detail), Report(taken=False, error=refusal))
     answered_at = _now(sent.endpoint) + timedelta(seconds=answer.duration)
     asked = verdict.retry_after_seconds(answer.retry_after, answered_at)
     wait = verdict.wait(asked, sent.attempt, sent.endpoint.retry_schedule())
-    report = Report(taken=False, error=text, asked=asked)
+    report = Report(taken=False, error=refusal, asked=asked)
     return DeliveryOutcome(Unanswered(text, detail, retry_after=wait), report)
 
 

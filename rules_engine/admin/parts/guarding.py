@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField
+from django.db.models import DateTimeField, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext
 
@@ -19,6 +19,8 @@ BEYOND_IN_LISTS = re.compile(r"\d{10}")
 YEARS = range(1, 10_000)
 #: A number of as many digits is no key of ours, nor is anything longer than a UUID.
 LONGEST_NUMBER, LONGEST_KEY = 18, 37
+#: Of a search. Each word is a condition on several columns, and databases bound how deep and how long those may be.
+MOST_WORDS, LONGEST_SEARCH = 20, 500
 
 
 class GuardedAdmin(admin.ModelAdmin):
@@ -39,6 +41,23 @@ class GuardedAdmin(admin.ModelAdmin):
         except ValidationError:
             return False
         return key is not None and (not isinstance(key, int) or len(str(key)) <= LONGEST_NUMBER)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search for as many words as a database can be asked for at once, and say where there were more."""
+        words = search_term[:LONGEST_SEARCH].split()
+        term = search_term
+        if len(search_term) > LONGEST_SEARCH or len(words) > MOST_WORDS:
+            term = " ".join(words[:MOST_WORDS])
+            text = gettext("Only the first %(words)s words are searched for, and %(characters)s characters.")
+            said = text % {"words": MOST_WORDS, "characters": LONGEST_SEARCH}
+            self.message_user(request, said, messages.WARNING, fail_silently=True)
+        return self.search(request, queryset, term)
+
+    def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
+        """Find the rows for a term of bounded length; Django's own search, unless a subclass has another."""
+        return super().get_search_results(request, queryset, term)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """What the address fills a form with; no times, which Django takes as they are written and cannot draw."""

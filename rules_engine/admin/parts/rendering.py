@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -21,16 +20,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.context.paths import find_model
 from rules_engine.context.visible import visible
+from rules_engine.models import Event
 from rules_engine.rules import permissions
-
-User = AbstractBaseUser | AnonymousUser
-
-
-UNSEEN = _("You may not view objects of this model, and so not this data either.")
 
 
 def json_text(value: Any) -> str:
@@ -105,19 +100,11 @@ def names_of(keys: Iterable[str]) -> dict[str, str]:
     return {written_by_pk[pk]: str(user) for pk, user in rows.items()}
 
 
-def may_view(user: User, label: str) -> bool:
-    """Whether somebody may see data of that model; data of no model is for whoever sees the event."""
-    model = find_model(label) if label else None
-    if model is None:
-        return not label or bool(getattr(user, "is_superuser", False))
-    return permissions.may_view(user)(model)
-
-
-def context_block(request: HttpRequest, label: str, context: Mapping[str, Any]) -> SafeString:
-    """An event's data, for those who may view its model; without objects of others that they may not view."""
-    if not may_view(request.user, label):
-        return text_block(str(UNSEEN))
-    seen, hidden = visible(context, label, permissions.may_view(request.user))
+def context_block(request: HttpRequest, event: Event) -> SafeString:
+    """An event's data, for those who may view its object; without objects of others that they may not view."""
+    if why := why_unseen(request, event.model, event.object_pk):
+        return text_block(why)
+    seen, hidden = visible(event.context, event.model, permissions.may_view(request.user))
     if not hidden:
         return json_block(seen)
     left_out = gettext("Left out, since you may not view it: %s.") % ", ".join(hidden)

@@ -10,9 +10,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from rules_engine.admin.parts.rendering import may_view
 from rules_engine.models import Rule
-from rules_engine.rules.permissions import lacking, needed
+from rules_engine.rules.permissions import lacking, may_view_data, needed
 from rules_engine.types import RuleSpec
 
 TEST = "rules_engine.test_rule"
@@ -31,7 +30,7 @@ def rule_for(model_admin: Any, request: HttpRequest, object_id: str, permission:
 
 def unseen(user: Any, spec: RuleSpec) -> str:
     """Why somebody may not be shown what the rule reads, as a sentence; empty where they may."""
-    if not may_view(user, spec.model):
+    if not may_view_data(user, spec.model):
         return gettext("You may not view objects of this model, and so not this data either.")
     views = [name for name in needed(spec) if name.partition(".")[2].startswith("view_")]
     missing = lacking(user, views)

@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from rules_engine.admin.parts.readonly import ReadOnlyAdmin
 from rules_engine.context.paths import label_of
 from rules_engine.models import Event, Rule, RuleVersion
-from rules_engine.rules.permissions import may_view
+from rules_engine.rules.permissions import viewable_labels
 
 #: Rows that a search finds at most: more than anybody reads.
 MOST_FOUND = 1_000
@@ -49,16 +49,12 @@ class SearchedAdmin(ReadOnlyAdmin):
         if in_data is None:
             return self.having(word)
         if not getattr(request.user, "is_superuser", False):
-            may = may_view(request.user)
-            seen = ["", *(label_of(model) for model in apps.get_models() if may(model))]
-            in_data &= Q((f"{self.model_column}__in", seen))
+            in_data &= Q((f"{self.model_column}__in", viewable_labels(request.user)))
         return self.having(word) | in_data
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+    def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
         """Those of the rows that have each of the words: the first ``MOST_FOUND``, in the order of the list."""
-        words = list(words_of(search_term))
+        words = list(words_of(term))
         if not words:
             return queryset, False
         matching = queryset

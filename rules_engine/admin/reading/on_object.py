@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from rules_engine.admin.parts.rendering import list_url, may_view, page_url
+from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.models import Execution
 from rules_engine.rules import registry
+from rules_engine.rules.permissions import may_view_data
 from rules_engine.test.why import rules_on
 
 LATEST = 10
@@ -31,7 +32,11 @@ class RulesOfObjectMixin:
     ) -> Any:
         """The page, with what the template needs."""
         instance = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
-        shown = rules_of_object(instance) if instance is not None and may_view(request.user, _label(instance)) else None
+        shown = (
+            rules_of_object(instance)
+            if instance is not None and may_view_data(request.user, _label(instance))
+            else None
+        )
         more = {"rules_of_object": shown, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, more)  # type: ignore[misc]
 

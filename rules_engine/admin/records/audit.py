@@ -5,35 +5,54 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.parts.rendering import (
-    UNSEEN,
-    json_block,
-    link,
-    may_view,
-    object_link,
-    page_url,
-    table,
-    text_block,
-)
+from rules_engine.admin.parts.objects import UNSEEN, why_unseen
+from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
 from rules_engine.models import AuditEntry
+from rules_engine.rules.permissions import may_view_data, viewable_labels
 
+#: Operations that the filter offers.
+MOST_OPERATIONS = 50
 #: What of an entry is the object's own data.
-DATA = ("object_text", "note", "changes_shown", "fields_shown")
+DATA = ("operation", "object_text", "note", "changes_shown", "fields_shown")
+
+
+class OperationFilter(admin.SimpleListFilter):
+    """By what was done, of the entries whose data the user may see."""
+
+    title = _("operation")
+    parameter_name = "operation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        rows = _seen_by(request, AuditEntry.objects.order_by("operation"))
+        return [(name, name) for name in rows.values_list("operation", flat=True).distinct()[:MOST_OPERATIONS]]
+
+    def has_output(self) -> bool:
+        # Without choices Django would take the name in the address for a column, and narrow by that.
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return _seen_by(request, queryset).filter(operation=self.value()) if self.value() else queryset
+
+
+def _seen_by(request: HttpRequest, entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    if getattr(request.user, "is_superuser", False):
+        return entries
+    return entries.filter(model__in=viewable_labels(request.user))
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(SearchedAdmin):
     """Who did what to which object."""
 
-    list_display = ("at", "operation", "object_shown", "actor_name", "changed", "rule_slug")
-    list_display_links = ("at", "operation")
-    list_filter = ("operation",)
+    list_display = ("at", "operation_shown", "object_shown", "actor_name", "changed", "rule_slug")
+    list_display_links = ("at", "operation_shown")
+    list_filter = (OperationFilter,)
     date_hierarchy = "at"
     search_help_text = _(
         "A part of an object's or actor's name, a note, a rule or a model; in full: an object's or actor's key, a "
@@ -45,8 +64,23 @@ class AuditEntryAdmin(SearchedAdmin):
     )  # fmt: skip
     readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown", "unseen")
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
+        changelist: Any = super().get_changelist_instance(request)
+        seen = {label: may_view_data(request.user, label) for label in {row.model for row in changelist.result_list}}
+        for entry in changelist.result_list:
+            entry.unseen_because = "" if seen[entry.model] else str(UNSEEN)
+        return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Django's, with why its data is not shown, which depends on who asks."""
+        entry: Any = super().get_object(request, object_id, from_field)
+        if entry is not None:
+            entry.unseen_because = why_unseen(request, entry.model, entry.object_pk)
+        return entry
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj is None or may_view(request.user, obj.model):
+        if obj is None or not obj.unseen_because:
             return self.every_field
         left = [name for name in self.every_field if name not in DATA]
         return (*left[: left.index("rule_slug")], "unseen", *left[left.index("rule_slug") :])
@@ -63,8 +97,12 @@ class AuditEntryAdmin(SearchedAdmin):
         return Q(object_text__icontains=word) | Q(note__icontains=word)
 
     @admin.display(description=_("changes"))
-    def unseen(self, entry: AuditEntry) -> str:
-        return str(UNSEEN)
+    def unseen(self, entry: Any) -> str:
+        return str(entry.unseen_because)
+
+    @admin.display(description=_("operation"))
+    def operation_shown(self, entry: Any) -> str:
+        return "–" if entry.unseen_because else str(entry.operation)
 
     @admin.display(description=_("object"), ordering="object_pk")
     def object_shown(self, entry: AuditEntry) -> SafeString:

@@ -53,7 +53,7 @@ class EventAdmin(SearchedAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
-            obj.context_html = context_block(request, obj.model, obj.context)
+            obj.context_html = context_block(request, obj)
         return super().get_form(request, obj, change, **options)
 
     def having(self, word: str) -> Q:

@@ -17,13 +17,12 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import KindFilter, RuleFilter
+from rules_engine.admin.parts.objects import UNSEEN, why_unseen
 from rules_engine.admin.parts.paging import KeysFirstPaginator
 from rules_engine.admin.parts.rendering import (
-    UNSEEN,
     context_block,
     json_block,
     link,
-    may_view,
     names_of,
     object_link,
     page_url,
@@ -39,6 +38,7 @@ from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
+from rules_engine.rules.permissions import may_view_data
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
@@ -155,15 +155,19 @@ class ExecutionAdmin(RowButtonsAdmin):
         changelist: Any = super().get_changelist_instance(request)
         slugs = {execution.rule_slug for execution in changelist.result_list}
         names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
+        seen = {
+            label: may_view_data(request.user, label) for label in {row.event.model for row in changelist.result_list}
+        }
         for execution in changelist.result_list:
             execution.rule_name = names.get(execution.rule_slug)
+            execution.unseen = "" if seen[execution.event.model] else str(UNSEEN)
         return changelist
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
-            obj.context_html = context_block(request, obj.event.model, obj.event.context)
-            obj.is_seen = may_view(request.user, obj.event.model)
+            obj.context_html = context_block(request, obj.event)
+            obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
@@ -181,13 +185,14 @@ class ExecutionAdmin(RowButtonsAdmin):
         )
 
     @admin.display(description=_("outcome"))
-    def outcome(self, execution: Execution) -> str:
-        text = execution.error or execution.summary
+    def outcome(self, execution: Any) -> str:
+        # It quotes the object's data.
+        text: str = execution.unseen or execution.error or execution.summary
         return text if len(text) <= 100 else f"{text[:100]}…"
 
     @admin.display(description=_("outcome"))
-    def outcome_shown(self, execution: Execution) -> SafeString:
-        return text_block(execution.error or execution.summary)
+    def outcome_shown(self, execution: Any) -> SafeString:
+        return text_block(execution.unseen or execution.error or execution.summary)
 
     @admin.display(description=_("rule"), ordering="rule_slug")
     def rule_named(self, execution: Any) -> SafeString:
@@ -227,7 +232,7 @@ class ExecutionAdmin(RowButtonsAdmin):
     def attempts_shown(self, execution: Any) -> SafeString:
         attempts = Attempt.objects.filter(execution=execution).order_by("number")
         headings = (_("number"), _("outcome"), _("started"), _("took"), _("error"), _("detail"))
-        rows = [_attempt_row(attempt, execution.is_seen) for attempt in attempts]
+        rows = [_attempt_row(attempt, execution.unseen) for attempt in attempts]
         return table(headings, rows) if rows else text_block(gettext("None yet."))
 
 
@@ -255,11 +260,11 @@ def rule_link(slug: str) -> SafeString:
     return link(page_url("rule", pk) if pk else "", slug)
 
 
-def _attempt_row(attempt: Attempt, is_seen: bool) -> tuple[Any, ...]:
+def _attempt_row(attempt: Attempt, unseen: str) -> tuple[Any, ...]:
     duration = attempt.duration
     took = "–" if duration is None else gettext("%.3f s") % duration.total_seconds()
     error = f"{attempt.error_type}: {attempt.error}" if attempt.error_type else attempt.error
-    # The detail is the object's data as it was sent.
-    detail = json_block(attempt.detail) if is_seen else text_block(str(UNSEEN))
+    # The detail is the object's data as it was sent, and an error may quote it.
+    detail = text_block(unseen) if unseen else json_block(attempt.detail)
     when = time_words(attempt.started_at)
-    return attempt.number, attempt.get_outcome_display(), when, took, text_block(error), detail
+    return attempt.number, attempt.get_outcome_display(), when, took, text_block(unseen or error), detail

@@ -15,13 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import RuleFilter
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.paging import KeysFirstPaginator
 from rules_engine.admin.parts.rendering import (
-    UNSEEN,
     context_block,
     link,
     list_url,
-    may_view,
     object_link,
     page_url,
     text_block,
@@ -109,8 +108,8 @@ class HeldMatchAdmin(RowButtonsAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
-            obj.context_html = context_block(request, obj.event.model, obj.event.context)
-            obj.is_seen = may_view(request.user, obj.event.model)
+            obj.context_html = context_block(request, obj.event)
+            obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
@@ -170,7 +169,7 @@ class HeldMatchAdmin(RowButtonsAdmin):
 
 def _key(match: Any, text: str) -> str:
     """A key is worked out from the object's data."""
-    return text if match.is_seen or not text else str(UNSEEN)
+    return str(match.unseen or text) if text else ""
 
 
 def waits_for(match: HeldMatch) -> list[str]:

@@ -18,8 +18,9 @@ from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.guarding import GuardedAdmin
 from rules_engine.admin.parts.json_fields import name_halves
 from rules_engine.admin.parts.labels import model_title
-from rules_engine.admin.parts.rendering import link, list_url, may_view
+from rules_engine.admin.parts.rendering import link, list_url
 from rules_engine.models import Recording
+from rules_engine.rules.permissions import may_view_data
 
 HOURS = [
     (1, _("one hour")),
@@ -51,7 +52,7 @@ class RecordingForm(forms.ModelForm):
         if "model" in self.fields:
             groups = [(title, choices_of_app) for title, choices_of_app in choices.models() if title]
             mine = [
-                (title, [choice for choice in choices_of_app if may_view(self.user, choice[0])])
+                (title, [choice for choice in choices_of_app if may_view_data(self.user, choice[0])])
                 for title, choices_of_app in groups
             ]
             self.fields["model"].choices = [("", "–"), *((t, found) for t, found in mine if found)]  # type: ignore[attr-defined]

@@ -20,8 +20,8 @@ from rules_engine.admin.parts.json_fields import (
     RowsField,
     sentence,
 )
-from rules_engine.admin.parts.jsonform import ConfigWidget, forms_by_kind
 from rules_engine.admin.rules.forms import ceiling_sentence
+from rules_engine.admin.rules.jsonform import ConfigWidget, forms_by_kind
 from rules_engine.errors import Problem
 from rules_engine.models import RuleAction
 from rules_engine.rules import registry

@@ -32,7 +32,7 @@ from rules_engine.admin.rules.rule_pages import RulePagesMixin
 from rules_engine.models import Rule, RuleAction, RuleError
 from rules_engine.rules import registry
 from rules_engine.rules.signals import hearing
-from rules_engine.rules.validation import rule_problems
+from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
 
 LATEST_ERRORS = 5
 WHEN = ("model", "signals", "operations", "changes")
@@ -63,7 +63,9 @@ class RuleActionInline(admin.StackedInline):
         return 0 if obj else 1
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
-        formset = super().get_formset(request, obj, **options)
+        # Without the second bound Django makes a thousand more forms than are allowed before it says so.
+        bounds = {"max_num": MOST_ACTIONS, "validate_max": True, "absolute_max": MOST_ACTIONS + 1}
+        formset = super().get_formset(request, obj, **{**bounds, **options})
         formset.user = request.user  # type: ignore[attr-defined]
         return formset
 

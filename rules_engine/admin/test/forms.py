@@ -11,16 +11,22 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.parts.json_fields import JSONTextField
+from rules_engine.admin.parts.json_fields import JSONTextField, sentence
 from rules_engine.admin.parts.labels import OPERATION_WORDS, signal_words
-from rules_engine.context.paths import field_of, find_model, readable_fields, steps
+from rules_engine.admin.parts.objects import ObjectsSeen
+from rules_engine.context.paths import ModelClass, field_of, find_model, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
+from rules_engine.rules.permissions import may_view
+from rules_engine.test.pasted import Named, context_problems, objects_named
 from rules_engine.test.subjects import AS_IT_IS, Happening, MadeUp
 from rules_engine.types import RuleSpec
 
 LATEST = 10
 #: Empty rows below those that the rule asks for.
 SPARE = 2
+MOST_CHANGES = 30
+#: Of a pasted context, so many are said at once.
+MOST_PROBLEMS = 5
 #: Of a key that is written in digits; Python reads no number of more than 4300.
 LONGEST_NUMBER = 40
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
@@ -45,19 +51,20 @@ class RuleTestForm(forms.Form):
         help_text=_("Such as that of an event. If there is one, it is taken instead of the object."),
     )
 
-    def __init__(self, spec: RuleSpec, rows: models.QuerySet[Any] | None, *args: Any, **options: Any) -> None:
+    def __init__(self, spec: RuleSpec, seen: ObjectsSeen, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.spec, self.rows = spec, rows
+        self.spec, self.seen = spec, seen
+        self.model = find_model(spec.model) if spec.model else None
         self.object: Any = None
         chosen: Any = self.fields
         chosen["signal"].choices = [(name, signal_words(str(name))) for name in spec.signals]
         chosen["operation"].choices = [(operation, OPERATION_WORDS[operation]) for operation in _operations(spec)]
         chosen["latest"].choices = [("", "–"), *self._latest()]
         self._choose(str(self.initial.get("pk", "")))
-        chosen["relation"].choices = [(name, name) for name in _relations(spec)]
-        unused = [] if rows is not None else ["pk", "latest", "operation"]
+        chosen["relation"].choices = [(name, name) for name in self._relations()]
+        unused = [] if self.model is not None else ["pk", "latest", "operation"]
         unused += [] if "m2m_changed" in spec.signals else ["relation", "others"]
-        unused += [] if rows is not None and _own_signals(spec) else ["arguments"]
+        unused += [] if self.model is not None and _own_signals(spec) else ["arguments"]
         unused += [] if len(_operations(spec)) > 1 else ["operation"]
         for name in set(unused):
             del self.fields[name]
@@ -68,35 +75,57 @@ class RuleTestForm(forms.Form):
             self.initial = {**self.initial, "latest": key, "pk": ""}
 
     def _latest(self) -> list[tuple[str, str]]:
-        if self.rows is None:
+        if self.model is None:
             return []
-        return [(str(row.pk), f"{row} ({row.pk})") for row in self.rows.order_by("-pk")[:LATEST]]
+        return [(str(row.pk), f"{row} ({row.pk})") for row in self.seen.latest(self.model, LATEST)]
+
+    def _relations(self) -> list[str]:
+        """The many-to-many fields that lead to what the user may view."""
+        may = may_view(self.seen.request.user)
+        named = steps(self.model).items() if self.model is not None else ()
+        return [
+            name
+            for name, step in named
+            if step.model is not None and getattr(step.field, "many_to_many", False) and may(step.model)
+        ]
 
     def clean(self) -> Any:
         """Find the object, unless there is a context."""
         given = super().clean() or {}
         if given.get("context"):
-            if not isinstance(given["context"], dict):
-                self.add_error("context", gettext('Expected an object, such as {"instance": {…}}.'))
-        elif self.rows is None:
+            self._check_context(given["context"])
+        elif self.model is None:
             if "context" not in self.errors:
                 self.add_error("context", gettext("This rule listens to no model: write what the signal sends."))
         elif "context" not in self.errors:
-            self._find(given.get("pk") or given.get("latest"))
+            self._find(self.model, given.get("pk") or given.get("latest"))
         if "arguments" in self.fields and not isinstance(given.get("arguments", {}), dict):
             self.add_error("arguments", gettext('Expected an object, such as {"reason": "…"}.'))
+        self._check_others(given.get("relation", ""), given.get("others", ""))
         return given
 
-    def _find(self, key: Any) -> None:
+    def _find(self, model: ModelClass, key: Any) -> None:
         if not key:
             self.add_error("pk", gettext("Choose an object, or paste a context."))
             return
-        try:
-            self.object = self.rows.filter(pk=key).first() if self.rows is not None else None
-        except (ValueError, ValidationError):
-            self.object = None
+        self.object = self.seen.find(model, key)
         if self.object is None:
             self.add_error("pk", gettext('There is no object "%s" that you may see.') % key)
+
+    def _check_context(self, context: Any) -> None:
+        """A context whose shape is none would be an error in whatever reads it; the objects it names are looked up."""
+        if not isinstance(context, dict):
+            self.add_error("context", gettext('Expected an object, such as {"instance": {…}}.'))
+        elif problems := context_problems(context, self.model):
+            self.add_error("context", [sentence(problem) for problem in problems[:MOST_PROBLEMS]])
+        elif self.model is not None and (hidden := self.seen.hidden_of(objects_named(context, self.model))):
+            self.add_error("context", _not_seen(hidden))
+
+    def _check_others(self, relation: str, written: str) -> None:
+        model = _end_of(self.model, relation)
+        named = [Named(model, "pk", key) for key in keys_of(written)] if model is not None else []
+        if model is not None and self.seen.hidden_of(named):
+            self.add_error("others", _not_seen(model))
 
     def happening(self, changes: list[MadeUp]) -> Happening:
         """What was chosen."""
@@ -104,10 +133,10 @@ class RuleTestForm(forms.Form):
         signal, operations = given["signal"], OPERATIONS.get(given["signal"], ())
         wanted = given.get("operation") or next(iter(_operations(self.spec)), None)
         operation: Any = wanted if wanted in operations else next(iter(operations), None)
-        others = [key.strip() for key in given.get("others", "").split(",") if key.strip()]
-        keys = [int(key) if key.isdecimal() and len(key) < LONGEST_NUMBER else key for key in others]
         arguments = given.get("arguments") or {}
-        return Happening(signal, operation, changes, arguments, given.get("relation", ""), keys)
+        return Happening(
+            signal, operation, changes, arguments, given.get("relation", ""), keys_of(given.get("others", ""))
+        )
 
 
 def _operations(spec: RuleSpec) -> list[str]:
@@ -118,10 +147,20 @@ def _operations(spec: RuleSpec) -> list[str]:
     return [operation for operation in usual if operation in OPERATION_WORDS]
 
 
-def _relations(spec: RuleSpec) -> list[str]:
-    model = find_model(spec.model) if spec.model else None
-    relations = steps(model).items() if model is not None else ()
-    return [name for name, step in relations if step.kind == "to_many" and getattr(step.field, "many_to_many", False)]
+def keys_of(text: str) -> list[Any]:
+    """Read the keys that somebody wrote with commas between."""
+    written = [key.strip() for key in text.split(",") if key.strip()]
+    return [int(key) if key.isdecimal() and len(key) < LONGEST_NUMBER else key for key in written]
+
+
+def _end_of(model: ModelClass | None, relation: str) -> ModelClass | None:
+    step = steps(model).get(relation) if model is not None else None
+    return step.model if step is not None else None
+
+
+def _not_seen(model: ModelClass) -> str:
+    text = gettext("It names an object that you may not see (%s).")
+    return text % model._meta.verbose_name
 
 
 def _own_signals(spec: RuleSpec) -> list[str]:
@@ -180,7 +219,11 @@ def change_forms(spec: RuleSpec, data: Any = None) -> Any:
     form = type("ModelChangeForm", (ChangeForm,), {"model": model})
     begun = list(_begun(spec, {field.name for field in readable_fields(model)}))
     made: Any = forms.formset_factory(
-        form, extra=len(begun) + SPARE if data is None else 0, max_num=30, validate_max=True
+        form,
+        extra=len(begun) + SPARE if data is None else 0,
+        max_num=MOST_CHANGES,
+        validate_max=True,
+        absolute_max=MOST_CHANGES + 1,
     )
     return made(data, prefix="changes", initial=begun if data is None else None)
 

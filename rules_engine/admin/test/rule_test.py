@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import DatabaseError, models
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.translation import gettext
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.trace_tree import drawn
 from rules_engine.admin.parts.labels import detail_words
+from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
 from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
@@ -55,7 +56,7 @@ class RuleTestMixin:
             return refused(self, request, rule, title, why)
         data = request.POST if request.method == "POST" else None
         given = {"pk": request.GET.get("pk", ""), "context": None if spec.model else _usual_context(spec)}
-        form = RuleTestForm(spec, objects_of(self.admin_site, request, spec.model), data, initial=given)
+        form = RuleTestForm(spec, ObjectsSeen(self.admin_site, request), data, initial=given)
         rows = change_forms(spec, data)
         context: dict[str, Any] = {
             "form": form,
@@ -76,17 +77,6 @@ def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> RuleTes
     if written := form.cleaned_data.get("context"):
         return tested_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
     return tested_on_object(spec, form.object, happening, user)
-
-
-def objects_of(admin_site: Any, request: HttpRequest, label: str) -> models.QuerySet[Any] | None:
-    """The objects of a model that the user may see: as its own admin gives them, where it has one."""
-    model = find_model(label) if label else None
-    if model is None:
-        return None
-    if not admin_site.is_registered(model):
-        return model._default_manager.all()
-    rows: models.QuerySet[Any] = admin_site.get_model_admin(model).get_queryset(request)
-    return rows
 
 
 def _lookup_url(admin_site: Any, label: str) -> str:

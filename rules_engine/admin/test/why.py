@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
@@ -19,13 +20,13 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.labels import detail_words
-from rules_engine.admin.parts.rendering import may_view, object_link, page_url
+from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.test.rule_test import shown_gate
 from rules_engine.models import Recording, Rule
 from rules_engine.rules import registry
 from rules_engine.rules.gates import title_of
-from rules_engine.rules.permissions import lacking
+from rules_engine.rules.permissions import lacking, may_view_data
 from rules_engine.test.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
 
 VERDICTS = {
@@ -61,10 +62,17 @@ class WhyForm(forms.Form):
         super().__init__(*args, **options)
         groups = [(title, choices_of_app) for title, choices_of_app in choices.models() if title]
         mine = [
-            (title, [choice for choice in choices_of_app if may_view(user, choice[0])])
+            (title, [choice for choice in choices_of_app if may_view_data(user, choice[0])])
             for title, choices_of_app in groups
         ]
         self.fields["model"].choices = [("", "–"), *((t, found) for t, found in mine if found)]  # type: ignore[attr-defined]
+
+    def clean_at(self) -> datetime | None:
+        """The time; at the ends of the calendar none, since a database may be asked for it in another zone."""
+        at: datetime | None = self.cleaned_data["at"]
+        if at is not None and not MINYEAR < at.year < MAXYEAR:
+            raise ValidationError(gettext("Nothing was recorded in the year %s.") % at.year)
+        return at
 
 
 class WhyMixin:

@@ -8,7 +8,7 @@ import json
 import pytest
 from django.utils import translation
 
-from rules_engine.admin.parts.jsonform import ConfigWidget, error_map, forms_by_kind
+from rules_engine.admin.rules.jsonform import ConfigWidget, error_map, forms_by_kind
 from rules_engine.errors import Problem
 from rules_engine.rules import registry
 

@@ -14,6 +14,7 @@ from django.utils.safestring import mark_safe
 
 from project.accounts.models import User
 from rules_engine.admin.parts import rendering
+from rules_engine.rules import permissions
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -120,9 +121,9 @@ def test_a_moment_is_written_as_the_site_writes_it() -> None:
 
 @pytest.mark.parametrize("label", ["shop.order", "zoo.animal", "gone.model", "", "<b>"])
 def test_whoever_may_all_sees_all(label: str) -> None:
-    assert rendering.may_view(User(is_superuser=True, is_active=True), label)
+    assert permissions.may_view_data(User(is_superuser=True, is_active=True), label)
 
 
 @pytest.mark.parametrize(("label", "may"), [("shop.order", False), ("gone.model", False), ("", True)])
 def test_a_visitor_sees_only_what_is_of_no_model(label: str, may: bool) -> None:
-    assert rendering.may_view(AnonymousUser(), label) is may
+    assert permissions.may_view_data(AnonymousUser(), label) is may
