@@ -16,6 +16,7 @@ from webhooks.errors import ConnectFailed, DeliveryError, ProtocolFailed, ProxyF
 from webhooks.http import connections
 from webhooks.http.client import Client, deliver_now
 
+EMPTY_201 = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -82,7 +83,7 @@ def test_a_proxy_that_says_no_is_not_the_receivers_fault(server: MisbehavingServ
         deliver_now(server.url("/"), b"{}", {})
 
 
-def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0) -> list[int | str]:
+def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0, path: str = "/") -> list[int | str]:
     """What came of so many deliveries, one after the other, over connections that are kept."""
 
     async def deliver() -> list[int | str]:
@@ -90,7 +91,7 @@ def outcomes(server: MisbehavingServer, count: int, pause: float = 0.0) -> list[
         async with Client() as client:
             for number in range(count):
                 try:
-                    answer = await client.deliver(server.url("/"), b"%d" % number, {}, deadline=2)
+                    answer = await client.deliver(server.url(path), b"%d" % number, {}, deadline=2)
                     outcomes.append(answer.status)
                 except DeliveryError as error:
                     outcomes.append(error.kind)
@@ -128,6 +129,67 @@ def test_an_answer_to_nothing_is_not_taken_for_the_next_ones(server: Misbehaving
 
     assert outcomes(server, 2, pause=0.2) == [200, 503]
     assert [request.body for request in server.requests] == [b"0", b"1"]
+
+
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "later"),
+    [
+        pytest.param(NO_CONTENT, 204, b"ok", id="204 and a body"),
+        pytest.param(NO_CONTENT, 204, b'{"head": "a\r\n\r\nb"}', id="204 and a body that has a head's end in it"),
+        pytest.param(NO_CONTENT, 204, b"x" * 40_000, id="204 and a large body"),
+        pytest.param(NO_CONTENT, 204, b"2\r\nok\r\n0\r\n\r\n", id="204 and chunks"),
+        pytest.param(NO_CONTENT[:-2] + b"Content-Length: 2\r\n\r\n", 204, b"ok", id="204 that announces a body"),
+        pytest.param(NO_CONTENT[:-2] + b"Transfer-Encoding: chunked\r\n\r\n", 204, b"0\r\n\r\n", id="204 in chunks"),
+        pytest.param(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", 304, b"abc", id="304 and a body"),
+        pytest.param(EMPTY_200, 200, b"ok", id="200 and more than announced"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"\n", id="200 and a line's end"),
+    ],
+)
+def test_a_body_that_comes_late_reaches_no_other_delivery(
+    server: MisbehavingServer, data: bytes, status: int, later: bytes
+) -> None:
+    """The connection is in use again when the rest of the answer before comes."""
+    server.on("/", raw(data, later=later))
+
+    assert outcomes(server, 6) == [status] * 6
+    assert [request.body for request in server.requests] == [b"%d" % number for number in range(6)], "sent again"
+    # Known to be of no more use once it has been seen.
+    assert server.connections >= 3
+
+
+def test_what_announces_a_body_and_has_none_leaves_its_connection(server: MisbehavingServer) -> None:
+    server.on("/", raw(NO_CONTENT[:-2] + b"Content-Length: 2\r\n\r\n"))
+    server.on("/good", raw(NO_CONTENT[:-2] + b"Content-Length: 0\r\n\r\n"))
+
+    assert outcomes(server, 3) == [204] * 3
+    assert server.connections == 3
+    assert outcomes(server, 3, path="/good") == [204] * 3
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("pieces", [(b"o", b"kHT", EMPTY_201[2:]), (b"HT", EMPTY_201[2:])])
+def test_an_answer_begins_where_it_begins_in_whatever_pieces_it_comes(
+    server: MisbehavingServer, pieces: tuple[bytes, ...]
+) -> None:
+    async def in_pieces(conversation: Conversation) -> None:
+        for piece in pieces:
+            await conversation.send(piece)
+            await asyncio.sleep(0.02)
+
+    server.script(behave.answer(200), in_pieces, behave.answer(202))
+
+    assert outcomes(server, 3) == [200, 201, 202]
+    assert [request.body for request in server.requests] == [b"0", b"1", b"2"]
+
+
+def test_what_is_no_answer_at_all_is_an_error_on_a_kept_connection_too(server: MisbehavingServer) -> None:
+    server.script(behave.answer(200), raw(b"SSH" * 30_000))
+    server.on("/", behave.garbage())
+
+    assert outcomes(server, 2) == [200, "protocol"]
 
 
 @pytest.mark.parametrize(
