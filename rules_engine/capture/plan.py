@@ -128,17 +128,18 @@ def _count(matched: Sequence[CompiledRule], rows: EachRows) -> int:
     return count
 
 
-def write(plan: Plan, using: str) -> None:
-    """Carry out what belongs to the change's own transaction, and write all that is to be recorded.
+def write(plan: Plan, using: str, rule_set: int | None = None) -> None:
+    """Carry out what belongs to the change's own transaction, and write all that is to be recorded, with the number of
+    the rule set that decided.
 
     Raises ``Rejected`` where a rule does not allow the change, ``ChangeUndone`` where an action in the transaction
     failed whose rule wants that, and ``DatabaseError``.
     """
     if plan.rejection is not None:
-        _record_rejection(plan, using)
+        _record_rejection(plan, using, rule_set)
         raise plan.rejection
     if not any(action.timing == "in_transaction" for rule in plan.matched for action in rule.actions):
-        _record(plan, using)
+        _record(plan, using, rule_set)
         return
     try:
         # What they do and the record of it stand or fall together, also where the caller has no transaction.
@@ -147,7 +148,7 @@ def write(plan: Plan, using: str) -> None:
             ended = in_process.act_in_transaction(
                 plan.event, plan.matched, plan.rows or {}, stopped=stopped, using=using
             )
-            _record(replace(plan, ended=[*plan.ended, *ended]), using)
+            _record(replace(plan, ended=[*plan.ended, *ended]), using, rule_set)
     except ChangeUndone as undone:
         if not transaction.get_connection(using).in_atomic_block:
             raise ChangeUndone(f"{undone} {SAVED_BEFORE}") from undone
@@ -156,16 +157,24 @@ def write(plan: Plan, using: str) -> None:
         raise
 
 
-def _record(plan: Plan, using: str) -> None:
-    writing.record(plan.event, plan.matched, using, evaluations=plan.evaluations, ended=plan.ended, each_rows=plan.rows)
+def _record(plan: Plan, using: str, rule_set: int | None) -> None:
+    writing.record(
+        plan.event,
+        plan.matched,
+        using,
+        evaluations=plan.evaluations,
+        ended=plan.ended,
+        each_rows=plan.rows,
+        rule_set=rule_set,
+    )
 
 
-def _record_rejection(plan: Plan, using: str) -> None:
+def _record_rejection(plan: Plan, using: str, rule_set: int | None) -> None:
     """Record it; that is lost with the caller's transaction where it is undone, but the caller is told in any case."""
     event, rejection = plan.event, plan.rejection
     slug = rejection.rule_slug if rejection is not None else ""
     logger.info("The rule %s rejected %s of %s %s.", slug, event.signal, event.model, event.pk)
     try:
-        _record(plan, using)
+        _record(plan, using, rule_set)
     except DatabaseError:
         logger.exception("That %s was rejected could not be recorded.", event.model)

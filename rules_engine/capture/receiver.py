@@ -44,7 +44,7 @@ def connect(rule_set: cache.RuleSet) -> None:
     """Connect the receiver to what these rules need, and disconnect it from what none needs any more."""
     global _table
     with _lock:
-        table = build((*rule_set.recorders, *rule_set.rules), cache.alias())
+        table = build((*rule_set.recorders, *rule_set.rules), cache.alias(), rule_set.number)
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
@@ -105,7 +105,7 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> No
     for deferred in before.plans:
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
         with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
-            write(deferred, table.alias)
+            write(deferred, table.alias, table.number)
     for subject, rules in read(table, sender, signal, sent, before):
         outcome = match(subject, rules)
         plan = None if outcome is None else decide(outcome, table.alias)
@@ -116,7 +116,7 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> No
             continue
         if plan.rejection is not None:
             saves.give_up(before, sent)
-        write(plan, table.alias)
+        write(plan, table.alias, table.number)
 
 
 def read(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before) -> Iterable[Reading]:

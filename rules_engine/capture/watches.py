@@ -69,6 +69,8 @@ class Table:
     hears_raw: bool = False
     #: The names of a signal, by its identity.
     names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    #: The rule set that it was made of; what is matched is recorded with it.
+    number: int | None = None
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the pairs that the receiver must be connected to."""
@@ -96,7 +98,7 @@ def _signals_of(watch: ModelWatch) -> set[str]:
     return names
 
 
-def build(rules: Iterable[CompiledRule], alias: str) -> Table:
+def build(rules: Iterable[CompiledRule], alias: str, number: int | None = None) -> Table:
     """Build the table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it."""
     by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
     relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
@@ -125,6 +127,7 @@ def build(rules: Iterable[CompiledRule], alias: str) -> Table:
         named={name: tuple(named[name]) for of_signal in names.values() for name in of_signal},
         names=names,
         hears_raw=hears_raw,
+        number=number,
     )
 
 

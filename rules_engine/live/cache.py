@@ -115,6 +115,15 @@ def refresh(*, force: bool = False) -> bool:
     return True
 
 
+def catch_up(number: int) -> None:
+    """Exchange the rule set if it is older than that one; nothing is asked of the database where it is not.
+
+    Raises ``DatabaseError`` where the rules cannot be read.
+    """
+    if number > _current.number:
+        refresh()
+
+
 def _tables_exist(using: str) -> bool:
     with transaction.atomic(using=using):
         return Rule._meta.db_table in connections[using].introspection.table_names()

@@ -36,6 +36,8 @@ class Event(models.Model):
     decimals = models.JSONField(default=list, editable=False)
     #: ``[{"rule", "version", "outcome", "gate", "detail"}, …]`` in the order the rules were tried.
     evaluations = models.JSONField(_("evaluations"), default=list)
+    #: The number of the rule set that it was matched by; null where no rule was asked. No worker acts by an older one.
+    rule_set = models.BigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
 
     class Meta:

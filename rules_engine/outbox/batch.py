@@ -46,6 +46,7 @@ def make_batch(
     ended: Sequence[ActionOutcome],
     each_rows: EachRows,
     transaction: str,
+    rule_set: int | None = None,
 ) -> Batch:
     """Make all rows of an event: what these rules want done, what has ended already, and what went wrong.
 
@@ -69,7 +70,7 @@ def make_batch(
             evaluations = [*evaluations, cut(rule, message)]
     count = len(executions) + len(ended) + sum(row.executions for row in held)
     return Batch(
-        event_row(event, evaluations, count),
+        event_row(event, evaluations, count, rule_set),
         executions,
         ended=[ended_row(event, end) for end in ended],
         held=held,

@@ -44,6 +44,7 @@ class EventRow:
     context: Mapping[str, Any]
     decimals: Sequence[str]
     evaluations: Sequence[Mapping[str, Any]]
+    rule_set: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,10 @@ class ErrorRow:
 Row = EventRow | ExecutionRow | HeldRow | ErrorRow
 
 
-def event_row(event: types.Event, evaluations: Iterable[types.Evaluation], executions: int) -> EventRow:
-    """Make the row of an event that leads to so many executions."""
+def event_row(
+    event: types.Event, evaluations: Iterable[types.Evaluation], executions: int, rule_set: int | None = None
+) -> EventRow:
+    """Make the row of an event that leads to so many executions, as the rule set of that number has it."""
     decimals: list[str] = []
     context = snapshot.plain(event.context, found=decimals)
     actor: Mapping[str, Any] = event.context.get("actor") or {}
@@ -134,6 +137,7 @@ def event_row(event: types.Event, evaluations: Iterable[types.Evaluation], execu
         context=context,
         decimals=decimals,
         evaluations=[_stored_evaluation(evaluation) for evaluation in _kept(evaluations)],
+        rule_set=rule_set,
     )
 
 

@@ -32,13 +32,15 @@ def record(
     evaluations: Sequence[types.Evaluation] = (),
     ended: Sequence[ActionOutcome] = (),
     each_rows: EachRows | None = None,
+    rule_set: int | None = None,
 ) -> int:
     """Write the event, its executions and its evaluation errors, and announce the work once it is committed.
 
     All in a savepoint, or in a transaction of our own where the caller has none: what fails here is undone here, and
     the ``DatabaseError`` goes to the receiver, which keeps it from the caller. A match of a rule that holds back, or
     that acts for each of some rows, is written as one held match instead. ``ended`` are actions that acted in the
-    process; they are written as they ended. Returns the number of rows that wait for a worker.
+    process; they are written as they ended. ``rule_set`` is the number of the one that matched: no worker acts by an
+    older one. Returns the number of rows that wait for a worker.
     """
     batch = make_batch(
         event,
@@ -47,6 +49,7 @@ def record(
         ended=ended,
         each_rows=each_rows or {},
         transaction=_transaction_of(matched, using),
+        rule_set=rule_set,
     )
     with transaction.atomic(using=using):
         _insert(models.Event, [batch.event], using)

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 from rules_engine import conf
 from rules_engine.context.actor import Cause, acting_as, caused_by, paused
 from rules_engine.errors import LeaseLost
+from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
@@ -64,8 +65,10 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
     """Return those of a claim that may be carried out, and what their authors may see.
 
     The others end here: their rule is gone, their author may not, nobody knows their kind, or asking that failed.
+    From here on this process works by rules at least as new as those that matched.
     """
     authors = authors or Authors()
+    _catch_up(claim.executions)
     live, reads = _live_rules(claim.executions), _reads_of(claim.executions)
     verdicts: dict[Any, str | Exception | None] = {}
     permitted = []
@@ -95,6 +98,14 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             execution.author_sees = authors.viewing(execution.author_id)
             permitted.append(execution)
     return permitted
+
+
+def _catch_up(executions: Iterable[Execution]) -> None:
+    """Read the rules anew where one of these was matched by newer ones: what its action changes is tried on ours."""
+    matched_by = [execution.event.rule_set for execution in executions if execution.event.rule_set is not None]
+    if matched_by:
+        with paused():
+            cache.catch_up(max(matched_by))
 
 
 def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
