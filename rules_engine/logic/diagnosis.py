@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.logic.arity import arity_problems
 from rules_engine.logic.evaluator import engine_for, explain, operators
 from rules_engine.logic.shape import pointer, shape_problems
 from rules_engine.logic.variables import reading_problems
@@ -39,7 +40,11 @@ def check_expression(logic: Any) -> list[Problem]:
     problems = shape_problems(logic)
     if problems:
         return problems
-    problems = [*_diagnostics(logic), *reading_problems(logic)]
+    problems = arity_problems(logic)
+    told = {problem.pointer for problem in problems}
+    found = (*_diagnostics(logic), *reading_problems(logic))
+    problems += [problem for problem in found if problem.pointer not in told]
+    problems.sort(key=lambda problem: problem.pointer)
     return problems or _compile_problems(logic)
 
 

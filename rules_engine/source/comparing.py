@@ -118,6 +118,9 @@ def identical(writer: Writer, values: list[Value], wanted: bool) -> Value | None
     if len(values) != 2:
         return None
     left, right = values if not values[0].constant or values[1].constant else values[::-1]
+    if left.constant and right.constant and (left.kind == "null") != (right.kind == "null"):
+        # Of a number or a text Python warns that "is" is not meant.
+        return _either("False", "True", wanted)
     if right.kind == "null":
         return _either(f"{left.at(7)} is None", f"{left.at(7)} is not None", wanted)
     if right.constant and left.kind == right.kind == "boolean":

@@ -34,7 +34,7 @@ def receivers(module: Module, rule: RuleSpec) -> list[list[str]]:
             continue
         if "post_save" in signals and columns_wanted(writer, gates.reads_of(rule)):
             functions.append(_remember(writer))
-        functions.append(_receiver(writer, f"_on_{signals[0]}" if len(groups) > 1 else ""))
+        functions.append(_receiver(writer, f"_on_{identifier(signals[0])}" if len(groups) > 1 else ""))
     return functions
 
 

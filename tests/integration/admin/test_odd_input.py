@@ -165,3 +165,30 @@ def test_contexts_of_any_values_are_answered(root: Client, rule: Rule) -> None:
 
     for _ in range(150):
         pasted(root, rule, {name: value(3) for name in chance.sample(roots, chance.randint(1, 4))})
+
+
+# Rules that were stored before they were checked as they are today
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"??": []},
+        {"in": []},
+        {"in": [1]},
+        {"and": []},
+        {"if": []},
+        {"switch": []},
+        {"substr": []},
+        {"try": []},
+        {"x": 1},
+    ],
+    ids=str,
+)
+def test_pages_of_a_rule_that_would_be_refused_today_are_shown(root: Client, condition: Any) -> None:
+    rule = create_rule(Order, actions=[("log_message", {"message": "x"})], enabled=False)
+    Rule.objects.update(condition={"==": [{"var": "instance.status"}, condition]})
+    for name in ("change", "test", "python", "backtest", "history"):
+        assert root.get(reverse(f"admin:rules_engine_rule_{name}", args=[rule.pk])).status_code == 200, name
+    assert root.get(reverse("admin:rules_engine_rule_changelist")).status_code == 200
+    pasted(root, rule, {"instance": {"status": "paid"}})

@@ -25,7 +25,9 @@ from project.clinic.models import Appointment, Doctor, Patient
 from project.clinic.signals import appointment_cancelled
 from project.shop.models import Category, Order, OrderItem, Product, StatusHistory, Tag
 from rules_engine.conditions import instance, logic, old
+from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.logic import jsonlogic
+from rules_engine.logic.evaluator import operators
 from rules_engine.models import Rule
 from rules_engine.source.module import python_of
 from rules_engine.testing import create_rule, run_due
@@ -464,9 +466,9 @@ def _deeper(inner: Any) -> Any:
     | st.just(HOSTILE)
     | st.just("{{ instance.total }}{{ instance.customer.email|upper }}" + HOSTILE),
     changes=st.sampled_from([(), ({"field": "status"},), ({"field": "total", "to": 5},)]),
-    signals=st.sampled_from(
-        [("post_save",), ("pre_save",), ("post_save", "post_delete"), ("m2m_changed",), ("user_logged_in",)]
-    ),
+    signals=st.lists(
+        st.sampled_from([*MODEL_SIGNALS, "user_logged_in", "shop.order_paid"]), min_size=1, max_size=3, unique=True
+    ).map(tuple),
 )
 def test_x02_whatever_a_rule_holds_the_module_compiles(
     condition: Any, text: str, changes: tuple[Mapping[str, Any], ...], signals: tuple[str, ...]
@@ -488,6 +490,19 @@ def test_x02_whatever_a_rule_holds_the_module_compiles(
     compile(written, "generated", "exec")
 
 
+@pytest.mark.parametrize("operator", sorted(set(operators()) - {"throw"}))
+@pytest.mark.parametrize("count", range(5))
+def test_x02_operators_of_any_number_of_arguments_compile(operator: str, count: int) -> None:
+    # Rules that were stored before there was a check of it.
+    values = [{"var": "instance.status"}, [], "x", 1][:count]
+    condition = {"==": [{"var": "instance.total"}, {operator: values}]}
+    action = ActionSpec("log_message", {"message": "x", "fields": [{"name": "a", "value": condition}]})
+    rule = RuleSpec(
+        slug="r", name="r", model="shop.order", signals=("post_save",), condition=condition, actions=(action,)
+    )
+    compile(python_of([rule]), "stored", "exec")
+
+
 LOGIC = [
     {"==": [{"var": "instance.total"}, 5]},
     {"==": [{"var": "instance.total"}, "5"]},
@@ -498,6 +513,7 @@ LOGIC = [
     {"==": [{"var": "instance.customer.email"}, ""]},
     {"==": [{"var": "instance.customer.email"}, None]},
     {"===": [{"var": "instance.customer.email"}, None]},
+    {"and": [{"!==": [0, None]}, {"!==": [None, "x"]}, {"===": [None, None]}, {"var": "instance.total"}]},
     {"!": [{"var": "instance.customer.email"}]},
     {"in": [{"var": "instance.status"}, ["draft", "paid"]]},
     {"in": ["raf", {"var": "instance.status"}]},

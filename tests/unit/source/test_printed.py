@@ -159,7 +159,6 @@ def test_a_part_of_a_text_is_that_of_the_rule(text: str, start: int, length: int
 @pytest.mark.parametrize(
     ("parts", "whole"),
     [
-        ((), []),
         ((1,), [1]),
         (([1], 2, [3, [4]]), [1, 2, 3, [4]]),
         (([], None), []),
