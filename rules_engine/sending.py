@@ -10,6 +10,7 @@ from rules_engine.outbox.direct import order as order
 from rules_engine.rules.permissions import may_view_data as may_view_data
 from rules_engine.work.attempts import AttemptOutcome as AttemptOutcome
 from rules_engine.work.attempts import finish as finish
+from rules_engine.work.attempts import record as record
 from rules_engine.work.attempts import start as start
 from rules_engine.work.claims import Claim as Claim
 from rules_engine.work.claims import LeaseKeeper as LeaseKeeper

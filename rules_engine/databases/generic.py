@@ -61,6 +61,10 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
+    def is_rivalry(self, error: Exception) -> bool:
+        """Say no. See ``Database``."""
+        return False
+
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Walk from lane to lane through their index. See ``Database``.
 

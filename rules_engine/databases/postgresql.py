@@ -23,6 +23,7 @@ from rules_engine.databases.reserving import reserve
 NOW, LATER = "STATEMENT_TIMESTAMP()", "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
 #: Under REPEATABLE READ: reserved since the transaction began, by a row that it cannot see.
 CHANGED_SINCE = "40001"
+DEADLOCK = "40P01"
 LOCK_NOT_AVAILABLE = "55P03"
 #: All sessions share the server's table of locks, 6,400 as it comes: one transaction takes no more than so many.
 MOST_LOCKS = 100
@@ -94,6 +95,10 @@ class PostgreSQL(GenericDatabase):
     def is_lock_timeout(self, error: Exception) -> bool:
         """Look at the SQLSTATE. See ``Database``."""
         return _state(error) == LOCK_NOT_AVAILABLE
+
+    def is_rivalry(self, error: Exception) -> bool:
+        """Look at the SQLSTATE. See ``Database``."""
+        return _state(error) in (CHANGED_SINCE, DEADLOCK)
 
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Lease in one statement. See ``Database``."""

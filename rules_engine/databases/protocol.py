@@ -76,6 +76,9 @@ class Database(Protocol):
     def is_lock_timeout(self, error: Exception) -> bool:
         """Say whether the error tells that another transaction has locked what was asked for."""
 
+    def is_rivalry(self, error: Exception) -> bool:
+        """Say whether another transaction was in the way, so that this one is undone and may be tried again."""
+
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Return the lanes of a queue that have a row among ``due``, by name: one probe of an index for each lane."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models import Model
 
 from rules_engine.databases.generic import GenericDatabase
@@ -21,6 +21,10 @@ class SQLite(GenericDatabase):
     def is_shared(self, using: str) -> bool:
         """Say no for a database in memory: another connection to it is another database. See ``Database``."""
         return not connections[using].is_in_memory_db()  # type: ignore[attr-defined]
+
+    def is_rivalry(self, error: Exception) -> bool:
+        """Look at the text: Python 3.11 has a code for it, and Django's error has not. See ``Database``."""
+        return isinstance(error, OperationalError) and "is locked" in str(error)
 
     def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
         """Write it, or take it over. See ``Database``."""

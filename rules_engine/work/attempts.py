@@ -7,11 +7,13 @@ over meanwhile is left to that one, and the verb says so by what it returns.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, router, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, NotSupportedError, router, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -26,12 +28,15 @@ from rules_engine.rules import registry
 from rules_engine.rules.contract import Unanswered, ask
 from rules_engine.types import ActionResult
 from rules_engine.work.claims import rows
+from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
 
 logger = logging.getLogger("rules_engine")
 
 #: Characters kept of an error; a traceback belongs in the worker's log.
 ERROR_LIMIT = 2_000
+#: What a database says of a value that it will not take the next time either.
+UNFIT = (DataError, IntegrityError, NotSupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,20 @@ class AttemptOutcome:
     execution: Execution
     worker: str
     result: ActionResult | Exception
+
+
+@contextmanager
+def as_recorded(executions: Sequence[Execution]) -> Iterator[None]:
+    """Undo in memory what the block says of the executions, where an error undoes it in the database."""
+    before = [(each, (each.state, each.error, each.attempts, each.crashes)) for each in executions]
+    is_done = False
+    try:
+        yield
+        is_done = True
+    finally:
+        for execution, values in before:
+            if not is_done:
+                execution.state, execution.error, execution.attempts, execution.crashes = values
 
 
 def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
@@ -70,7 +89,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
 def _start_suspect(execution: Execution, worker: str) -> bool:
     """Charge an attempt of one that somebody had before: if a process died in an attempt, that is on record first."""
     crashed = execution.state == State.RUNNING
-    with transaction.atomic(using=router.db_for_write(Execution)):
+    with as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
         if crashed:
             _record_crash(execution)
         own = rows().of_claim(worker).filter(pk=execution.pk, state=execution.state)
@@ -115,7 +134,7 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
     Returns whether the claim still held it.
     """
     logger.warning("%s was not begun: %s", execution, reason)
-    with transaction.atomic(using=router.db_for_write(Execution)):
+    with as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
         if not rows().of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
             logger.warning("The lease on %s passed to another worker.", execution)
             return False
@@ -123,7 +142,22 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
     return True
 
 
-def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
+def record(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
+    """``finish``, again and again while the lease lasts: what was done outside is not done again for want of a record.
+
+    Details that the database does not take are left out. Raises ``DatabaseError`` where it takes nothing until then.
+    """
+    seconds = conf.lease_seconds()
+    try:
+        return until_written(partial(finish, outcomes), seconds)
+    except UNFIT as error:
+        if len(outcomes) > 1:
+            return [execution for outcome in outcomes for execution in record([outcome])]
+        logger.error("What %s did is recorded without its details.", outcomes[0].execution, exc_info=error)
+        return until_written(partial(finish, outcomes, with_details=False), seconds)
+
+
+def finish(outcomes: Sequence[AttemptOutcome], *, with_details: bool = True) -> list[Execution]:
     """Record what attempts came to, and when the next one is, if there is one. Returns the executions recorded.
 
     What another worker has taken over since is left to that one. Raises ``DatabaseError`` as the database does; nothing
@@ -144,8 +178,10 @@ def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
         ends.append(_failure(execution, outcome.worker, outcome.result, schedules[action]))
     if not ends:
         return []
+    if not with_details:
+        ends = [_without_details(each) for each in ends]
     running = rows().filter(state=State.RUNNING)
-    with transaction.atomic(using=running.db):
+    with as_recorded(list(executions.values())), transaction.atomic(using=running.db):
         kept = database_of(running.db).end(running, Attempt, ends)
         for written in ends:
             execution = executions[written.execution_id, written.worker]
@@ -158,6 +194,11 @@ def finish(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
         recorded = [executions[key] for key in executions if key in kept]
         settle_after(recorded)
     return recorded
+
+
+def _without_details(end: AttemptEnd) -> AttemptEnd:
+    summary = None if end.summary is None else ""
+    return replace(end, summary=summary, error=clean_text(end.error_type, 200), error_type="", detail={})
 
 
 def _success(execution: Execution, worker: str, result: ActionResult) -> AttemptEnd:

@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from django.db import connections, router
@@ -19,6 +20,7 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.models import Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
+from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
 
@@ -145,7 +147,7 @@ class LeaseKeeper:
             used = True
             try:
                 with paused():  # as in drain: opening this thread's connection is no event
-                    renew(*self.workers.copy())
+                    against_rivals(partial(renew, *self.workers.copy()))
             except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
                 logger.exception("Leases could not be renewed.")
                 connections[router.db_for_write(Execution)].close()

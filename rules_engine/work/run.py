@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, router, transaction
@@ -23,6 +24,7 @@ from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
 from rules_engine.work import attempts, claims
 from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.claims import Claim, LeaseKeeper
+from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
 
@@ -36,7 +38,7 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
     while time.monotonic() < end and (limit is None or total < limit):
         batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - total)
         with paused():  # the engine's own connecting is no event, or a rule on connection_created would never end
-            claim = claims.claim(*queues, limit=batch)
+            claim = against_rivals(partial(claims.claim, *queues, limit=batch))
         if not claim:
             break
         total += run_claim(claim, end)
@@ -57,7 +59,7 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
                 ran += 1
                 _run(execution, claim.worker, authors)
         finally:
-            claims.give_back(claim.worker)
+            against_rivals(partial(claims.give_back, claim.worker))
     return ran
 
 
@@ -69,13 +71,14 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
     """
     authors = authors or Authors()
     _catch_up(claim.executions)
-    live, reads = _live_rules(claim.executions), _reads_of(claim.executions)
+    live = against_rivals(partial(_live_rules, claim.executions))
+    reads = against_rivals(partial(_reads_of, claim.executions))
     verdicts: dict[Any, str | Exception | None] = {}
     permitted = []
     for execution in claim.executions:
         if execution.rule_slug not in live:
             reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
-            attempts.end(execution, claim.worker, State.CANCELLED, reason)
+            against_rivals(partial(attempts.end, execution, claim.worker, State.CANCELLED, reason))
             continue
         # Alike for each event of one kind, and worth asking once; what no rule asked for has a config of its own.
         relation = execution.event.context.get("m2m") or {}
@@ -89,9 +92,9 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
         refusal = verdicts[key]
         if isinstance(refusal, Exception):
             started = attempts.start([execution], claim.worker)
-            attempts.finish([AttemptOutcome(each, claim.worker, refusal) for each in started])
+            attempts.record([AttemptOutcome(each, claim.worker, refusal) for each in started])
         elif refusal is not None:
-            attempts.end(execution, claim.worker, State.REFUSED, refusal)
+            against_rivals(partial(attempts.end, execution, claim.worker, State.REFUSED, refusal))
         elif registry.find(execution.kind) is None:
             attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
         else:
@@ -169,18 +172,15 @@ def _run(execution: Execution, worker: str, authors: Authors) -> None:
     if action is None:
         return
     is_charged = not action.crash_safe or execution.is_suspect
-    if is_charged and not attempts.start([execution], worker):
+    if is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
         return
-    before = (execution.state, execution.attempts)
     result = _carry_out(execution, worker, action, authors)
     if result is None:
         return
-    if not is_charged:
-        # What charged it was undone together with the effect.
-        execution.state, execution.attempts = before
-        if not attempts.start([execution], worker):
-            return
-    attempts.finish([AttemptOutcome(execution, worker, result)])
+    # What charged it was undone together with the effect.
+    if not is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
+        return
+    attempts.record([AttemptOutcome(execution, worker, result)])
 
 
 def _carry_out(execution: Execution, worker: str, action: Action, authors: Authors) -> ActionResult | Exception | None:
@@ -188,18 +188,23 @@ def _carry_out(execution: Execution, worker: str, action: Action, authors: Autho
     try:
         if not action.crash_safe:
             return _effect(execution, action, authors)
-        with transaction.atomic(using=router.db_for_write(Execution)):
-            if not execution.is_suspect and not attempts.start([execution], worker):
-                return None
-            outcome = AttemptOutcome(execution, worker, _effect(execution, action, authors))
-            if not attempts.finish([outcome]):
-                raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is undone.")
+        against_rivals(partial(_effect_with_record, execution, worker, action, authors))
         return None
     except LeaseLost as lost:
         logger.warning("%s", lost)
         return None
     except Exception as error:  # the execution boundary: an action may raise anything, its commit included
         return error
+
+
+def _effect_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
+    """Carry it out and record it in one transaction: whatever undoes one undoes both."""
+    with attempts.as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
+        if not execution.is_suspect and not attempts.start([execution], worker):
+            return
+        outcome = AttemptOutcome(execution, worker, _effect(execution, action, authors))
+        if not attempts.finish([outcome]):
+            raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is undone.")
 
 
 def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:

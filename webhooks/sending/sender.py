@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connections, router
+from django.db import DatabaseError, InterfaceError
 
 from rules_engine import paused
 from rules_engine.sending import (
@@ -25,9 +25,9 @@ from rules_engine.sending import (
     claim_crashed,
     claim_lanes,
     due_lanes,
-    finish,
     give_back,
     may_run,
+    record,
     start,
 )
 from webhooks import conf
@@ -53,10 +53,6 @@ LOOK = 0.025
 SUSPECTS = 1.0
 #: The longest wait for a rate between two looks for other work.
 PATIENCE = 0.2
-#: Seconds between two tries to record what is known.
-PAUSE = 1.0
-#: Seconds that a database which does not answer is asked again to take what is known by then.
-KEEP_TRYING = 30.0
 
 
 class Sender:
@@ -200,7 +196,7 @@ class Sender:
         self.of_claim[claim.worker] = len(batch)
         self.begun += len(started)
         self.in_flight.send(batch)
-        self._finish(over)
+        record(over)
         self._let_go(claim.worker)
         return len(claim.executions)
 
@@ -216,7 +212,7 @@ class Sender:
             finished.append(AttemptOutcome(attempt.execution, attempt.worker, outcome.result))
             outcomes.append((message, outcome))
             self.pace.note(message.endpoint.slug, answered.seconds)
-        self._finish(finished)
+        record(finished)
         self.answered = later
         for attempt in finished:
             del self.started[attempt.execution.pk, attempt.worker]
@@ -236,20 +232,6 @@ class Sender:
                 give_back(worker)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Leases cannot be given back (%s); they will end by themselves.", error)
-
-    def _finish(self, finished: Sequence[AttemptOutcome]) -> None:
-        """Record what is known, and keep trying while the database is away: what was sent must not be sent again."""
-        give_up = time.monotonic() + KEEP_TRYING
-        while finished:
-            try:
-                finish(finished)
-                return
-            except (DatabaseError, InterfaceError) as error:
-                if time.monotonic() >= give_up:
-                    raise
-                logger.warning("%d deliveries cannot be recorded yet: %s", len(finished), error)
-                connections[router.db_for_write(Endpoint)].close()
-                time.sleep(PAUSE)
 
     def _let_go(self, worker: str) -> None:
         if not self.of_claim.get(worker):
