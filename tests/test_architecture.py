@@ -77,7 +77,7 @@ FACE_LAYER = 9
 BOUNDARIES = {
     "rules_engine/actions/mail/mailing.py": "a site's mail backend may raise anything, and who got their mail is kept",
     "rules_engine/capture/receiver.py": "evaluation: a rule never breaks a save",
-    "rules_engine/context/snapshot.py": "a field's own __str__ may raise anything",
+    "rules_engine/context/plain_data.py": "a field's own __str__ may raise anything",
     "rules_engine/capture/in_process.py": "execution: an action may raise anything, and never breaks a save",
     "rules_engine/work/run.py": "execution: an action may raise anything",
     "rules_engine/outbox/hints.py": "its thread outlives whatever a transport raises",

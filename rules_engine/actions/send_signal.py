@@ -26,6 +26,7 @@ from rules_engine.context.signals import (
     known_signals,
 )
 from rules_engine.context.snapshot import plain, safe
+from rules_engine.context.stored_form import key_of
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
 from rules_engine.rules.contract import Action, Effect, Preview
 from rules_engine.rules.registry import register_action
@@ -183,7 +184,7 @@ def _undocumented(config: Mapping[str, Any], named: NamedSignal) -> Iterator[Pro
 def _object(model: type[models.Model] | None, pk: Any) -> models.Model:
     row = None
     if model is not None and pk is not None:
-        row = model._base_manager.using(router.db_for_write(model)).filter(pk=pk).first()
+        row = model._base_manager.using(router.db_for_write(model)).filter(pk=key_of(model, pk)).first()
     if row is None:
         raise PermanentError("The object is gone.")
     return row

@@ -12,12 +12,20 @@ from typing import Any
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass
+from rules_engine.context.stored_form import form_of
 from rules_engine.context.subject import Field
 from rules_engine.databases.savepoints import confined, fetch_one
 
 Convert = Callable[[Any], Any]
+
+
+def _is_read_as_it_is(field: Field) -> bool:
+    """Say whether the column's own name is what is selected; some fields put an expression in its place."""
+    kinds = [next(kind for kind in type(field).__mro__ if name in vars(kind)) for name in ("get_col", "cached_col")]
+    return type(field).select_format is models.Field.select_format and all(
+        kind.__module__.startswith("django.db.") for kind in kinds
+    )
 
 
 def _are_in_one_table(model: ModelClass, columns: Iterable[Field]) -> bool:
@@ -28,7 +36,7 @@ def _are_in_one_table(model: ModelClass, columns: Iterable[Field]) -> bool:
     return (
         isinstance(getattr(key, "column", None), str)
         and key in own
-        and all(field in own and type(field).select_format is models.Field.select_format for field in columns)
+        and all(field in own and _is_read_as_it_is(field) for field in (key, *columns))
     )
 
 
@@ -38,6 +46,7 @@ class StoredRow:
     def __init__(self, model: ModelClass, columns: Mapping[str, Field]) -> None:
         self.model = model
         self.columns = columns
+        self._forms = {name: form_of(field) for name, field in columns.items()}
         self._is_in_one_table = _are_in_one_table(model, columns.values())
         self._statements: dict[str, tuple[str, Sequence[Convert]]] = {}
 
@@ -50,8 +59,7 @@ class StoredRow:
         values = self._by_statement(pk, using) if is_plain else self._by_queryset(pk, using)
         if values is None:
             return None
-        pairs = zip(self.columns.items(), values, strict=True)
-        return {name: snapshot.column_value(field, value) for (name, field), value in pairs}
+        return {name: form(value) for (name, form), value in zip(self._forms.items(), values, strict=True)}
 
     def _by_statement(self, pk: Any, using: str) -> Sequence[Any] | None:
         connection = connections[using]
@@ -72,7 +80,7 @@ class StoredRow:
 
     def _converter(self, field: Field, connection: BaseDatabaseWrapper) -> Convert:
         column = field.get_col(self.model._meta.db_table)
-        steps = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
+        steps = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
 
         def convert(value: Any) -> Any:
             for step in steps:

@@ -89,7 +89,8 @@ def _subject(
 ) -> Subject:
     is_own = watch.is_target == sent["reverse"]
     limited = others[: conf.rows_limit()]
-    pks = [snapshot.safe(pk) for pk in limited]
+    model = sent["model"] if is_own else type(sent["instance"])
+    pks = [snapshot.column_value(model._meta.pk, pk) for pk in limited]
     change = FieldChange(watch.name, [], pks) if operation == "add" else FieldChange(watch.name, pks, [])
     side = "own" if is_own else "other"
     return Subject(
@@ -98,6 +99,6 @@ def _subject(
         instance,
         changes={watch.name: change},
         m2m={"field": watch.name, "action": operation, "side": side, "pks": pks, "count": len(others)},
-        others=Others(sent["model"] if is_own else type(sent["instance"]), limited),
+        others=Others(model, limited),
         occurred_at=now,
     )

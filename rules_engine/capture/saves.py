@@ -17,6 +17,7 @@ from rules_engine.capture.old_values import StoredRow
 from rules_engine.capture.plan import Plan
 from rules_engine.capture.watches import ModelWatch, Reading, columns_read
 from rules_engine.context import snapshot
+from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
@@ -115,7 +116,8 @@ def _written(watch: ModelWatch, update_fields: Collection[str] | None) -> frozen
     if update_fields is None:
         return None
     known = steps(watch.model)
-    return frozenset(known[name].field.name if name in known else name for name in update_fields)
+    names = frozenset(known[name].field.name if name in known else name for name in update_fields)
+    return with_generated(watch.model, names)
 
 
 def before_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:

@@ -22,6 +22,7 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.aggregates import Aggregate
+from rules_engine.context.stored_form import holds_json
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.types import EVERY_FIELD, Path
 
@@ -217,7 +218,7 @@ def resolve(model: ModelClass, path: Path) -> Step:
     rows = ""
     for name in path:
         if here is None:
-            if isinstance(step.field, models.JSONField):
+            if step.field is not None and holds_json(step.field):
                 return step
             message = gettext('"%(value)s" is a plain value and has no "%(name)s".')
             raise UnknownPath(message % {"value": step.name, "name": name})

@@ -103,7 +103,7 @@ class Subject:
     def pk(self) -> Any:
         """The object's primary key as JSON has it."""
         if self._pk is None and self.instance is not None:
-            self._pk = snapshot.safe(self.instance.pk)
+            self._pk = snapshot.key_value(self.instance)
         return self._pk
 
     def chain(self) -> tuple[uuid.UUID, int]:

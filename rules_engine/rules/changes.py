@@ -10,7 +10,8 @@ from django.db import models
 from django.utils.translation import gettext
 
 from rules_engine.context.paths import ModelClass, field_of, steps
-from rules_engine.context.snapshot import column_value
+from rules_engine.context.plain_data import same
+from rules_engine.context.stored_form import column_value
 from rules_engine.errors import Problem, UnknownPath, did_you_mean
 from rules_engine.rules.matching import CompiledChange
 
@@ -63,9 +64,8 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
     if isinstance(value, list | dict) and not isinstance(field, models.JSONField):
         message = gettext('Expected one value of "%(field)s", and got %(got)s.')
         return message % {"field": field.name, "got": repr(value)}
-    choices = [choice for choice, _ in field.flatchoices]
-    if choices and value not in choices:
-        return _no_choice(field, value, [str(choice) for choice in choices])
+    if choices := [choice for choice, _ in field.flatchoices]:
+        return _choice_problem(field, value, choices)
     try:
         field.to_python(value)
     except ValidationError as error:
@@ -73,6 +73,14 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
     except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         return _no_value(field, value, f"{error}.")
     return None
+
+
+def _choice_problem(field: models.Field[Any, Any], value: Any, choices: list[Any]) -> str | None:
+    """Compare in the stored form, for a choice may be an object; a field that may be empty can become so."""
+    told = [column_value(field, choice) for choice in choices]
+    if (value == "" and field.blank) or any(same(value, choice) for choice in told) or value in choices:
+        return None
+    return _no_choice(field, value, [str(choice) for choice in told])
 
 
 def _no_choice(field: models.Field[Any, Any], value: Any, names: list[str]) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rules_engine.context.plain_data import same
 from rules_engine.errors import ConditionError
 from rules_engine.rules import gates
 from rules_engine.rules.gates import CONDITION, Gate, Stop, first_stop
@@ -45,7 +46,7 @@ class CompiledChange:
         change = changes.get(self.field)
         if change is None:
             return False
-        return (not self.has_old or change.old == self.old) and (not self.has_new or change.new == self.new)
+        return (not self.has_old or same(change.old, self.old)) and (not self.has_new or same(change.new, self.new))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
-from rules_engine import conf
+from rules_engine.context.plain_data import is_cut
 from rules_engine.errors import ConditionError, InvalidRule, Problem
 from rules_engine.logic import jsonlogic
 from rules_engine.logic.variables import rows_path, variables
@@ -68,9 +68,9 @@ def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:
         kept, count = _at(data, ("m2m", "pks")), _at(data, ("m2m", "count"))
         is_whole = not isinstance(kept, list) or not isinstance(count, int) or count <= len(kept)
     else:
-        kept = _at(data, path) if path[0] == "signal" else None
-        # A list that is as long as that may have been longer.
-        is_whole = not isinstance(kept, list) or len(kept) < conf.rows_limit()
+        kept = _at(data, path)
+        is_whole = not isinstance(kept, list) or not is_cut(kept)
+        kept = kept if is_whole else kept[:-1]
     return None if is_whole else len(kept)
 
 

@@ -81,12 +81,13 @@ def _saved(instance: models.Model, happening: Happening) -> Subject:
 
 
 def _related(instance: models.Model, happening: Happening) -> Subject:
-    pks, operation = [snapshot.safe(pk) for pk in happening.others], happening.operation or "add"
+    step, operation = steps(type(instance)).get(happening.relation), happening.operation or "add"
+    key = None if step is None or step.model is None else step.model._meta.pk
+    pks = [snapshot.safe(pk) if key is None else snapshot.column_value(key, pk) for pk in happening.others]
     gone, come = ([], pks) if operation == "add" else (pks, [])
     told = {"field": happening.relation, "action": operation, "side": "own", "pks": pks, "count": len(pks)}
     changes = {happening.relation: FieldChange(happening.relation, gone, come)}
     subject = Subject("m2m_changed", operation, instance, changes=changes, m2m=told)
-    step = steps(type(instance)).get(happening.relation)
     if step is not None and step.model is not None:
         subject.others = Others(step.model, list(happening.others))
     return subject

@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+
+from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
 
 
 class Keeper(models.Model):
@@ -132,3 +135,26 @@ class Membership(models.Model):
     club = models.ForeignKey(Club, on_delete=models.CASCADE)
     animal = models.ForeignKey(Animal, on_delete=models.CASCADE)
     role = models.CharField(max_length=100, blank=True)
+
+
+class Capsule(models.Model):
+    """Its key is an object, and its columns hold other forms than Python has."""
+
+    id = UlidField(primary_key=True, max_length=26)
+    name = models.CharField(max_length=100, blank=True)
+    mail = LowerField(max_length=100, blank=True)
+    tags = TagsField(default=list)
+    sealed = ScrambledField(default="")
+    schema = SchemaField(default=dict)
+    loud = UpperField(default="")
+    spoken = SpokenField(max_length=100, default="")
+    rich = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    lasted = models.DurationField(null=True)
+    opened = models.DateTimeField(null=True)
+
+
+class Pill(models.Model):
+    """Hangs on an object whose key is one."""
+
+    capsule = models.ForeignKey(Capsule, on_delete=models.CASCADE, related_name="pills")
+    name = models.CharField(max_length=100, blank=True)

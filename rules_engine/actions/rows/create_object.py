@@ -22,7 +22,7 @@ from rules_engine.actions.rows.writing import (
     writable_model,
 )
 from rules_engine.context.paths import ModelClass, find_model, label_of
-from rules_engine.context.snapshot import plain, safe
+from rules_engine.context.snapshot import key_value, plain, safe
 from rules_engine.context.subject import Field
 from rules_engine.databases import database_of
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
@@ -188,7 +188,7 @@ def _created(model: ModelClass, found: Mapping[Field, Any], same: Mapping[Field,
             raise invalid(model, error) from None
         raise
     return ActionResult(
-        f"Created {model._meta.verbose_name} {row.pk}", {"model": label, "pk": safe(row.pk), "created": True}
+        f"Created {model._meta.verbose_name} {row.pk}", {"model": label, "pk": key_value(row), "created": True}
     )
 
 
@@ -198,7 +198,7 @@ def _existing(model: ModelClass, same: Mapping[Field, Any], using: str) -> model
 
 
 def _left(model: ModelClass, other: models.Model) -> ActionResult:
-    detail = {"model": label_of(model), "pk": safe(other.pk), "created": False}
+    detail = {"model": label_of(model), "pk": key_value(other), "created": False}
     return ActionResult(f"There is such a {model._meta.verbose_name} already: {other.pk}", detail)
 
 

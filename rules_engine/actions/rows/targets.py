@@ -16,6 +16,7 @@ from rules_engine.actions.rows.conversion import computed, convert
 from rules_engine.actions.rows.writing import writable_model
 from rules_engine.context.paths import ModelClass, Step, find_model, label_of, steps, unknown_name
 from rules_engine.context.signals import DELETE_SIGNALS
+from rules_engine.context.stored_form import key_of
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
 from rules_engine.rules.scope import view_permissions
@@ -194,7 +195,7 @@ def find(context: ActionContext, config: Mapping[str, Any], model: ModelClass) -
 
 def _own_row(event: Event, model: ModelClass) -> Rows:
     rows = model._base_manager.using(router.db_for_write(model))
-    return rows.none() if event.pk is None else rows.filter(pk=model._meta.pk.to_python(event.pk))
+    return rows.none() if event.pk is None else rows.filter(pk=key_of(model, event.pk))
 
 
 def _related(event: Event, target: str) -> Rows:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from rules_engine.admin.parts.rendering import list_url, page_url
+from rules_engine.context.stored_form import key_value
 from rules_engine.models import Execution
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_data
@@ -51,7 +52,7 @@ def _label(instance: Any) -> str:
 
 def rules_of_object(instance: Any) -> dict[str, Any]:
     """For the template: rules that watch the object, and its latest executions. Five queries at most."""
-    label, pk = _label(instance), str(instance.pk)
+    label, pk = _label(instance), str(key_value(instance))
     latest = Execution.objects.filter(event__model=label, event__object_pk=pk).order_by("-created_at")[:LATEST]
     asked = urlencode({"model": label, "pk": pk})
     rules = rules_on(label).prefetch_related(None)

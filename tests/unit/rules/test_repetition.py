@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rules_engine import conf
+from rules_engine.context.plain_data import safe
 from rules_engine.errors import ConditionError
 from rules_engine.rules import repetition
 from rules_engine.rules.repetition import compile_each, each_problems, for_each_reads, rule_seen_by, source_of
@@ -65,11 +66,11 @@ def test_of_keys_that_were_cut_off_none_is_acted_on(m2m: dict[str, Any], is_whol
             rows("m2m.pks", m2m=m2m)
 
 
-def test_a_list_of_a_signal_that_may_have_been_longer_is_an_error() -> None:
+def test_a_list_that_was_longer_is_an_error() -> None:
     full = list(range(conf.rows_limit()))
-    assert rows("signal.numbers", signal={"numbers": full[:-1]}) == full[:-1]
+    assert rows("signal.numbers", signal={"numbers": full}) == full
     with pytest.raises(ConditionError, match="raise ROWS_LIMIT"):
-        rows("signal.numbers", signal={"numbers": full})
+        rows("signal.numbers", signal={"numbers": safe([*full, 1])})
 
 
 def test_what_is_read_of_each_row_is_read_of_the_relation() -> None:

@@ -1,0 +1,196 @@
+"""Plain data: JSON-safe, bounded, and compared as JSON.
+
+Decimals stay ``Decimal`` in the process, so that conditions see a number and texts its exact digits; ``plain`` turns
+them to strings for storage and payloads and notes where they were, ``restore`` turns them back.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import hashlib
+import json
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.files import File
+from django.db import models
+from django.utils.functional import Promise
+
+from rules_engine import conf
+
+#: What fields raise for a value that is none of theirs; it is told as it stands.
+NO_VALUE = (ValidationError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError)
+#: Nested values (JSON fields, signal arguments) are kept to this depth.
+MAX_DEPTH = 16
+CUT = "…"
+#: The least that TEXT_LIMIT can be: of texts up to it, the setting need not be looked up.
+SHORT = 250
+#: What stands for what is cut off.
+MARK = re.compile(f"{CUT}([0-9a-f]{{8}})?")
+#: Characters of a mapping's key.
+KEY_CHARACTERS = 200
+
+
+def clean_text(text: str, limit: int | None = None) -> str:
+    """Return text that any database and any JSON parser takes: no NUL, no lone surrogates, cut and marked if too long.
+
+    ``limit`` is in characters, without the mark. Without it TEXT_LIMIT holds, and the mark tells cut texts apart.
+    """
+    if limit is not None:
+        text = text if len(text) <= limit else text[:limit] + CUT
+    elif len(text) > SHORT and len(text) > (most := conf.text_limit()):
+        text = text[:most] + CUT + _fingerprint(text)
+    if text.isascii():
+        return text.replace("\x00", "\ufffd")
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _fingerprint(text: str) -> str:
+    # Two long texts that differ beyond the cut are not the same text: a change there is a change.
+    return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=4).hexdigest()
+
+
+def safe(value: Any, depth: int = 0) -> Any:
+    """Return any Python value as JSON-safe data (``Decimal`` excepted).
+
+    Dates are ISO 8601, a UUID is a string, a file its name, NaN and infinities are null, model instances are
+    ``{"model", "pk"}``; what is unknown becomes ``{"type", "text"}`` so that nobody takes it for the thing itself.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return clean_text(str.__str__(value))  # of an Enum, str() is the member's name
+    if isinstance(value, int):
+        # Beyond 64 bits JSON parsers and columns disagree on what a number is.
+        return int(value) if -(2**63) <= value < 2**63 else str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, decimal.Decimal):
+        return value if value.is_finite() else None
+    return _safe_other(value, depth)
+
+
+def _safe_other(value: Any, depth: int) -> Any:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        # One instant has one form, whichever time zone the caller thinks in; the database answers in UTC.
+        return value.astimezone(datetime.UTC).isoformat()
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, uuid.UUID | Promise):
+        return clean_text(str(value))
+    if isinstance(value, File):
+        return clean_text(value.name or "")
+    if isinstance(value, models.Model):
+        return {"model": value._meta.label_lower, "pk": safe(value.pk, depth + 1)}
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return _safe_container(value, depth)
+    return _marked(value)
+
+
+def _safe_container(value: Any, depth: int) -> Any:
+    if depth >= MAX_DEPTH:
+        return {"type": "truncated", "text": _mark_of(value)}
+    most = conf.rows_limit()
+    is_cut = len(value) > most
+    if isinstance(value, Mapping):
+        # Of many keys the first in their order are told, for a database gives them back in an order of its own.
+        items = sorted(value.items(), key=lambda item: str(item[0]))[:most] if is_cut else value.items()
+        told = {_key(key): safe(item, depth + 1) for key, item in items}
+        return {**told, CUT: _mark_of(value)} if is_cut else told
+    rows = [safe(item, depth + 1) for item in islice(value, most)]
+    return [*rows, _mark_of(value)] if is_cut else rows
+
+
+def _key(key: Any) -> str:
+    text = str(key)
+    return clean_text(text if len(text) <= KEY_CHARACTERS else text[:KEY_CHARACTERS] + CUT + _fingerprint(text))
+
+
+def is_cut(value: Any) -> bool:
+    """Say whether a list or a mapping was longer than it is told."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[-1], str) and MARK.fullmatch(value[-1]) is not None
+    return isinstance(value, Mapping) and CUT in value
+
+
+def _mark_of(value: Any) -> str:
+    """Return the mark of what is cut off, with a fingerprint of the whole: a change behind the cut is a change."""
+    try:
+        text = json.dumps(value, skipkeys=True, default=_unwritten)
+        # One order of keys, and 1.0 is 1: a database writes numbers as it likes.
+        text = json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return CUT  # It holds itself.
+    return CUT + _fingerprint(text)
+
+
+def _unwritten(value: Any) -> str:
+    return str(value) if isinstance(value, decimal.Decimal | datetime.date | uuid.UUID) else type(value).__qualname__
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def same(one: Any, other: Any) -> bool:
+    """Say whether two values are equal as JSON has it: ``1`` is not ``true``, at any depth."""
+    if one is other:
+        return True
+    return bool(one == other) and _are_alike(one, other)
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Say whether of two values that Python holds to be equal none has a number where the other has true or false."""
+    if isinstance(one, str):
+        return True
+    if isinstance(one, Mapping):
+        return all(_are_alike(item, other[key]) for key, item in one.items())
+    if isinstance(one, list):
+        return all(map(_are_alike, one, other))
+    return isinstance(one, bool) is isinstance(other, bool)
+
+
+def _marked(value: Any) -> dict[str, str]:
+    try:
+        text = str(value)
+    except Exception as error:  # noqa: BLE001 - a foreign __str__ may raise anything; the mark records it
+        text = f"<{type(error).__name__} in str()>"
+    return {"type": type(value).__qualname__, "text": clean_text(text)}
+
+
+def plain(value: Any, pointer: str = "", found: list[str] | None = None) -> Any:
+    """Copy data with each ``Decimal`` as its exact string; the pointers of those strings are added to ``found``."""
+    if isinstance(value, decimal.Decimal):
+        if found is not None:
+            found.append(pointer)
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item, f"{pointer}/{_escape(key)}", found) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{pointer}/{index}", found) for index, item in enumerate(value)]
+    return value
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def restore(value: Any, pointers: Iterable[str]) -> Any:
+    """Undo ``plain``, in place: each string at one of the pointers becomes a ``Decimal`` again."""
+    for pointer in pointers:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        here = value
+        for part in parents:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        key: Any = int(last) if isinstance(here, list) else last
+        here[key] = decimal.Decimal(here[key])
+    return value

@@ -1,0 +1,304 @@
+"""The stored form of a field's value: what its column will hold, as plain data.
+
+An instance may hold the same value in many guises: a text for a date, a moment without a zone, an object of a library's
+own type. Compared and told is what the database would give back of it. How that is found out is prepared once a field
+(``form_of``); for most of Django's own fields it is their ``to_python``.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import inspect
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.utils import timezone
+
+from rules_engine.context import ranges
+from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, clean_text, safe
+from rules_engine.databases import database_of
+
+if TYPE_CHECKING:
+    Field: TypeAlias = models.Field[Any, Any]
+else:  # only the stubs know that a field is generic
+    Field: TypeAlias = models.Field
+
+Form = Callable[[Any], Any]
+
+#: Where a field says what it stores, and what it makes of it.
+CONVERSIONS = ("to_python", "get_prep_value", "get_db_prep_value", "from_db_value")
+PLAIN = (
+    str,
+    int,
+    float,
+    decimal.Decimal,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+    type(None),
+)
+BINARY = (bytes, bytearray, memoryview)
+
+
+def column_value(field: Field, value: Any) -> Any:
+    """Return a value of that field's column in its stored form, as JSON-safe data."""
+    return form_of(field)(value)
+
+
+def field_value(instance: models.Model, field: Field) -> Any:
+    """Return a field's value as JSON-safe data, as the database would give it back: ``"12"`` is ``Decimal("12")``."""
+    return _reader_of(type(instance), field)(instance)
+
+
+def key_value(instance: models.Model) -> Any:
+    """Return an object's primary key in its stored form; a key of many columns is a list."""
+    key = instance.pk
+    if type(key) is int or key is None:
+        return safe(key)
+    return form_of(instance._meta.pk)(key)
+
+
+def key_of(model: type[models.Model], told: Any) -> Any:
+    """Return a primary key as the model has it, of the form in which it was told. Raises ``ValidationError``."""
+    key: Any = model._meta.pk
+    try:
+        return key.to_python(told)
+    except NO_VALUE:
+        if not hasattr(key, "from_db_value"):
+            raise
+    return key.from_db_value(told, key.cached_col, connections[DEFAULT_DB_ALIAS])
+
+
+@lru_cache(maxsize=4096)
+def _reader_of(model: type[models.Model], field: Field) -> Callable[[models.Model], Any]:
+    form, name = form_of(field), field.attname
+    if _is_held_plainly(model, name):
+        return lambda instance: form(instance.__dict__.get(name))
+    # What is saved is what the attribute gives, not what lies beneath: in which language, in which currency.
+    return lambda instance: form(field.value_from_object(instance))
+
+
+def _is_held_plainly(model: type[models.Model], name: str) -> bool:
+    attribute = inspect.getattr_static(model, name, None)
+    return attribute is None or type(attribute).__module__.startswith("django.db.")
+
+
+@lru_cache(maxsize=4096)
+def form_of(field: Field) -> Form:
+    """Return what makes the stored form of the field's values."""
+    field = _stored_as(field)
+    if isinstance(field, models.FileField):
+        return _file_name
+    if isinstance(field, models.CompositePrimaryKey):
+        return _parts_form(field)
+    if holds_json(field):
+        return _json_form(field)
+    if hasattr(field, "range_type"):
+        return ranges.form(field, form_of(field.base_field))  # type: ignore[attr-defined]
+    if hasattr(field, "base_field"):
+        return _array_form(field)
+    if not all(_is_djangos(field, name) for name in CONVERSIONS):
+        return _own_form(field)
+    return _binary if isinstance(field, models.BinaryField) else _djangos_form(field)
+
+
+def _stored_as(field: Field) -> Field:
+    """Return the field that says how the column is stored: of a relation the key it holds, of a generated one its
+    output."""
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    if getattr(field, "generated", False):
+        field = getattr(field, "output_field", field)
+    return field
+
+
+def holds_json(field: Field) -> bool:
+    """Say whether the column holds JSON, whatever Python makes of it."""
+    return getattr(field, "get_internal_type", str)() == "JSONField"
+
+
+def _is_djangos(field: Field, name: str) -> bool:
+    """Say whether a method of the field is Django's own, or there is none."""
+    if name in vars(field):
+        return False
+    owner = next((kind for kind in type(field).__mro__ if name in vars(kind)), None)
+    return owner is None or owner.__module__.startswith("django.db.")
+
+
+def _file_name(value: Any) -> str:
+    return clean_text(str(getattr(value, "name", value) or ""))
+
+
+def _binary(value: Any) -> Any:
+    """Return bytes as Django's serializers write them."""
+    return clean_text(base64.b64encode(bytes(value)).decode()) if isinstance(value, BINARY) else safe(value)
+
+
+def _parts_form(key: Any) -> Form:
+    forms = [form_of(field) for field in key.fields]
+
+    def form(value: Any) -> Any:
+        if not isinstance(value, tuple | list) or len(value) != len(forms):
+            return safe(value)
+        return [of_part(part) for of_part, part in zip(forms, value, strict=True)]
+
+    return form
+
+
+def _djangos_form(field: Field) -> Form:
+    to_python, settled = field.to_python, _settling(field)
+
+    def form(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            python = to_python(value)
+        except NO_VALUE:
+            return safe(value)
+        return safe(python if settled is None else settled(python))
+
+    return form
+
+
+def _settling(field: Field) -> Form | None:
+    """Return what a column does to a value of the right type; None where that is nothing."""
+    if isinstance(field, models.DecimalField):
+        return lambda value: _quantized(field, value)
+    return _in_its_zone if isinstance(field, models.DateTimeField) else None
+
+
+def _in_its_zone(value: Any) -> Any:
+    """Return a moment without a zone in that in which it will be saved; where the site has none, one without."""
+    if not isinstance(value, datetime.datetime):
+        return value
+    if settings.USE_TZ and value.tzinfo is None:
+        return value.replace(tzinfo=timezone.get_default_timezone())
+    if not settings.USE_TZ and value.tzinfo is not None:
+        return timezone.make_naive(value, timezone.get_default_timezone())
+    return value
+
+
+def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
+    """Return the digits that are stored: an instance may hold ``5.0`` for a column of two places."""
+    exponent = decimal.Decimal(1).scaleb(-(field.decimal_places or 0))
+    # A database that is handed all digits rounds half up; for the others Django rounds, to the even digit.
+    rounds = database_of(DEFAULT_DB_ALIAS).rounds_decimals
+    try:
+        return decimal.Decimal(str(value)).quantize(exponent, decimal.ROUND_HALF_UP if rounds else None)
+    except (decimal.InvalidOperation, ValueError):
+        return value
+
+
+def _json_form(field: Any) -> Form:
+    encoder = field.encoder if isinstance(field, models.JSONField) else DjangoJSONEncoder
+    prepared = None if _is_djangos(field, "get_prep_value") else field.get_prep_value
+
+    def form(value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            if prepared is not None:
+                value = _json_of(prepared(value), value)
+            return safe(json.loads(json.dumps(value, cls=encoder)))
+        except NO_VALUE:
+            return safe(value)
+
+    return form
+
+
+def _json_of(prepared: Any, value: Any) -> Any:
+    """Return what a field of its own kind stores as JSON: some prepare the text of it."""
+    return json.loads(prepared) if isinstance(prepared, str) and not isinstance(value, str) else prepared
+
+
+def _array_form(field: Any) -> Form:
+    of_one = form_of(field.base_field)
+
+    def form(value: Any) -> Any:
+        try:
+            python = field.to_python(value)
+        except NO_VALUE:
+            return safe(value)
+        return safe([of_one(item) for item in python] if isinstance(python, list | tuple) else python)
+
+    return form
+
+
+def _own_form(field: Field) -> Form:
+    """Return the form of a field that has conversions of its own, from the value that it stores.
+
+    Where that is no plain data, or is read back as none, the stored value is told, or the field's text.
+    """
+    settled = _settling(field) or (lambda value: value)
+    reads_back = _reading_back(field)
+
+    def form(value: Any) -> Any:
+        try:
+            prepared = field.get_prep_value(value)
+        except NO_VALUE:
+            prepared = value
+        for candidate in (reads_back(prepared, value), prepared):
+            if isinstance(candidate, BINARY):
+                return _binary(candidate)
+            if _is_plain(candidate):
+                return safe(settled(candidate))
+        return clean_text(_text_of(field, value))
+
+    return form
+
+
+def _reading_back(field: Any) -> Callable[[Any, Any], Any]:
+    """Return what Python makes of what such a field has prepared; the second argument is the value itself."""
+    if not hasattr(field, "from_db_value"):
+        return lambda prepared, value: prepared
+    # Where the field prepares for the database alone, what it reads back is no longer what it has prepared.
+    if not all(_is_djangos(field, name) for name in ("get_db_prep_value", "get_db_prep_save")):
+        return lambda prepared, value: _as_python(field, value)
+    column = getattr(field, "cached_col", None) if hasattr(field, "model") else None
+
+    def read_back(prepared: Any, value: Any) -> Any:
+        try:
+            return field.from_db_value(prepared, column, connections[DEFAULT_DB_ALIAS])
+        except NO_VALUE:
+            return _as_python(field, value)
+
+    return read_back
+
+
+def _as_python(field: Field, value: Any) -> Any:
+    try:
+        return field.to_python(value)
+    except NO_VALUE:
+        return value
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    if isinstance(value, PLAIN):
+        return True
+    if depth >= MAX_DEPTH:
+        return isinstance(value, Mapping | list | tuple)
+    if isinstance(value, Mapping):
+        return all(_is_plain(item, depth + 1) for item in value.values())
+    return isinstance(value, list | tuple) and all(_is_plain(item, depth + 1) for item in value)
+
+
+class _Holder:
+    """Stands in for an instance that holds one value, for ``value_to_string``."""
+
+
+def _text_of(field: Field, value: Any) -> str:
+    holder: Any = _Holder()
+    setattr(holder, getattr(field, "attname", "") or "value", value)
+    try:
+        return str(field.value_to_string(holder))
+    except NO_VALUE:
+        return str(value)
