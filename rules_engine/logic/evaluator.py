@@ -7,7 +7,7 @@ text of bounded depth, or data that was copied and bounded here. ``jsonlogic.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -33,7 +33,13 @@ _AS_IS = frozenset({str, int, bool, type(None)})
 @lru_cache(maxsize=8)
 def engine_for(budget: int) -> Engine:
     """Return the engine whose evaluations may spend ``budget`` operations each; thread-safe, shared."""
-    return Engine(families=list(FAMILIES), config={**CONFIG, "ops_budget": budget})
+    return engine_of(budget)
+
+
+def engine_of(budget: int, own: Mapping[str, Callable[[str], str]] | None = None) -> Engine:
+    """Make an engine; ``own`` are further operators, JSON list of arguments in, JSON out."""
+    config = {**CONFIG, "ops_budget": budget}
+    return Engine(families=list(FAMILIES), config=config, custom_operators=dict(own or {}))
 
 
 @lru_cache(maxsize=1)
@@ -131,13 +137,14 @@ def _is_whole(number: float) -> bool:
     return number.is_integer() and abs(number) < 2**63
 
 
-def explain(error: DataLogicError) -> str:
+def explain(error: DataLogicError, place_of: Callable[[str], str] = str) -> str:
     """Tell an evaluation's failure in a sentence that names the operator, its JSON pointer and the remedy.
 
-    Never holds a value from the event: error texts travel further than the event's data may.
+    Never holds a value from the event: error texts travel further than the event's data may. ``place_of`` turns a
+    pointer into what was compiled to one into what was written.
     """
     kind = getattr(error, "error_type", "")
-    where = _where(error)
+    where = _where(error, place_of)
     if kind == "BudgetExceeded":
         message = gettext(
             "The condition took more than %(budget)s operations on this event and was stopped%(where)s. "
@@ -156,11 +163,11 @@ def _grouped(number: int) -> str:
     return number_format(number, force_grouping=True)
 
 
-def _where(error: DataLogicError) -> str:
+def _where(error: DataLogicError, place_of: Callable[[str], str]) -> str:
     path = getattr(error, "path", None)
     if not path:
         return ""
-    place = path[-1]["json_pointer"]
+    place = place_of(path[-1]["json_pointer"])
     return gettext(" (at %s)") % place if place else gettext(" (the outermost one)")
 
 

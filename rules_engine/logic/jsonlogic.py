@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from datalogic_py import DataHandle, DataLogicError, Rule
+from datalogic_py import DataHandle
 
 from rules_engine import conf
-from rules_engine.errors import ConditionError, InvalidRule, Problem
+from rules_engine.errors import InvalidRule, Problem
 from rules_engine.logic.diagnosis import check, check_expression
-from rules_engine.logic.evaluator import data_handle, engine_for, explain
+from rules_engine.logic.evaluator import data_handle, engine_for
 from rules_engine.logic.jsontext import parse
+from rules_engine.logic.metering import Metered, metered_rules
 from rules_engine.logic.shape import shape_problems
 from rules_engine.logic.tracing import trace
 from rules_engine.logic.variables import Variable, variables
@@ -48,19 +49,20 @@ class Condition:
 
     source: Any
     reads: frozenset[Path]
-    _rule: Rule = field(repr=False, compare=False)
+    _value: Metered = field(repr=False, compare=False)
+    _truth: Metered = field(repr=False, compare=False)
 
     def matches(self, data: DataHandle) -> bool:
-        """Say whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out."""
-        # Of JSON values, Python and JSONLogic take the same ones for false: null, false, 0, "", [] and {}.
-        return bool(self.value(data))
+        """Say whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out.
+
+        Only the truth of the result leaves the evaluator, however large that is. Of JSON values, Python and JSONLogic
+        take the same ones for false: null, false, 0, "", [] and {}.
+        """
+        return bool(self._truth.evaluated(data))
 
     def value(self, data: DataHandle) -> Any:
         """Say what it comes to, as JSON-safe data. Raises ``ConditionError`` naming operator and JSON pointer."""
-        try:
-            return self._rule.evaluate_data(data)
-        except DataLogicError as error:
-            raise ConditionError(explain(error)) from error
+        return self._value.evaluated(data)
 
 
 def compile_condition(logic: Any) -> Condition:
@@ -85,9 +87,11 @@ def dumps(logic: Any) -> str:
 def _compile(logic: Any, problems: Sequence[Problem]) -> Condition:
     if problems:
         raise InvalidRule(problems)
+    budget = conf.condition_budget()
     # As text: the library's own walk of Python objects is not safe for every object.
-    rule = engine_for(conf.condition_budget()).compile(json.dumps(logic))
-    return Condition(logic, frozenset({tuple(path) for path in rule.facts()["reads"]} | _beyond_rows(logic)), rule)
+    facts = engine_for(budget).compile(json.dumps(logic)).facts()
+    reads = frozenset({tuple(path) for path in facts["reads"]} | _beyond_rows(logic))
+    return Condition(logic, reads, *metered_rules(logic, budget))
 
 
 def _beyond_rows(logic: Any) -> set[Path]:

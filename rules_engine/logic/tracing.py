@@ -6,15 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.formats import number_format
+from datalogic_py import DataHandle
 from django.utils.translation import gettext
 
-from rules_engine.errors import InvalidRule
+from rules_engine import conf
+from rules_engine.errors import ConditionError, InvalidRule
 from rules_engine.logic.diagnosis import check_expression
 from rules_engine.logic.evaluator import engine_for, operators, plain_data
+from rules_engine.logic.metering import ValueTooLargeError, metered_rules
 
 #: The library repeats the whole context at each step, so tracing is bounded far below evaluating.
 TRACE_BUDGET = 2_000
+#: Characters of the context in all steps together, and how many steps a large context gets all the same.
+MOST_TRACED, LEAST_STEPS = 50_000_000, 16
 _MOST_VALUES = 20
 
 
@@ -33,8 +37,29 @@ def trace(logic: Any, context: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise InvalidRule(problems)
     data = plain_data(context)
-    record = json.loads(engine_for(TRACE_BUDGET).evaluate_with_trace(json.dumps(logic), json.dumps(data)))
+    if trouble := _trouble(logic, data):
+        return {"pointer": "", "expression": logic, "error": trouble, "children": []}
+    record = _record(logic, json.dumps(data))
     return _Trace(logic, data, record).tree(record["expression_tree"])
+
+
+def _trouble(logic: Any, data: Any) -> str:
+    """Say why it is not traced: the library's trace counts no bytes, so it is evaluated before where they are."""
+    value, _truth = metered_rules(logic, conf.condition_budget())
+    try:
+        value.evaluated(DataHandle(data))
+    except ValueTooLargeError as error:
+        return str(error)
+    except ConditionError:
+        pass  # the trace shows where
+    return ""
+
+
+def _record(logic: Any, data: str) -> Any:
+    # A power of two, so that there are few engines.
+    steps = max(MOST_TRACED // max(len(data), 1), LEAST_STEPS)
+    budget = min(TRACE_BUDGET, 1 << steps.bit_length() - 1)
+    return json.loads(engine_for(budget).evaluate_with_trace(json.dumps(logic), data))
 
 
 class _Trace:
@@ -74,10 +99,7 @@ class _Trace:
             return {"error": _reason(error)} if error else {"value": self.record["result"]}
         # The library logs no step for the rows of a loop, though it always reads them.
         if looped and place.endswith("/0") and _is_loop(_at(self.logic, parent)):
-            record = json.loads(
-                engine_for(TRACE_BUDGET).evaluate_with_trace(json.dumps(_at(self.logic, place)), json.dumps(self.data))
-            )
-            return {"value": record["result"]}
+            return {"value": _record(_at(self.logic, place), json.dumps(self.data))["result"]}
         return {"skipped": True}
 
 
@@ -88,7 +110,7 @@ def _is_loop(logic: Any) -> bool:
 
 def _reason(error: str) -> str:
     if "budget exceeded" in error:
-        return gettext("Tracing stops after %s operations.") % number_format(TRACE_BUDGET, force_grouping=True)
+        return gettext("Tracing stops after as many operations as are shown for data of this size.")
     return gettext("This could not be worked out with the values it was given.")
 
 
