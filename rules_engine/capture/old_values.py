@@ -90,6 +90,7 @@ class StoredRow:
         return convert
 
     def _by_queryset(self, pk: Any, using: str) -> Sequence[Any] | None:
-        rows = self.model._base_manager.using(using).filter(pk=pk).order_by()
+        # Without the site's managers: some put other columns in the place of those that are named, as translations do.
+        rows: models.QuerySet[Any] = models.QuerySet(self.model, using=using).filter(pk=pk).order_by()
         with confined(using):
             return next(iter(rows.values_list(*self.columns)[:1]), None)

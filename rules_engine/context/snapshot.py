@@ -5,7 +5,7 @@ What a field is told by is its stored form (``context.stored_form``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -27,11 +27,13 @@ from rules_engine.context.plain_data import same
 from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
+from rules_engine.context.stored_form import row_value
 from rules_engine.types import EVERY_FIELD, FieldChange, Path
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
 _most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
 
+ValueOf = Callable[[models.Model, Any], Any]
 #: A tree of the names to read: ``{"doctor": {"email": {}}}``.
 Tree = dict[str, Any]
 
@@ -77,23 +79,25 @@ def values_on(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) 
     return {field.attname: field_value(instance, field) for field in fields if not is_unsettled(instance, field)}
 
 
-def read(instance: models.Model, tree: Tree) -> dict[str, Any]:
+def read(instance: models.Model, tree: Tree, value_of: ValueOf = field_value) -> dict[str, Any]:
     """Return the asked-for part of an instance: ``{field: value, relation: {…}, to-many relation: [ {…}, … ]}``.
 
     What the rows of a to-many relation come to stands under its own name, ``items__count``. Follows relations, so it
     may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden.
+
+    ``value_of`` says what the object's own fields are told by: what will be saved of it, or what its row brought.
     """
     model = type(instance)
     known = steps(model)
     values: dict[str, Any] = {}
     for name, below in tree.items():
         if name == EVERY_FIELD:
-            values.update({f.attname: _settled(instance, f) for f in readable_fields(model)})
+            values.update({f.attname: _settled(instance, f, value_of) for f in readable_fields(model)})
             values.setdefault("pk", key_value(instance))
         elif name == "pk":
             values["pk"] = key_value(instance)
         elif name in known:
-            values[name] = _read_step(instance, known[name], below)
+            values[name] = _read_step(instance, known[name], below, value_of)
     if others := [name for name in tree if name not in known and name != EVERY_FIELD]:
         aggregated = aggregates.read(instance, [aggregate_of(model, name) for name in others])
         values.update((name, _told(aggregate_of(model, name), value)) for name, value in aggregated.items())
@@ -106,14 +110,14 @@ def _told(aggregate: Aggregate, value: Any) -> Any:
     return column_value(aggregate.fields[0], value) if is_of_field else safe(value)
 
 
-def _settled(instance: models.Model, field: models.Field[Any, Any]) -> Any:
+def _settled(instance: models.Model, field: models.Field[Any, Any], value_of: ValueOf) -> Any:
     # A deferred field would be a query of its own here; capture settles what its rules read in one query beforehand.
-    return None if is_unsettled(instance, field) else field_value(instance, field)
+    return None if is_unsettled(instance, field) else value_of(instance, field)
 
 
-def _read_step(instance: models.Model, step: Step, below: Tree) -> Any:
+def _read_step(instance: models.Model, step: Step, below: Tree, value_of: ValueOf) -> Any:
     if step.kind == "value":
-        return _settled(instance, step.field)
+        return _settled(instance, step.field, value_of)
     if step.kind == "to_many":
         return _rows(instance, step.name, below)
     try:
@@ -124,7 +128,7 @@ def _read_step(instance: models.Model, step: Step, below: Tree) -> Any:
 
 
 def _object(related: models.Model, below: Tree) -> dict[str, Any]:
-    return {"pk": key_value(related), **read(related, below)}
+    return {"pk": key_value(related), **read(related, below, row_value)}
 
 
 def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]]:

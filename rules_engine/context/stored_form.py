@@ -59,6 +59,11 @@ def field_value(instance: models.Model, field: Field) -> Any:
     return _reader_of(type(instance), field)(instance)
 
 
+def row_value(instance: models.Model, field: Field) -> Any:
+    """Return a field's value of an object that was just fetched: what its row brought, whatever its attribute gives."""
+    return form_of(field)(instance.__dict__.get(field.attname))
+
+
 def key_value(instance: models.Model) -> Any:
     """Return an object's primary key in its stored form; a key of many columns is a list."""
     key = instance.pk
@@ -124,6 +129,12 @@ def _stored_as(field: Field) -> Field:
 def holds_json(field: Field) -> bool:
     """Say whether the column holds JSON, whatever Python makes of it."""
     return getattr(field, "get_internal_type", str)() == "JSONField"
+
+
+def may_hold_many(field: Field) -> bool:
+    """Say whether a value of the field may be a list or an object: JSON, arrays, and what a library makes of others."""
+    field = _stored_as(field)
+    return holds_json(field) or not all(_is_djangos(field, name) for name in CONVERSIONS)
 
 
 def _is_djangos(field: Field, name: str) -> bool:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from rules_engine.context.paths import ModelClass, field_of, steps
 from rules_engine.context.plain_data import same
-from rules_engine.context.stored_form import column_value
+from rules_engine.context.stored_form import column_value, may_hold_many
 from rules_engine.errors import Problem, UnknownPath, did_you_mean
 from rules_engine.rules.matching import CompiledChange
 
@@ -61,7 +61,7 @@ def _is_many_to_many(model: ModelClass, name: str) -> bool:
 def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
     if value is None:
         return None
-    if isinstance(value, list | dict) and not isinstance(field, models.JSONField):
+    if isinstance(value, list | dict) and not may_hold_many(field):
         message = gettext('Expected one value of "%(field)s", and got %(got)s.')
         return message % {"field": field.name, "got": repr(value)}
     if choices := [choice for choice, _ in field.flatchoices]:
@@ -116,5 +116,7 @@ def _compile(model: ModelClass, change: Mapping[str, Any]) -> CompiledChange:
 
 
 def _compiled_value(field: models.Field[Any, Any], value: Any) -> Any:
-    target = field.target_field if isinstance(field, models.ForeignKey) else field
-    return None if value is None else column_value(field, target.to_python(value))
+    if value is None:
+        return None
+    # A list or an object is no text of a value, which is what ``to_python`` is for, but one itself.
+    return column_value(field, value if isinstance(value, list | dict) else field.to_python(value))

@@ -15,7 +15,7 @@ from rules_engine.rules import registry
 from rules_engine.testing import create_rule, run_due
 from tests.integration.noting import Note, note
 from tests.zoo.fields import SchemaField, Ulid
-from tests.zoo.models import Animal, Capsule, Feeding, Pill
+from tests.zoo.models import Animal, Capsule, Feeding, Pill, Plaque
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,6 +165,35 @@ def test_a_column_is_told_by_what_its_attribute_gives() -> None:
     [change] = changes()
     assert change["spoken"] == {"old": "one", "new": "two"}
     assert Capsule.objects.values_list("spoken").get() == ("two",)
+
+
+def test_a_related_object_is_told_by_its_row_and_not_by_its_attribute() -> None:
+    create_rule(model=Pill, actions=[note("{{ instance.capsule.spoken }}")])
+    capsule = Capsule.objects.create(id=Ulid("a"), name="one")
+    Capsule.objects.update(name="two")
+    Pill.objects.create(capsule=capsule)
+    assert noted() == ["one"]
+
+
+def test_a_change_may_be_to_a_list() -> None:
+    create_rule(model=Capsule, changes=[{"field": "tags", "to": ["a", "b"]}], actions=LOG)
+    with pytest.raises(InvalidRule):
+        create_rule(model=Capsule, changes=[{"field": "name", "to": ["a", "b"]}], actions=LOG)
+    capsule = Capsule.objects.create(id=Ulid("a"))
+    capsule.tags = ["a", "b"]
+    capsule.save()
+    assert len(changes()) == 1
+
+
+@pytest.mark.parametrize("end", ["from", "to"])
+def test_a_choice_that_may_be_blank_can_be_asked_for(end: str) -> None:
+    create_rule(model=Plaque, changes=[{"field": "size", end: ""}], actions=LOG)
+    with pytest.raises(InvalidRule, match="no value of"):
+        create_rule(model=Plaque, changes=[{"field": "size", end: "xl"}], actions=LOG)
+    plaque = Plaque.objects.create(size="s" if end == "to" else "")
+    plaque.size = "" if end == "to" else "s"
+    plaque.save()
+    assert [change["size"][{"from": "old", "to": "new"}[end]] for change in changes()] == [""]
 
 
 def test_a_column_is_read_through_the_expression_that_selects_it() -> None:

@@ -10,6 +10,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from rules_engine.context.paths import ModelClass, Step, label_of, steps
+from rules_engine.context.stored_form import column_value
 
 #: The most specific first.
 TYPES: tuple[tuple[type[Any] | tuple[type[Any], ...], str], ...] = (
@@ -56,7 +57,7 @@ def _value(step: Step) -> dict[str, Any]:
         return {**entry, "label": gettext("Key"), "quiet": True}
     entry["field"] = field.name
     if field.choices:
-        entry["choices"] = [[_plain(value), str(title)] for value, title in field.flatchoices]
+        entry["choices"] = [[_plain(column_value(field, value)), str(title)] for value, title in field.flatchoices]
     return entry
 
 
