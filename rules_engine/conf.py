@@ -17,6 +17,8 @@ from rules_engine import retry
 from rules_engine.errors import SettingsError, did_you_mean
 
 SETTING = "RULES_ENGINE"
+#: Names that are excepted of one model at a time.
+NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
 
 
 def _value(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
@@ -160,6 +162,22 @@ def sensitive_fields() -> tuple[str, ...]:
     return _texts("SENSITIVE_FIELDS", ())
 
 
+def sensitive_exceptions() -> tuple[str, ...]:
+    """Names that are no secrets although they hold a word of one: ``["max_tokens", "shop.voucher.token"]``.
+
+    A name counts for fields, keys inside JSON and arguments of signals; with its model before it, for that field.
+    """
+    expected = "a list of names such as max_tokens, or shop.voucher.token where the name is a secret's elsewhere"
+    return tuple(_value("SENSITIVE_EXCEPTIONS", (), _are_exceptions, expected))
+
+
+def _are_exceptions(value: Any) -> bool:
+    # A bare "password" would lay open what everybody calls so.
+    return _is_texts(value) and all(
+        name.count(".") == 2 or (name and "." not in name and name.lower() not in NEVER_EXCEPTED) for name in value
+    )
+
+
 def text_limit() -> int:
     """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000, at least 250."""
     return _count("TEXT_LIMIT", 10_000, least=250)
@@ -277,6 +295,7 @@ ACCESSORS: Mapping[str, Callable[[], Any]] = {
     "RETENTION_DAYS": retention_days,
     "AUDIT_RETENTION_DAYS": audit_retention_days,
     "SENSITIVE_FIELDS": sensitive_fields,
+    "SENSITIVE_EXCEPTIONS": sensitive_exceptions,
     "TEXT_LIMIT": text_limit,
     "ROWS_LIMIT": rows_limit,
     "CACHE_KEY_PREFIXES": cache_key_prefixes,

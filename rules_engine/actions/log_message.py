@@ -67,11 +67,11 @@ class LogMessage(Action):
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         if not config.get("message"):
             yield Problem("/message", gettext("Write the message to log."))
-        if config.get("level", "info") not in LEVELS:
+        if (level := _level(config)) not in LEVELS:
             yield Problem(
                 "/level",
                 gettext("Expected one of %(levels)s, and got %(level)s.")
-                % {"levels": ", ".join(LEVELS), "level": repr(config["level"])},
+                % {"levels": ", ".join(LEVELS), "level": repr(level)},
             )
         for pointer, value in _values(config):
             yield from values.problems(value, rule, pointer)
@@ -81,15 +81,20 @@ class LogMessage(Action):
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)
-        level = config.get("level") or "info"
+        level = _level(config)
         details = {gettext("Level"): str(_TITLES.get(level, level)), **_fields(config, context)}
         return Preview(gettext("Logs: %(message)s") % {"message": message}, details)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)
-        level = LEVELS[config.get("level") or "info"]
+        level = LEVELS[_level(config)]
         logger.log(level, "%s", message, extra={"rule": context.rule_slug, "fields": _fields(config, context)})
         return ActionResult(f"Logged: {message}")
+
+
+def _level(config: Mapping[str, Any]) -> Any:
+    """Return the level as written; none, null and an empty one are "info"."""
+    return config.get("level") or "info"
 
 
 def _rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

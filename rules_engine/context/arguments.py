@@ -25,7 +25,7 @@ from django.template.base import Template
 from django.template.context import BaseContext
 
 from rules_engine.context import exceptions
-from rules_engine.context.paths import is_secret
+from rules_engine.context.secret_names import is_secret, without_secrets
 from rules_engine.context.snapshot import CUT, clean_text, safe
 from rules_engine.databases.savepoints import confined
 from rules_engine.types import Path
@@ -73,7 +73,7 @@ def _argument(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
         return _object(value, wanted(name))
     if isinstance(value, Template):
         return safe(value.name)
-    return _masked(_without_secrets(safe(_bounded(value, room, 0))))
+    return _masked(without_secrets(safe(_bounded(value, room, 0))))
 
 
 def request_of(request: Any) -> dict[str, Any] | None:
@@ -130,12 +130,6 @@ def _within(items: Iterable[Any], room: list[int], depth: int) -> Iterable[Any]:
         if room[0] < 0:
             return
         yield item
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_secrets(item) for key, item in value.items() if not is_secret(key)}
-    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _masked(value: Any) -> Any:

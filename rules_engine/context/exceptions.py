@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from rules_engine import conf
-from rules_engine.context.paths import SENSITIVE
+from rules_engine.context.secret_names import SENSITIVE
 from rules_engine.context.snapshot import clean_text, safe
 
 TEXT_CHARACTERS = 500

@@ -7,7 +7,6 @@ What the rows of a to-many relation come to is a value as well: ``("items__count
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.aggregates import Aggregate
+from rules_engine.context.secret_names import is_secret
 from rules_engine.context.stored_form import holds_json
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.types import EVERY_FIELD, Path
@@ -29,20 +29,6 @@ from rules_engine.types import EVERY_FIELD, Path
 ModelClass = type[models.Model]
 Kind = Literal["value", "to_one", "to_many", "every"]
 
-#: A field whose name holds one of these is never in a context: who edits rules could mail it out.
-SENSITIVE = (
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "private_key",
-    "access_key",
-    "session_key",
-    "session_data",
-    "credential",
-)
 #: On the user model, what decides a person's power is not ordinary data.
 USER_FLAGS = frozenset({"is_superuser", "is_staff", "groups", "user_permissions"})
 #: Models that no rule may read or listen to, besides the engine's own.
@@ -92,21 +78,22 @@ def is_denied(model: ModelClass) -> bool:
     return model._meta.app_label in DENIED_APPS or model._meta.label_lower in DENIED_MODELS
 
 
-@lru_cache(maxsize=1)
-def _sensitive_pattern(extra: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(part.lower()) for part in (*SENSITIVE, *extra)))
-
-
-def is_secret(name: str) -> bool:
-    """Say whether what goes by that name is a secret, wherever it stands."""
-    return _sensitive_pattern(conf.sensitive_fields()).search(name.lower()) is not None
-
-
 def is_sensitive(model: ModelClass, name: str) -> bool:
     """Say whether a field of that name is kept out of every context."""
-    if _sensitive_pattern(conf.sensitive_fields()).search(name.lower()):
-        return True
-    return name in USER_FLAGS and model._meta.swapped is None and is_user_model(model)
+    if is_secret(name):
+        return not _is_excepted(model, name)
+    # No exception of the site's makes a password an ordinary field.
+    always = (*USER_FLAGS, "password")
+    return name in always and model._meta.swapped is None and is_user_model(model)
+
+
+def _is_excepted(model: ModelClass, name: str) -> bool:
+    """Say whether the site excepts the field by its model: ``"shop.voucher.token"``."""
+    exceptions = {exception.lower() for exception in conf.sensitive_exceptions() if "." in exception}
+    if not exceptions or (name == "password" and is_user_model(model)):
+        return False
+    lineage = (model, *model._meta.get_parent_list())
+    return any(f"{label_of(ancestor)}.{name.lower()}" in exceptions for ancestor in lineage)
 
 
 def is_user_model(model: ModelClass) -> bool:
@@ -219,7 +206,7 @@ def resolve(model: ModelClass, path: Path) -> Step:
     for name in path:
         if here is None:
             if step.field is not None and holds_json(step.field):
-                return step
+                return _inside_json(step, path)
             message = gettext('"%(value)s" is a plain value and has no "%(name)s".')
             raise UnknownPath(message % {"value": step.name, "name": name})
         if name == EVERY_FIELD:
@@ -229,6 +216,15 @@ def resolve(model: ModelClass, path: Path) -> Step:
         step = steps(here).get(name) or _aggregate_step(here, name, rows)
         rows = name if step.kind == "to_many" else rows
         here = step.model
+    return step
+
+
+def _inside_json(step: Step, path: Path) -> Step:
+    """Return the step of a JSON field for a path into it. Raises ``UnknownPath`` for keys that are never told."""
+    keys = path[path.index(step.name) + 1 :]
+    if hidden := [key for key in keys if is_secret(key)]:
+        message = gettext('Rules may not read "%(name)s" of %(model)s.')
+        raise UnknownPath(message % {"name": hidden[0], "model": step.name})
     return step
 
 

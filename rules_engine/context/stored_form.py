@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from rules_engine.context import ranges
 from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, clean_text, safe
+from rules_engine.context.secret_names import without_secrets
 from rules_engine.databases import database_of
 
 if TYPE_CHECKING:
@@ -103,6 +104,20 @@ def form_of(field: Field) -> Form:
     field = _stored_as(field)
     if isinstance(field, models.FileField):
         return _file_name
+    form = _form_of(field)
+    return form if _is_one_value(field) else _without_secrets(form)
+
+
+def _is_one_value(field: Field) -> bool:
+    """Say whether the field holds no data with keys of its own: one of Django's own, but for JSON."""
+    return type(field).__module__.startswith("django.db.models.fields") and not holds_json(field)
+
+
+def _without_secrets(form: Form) -> Form:
+    return lambda value: without_secrets(form(value))
+
+
+def _form_of(field: Field) -> Form:
     if isinstance(field, models.CompositePrimaryKey):
         return _parts_form(field)
     if holds_json(field):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rules_engine.context.paths import SENSITIVE
+from rules_engine.context.secret_names import is_secret
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
 from rules_engine.rules import registry
 from rules_engine.rules.changes import KEYS
@@ -83,7 +83,7 @@ def _cleaned(value: Any, pointer: str, removed: list[str]) -> Any:
         return value
     made = {}
     for key, part in value.items():
-        if isinstance(part, str) and part and "{{" not in part and any(word in str(key).lower() for word in SENSITIVE):
+        if isinstance(part, str) and part and "{{" not in part and is_secret(str(key)):
             removed.append(f"{pointer}/{key}")
             part = ""
         made[key] = _cleaned(part, f"{pointer}/{key}", removed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -228,9 +229,34 @@ def test_two_folders_do_not_share_files_and_unknown_storages_may(tmp_path: Path)
     from django.core.files.storage import FileSystemStorage, InMemoryStorage, default_storage
 
     elsewhere = FileSystemStorage(location=str(tmp_path / "elsewhere"))
-    assert not stored_files._may_share(default_storage, elsewhere)
-    assert stored_files._may_share(default_storage, FileSystemStorage())
-    assert stored_files._may_share(default_storage, InMemoryStorage())
+    assert stored_files._name_in(elsewhere, default_storage, "a/b.txt") is None
+    assert stored_files._name_in(FileSystemStorage(), default_storage, "a/b.txt") == "a/b.txt"
+    assert stored_files._name_in(InMemoryStorage(), default_storage, "a/b.txt") == "a/b.txt"
+
+
+def test_one_folder_within_another_has_its_files_by_shorter_names(tmp_path: Path) -> None:
+    from django.core.files.storage import FileSystemStorage
+
+    outer, inner = FileSystemStorage(location=str(tmp_path)), FileSystemStorage(location=str(tmp_path / "private"))
+    assert stored_files._name_in(inner, outer, "private/a.txt") == "a.txt"
+    assert stored_files._name_in(outer, inner, "a.txt") == "private/a.txt"
+    assert stored_files._name_in(inner, outer, "public/a.txt") is None
+
+
+@pytest.mark.parametrize("default", ["products/none.png", lambda: "products/none.png"], ids=["text", "callable"])
+def test_the_file_that_is_a_fields_default_is_never_deleted(media: Path, default: Any) -> None:
+    on_delete()
+    field = Product._meta.get_field("image")
+    with (
+        mock.patch.object(field, "default", default),
+        mock.patch.object(field, "_get_default", return_value="products/none.png"),
+    ):
+        product_with_file(image="products/none.png").delete()
+        (media / "products").mkdir(exist_ok=True)
+        (media / "products" / "none.png").write_text("for all that have none")
+        run_due()
+    assert files_in(media) == {"products/none.png"}
+    assert "as its default" in Execution.objects.get().summary
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
+from tests.zoo.written import Assorted, Stamped
+
+__all__ = ["Assorted", "Stamped"]
 
 
 class Keeper(models.Model):

@@ -36,12 +36,20 @@ def permit(name: str) -> None:
 def user_of(field: FileField, name: str) -> str:
     """Say which field of which model has a row with that file, as ``"shop.product.image"``; empty when none has.
 
-    Every file field of the site is asked whose storage may be the same: one query each, until one says yes.
+    Every file field of the site is asked whose storage may be the same: one query each, until one says yes. The file
+    that is a field's default is in use by every row to come.
     """
     for model, other in _file_fields():
-        rows = model._base_manager.using(router.db_for_write(model)).filter(**{other.name: name})
-        if _may_share(field.storage, other.storage) and rows.exists():
-            return f"{model._meta.label_lower}.{other.name}"
+        known_as = _name_in(other.storage, field.storage, name)
+        if known_as is None:
+            continue
+        label = f"{model._meta.label_lower}.{other.name}"
+        if known_as in _defaults(other):
+            return f"{label}, as its default"
+        # Not by a manager: one may hide rows, and what is hidden has its file all the same.
+        rows: models.QuerySet[Any] = models.QuerySet(model, using=router.db_for_write(model))
+        if rows.filter(**{other.name: known_as}).exists():
+            return label
     return ""
 
 
@@ -51,14 +59,31 @@ def _file_fields() -> Iterator[tuple[type[models.Model], FileField]]:
             yield from ((model, field) for field in model._meta.local_concrete_fields if isinstance(field, FileField))
 
 
-def _may_share(one: Storage, other: Storage) -> bool:
-    """Storages cannot be compared, but for two folders: a file that is left behind is better than one that is lost."""
-    folders = [_folder(storage) for storage in (one, other)]
-    return None in folders or folders[0] == folders[1]
+def _defaults(field: FileField) -> tuple[str, ...]:
+    """Return the names of files that a row has for which none is given."""
+    by_database = getattr(field, "db_default", None)
+    values = (field.get_default() if field.has_default() else None, getattr(by_database, "value", by_database))
+    return tuple(str(value) for value in values if isinstance(value, str) and value)
+
+
+def _name_in(other: Storage, storage: Storage, name: str) -> str | None:
+    """Return the name by which the other storage has the file; None where it cannot have it.
+
+    Of storages nothing is known but where they keep things, and of some not even that: a file that is left behind is
+    better than one that is lost.
+    """
+    folder, other_folder = _folder(storage), _folder(other)
+    if folder is None or other_folder is None or folder == other_folder:
+        return name
+    path = posixpath.normpath(posixpath.join(folder, name))
+    if other_folder == "/":
+        return path.lstrip("/")
+    return path.removeprefix(f"{other_folder}/") if path.startswith(f"{other_folder}/") else None
 
 
 def _folder(storage: Any) -> str | None:
-    return str(storage.location) if isinstance(storage, FileSystemStorage) else None
+    """Return the folder of files, by its real path, so that one folder within another is seen."""
+    return posixpath.realpath(storage.location) if isinstance(storage, FileSystemStorage) else None
 
 
 def remove(field: FileField, name: str) -> bool:

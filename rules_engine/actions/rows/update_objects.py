@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions.rows import changes, field_rows, targets
 from rules_engine.actions.rows.changes import Change
+from rules_engine.actions.rows.stamps import stamped_by_save, stamps
 from rules_engine.actions.rows.targets import Rows
 from rules_engine.actions.rows.writing import permission, refusals_in_words
 from rules_engine.context.paths import ModelClass, label_of
@@ -121,7 +122,7 @@ class UpdateObjects(Action):
             names = [change.field.name for change in changes.changes_of(config, model)]
         except (UnknownPath, PermanentError):
             return ()  # it would not run
-        fields = frozenset([*names, *_kept_by_save(model)]) if names else None
+        fields = frozenset([*names, *stamped_by_save(model)]) if names else None
         return [Effect(label_of(saved), "update", fields) for saved in targets.saved_models(config, model)]
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
@@ -206,7 +207,7 @@ def _detail(model: ModelClass, written: Sequence[Any], unchanged: int) -> dict[s
 def _in_one_statement(rows: Rows, planned: Sequence[Change], context: ActionContext, model: ModelClass) -> ActionResult:
     if not planned or changes.own_tree(planned):
         raise PermanentError(gettext('One statement needs values that do not read "row".'))
-    count = rows.order_by().update(**changes.columns(planned, model, context.data))
+    count = rows.order_by().update(**{**stamps(model), **changes.columns(planned, model, context.data)})
     detail = {"model": label_of(model), "updated": count}
     return ActionResult(f"Updated {count:,} of {model._meta.verbose_name_plural} in one statement", detail)
 
@@ -225,16 +226,11 @@ def _one_by_one(
             # Nothing to hear of; this is also where rules that set each other off come to rest.
             unchanged += 1
             continue
-        row.save(using=rows.db, update_fields=[*names, *_kept_by_save(model)] if planned else None)
+        row.save(using=rows.db, update_fields=[*names, *stamped_by_save(model)] if planned else None)
         written.append(key)
     same = f", {unchanged:,} had the values already" if unchanged else ""
     summary = f"Updated {len(written):,} of {model._meta.verbose_name_plural}{same}"
     return ActionResult(summary, _detail(model, written, unchanged))
-
-
-def _kept_by_save(model: ModelClass) -> list[str]:
-    """Fields that each save sets anew, and that ``update_fields`` would leave out."""
-    return [field.name for field in model._meta.concrete_fields if getattr(field, "auto_now", False)]
 
 
 def _locked(rows: Rows, key: Any, model: ModelClass) -> models.Model | None:

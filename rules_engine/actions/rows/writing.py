@@ -20,12 +20,12 @@ from rules_engine.context.paths import (
     field_of,
     find_model,
     is_denied,
-    is_secret,
     is_sensitive,
     is_user_model,
     label_of,
     unknown_name,
 )
+from rules_engine.context.secret_names import is_secret
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
 from rules_engine.models import Execution
@@ -57,7 +57,7 @@ def is_forbidden(model: ModelClass) -> bool:
 
 
 def _is_forbidden_itself(model: ModelClass) -> bool:
-    return is_denied(model) or model._meta.app_label in DENIED_APPS or is_secret(model._meta.model_name or "")
+    return is_denied(model) or model._meta.app_label in DENIED_APPS or is_secret(model.__name__)
 
 
 def _grants(field: Field) -> bool:

@@ -123,10 +123,18 @@ class TestLines:
             kind("log_message").run(context_of({"instance": {"name": "x" * LONGEST}}), config)
         assert len(caplog.records[0].getMessage()) == LONGEST
 
-    @pytest.mark.parametrize("level", ["fatal", "", None, 5])
+    @pytest.mark.parametrize("level", ["fatal", 5])
     def test_a_level_that_there_is_not_is_told(self, level: Any) -> None:
         problems = list(kind("log_message").validate_config({"message": "x", "level": level}, SAVED))
         assert [problem.pointer for problem in problems] == ["/level"]
+
+    @pytest.mark.parametrize("level", ["", None])
+    def test_a_level_that_is_left_empty_is_info(self, level: Any, caplog: pytest.LogCaptureFixture) -> None:
+        config = {"message": "x", "level": level}
+        assert list(kind("log_message").validate_config(config, SAVED)) == []
+        with caplog.at_level(logging.INFO, logger.name):
+            kind("log_message").run(context_of({}), config)
+        assert caplog.records[0].levelname == "INFO"
 
 
 class TestKeys:
