@@ -25,9 +25,9 @@ from django.template.base import Template
 from django.template.context import BaseContext
 
 from rules_engine.context import exceptions
-from rules_engine.context.secret_names import is_secret, without_secrets
 from rules_engine.context.snapshot import CUT, clean_text, safe
 from rules_engine.databases.savepoints import confined
+from rules_engine.secret_names import is_secret, without_secrets
 from rules_engine.types import Path
 
 #: Of what a server hands to ``request_started``: all but this may be a secret (cookies, authorization, query).

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from rules_engine import conf
-from rules_engine.context.secret_names import SENSITIVE
 from rules_engine.context.snapshot import clean_text, safe
+from rules_engine.secret_names import SENSITIVE
 
 TEXT_CHARACTERS = 500
 HIDDEN = "[hidden]"

@@ -21,9 +21,9 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.aggregates import Aggregate
-from rules_engine.context.secret_names import is_secret
 from rules_engine.context.stored_form import holds_json
 from rules_engine.errors import UnknownPath, did_you_mean
+from rules_engine.secret_names import is_secret
 from rules_engine.types import EVERY_FIELD, Path
 
 ModelClass = type[models.Model]

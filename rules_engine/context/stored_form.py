@@ -24,8 +24,8 @@ from django.utils import timezone
 
 from rules_engine.context import ranges
 from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, clean_text, safe
-from rules_engine.context.secret_names import without_secrets
 from rules_engine.databases import database_of
+from rules_engine.secret_names import without_secrets
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]

@@ -15,9 +15,9 @@ from rules_engine.admin.conditions.sentences import Part, read
 from rules_engine.admin.conditions.words import WORDS, comparison
 from rules_engine.admin.parts.labels import listens_to
 from rules_engine.admin.parts.rendering import json_block, text_block
-from rules_engine.context.secret_names import is_secret
 from rules_engine.models import Rule
 from rules_engine.rules import registry
+from rules_engine.secret_names import is_secret
 
 MASK = "…"
 
