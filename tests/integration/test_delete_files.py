@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -21,6 +20,7 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
 from tests.factories import make_product
+from tests.zoo.written import Paper
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -243,20 +243,22 @@ def test_one_folder_within_another_has_its_files_by_shorter_names(tmp_path: Path
     assert stored_files._name_in(inner, outer, "public/a.txt") is None
 
 
-@pytest.mark.parametrize("default", ["products/none.png", lambda: "products/none.png"], ids=["text", "callable"])
-def test_the_file_that_is_a_fields_default_is_never_deleted(media: Path, default: Any) -> None:
-    on_delete()
-    field = Product._meta.get_field("image")
-    with (
-        mock.patch.object(field, "default", default),
-        mock.patch.object(field, "_get_default", return_value="products/none.png"),
-    ):
-        product_with_file(image="products/none.png").delete()
-        (media / "products").mkdir(exist_ok=True)
-        (media / "products" / "none.png").write_text("for all that have none")
-        run_due()
-    assert files_in(media) == {"products/none.png"}
-    assert "as its default" in Execution.objects.get().summary
+@pytest.mark.parametrize("field", ["file", "cover"])
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_the_file_that_is_a_fields_default_is_never_deleted(media: Path, field: str, how: str) -> None:
+    name = str(Paper._meta.get_field(field).get_default())
+    (media / name).parent.mkdir(exist_ok=True)
+    (media / name).write_text("for all that have none of their own")
+    signals = ["post_delete"] if how == "deleted" else ["post_save"]
+    create_rule(model=Paper, signals=signals, actions=[("delete_files", {"fields": [field]})])
+    paper = Paper.objects.create()
+    if how == "deleted":
+        paper.delete()
+    else:
+        getattr(paper, field).save("own.txt", ContentFile(b"own"))
+    run_due()
+    assert name in files_in(media)
+    assert f"zoo.paper.{field}, as its default" in Execution.objects.latest("created_at").summary
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
-from tests.zoo.written import Assorted, Stamped
+from tests.zoo.written import Assorted, Paper, Stamped
 
-__all__ = ["Assorted", "Stamped"]
+__all__ = ["Assorted", "Paper", "Stamped"]
 
 
 class Keeper(models.Model):

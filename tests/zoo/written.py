@@ -28,6 +28,18 @@ class Stamped(models.Model):
     made_on = models.DateTimeField(auto_now_add=True)
 
 
+def cover() -> str:
+    """Name the cover of papers that have none of their own."""
+    return "covers/none.txt"
+
+
+class Paper(models.Model):
+    """Its files are those of all papers until it has its own."""
+
+    file = models.FileField(upload_to="papers", default="papers/none.txt")
+    cover = models.FileField(upload_to="covers", default=cover)
+
+
 class Named:
     """A key of its own type, as libraries for ULIDs and short UUIDs have them."""
 
