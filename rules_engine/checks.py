@@ -2,7 +2,8 @@
 
 Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the broker is not
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
-is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop. W003, W004 and W006 to W008
+is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
+connections is too small for workers. W003, W004 and W006 to W008
 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -26,6 +27,7 @@ from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec
+from rules_engine.work import worker_pools
 
 Apps = Sequence[AppConfig] | None
 MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
@@ -111,6 +113,14 @@ def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
 
 def _has_broker() -> bool:
     return bool(current_app.conf.broker_write_url or current_app.conf.broker_read_url)
+
+
+@checks.register()
+def check_pool(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W012: a worker's tasks find as many connections as they need, where connections come from a pool."""
+    said = worker_pools.configured_problem()
+    hint = 'Raise "max_size" in OPTIONS["pool"], or lower the workers\' concurrency (CELERY_WORKER_CONCURRENCY).'
+    return [checks.Warning(said, hint=hint, id="rules_engine.W012")] if said else []
 
 
 @checks.register(deploy=True)

@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
+from rules_engine.databases.pools import give_back
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
 
@@ -117,13 +118,19 @@ def _watch() -> None:
     has_failed = False
     while not pause.wait(conf.refresh_seconds()):
         with paused():  # opening this thread's connection is no event
-            error = _error_of(cache.refresh)
+            error = _error_of(_look_from_afar)
         if error is not None:
             # Said once, not every second; the connection may be dead, the next look opens another.
             if not has_failed:
                 _tell(error, "trying again every second")
             connections[cache.alias()].close()
         has_failed = error is not None
+
+
+def _look_from_afar() -> None:
+    """Refresh from a thread that nobody waits for: requests may need the connection until the next look."""
+    cache.refresh()
+    give_back(cache.alias())
 
 
 def _tell(error: Exception, what_now: str) -> None:

@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
+from rules_engine.databases.pools import outside_pool
 from rules_engine.models import Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
 from rules_engine.work.repeating import against_rivals
@@ -142,6 +143,11 @@ class LeaseKeeper:
         self.thread.join()
 
     def _keep(self) -> None:
+        # Whoever waits for the pool while its threads are at work would lose the leases of all of them.
+        with outside_pool(router.db_for_write(Execution)):
+            self._renew_until_done()
+
+    def _renew_until_done(self) -> None:
         used = False
         while not self.done.wait(conf.lease_seconds() / 3):
             used = True

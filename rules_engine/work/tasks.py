@@ -12,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, connections, router
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
+from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
 from rules_engine.work import claims, heartbeats, queues, retention, sequence
@@ -67,15 +68,21 @@ def due_queues(*only: str) -> list[str]:
     return sorted(queues_due)
 
 
+def _look_for_work() -> list[str]:
+    """Give the queues in which something is due, from a thread that keeps no connection which a task may need."""
+    with paused():  # opening this thread's connection is no event
+        heartbeats.beat(Heartbeat.Kind.SWEEP)
+        sequence.settle_forgotten()
+        due = due_queues()
+    give_back(router.db_for_write(Execution))
+    return due
+
+
 def _sweep_while_running() -> None:
     failed = False
     while not _stop.wait(conf.sweep_seconds()):
         try:
-            with paused():  # opening this thread's connection is no event
-                heartbeats.beat(Heartbeat.Kind.SWEEP)
-                sequence.settle_forgotten()
-                due = due_queues()
-            for queue in due:
+            for queue in _look_for_work():
                 hints.send(queue)
             failed = False
         except (DatabaseError, InterfaceError, *hints.PUBLISH_ERRORS) as error:
