@@ -28,14 +28,16 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.actions.files import delete_files  # noqa: F401
         from rules_engine.actions.mail import send_email  # noqa: F401
         from rules_engine.actions.rows import create_object, set_fields, update_objects  # noqa: F401
-        from rules_engine.capture import receiver, vetoes
+        from rules_engine.capture import first_signal, receiver, vetoes
         from rules_engine.live import cache
         from rules_engine.rules import registry
 
         registry.autodiscover()
         cache.on_change(receiver.connect)
         cache.on_change(vetoes.attach)
+        cache.on_change(first_signal.installed)
         self._connect_own_receivers()
+        first_signal.listen()
 
     def _connect_own_receivers(self) -> None:
         from celery.signals import task_prerun

@@ -8,11 +8,13 @@ itself is in the database.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from types import FrameType
 from typing import Any
 
 from django.db import connections, models
@@ -35,6 +37,9 @@ _table = Table()
 _connected: dict[Pair, Any] = {}
 _lock = threading.RLock()
 _OF_MODELS = frozenset(MODEL_SIGNALS.values())
+_was_connected = False
+#: By thread, the round of receivers that ``first_signal`` has told already. Empty but while a process starts.
+_told_in: dict[int, FrameType] = {}
 
 #: Faults inside the receiver since the process began, for monitoring; each is also in the log.
 faults = 0
@@ -42,8 +47,9 @@ faults = 0
 
 def connect(rule_set: cache.RuleSet) -> None:
     """Connect the receiver to what these rules need, and disconnect it from what none needs any more."""
-    global _table
+    global _table, _was_connected
     with _lock:
+        _was_connected = True
         table = build((*rule_set.recorders, *rule_set.rules), cache.alias(), rule_set.number)
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
@@ -55,6 +61,21 @@ def connect(rule_set: cache.RuleSet) -> None:
         for pair in wanted - _connected.keys():
             _connected[pair] = _signal(pair)
             _connected[pair].connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
+
+
+def was_connected() -> bool:
+    """Say whether the receiver was connected to anything in this process."""
+    return _was_connected
+
+
+def hears(signal: Any, sender: Any) -> bool:
+    """Say whether the receiver is connected to this signal of this sender."""
+    return any(pair[1] in (None, sender) and known is signal for pair, known in _connected.items())
+
+
+def was_told_in(frame: FrameType) -> None:
+    """Have the receiver pass by the signal that this frame sends, if it is called there at all."""
+    _told_in[threading.get_ident()] = frame
 
 
 def watched() -> Mapping[ModelClass, ModelWatch]:
@@ -83,6 +104,8 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     rule asks that it does not, by a veto or by an action that nothing is to be done without: that raises ``Rejected``
     or ``ChangeUndone``.
     """
+    if _told_in and _told_in.pop(threading.get_ident(), None) is sys._getframe(1):
+        return
     table = _table
     is_of_models = signal in _OF_MODELS
     # A signal of a site's own may send something called raw.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -94,6 +94,7 @@ TEMPLATE_RENDERED = "template_rendered"
 INSTANCE = "instance"
 
 _named: dict[str, NamedSignal] = {}
+_on_registration: list[Callable[[Signal], None]] = []
 
 
 def register_signal(
@@ -116,7 +117,15 @@ def register_signal(
     if name in MODEL_SIGNALS or (holder is not None and not is_same(holder, made)):
         raise DuplicateRegistration(f'The signal name "{name}" already stands for another signal; choose another name.')
     _named[name] = made
+    if isinstance(signal, Signal):
+        for listener in _on_registration:
+            listener(signal)
     return made
+
+
+def on_registration(listener: Callable[[Signal], None]) -> None:
+    """Call ``listener`` with each signal that is registered from now on."""
+    _on_registration.append(listener)
 
 
 def _label(label: str | Promise, name: str) -> str | Promise:

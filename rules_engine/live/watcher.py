@@ -63,13 +63,23 @@ def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
     ensure_loaded()
 
 
+def has_loaded() -> bool:
+    """Say whether this process has loaded its rules."""
+    return _loaded_in == os.getpid()
+
+
+def is_loading_here() -> bool:
+    """Say whether it is this very thread that loads them."""
+    return _loading_by == threading.get_ident()
+
+
 def ensure_loaded() -> None:
     """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it."""
     global _loaded_in, _loading_by
-    if _loaded_in == os.getpid() or _loading_by == threading.get_ident():
+    if has_loaded() or is_loading_here():
         return
     with _lock:
-        if _loaded_in == os.getpid():
+        if has_loaded():
             return
         _loading_by = threading.get_ident()
         try:

@@ -25,14 +25,17 @@ def doctor(slug):
     return Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@example.com", slug=slug)
 def say(**said):
     print(json.dumps(said), flush=True)
-connection.ensure_connection()
 """
+CONNECT = "connection.ensure_connection()\n"
 
 
-def python(code: str, environment: Mapping[str, str], *, first: str = "", **options: Any) -> subprocess.Popen[str]:
-    """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``, and ``first`` before it."""
+def python(
+    code: str, environment: Mapping[str, str], *, first: str = "", connects: bool = True, **options: Any
+) -> subprocess.Popen[str]:
+    """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``, and ``first`` before it.
+    Unless it ``connects``, it has asked nothing of the database by then."""
     return subprocess.Popen(
-        [sys.executable, "-c", first + PRELUDE + textwrap.dedent(code)],
+        [sys.executable, "-c", first + PRELUDE + CONNECT * connects + textwrap.dedent(code)],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.PIPE,
