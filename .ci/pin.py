@@ -1,16 +1,23 @@
 """Resolve the newest versions and write them down: constraints.txt with hashes, pyproject.toml without.
 
+What the group ``interop`` wants beyond that has a file of its own, tests/interop/constraints.txt: nobody who installs
+constraints.txt, as README tells, has use for it.
+
 Run as ``uv run .ci/pin.py``. A pin that is there now is not held on to: this is how the versions move forward.
+``uv run .ci/pin.py interop`` adds what that group wants and moves nothing else.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PINNED = ROOT / "constraints.txt"
+BESIDE = ROOT / "tests/interop/constraints.txt"
 PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 OPTIONS = (
     *("--all-extras", "--group=dev", "--group=docs"),
@@ -20,13 +27,29 @@ OPTIONS = (
 )
 
 
-def resolve(pyproject: str) -> str:
-    """The text of constraints.txt for a pyproject.toml without pins."""
+def resolve(pyproject: str, *options: str) -> str:
+    """The text of a constraints.txt for this pyproject.toml, whose own pins are held on to."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(pyproject)
-        command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS, "--output-file", "constraints.txt"]
+        command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS, *options, "--output-file", "constraints.txt"]
         subprocess.run(command, cwd=folder, check=True)
         return (Path(folder) / "constraints.txt").read_text()
+
+
+def beyond(constraints: str, resolved: str) -> str:
+    """Those entries of the second text whose packages the first does not name."""
+    known = {name(entry) for entry in entries(constraints)}
+    return "".join(f"{entry}\n" for entry in entries(resolved) if name(entry) not in known)
+
+
+def entries(constraints: str) -> list[str]:
+    """Each version with its hashes."""
+    return [entry for entry in re.split(r"\n(?=\S)", constraints.strip()) if entry and not entry.startswith("#")]
+
+
+def name(entry: str) -> str:
+    """The name of the package that an entry pins, without its extras."""
+    return re.split(r"[^A-Za-z0-9._-]", entry, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def requirements(constraints: str) -> list[str]:
@@ -35,17 +58,25 @@ def requirements(constraints: str) -> list[str]:
     return [line for line in lines if line and not line.startswith(("--hash", "#"))]
 
 
+def with_pins(pyproject: str, *constraints: str) -> str:
+    """A pyproject.toml with these pins, in the order of their names."""
+    lines = sorted((line for text in constraints for line in requirements(text)), key=name)
+    pins = "".join(f'    "{line}",\n' for line in lines)
+    return PINS.sub(lambda _: f"constraint-dependencies = [\n{pins}]\n", pyproject)
+
+
 def main() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text()
-    constraints = resolve(PINS.sub("", pyproject))
-    if "://" in constraints:
+    only_interop = sys.argv[1:] == ["interop"]
+    constraints = PINNED.read_text() if only_interop else resolve(PINS.sub("", pyproject))
+    before = [constraints, BESIDE.read_text()] if only_interop and BESIDE.exists() else [constraints]
+    beside = beyond(constraints, resolve(with_pins(pyproject, *before), "--group=interop"))
+    if "://" in constraints + beside:
         raise SystemExit("The resolved versions contain an address; nothing was written.")
-    pins = "".join(f'    "{line}",\n' for line in requirements(constraints))
-    (ROOT / "constraints.txt").write_text(constraints)
-    (ROOT / "pyproject.toml").write_text(
-        PINS.sub(lambda _: f"constraint-dependencies = [\n{pins}]\n", pyproject),
-    )
-    print(f"Pinned {len(requirements(constraints))} versions.")
+    PINNED.write_text(constraints)
+    BESIDE.write_text(beside)
+    (ROOT / "pyproject.toml").write_text(with_pins(pyproject, constraints, beside))
+    print(f"Pinned {len(requirements(constraints))} versions, and {len(requirements(beside))} for interop.")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+#: What the tests beside other packages want beyond that.
+BESIDE = (ROOT / "tests/interop/constraints.txt").read_text(encoding="utf-8")
 
 
 def _names_and_versions() -> list[str]:
-    lines = (line.removesuffix("\\").strip() for line in CONSTRAINTS.splitlines())
+    lines = (line.removesuffix("\\").strip() for text in (CONSTRAINTS, BESIDE) for line in text.splitlines())
     return [line for line in lines if line and not line.startswith(("--hash", "#"))]
 
 
@@ -26,20 +28,21 @@ def _name(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def test_the_two_lists_of_tested_versions_are_equal():
-    assert PYPROJECT["tool"]["uv"]["constraint-dependencies"] == _names_and_versions()
+def test_the_lists_of_tested_versions_are_equal():
+    assert PYPROJECT["tool"]["uv"]["constraint-dependencies"] == sorted(_names_and_versions(), key=_name)
 
 
 def test_every_tested_version_is_exact_and_hashed():
-    entries = re.split(r"\n(?=\S)", CONSTRAINTS.strip())
+    entries = [entry for text in (CONSTRAINTS, BESIDE) for entry in re.split(r"\n(?=\S)", text.strip())]
     unpinned = [entry.splitlines()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry]
     assert unpinned == []
 
 
 def test_the_tested_versions_name_no_address():
-    options = [line for line in CONSTRAINTS.splitlines() if line.startswith("-")]
-    assert "://" not in CONSTRAINTS
-    assert " @ " not in CONSTRAINTS
+    constraints = CONSTRAINTS + BESIDE
+    options = [line for line in constraints.splitlines() if line.startswith("-")]
+    assert "://" not in constraints
+    assert " @ " not in constraints
     assert options == []
 
 
