@@ -55,6 +55,14 @@ class UnknownPath(RulesEngineError):
     """A path names a field that the model does not have, or that rules may not read."""
 
 
+class Unreadable(RulesEngineError):
+    """What an action reads could not be read."""
+
+
+class StoredElsewhere(RulesEngineError):
+    """A watched object is stored in another database than the rules, which cannot hear of it safely."""
+
+
 class SettingsError(RulesEngineError):
     """A setting in RULES_ENGINE or WEBHOOKS has a value that cannot be used."""
 
@@ -127,6 +135,19 @@ class ChangeUndone(RulesEngineError):
 
 class LeaseLost(RulesEngineError):
     """A worker tried to finish an execution whose lease had passed to another worker."""
+
+
+def not_read(error: Exception) -> str:
+    """Return the sentence for a rule about what it reads and could not be read.
+
+    It names the error's type alone: its text may quote data, and some cannot even be printed.
+    """
+    return gettext("What it reads could not be read (%s).") % type(error).__name__
+
+
+def said_by(error: Exception) -> str:
+    """Return what an error says, by its type where it is none of ours or says nothing."""
+    return (str(error) if isinstance(error, RulesEngineError) else "") or not_read(error)
 
 
 def did_you_mean(word: object, known: Sequence[Any]) -> str:

@@ -54,13 +54,28 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0x2 << 62 | chance)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Unread:
+    """Stands in for what could not be read: reading runs a site's own code, which may raise anything."""
+
+    error: Exception
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A field whose stored value differs before and after; both values are JSON-safe."""
+    """A field whose stored value differs before and after; both values are JSON-safe.
+
+    A value that could not be read is ``Unread``: then nobody knows whether it changed.
+    """
 
     field: str
     old: Any
     new: Any
+
+    @property
+    def is_unread(self) -> bool:
+        """Say whether one of the values could not be read."""
+        return isinstance(self.old, Unread) or isinstance(self.new, Unread)
 
 
 class MatchSubject(NamedTuple):

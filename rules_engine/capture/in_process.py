@@ -19,10 +19,11 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.utils.translation import gettext
 
 from rules_engine.context.actor import Cause, caused_by
+from rules_engine.context.exceptions import text_of
 from rules_engine.context.subject import Subject
 from rules_engine.context.visible import visible
 from rules_engine.databases.savepoints import confined
-from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected
+from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected, Unreadable, not_read
 from rules_engine.models.execution import State
 from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import EachRows
@@ -30,7 +31,7 @@ from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
-from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, Timing, new_id
+from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, Timing, Unread, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -68,7 +69,8 @@ def ask_vetoes(
 ) -> tuple[list[ActionOutcome], Rejected | None]:
     """Return what the first rule that does not allow the change says, None where all allow it; and what is recorded.
 
-    A veto that itself fails is no veto: it does not stand in the way.
+    A veto that itself fails is no veto: it does not stand in the way. One whose message cannot be read for is: it says
+    less.
     """
     ended: list[ActionOutcome] = []
     for rule in rules:
@@ -77,6 +79,9 @@ def ask_vetoes(
                 continue
             execution_id = new_id()
             answer = _run(execution_id, event, rule, action, subject=subject)
+            if isinstance(answer, Unreadable):
+                # The condition held; only the words are missing.
+                answer = Rejected(gettext("This is not allowed."))
             if isinstance(answer, Rejected):
                 answer.rule_slug = rule.slug
                 text = f"Rejected: {answer.text}"
@@ -185,7 +190,7 @@ def _ended_or_undone(
     message = gettext(
         '"%(kind)s" of the rule "%(rule)s" failed, and the rule says that nothing is to be done without it: %(error)s'
     )
-    raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": answer}) from answer
+    raise ChangeUndone(message % {"kind": action.kind, "rule": rule.slug, "error": text_of(answer)}) from answer
 
 
 def _ended(
@@ -199,7 +204,7 @@ def _ended(
 def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> ActionOutcome:
     logger.error("%s of the rule %s failed; the change goes on.", action.kind, rule.slug, exc_info=error)
     state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
-    return ActionOutcome(rule, action, state, str(error) or type(error).__name__, execution_id)
+    return ActionOutcome(rule, action, state, text_of(error), execution_id)
 
 
 def _run(
@@ -219,7 +224,9 @@ def _run(
     try:
         with transaction.atomic(using=savepoint_in) if savepoint_in else nullcontext():
             known = _permitted(event, rule, action)
-            data = event.context if subject is None else subject.context(rule.action_reads, whole=True)
+            data = event.context if subject is None else subject.read(_reads(rule, action), whole=True)
+            if isinstance(data, Unread):
+                raise Unreadable(not_read(data.error)) from data.error
             context = ActionContext(
                 execution_id,
                 attempt=1,
@@ -233,6 +240,10 @@ def _run(
             return running.run(known, context, action.config)
     except Exception as error:  # noqa: BLE001 - the execution boundary: a rule never breaks a save
         return error
+
+
+def _reads(rule: CompiledRule, action: CompiledAction) -> frozenset[Path]:
+    return rule.action_reads if action.reads is None else action.reads
 
 
 def _author_of(rule: CompiledRule) -> str:

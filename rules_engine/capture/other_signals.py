@@ -27,7 +27,7 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.signals import INSTANCE
 from rules_engine.context.subject import Subject
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import Path
+from rules_engine.types import Path, Unread
 
 Rules = Sequence[CompiledRule]
 
@@ -50,11 +50,14 @@ def sent_to(
 ) -> Iterator[Reading]:
     """Read what a signal has sent, once for each of its names and each kind of rule on it."""
     for name, rules in told.items():
-        without, about = [rule for rule in rules if not rule.model], _about(rules, sent)
+        without, of_models = [rule for rule in rules if not rule.model], [rule for rule in rules if rule.model]
+        about, unread = _about(of_models, sent)
         shown = _shown(signal, sender, sent, [*without, *about])
         if without:
             yield Subject(name, arguments=shown, occurred_at=now), without
-        if about:
+        if unread is not None:
+            yield Subject(name, arguments=shown, occurred_at=now, unread=unread), about
+        elif about:
             yield _of_instance(name, sent[INSTANCE], shown, about, now), about
 
 
@@ -66,13 +69,16 @@ def _reads(rules: Rules) -> Iterable[Path]:
     return (path for rule in rules for path in (*rule.reads, *rule.action_reads))
 
 
-def _about(rules: Rules, sent: Mapping[str, Any]) -> Rules:
-    """Return the rules whose model the signal's object is of."""
+def _about(rules: Rules, sent: Mapping[str, Any]) -> tuple[Rules, Unread | None]:
+    """Return the rules whose model the object is of; all, where it cannot be looked at, with what it raises."""
     instance = sent.get(INSTANCE)
-    if not isinstance(instance, models.Model):
-        return []
-    of_models = [(rule, find_model(rule.model)) for rule in rules if rule.model]
-    return [rule for rule, model in of_models if model is not None and isinstance(instance, model)]
+    try:
+        if not rules or not isinstance(instance, models.Model):
+            return [], None
+    except Exception as error:  # noqa: BLE001 - a lazy object may raise anything; the rules concerned show it
+        return rules, Unread(error)
+    of_models = [(rule, find_model(rule.model)) for rule in rules]
+    return [rule for rule, model in of_models if model is not None and isinstance(instance, model)], None
 
 
 def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], rules: Rules, now: datetime) -> Subject:
@@ -94,11 +100,18 @@ def surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[N
             stack.enter_context(actor.during(None, told))
         elif signal is core.request_finished and (visit := requests.finished()) is not None:
             stack.enter_context(actor.during(visit.request, visit.told))
-        elif isinstance(request := sent.get("request"), HttpRequest) and actor.origin().told is None:
+        elif issubclass(type(request := sent.get("request")), HttpRequest) and actor.origin().told is None:
             stack.enter_context(actor.in_request(request))
-        if signal in LOGINS and actor.origin().actor() is None and sent.get("user") is not None:
+        if signal in LOGINS and _nobody_acts() and sent.get("user") is not None:
             stack.enter_context(actor.acting_as(sent["user"]))
         yield
+
+
+def _nobody_acts() -> bool:
+    try:
+        return actor.origin().actor() is None
+    except Exception:  # noqa: BLE001 - a site's user may raise anything; the event says that it could not be read
+        return False
 
 
 @contextmanager

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from rules_engine.context.subject import Subject
-from rules_engine.errors import ConditionError, UnknownPath
+from rules_engine.errors import ConditionError, RulesEngineError, not_read, said_by
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule, Contexts
-from rules_engine.types import Evaluation, MatchSubject
+from rules_engine.types import Evaluation, MatchSubject, Unread
 
 logger = logging.getLogger("rules_engine")
 
@@ -49,7 +47,7 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
         return None
     for evaluation in evaluations:
         if evaluation.outcome == "error" and not evaluation.is_known:
-            logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail)
+            _log(evaluation, subject.unread)
     return Outcome(
         subject,
         matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
@@ -58,15 +56,52 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
     )
 
 
+def _log(evaluation: Evaluation, unread: Unread | None) -> None:
+    # One of our own errors says all there is to say.
+    is_foreign = unread is not None and not isinstance(unread.error, RulesEngineError)
+    cause = unread.error if unread is not None and is_foreign else None
+    logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail, exc_info=cause)
+
+
 def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
     """Return what each of the rules says that are tried, up to one that stops the others; empty if all say no."""
     asked = match_subject(subject)
+    if subject.unread is not None:
+        return _unread(subject.unread, matching.tried(rules, asked))
+    try:
+        return _tried(subject, asked, rules)
+    except Exception as error:  # noqa: BLE001 - whose fault it is shows where each rule is tried by itself
+        return _unread(Unread(error), rules) if len(rules) == 1 else _tried_apart(subject, asked, rules)
+
+
+def _tried(
+    subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]
+) -> Sequence[tuple[CompiledRule, Evaluation]]:
     rules = matching.tried(rules, asked)
     if not rules:
         return ()
     early, left = matching.early_stops(rules, asked)
     evaluations = matching.match(rules, early, _contexts(subject, left) if left else Contexts())
     return list(zip(rules, evaluations, strict=False))
+
+
+def _tried_apart(
+    subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]
+) -> Sequence[tuple[CompiledRule, Evaluation]]:
+    """Try each rule by itself, up to one that stops the others; without those that say no."""
+    pairs: list[tuple[CompiledRule, Evaluation]] = []
+    for rule in rules:
+        try:
+            pairs += _tried(subject, asked, [rule])
+        except Exception as error:  # noqa: BLE001 - what fails for one rule is that rule's error
+            pairs += _unread(Unread(error), [rule])
+        if pairs and pairs[-1][0] is rule and pairs[-1][1].outcome == "matched" and matching.ends(rule):
+            break
+    return pairs
+
+
+def _unread(unread: Unread, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
+    return [(rule, matching.failed(rule, said_by(unread.error))) for rule in rules]
 
 
 def match_subject(subject: Subject) -> MatchSubject:
@@ -98,12 +133,13 @@ def _contexts(subject: Subject, rules: Sequence[CompiledRule]) -> Contexts:
 
 def _context(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHandle | ConditionError:
     """Read the context as the conditions of these rules take it. Returns the error where that fails."""
+    context = subject.read({path for rule in rules for path in rule.reads})
+    if isinstance(context, Unread):
+        if len(rules) == 1:
+            logger.error("What the rule %s reads could not be read.", rules[0].slug, exc_info=context.error)
+        return ConditionError(not_read(context.error))
     try:
-        return jsonlogic.data_handle(subject.context({path for rule in rules for path in rule.reads}))
-    except (DatabaseError, UnknownPath) as error:
-        unread = ConditionError(gettext("What it reads could not be read (%s).") % type(error).__name__)
-        unread.__cause__ = error
-        return unread
+        return jsonlogic.data_handle(context)
     except ConditionError as error:
         return error
 
@@ -116,8 +152,11 @@ def forget_troubles() -> None:
 def _marked(pairs: Sequence[tuple[CompiledRule, Evaluation]], subject: Subject) -> Sequence[Evaluation]:
     """Return the evaluations, those marked as known that said a moment ago that their rule cannot be tried."""
     now = subject.occurred_at
+    is_told_seldom = subject.unread is not None
     return [
-        replace(evaluation, is_known=True) if rule.fault and now and _is_known(evaluation, now) else evaluation
+        replace(evaluation, is_known=True)
+        if (rule.fault or is_told_seldom) and now and _is_known(evaluation, now)
+        else evaluation
         for rule, evaluation in pairs
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,14 +14,14 @@ from rules_engine.capture import in_process
 from rules_engine.capture.outcome import Outcome
 from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
-from rules_engine.errors import ChangeUndone, ConditionError, Rejected, UnknownPath
+from rules_engine.errors import ChangeUndone, Rejected, not_read, said_by
 from rules_engine.outbox import chains, writing
 from rules_engine.outbox.batch import cut
 from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
-from rules_engine.types import Evaluation, Event, Path
+from rules_engine.types import Evaluation, Event, Path, Unread
 
 logger = logging.getLogger("rules_engine")
 
@@ -53,11 +53,14 @@ def decide(outcome: Outcome, using: str) -> Plan | None:
 
     None where nothing is, for a chain that was stopped and has told so. May raise ``DatabaseError``.
     """
-    subject, matched = outcome.subject, outcome.matched
+    subject = outcome.subject
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
-    plan = Plan(subject.event(_context(outcome)), outcome.evaluations, matched, is_deferred=subject.signal in BEFORE)
+    context, unread = _context(outcome)
+    matched = [rule for rule in outcome.matched if rule.slug not in unread] if unread else outcome.matched
+    evaluations = [*outcome.evaluations, *unread.values()] if unread else outcome.evaluations
+    plan = Plan(subject.event(context), evaluations, matched, is_deferred=subject.signal in BEFORE)
     if plan.is_deferred and subject.instance is not None:
-        plan = _with_what_acts_before(plan, subject)
+        plan = _with_what_acts_before(plan, subject, outcome.matched)
         if plan.rejection is not None:
             return plan
     rows = _rows(subject, matched)
@@ -73,27 +76,72 @@ def decide(outcome: Outcome, using: str) -> Plan | None:
     if not chains.is_news(matched, cause) and not plan.ended and not outcome.recorders:
         return None
     logger.error("Event %s: %s", plan.event.id, stop)
-    told = [*outcome.evaluations, *(cut(rule, stop) for rule in matched)]
+    told = [*evaluations, *(cut(rule, stop) for rule in matched)]
     return replace(plan, evaluations=told, matched=())
 
 
-def _context(outcome: Outcome) -> Mapping[str, Any]:
-    """Read what the rules and their actions read, and what recorders want besides."""
-    subject = outcome.subject
-    wanted: set[Path] = set()
-    for rule in outcome.matched:
-        wanted |= rule.action_reads | rule.reads
-    if outcome.recorders:
-        try:
-            return subject.context(wanted.union(*(rule.reads for rule in outcome.recorders)), whole=True)
-        except (DatabaseError, UnknownPath):
-            # What is recorded besides must not keep from acting what matched.
-            logger.exception("Of an event of %s, less was recorded than rules read.", subject.model)
-    return subject.context(wanted, whole=True)
+def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluation]]:
+    """Read what the rules and their actions read, and what recorders want besides.
+
+    Where that cannot be read together, each rule is read for by itself; the errors of those for which it fails come by
+    their slugs.
+    """
+    subject, rules = outcome.subject, (*outcome.matched, *outcome.recorders)
+    context = subject.read({path for rule in rules for path in _reads(rule)}, whole=True)
+    if not isinstance(context, Unread):
+        return context, {}
+    contexts: list[Mapping[str, Any]] = [subject.context((), whole=True)]
+    unread: dict[str, Evaluation] = {}
+    for rule in rules:
+        own = subject.read(_reads(rule))
+        if not isinstance(own, Unread):
+            contexts.append(own)
+            continue
+        logger.error("What the actions of %s read could not be read.", rule.slug or "a recording", exc_info=own.error)
+        if rule.slug:
+            unread[rule.slug] = cut(rule, not_read(own.error))
+    return _merged(contexts), unread
 
 
-def _with_what_acts_before(plan: Plan, subject: Subject) -> Plan:
-    ended, rejection = in_process.ask_vetoes(subject, plan.event, plan.matched)
+def _reads(rule: CompiledRule) -> frozenset[Path]:
+    return rule.action_reads | rule.reads
+
+
+def _merged(contexts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what several rules read of one subject, each by itself, as one context.
+
+    Where two read different things of one value, the first is kept; of objects, and of rows by their keys, all that was
+    read.
+    """
+    whole: dict[str, Any] = {}
+    for context in contexts:
+        _merge(whole, context)
+    return whole
+
+
+def _merge(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        whole[name] = _both(whole[name], value) if name in whole else value
+
+
+def _both(first: Any, second: Any) -> Any:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        both = dict(first)
+        _merge(both, second)
+        return both
+    if isinstance(first, list) and isinstance(second, list) and _are_rows(first) and _are_rows(second):
+        known = {str(row["pk"]): row for row in second}
+        return [_both(row, known[str(row["pk"])]) if str(row["pk"]) in known else row for row in first]
+    return second if first is None else first
+
+
+def _are_rows(values: list[Any]) -> bool:
+    return all(isinstance(value, Mapping) and "pk" in value for value in values)
+
+
+def _with_what_acts_before(plan: Plan, subject: Subject, vetoing: Sequence[CompiledRule]) -> Plan:
+    """Ask the vetoes, those of rules that cannot act in full among them, then let the rules act that can."""
+    ended, rejection = in_process.ask_vetoes(subject, plan.event, vetoing)
     if rejection is not None:
         return replace(plan, matched=(), ended=ended, rejection=rejection, is_deferred=False)
     if subject.signal == "pre_save":
@@ -112,8 +160,8 @@ def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
                 with snapshot.up_to(MOST_ROWS + 1):
                     data = subject.context(action.each.reads)
                 rows[rule.slug, action.position] = action.each.rows(data)
-            except (ConditionError, DatabaseError, UnknownPath) as error:
-                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % error
+            except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the execution shows it
+                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(error)
     return rows
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -19,17 +19,22 @@ from typing import Any
 
 from django.db import connections, models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from rules_engine.capture import other_signals, relations, saves
 from rules_engine.capture.outcome import forget_troubles, match
-from rules_engine.capture.plan import decide, write
+from rules_engine.capture.parts import write
+from rules_engine.capture.plan import decide
 from rules_engine.capture.saves import Before
+from rules_engine.capture.unread import unread
 from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
-from rules_engine.errors import ChangeUndone, Rejected
+from rules_engine.context.subject import Subject
+from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
+from rules_engine.rules.matching import CompiledRule
 
 logger = logging.getLogger("rules_engine")
 
@@ -129,37 +134,62 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> No
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
         with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
             write(deferred, table.alias, table.number)
-    for subject, rules in read(table, sender, signal, sent, before):
-        outcome = match(subject, rules)
-        plan = None if outcome is None else decide(outcome, table.alias)
-        if plan is None:
-            continue
-        if plan.is_deferred:
-            before.plans.append(plan)
-            continue
-        if plan.rejection is not None:
-            saves.give_up(before, sent)
-        write(plan, table.alias, table.number)
+    for subject, rules in _read_or_unread(table, sender, signal, sent, before):
+        # What goes wrong with one object of a relation is not to silence the others.
+        with kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender):
+            _act(subject, rules, table, sent, before)
+
+
+def _act(
+    subject: Subject, rules: Sequence[CompiledRule], table: Table, sent: Mapping[str, Any], before: Before
+) -> None:
+    outcome = match(subject, rules)
+    plan = None if outcome is None else decide(outcome, table.alias)
+    if plan is None:
+        return
+    if plan.is_deferred:
+        before.plans.append(plan)
+        return
+    if plan.rejection is not None:
+        saves.give_up(before, sent)
+    write(plan, table.alias, table.number)
+
+
+def _read_or_unread(
+    table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before
+) -> Iterator[Reading]:
+    """Read what happened. Where that cannot be done at all, it is an error of each rule that hears of it."""
+    global faults
+    try:
+        yield from read(table, sender, signal, sent, before)
+    except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the rules show it
+        faults += 1
+        yield from unread(table, sender, signal, sent, error)
 
 
 def read(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before) -> Iterable[Reading]:
     """Read what happened: subjects, each with the rules that may match it. A save has one, a relation may have many.
 
-    Raises ``LookupError`` for a change in another database than the rules are in, and ``DatabaseError``.
+    Raises ``StoredElsewhere`` for a change in another database than the rules are in, and whatever reading raises.
     """
     now = timezone.now()
     if signal not in _OF_MODELS:
         return other_signals.sent_to(table.told(signal), signal, sender, sent, now)
     using = sent.get("using")
     if using is not None and using != table.alias:
-        raise LookupError(
-            f'{sender!r} is stored in the database "{using}", and the outbox in "{table.alias}": nothing that is '
-            "done there can be handed over safely. Keep watched models beside the rules."
-        )
+        raise StoredElsewhere(_elsewhere(sender, using, table.alias))
     if signal is models.signals.m2m_changed:
         return relations.changed(table.relations.get(sender, ()), sent, now)
     watch = table.models.get(sender)
     return saves.READERS[signal](watch, sent, before, now) if watch is not None else ()
+
+
+def _elsewhere(model: ModelClass, using: str, alias: str) -> str:
+    message = gettext(
+        '%(model)s is stored in the database "%(using)s", and the outbox in "%(alias)s": nothing that is done there '
+        "can be handed over safely. Keep watched models beside the rules."
+    )
+    return message % {"model": model._meta.label, "using": using, "alias": alias}
 
 
 def _tell_of_other(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:

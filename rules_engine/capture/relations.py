@@ -14,7 +14,7 @@ from rules_engine.capture.watches import Reading, RelationWatch
 from rules_engine.context import snapshot
 from rules_engine.context.subject import Others, Subject
 from rules_engine.databases.savepoints import confined
-from rules_engine.types import FieldChange, Operation
+from rules_engine.types import FieldChange, Operation, Unread
 
 OPERATIONS: Mapping[str, Operation] = {"add": "add", "remove": "remove", "clear": "clear"}
 
@@ -30,9 +30,11 @@ def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any], now: date
     phase, _, action = sent["action"].partition("_")
     if phase == "pre":
         if action == "clear":
-            _remember(watches, sent)
+            sent["instance"]._state.__dict__[_key(sent)] = _linked(watches, sent)
         return
     cleared = sent["instance"]._state.__dict__.pop(_key(sent), None) if action == "clear" else None
+    if isinstance(cleared, Unread):
+        raise cleared.error
     others = sorted(sent["pk_set"] or () if cleared is None else cleared, key=str)
     if not others:
         return
@@ -45,13 +47,16 @@ def _key(sent: Mapping[str, Any]) -> str:
     return f"{ATTRIBUTE}_{sent['model']._meta.label_lower}_{sent['reverse']}"
 
 
-def _remember(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> None:
+def _linked(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> Sequence[Any] | Unread | None:
+    """Return the keys at the other end, which are gone after a clear; or what kept from reading them."""
     for watch in watches:
         name = watch.name if watch.is_target == sent["reverse"] else _other_name(watch)
-        rows = getattr(sent["instance"], name)
-        with confined(sent["using"]):
-            sent["instance"]._state.__dict__[_key(sent)] = list(rows.order_by().values_list("pk", flat=True))
-        return
+        try:
+            with confined(sent["using"]):
+                return list(getattr(sent["instance"], name).order_by().values_list("pk", flat=True))
+        except Exception as error:  # noqa: BLE001 - a related manager may raise anything; the rules concerned show it
+            return Unread(error)
+    return None
 
 
 def _other_name(watch: RelationWatch) -> str:
@@ -74,7 +79,8 @@ def _concerned(
             yield sent["instance"], others
         return
     with confined(sent["using"]):
-        rows = list(watch.model._base_manager.using(sent["using"]).filter(pk__in=others[: conf.rows_limit()]))
+        stored: models.QuerySet[Any] = models.QuerySet(watch.model, using=sent["using"])
+        rows = list(stored.filter(pk__in=others[: conf.rows_limit()]))
     for instance in rows:
         yield instance, [sent["instance"].pk]
 

@@ -22,7 +22,7 @@ from rules_engine.context.paths import readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import FieldChange
+from rules_engine.types import FieldChange, Unread
 
 #: Where it waits.
 ATTRIBUTE = "rules_engine_before"
@@ -192,11 +192,14 @@ def _exists(save: Save) -> bool:
     if instance.pk is None or not instance._state.adding or _is_new(instance):
         return instance.pk is not None and not instance._state.adding
     with confined(save.using):
-        return type(instance)._base_manager.using(save.using).filter(pk=instance.pk).exists()
+        rows: models.QuerySet[Any] = models.QuerySet(type(instance), using=save.using)
+        return rows.filter(pk=instance.pk).exists()
 
 
 def _about_to_save(save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None) -> Subject:
-    exists = old is not None if save.watch.old else _exists(save)
+    # Where nothing could be read of the row, that does not say that there is one.
+    is_known = bool(save.watch.old) and (old is None or any(type(value) is not Unread for value in old.values()))
+    exists = old is not None if is_known else _exists(save)
     return _subject(save, rules, old, created=not exists)
 
 

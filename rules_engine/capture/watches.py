@@ -191,7 +191,8 @@ def columns_read(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, 
             columns.update((field.attname, field) for field in readable_fields(model))
         elif path[0] == "instance" and len(path) > 1:
             step = steps(model).get(path[1])
-            if step is not None and step.kind == "value":
+            # A key of several columns is none itself, and whoever has the object has its key.
+            if step is not None and step.kind == "value" and getattr(step.field, "column", None) is not None:
                 columns[step.field.attname] = step.field
     return columns
 

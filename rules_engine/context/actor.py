@@ -14,7 +14,11 @@ from django.db import router
 from django.utils.functional import empty
 
 from rules_engine.context import requests
+from rules_engine.context.snapshot import clean_text
 from rules_engine.databases.savepoints import confined
+
+#: Characters of a user's name, and of a key that is a text, that an event keeps.
+LONGEST_NAME = 250
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class Origin:
                 bool(user)
         if user is None or not getattr(user, "is_authenticated", False):
             return None
-        return {"id": user.pk if isinstance(user.pk, int) else str(user.pk), "username": user.get_username()}
+        key = user.pk if isinstance(user.pk, int) else clean_text(str(user.pk), LONGEST_NAME)
+        return {"id": key, "username": clean_text(str(user.get_username()), LONGEST_NAME)}
 
 
 #: Outside of all that is said below: nobody, nowhere.

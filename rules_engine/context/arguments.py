@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, time, timedelta
+from decimal import Decimal
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -37,6 +42,11 @@ ROOM = 20_000
 #: Printing these would run queries, or tell what was typed into a form.
 NEVER_PRINTED = (models.QuerySet, models.Manager, BaseContext, BaseForm, HttpResponseBase)
 TEXT_CHARACTERS = 250
+#: What can be looked at without running a query.
+KNOWN = (
+    *(NoneType, str, bytes, int, float, Decimal, UUID, date, time, timedelta, list, tuple, set, frozenset, dict),
+    *(models.Model, HttpRequest, Template, BaseException, *NEVER_PRINTED),
+)
 
 Wanted = Callable[[str], bool]
 
@@ -44,7 +54,8 @@ Wanted = Callable[[str], bool]
 def arguments(signal: Any, sender: Any, sent: Mapping[str, Any], reads: Iterable[Path] = ()) -> dict[str, Any]:
     """Return a signal's own arguments as JSON-safe data, without requests' headers and without secrets.
 
-    Django's own signals are told as ``context.signals`` documents them. An object of a model is ``{"model", "pk"}``,
+    What raises when it is looked at is told by its type and that of the error, beside all others. Django's own signals
+    are told as ``context.signals`` documents them. An object of a model is ``{"model", "pk"}``,
     with its ``text`` where one of ``reads`` asks for it: printing an object may cost a query.
     """
     wanted = _wanted_texts(reads)
@@ -65,6 +76,24 @@ def _wanted_texts(reads: Iterable[Path]) -> Wanted:
 
 
 def _argument(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
+    try:
+        with _confined(value):
+            return _told(name, value, wanted, room)
+    except Exception as error:  # noqa: BLE001 - what a site sends may raise anything; the mark records it
+        return _unseen(value, error)
+
+
+def _confined(value: Any) -> AbstractContextManager[None]:
+    """Return a savepoint for what may query in being looked at: what is not known, lazy objects among it. By its type:
+    to ask a lazy object what it is would be to look at it."""
+    return nullcontext() if issubclass(type(value), KNOWN) else confined(DEFAULT_DB_ALIAS)
+
+
+def _unseen(value: Any, error: Exception) -> dict[str, str]:
+    return {"type": type(value).__qualname__, "text": f"<{type(error).__name__}>"}
+
+
+def _told(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
     if name in ("environ", "scope") and isinstance(value, Mapping):
         return {key: safe(value[key]) for key in OF_A_REQUEST if key in value}
     if isinstance(value, HttpRequest):
@@ -110,7 +139,16 @@ def _printed(value: Any) -> str:
 
 
 def _bounded(value: Any, room: list[int], depth: int) -> Any:
-    """Cut off what goes beyond ``room``; queries, forms and the like are told by their type."""
+    """Return it without what goes beyond ``room``, and what it holds as JSON-safe data; queries, forms and the like are
+    told by their type, and so is what raises."""
+    try:
+        with _confined(value):
+            return _safe(value, room, depth)
+    except Exception as error:  # noqa: BLE001 - what a site sends may raise anything; the mark records it
+        return _unseen(value, error)
+
+
+def _safe(value: Any, room: list[int], depth: int) -> Any:
     room[0] -= 1 + (len(value) // 1_000 if isinstance(value, str) else 0)
     if room[0] < 0:
         return CUT
@@ -122,7 +160,7 @@ def _bounded(value: Any, room: list[int], depth: int) -> Any:
         return {key: _bounded(item, room, depth + 1) for key, item in _within(value.items(), room, depth)}
     if isinstance(value, list | tuple | set | frozenset):
         return [_bounded(item, room, depth + 1) for item in _within(value, room, depth)]
-    return value
+    return safe(value)
 
 
 def _within(items: Iterable[Any], room: list[int], depth: int) -> Iterable[Any]:
@@ -149,7 +187,7 @@ def _nothing(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, 
 
 
 def _exception(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    return {"exception": exceptions.current(sys.exc_info()[1]), "request": request_of(sent.get("request"))}
+    return {"exception": exceptions.current(sys.exc_info()[1]), "request": _request(sent)}
 
 
 def _migrated(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
@@ -159,6 +197,15 @@ def _migrated(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str,
     plain = {name: safe(sent.get(name)) for name in ("using", "verbosity", "interactive")}
     plan = [_printed(step[0]) for step in sent.get("plan") or () if isinstance(step, tuple)]
     return {"app": getattr(config, "label", ""), "last": config in last, "plan": safe(plan), **plain}
+
+
+def _request(sent: Mapping[str, Any]) -> Any:
+    request = sent.get("request")
+    return _argument("request", request, _is_never, [ROOM]) if request is not None else None
+
+
+def _is_never(name: str) -> bool:
+    return False
 
 
 def _class(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
@@ -171,9 +218,8 @@ def _connection(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[st
 
 
 def _logged_in(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
-    user = sent.get("user")
-    told = _object(user, wanted("user")) if isinstance(user, models.Model) else None
-    return {"user": told, "request": request_of(sent.get("request"))}
+    user = _argument("user", sent.get("user"), wanted, [ROOM])
+    return {"user": user if isinstance(user, dict) else None, "request": _request(sent)}
 
 
 def _login_failed(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
@@ -182,8 +228,8 @@ def _login_failed(sender: Any, sent: Mapping[str, Any], wanted: Wanted) -> dict[
         credentials = {}
     # Whatever else a backend takes may be a secret: Django hides only what is named like one.
     tried = credentials.get("username", credentials.get(get_user_model().USERNAME_FIELD))
-    username = None if tried is None else clean_text(str(tried), TEXT_CHARACTERS)
-    return {"credentials": {"username": username}, "request": request_of(sent.get("request"))}
+    username = None if tried is None else clean_text(_printed(tried), TEXT_CHARACTERS)
+    return {"credentials": {"username": username}, "request": _request(sent)}
 
 
 _DJANGOS: Mapping[int, Callable[[Any, Mapping[str, Any], Wanted], dict[str, Any]]] = {

@@ -26,6 +26,14 @@ def described(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__qualname__, "text": clean_text(text, TEXT_CHARACTERS), "where": _where(error)}
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says, and its type where it says nothing or cannot be printed."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - an error's own __str__ may raise anything; its type is told instead
+        return type(error).__name__
+
+
 def _where(error: BaseException) -> str:
     innermost, own = "", ""
     at: TracebackType | None = error.__traceback__

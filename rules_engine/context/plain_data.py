@@ -33,6 +33,8 @@ CUT = "…"
 SHORT = 250
 #: What stands for what is cut off.
 MARK = re.compile(f"{CUT}([0-9a-f]{{8}})?")
+#: Bits of a whole number that is written out, and the power of ten up to which a decimal is a number.
+MOST_BITS, MOST_TENS = 4_000, 300
 #: Characters of a mapping's key.
 KEY_CHARACTERS = 200
 
@@ -68,12 +70,20 @@ def safe(value: Any, depth: int = 0) -> Any:
         return clean_text(str.__str__(value))  # of an Enum, str() is the member's name
     if isinstance(value, int):
         # Beyond 64 bits JSON parsers and columns disagree on what a number is.
-        return int(value) if -(2**63) <= value < 2**63 else str(value)
+        return int(value) if -(2**63) <= value < 2**63 else _long_number(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, decimal.Decimal):
-        return value if value.is_finite() else None
+        # Beyond what a binary fraction can hold, conditions know no such number.
+        return (value if abs(value.adjusted()) <= MOST_TENS else str(value)) if value.is_finite() else None
     return _safe_other(value, depth)
+
+
+def _long_number(value: int) -> Any:
+    # Python takes a second for the decimal digits of a number of a million bits, and refuses to write longer ones.
+    if value.bit_length() <= MOST_BITS:
+        return str(int(value))
+    return {"type": type(value).__qualname__, "text": clean_text(hex(value))}
 
 
 def _safe_other(value: Any, depth: int) -> Any:

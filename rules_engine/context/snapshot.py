@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -28,10 +29,12 @@ from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
 from rules_engine.context.stored_form import row_value
-from rules_engine.types import EVERY_FIELD, FieldChange, Path
+from rules_engine.types import EVERY_FIELD, FieldChange, Path, Unread
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
 _most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
+
+NOTHING_SETTLED: Mapping[str, Any] = MappingProxyType({})
 
 ValueOf = Callable[[models.Model, Any], Any]
 #: A tree of the names to read: ``{"doctor": {"email": {}}}``.
@@ -75,27 +78,46 @@ def unsettled(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) 
 
 
 def values_on(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> dict[str, Any]:
-    """Return the JSON-safe values of those of the fields that the instance holds, by column name."""
-    return {field.attname: field_value(instance, field) for field in fields if not is_unsettled(instance, field)}
+    """Return the JSON-safe values of those of the fields that the instance holds, by column name; ``Unread`` for those
+    whose field cannot tell them."""
+    return {field.attname: _told_value(instance, field) for field in fields if not is_unsettled(instance, field)}
 
 
-def read(instance: models.Model, tree: Tree, value_of: ValueOf = field_value) -> dict[str, Any]:
+def _told_value(instance: models.Model, field: models.Field[Any, Any]) -> Any:
+    try:
+        return field_value(instance, field)
+    except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the mark records it
+        return Unread(error)
+
+
+def read(
+    instance: models.Model, tree: Tree, value_of: ValueOf = field_value, settled: Mapping[str, Any] = NOTHING_SETTLED
+) -> dict[str, Any]:
     """Return the asked-for part of an instance: ``{field: value, relation: {…}, to-many relation: [ {…}, … ]}``.
 
     What the rows of a to-many relation come to stands under its own name, ``items__count``. Follows relations, so it
-    may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden.
+    may query. Raises ``UnknownPath`` for a name that the model has not, or that is hidden, and whatever the site's own
+    code raises.
 
     ``value_of`` says what the object's own fields are told by: what will be saved of it, or what its row brought.
+    ``settled`` are values, by column name, that stand in for those.
     """
     model = type(instance)
     known = steps(model)
     values: dict[str, Any] = {}
     for name, below in tree.items():
         if name == EVERY_FIELD:
-            values.update({f.attname: _settled(instance, f, value_of) for f in readable_fields(model)})
+            for field in readable_fields(model):
+                values[field.attname] = (
+                    known_value(settled[field.attname])
+                    if field.attname in settled
+                    else _settled(instance, field, value_of)
+                )
             values.setdefault("pk", key_value(instance))
         elif name == "pk":
             values["pk"] = key_value(instance)
+        elif name in settled:
+            values[name] = known_value(settled[name])
         elif name in known:
             values[name] = _read_step(instance, known[name], below, value_of)
     if others := [name for name in tree if name not in known and name != EVERY_FIELD]:
@@ -108,6 +130,13 @@ def _told(aggregate: Aggregate, value: Any) -> Any:
     # The least and the greatest are values of the field; a sum may have more digits than one.
     is_of_field = aggregate.function in ("min", "max") and len(aggregate.fields) == 1
     return column_value(aggregate.fields[0], value) if is_of_field else safe(value)
+
+
+def known_value(value: Any) -> Any:
+    """Return the value itself. Raises the error of one that could not be read."""
+    if type(value) is Unread:
+        raise value.error
+    return value
 
 
 def _settled(instance: models.Model, field: models.Field[Any, Any], value_of: ValueOf) -> Any:
@@ -159,7 +188,8 @@ def _to_one(model: ModelClass, below: Tree) -> Iterator[str]:
 def diff(
     fields: Iterable[models.Field[Any, Any]], old: Mapping[str, Any] | None, new: Mapping[str, Any]
 ) -> Iterator[FieldChange]:
-    """Yield the fields whose value differs. ``old`` and ``new`` map column names to JSON-safe values.
+    """Yield the fields whose value differs, or may, for it could not be read. ``old`` and ``new`` map column names to
+    JSON-safe values, or to ``Unread``.
 
     ``old`` is None for a new object: then every field that is not empty counts as changed, from null.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,12 @@ from django.db import DEFAULT_DB_ALIAS, models
 from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
 from rules_engine.databases.savepoints import confined
-from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, new_id
+from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, Unread, new_id
+
+logger = logging.getLogger("rules_engine")
+
+#: How an object fetches what it does not hold, since Django 6.1; None before.
+FETCH_ONE: Any = getattr(models, "FETCH_ONE", None)
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]
@@ -39,11 +45,26 @@ PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "
 
 
 def _without_caches(instance: models.Model) -> models.Model:
-    """Return a copy to follow relations from, without what the caller has prefetched or not saved."""
+    """Return a copy to follow relations from, without what the caller has prefetched, not saved, or forbidden to be
+    fetched."""
     fresh = copy.copy(instance)
     fresh._state.fields_cache = {}
+    if FETCH_ONE is not None:
+        # Whoever forbids their own code to fetch, or wants their peers fetched along, does not speak of ours.
+        fresh._state.fetch_mode = FETCH_ONE
     fresh.__dict__.pop("_prefetched_objects_cache", None)
     return fresh
+
+
+def _known(values: Mapping[str, Any], tree: snapshot.Tree | None) -> dict[str, Any]:
+    """Return the values without those that could not be read. Raises the error of one that the tree asks for; an empty
+    tree asks for all."""
+    known = {name: value for name, value in values.items() if type(value) is not Unread}
+    if tree is not None and len(known) < len(values):
+        for name, value in values.items():
+            if name not in known and (not tree or name in tree or EVERY_FIELD in tree):
+                raise value.error
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +76,9 @@ class Others:
 
     def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
         """Return those that are there, in the order of their keys."""
-        rows = self.model._base_manager.using(using).filter(pk__in=self.pks).order_by("pk")
+        stored: models.QuerySet[Any] = models.QuerySet(self.model, using=using)
         with confined(using):
-            return snapshot.rows_of(rows, tree)
+            return snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
 
 
 @dataclass(slots=True)
@@ -80,6 +101,8 @@ class Subject:
     written: frozenset[str] | None = None
     #: Values that stand in for those on the instance: read back from the database, or not part of this save.
     settled: Mapping[str, Any] = field(default_factory=dict)
+    #: What kept from reading it at all; then it is an error of every rule that is told of it.
+    unread: Unread | None = None
     origin: actor.Origin = field(default_factory=actor.origin)
     _id: uuid.UUID | None = None
     _pk: Any = None
@@ -128,10 +151,18 @@ class Subject:
     def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
         """Read the parts of the context that ``paths`` ask for; ``whole`` adds all the others, for the record.
 
-        Related rows are queries. Raises ``UnknownPath``, and ``DatabaseError`` with the caller's transaction as it was.
+        Related rows are queries. Raises ``UnknownPath``, ``DatabaseError`` with the caller's transaction as it was, and
+        whatever the site's own code raises in being read.
         """
         reads = snapshot.tree_of(frozenset(paths))
         return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+
+    def read(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any] | Unread:
+        """Read as ``context`` does; what keeps from that is returned, for it is a fault of the rules that ask alone."""
+        try:
+            return self.context(paths, whole=whole)
+        except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the rules concerned show it
+            return Unread(error)
 
     def _part(self, name: str, reads: snapshot.Tree) -> Any:
         match name:
@@ -140,22 +171,42 @@ class Subject:
             case "instance":
                 return self._instance(reads.get("instance"))
             case "old":
-                return dict(self.old) if self.old is not None else None
+                return _known(self.old, reads.get(name)) if self.old is not None else None
             case "changed":
-                return list(self.changes) if self.knows_changes else None
+                return list(_known(self._changes(), reads.get(name))) if self.knows_changes else None
             case "changes":
-                told = {change.field: {"old": change.old, "new": change.new} for change in self.changes.values()}
-                return told if self.knows_changes else None
+                return _known(self._changes(), reads.get(name)) if self.knows_changes else None
             case "created":
                 return self.created
             case "actor":
-                return self.origin.actor()
+                return self._actor(is_asked="actor" in reads)
             case "request":
                 return self.origin.told
             case "m2m":
                 return self._m2m(reads.get("m2m"))
             case _:
                 return self.arguments
+
+    def _changes(self) -> dict[str, Any]:
+        """Return what changed by the fields' names; of one that may have, the mark that it could not be read."""
+        return {
+            change.field: {"old": change.old, "new": change.new}
+            if not change.is_unread
+            else change.old
+            if isinstance(change.old, Unread)
+            else change.new
+            for change in self.changes.values()
+        }
+
+    def _actor(self, *, is_asked: bool) -> Mapping[str, Any] | None:
+        """Return who acts. A record that no rule asked for says what it came to where that cannot be read."""
+        try:
+            return self.origin.actor()
+        except Exception as error:
+            if is_asked:
+                raise
+            logger.exception("Who acts could not be read; an event is recorded without.")
+            return {"id": "", "username": f"<{type(error).__name__}>"}
 
     def _m2m(self, tree: snapshot.Tree | None) -> Mapping[str, Any] | None:
         if self.m2m is None or self.others is None or self.instance is None or "objects" not in (tree or {}):
@@ -169,11 +220,8 @@ class Subject:
         if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
-                values = snapshot.read(_without_caches(self.instance), tree)
-        else:
-            values = snapshot.read(self.instance, tree or {})
-        values.update((name, value) for name, value in self.settled.items() if name in values)
-        return values
+                return snapshot.read(_without_caches(self.instance), tree, settled=self.settled)
+        return snapshot.read(self.instance, tree or {}, settled=self.settled)
 
     def event(self, context: Mapping[str, Any]) -> Event:
         """Return the finished event, with this context. Raises ``ValueError`` without a time."""

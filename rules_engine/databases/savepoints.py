@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db import DatabaseError, connections, transaction
@@ -15,8 +15,24 @@ SAVEPOINT = "rules_engine_read"
 
 
 def confined(using: str) -> AbstractContextManager[None]:
-    """Return a savepoint where a failed query would spoil the caller's transaction; nothing where it would not."""
-    return transaction.atomic(using=using) if _can_spoil(using) else nullcontext()
+    """Return a savepoint where a failed query would spoil the caller's transaction; nothing much where it would not."""
+    return transaction.atomic(using=using) if _can_spoil(using) else _Unmarked(connections[using])
+
+
+class _Unmarked:
+    """Leaves the transaction as it was marked. A site's own code that is run in reading may write, and Django marks the
+    transaction of a write that fails to be rolled back, though here nothing is spoilt."""
+
+    __slots__ = ("connection", "was_marked")
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection, self.was_marked = connection, connection.needs_rollback
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.connection.needs_rollback = self.was_marked
 
 
 def _can_spoil(using: str) -> bool:

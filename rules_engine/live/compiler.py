@@ -113,6 +113,7 @@ def _compile_action(spec: ActionSpec, rule: RuleSpec) -> CompiledAction:
         delay=spec.delay,
         on_failure=spec.on_failure,
         each=None if spec.for_each is None else compile_each(spec.for_each, _all_reads(spec, rule)),
+        reads=frozenset(_reads(spec, rule)),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext
 
 from rules_engine import types
-from rules_engine.errors import TemplateError
+from rules_engine.errors import said_by
 from rules_engine.outbox.held import held_row
 from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import (
@@ -65,8 +65,8 @@ def make_batch(
             continue
         try:
             held.append(held_row(event, rule, actions, each_rows, transaction))
-        except TemplateError as error:
-            message = gettext("It cannot be said what it is held back by: %s") % error
+        except Exception as error:  # noqa: BLE001 - a key is rendered over a site's data; the rule shows what came of it
+            message = gettext("It cannot be said what it is held back by: %s") % said_by(error)
             evaluations = [*evaluations, cut(rule, message)]
     count = len(executions) + len(ended) + sum(row.executions for row in held)
     return Batch(

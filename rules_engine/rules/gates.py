@@ -19,7 +19,7 @@ from django.utils import translation
 # Marked for the catalogues and left in English here: a stop is stored as that, and translated for whoever reads it.
 from django.utils.translation import gettext_noop as _
 
-from rules_engine.errors import ConditionError
+from rules_engine.errors import ConditionError, not_read
 from rules_engine.logic.evaluator import data_handle
 from rules_engine.types import FieldChange, GateName, MatchSubject, Outcome, Path
 
@@ -231,10 +231,13 @@ class Changes(Gate):
         return bool(rule.changes)
 
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
+        unread = None
         for change in rule.changes:
             if not change.holds(subject.changes):
-                return self.made.get(change.field) or self.shut_at(change.field)
-        return None
+                unread = change.unread(subject.changes)
+                if unread is None:
+                    return self.made.get(change.field) or self.shut_at(change.field)
+        return None if unread is None else Stop(self, not_read(unread.error), "error")
 
     def seen(self, rule: CompiledRule, subject: MatchSubject) -> GateSeen | None:
         """Return all of them, each beside what happened to its field."""
@@ -251,6 +254,8 @@ def _change_seen(change: CompiledChange, subject: MatchSubject) -> ChangeSeen:
     if change.has_new:
         asked["to"] = change.new
     state: State = "open" if change.holds(subject.changes) else "shut"
+    if change.unread(subject.changes) is not None:
+        state = "error"
     if change.field in subject.unknown:
         state = "not_recorded"
     return ChangeSeen(change.field, asked, subject.changes.get(change.field), state)
@@ -258,7 +263,7 @@ def _change_seen(change: CompiledChange, subject: MatchSubject) -> ChangeSeen:
 
 def _worst(states: Iterable[State]) -> State:
     # One that is known not to hold decides, whatever those were of which nothing was stored.
-    return next((state for state in ("shut", "not_recorded") if state in states), "open")
+    return next((state for state in ("shut", "error", "not_recorded") if state in states), "open")
 
 
 class Condition(Gate):

@@ -17,7 +17,7 @@ from rules_engine.context.plain_data import same
 from rules_engine.errors import ConditionError
 from rules_engine.rules import gates
 from rules_engine.rules.gates import CONDITION, Gate, Stop, first_stop
-from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure, Path, Timing
+from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure, Path, Timing, Unread
 
 if TYPE_CHECKING:
     from rules_engine.rules.holding import Hold
@@ -44,9 +44,20 @@ class CompiledChange:
     def holds(self, changes: Mapping[str, FieldChange]) -> bool:
         """Say whether the field changed, and from and to what was asked."""
         change = changes.get(self.field)
-        if change is None:
+        if change is None or change.is_unread:
             return False
         return (not self.has_old or same(change.old, self.old)) and (not self.has_new or same(change.new, self.new))
+
+    def unread(self, changes: Mapping[str, FieldChange]) -> Unread | None:
+        """Return what keeps from saying whether it holds; None where that can be said."""
+        change = changes.get(self.field)
+        if change is None or not change.is_unread:
+            return None
+        if isinstance(change.old, Unread):
+            return (
+                None if self.has_new and not isinstance(change.new, Unread) and change.new != self.new else change.old
+            )
+        return None if self.has_old and change.old != self.old else change.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,8 @@ class CompiledAction:
     delay: int = 0
     on_failure: OnFailure = "go_on"
     each: Each | None = None
+    #: What it reads of the context itself; None: what is read for its rule.
+    reads: frozenset[Path] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +189,26 @@ def all_stops(
             stop = Stop(CONDITION, str(data), "error") if is_unread else CONDITION.stop_on(rule.condition, data)
         stops.append(stop)
         is_told = is_told or stop is None or stop.outcome == "error"
-        # A rule in shadow changes nothing, and so not what the others do.
-        if stop is None and rule.stop_processing and not rule.shadow:
+        if stop is None and ends(rule):
             break
     return stops, is_told
+
+
+def ends(rule: CompiledRule) -> bool:
+    """Say whether a match of the rule ends the processing of those after it."""
+    # A rule in shadow changes nothing, and so not what the others do.
+    return rule.stop_processing and not rule.shadow
 
 
 def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:
     if stop is None:
         return Evaluation(rule.slug, rule.version, "matched")
     return Evaluation(rule.slug, rule.version, stop.outcome, stop.gate.name, stop.detail)
+
+
+def failed(rule: CompiledRule, detail: str) -> Evaluation:
+    """Return the error of a rule that cannot be tried on a subject at all."""
+    return Evaluation(rule.slug, rule.version, "error", None, detail)
 
 
 def evaluate(rule: CompiledRule, subject: MatchSubject) -> Evaluation:

@@ -1,0 +1,97 @@
+"""A plan in parts, one for each rule: where it cannot be written as a whole, one rule's part is no matter of others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext
+
+from rules_engine.capture import plan as plan_module
+from rules_engine.capture.plan import Plan
+from rules_engine.context import snapshot
+from rules_engine.errors import ChangeUndone, Rejected
+from rules_engine.outbox.batch import cut
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import EVERY_FIELD, Event, new_id
+
+logger = logging.getLogger("rules_engine")
+
+#: What the database raises whoever asks: it is gone, locked or full. To try again would hold up the save.
+OF_ALL = (OperationalError, InterfaceError)
+
+
+def write(plan: Plan, using: str, rule_set: int | None) -> None:
+    """Write the plan (``plan.write``); where that fails, each rule's part by itself, and which could not be written.
+
+    Raises what ``plan.write`` raises where nothing can be stored just now, whosever it is.
+    """
+    try:
+        plan_module.write(plan, using, rule_set)
+    except (Rejected, ChangeUndone, *OF_ALL):
+        raise
+    except Exception:
+        if not plan.matched:
+            raise
+        logger.exception("What an event of %s led to is written rule by rule.", plan.event.model or plan.event.signal)
+        _write_apart(plan, using, rule_set)
+
+
+def _write_apart(plan: Plan, using: str, rule_set: int | None) -> None:
+    lost: dict[str, Exception] = {}
+    for part in parts_of(plan):
+        try:
+            plan_module.write(part, using, rule_set)
+        except (Rejected, ChangeUndone, *OF_ALL):
+            raise
+        except Exception as error:  # noqa: BLE001 - what one rule's part raises is that rule's error
+            lost[part.matched[0].slug] = error
+    rest = rest_of(plan, lost)
+    if rest.evaluations or rest.ended:
+        plan_module.write(rest, using, rule_set)
+
+
+def parts_of(plan: Plan) -> Iterator[Plan]:
+    """Yield what the plan says of each rule that matched, as an event of its own that holds what this rule reads."""
+    for rule in plan.matched:
+        yield replace(
+            plan,
+            event=_event_for(rule, plan.event),
+            evaluations=[said for said in plan.evaluations if said.rule_slug == rule.slug],
+            matched=(rule,),
+            ended=[end for end in plan.ended if end.rule.slug == rule.slug],
+        )
+
+
+def rest_of(plan: Plan, lost: Mapping[str, Exception]) -> Plan:
+    """Return what the plan says of all other rules, and of the ``lost`` ones that theirs could not be stored. Of the
+    event it holds no more than where and when it was."""
+    matched = {rule.slug: rule for rule in plan.matched}
+    evaluations = [said for said in plan.evaluations if said.rule_slug not in matched]
+    for slug, error in lost.items():
+        message = gettext("What it matched could not be stored (%s).") % type(error).__name__
+        evaluations.append(cut(matched[slug], message))
+    ended = [end for end in plan.ended if end.rule.slug not in matched]
+    event = replace(plan.event, context={"event": plan.event.context.get("event")})
+    return replace(plan, event=event, evaluations=evaluations, matched=(), ended=ended, rows=None)
+
+
+def _event_for(rule: CompiledRule, event: Event) -> Event:
+    tree = snapshot.tree_of(rule.reads | rule.action_reads)
+    read = {name: _only(value, tree.get(name)) for name, value in event.context.items()}
+    event_id = new_id()
+    return replace(event, id=event_id, context={**read, "event": {**(read.get("event") or {}), "id": str(event_id)}})
+
+
+def _only(value: Any, tree: snapshot.Tree | None) -> Any:
+    """Return of a value what the tree asks for; an empty tree asks for all of it, and none for nothing."""
+    if tree is None:
+        return None
+    if isinstance(value, list):
+        return [_only(item, {name: below for name, below in tree.items() if not name.isdigit()}) for item in value]
+    if not tree or EVERY_FIELD in tree or not isinstance(value, Mapping):
+        return value
+    return {name: _only(item, tree.get(name, {})) for name, item in value.items() if name in tree or name == "pk"}
