@@ -104,6 +104,7 @@ class Crew:
         processes: int = 1,
         *,
         solo: bool = False,
+        pool: str = "",
         ready: bool = True,
         clock: float = 0,
         drain_seconds: float = 10,
@@ -114,7 +115,7 @@ class Crew:
         entry = ["celery"] if not clock else ["tests.faults.wrong_clock", str(clock)]
         command = [sys.executable, "-m", *entry, "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info"]
         # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
-        command += ["-n", f"{name}@%h", "-c", str(processes), "-P", "solo" if solo else "prefork"]
+        command += ["-n", f"{name}@%h", "-c", str(processes), "-P", pool or ("solo" if solo else "prefork")]
         command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}

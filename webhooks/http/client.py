@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
@@ -30,7 +29,7 @@ from webhooks.errors import (
     MissingExtra,
     ProxyFailed,
 )
-from webhooks.http import addresses, tls
+from webhooks.http import addresses, native, tls
 from webhooks.http.destination import checked_url
 
 try:
@@ -297,11 +296,18 @@ def deliver_now(
 
     Raises ``DeliveryError``.
     """
+    delivery = partial(deliver, url, body, headers, deadline=deadline, context=context)
+    if native.is_needed() or _has_loop():
+        return _in_a_thread(delivery)
+    return asyncio.run(delivery())
+
+
+def _has_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(deliver(url, body, headers, deadline=deadline, context=context))
-    return _in_a_thread(partial(deliver, url, body, headers, deadline=deadline, context=context))
+        return False
+    return True
 
 
 def _in_a_thread(delivery: Callable[[], Coroutine[Any, Any, Response]]) -> Response:
@@ -313,9 +319,7 @@ def _in_a_thread(delivery: Callable[[], Coroutine[Any, Any, Response]]) -> Respo
         except DeliveryError as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=work, name="webhooks-delivery")
-    thread.start()
-    thread.join()
+    native.start(work, "webhooks-delivery").join()
     if not outcome:
         raise ConnectFailed("The delivery's thread ended without a result.")
     if isinstance(outcome[0], DeliveryError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Self
 
 from webhooks.deliveries.delivery import Message
 from webhooks.errors import DeliveryError, Unforeseen
+from webhooks.http import native
 from webhooks.http.client import Client, Response
 
 logger = logging.getLogger("webhooks")
@@ -53,8 +53,8 @@ class InFlight:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
-        self._ready = threading.Event()
+        self._answers = native.answers()
+        self._ready = native.event()
         self._over: asyncio.Event
         self._loop: asyncio.AbstractEventLoop
         self._client: Client
@@ -62,10 +62,10 @@ class InFlight:
         self._began: dict[object, tuple[Sent, float]] = {}
         self._by_endpoint: Counter[str] = Counter()
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run_loop, name="webhooks-sender", daemon=True)
+        self._thread: native.Started
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._thread = native.start(self._run_loop, "webhooks-sender")
         self._ready.wait()
         if self._failure is not None:
             self._thread.join()
