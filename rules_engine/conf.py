@@ -1,16 +1,19 @@
 """Settings: one documented, typed accessor each, over the dict ``RULES_ENGINE`` in Django's settings.
 
-Read at each call, so that ``override_settings`` works; each call is a dict lookup. ``problems()`` is the source of
-the system check: every unknown key and every unusable value, as sentences.
+Each is read once and kept until Django says that the setting changed, as ``override_settings`` makes it do. What
+cannot be used is not kept, and raises ``SettingsError`` each time. ``problems()`` is the source of the system check:
+every unknown key and every unusable value, as sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.utils.functional import Promise
 
 from rules_engine import retry
@@ -19,6 +22,26 @@ from rules_engine.errors import SettingsError, did_you_mean
 SETTING = "RULES_ENGINE"
 #: Names that are excepted of one model at a time.
 NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
+
+Value = TypeVar("Value")
+
+#: By the settings' names, which are the accessors' in capitals.
+ACCESSORS: dict[str, Any] = {}
+
+
+def _setting(accessor: Callable[[], Value]) -> Callable[[], Value]:
+    kept = cache(accessor)
+    ACCESSORS[accessor.__name__.upper()] = kept
+    return kept
+
+
+def _read_anew(*, setting: str, **_sent: Any) -> None:
+    if setting == SETTING:
+        for accessor in ACCESSORS.values():
+            accessor.cache_clear()
+
+
+setting_changed.connect(_read_anew, dispatch_uid="rules_engine.conf")
 
 
 def _value(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
@@ -59,48 +82,57 @@ def _texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
     return tuple(_value(name, default, _is_texts, "a list of strings"))
 
 
+@_setting
 def refresh() -> str:
     """How a process learns of changed rules: "watch" (a thread of its own, the default) or "request"
     (one query at the start of each request and task, and no thread)."""
     return str(_value("REFRESH", "watch", lambda v: v in ("watch", "request"), '"watch" or "request"'))
 
 
+@_setting
 def refresh_seconds() -> float:
     """Seconds between two looks at the rule set's version row. Default 1.0; rules are live within twice that."""
     return _positive("REFRESH_SECONDS", 1.0)
 
 
+@_setting
 def hints() -> bool:
     """Whether committed work wakes a worker through Celery at once. Default True; without, the sweep finds it."""
     return _flag("HINTS", True)
 
 
+@_setting
 def answer_rejections() -> bool:
     """Whether the middleware answers requests that end in ``Rejected``: with 409, and in the admin with a message.
     Default True; without, the exception goes on to Django, which answers 500."""
     return _flag("ANSWER_REJECTIONS", True)
 
 
+@_setting
 def queue() -> str:
     """The Celery queue for every action that names none of its own. Default "rules"."""
     return str(_value("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
 
 
+@_setting
 def sweep_seconds() -> float:
     """Seconds between two sweeps for work that no hint announced. Default 5."""
     return _positive("SWEEP_SECONDS", 5.0)
 
 
+@_setting
 def lease_seconds() -> float:
     """Seconds a worker owns what it claimed before another may take it; renewed while it works. Default 60."""
     return _positive("LEASE_SECONDS", 60.0)
 
 
+@_setting
 def batch_size() -> int:
     """Executions a worker claims at once. Default 50."""
     return _count("BATCH_SIZE", 50)
 
 
+@_setting
 def retry_schedule() -> tuple[float, ...]:
     """Seconds before the second, third, … attempt; after the last the execution is discarded.
 
@@ -115,37 +147,44 @@ def _is_schedule(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(map(retry.is_wait, value))
 
 
+@_setting
 def retry_jitter() -> float:
     """The part of a delay that is left to chance, either way, so that failures do not return in step. Default 0.2."""
     accepts = lambda v: _is_number(v, above=-1e-9) and v < 1  # noqa: E731
     return float(_value("RETRY_JITTER", 0.2, accepts, "a number from 0 to below 1"))
 
 
+@_setting
 def max_crashes() -> int:
     """How often an execution may take its worker's process down with it before it is discarded. Default 3."""
     return _count("MAX_CRASHES", 3)
 
 
+@_setting
 def max_depth() -> int:
     """How deep rules may set off rules before the chain is cut. Default 8."""
     return _count("MAX_DEPTH", 8)
 
 
+@_setting
 def root_budget() -> int:
     """How many executions one original event may lead to, through all its cascades. Default 10,000."""
     return _count("ROOT_BUDGET", 10_000)
 
 
+@_setting
 def condition_budget() -> int:
     """Operations one condition may spend on one event. Default 100,000."""
     return _count("CONDITION_BUDGET", 100_000)
 
 
+@_setting
 def retention_days() -> float | None:
     """Days that events, executions and attempts are kept; None keeps them. Default 30."""
     return _retention("RETENTION_DAYS", 30)
 
 
+@_setting
 def audit_retention_days() -> float | None:
     """Days that audit entries are kept; None, the default, keeps them."""
     return _retention("AUDIT_RETENTION_DAYS", None)
@@ -157,11 +196,13 @@ def _retention(name: str, default: float | None) -> float | None:
     return None if value is None else float(value)
 
 
+@_setting
 def sensitive_fields() -> tuple[str, ...]:
     """Parts of field names, besides the built-in ones, that no rule may read: ``["iban"]`` hides ``bank_iban``."""
     return _texts("SENSITIVE_FIELDS", ())
 
 
+@_setting
 def sensitive_exceptions() -> tuple[str, ...]:
     """Names that are no secrets although they hold a word of one: ``["max_tokens", "shop.voucher.token"]``.
 
@@ -178,16 +219,19 @@ def _are_exceptions(value: Any) -> bool:
     )
 
 
+@_setting
 def text_limit() -> int:
     """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000, at least 250."""
     return _count("TEXT_LIMIT", 10_000, least=250)
 
 
+@_setting
 def rows_limit() -> int:
     """Related rows, or primary keys of one many-to-many change, kept in an event. Default 1,000."""
     return _count("ROWS_LIMIT", 1_000)
 
 
+@_setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
     accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
@@ -195,6 +239,7 @@ def cache_key_prefixes() -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 
+@_setting
 def email_domains() -> tuple[str, ...] | None:
     """Domains that rules may send mail to; None, the default, allows all."""
     accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
@@ -202,21 +247,25 @@ def email_domains() -> tuple[str, ...] | None:
     return None if value is None else tuple(domain.lower() for domain in value)
 
 
+@_setting
 def email_recipients() -> int:
     """Recipients one execution may mail. Default 50."""
     return _count("EMAIL_RECIPIENTS", 50)
 
 
+@_setting
 def email_seconds() -> float:
     """Seconds that connecting to the mail server may take, and then each message. Default 30."""
     return _positive("EMAIL_SECONDS", 30.0)
 
 
+@_setting
 def email_attachment_bytes() -> int:
     """Bytes that all files of one message may have together. Default 10,000,000."""
     return _count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
 
 
+@_setting
 def tasks() -> dict[str, str]:
     """The Celery tasks that rules may run, each with its name for people. Default none.
 
@@ -239,6 +288,7 @@ class ConfiguredSignal:
     arguments: Mapping[str, str | Promise] | None = None
 
 
+@_setting
 def signals() -> dict[str, ConfiguredSignal]:
     """Signals that rules may listen to without code of the site's: names and dotted paths. Default none.
 
@@ -275,37 +325,6 @@ def _is_described_signal(signal: Any) -> bool:
         and _is_texts([*arguments])
         and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))
     )
-
-
-ACCESSORS: Mapping[str, Callable[[], Any]] = {
-    "REFRESH": refresh,
-    "REFRESH_SECONDS": refresh_seconds,
-    "HINTS": hints,
-    "ANSWER_REJECTIONS": answer_rejections,
-    "QUEUE": queue,
-    "SWEEP_SECONDS": sweep_seconds,
-    "LEASE_SECONDS": lease_seconds,
-    "BATCH_SIZE": batch_size,
-    "RETRY_SCHEDULE": retry_schedule,
-    "RETRY_JITTER": retry_jitter,
-    "MAX_CRASHES": max_crashes,
-    "MAX_DEPTH": max_depth,
-    "ROOT_BUDGET": root_budget,
-    "CONDITION_BUDGET": condition_budget,
-    "RETENTION_DAYS": retention_days,
-    "AUDIT_RETENTION_DAYS": audit_retention_days,
-    "SENSITIVE_FIELDS": sensitive_fields,
-    "SENSITIVE_EXCEPTIONS": sensitive_exceptions,
-    "TEXT_LIMIT": text_limit,
-    "ROWS_LIMIT": rows_limit,
-    "CACHE_KEY_PREFIXES": cache_key_prefixes,
-    "EMAIL_DOMAINS": email_domains,
-    "EMAIL_RECIPIENTS": email_recipients,
-    "EMAIL_SECONDS": email_seconds,
-    "EMAIL_ATTACHMENT_BYTES": email_attachment_bytes,
-    "TASKS": tasks,
-    "SIGNALS": signals,
-}
 
 
 def problems() -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from rules_engine import conf
 from rules_engine.errors import SettingsError
@@ -66,3 +67,18 @@ def test_the_tasks_are_a_list_of_names_or_a_dict_of_names_and_labels(value: Any,
 def test_a_setting_that_is_no_dict_is_reported(settings: Any) -> None:
     settings.RULES_ENGINE = ["HINTS"]
     assert "should be a dict" in conf.problems()[0]
+
+
+def test_a_setting_that_changed_is_read_anew(settings: Any) -> None:
+    settings.RULES_ENGINE = {"BATCH_SIZE": 7}
+    assert conf.batch_size() == 7
+    with override_settings(RULES_ENGINE={"BATCH_SIZE": 8}):
+        assert conf.batch_size() == 8
+    assert conf.batch_size() == 7
+
+
+def test_what_cannot_be_used_is_an_error_at_every_look(settings: Any) -> None:
+    settings.RULES_ENGINE = {"BATCH_SIZE": 0}
+    for _look in range(2):
+        with pytest.raises(SettingsError, match="BATCH_SIZE"):
+            conf.batch_size()
