@@ -28,10 +28,10 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts.expressions import TextContext
-from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS, cut
+from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS
 from rules_engine.texts.paths import VariableUse, uses
-from rules_engine.texts.tags import TextEngine, TextTemplate, named
+from rules_engine.texts.plain import cut
+from rules_engine.texts.rendering import TextContext, TextEngine, TextTemplate, named
 from rules_engine.types import EVERY_FIELD, Path
 
 __all__ = ["Text", "VariableUse", "compile_text", "render", "single_line"]

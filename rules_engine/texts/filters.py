@@ -21,8 +21,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts.limits import MARK, VALUE, cut
-from rules_engine.texts.plain import Rows, printed
+from rules_engine.texts.limits import MARK, VALUE
+from rules_engine.texts.plain import Rows, cut, printed
 
 Filter = Callable[..., Any]
 

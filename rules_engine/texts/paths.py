@@ -9,9 +9,9 @@ from typing import Any
 from django.template.base import Variable
 from django.template.defaulttags import ForNode, IfNode
 
-from rules_engine.texts.expressions import Expression
 from rules_engine.texts.filters import FALLBACKS, first, last
-from rules_engine.texts.tags import FirstOf, Value, With
+from rules_engine.texts.rendering import Expression, Value
+from rules_engine.texts.tags import FirstOf, With
 from rules_engine.types import Path
 
 CONSTANTS = frozenset({"True", "False", "None", "forloop"})

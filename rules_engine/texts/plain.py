@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts.limits import MARK, VALUE, cut
+from rules_engine.texts.limits import MARK, VALUE
 
 #: What a look-up gives that found nothing; null is a value and is not this.
 MISSING: Any = object()
@@ -193,3 +193,8 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
 
 def _literal(value: bool | int | float | None) -> str:
     return "null" if value is None else _number(value).lower()
+
+
+def cut(text: str, size: int = VALUE) -> str:
+    """``text``, or as much of it as ``size`` allows (that of one value), marked with an ellipsis."""
+    return text if len(text) <= size else text[: size - len(MARK)] + MARK

@@ -1,4 +1,4 @@
-"""The language: its tags, its parser and its engine.
+"""The tags of the language, and what each renders.
 
 Absent on purpose: ``load include extends ssi debug url csrf_token`` (code and files), ``autoescape`` and ``filter``
 (they lift the escaping), ``now`` (a retried action would say something else), ``cycle``, ``lorem``, ``regroup``.
@@ -6,24 +6,21 @@ Absent on purpose: ``load include extends ssi debug url csrf_token`` (code and f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
-from django.template import Library, Template, TemplateSyntaxError
-from django.template.base import Lexer, Node, NodeList, Parser, TextNode, Token, VariableNode
+from django.template import Library, TemplateSyntaxError
+from django.template.base import Node, NodeList, Token
 from django.template.defaulttags import IfNode, WithNode, comment, do_for, do_with, firstof
-from django.template.engine import Engine
-from django.utils.html import conditional_escape
 from django.utils.translation import gettext
 
-from rules_engine.errors import TemplateError, did_you_mean
+from rules_engine.errors import TemplateError
 from rules_engine.texts.comparisons import Condition
-from rules_engine.texts.expressions import Expression
 from rules_engine.texts.filters import FILTERS
-from rules_engine.texts.limits import NESTING, STEPS
-from rules_engine.texts.plain import Record, Rows, kind, plain, printed
+from rules_engine.texts.limits import STEPS
+from rules_engine.texts.plain import Record, Rows, kind
+from rules_engine.texts.rendering import Expression, print_value
 
 #: Names that a tag may not give to a value, since a text could not read them or a loop needs them.
 RESERVED = frozenset({"forloop", "True", "False", "None"})
@@ -31,28 +28,6 @@ RESERVED = frozenset({"forloop", "True", "False", "None"})
 register = Library()
 register.filters.update(FILTERS)
 register.tag("comment", comment)
-
-
-class Words(TextNode):
-    """Text between tags, counted as output."""
-
-    def render(self, context: Any) -> str:
-        return str(context.budget.write(self.s))
-
-    # Django's skips render() here, and would leave a loop's text uncounted.
-    render_annotated = render
-
-
-class Value(VariableNode):
-    """``{{ … }}``"""
-
-    def render(self, context: Any) -> str:
-        return _print(self.filter_expression.resolve(context), context)
-
-
-def _print(value: Any, context: Any) -> str:
-    text = printed(value)
-    return str(context.budget.write(conditional_escape(text) if context.autoescape else text))
 
 
 class Rounds:
@@ -135,7 +110,7 @@ class FirstOf(Node):
     def render(self, context: Any) -> str:
         value = next((value for term in self.expressions if (value := term.resolve(context))), None)
         if self.name is None:
-            return _print(value, context)
+            return print_value(value, context)
         context[self.name] = value
         return ""
 
@@ -189,86 +164,3 @@ def _if(parser: Any, token: Token) -> IfNode:
         if token.contents.startswith("endif") and token.contents != "endif":
             raise TemplateSyntaxError(gettext('"endif" stands alone'))
     return IfNode(branches)
-
-
-class TextParser(Parser):
-    """Django's parser, making our nodes, and naming what a text may use where it meets something else."""
-
-    line = 1
-    _nesting = 0
-
-    def next_token(self) -> Token:
-        token = super().next_token()
-        self.line = token.lineno or self.line
-        return token
-
-    def parse(self, parse_until: Any = None) -> NodeList:
-        self._nesting += 1
-        if self._nesting > NESTING:
-            message = gettext("tags may stand in each other %(most)s deep, and these go deeper")
-            raise TemplateSyntaxError(message % {"most": NESTING})
-        nodes = super().parse(parse_until)
-        self._nesting -= 1
-        return nodes
-
-    def extend_nodelist(self, nodelist: NodeList, node: Node, token: Token) -> None:
-        if type(node) is TextNode:
-            node = Words(node.s)
-        elif type(node) is VariableNode:
-            node = Value(node.filter_expression)
-        super().extend_nodelist(nodelist, node, token)
-
-    def compile_filter(self, token: str) -> Expression:
-        return Expression(token, self)
-
-    def find_filter(self, filter_name: str) -> Any:
-        if filter_name in FILTERS:
-            return FILTERS[filter_name]
-        message = gettext('there is no filter "%(name)s".%(hint)s A text may use: %(known)s')
-        raise TemplateSyntaxError(_unknown(message, filter_name, sorted(FILTERS)))
-
-    def invalid_block_tag(self, token: Token, command: str, parse_until: Any = None) -> NoReturn:
-        if re.fullmatch("end.*|el.*|empty", command):
-            raise self.error(token, TemplateSyntaxError(_closes_nothing(command, parse_until)))
-        message = gettext('there is no tag "%(name)s".%(hint)s A text may use: %(known)s')
-        raise self.error(token, TemplateSyntaxError(_unknown(message, command, sorted(register.tags))))
-
-
-def _closes_nothing(command: str, awaited: Sequence[str] | None) -> str:
-    message = gettext('"%(name)s" closes nothing here') % {"name": command}
-    if not awaited:
-        return message
-    return message + gettext("; %(awaited)s is awaited") % {"awaited": gettext(" or ").join(awaited)}
-
-
-def _unknown(message: str, name: str, known: list[str]) -> str:
-    return message % {"name": name, "hint": did_you_mean(name, known), "known": ", ".join(known)}
-
-
-class TextTemplate(Template):
-    """Compiled by our parser."""
-
-    def compile_nodelist(self) -> NodeList:
-        parser = TextParser(Lexer(self.source).tokenize(), {}, self.engine.template_builtins, self.origin)
-        self.extra_data: dict[str, Any] = {}
-        return parser.parse()
-
-    def _render(self, context: Any) -> str:
-        # Under test runners Django's sends ``template_rendered`` with the whole context, which rules may listen to.
-        return str(self.nodelist.render(context))
-
-
-class TextEngine(Engine):
-    """No directories, no loaders, no libraries, and only the tags and filters of this module."""
-
-    default_builtins = [__name__]
-
-    def __init__(self) -> None:
-        super().__init__(loaders=[])
-
-
-def named(names: dict[str, Any]) -> dict[str, Any]:
-    """Return the context as a template sees it; ``changes`` holds changed fields only, so others are null in it."""
-    changes = plain(names.get("changes"))
-    lenient = {"changes": Record(names["changes"], lenient=True)} if isinstance(changes, Record) else {}
-    return {str(name): value for name, value in names.items()} | lenient

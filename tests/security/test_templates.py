@@ -19,9 +19,10 @@ if not settings.configured:
 from django.test.signals import template_rendered
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts import compile_text, limits, render
+from rules_engine.texts import compile_text, limits, render, rendering
 from rules_engine.texts.filters import FILTERS
-from rules_engine.texts.tags import TextEngine, register
+from rules_engine.texts.rendering import TextEngine
+from rules_engine.texts.tags import register
 
 CANARY = "c4n4ry-5ecret"
 
@@ -288,7 +289,7 @@ def test_ten_thousand_rounds_of_plain_text_stop_at_the_output_limit():
 
 
 def test_a_text_stops_at_its_deadline(monkeypatch):
-    monkeypatch.setattr(limits, "SECONDS", -1.0)
+    monkeypatch.setattr(rendering, "SECONDS", -1.0)
     assert "takes longer than" in refused("{{ a }}", {"a": 1})
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts import compile_text, limits, render
-from rules_engine.texts.limits import NESTING, OUTPUT, SOURCE, STEPS, TAGS, Budget
+from rules_engine.texts import compile_text, limits, render, rendering
+from rules_engine.texts.limits import NESTING, OUTPUT, SOURCE, STEPS, TAGS
+from rules_engine.texts.rendering import Budget
 
 
 def test_a_budget_counts_steps_down_to_none() -> None:
@@ -26,7 +27,7 @@ def test_a_budget_counts_characters_and_gives_the_text_back() -> None:
 
 def test_a_budget_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    monkeypatch.setattr(rendering.time, "monotonic", lambda: now)
     budget = Budget()
     budget.spend()
     now += limits.SECONDS + 0.1

@@ -13,8 +13,8 @@ import pytest
 from django.utils.safestring import SafeString, mark_safe
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts.limits import MARK, VALUE, cut
-from rules_engine.texts.plain import DEEPEST, MISSING, Record, Rows, child, kind, plain, printed, same
+from rules_engine.texts.limits import MARK, VALUE
+from rules_engine.texts.plain import DEEPEST, MISSING, Record, Rows, child, cut, kind, plain, printed, same
 
 
 class Level(enum.IntEnum):
