@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from django.db import connections
 
 from rules_engine.databases.generic import GenericDatabase
@@ -16,6 +18,7 @@ _BY_VENDOR: dict[str, Database] = {
 }
 
 
+@cache
 def database_of(using: str) -> Database:
     """Return what is to be known of the database behind an alias; what any database can do where it is not known."""
     return _BY_VENDOR.get(connections[using].vendor, _GENERIC)
