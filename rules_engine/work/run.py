@@ -71,8 +71,7 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
     """
     authors = authors or Authors()
     _catch_up(claim.executions)
-    live = against_rivals(partial(_live_rules, claim.executions))
-    reads = against_rivals(partial(_reads_of, claim.executions))
+    live, reads = against_rivals(partial(_rules_of, claim.executions))
     verdicts: dict[Any, str | Exception | None] = {}
     permitted = []
     for execution in claim.executions:
@@ -120,6 +119,11 @@ def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exce
     if isinstance(answer.error, DatabaseError | InterfaceError):
         raise answer.error
     return answer.error
+
+
+def _rules_of(executions: Collection[Execution]) -> tuple[Collection[str], Reads]:
+    """Which rules of these executions are there and enabled, and what they read to match."""
+    return _live_rules(executions), _reads_of(executions)
 
 
 def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
