@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from rules_engine.models import Attempt, Execution
+from rules_engine.models import Attempt, Event, Execution
 from rules_engine.work import lanes
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def tried(now: datetime, *times: float | None, lane: str = "shop", outcome: str 
     """Write an execution with an attempt for each of the times, in milliseconds; None: the action told none."""
     for milliseconds in times:
         execution = Execution.objects.create(
-            event_id=uuid.uuid4(),
+            event=Event.objects.create(signal="zoo.called", occurred_at=now, root_id=uuid.uuid4()),
             rule_slug="rule",
             rule_version=1,
             kind="post",
