@@ -35,6 +35,8 @@ SHORT = 250
 MARK = re.compile(f"{CUT}([0-9a-f]{{8}})?")
 #: Bits of a whole number that is written out, and the power of ten up to which a decimal is a number.
 MOST_BITS, MOST_TENS = 4_000, 300
+#: A whole number of more bits is greater than any float.
+FLOAT_BITS = 1_024
 #: Characters of a mapping's key.
 KEY_CHARACTERS = 200
 
@@ -69,7 +71,6 @@ def safe(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return clean_text(str.__str__(value))  # of an Enum, str() is the member's name
     if isinstance(value, int):
-        # Beyond 64 bits JSON parsers and columns disagree on what a number is.
         return int(value) if -(2**63) <= value < 2**63 else _long_number(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
@@ -80,10 +81,14 @@ def safe(value: Any, depth: int = 0) -> Any:
 
 
 def _long_number(value: int) -> Any:
+    """Return a whole number beyond 64 bits, on which JSON parsers and columns disagree: a database may have made it of
+    a float; any other one is told by its digits."""
     # Python takes a second for the decimal digits of a number of a million bits, and refuses to write longer ones.
-    if value.bit_length() <= MOST_BITS:
-        return str(int(value))
-    return {"type": type(value).__qualname__, "text": clean_text(hex(value))}
+    if value.bit_length() > MOST_BITS:
+        return {"type": type(value).__qualname__, "text": clean_text(hex(value))}
+    number = float(value) if value.bit_length() < FLOAT_BITS else math.inf
+    is_one = math.isfinite(number) and decimal.Decimal(repr(number)) == value
+    return number if is_one else str(int(value))
 
 
 def _safe_other(value: Any, depth: int) -> Any:

@@ -197,7 +197,7 @@ def _djangos_form(field: Field) -> Form:
 
 def _settling(field: Field) -> Form | None:
     """Return what a column does to a value of the right type; None where that is nothing."""
-    if isinstance(field, models.DecimalField):
+    if isinstance(field, models.DecimalField) and field.decimal_places is not None:
         return lambda value: _quantized(field, value)
     return _in_its_zone if isinstance(field, models.DateTimeField) else None
 
@@ -215,7 +215,7 @@ def _in_its_zone(value: Any) -> Any:
 
 def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
     """Return the digits that are stored: an instance may hold ``5.0`` for a column of two places."""
-    exponent = decimal.Decimal(1).scaleb(-(field.decimal_places or 0))
+    exponent = decimal.Decimal(1).scaleb(-field.decimal_places)
     # A database that is handed all digits rounds half up; for the others Django rounds, to the even digit.
     rounds = database_of(DEFAULT_DB_ALIAS).rounds_decimals
     try:
@@ -234,11 +234,18 @@ def _json_form(field: Any) -> Form:
         try:
             if prepared is not None:
                 value = _json_of(prepared(value), value)
-            return safe(json.loads(json.dumps(value, cls=encoder)))
+            return safe(json.loads(json.dumps(value, cls=encoder), parse_float=_number))
         except NO_VALUE:
             return safe(value)
 
     return form
+
+
+def _number(text: str) -> int | float:
+    """Return a number as it is read back: PostgreSQL writes ``1e+18`` out, and Python reads a whole number then."""
+    if "e" in text and (number := decimal.Decimal(text)) == number.to_integral_value():
+        return int(number)
+    return float(text)
 
 
 def _json_of(prepared: Any, value: Any) -> Any:

@@ -35,7 +35,8 @@ def old_fields(model: ModelClass, paths: Iterable[Path]) -> dict[str, Field]:
         if root not in ("old", "changes", "changed"):
             continue
         if root == "changed" or not rest or rest[0] == EVERY_FIELD:
-            return {field.attname: field for field in readable_fields(model)}
+            fields.update((field.attname, field) for field in readable_fields(model))
+            continue
         read = field_of(model, rest[0])
         fields[read.attname] = read
     return fields

@@ -8,6 +8,9 @@ from typing import ClassVar
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from tests.zoo.every_field import EveryChild as EveryChild
+from tests.zoo.every_field import EveryField as EveryField
+from tests.zoo.every_field import EveryProxy as EveryProxy
 from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
 from tests.zoo.written import Assorted, Paper, Stamped
 
