@@ -541,8 +541,104 @@ def test_a_sites_own_backend_that_raises_anything_mails_nobody_twice(settings: A
         settings.EMAIL_BACKEND = backend
     execution = mailed()
     assert execution.state == "retryable"
+    assert Attempt.objects.get().detail["left"] == FIVE[1:2], "What a backend raises is that letter's alone."
+    assert "The mail backend did not take it: 'quota'" in execution.error
     assert again(execution).state == "succeeded", execution.error
-    assert [message.to[0] for message in mail.outbox] == FIVE
+    assert sorted(message.to[0] for message in mail.outbox) == FIVE
+
+
+class Answer(Exception):
+    """What a service answered by HTTP, as the errors of its clients carry it."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(f"status {status_code}")
+        self.status_code = status_code
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class JudgingBackend(LocmemBackend):
+    """Raises for an address what ``raises`` holds for it."""
+
+    raises: dict[str, Exception] = {}
+    tried: list[str] = []
+
+    def send_messages(self, messages: Any) -> int:
+        [address] = messages[0].to
+        self.tried.append(address)
+        if error := self.raises.get(address.partition("@")[0]):
+            raise error
+        return int(super().send_messages(messages))
+
+
+@pytest.fixture
+def judging(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[JudgingBackend]:
+    """The site's mail goes to that backend."""
+    backend = f"{__name__}.JudgingBackend"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
+    monkeypatch.setattr(JudgingBackend, "raises", {})
+    monkeypatch.setattr(JudgingBackend, "tried", [])
+    return JudgingBackend
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "said"),
+    [
+        (Answer(422), "discarded", "bob@x.example: The mail backend refused it: status 422"),
+        (Answer(400), "discarded", "bob@x.example: The mail backend refused it: status 400"),
+        (Answer(429), "retryable", "The mail backend did not take it: status 429"),
+        (Answer(503), "retryable", "The mail backend did not take it: status 503"),
+        (Answer(401), "retryable", "The mail backend did not take it: status 401"),
+        (LookupError("no template"), "retryable", "The mail backend did not take it: no template"),
+        (Unprintable(), "retryable", "The mail backend did not take it: Unprintable"),
+        (ValueError("a line end"), "discarded", "bob@x.example: The message could not be built: a line end"),
+    ],
+)
+def test_what_a_backend_raises_is_judged_for_that_letter_alone(
+    judging: type[JudgingBackend], error: Exception, state: str, said: str
+) -> None:
+    judging.raises["bob"] = error
+    execution = mailed()
+    assert [message.to[0] for message in mail.outbox] == [one for one in FIVE if "bob" not in one]
+    assert execution.state == state
+    assert said in execution.error
+    judging.raises.clear()
+    if state == "discarded":
+        Execution.objects.all().retry()
+    assert again(execution).state == "succeeded", execution.error
+    assert [message.to[0] for message in mail.outbox][4:] == ["bob@x.example"]
+
+
+def test_a_service_that_cannot_be_reached_is_asked_once_an_attempt(judging: type[JudgingBackend]) -> None:
+    judging.raises["ada"] = ConnectionError("refused")
+    execution = mailed()
+    assert execution.state == "retryable"
+    assert judging.tried == FIVE[:1]
+    assert Attempt.objects.get().detail["left"] == FIVE
+
+
+def test_a_letter_that_ends_the_connection_keeps_no_later_one_for_ever(judging: type[JudgingBackend]) -> None:
+    judging.raises["ada"] = ConnectionError("closed")
+    execution = again(mailed())
+    assert judging.tried == [FIVE[0]] * 2
+    assert again(execution).state == "retryable"
+    assert [message.to[0] for message in mail.outbox] == FIVE[1:]
+
+
+def test_a_backend_that_takes_nothing_is_not_asked_for_hundreds(judging: type[JudgingBackend]) -> None:
+    many = [f"n{number}@x.example" for number in range(40)]
+    judging.raises.update({address.partition("@")[0]: Answer(503) for address in many})
+    execution = mailed(to=many)
+    assert judging.tried == many[:20]
+    assert Attempt.objects.get().detail["left"] == many
+    again(again(execution))
+    assert judging.tried == many[:20] * 2 + many[20:], "The others have their turn."
 
 
 class QueueingBackend(LocmemBackend):

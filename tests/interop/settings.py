@@ -36,6 +36,7 @@ _packages = [
     "timezone_field",
     "treebeard",
     "wagtail",
+    "wagtail.admin",
     "wagtail.documents",
     "wagtail.images",
     "wagtail.users",

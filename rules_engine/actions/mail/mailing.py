@@ -10,6 +10,7 @@ import copy
 import smtplib
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,11 +21,14 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 
 from rules_engine import conf
+from rules_engine.actions.mail import verdicts
 from rules_engine.errors import PermanentError, TransientError
 
 #: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
 LOGIN = frozenset({530, 534, 535, 538})
 LONGEST_ANSWER = 300
+#: After so many letters in a row that a backend would not take for now, the rest waits for the next attempt.
+MOST_IN_A_ROW = 20
 
 
 class Watch:
@@ -98,6 +102,34 @@ class Outcome:
     left: dict[str, str] = field(default_factory=dict)
     #: Why nobody else was tried.
     trouble: PermanentError | TransientError | None = None
+    #: Those of the left whose letters were tried.
+    not_taken: list[str] = field(default_factory=list)
+    _in_a_row: int = 0
+
+    def stopped(self, address: str, trouble: PermanentError | TransientError) -> None:
+        """Note that with this one's letter came what goes for all."""
+        self.trouble = trouble
+        self.left[address] = str(trouble)
+
+    def failed(self, address: str, error: Exception) -> None:
+        """Note what the backend raised about this one's letter alone."""
+        said = _said(error)
+        if isinstance(error, ValueError) and verdicts.is_for_good(error):
+            self.refused[address] = f"The message could not be built: {said}"
+        elif verdicts.is_for_good(error):
+            self.refused[address] = f"The mail backend refused it: {said}"
+        else:
+            self.left[address] = f"The mail backend did not take it: {said}"
+            self._in_a_row += 1
+            if self._in_a_row == MOST_IN_A_ROW:
+                self.trouble = TransientError(self.left[address])
+            return
+        self._in_a_row = 0
+
+    def took(self, address: str) -> None:
+        """Note that the backend has this one's letter."""
+        self.sent.append(address)
+        self._in_a_row = 0
 
     def answered(self, address: str, code: int, answer: object) -> None:
         """Note that the server would not take this one: for good with a code of 500 and more."""
@@ -124,6 +156,7 @@ def send(letters: Letters) -> Outcome:
         _close(mailer)
     finally:
         watch.close()
+    outcome.not_taken = list(outcome.left)
     outcome.left.update((address, str(outcome.trouble)) for address, _ in waiting)
     return outcome
 
@@ -146,17 +179,19 @@ def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], out
     except smtplib.SMTPRecipientsRefused as error:
         outcome.answered(address, *next(iter(error.recipients.values()), (550, b"")))
     except smtplib.SMTPSenderRefused as error:
-        outcome.trouble = _by_code(error)
+        outcome.stopped(address, _by_code(error))
     except smtplib.SMTPDataError as error:
         outcome.answered(address, error.smtp_code, error.smtp_error)
-    except ValueError as error:
-        outcome.refused[address] = f"The message could not be built: {error}"
     except Exception as error:  # as above: who was mailed has to be recorded, or they would be mailed again
-        outcome.trouble = _unusable(error, watch)
+        if watch.is_over or verdicts.is_for_all(error):
+            outcome.stopped(address, _unusable(error, watch))
+        else:
+            outcome.failed(address, error)
     else:
-        outcome.sent.append(address)
-    if outcome.trouble is not None:
-        outcome.left[address] = str(outcome.trouble)
+        if verdicts.held_back(mailer, count):
+            outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
+        else:
+            outcome.took(address)
 
 
 def _close(mailer: Any) -> None:
@@ -171,8 +206,17 @@ def _unusable(error: Exception, watch: Watch) -> TransientError:
             f"The mail server could not be used: it took longer than {watch.seconds:g} s, "
             'RULES_ENGINE["EMAIL_SECONDS"].'
         )
-    said = f"{error.smtp_code} {_text(error.smtp_error)}" if isinstance(error, smtplib.SMTPResponseException) else error
-    return TransientError(f"The mail server could not be used: {str(said) or type(error).__name__}")
+    return TransientError(f"The mail server could not be used: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, or its class: the text of a backend's own may raise in its turn."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_text(error.smtp_error)}"
+    try:
+        return _text(str(error)) or type(error).__name__
+    except Exception:  # the error is the site's own, too
+        return type(error).__name__
 
 
 def _by_code(error: smtplib.SMTPResponseException) -> PermanentError | TransientError:
@@ -209,6 +253,8 @@ class Ledger:
 
     sent: frozenset[str]
     refused: Mapping[str, str]
+    #: How often each letter was tried and not taken: the same ones would keep all later ones from their turn.
+    not_taken: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, earlier: Sequence[Mapping[str, Any]]) -> Ledger:
@@ -217,7 +263,13 @@ class Ledger:
         sent = frozenset(address.lower() for detail in earlier for address in detail.get("to") or ())
         tried = [detail for detail in earlier if "refused" in detail]
         last = tried[-1] if tried else {}
-        return cls(sent, dict(last.get("refused") or {}) if last.get("left") else {})
+        not_taken = Counter(address.lower() for detail in tried for address in detail.get("not_taken") or ())
+        refused = dict(last.get("refused") or {}) if last.get("left") else {}
+        return cls(sent, refused, not_taken)
+
+    def owed(self, addresses: Iterable[str]) -> list[str]:
+        """Return those who are still to be mailed: whose letters were not taken twice after the others."""
+        return sorted(filter(self.owes, addresses), key=lambda address: self.not_taken.get(address.lower(), 0) // 2)
 
     def owes(self, address: str) -> bool:
         """Say whether the address is still to be mailed."""

@@ -93,10 +93,12 @@ class SendEmail(Action):
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         addresses, unusable, letter = _written(context, config)
         ledger = Ledger.of(context.earlier())
-        owed = [address for address in addresses if ledger.owes(address)]
+        owed = ledger.owed(addresses)
         outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed)
         outcome.refused = {**ledger.refused, **outcome.refused}
         detail = {"to": outcome.sent, "refused": outcome.refused, "left": list(outcome.left)}
+        if outcome.not_taken:
+            detail["not_taken"] = outcome.not_taken
         return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]})
 
 
