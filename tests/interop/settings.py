@@ -1,7 +1,7 @@
 """The tests' settings with the packages of the group ``interop``; their tables are made without their migrations.
 
 On PostgreSQL alone, which some of the packages are for. What would change every other test stays switched off until a
-test of its own switches it on: the ORM caches.
+test of its own switches it on: the ORM cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ _packages = [
     "modeltranslation",
     "anymail",
     "auditlog",
-    "cachalot",
     "cacheops",
     "django.contrib.postgres",
     "djcelery_email",
@@ -47,7 +46,7 @@ INSTALLED_APPS = [*_packages, *INSTALLED_APPS, "tests.interop"]
 DATABASES["default"]["TEST"]["MIGRATE"] = False
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 MODELTRANSLATION_DEFAULT_LANGUAGE = "en"
-PGTRIGGER_INSTALL_ON_MIGRATE = True
+PGTRIGGER_INSTALL_ON_MIGRATE = PGHISTORY_INSTALL_CONTEXT_FUNC_ON_MIGRATE = True
 PGCRYPTO_KEY = "no secret"
 PHONENUMBER_DEFAULT_REGION = "DE"
 WAGTAIL_SITE_NAME = "Interop"
@@ -55,7 +54,6 @@ WAGTAILADMIN_BASE_URL = "http://localhost"
 POST_OFFICE = {"BACKENDS": {"default": "django.core.mail.backends.locmem.EmailBackend"}}
 MAILER_EMAIL_BACKEND = CELERY_EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ZEAL_RAISE = True
-CACHALOT_ENABLED = False
 CACHEOPS_ENABLED = False
 CACHEOPS_REDIS = services.redis_url() or "redis://127.0.0.1:6379/0"
 CACHEOPS = {"*.*": {"ops": "all", "timeout": 600}}

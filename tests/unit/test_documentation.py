@@ -229,6 +229,20 @@ def test_the_permissions_page_has_every_permission_of_our_own():
     assert {name for name in named if f"`{name}`" not in reference("permissions")} == set()
 
 
+def test_the_values_page_names_tests_that_there_are():
+    page = (DOCS / "reference" / "values.md").read_text(encoding="utf-8")
+    rows = [row for section in sections(page).values() for row in table(section)]
+    named = [re.fullmatch(r"`(tests/[a-z_/]+\.py)::(test_[a-z_0-9]+)`", row[2]) for row in rows]
+    assert len(rows) > 30
+    assert all(named), "The third column names one test, with its file."
+    missing = [
+        match[0]
+        for match in named
+        if match and f"\ndef {match[2]}(" not in (ROOT / match[1]).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
 def test_the_architecture_page_has_the_map_that_the_packages_are_held_to():
     rooms = [line.split(maxsplit=2) for line in ROOMS.strip().splitlines()]
     wanted = [f"| {layer} | `{package}` | {what} |" for layer, package, what in rooms]

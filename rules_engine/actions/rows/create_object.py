@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.actions.rows import field_rows
 from rules_engine.actions.rows.conversion import computed, convert
 from rules_engine.actions.rows.writing import (
+    creatable_model,
     invalid,
     is_forbidden,
     permission,
     refusals_in_words,
     writable_field,
-    writable_model,
 )
 from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.context.snapshot import key_value, plain, safe
@@ -75,7 +75,7 @@ class CreateObject(Action):
             yield Problem("/model", gettext('Name the model of the new object, such as "shop.statushistory".'))
             return
         try:
-            model = writable_model(str(config["model"]))
+            model = creatable_model(str(config["model"]))
         except (UnknownPath, Refused) as error:
             yield Problem("/model", str(error))
             return
@@ -121,7 +121,7 @@ def _planned(
 ) -> tuple[ModelClass, dict[Field, Any], dict[Field, Any]]:
     """The model, the new object's values, and those of them by which another one is the same."""
     try:
-        model = writable_model(str(config.get("model")))
+        model = creatable_model(str(config.get("model")))
         found = _values(model, config, context.data)
         same = {writable_field(model, name, creating=True) for name in config.get("unless_exists") or ()}
     except UnknownPath as error:

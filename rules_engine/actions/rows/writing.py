@@ -15,6 +15,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DataError, IntegrityError, models, router
 from django.utils.translation import gettext
 
+from rules_engine.actions.rows.trees import is_placed_by_methods, tree_columns
 from rules_engine.context.paths import (
     ModelClass,
     field_of,
@@ -84,6 +85,21 @@ def writable_model(label: str) -> ModelClass:
     return model
 
 
+def creatable_model(label: str) -> ModelClass:
+    """Return the writable model of that label, of which a plain save makes a row. Raises as ``writable_model``, and
+    ``Refused`` for a node of a tree."""
+    model = writable_model(label)
+    if is_placed_by_methods(model):
+        raise Refused(
+            gettext(
+                "Rules cannot create %(model)s: it is a node of a tree, and only the tree's own methods, such as"
+                " add_child, give it a place; let an action of your own call them."
+            )
+            % {"model": model._meta.verbose_name}
+        )
+    return model
+
+
 def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
     """Return the field of that name or column. Raises ``UnknownPath`` with a suggestion, or ``Refused``."""
     title = model._meta.verbose_name
@@ -99,6 +115,13 @@ def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
         raise UnknownPath(unknown_name(model, name)) from error
     if _is_key(field) and not (creating and not _is_made(field)):
         raise Refused(gettext('Rules may not write the key of %(title)s, "%(name)s".') % {"title": title, "name": name})
+    if field.name in tree_columns(model):
+        raise Refused(
+            gettext(
+                'Rules may not write "%(name)s" of %(title)s: it keeps the tree in order, whose own methods write it.'
+            )
+            % {"name": name, "title": title}
+        )
     if isinstance(field, UNWRITABLE) or getattr(field, "generated", False):
         raise Refused(
             gettext('Rules may not write "%(name)s" of %(title)s: files, binary and generated columns are left alone.')
