@@ -7,6 +7,7 @@ What the rows of a to-many relation come to is a value as well: ``("items__count
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -113,7 +114,8 @@ def steps(model: ModelClass) -> dict[str, Step]:
     by_name = {"pk": Step("pk", "value", model._meta.pk)}
     for field in model._meta.get_fields():
         for step in _steps_of(model, field):
-            if not is_sensitive(model, step.name):
+            # Python names fields that it could not write itself: "+" is one that Django hides.
+            if step.name.isidentifier() and not is_sensitive(model, step.name):
                 by_name[step.name] = step
     return by_name
 
@@ -123,7 +125,7 @@ def _steps_of(model: ModelClass, field: Any) -> list[Step]:
     if isinstance(related, type) and is_denied(related):
         related = None
     if isinstance(field, ForeignObjectRel):
-        return _reverse_steps(field, related)
+        return _reverse_steps(model, field, related)
     if field.is_relation and (field.many_to_many or field.one_to_many):
         return [Step(field.name, "to_many", field, related)] if related else []
     if field.is_relation:
@@ -132,11 +134,21 @@ def _steps_of(model: ModelClass, field: Any) -> list[Step]:
     return [Step(field.name, "value", field)] if getattr(field, "concrete", False) else []
 
 
-def _reverse_steps(field: ForeignObjectRel, related: ModelClass | None) -> list[Step]:
+def _reverse_steps(model: ModelClass, field: ForeignObjectRel, related: ModelClass | None) -> list[Step]:
     name = field.get_accessor_name()
-    if related is None or name is None or related._meta.auto_created:
+    if related is None or name is None or related._meta.auto_created or not _leads_along(model, name, field):
         return []
     return [Step(name, "to_one" if field.one_to_one else "to_many", field, related)]
+
+
+def _leads_along(model: ModelClass, name: str, relation: ForeignObjectRel) -> bool:
+    """Say whether the attribute of that name follows the relation.
+
+    Where others inherit a model with a generic relation, it follows an heir's copy, and nothing can be read by it.
+    """
+    accessor = inspect.getattr_static(model, name, None)
+    followed = getattr(accessor, "rel", getattr(accessor, "related", relation))
+    return accessor is not None and bool(followed == relation)
 
 
 @lru_cache(maxsize=1024)

@@ -41,6 +41,15 @@ class Unprintable(Exception):
         raise ValueError("no text")
 
 
+class Nameless:
+    """Somebody who is logged in; ``get_username`` is what tells their name, or raises."""
+
+    is_authenticated, pk = True, 1
+
+    def __init__(self, get_username: Callable[[], str]) -> None:
+        self.get_username = get_username
+
+
 ERRORS = [RuntimeError("A scope needs to be active"), DatabaseError("permission denied"), Unprintable()]
 
 
@@ -311,14 +320,7 @@ def test_who_acts_is_an_error_of_who_asks_for_them() -> None:
     innocent()
     create_rule(model=Keeper, slug="asks", condition={"!!": [{"var": "actor.username"}]}, actions=LOG)
 
-    class Nameless:
-        is_authenticated = True
-        pk = 1
-
-        def get_username(self) -> str:
-            raise RuntimeError("no name")
-
-    with acting_as(Nameless()):
+    with acting_as(Nameless(_raise(RuntimeError("no name")))):
         Keeper.objects.create(name="a")
     assert (acted(), failed()) == ({"innocent"}, {"asks"})
     assert Event.objects.get().actor_name == "<RuntimeError>"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
+from django.db import models
 from django.test import override_settings
+from django.test.utils import isolate_apps
 
 from project.shop.models import Order
 from rules_engine.context.paths import (
@@ -155,3 +159,41 @@ def test_related_rows_take_a_query(names: tuple[str, ...], is_queried: bool):
 def test_what_leads_back_from_another_model_is_read_by_its_accessor():
     assert steps(Tag)["animals"].model is Animal
     assert steps(Order)["items"].kind == "to_many"
+
+
+@isolate_apps("tests.zoo", "django.contrib.contenttypes")
+def test_what_no_attribute_reads_is_not_offered():
+    class Remark(models.Model):
+        content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+        object_id = models.PositiveIntegerField()
+        about = GenericForeignKey()
+
+        class Meta:
+            app_label = "zoo"
+
+    class Room(models.Model):
+        remarks = GenericRelation(Remark, related_query_name="room")
+
+        class Meta:
+            app_label = "zoo"
+
+    assert "room" in steps(Remark)
+    steps.cache_clear()
+
+    class Hall(Room):
+        class Meta:
+            app_label = "zoo"
+
+    # The attribute "room" is now the hall's, and raises; the hall's own relation is called "+".
+    assert not {"room", "+"} & set(steps(Remark))
+    assert "remarks" in steps(Hall)
+    assert all(hasattr(Hall, name) for name in steps(Hall))
+
+
+@isolate_apps("tests.zoo")
+def test_a_field_that_no_path_can_name_is_not_offered():
+    body = {"__module__": __name__, "+": models.CharField(max_length=5), "Meta": type("Meta", (), {"app_label": "zoo"})}
+    odd = type("Odd", (models.Model,), body)
+    assert set(steps(odd)) == {"pk", "id"}
+    with pytest.raises(UnknownPath, match="may not read"):
+        field_of(odd, "+")
