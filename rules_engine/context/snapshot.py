@@ -69,7 +69,8 @@ def is_unsettled(instance: models.Model, field: models.Field[Any, Any]) -> bool:
     """Say whether the instance does not hold the field's value: it is deferred, or an expression such as ``F()``."""
     if field.attname not in instance.__dict__:
         return True
-    return hasattr(instance.__dict__[field.attname], "resolve_expression")
+    # By its type: to ask a lazy object for an attribute is to look at it, and that may raise anything.
+    return hasattr(type(instance.__dict__[field.attname]), "resolve_expression")
 
 
 def unsettled(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> set[str]:

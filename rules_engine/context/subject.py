@@ -57,6 +57,15 @@ def _without_caches(instance: models.Model) -> models.Model:
     return fresh
 
 
+def _key_or_mark(instance: models.Model) -> Any:
+    """Return an object's key as JSON has it; what its field raises instead, for an event is told with it or without."""
+    try:
+        return snapshot.key_value(instance)
+    except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the event says so
+        logger.exception("The key of an object of %s could not be read.", instance._meta.label)
+        return f"<{type(error).__name__}>"
+
+
 def _known(values: Mapping[str, Any], tree: snapshot.Tree | None) -> dict[str, Any]:
     """Return the values without those that could not be read. Raises the error of one that the tree asks for; an empty
     tree asks for all."""
@@ -127,7 +136,7 @@ class Subject:
     def pk(self) -> Any:
         """The object's primary key as JSON has it."""
         if self._pk is None and self.instance is not None:
-            self._pk = snapshot.key_value(self.instance)
+            self._pk = _key_or_mark(self.instance)
         return self._pk
 
     def chain(self) -> tuple[uuid.UUID, int]:

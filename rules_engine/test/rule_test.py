@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.actor import acting_as, paused
 from rules_engine.context.subject import PARTS, Subject
 from rules_engine.context.visible import visible
+from rules_engine.errors import Unreadable, not_read
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Rule
 from rules_engine.rules.gates import GateSeen, State
@@ -24,7 +25,7 @@ from rules_engine.test.gates_seen import all_seen, state_of
 from rules_engine.test.previews import Planned, Planner, rows_of
 from rules_engine.test.recorded import recorded_subject
 from rules_engine.test.subjects import Happening, subject_of
-from rules_engine.types import Event, MatchSubject, RuleSpec, new_id
+from rules_engine.types import Event, MatchSubject, Path, RuleSpec, Unread, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,17 @@ def without_consequence() -> Iterator[None]:
 
 
 def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> RuleTest:
-    """Test the rule on that happening to that object. Raises ``UnknownPath``, and ``DatabaseError`` in reading it."""
+    """Test the rule on that happening to that object. Raises ``UnknownPath``, and ``Unreadable``."""
     rule = compile_rule(spec, 0)
     with without_consequence(), acting_as(user):
         subject = subject_of(instance, happening)
-        context = subject.context(_reads(rule), whole=True)
+        context = _read(subject, _reads(rule), whole=True)
         shown = MatchSubject(
             signal=subject.signal,
             operation=subject.operation,
             changes=subject.changes,
             now=timezone.now(),
-            context=subject.context(rule.reads),
+            context=_read(subject, rule.reads),
         )
         gates = all_seen(rule, shown)
         rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
@@ -70,9 +71,16 @@ def _reads(rule: CompiledRule) -> set[Any]:
     return {*rule.reads, *rule.action_reads, *repeated}
 
 
+def _read(subject: Subject, paths: Iterable[Path], *, whole: bool = False) -> Mapping[str, Any]:
+    context = subject.read(paths, whole=whole)
+    if isinstance(context, Unread):
+        raise Unreadable(not_read(context.error)) from context.error
+    return context
+
+
 def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
     with snapshot.up_to(MOST_ROWS + 1):
-        return subject.context(each.reads)
+        return _read(subject, each.reads)
 
 
 def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:

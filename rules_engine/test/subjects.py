@@ -58,8 +58,7 @@ def subject_of(instance: models.Model, happening: Happening) -> Subject:
 
 
 def _values(instance: models.Model) -> dict[str, Any]:
-    fields = readable_fields(type(instance))
-    return {field.attname: snapshot.field_value(instance, field) for field in fields}
+    return snapshot.values_on(instance, readable_fields(type(instance)))
 
 
 def _saved(instance: models.Model, happening: Happening) -> Subject:

@@ -17,7 +17,7 @@ from django.db.models.signals import post_save
 from django.utils.functional import SimpleLazyObject
 
 from rules_engine import acting_as
-from rules_engine.capture import receiver
+from rules_engine.capture import old_values, receiver
 from rules_engine.context import stored_form
 from rules_engine.errors import Rejected
 from rules_engine.models import Event, Execution, HeldMatch, RuleError
@@ -304,6 +304,41 @@ def test_an_object_that_may_fetch_nothing_is_read_all_the_same() -> None:
     assert (acted(), failed()) == ({"reads"}, set())
     assert run_due() == 1
     assert Execution.objects.get().summary == "Logged: k "
+
+
+def test_a_lazy_value_that_raises_keeps_no_veto_from_acting() -> None:
+    animal = Animal.objects.create(name="a")
+    veto(Animal)
+    create_rule(model=Animal, slug="asks", signals=["pre_save"], changes=[{"field": "notes"}], actions=LOG)
+    animal.name, animal.notes = "bad", lazy()
+    with pytest.raises(Rejected):
+        animal.save()
+    assert failed() == {"asks"}
+
+
+def test_a_field_of_which_nothing_can_be_found_out_costs_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    animal = Animal.objects.create(name="a")
+    real = old_values.form_of
+
+    def form_of(field: Any) -> Any:
+        return _raise(ERRORS[0])() if field.name == "notes" else real(field)
+
+    monkeypatch.setattr(old_values, "form_of", form_of)
+    innocent(Animal, changes=[{"field": "legs"}])
+    veto(Animal)
+    create_rule(model=Animal, slug="asks", changes=[{"field": "notes"}], actions=LOG)
+    animal.notes, animal.legs = "new", 3
+    animal.save()
+    assert (acted(), failed()) == ({"innocent"}, {"asks"})
+
+
+def test_a_key_that_cannot_be_told_silences_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    innocent()
+    create_rule(model=Keeper, slug="tells", actions=[("log_message", {"message": "{{ instance.pk }}"})])
+    monkeypatch.setattr("rules_engine.context.snapshot.key_value", _raise(RuntimeError("no key")))
+    Keeper.objects.create(name="a")
+    assert (acted(), failed()) == ({"innocent"}, {"tells"})
+    assert Event.objects.get().object_pk == "<RuntimeError>"
 
 
 def test_a_relation_that_cannot_be_read_before_it_is_cleared_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

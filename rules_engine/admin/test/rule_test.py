@@ -20,11 +20,11 @@ from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import plain
-from rules_engine.errors import RulesEngineError
+from rules_engine.errors import RulesEngineError, not_read
 from rules_engine.rules.gates import ChangeSeen, GateSeen, title_of
 from rules_engine.test.previews import Planned
 from rules_engine.test.rule_test import RuleTest, event_of, tested_on_event, tested_on_object
-from rules_engine.types import RuleSpec
+from rules_engine.types import RuleSpec, Unread
 
 STATES = {
     "open": _("holds"),
@@ -141,7 +141,8 @@ def _seen(change: ChangeSeen, titles: Titles) -> str:
     if change.change is None:
         return gettext("did not change")
     return " → ".join(
-        titles.value(f"instance.{change.field}", value) for value in (change.change.old, change.change.new)
+        not_read(value.error) if isinstance(value, Unread) else titles.value(f"instance.{change.field}", value)
+        for value in (change.change.old, change.change.new)
     )
 
 

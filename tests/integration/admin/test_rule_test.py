@@ -224,6 +224,21 @@ def test_an_action_that_would_fail_says_why(admin_client: Client) -> None:
     assert "No recipient is left" in page
 
 
+def test_what_cannot_be_read_of_an_object_is_said_and_no_500(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condition = {">": [{"var": "instance.items__count"}, 1]}
+    rule = create_rule(Order, condition=condition, actions=[MAIL], enabled=False)
+    made = make_order(total=120)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("A scope needs to be active")
+
+    monkeypatch.setattr("rules_engine.context.aggregates._query", refuse)
+    page = words(post(admin_client, rule, pk=str(made.pk)))
+    assert "What it reads could not be read (RuntimeError)." in page
+
+
 def test_it_takes_the_permission_to_test_and_to_view_what_the_rule_reads() -> None:
     rule = create_rule(Order, condition={"==": [{"var": "instance.customer.username"}, "ada"]}, actions=[MAIL])
     made = make_order()
