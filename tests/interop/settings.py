@@ -56,4 +56,4 @@ MAILER_EMAIL_BACKEND = CELERY_EMAIL_BACKEND = "django.core.mail.backends.locmem.
 ZEAL_RAISE = True
 CACHEOPS_ENABLED = False
 CACHEOPS_REDIS = services.redis_url() or "redis://127.0.0.1:6379/0"
-CACHEOPS = {"*.*": {"ops": "all", "timeout": 600}}
+CACHEOPS = {"*.*": {"ops": "all", "timeout": 60}}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
-from cacheops import invalidate_all
 from cacheops.conf import prepare_profiles
 from django.db import connection
 from django.test import override_settings
@@ -22,12 +22,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.redis]
 
 @pytest.fixture
 def caching() -> Iterator[None]:
-    """It keeps what is read of every table."""
+    """It keeps what is read of every table, by keys of this test alone: its way to forget all empties a Redis."""
     prepare_profiles.memory.clear()
-    with override_settings(CACHEOPS_ENABLED=True):
-        invalidate_all()
+    prefix = f"interop:{uuid4()}:"
+    with override_settings(CACHEOPS_ENABLED=True, CACHEOPS_PREFIX=lambda query: prefix):
         yield
-        invalidate_all()
 
 
 def elsewhere(statement: str, *parameters: Any) -> None:
