@@ -136,6 +136,11 @@ def is_cut(value: Any) -> bool:
     return isinstance(value, Mapping) and CUT in value
 
 
+def is_cut_text(text: str) -> bool:
+    """Say whether a text was longer than it is told."""
+    return len(text) > conf.text_limit() and MARK.fullmatch(text[conf.text_limit() :]) is not None
+
+
 def _mark_of(value: Any) -> str:
     """Return the mark of what is cut off, with a fingerprint of the whole: a change behind the cut is a change."""
     try:

@@ -59,8 +59,23 @@ def data_handle(context: Mapping[str, Any]) -> DataHandle:
     """
     try:
         return DataHandle(context if _is_exact(context) else plain_data(context))
+    except DataLogicError:
+        pass
+    try:
+        return DataHandle(_with_floats(plain_data(context)))
     except DataLogicError as error:
         raise ConditionError(gettext("The event's data is not JSON: %s.") % error) from error
+
+
+def _with_floats(value: Any) -> Any:
+    """Return the data with floating-point numbers for whole ones beyond 64 bits: some databases give 1e300 back so."""
+    if isinstance(value, dict):
+        return {key: _with_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(item) for item in value]
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    return float(value) if abs(value) < 10**308 else str(value)
 
 
 def _is_exact(context: Any) -> bool:
@@ -105,11 +120,12 @@ def _plain(value: Any, depth: int, room: list[int]) -> Any:
             return {k: v if type(v) in _AS_IS else _plain(v, depth, room) for k, v in value.items()}
         return [v if type(v) in _AS_IS else _plain(v, depth, room) for v in value]
     if kind is float or kind is Decimal:
-        return _number(value)
+        return number_of(value)
     return value if kind in _AS_IS else _other(value, depth, room)
 
 
-def _number(value: float | Decimal) -> float | int:
+def number_of(value: float | Decimal) -> float | int:
+    """Return the number that the evaluator is given for a decimal. Raises ``ConditionError`` for NaN and infinities."""
     number = float(value)
     if not math.isfinite(number):
         raise ConditionError(gettext("The event's data holds a NaN or an infinite number, which JSON has not."))
@@ -124,7 +140,7 @@ def _other(value: Any, depth: int, room: list[int]) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float | Decimal):
-        return _number(value)
+        return number_of(value)
     if isinstance(value, Mapping):
         return _plain(dict(value), depth, room)
     if isinstance(value, list):

@@ -76,11 +76,18 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
 
 
 def _choice_problem(field: models.Field[Any, Any], value: Any, choices: list[Any]) -> str | None:
-    """Compare in the stored form, for a choice may be an object; a field that may be empty can become so."""
+    """Compare in the stored form, for a choice may be an object; what a row may hold beside them can be asked for."""
     told = [column_value(field, choice) for choice in choices]
-    if (value == "" and field.blank) or any(same(value, choice) for choice in told) or value in choices:
+    if _is_held_beside_choices(field, value) or any(same(value, choice) for choice in told) or value in choices:
         return None
     return _no_choice(field, value, [str(choice) for choice in told])
+
+
+def _is_held_beside_choices(field: models.Field[Any, Any], value: Any) -> bool:
+    """Say whether a row may hold it although it is no choice: an empty text, or what new rows begin with."""
+    if value == "":
+        return field.blank or field.empty_strings_allowed
+    return field.has_default() and not callable(field.default) and same(value, column_value(field, field.default))
 
 
 def _no_choice(field: models.Field[Any, Any], value: Any, names: list[str]) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from rules_engine import texts
 from rules_engine.errors import InvalidRule, Problem, TemplateError
 from rules_engine.logic import jsonlogic
+from rules_engine.logic.decimals import with_digits
 from rules_engine.logic.variables import variables
 from rules_engine.rules.scope import path_problem
 from rules_engine.types import Path, RuleSpec
@@ -70,17 +71,34 @@ def _expression_problems(logic: Mapping[str, Any], rule: RuleSpec, pointer: str,
 
 
 def evaluate(value: Any, data: Mapping[str, Any]) -> Any:
-    """Work out the value for this context. Raises ``TemplateError`` or ``ConditionError``."""
+    """Work out the value for this context. Raises ``TemplateError`` or ``ConditionError``.
+
+    A decimal that an expression chooses is a number, or a ``Decimal`` where it has more digits than that.
+    """
     if isinstance(value, str):
         return texts.render(value, data)
-    if isinstance(value, Mapping):
-        return _expression(jsonlogic.dumps(value)).value(jsonlogic.data_handle(data))
-    return value
+    return _evaluated(value, data, all_decimals=False) if isinstance(value, Mapping) else value
+
+
+def exact(value: Any, data: Mapping[str, Any]) -> Any:
+    """Work out the value for a field of a row: with all that it has at its place. Raises what ``evaluate`` does.
+
+    A text that is exactly one place is the value at that place, be it a list or an object, and a decimal that an
+    expression chooses is a ``Decimal``.
+    """
+    if isinstance(value, str):
+        return texts.compile_text(value).value(data)
+    return _evaluated(value, data, all_decimals=True) if isinstance(value, Mapping) else value
+
+
+def _evaluated(logic: Mapping[str, Any], data: Mapping[str, Any], *, all_decimals: bool) -> Any:
+    result = _expression(jsonlogic.dumps(logic)).value(jsonlogic.data_handle(data))
+    return with_digits(result, logic, data, all_of_them=all_decimals)
 
 
 def text(value: Any, data: Mapping[str, Any]) -> str:
     """Work out the value for this context as text; null is empty. Raises what ``evaluate`` does."""
-    result = evaluate(value, data)
+    result = evaluate(value, data) if isinstance(value, str) else exact(value, data)
     return "" if result is None else str(result)
 
 

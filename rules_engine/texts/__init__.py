@@ -6,8 +6,9 @@ the context of its event through snapshots that know items, ``in`` and loops onl
 
 * null prints nothing, and everything reached through null is null (``instance.doctor.email`` without a doctor);
 * a path that the event does not have raises ``TemplateError`` wherever it stands, ``{% if %}`` included: a mistyped
-  name is never a silent blank. ``default`` and ``default_if_none`` directly after the path forgive it. In ``changes``
-  a field that did not change is null, not missing;
+  name is never a silent blank. ``default`` and ``default_if_none`` directly after the path forgive it. What JSON does
+  not have, a key or a place in a list, is null as it is to conditions, and in ``changes`` so is a field that did not
+  change;
 * dates are ISO 8601 strings, which the filters ``date`` and ``time`` read; decimals are exact strings, which
   ``floatformat`` reads and comparisons with numbers understand (a "0.00" alone is not empty: compare it with 0);
 * a loop over a record gives its keys, and with two names its keys and values: ``{% for field, change in changes %}``.
@@ -18,7 +19,7 @@ Error texts name the place and the path, and never a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -30,7 +31,7 @@ from django.utils.translation import gettext
 from rules_engine.errors import TemplateError
 from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS
 from rules_engine.texts.paths import VariableUse, uses
-from rules_engine.texts.plain import cut
+from rules_engine.texts.plain import cut, unwrapped
 from rules_engine.texts.rendering import TextContext, TextEngine, TextTemplate, named
 from rules_engine.types import EVERY_FIELD, Path
 
@@ -80,9 +81,20 @@ class Text:
         """
         if "{" not in self.source:  # most recipients, and many subjects: nothing is read, and nothing can fail
             return self.source
+        return str(self._worked_out(self._template.render, context, autoescape=autoescape))
+
+    def value(self, context: Mapping[str, Any]) -> Any:
+        """Return the value itself, a list or an object perhaps, where the whole text is one ``{{ … }}``; else the text.
+
+        Raises what ``render`` does.
+        """
+        place = self._template.only_place
+        return self.render(context) if place is None else unwrapped(self._worked_out(place.resolve, context))
+
+    def _worked_out(self, work: Callable[[Any], Any], context: Mapping[str, Any], *, autoescape: bool = False) -> Any:
         names = TextContext(named(dict(context)), autoescape=autoescape)
         try:
-            return str(self._template.render(names))
+            return work(names)
         except TemplateError as error:
             problem = str(error)
         except RecursionError:

@@ -25,7 +25,8 @@ DEEPEST = 8
 class Record:
     """A mapping of JSON: reached by item, tested with ``in``, iterated for its keys, and nothing else.
 
-    ``lenient`` is for a mapping whose keys come and go by nature: what is not in it is null, not missing.
+    ``lenient`` is for a mapping whose keys come and go by nature, as those of JSON do: what is not in it is null, not
+    missing.
     """
 
     __slots__ = ("_lenient", "_raw")
@@ -36,7 +37,7 @@ class Record:
 
     def __getitem__(self, key: str) -> Any:
         if key in self._raw:
-            return plain(self._raw[key])
+            return plain(self._raw[key], lenient=self._lenient)
         return None if self._lenient else MISSING
 
     def __contains__(self, key: object) -> bool:
@@ -55,22 +56,23 @@ class Record:
 class Rows:
     """A list of JSON: reached by number, tested with ``in``, iterated, and nothing else."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_lenient", "_raw")
 
-    def __init__(self, raw: Sequence[Any]) -> None:
+    def __init__(self, raw: Sequence[Any], *, lenient: bool = False) -> None:
         self._raw = raw
+        self._lenient = lenient
 
     def __getitem__(self, index: int) -> Any:
-        return plain(self._raw[index])
+        return plain(self._raw[index], lenient=self._lenient)
 
     def __contains__(self, value: object) -> bool:
         return any(same(plain(item), value) for item in self._raw)
 
     def __iter__(self) -> Iterator[Any]:
-        return (plain(item) for item in self._raw)
+        return (plain(item, lenient=self._lenient) for item in self._raw)
 
     def __reversed__(self) -> Iterator[Any]:
-        return (plain(item) for item in reversed(self._raw))
+        return (plain(item, lenient=self._lenient) for item in reversed(self._raw))
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -79,19 +81,33 @@ class Rows:
         return _written(self)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, *, lenient: bool = False) -> Any:
     """``value`` as a template may see it: None, bool, int, float, str, ``Record`` or ``Rows``.
 
+    What an event tells of an object has its ``pk``; a mapping without, and all within one, is JSON and ``lenient``.
     Subclasses are taken down to their base, so neither a "safe" string nor an enum brings behaviour along. Anything
     that is not plain data raises ``TemplateError`` with the name of its type.
     """
     if value is None or type(value) in (bool, int, float, str, SafeString, Record, Rows):
         return str.__str__(value) if type(value) is SafeString else value
     if isinstance(value, dict | MappingProxyType):
-        return Record(value)
+        return Record(value, lenient=lenient or "pk" not in value)
     if isinstance(value, list | tuple):
-        return Rows(value)
+        return Rows(value, lenient=lenient)
     return _scalar(value)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what ``plain`` wrapped as JSON again, a copy of it; decimals as they are."""
+    if isinstance(value, Record | Rows):
+        return _copied(value._raw)
+    return str.__str__(value) if isinstance(value, str) else value
+
+
+def _copied(raw: Any) -> Any:
+    if isinstance(raw, Mapping):
+        return {_key(key): _copied(item) for key, item in raw.items()}
+    return [_copied(item) for item in raw] if isinstance(raw, list | tuple) else raw
 
 
 def _scalar(value: Any) -> Any:
@@ -125,6 +141,11 @@ def child(value: Any, step: str) -> Any:
     if isinstance(value, Rows) and step.isdecimal() and len(step) < 10 and int(step) < len(value):
         return value[int(step)]
     return MISSING
+
+
+def may_lack(value: Any, step: str) -> bool:
+    """Say whether a value need not have the step: JSON, whose shape nobody has promised, and a list that is shorter."""
+    return isinstance(value, Record | Rows) and (value._lenient or (isinstance(value, Rows) and step.isdecimal()))
 
 
 def same(left: Any, right: Any) -> bool:

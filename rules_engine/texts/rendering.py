@@ -31,7 +31,7 @@ from django.utils.translation import gettext
 from rules_engine.errors import TemplateError, did_you_mean
 from rules_engine.texts.filters import FALLBACKS, FILTERS
 from rules_engine.texts.limits import NESTING, OUTPUT, SECONDS, STEPS
-from rules_engine.texts.plain import MISSING, Record, child, kind, plain, printed
+from rules_engine.texts.plain import MISSING, Record, child, kind, may_lack, plain, printed
 
 #: What filters raise at values they were not made for.
 UNSUITABLE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, SuspiciousOperation)
@@ -132,8 +132,12 @@ class Expression(FilterExpression):
         if steps[0] not in context:
             return MISSING
         value = plain(context[steps[0]])
+        is_inside = False
         for step in steps[1:]:
+            is_inside = is_inside or may_lack(value, step)
             value = child(value, step)
+            if value is MISSING and is_inside:
+                return None  # as conditions have it
         return value
 
     def _filtered(self, function: Any, value: Any, arguments: list[Any], context: Any) -> Any:
@@ -232,6 +236,13 @@ class TextTemplate(Template):
         self.extra_data: dict[str, Any] = {}
         return parser.parse()
 
+    @property
+    def only_place(self) -> Expression | None:
+        """Return what stands in the ``{{ }}`` that is the whole text, blanks around it aside; None where it is not."""
+        nodes = [node for node in self.nodelist if not (isinstance(node, TextNode) and not node.s.strip())]
+        expression = nodes[0].filter_expression if len(nodes) == 1 and isinstance(nodes[0], Value) else None
+        return expression if isinstance(expression, Expression) else None
+
     def _render(self, context: Any) -> str:
         # Under test runners Django's sends ``template_rendered`` with the whole context, which rules may listen to.
         return str(self.nodelist.render(context))
@@ -247,7 +258,13 @@ class TextEngine(Engine):
 
 
 def named(names: dict[str, Any]) -> dict[str, Any]:
-    """Return the context as a template sees it; ``changes`` holds changed fields only, so others are null in it."""
-    changes = names.get("changes")
-    lenient = {"changes": Record(changes, lenient=True)} if isinstance(changes, dict | MappingProxyType) else {}
-    return {str(name): value for name, value in names.items()} | lenient
+    """Return the context as a template sees it: its parts are known by name, but what lies below need not be.
+
+    ``changes`` holds changed fields only, so others are null in it.
+    """
+    records = {
+        name: Record(value, lenient=name == "changes")
+        for name, value in names.items()
+        if isinstance(value, dict | MappingProxyType)
+    }
+    return {str(name): value for name, value in {**names, **records}.items()}

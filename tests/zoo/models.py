@@ -12,9 +12,9 @@ from tests.zoo.every_field import EveryChild as EveryChild
 from tests.zoo.every_field import EveryField as EveryField
 from tests.zoo.every_field import EveryProxy as EveryProxy
 from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
-from tests.zoo.written import Assorted, Paper, Stamped
+from tests.zoo.written import Assorted, Letter, Paper, Part, Stamped, Whole
 
-__all__ = ["Assorted", "Paper", "Stamped"]
+__all__ = ["Assorted", "Letter", "Paper", "Part", "Stamped", "Whole"]
 
 
 class Keeper(models.Model):

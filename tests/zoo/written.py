@@ -83,6 +83,29 @@ class Part(models.Model):
     name = models.CharField(max_length=100, blank=True)
 
 
+class ShownManager(models.Manager):
+    """Hides what was deleted softly."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(is_deleted=False)
+
+
+class Letter(models.Model):
+    """Is deleted softly, and saved as one that is there, as a well-known base class has it."""
+
+    name = models.CharField(max_length=100)
+    is_deleted = models.BooleanField(default=False)
+    answers = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="answered_by")
+
+    objects = ShownManager()
+    everything = models.Manager()  # noqa: DJ012 - it is a manager
+
+    def save(self, *args: Any, keep_deleted: bool = False, **options: Any) -> None:
+        if not keep_deleted:
+            self.is_deleted = False
+        super().save(*args, **options)
+
+
 class Assorted(models.Model):
     """A field of each of Django's types that a rule may write; all may be empty."""
 
@@ -116,8 +139,10 @@ if connection.vendor == "postgresql":
         """A field of each of PostgreSQL's own types."""
 
         name = models.CharField(max_length=100, blank=True)
-        words = fields.ArrayField(models.CharField(max_length=20), null=True, blank=True)
-        prices = fields.ArrayField(models.DecimalField(max_digits=20, decimal_places=2), null=True, blank=True)
+        words = fields.ArrayField(models.CharField(max_length=20, blank=True), null=True, blank=True)
+        prices = fields.ArrayField(
+            models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True), null=True, blank=True
+        )
         days = fields.ArrayField(fields.ArrayField(models.DateField()), null=True, blank=True)
         whole_numbers = fields.IntegerRangeField(null=True, blank=True)
         fractions = fields.DecimalRangeField(null=True, blank=True)

@@ -15,10 +15,11 @@ from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.actions.rows import field_rows
-from rules_engine.actions.rows.conversion import computed, convert, validate
+from rules_engine.actions.rows.conversion import validate, value_for
 from rules_engine.actions.rows.writing import invalid, writable_field
 from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass
+from rules_engine.context.plain_data import same
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
 from rules_engine.types import Path
@@ -39,10 +40,7 @@ class Change:
     def wanted(self, data: Mapping[str, Any]) -> Any:
         """Return the value, the amount or the text for this context. Raises ``ValidationError`` or
         ``PermanentError``."""
-        value = computed(self.value, data)
-        if self.how == "append":
-            return convert(models.TextField(), value)
-        return convert(self.field, value)
+        return value_for(models.TextField() if self.how == "append" else self.field, self.value, data)
 
     def new(self, old: Any, wanted: Any) -> Any:
         """Say what the field will hold: for its validators, and to see whether anything changes."""
@@ -140,7 +138,7 @@ def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any])
             wanted = change.wanted(data)
             old = getattr(row, change.field.attname)
             new = change.new(old, wanted)
-            if new != old:
+            if not same(new, old):
                 validate(change.field, new, row)
                 pending.append((change, wanted, new))
     for change, _, new in pending:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.actions.rows import field_rows
-from rules_engine.actions.rows.conversion import computed, convert
+from rules_engine.actions.rows.conversion import validate_new, value_for
 from rules_engine.actions.rows.writing import (
     creatable_model,
     invalid,
@@ -103,7 +103,7 @@ class CreateObject(Action):
             return Preview(_left(model, other).summary)
         with refusals_in_words(model):
             try:
-                model(**{field.attname: value for field, value in found.items()}).full_clean()
+                validate_new(model(**{field.attname: value for field, value in found.items()}))
             except ValidationError as error:
                 raise invalid(model, error) from None
         summary = gettext("Creates %(model)s") % {"model": model._meta.verbose_name}
@@ -161,7 +161,7 @@ def _values(model: ModelClass, config: Mapping[str, Any], data: Mapping[str, Any
     for _index, row in field_rows.rows(config, "values"):
         field = writable_field(model, str(row.get("field")), creating=True)
         try:
-            found[field] = convert(field, computed(row.get("value"), data))
+            found[field] = value_for(field, row.get("value"), data)
         except ValidationError as error:
             raise invalid(model, ValidationError({field.name: error.error_list})) from None
     return found
@@ -177,7 +177,7 @@ def _created(model: ModelClass, found: Mapping[Field, Any], same: Mapping[Field,
     row._state.db = using
     try:
         with transaction.atomic(using=using):
-            row.full_clean()
+            validate_new(row)
             row.save(using=using, force_insert=True)
     except (ValidationError, IntegrityError) as error:
         # Somebody else's code may have been quicker, between the look and the save.
@@ -194,7 +194,8 @@ def _created(model: ModelClass, found: Mapping[Field, Any], same: Mapping[Field,
 
 def _existing(model: ModelClass, same: Mapping[Field, Any], using: str) -> models.Model | None:
     wanted = {field.attname: value for field, value in same.items()}
-    return model._base_manager.using(using).filter(**wanted).order_by("pk").first()
+    # What the default manager hides, as it does soft-deleted rows, is gone.
+    return model._default_manager.using(using).filter(**wanted).order_by("pk").first()
 
 
 def _left(model: ModelClass, other: models.Model) -> ActionResult:

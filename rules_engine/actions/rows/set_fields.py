@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions.rows.conversion import computed, convert
+from rules_engine.actions.rows.conversion import value_for
 from rules_engine.actions.rows.unique_values import unique_problem, unique_value
 from rules_engine.actions.rows.writing import invalid, writable_field, writable_model
 from rules_engine.context.paths import ModelClass, find_model, label_of
@@ -143,7 +143,7 @@ def _new_values(
         if row.get("only_if_empty") and getattr(instance, field.attname) not in EMPTY:
             continue
         try:
-            value = convert(field, computed(row.get("value"), context.data))
+            value = value_for(field, row.get("value"), context.data)
         except ValidationError as error:
             raise invalid(model, ValidationError({field.name: error.error_list})) from None
         yield field, unique_value(instance, field, value) if unique and row.get("unique") else value

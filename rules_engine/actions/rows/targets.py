@@ -175,15 +175,18 @@ def view_needs(config: Mapping[str, Any], rule: RuleSpec, model: ModelClass) -> 
 
 
 def is_gone(context: ActionContext, model: ModelClass) -> bool:
-    """Say whether the rule's own object is no longer there."""
-    return not _own_row(context.event, model).exists()
+    """Say whether the rule's own object is no longer there, or hidden as if it were not."""
+    return not _own_row(context.event, model._default_manager).exists()
 
 
 def find(context: ActionContext, config: Mapping[str, Any], model: ModelClass) -> Rows:
-    """Return the rows as they are now. Raises ``PermanentError`` for a filter whose value cannot be used."""
+    """Return the rows as they are now. Raises ``PermanentError`` for a filter whose value cannot be used.
+
+    What the default manager hides, as it does soft-deleted rows, is gone: saving it could bring it back.
+    """
     target = name_of(config)
     if target == INSTANCE:
-        rows = _own_row(context.event, model)
+        rows = _own_row(context.event, model._default_manager)
     elif target == QUERY:
         rows = model._default_manager.using(router.db_for_write(model)).all()
     else:
@@ -193,28 +196,29 @@ def find(context: ActionContext, config: Mapping[str, Any], model: ModelClass) -
     return rows
 
 
-def _own_row(event: Event, model: ModelClass) -> Rows:
-    rows = model._base_manager.using(router.db_for_write(model))
+def _own_row(event: Event, manager: models.Manager[Any]) -> Rows:
+    model = manager.model
+    rows: Rows = manager.using(router.db_for_write(model))
     return rows.none() if event.pk is None else rows.filter(pk=key_of(model, event.pk))
 
 
 def _related(event: Event, target: str) -> Rows:
     start = _own_model(event.model)
     hops = _hops(start, target)
-    (first, near), (last, end) = hops[0], hops[-1]
+    first, near = hops[0]
+    end = hops[-1][1]
     using = router.db_for_write(end)
-    # As Django's own accessors do: what a to-one relation leads to is there even if the default manager hides it.
-    manager = end._base_manager if last.kind == "to_one" else end._default_manager
     if event.operation == "delete":
         keys, rest = _keys_then(event, first), hops[1:]
         column = first.field.target_field.attname if len(_key_path(first)) == 2 else "pk"
         found = near._base_manager.using(using).filter(**{f"{column}__in": keys})
     else:
-        found, rest = _own_row(event, start), hops
+        # An object that was hidden by the very change still leads to what it hangs on.
+        found, rest = _own_row(event, start._base_manager), hops
     if not rest:
-        return manager.using(using).filter(pk__in=[row.pk for row in found])
+        return end._default_manager.using(using).filter(pk__in=[row.pk for row in found])
     lookup = "__".join([*(step.field.name for step, _ in rest), "pk"])
-    return manager.using(using).filter(pk__in=found.order_by().values(lookup))
+    return end._default_manager.using(using).filter(pk__in=found.order_by().values(lookup))
 
 
 def _keys_then(event: Event, step: Step) -> list[Any]:

@@ -15,7 +15,7 @@ from rules_engine.actions.rows.stamps import stamped_by_save, stamps
 from rules_engine.actions.rows.targets import Rows
 from rules_engine.actions.rows.writing import permission, refusals_in_words
 from rules_engine.context.paths import ModelClass, label_of
-from rules_engine.context.snapshot import safe
+from rules_engine.context.stored_form import column_value
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
 from rules_engine.rules.contract import Action, Effect, Preview
 from rules_engine.rules.registry import register_action
@@ -200,7 +200,7 @@ def _nothing(context: ActionContext, config: Mapping[str, Any], model: ModelClas
 
 
 def _detail(model: ModelClass, written: Sequence[Any], unchanged: int) -> dict[str, Any]:
-    pks = [safe(pk) for pk in written[:NAMED]]
+    pks = [column_value(model._meta.pk, pk) for pk in written[:NAMED]]
     return {"model": label_of(model), "updated": len(written), "unchanged": unchanged, "pks": pks}
 
 

@@ -386,9 +386,14 @@ def test_a_decimal_is_compared_as_a_number() -> None:
     assert matches({"==": [TOTAL, 0.1]}, {"instance": {"total": Decimal("0.10")}})
 
 
+@pytest.mark.parametrize(("value", "expected"), [(2**70, float(2**70)), (10**300, 1e300), (-(2**63), -(2**63))])
+def test_a_whole_number_beyond_64_bits_is_a_floating_point_number(value: int, expected: float) -> None:
+    assert jsonlogic.compile_expression({"var": "a"}).value(jsonlogic.data_handle({"a": value})) == expected
+
+
 @pytest.mark.parametrize(
     "value",
-    [date(2026, 1, 1), {1, 2}, b"x", object(), float("nan"), Decimal("NaN"), Decimal("1e999"), 2**70, "\ud800", {1: 2}],
+    [date(2026, 1, 1), {1, 2}, b"x", object(), float("nan"), Decimal("NaN"), Decimal("1e999"), "\ud800", {1: 2}],
 )
 def test_data_that_is_not_json_is_an_error(value: Any) -> None:
     with pytest.raises(ConditionError, match=r"not JSON|JSON has not"):
