@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.capture import other_signals, relations, saves
+from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import forget_troubles, match
 from rules_engine.capture.parts import write
 from rules_engine.capture.plan import decide
@@ -114,7 +115,7 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     table = _table
     is_of_models = signal in _OF_MODELS
     # A signal of a site's own may send something called raw.
-    is_raw = is_of_models and bool(sent.get("raw"))
+    is_raw = is_of_models and _is_raw(signal, sent)
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
     with kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender):
@@ -125,6 +126,11 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
                 _tell(table, sender, signal, sent)
         else:
             _tell(table, sender, signal, sent)
+
+
+def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
+    # Before Django 6.1 the rows of a loaded object's relations come without a word of it.
+    return bool(sent.get("raw")) or (signal is models.signals.m2m_changed and callers.is_loading())
 
 
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:

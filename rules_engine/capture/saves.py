@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from django.db import models
 
+from rules_engine.capture.inserts.keys import has_key, is_new_at, key_at
 from rules_engine.capture.old_values import StoredRow
 from rules_engine.capture.plan import Plan
 from rules_engine.capture.watches import ModelWatch, Reading, columns_read
 from rules_engine.context import snapshot
 from rules_engine.context.generated import with_generated
-from rules_engine.context.paths import readable_fields, steps
+from rules_engine.context.paths import ModelClass, readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
@@ -36,6 +37,8 @@ class Before:
 
     kind: str
     old: Mapping[str, Any] | None = None
+    #: The parents of a child that is added which are there already, with their stored values.
+    parents: Sequence[tuple[ModelWatch, Mapping[str, Any]]] = ()
     plans: list[Plan] = field(default_factory=list)
 
     def __reduce__(self) -> Any:
@@ -91,10 +94,24 @@ class Save(NamedTuple):
     using: str
     now: datetime
     written: frozenset[str] | None = None
+    is_raw: bool = False
+
+    @property
+    def key(self) -> Any:
+        """The key of the row in the table of the watched model, which may be a parent's."""
+        return key_at(self.instance, self.watch.model)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether Django will insert that row without looking."""
+        return is_new_at(self.instance, self.watch.model, is_raw=self.is_raw)
 
     def possible(self, signal: str) -> Sequence[CompiledRule]:
         """Return the rules on the signal that this save can match: a field that it does not write has not changed."""
-        rules = self.watch.rules.get(signal, ())
+        rules: Sequence[CompiledRule] = self.watch.rules.get(signal, ())
+        if self.is_raw and self.watch.parents:
+            # A raw save writes the child's own table; loaded data has the parents' rows beside it.
+            rules = [rule for rule in rules if not any(parent.has(rule) for parent in self.watch.parents)]
         if self.written is None:
             return rules
         return [rule for rule in rules if all(change.field in self.written for change in rule.changes)]
@@ -107,8 +124,16 @@ class Save(NamedTuple):
 
 
 def _save(watch: ModelWatch, signal: str, sent: Mapping[str, Any], now: datetime) -> Save:
+    is_raw = bool(sent.get("raw"))
     written = _written(watch, sent.get("update_fields"))
-    return Save(watch, signal, sent["instance"], sent["using"], now, written)
+    if is_raw and watch.model._meta.parents:
+        written = with_generated(watch.model, frozenset(field.name for field in _own_columns(watch.model)))
+    return Save(watch, signal, sent["instance"], sent["using"], now, written, is_raw)
+
+
+def _own_columns(model: ModelClass) -> Sequence[Field]:
+    concrete = model._meta.concrete_model
+    return concrete._meta.local_concrete_fields if concrete is not None else ()
 
 
 def _written(watch: ModelWatch, update_fields: Collection[str] | None) -> frozenset[str] | None:
@@ -124,9 +149,14 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now:
     """Read a ``pre_save``, and for its post-signal the old values that some rule wants which can still match."""
     save = _save(watch, "pre_save", sent, now)
     rules = save.possible("pre_save")
-    if rules or save.possible("post_save"):
-        before.old = _stored(save)
-    return [(_about_to_save(save, rules, before.old), rules)] if rules else ()
+    if not rules and not save.possible("post_save"):
+        return ()
+    before.old = _stored(save)
+    if before.old is None and watch.parents:
+        before.parents = _parents_there(save)
+    own, of_parents = _by_table(save, rules, before.parents)
+    readings = [(_about_to_save(save, own, before.old), own)] if own else []
+    return [*readings, *of_parents]
 
 
 def validated(watch: ModelWatch, instance: models.Model, using: str, now: datetime) -> Reading:
@@ -143,7 +173,35 @@ def after_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: 
     if not rules:
         return ()
     created: bool = sent["created"]
-    return [(_subject(save, rules, None if created else before.old, created=created), rules)]
+    own, of_parents = _by_table(save, rules, before.parents if created else ())
+    subject = _subject(save, own, None if created else before.old, created=created)
+    return [(subject, own), *of_parents] if own else of_parents
+
+
+def _parents_there(save: Save) -> Sequence[tuple[ModelWatch, Mapping[str, Any]]]:
+    """Read the parents that are there already when a child is added: to their rules they are updated, not created."""
+    if not save.instance._state.adding or save.is_raw:
+        return ()
+    there = []
+    for parent in save.watch.parents:
+        part = save._replace(watch=parent)
+        old = _stored(part)
+        if old is not None or (not parent.old and _exists(part)):
+            there.append((parent, old or {}))
+    return there
+
+
+def _by_table(
+    save: Save, rules: Sequence[CompiledRule], there: Sequence[tuple[ModelWatch, Mapping[str, Any]]]
+) -> tuple[Sequence[CompiledRule], Sequence[Reading]]:
+    """Return the rules to which the save is what it is to the child, and readings for those on parents there."""
+    of_parents = []
+    for parent, old in there:
+        theirs = [rule for rule in rules if parent.has(rule)]
+        rules = [rule for rule in rules if not parent.has(rule)]
+        if theirs:
+            of_parents.append((_subject(save._replace(watch=parent), theirs, old, created=False), theirs))
+    return rules, of_parents
 
 
 def before_delete(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
@@ -175,25 +233,19 @@ def _deleted(watch: ModelWatch, signal: str, instance: models.Model, now: dateti
 
 def _stored(save: Save) -> Mapping[str, Any] | None:
     """Read the stored values that some rule wants; None where no rule wants any, or where there are none."""
-    if not save.watch.old or _is_new(save.instance):
+    if not save.watch.old or save.is_new:
         return None
-    return save.watch.stored.read(save.instance.pk, save.using)
-
-
-def _is_new(instance: models.Model) -> bool:
-    """Say whether Django will insert without looking: then there is nothing old to read."""
-    return instance._state.adding and (instance.pk is None or instance._meta.pk.has_default())
+    return save.watch.stored.read(save.key, save.using)
 
 
 def _exists(save: Save) -> bool:
     """Say whether the save will be an update, where no old value was read that tells. An object that came from the
     database is taken to be there still; only of a key given by hand the database is asked."""
-    instance = save.instance
-    if instance.pk is None or not instance._state.adding or _is_new(instance):
-        return instance.pk is not None and not instance._state.adding
+    if save.is_new or not save.instance._state.adding:
+        return not save.is_new
     with confined(save.using):
-        rows: models.QuerySet[Any] = models.QuerySet(type(instance), using=save.using)
-        return rows.filter(pk=instance.pk).exists()
+        rows: models.QuerySet[Any] = models.QuerySet(save.watch.model, using=save.using)
+        return rows.filter(pk=save.key).exists()
 
 
 def _about_to_save(save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None) -> Subject:
@@ -230,12 +282,23 @@ def _settled(
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
     missing = missing_columns(save.instance, save.columns(rules), save.written, created)
-    if not missing or (save.signal == "pre_save" and save.instance._state.adding):
-        return settled
     unread = {name: column for name, column in missing.items() if name not in settled}
-    if unread:
-        settled.update(StoredRow(save.watch.model, unread).read(save.instance.pk, save.using) or {})
-    return settled
+    if not unread:
+        return settled
+    if save.signal == "pre_save" and created:
+        return settled | (_values_of_parents(save, unread) if save.is_raw else {})
+    return settled | (StoredRow(save.watch.model, unread).read(save.key, save.using) or {})
+
+
+def _values_of_parents(save: Save, columns: Mapping[str, Field]) -> dict[str, Any]:
+    """Read what the parents' rows hold of a child that is loaded: its own row is not there yet, and theirs are."""
+    values: dict[str, Any] = {}
+    for parent in save.watch.model._meta.get_parent_list():
+        theirs = {name: column for name, column in columns.items() if column.model is parent}
+        key = key_at(save.instance, parent)
+        if theirs and has_key(key):
+            values.update(StoredRow(parent, theirs).read(key, save.using) or {})
+    return values
 
 
 def missing_columns(

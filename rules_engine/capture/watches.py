@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.apps import apps
@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.capture.old_values import StoredRow
 from rules_engine.context.paths import ModelClass, field_of, find_model, is_denied, readable_fields, steps
-from rules_engine.context.signals import MODEL_SIGNALS, find_signal
+from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signal
 from rules_engine.context.subject import Field, Subject, old_fields
 from rules_engine.errors import UnknownPath
 from rules_engine.rules.matching import CompiledRule
@@ -42,6 +42,12 @@ class ModelWatch:
     stored: StoredRow
     #: The columns that the rules on a signal read, ``old`` among them, by the signal's name.
     read: Mapping[str, Mapping[str, Field]]
+    #: The same for the parents of the model, each with the rules that are on it.
+    parents: tuple[ModelWatch, ...] = ()
+
+    def has(self, rule: CompiledRule) -> bool:
+        """Say whether the rule is one of these."""
+        return any(rule is known for rules in self.rules.values() for known in rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,13 @@ class RelationWatch:
     #: Whether the model is the one that the field points to.
     is_target: bool
     rules: Rules
+
+    @property
+    def field(self) -> Any:
+        """The many-to-many field itself."""
+        if not self.is_target:
+            return self.model._meta.get_field(self.name)
+        return next(rel.field for rel in self.model._meta.related_objects if rel.get_accessor_name() == self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +103,9 @@ class Table:
 def _signals_of(watch: ModelWatch) -> set[str]:
     names = set(watch.rules)
     # Old values are read before the save; and what a pre-signal matched is written once its change is in the
-    # database, by the post-signal: a save that fails must leave nothing behind.
-    if "pre_save" in names or watch.old:
+    # database, by the post-signal: a save that fails must leave nothing behind. And before a child's save it is seen
+    # whether its parent is there.
+    if "pre_save" in names or watch.old or ("post_save" in names and watch.parents):
         names |= {"pre_save", "post_save"}
     if "pre_delete" in names:
         names.add("post_delete")
@@ -122,7 +136,7 @@ def build(rules: Iterable[CompiledRule], alias: str, number: int | None = None) 
     names = _names_by_signal(named)
     return Table(
         alias=alias,
-        models={model: _watch(model, by_signal) for model, by_signal in by_model.items()},
+        models={model: _with_parents(_watch(model, by_signal)) for model, by_signal in by_model.items()},
         relations={through: _relation_watches(watches) for through, watches in relations.items()},
         named={name: tuple(named[name]) for of_signal in names.values() for name in of_signal},
         names=names,
@@ -165,6 +179,21 @@ def _watch(model: ModelClass, by_signal: Mapping[str, list[CompiledRule]]) -> Mo
         stored=StoredRow(model, old),
         read={name: {**old, **columns_read(model, rules)} for name, rules in by_signal.items()},
     )
+
+
+def _with_parents(watch: ModelWatch) -> ModelWatch:
+    saves = {name: rules for name, rules in watch.rules.items() if name in SAVE_SIGNALS}
+    parents = []
+    for parent in watch.model._meta.get_parent_list():
+        of_parent = {name: [rule for rule in rules if _is_on(rule, parent)] for name, rules in saves.items()}
+        if any(of_parent.values()):
+            parents.append(_watch(parent, of_parent))
+    return replace(watch, parents=tuple(parents))
+
+
+def _is_on(rule: CompiledRule, parent: ModelClass) -> bool:
+    model = find_model(rule.model)
+    return model is not None and model._meta.concrete_model is parent
 
 
 def wanted_old(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:

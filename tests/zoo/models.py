@@ -164,3 +164,34 @@ class Pill(models.Model):
 
     capsule = models.ForeignKey(Capsule, on_delete=models.CASCADE, related_name="pills")
     name = models.CharField(max_length=100, blank=True)
+
+
+class Friend(models.Model):
+    """Relations to its own model, with and without a direction."""
+
+    name = models.CharField(max_length=50)
+    friends = models.ManyToManyField("self")
+    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
+
+
+class Skill(models.Model):
+    """Pointed to by another column than its key."""
+
+    code = models.CharField(max_length=20, unique=True)
+
+
+class Trainer(models.Model):
+    name = models.CharField(max_length=50)
+    skills = models.ManyToManyField(Skill, through="TrainerSkill", related_name="trainers")
+
+
+class TrainerSkill(models.Model):
+    trainer = models.ForeignKey(Trainer, on_delete=models.CASCADE)
+    skill = models.ForeignKey(Skill, to_field="code", on_delete=models.CASCADE)
+
+
+class Slip(models.Model):
+    """A key that Python makes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    title = models.CharField(max_length=20, blank=True)

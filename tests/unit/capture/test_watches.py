@@ -40,7 +40,11 @@ def test_a_delete_is_heard_of_the_model_and_its_proxies_alone():
 
 def test_a_rule_that_asks_what_changed_needs_the_moment_before():
     assert {name for name, _ in pairs(compiled(changes=({"field": "name"},)))} == {"pre_save", "post_save"}
-    assert {name for name, _ in pairs(compiled())} == {"post_save"}
+    assert {name for name, sender in pairs(compiled()) if sender is Animal} == {"post_save"}
+
+
+def test_before_a_childs_save_it_is_seen_whether_its_parent_is_there():
+    assert {name for name, sender in pairs(compiled()) if sender is Dog} == {"pre_save", "post_save"}
 
 
 @pytest.mark.parametrize(("signal", "needed"), [("pre_save", "post_save"), ("pre_delete", "post_delete")])
