@@ -174,8 +174,9 @@ def after_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: 
         return ()
     created: bool = sent["created"]
     own, of_parents = _by_table(save, rules, before.parents if created else ())
-    subject = _subject(save, own, None if created else before.old, created=created)
-    return [(subject, own), *of_parents] if own else of_parents
+    if not own:
+        return of_parents
+    return [(_subject(save, own, None if created else before.old, created=created), own), *of_parents]
 
 
 def _parents_there(save: Save) -> Sequence[tuple[ModelWatch, Mapping[str, Any]]]:

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.core import serializers
+from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.db.models import Value, signals
+from django.db.models.functions import Lower
+from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
 
 from rules_engine.models import Event
@@ -88,8 +92,8 @@ def test_a_rule_before_the_save_knows_a_forced_update_from_a_new_row() -> None:
 )
 def test_an_insert_that_django_does_without_looking_is_not_looked_for(make: Any, model: type[models.Model]) -> None:
     name = {Cage: "name", Slip: "title"}.get(model, "name")
-    for signals in (["post_save"], ["pre_save"]):
-        create_rule(model, signals=signals, changes=[{"field": name}], actions=LOG)
+    for signal in ("post_save", "pre_save"):
+        create_rule(model, signals=[signal], changes=[{"field": name}], actions=LOG)
     with CaptureQueriesContext(connection) as captured:
         make()
     assert looks(captured, model) == []
@@ -266,3 +270,56 @@ def test_a_large_change_is_told_by_statements_of_bounded_size() -> None:
     club.members.add(*animals)
     [event] = Event.objects.all()
     assert event.context["m2m"]["count"] == 2_500
+
+
+@pytest.mark.parametrize("heard", [signals.post_save, signals.m2m_changed])
+def test_what_a_receiver_does_while_data_is_loaded_is_no_loading(heard: Signal) -> None:
+    animal, other = Animal.objects.create(name="a"), Animal.objects.create(name="b")
+    tag = Tag.objects.create(name="t")
+    animal.tags.add(tag)
+    text = serializers.serialize("json", [animal])
+    animal.tags.clear()
+    create_rule(Animal, signals=["m2m_changed"], changes=[{"field": "tags"}], actions=LOG)
+
+    def tag_the_other(instance: models.Model, **_: Any) -> None:
+        if instance.pk == animal.pk:
+            other.tags.add(tag)
+
+    heard.connect(tag_the_other)
+    try:
+        for loaded in serializers.deserialize("json", text):
+            loaded.save()
+    finally:
+        heard.disconnect(tag_the_other)
+    assert list(animal.tags.all()) == [tag]
+    assert {(operation, pk) for operation, pk, _changed in told(Animal)} == {("add", str(other.pk))}
+
+
+def test_another_objects_save_does_not_say_what_a_validation_is() -> None:
+    tag = Tag.objects.create(name="old")
+    veto = [("reject", {"message": "No changes."})]
+    create_rule(Tag, signals=["pre_save"], operations=["update"], actions=veto)
+    refused = []
+
+    def validate_the_tag(**_: Any) -> None:
+        with pytest.raises(ValidationError, match="No changes"):
+            Tag(pk=tag.pk, name="new").full_clean(validate_unique=False)
+        refused.append(tag)
+
+    signals.post_save.connect(validate_the_tag, sender=Animal)
+    try:
+        Animal(name="a").save(force_insert=True)
+    finally:
+        signals.post_save.disconnect(validate_the_tag, sender=Animal)
+    assert refused == [tag]
+
+
+def test_what_no_rule_on_the_child_asks_for_is_not_read_of_it() -> None:
+    animal = Animal.objects.create(name="pat")
+    create_rule(Animal, changes=[{"field": "name"}], actions=LOG)
+    dog = Dog(animal_ptr=animal, name=Lower(Value("NEW")))
+    with CaptureQueriesContext(connection) as captured:
+        dog.save()
+    # Once, to see whether that row is there; the value that the database works out is read for the parent.
+    assert len(looks(captured, Dog)) == 1
+    assert [operation for operation, _pk, _changed in told(Dog)] == ["update"]

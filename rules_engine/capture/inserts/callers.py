@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import FrameType
 from typing import NamedTuple
 
 from django.core.serializers.base import DeserializedObject
 from django.db import models
+from django.dispatch import Signal
 
 #: Frames between a receiver and what had its signal sent: our own, Django's ``send`` and wrappers around that, and for
 #: a relation its manager's methods.
 MOST_FRAMES = 30
 _SAVES = models.Model.save_base.__code__
+_SENDS = Signal.send.__code__
 _LOADS = frozenset({DeserializedObject.save.__code__, DeserializedObject.save_deferred_fields.__code__})
 
 
@@ -29,26 +31,34 @@ class Forced(NamedTuple):
     update: bool = False
 
 
-def forced() -> Forced:
-    """Tell what the save was told whose signal is being received."""
-    frame = _first_of(frozenset({_SAVES}))
-    if frame is None:
+def forced(instance: models.Model) -> Forced:
+    """Tell what the save of this instance was told whose signal is being received.
+
+    A receiver of another object's save may validate or save this one: what that was told says nothing of this.
+    """
+    told = next((frame.f_locals for frame in _frames() if frame.f_code is _SAVES), {})
+    if told.get("self") is not instance:
         return Forced()
-    told = frame.f_locals
     return Forced(bool(told.get("force_insert")), bool(told.get("force_update")))
 
 
 def is_loading() -> bool:
-    """Say whether the signal that is being received comes of a deserialized object's own save."""
-    return _first_of(_LOADS) is not None
+    """Say whether the signal that is being received comes of a deserialized object's own save.
 
-
-def _first_of(codes: frozenset[CodeType]) -> FrameType | None:
-    return next((frame for frame in _frames() if frame.f_code in codes), None)
+    What a site's receiver changes while data is loaded is no loading, and has a signal more on its way.
+    """
+    signals_sent = 0
+    for frame in _frames():
+        if frame.f_code in _LOADS:
+            return True
+        signals_sent += frame.f_code is _SENDS
+        if signals_sent > 1:
+            return False
+    return False
 
 
 def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(1)
     for _ in range(MOST_FRAMES):
         if frame is None:
             return

@@ -34,7 +34,7 @@ def is_new_at(instance: models.Model, model: ModelClass, *, is_raw: bool = False
         return True
     if not instance._state.adding or is_raw:
         return False
-    told = forced()
+    told = forced(instance)
     if told.insert and model._meta.concrete_model is type(instance)._meta.concrete_model:
         return True
     return not told.update and all(_has_default(field) for field in _key_fields(model))
