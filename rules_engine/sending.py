@@ -6,6 +6,7 @@ Such an app takes a queue over with ``register_drain``, claims executions by the
 from __future__ import annotations
 
 from rules_engine.actions.replay_executions import Selection as Selection
+from rules_engine.databases.uncached import UncachedQuerySet as UncachedQuerySet
 from rules_engine.outbox.direct import order as order
 from rules_engine.rules.permissions import may_view_data as may_view_data
 from rules_engine.work.attempts import AttemptOutcome as AttemptOutcome

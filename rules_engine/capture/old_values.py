@@ -17,6 +17,7 @@ from rules_engine.context.paths import ModelClass
 from rules_engine.context.stored_form import form_of
 from rules_engine.context.subject import Field
 from rules_engine.databases.savepoints import confined, fetch_one
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.types import Unread
 
 Convert = Callable[[Any], Any]
@@ -127,6 +128,6 @@ class StoredRow:
 
     def _by_queryset(self, pk: Any, using: str) -> Sequence[Any] | None:
         # Without the site's managers: some put other columns in the place of those that are named, as translations do.
-        rows: models.QuerySet[Any] = models.QuerySet(self.model, using=using).filter(pk=pk).order_by()
+        rows: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using).filter(pk=pk).order_by()
         with confined(using):
             return next(iter(rows.values_list(*self.columns)[:1]), None)

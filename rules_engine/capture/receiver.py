@@ -33,6 +33,7 @@ from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
 from rules_engine.context.subject import Subject
+from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.rules.matching import CompiledRule
@@ -118,7 +119,8 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     is_raw = is_of_models and _is_raw(signal, sent)
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
-    with kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender):
+    is_kept = kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender)
+    with is_kept, past_caches(table.alias):
         if not is_of_models:
             _tell_of_other(table, sender, signal, sent)
         elif is_raw:

@@ -14,6 +14,7 @@ from rules_engine.capture.watches import Reading, RelationWatch
 from rules_engine.context import snapshot
 from rules_engine.context.subject import Others, Subject
 from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.types import FieldChange, Operation, Unread
 
 OWN, OTHER = "own", "other"
@@ -87,7 +88,7 @@ def _primary_keys(field: Any, sent: Mapping[str, Any], values: Sequence[Any]) ->
     keys: list[Any] = []
     for part in _in_parts(values):
         with confined(sent["using"]):
-            rows: models.QuerySet[Any] = models.QuerySet(model, using=sent["using"])
+            rows: models.QuerySet[Any] = UncachedQuerySet(model, using=sent["using"])
             keys += rows.filter(**{f"{name}__in": part}).order_by().values_list("pk", flat=True)
     return _in_order(keys)
 
@@ -111,7 +112,7 @@ def _concerned(
         return
     for part in _in_parts(others):
         with confined(sent["using"]):
-            stored: models.QuerySet[Any] = models.QuerySet(watch.model, using=sent["using"])
+            stored: models.QuerySet[Any] = UncachedQuerySet(watch.model, using=sent["using"])
             rows = list(stored.filter(pk__in=part))
         for instance in rows:
             if not is_own or instance != sent["instance"]:

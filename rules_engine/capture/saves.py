@@ -22,6 +22,7 @@ from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass, readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange, Unread
 
@@ -245,7 +246,7 @@ def _exists(save: Save) -> bool:
     if save.is_new or not save.instance._state.adding:
         return not save.is_new
     with confined(save.using):
-        rows: models.QuerySet[Any] = models.QuerySet(save.watch.model, using=save.using)
+        rows: models.QuerySet[Any] = UncachedQuerySet(save.watch.model, using=save.using)
         return rows.filter(pk=save.key).exists()
 
 

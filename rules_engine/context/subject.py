@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
 from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, Unread, new_id
 
 logger = logging.getLogger("rules_engine")
@@ -86,7 +87,7 @@ class Others:
 
     def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
         """Return those that are there, in the order of their keys."""
-        stored: models.QuerySet[Any] = models.QuerySet(self.model, using=using)
+        stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
         with confined(using):
             return snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
 

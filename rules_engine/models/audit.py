@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import RulesEngineError
 
 
@@ -18,7 +19,7 @@ class AuditTrailProtected(RulesEngineError):
         super().__init__(str(self.__doc__))
 
 
-class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+class AuditEntryQuerySet(UncachedQuerySet["AuditEntry"]):
     """Entries can be read and added."""
 
     def update(self, **values: Any) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.context import snapshot
+from rules_engine.databases.uncached import UncachedQuerySet
 
 
 class Event(models.Model):
@@ -39,6 +40,8 @@ class Event(models.Model):
     #: The number of the rule set that it was matched by; null where no rule was asked. No worker acts by an older one.
     rule_set = models.BigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
+
+    objects: ClassVar[models.Manager[Event]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("event")
@@ -99,6 +102,8 @@ class RuleError(models.Model):
     gate = models.CharField(_("gate"), max_length=20, blank=True)
     message = models.TextField(_("message"))
     created_at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
+
+    objects: ClassVar[models.Manager[RuleError]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("rule error")

@@ -18,6 +18,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.visible import MayView, visible
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event
 
 
@@ -44,7 +45,7 @@ ENDED = (State.SUCCEEDED, *FAILED)
 NOT_AFTER_THAT = "An action before it did not succeed, and the rule says that nothing is to be done after that."
 
 
-class ExecutionQuerySet(models.QuerySet["Execution"]):
+class ExecutionQuerySet(UncachedQuerySet["Execution"]):
     """Verbs of the outbox. Every time in them is the database's."""
 
     def waiting(self) -> ExecutionQuerySet:
@@ -264,7 +265,7 @@ class Execution(models.Model):
         return list(before.values_list("detail", flat=True))
 
 
-class AttemptQuerySet(models.QuerySet["Attempt"]):
+class AttemptQuerySet(UncachedQuerySet["Attempt"]):
     """Attempts, as ``Attempt.objects`` gives them."""
 
     def open_of(self, executions: Sequence[Execution]) -> AttemptQuerySet:

@@ -6,8 +6,10 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.databases.uncached import UncachedQuerySet
 
-class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+
+class HeartbeatQuerySet(UncachedQuerySet["Heartbeat"]):
     """Heartbeats, as ``Heartbeat.objects`` gives them."""
 
     def beat(self, kind: str, host: str) -> None:

@@ -11,7 +11,12 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event
+
+
+class HeldMatchQuerySet(UncachedQuerySet["HeldMatch"]):
+    """Held matches, as ``HeldMatch.objects`` gives them."""
 
 
 class HeldMatch(models.Model):
@@ -50,7 +55,7 @@ class HeldMatch(models.Model):
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
 
-    objects = models.Manager["HeldMatch"]()
+    objects = HeldMatchQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("held match")

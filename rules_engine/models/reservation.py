@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from rules_engine.databases.uncached import UncachedQuerySet
 
 
 class Reservation(models.Model):
@@ -14,6 +17,8 @@ class Reservation(models.Model):
 
     digest = models.UUIDField(_("digest"), primary_key=True, editable=False)
     held_until = models.DateTimeField(_("held until"), db_index=True)
+
+    objects: ClassVar[models.Manager[Reservation]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("reservation")

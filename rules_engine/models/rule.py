@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules import registry
@@ -269,6 +270,8 @@ class RuleVersion(models.Model):
     content = models.JSONField(_("content"))
     author_id = models.CharField(_("author"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("first used"), auto_now_add=True)
+
+    objects: ClassVar[models.Manager[RuleVersion]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("rule version")

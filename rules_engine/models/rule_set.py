@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.databases.uncached import UncachedQuerySet
+
 
 class RuleSetVersion(models.Model):
     """One row: a number that grows with each change to any rule. Every process compares it with its own."""
 
     number = models.BigIntegerField(default=0)
+
+    objects: ClassVar[models.Manager[RuleSetVersion]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("rule set version")
@@ -40,7 +44,7 @@ class RuleSetVersion(models.Model):
 rules_changed = Signal()
 
 
-class AnnouncingQuerySet(models.QuerySet[Any]):
+class AnnouncingQuerySet(UncachedQuerySet[Any]):
     """Bulk changes send none of Django's signals, so they announce themselves."""
 
     def _announce(self) -> None:

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 
 from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.context.visible import MayView
+from rules_engine.databases.uncached import uncached
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.holding import key_reads
@@ -85,7 +86,7 @@ class Authors:
     def find(self, author_id: str) -> Any:
         """Return the user, or None when there is none any more."""
         if author_id not in self._users:
-            self._users[author_id] = get_user_model()._default_manager.filter(pk=author_id).first()
+            self._users[author_id] = uncached(get_user_model()._default_manager.filter(pk=author_id)).first()
         return self._users[author_id]
 
     def viewing(self, author_id: str) -> MayView | None:

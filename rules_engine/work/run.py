@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 
 from rules_engine import conf
 from rules_engine.context.actor import Cause, acting_as, caused_by, paused
+from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import LeaseLost
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
@@ -113,7 +114,8 @@ def _catch_up(executions: Iterable[Execution]) -> None:
 def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
     """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
-    answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
+    with past_caches(router.db_for_write(Execution)):
+        answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
     if not isinstance(answer, Unanswered):
         return answer
     if isinstance(answer.error, DatabaseError | InterfaceError):

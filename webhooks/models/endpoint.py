@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.sending import UncachedQuerySet
 from webhooks import conf
 from webhooks.errors import DestinationRefused, EncryptionKeyError, MissingExtra
 from webhooks.http import tls
@@ -33,7 +34,7 @@ LONGEST_REASON = 500
 CREDENTIALS = ("secret", "headers", "client_certificate")
 
 
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
+class EndpointQuerySet(UncachedQuerySet["Endpoint"]):
     """Endpoints, by what they are good for."""
 
     def get_by_natural_key(self, slug: str) -> Endpoint:

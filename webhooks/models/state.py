@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from rules_engine.sending import UncachedQuerySet
 
 
 class EndpointState(models.Model):
@@ -33,6 +35,8 @@ class EndpointState(models.Model):
     asked_until = models.DateTimeField(_("asked to wait until"), null=True)
     #: When the next delivery fits into the endpoint's rate, if none had been saved up.
     rate_ready_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager[EndpointState]] = UncachedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("endpoint state")

@@ -1,0 +1,92 @@
+"""Reading what the database says, past whatever an ORM cache remembers of it.
+
+Such a package (django-cachalot, django-cacheops) puts its own in the place of a few methods of ``QuerySet`` and
+``SQLCompiler`` as it becomes ready. Models are loaded before, and so is this module: what it found there is what the
+engine reads with. A rule that another process switched off, a lease, a pause or a permission is no matter for a cache,
+least of all for one that each process keeps by itself. Writing is left to the packages, which learn from it what to
+forget. Without such a package all this is a comparison.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial, wraps
+from typing import Any, TypeVar
+
+from django.db import connections
+from django.db.models import Model, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
+
+Row = TypeVar("Row", bound=Model)
+
+EXECUTE_SQL = inspect.unwrap(SQLCompiler.execute_sql)
+#: The methods of a queryset that ask the database, apart from iterating without remembering.
+ASKING = {
+    name: inspect.unwrap(getattr(QuerySet, name))
+    for name in ("_fetch_all", "aggregate", "count", "exists", "first", "get", "last")
+}
+
+
+@contextmanager
+def past_caches(using: str) -> Iterator[None]:
+    """Have every SELECT of this thread's connection go to the database in the block, whoever makes it.
+
+    Past caches that stand before ``SQLCompiler``, that is; those that stand before ``QuerySet`` want ``uncached``.
+    """
+    operations: Any = connections[using].ops
+    if SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations):
+        yield
+        return
+    operations.compiler = partial(_compiler, operations.compiler)
+    try:
+        yield
+    finally:
+        del operations.compiler
+
+
+def _compiler(usual: Callable[[str], Any], name: str) -> Any:
+    return _reading(usual(name))
+
+
+@lru_cache(maxsize=64)
+def _reading(usual: Any) -> Any:
+    """Make of a compiler one that asks the database; of one that has a way of its own, as all that write have, none."""
+    if usual.execute_sql is not SQLCompiler.execute_sql:
+        return usual
+    return type(usual.__name__, (usual,), {"execute_sql": EXECUTE_SQL})
+
+
+def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(ask)
+    def asked(self: QuerySet[Any], *args: Any, **options: Any) -> Any:
+        with past_caches(self.db):
+            return ask(self, *args, **options)
+
+    return asked
+
+
+class UncachedQuerySet(QuerySet[Row]):
+    """A queryset of the engine's own tables, which says what is in them now."""
+
+
+for _name, _ask in ASKING.items():
+    setattr(UncachedQuerySet, _name, _asking(_ask))
+
+
+def uncached(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Return the same rows of a site's model, to be read from the database."""
+    is_usual = all(getattr(QuerySet, name) is ask for name, ask in ASKING.items())
+    if is_usual and SQLCompiler.execute_sql is EXECUTE_SQL:
+        return rows
+    found = rows.all()
+    found.__class__ = _uncached_class(type(found))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _uncached_class(usual: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
+    """Make of a queryset one that asks the database, where it has no way of its own to do so."""
+    own = {name: _asking(ask) for name, ask in ASKING.items() if getattr(usual, name) is getattr(QuerySet, name)}
+    return type(usual.__name__, (usual,), own)
