@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -47,13 +48,13 @@ class PostgreSQL(GenericDatabase):
     can_reserve = True
 
     def sends_several(self, using: str) -> bool:
-        """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise."""
+        """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise, and nobody
+        stands between us and it."""
         connection = connections[using]
         return (
             connection.Database.__name__ == "psycopg"  # type: ignore[attr-defined]
             and not connection.settings_dict["OPTIONS"].get("server_side_binding")
-            # One may leave the cursor at the answer to the last statement, as django-pghistory's context does.
-            and not connection.execute_wrappers
+            and not _is_wrapped(connection)
         )
 
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
@@ -164,6 +165,22 @@ class PostgreSQL(GenericDatabase):
         if kept:
             _end_attempts(_name(attempts, running.db), kept, running.db)
         return ended
+
+
+def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:
+    """Say whether statements pass through another's hands, who may know one statement and one answer at a time.
+
+    django-pghistory's context leaves the cursor at the answer to the last. Django's own cursor for debugging, which is
+    how queries are counted, hands all on.
+    """
+    driver = connection.connection
+    return (
+        bool(connection.execute_wrappers)
+        # Tools for developers put their own in the place of the method, those for tracing around what the driver makes.
+        or "cursor" in vars(connection)
+        or type(driver).__module__.partition(".")[0] != "psycopg"
+        or not driver.cursor_factory.__module__.startswith("django.")
+    )
 
 
 def _state(error: Exception) -> str | None:

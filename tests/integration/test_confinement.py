@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models.signals import post_save, pre_save
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
 
 from rules_engine.capture import receiver as capture
@@ -233,6 +234,11 @@ def test_following_a_relation_caches_nothing_on_the_callers_instance() -> None:
     assert Event.objects.exists()
 
 
+def in_keeping(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Look on, as tracing does."""
+    return execute(sql, params, many, context)
+
+
 def to_the_last_answer(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
     """Leave the cursor at the answer to the last statement, as django-pghistory's context does."""
     answer = execute(sql, params, many, context)
@@ -241,10 +247,100 @@ def to_the_last_answer(execute: Callable[..., Any], sql: str, params: Any, many:
     return answer
 
 
-def test_old_values_are_read_beside_a_wrapper_that_leaves_the_last_answer() -> None:
+class OneAnswer:
+    """A cursor that knows of one answer a statement, as tools around cursors may."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "nextset":
+            raise NotImplementedError("There is one answer.")
+        return getattr(self.cursor, name)
+
+    def __enter__(self) -> OneAnswer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.cursor.close()
+
+
+@contextmanager
+def another_method() -> Iterator[None]:
+    """As django-debug-toolbar wraps the cursors of a connection."""
+    usual = connection.cursor
+    connection.cursor = lambda *args, **options: OneAnswer(usual(*args, **options))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del connection.cursor
+
+
+@contextmanager
+def another_factory() -> Iterator[None]:
+    """As OpenTelemetry's instrumentation of psycopg makes cursors of its own class."""
+    connection.ensure_connection()
+    driver: Any = connection.connection
+    usual = getattr(driver, "cursor_factory", None)
+    if usual is None:
+        pytest.skip("This driver has no factory.")
+
+    def nextset(self: Any) -> bool:
+        raise NotImplementedError("There is one answer.")
+
+    driver.cursor_factory = type("Traced", (usual,), {"nextset": nextset, "__module__": "tracing"})
+    try:
+        yield
+    finally:
+        driver.cursor_factory = usual
+
+
+@contextmanager
+def another_connection() -> Iterator[None]:
+    """As elastic-apm stands before the driver's connection."""
+    connection.ensure_connection()
+    usual = connection.connection
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(usual, name)
+
+        def cursor(self, *args: Any, **options: Any) -> Any:
+            return OneAnswer(usual.cursor(*args, **options))
+
+    if not hasattr(usual, "cursor_factory"):
+        pytest.skip("This driver has no factory.")
+    connection.connection = Proxy()
+    try:
+        yield
+    finally:
+        connection.connection = usual
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    with CaptureQueriesContext(connection):
+        yield
+
+
+WRAPPERS = {
+    "a wrapper that leaves the last answer": lambda: connection.execute_wrapper(to_the_last_answer),
+    "a wrapper that looks on": lambda: connection.execute_wrapper(in_keeping),
+    "another method of the connection": another_method,
+    "another class of cursors": another_factory,
+    "another connection before the driver's": another_connection,
+    "Django's cursor for debugging": counting,
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPERS.values(), ids=list(WRAPPERS))
+def test_old_values_are_read_beside_whatever_stands_around_cursors(
+    wrapped: Callable[[], AbstractContextManager[Any]],
+) -> None:
     create_rule(model=Keeper, operations=["update"], changes=[{"field": "name"}], actions=LOG)
-    keeper = Keeper.objects.create(name="before")
-    with connection.execute_wrapper(to_the_last_answer), transaction.atomic():
+    keeper, before = Keeper.objects.create(name="before"), _troubles()
+    with transaction.atomic(), wrapped():
         keeper.name = "after"
         keeper.save()
     assert Event.objects.get().context["changes"]["name"] == {"old": "before", "new": "after"}
+    assert _troubles() == before
