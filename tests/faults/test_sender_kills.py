@@ -30,7 +30,7 @@ from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.factories import make_endpoint
 from tests.faults.processes import closed_port, python, said
-from tests.faults.workers import Crew, Worker, redis_server
+from tests.faults.workers import Crew, Worker, crew_with_redis
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
 
@@ -113,12 +113,8 @@ def crew(
     """Workers with a Redis of their own, which may send to the receiver; none yet."""
     allowed = {"ALLOW_HTTP": True, "ALLOWED_NETWORKS": ["127.0.0.0/8"], "ALLOWED_PORTS": [receiver.port]}
     settings.WEBHOOKS = {**allowed, "SLOTS": 2 * IN_FLIGHT, "DEADLINE_SECONDS": 10}
-    with redis_server(tmp_path) as server:
-        crew = Crew(process_environment, tmp_path, server.url, settings.WEBHOOKS)
-        try:
-            yield crew
-        finally:
-            crew.end()
+    with crew_with_redis(process_environment, tmp_path, settings.WEBHOOKS) as crew:
+        yield crew
 
 
 def order(receiver: MisbehavingServer, count: int) -> None:

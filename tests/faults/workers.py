@@ -225,3 +225,14 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def crew_with_redis(environment: Mapping[str, str], folder: Path, webhooks: Mapping[str, Any]) -> Iterator[Crew]:
+    """Workers that send webhooks, with a Redis of their own for a broker; none yet."""
+    with redis_server(folder) as server:
+        crew = Crew(environment, folder, server.url, webhooks)
+        try:
+            yield crew
+        finally:
+            crew.end()

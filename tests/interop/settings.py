@@ -20,6 +20,7 @@ _packages = [
     "anymail",
     "auditlog",
     "cacheops",
+    "debug_toolbar",
     "django.contrib.postgres",
     "djcelery_email",
     "djmoney",
@@ -53,6 +54,8 @@ WAGTAIL_SITE_NAME = "Interop"
 WAGTAILADMIN_BASE_URL = "http://localhost"
 POST_OFFICE = {"BACKENDS": {"default": "django.core.mail.backends.locmem.EmailBackend"}}
 MAILER_EMAIL_BACKEND = CELERY_EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# It refuses to stand beside tests, where nobody sees it.
+DEBUG_TOOLBAR_CONFIG = {"IS_RUNNING_TESTS": False}
 ZEAL_RAISE = True
 CACHEOPS_ENABLED = False
 CACHEOPS_REDIS = services.redis_url() or "redis://127.0.0.1:6379/0"

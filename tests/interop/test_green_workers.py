@@ -16,7 +16,7 @@ from rules_engine.testing import create_rule
 from tests import http_server as behave
 from tests.factories import make_endpoint
 from tests.faults.processes import python, said
-from tests.faults.workers import Crew, redis_server
+from tests.faults.workers import Crew, crew_with_redis
 from tests.http_server import MisbehavingServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
@@ -62,12 +62,8 @@ def crew(
     process_environment: dict[str, str], tmp_path: Path, receiver: MisbehavingServer, settings: Any
 ) -> Iterator[Crew]:
     settings.WEBHOOKS = {**ALLOWED, "ALLOWED_PORTS": [receiver.port]}
-    with redis_server(tmp_path) as server:
-        crew = Crew(process_environment, tmp_path, server.url, settings.WEBHOOKS)
-        try:
-            yield crew
-        finally:
-            crew.end()
+    with crew_with_redis(process_environment, tmp_path, settings.WEBHOOKS) as crew:
+        yield crew
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])
