@@ -121,20 +121,23 @@ def _advice(text: str, others: tuple[str, ...]) -> str:
 def plain(written: Any) -> str:
     """Take one address and nothing else, its domain as the net has it. Raises ``PermanentError``, without the
     value."""
-    wrong = PermanentError(
-        gettext("A recipient is not one plain address; look at the template or the expression that it came from.")
-    )
-    if not isinstance(written, str):
-        raise wrong
-    local, _, domain = written.strip().rpartition("@")
     try:
-        # Encoded first: a full stop of another script would make another domain of it afterwards.
-        address = f"{local}@{punycode(domain).lower()}"
-        validate_email(address)
-    except (UnicodeError, ValidationError) as error:
-        raise wrong from error
+        return _address(written)
+    except (ValueError, ValidationError) as error:
+        raise PermanentError(
+            gettext("A recipient is not one plain address; look at the template or the expression that it came from.")
+        ) from error
+
+
+def _address(written: Any) -> str:
+    if not isinstance(written, str):
+        raise ValueError(f"An address should be a text, and is of the type {type(written).__name__}.")
+    local, _, domain = written.strip().rpartition("@")
+    # Encoded first: a full stop of another script would make another domain of it afterwards.
+    address = f"{local}@{punycode(domain).lower()}"
+    validate_email(address)
     if '"' in local or not address.isascii() or len(address) > LONGEST_ADDRESS:
-        raise wrong
+        raise ValueError("An address should be in ASCII, without quotes, and no longer than the net allows.")
     return address
 
 
