@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,8 +54,9 @@ def run(asked: Sequence[Want], program: Sequence[Step]) -> None:
     """Run the program under these rules and compare after each of its top-level transactions."""
     reference = Reference(asked)
     try:
-        for number, want in enumerate(asked):
-            _make_rule(number, want)
+        with transaction.atomic():  # else all rules are read a second time after each commit
+            for number, want in enumerate(asked):
+                _make_rule(number, want)
         faults = receiver.faults
         machine = Machine(lambda: _both_paused(reference), reference.marked)
         reference.connect()

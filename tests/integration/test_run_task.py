@@ -119,6 +119,8 @@ def _unreachable() -> Iterator[None]:
     """Celery with a broker that is not there: no server listens on port 1."""
     usual = current_app._get_current_object()
     with Celery("unreachable", broker="redis://127.0.0.1:1/0", set_as_current=False) as other:
+        # Whoever connects waits 0, 2 and 4 seconds between three tries, unless told otherwise.
+        other.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1}
         other.set_current()
         yield
         usual.set_current()
