@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from simple_history.models import HistoricalRecords
 from timezone_field import TimeZoneField
 from treebeard.mp_tree import MP_Node
-from wagtail.blocks import CharBlock
+from wagtail.blocks import CharBlock, DateBlock
 from wagtail.fields import StreamField
 from wagtail.models import Page
 
@@ -105,3 +105,25 @@ class NewsPage(Page):
     """Wagtail."""
 
     body = StreamField([("line", CharBlock())], blank=True)
+
+
+class Packaged(models.Model):
+    """A field of each package that has some, and what is inherited of it."""
+
+    number = models.IntegerField(default=1)
+    title = models.CharField(max_length=50, blank=True)
+    phone = PhoneNumberField(blank=True)
+    zone = TimeZoneField(default="UTC")
+    fee = MoneyField(max_digits=10, decimal_places=2, default_currency="EUR", default=0)
+    colors = SchemaField(schema=Colors, default=Colors)
+    body = StreamField([("line", CharBlock()), ("day", DateBlock())], blank=True)
+    sealed = TextPGPSymmetricKeyField(null=True)
+
+
+class PackagedChild(Packaged):
+    more = models.CharField(max_length=50, blank=True)
+
+
+class PackagedProxy(Packaged):
+    class Meta:
+        proxy = True
