@@ -114,9 +114,9 @@ class UpperField(models.TextField):
         """Return the expression."""
         return UpperCol(self.model._meta.db_table, self)
 
-    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         """Return what is written."""
-        return "LOWER(%s)"
+        return None if value is None else str(value).lower()
 
 
 class Spoken:
