@@ -10,8 +10,10 @@ from typing import Any, Literal
 from django.db.models import QuerySet
 from django.utils.translation import gettext
 
+from rules_engine.context.paths import find_model, label_of
 from rules_engine.live.compiler import compile_rule, content_of, digest_of
 from rules_engine.models import Event, Execution, Rule, RuleVersion
+from rules_engine.models.inheritance import ObjectName, is_stored, of_names
 from rules_engine.rules.gates import GATES, OWN_CHANGE, SIGNALS, GateSeen
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.test.backtest import heard
@@ -58,17 +60,38 @@ class Told:
     executions: Sequence[Execution]
 
 
-def rules_on(label: str) -> QuerySet[Rule]:
-    """Return the rules that may hear of objects of the model, those that are off included, in the order they are
+def rules_on(labels: Collection[str]) -> QuerySet[Rule]:
+    """Return the rules that may hear of objects of these models, those that are off included, in the order they are
     tried."""
     every = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
-    models = [model for model in every if label in heard("post_save", model)]
+    models = [model for model in every if not heard("post_save", model).isdisjoint(labels)]
     return Rule.objects.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
 
 
-def events_about(label: str, pk: str, at: datetime | None = None) -> Any:
-    """Return the recorded events of the object, the newest first; those up to ``at`` where a time is given."""
-    events = Event.objects.filter(model=label, object_pk=pk)
+def labels_of(names: Sequence[ObjectName], told: Iterable[str]) -> set[str]:
+    """Return the models under which rules may hear of the object: its own, and those that something was told under."""
+    return {_concrete_label(names[0].label), *told}
+
+
+def labels_there(names: Sequence[ObjectName]) -> set[str]:
+    """Return the models that an object is of, as far as rules watch them: a query for each model below its own that
+    others than the rules on its own watch."""
+    own, *others = names
+    rules = Rule.objects.exclude(model="").order_by().values_list("model", flat=True).distinct() if others else ()
+    watched = [heard("post_save", model) for model in rules]
+    below = {label for labels in watched if own.label not in labels for label in labels}
+    return {own.label, *(name.label for name in others if name.label in below and is_stored(name))}
+
+
+def _concrete_label(label: str) -> str:
+    model = find_model(label)
+    return label if model is None or model._meta.concrete_model is None else label_of(model._meta.concrete_model)
+
+
+def events_about(names: Iterable[ObjectName], at: datetime | None = None) -> Any:
+    """Return the recorded events of the object under these names, the newest first; those up to ``at`` where a time is
+    given."""
+    events = Event.objects.filter(of_names(names))
     if at is not None:
         events = events.filter(occurred_at__lte=at + AROUND)
     return events.order_by("-occurred_at", "-id")
@@ -98,10 +121,20 @@ def tell(events: Iterable[Event], rules: Sequence[Rule], only: Collection[str] |
     unchanged = _unchanged(rule for rule in rules if rule.slug in asked)
     ends, executions = _ends_among(events), _executions_of(events, only)
     told = []
+    hearing: dict[tuple[str, str, str], bool] = {}
     for event in events:
-        around = _Around(rules, unchanged, causing.get(event.cause_id), _ended_by(event, ends), only)
+        listening = [rule for rule in rules if _hears(rule, event, hearing)]
+        around = _Around(listening, unchanged, causing.get(event.cause_id), _ended_by(event, ends), only)
         told.append(Told(event, _said_to(event, around), executions.get(event.pk, ())))
     return told
+
+
+def _hears(rule: Rule, event: Event, known: dict[tuple[str, str, str], bool]) -> bool:
+    """Say whether the rule hears what happens to objects of the event's model."""
+    key = event.signal, event.model, rule.model
+    if key not in known:
+        known[key] = event.model in heard(event.signal, rule.model)
+    return known[key]
 
 
 def _executions_of(events: Sequence[Event], only: Collection[str] | None) -> dict[Any, list[Execution]]:

@@ -11,7 +11,6 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from rules_engine import conf
-from rules_engine.context.paths import find_model, label_of
 from rules_engine.models import (
     Attempt,
     AuditEntry,
@@ -25,6 +24,7 @@ from rules_engine.models import (
     RuleError,
 )
 from rules_engine.models.execution import LIVE
+from rules_engine.models.inheritance import names_of, of_names
 
 #: Rows removed by one statement: a few milliseconds of locks.
 BATCH = 1_000
@@ -93,24 +93,21 @@ def _remove(rows: QuerySet[Any]) -> int:
         total += model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)
 
 
-def _once_keys(model: str, pk: str) -> list[str]:
-    """Say how an object is called where a rule has said "once" of it, as itself or as what it inherits from."""
-    model_class = find_model(model)
-    parents = [] if model_class is None else model_class._meta.get_parent_list()
-    labels = [model.lower(), *(label_of(parent) for parent in parents)]
-    return [f"{label}:{pk}" for label in labels]
-
-
 def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
-    """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten."""
-    events = Event.objects.filter(model=model.lower(), object_pk=pk)
+    """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten.
+
+    As whichever of its models it was recorded: itself, what it inherits from, what inherits from it.
+    """
+    names = names_of(model, pk)
+    events = Event.objects.filter(of_names(names))
+    once_keys = [f"{name.label}:{name.pk}" for name in names]
     executions = Execution.objects.filter(event__in=events.values("pk"))
     tables: tuple[QuerySet[Any], ...] = (
         Attempt.objects.filter(execution__in=executions.values("pk")),
         executions,
-        HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=_once_keys(model, pk))),
+        HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=once_keys)),
         RuleError.objects.filter(event_id__in=events.values("pk")),
         events,
-        AuditEntry.objects.filter(model=model.lower(), object_pk=pk),
+        AuditEntry.objects.filter(of_names(names)),
     )
     return {str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows) for rows in tables}

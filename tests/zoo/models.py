@@ -117,6 +117,19 @@ class Cage(models.Model):
     name = models.CharField(max_length=100, db_default="empty")
 
 
+class Exhibit(models.Model):
+    """Something to look at."""
+
+    title = models.CharField(max_length=100)
+
+
+class Statue(Exhibit):
+    """An exhibit with a key of its own."""
+
+    number = models.CharField(max_length=10, primary_key=True)
+    exhibit = models.OneToOneField(Exhibit, parent_link=True, on_delete=models.CASCADE)
+
+
 class Plaque(models.Model):
     """Its slug is short, and the database holds it to be unique."""
 

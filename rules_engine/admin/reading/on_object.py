@@ -11,9 +11,10 @@ from django.utils.http import urlencode
 from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.context.stored_form import key_value
 from rules_engine.models import Execution
+from rules_engine.models.inheritance import names_of, of_names
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_data
-from rules_engine.test.why import rules_on
+from rules_engine.test.why import labels_there, rules_on
 
 LATEST = 10
 #: Rules that are named; the rest is a number.
@@ -34,7 +35,7 @@ class RulesOfObjectMixin:
         """The page, with what the template needs."""
         instance = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
         shown = (
-            rules_of_object(instance)
+            rules_of_object(instance, request.user)
             if instance is not None and may_view_data(request.user, _label(instance))
             else None
         )
@@ -50,14 +51,17 @@ def _label(instance: Any) -> str:
     return str((instance._meta.concrete_model or type(instance))._meta.label_lower)
 
 
-def rules_of_object(instance: Any) -> dict[str, Any]:
-    """For the template: rules that watch the object, and its latest executions. Five queries at most."""
+def rules_of_object(instance: Any, user: Any) -> dict[str, Any]:
+    """For the template: rules that watch the object, and its latest executions. Five queries at most, and one for each
+    model below its own that rules watch."""
     label, pk = _label(instance), str(key_value(instance))
-    latest = Execution.objects.filter(event__model=label, event__object_pk=pk).order_by("-created_at")[:LATEST]
+    names = [name for name in names_of(label, pk) if may_view_data(user, name.label)]
+    about = of_names(names, "event__model", "event__object_pk")
+    latest = Execution.objects.filter(about).order_by("-created_at")[:LATEST]
     asked = urlencode({"model": label, "pk": pk})
-    rules = rules_on(label).prefetch_related(None)
+    rules = rules_on(labels_there(names)).prefetch_related(None)
     named = list(rules[: NAMED + 1])
-    names = {rule.slug: str(rule) for rule in named}
+    titles = {rule.slug: str(rule) for rule in named}
     return {
         "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
@@ -65,7 +69,7 @@ def rules_of_object(instance: Any) -> dict[str, Any]:
             {
                 "step": execution,
                 "url": page_url("execution", execution.pk),
-                "rule": names.get(execution.rule_slug, execution.rule_slug),
+                "rule": titles.get(execution.rule_slug, execution.rule_slug),
                 "title": registry.title(execution.kind),
             }
             for execution in latest

@@ -24,10 +24,11 @@ from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.test.rule_test import shown_gate
 from rules_engine.models import Recording, Rule
+from rules_engine.models.inheritance import names_of
 from rules_engine.rules import registry
 from rules_engine.rules.gates import title_of
 from rules_engine.rules.permissions import lacking, may_view_data
-from rules_engine.test.why import LATEST, Said, Told, events_about, nearest_first, rules_on, tell
+from rules_engine.test.why import LATEST, Said, Told, events_about, labels_of, nearest_first, rules_on, tell
 
 VERDICTS = {
     "matched": _("matched"),
@@ -103,8 +104,9 @@ class WhyMixin:
 
 def _answer(request: HttpRequest, given: Any) -> dict[str, Any]:
     label, pk, user = given["model"], given["pk"].strip(), request.user
-    events = list(events_about(label, pk, given.get("at"))[:LATEST])
-    watching = rules_on(label)
+    names_seen = [name for name in names_of(label, pk) if may_view_data(user, name.label)]
+    events = list(events_about(names_seen, given.get("at"))[:LATEST])
+    watching = rules_on(labels_of(names_seen, (event.model for event in events)))
     names = dict(watching.prefetch_related(None).values_list("slug", "name"))
     word = given["rule"].strip().casefold()
     slugs = [slug for slug in nearest_first(events, names) if word in f"{slug}\n{names.get(slug, '')}".casefold()]

@@ -15,8 +15,9 @@ from rules_engine.errors import did_you_mean
 from rules_engine.management.objects import model_label
 from rules_engine.management.terminal import shown
 from rules_engine.models import Attempt, Event, Execution, Rule
+from rules_engine.models.inheritance import names_of
 from rules_engine.source.module import python_of
-from rules_engine.test.why import Said, Told, events_about, rules_on, tell
+from rules_engine.test.why import Said, Told, events_about, labels_of, rules_on, tell
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -49,7 +50,8 @@ class Command(BaseCommand):
         if model is None or pk is None:
             raise CommandError("Name the object's model and its key, such as clinic.doctor 7; or --python SLUG.")
         label = model_label(model)
-        events = events_about(label, pk)
+        names = names_of(label, pk)
+        events = events_about(names)
         if since is not None:
             events = events.filter(occurred_at__gte=since)
         listed = list(events[: max(1, limit)])
@@ -64,16 +66,17 @@ class Command(BaseCommand):
         if more > 0:
             self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
         attempts = _attempts(listed)
-        for told in reversed(tell(listed, list(rules_on(label)))):
-            self._tell(told, attempts)
+        for told in reversed(tell(listed, list(rules_on(labels_of(names, (event.model for event in listed)))))):
+            self._tell(told, attempts, label)
 
-    def _tell(self, told: Told, attempts: dict[Any, list[Attempt]]) -> None:
+    def _tell(self, told: Told, attempts: dict[Any, list[Attempt]], label: str) -> None:
         event = told.event
         actor = f" by {shown(event.actor_name or event.actor_id)}" if event.actor_id else ""
         request = f" in request {shown(event.request_id)}" if event.request_id else ""
         chain = f", {event.depth} deep in the chain of {event.root_id}" if event.depth else ""
         what = f"{event.signal} ({event.operation})" if event.operation else event.signal
-        self.stdout.write(f"{_time(event.occurred_at)} {what}{actor}{request}{chain} [event {event.id}]")
+        model = f" as {event.model}" if event.model != label else ""
+        self.stdout.write(f"{_time(event.occurred_at)} {what}{model}{actor}{request}{chain} [event {event.id}]")
         if event.context.get("changed"):
             self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
         executions = sorted(told.executions, key=lambda execution: (execution.rule_slug, execution.position))

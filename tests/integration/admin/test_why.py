@@ -23,6 +23,7 @@ from project.shop.models import Order
 from rules_engine.admin.test import why
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.testing import create_rule, refresh
+from tests.zoo.models import Animal, Dog
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -227,3 +228,13 @@ def test_the_command_tells_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert "acting v1 matched" in out.getvalue()
     assert "off was not tried: It is switched off." in out.getvalue()
     assert "deletes was not tried: It does not listen to post_save." in out.getvalue()
+
+
+def test_what_the_asker_may_not_view_of_an_object_is_left_out(staff: Callable[..., Client]) -> None:
+    create_rule(Animal, actions=[LOG])
+    dog = Dog.objects.create(name="Rex")
+    Animal.objects.get(pk=dog.pk).save()
+    rights = [f"rules_engine.view_{name}" for name in ("rule", "event", "execution")]
+    client = staff(*rights, "zoo.view_animal")
+    page = client.get(reverse("admin:rules_engine_rule_why"), {"model": "zoo.animal", "pk": str(dog.pk)})
+    assert [told["event"].model for told in page.context["told"]] == ["zoo.animal"]
