@@ -3,8 +3,8 @@
 Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the broker is not
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
-connections is too small for workers. W003, W004 and W006 to W008
-are about a deployment, and come with ``check --deploy``.
+connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
+deletes are left to the database. W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import current_app
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -26,6 +26,7 @@ from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
 from rules_engine.rules.validation import rule_problems
+from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work import worker_pools
 
@@ -54,7 +55,17 @@ def check_rules(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+def _has_users() -> bool:
+    try:
+        apps.get_model(settings.AUTH_USER_MODEL, require_ready=False)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
 def _enabled_rules() -> list[RuleSpec]:
+    if not _has_users():
+        return []  # no query of rules can be put together; E013 says so
     using = router.db_for_read(Rule)
     try:
         with transaction.atomic(using=using):
@@ -69,6 +80,40 @@ def check_loops(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     hint = "See the rules' pages in the admin; a condition, or naming the fields that must have changed, may end it."
     found = analyse(_enabled_rules())
     return [checks.Warning(said, hint=hint, id="rules_engine.W008") for said in found.loops_said()]
+
+
+@checks.register()
+def check_user_model(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E013: rules record who wrote them, so the app of the user model has to be installed."""
+    if not _has_users():
+        message = f"The user model {settings.AUTH_USER_MODEL} is not installed, and a rule records who wrote it."
+        hint = (
+            'Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS, or the app that '
+            "AUTH_USER_MODEL names."
+        )
+        return [checks.Error(message, hint=hint, id="rules_engine.E013")]
+    return []
+
+
+@checks.register()
+def check_eager_tasks(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W014: with eager tasks Celery sends nothing to workers, and waits for none in the process that saves."""
+    if not current_app.conf.get("task_always_eager"):
+        return []
+    message = "CELERY_TASK_ALWAYS_EAGER is on, so no worker is told of work: what rules are to do is not carried out."
+    hint = "Leave it off and start a worker; in tests call rules_engine.testing.run_due(), which needs no worker."
+    return [checks.Warning(message, hint=hint, id="rules_engine.W014")]
+
+
+@checks.register()
+def check_unsent_deletes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W015: rules that hear deletes or saves of a model which the database deletes or changes without a signal."""
+    hint = "Use CASCADE or SET_NULL of django.db.models there, or have the rule listen to what is deleted first."
+    return [
+        checks.Warning(f"Rule {spec.slug}: {said}", hint=hint, id="rules_engine.W015")
+        for spec in _enabled_rules()
+        for said in unsent_changes(spec)
+    ]
 
 
 def _is_asked() -> bool:

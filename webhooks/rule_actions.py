@@ -120,6 +120,14 @@ class Webhook(Action):
         endpoint = Endpoint.objects.filter(slug=str(config.get("endpoint", ""))).first()
         return conf.retry_schedule() if endpoint is None else endpoint.retry_schedule()
 
+    def rests_for(self, config: Mapping[str, Any]) -> float:
+        """Tell how long the endpoint has asked to be left alone (``Retry-After``); a test delivery does not wait."""
+        if config.get("test") is True:
+            return 0.0
+        from webhooks.endpoints import breaker
+
+        return breaker.asked_for(str(config.get("endpoint", "")))
+
     def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
         """Write a call to be filled in: address, headers and secret are the endpoint's."""
         return [

@@ -121,6 +121,11 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         """Give back what a claim took and did not start; no attempt is charged."""
         return self.waiting().filter(leased_by=worker).update(leased_by="", lease_until=None)
 
+    def postpone(self, worker: str, seconds: float) -> int:
+        """Give back what a claim took and did not start, to be due in so many seconds; no attempt is charged."""
+        mine = self.waiting().filter(leased_by=worker)
+        return mine.update(leased_by="", lease_until=None, next_attempt_at=seconds_from_now(seconds))
+
     def cancel(self, reason: str) -> int:
         """End those that nobody has started; what is running goes on. ``reason`` is a sentence for people."""
         return self.waiting().update(

@@ -152,6 +152,13 @@ class Action:
         """Give the seconds before the second, third, … attempt; None: ``RULES_ENGINE["RETRY_SCHEDULE"]``."""
         return None
 
+    def rests_for(self, config: Mapping[str, Any]) -> float:
+        """Tell for how many seconds it is not to be tried yet, as where a receiver has asked to be left alone; 0: now.
+
+        Asked before each attempt that the engine itself makes; what has to rest waits, and no attempt is charged.
+        """
+        return 0.0
+
     def python(self, config: Mapping[str, Any], rule: RuleSpec) -> Sequence[str]:
         """Write what the admin's "Show as Python" prints for it: lines of a function's body, where ``instance`` is the
         object; they import for themselves what they use. Unless overridden, a comment that says what was configured.

@@ -117,6 +117,11 @@ def give_back(worker: str) -> int:
     return rows().give_back(worker)
 
 
+def postpone(execution: Execution, worker: str, seconds: float) -> int:
+    """Give back one that the claim did not start, to be due in so many seconds; no attempt is charged."""
+    return rows().filter(pk=execution.pk).postpone(worker, seconds)
+
+
 def cancel(reason: str, *, queue: str, lane: str) -> int:
     """Cancel what waits in a lane, such as a disabled endpoint's; ``reason`` is a sentence. Returns how many."""
     return rows().filter(queue=queue, lane=lane).cancel(reason)

@@ -177,6 +177,9 @@ def _run(execution: Execution, worker: str, authors: Authors) -> None:
     action = registry.find(execution.kind)
     if action is None:
         return
+    if (seconds := _rests_for(action, execution)) > 0:
+        against_rivals(partial(claims.postpone, execution, worker, seconds))
+        return
     is_charged = not action.crash_safe or execution.is_suspect
     if is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
         return
@@ -187,6 +190,14 @@ def _run(execution: Execution, worker: str, authors: Authors) -> None:
     if not is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
         return
     attempts.record([AttemptOutcome(execution, worker, result)])
+
+
+def _rests_for(action: Action, execution: Execution) -> float:
+    if type(action).rests_for is Action.rests_for:
+        return 0.0
+    answer = ask(action.rests_for, execution.config)
+    # Why it cannot be told is told by the attempt.
+    return 0.0 if isinstance(answer, Unanswered) else answer
 
 
 def _carry_out(execution: Execution, worker: str, action: Action, authors: Authors) -> ActionResult | Exception | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import ModuleType
 from typing import Any
 
 import pytest
 from celery import current_app
+from django.db import models
 
 from rules_engine import checks
 from rules_engine.types import RuleSpec
+from tests.zoo.models import Meal
 
 
 def said(messages: Any) -> list[tuple[str, str]]:
@@ -167,3 +170,39 @@ def test_a_signal_that_leads_nowhere_or_twice_is_an_error(settings: Any, signals
 def test_signals_that_are_there_are_well(settings: Any) -> None:
     settings.RULES_ENGINE = {"SIGNALS": {"site.own": "project.clinic.signals.appointment_cancelled"}}
     assert checks.check_signals(None) == []
+
+
+WITHOUT_USERS = """
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["rules_engine"], DATABASES={"default": {
+    "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+import django
+django.setup()
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "migrate"])
+"""
+
+
+def test_migrate_says_what_is_needed_where_there_are_no_users() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_USERS], capture_output=True, text=True, timeout=60)
+    assert ran.returncode != 0
+    assert "(rules_engine.E013) The user model auth.User is not installed" in ran.stderr
+    assert 'Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS' in ran.stderr
+
+
+@pytest.mark.parametrize("is_eager", [True, False])
+def test_eager_tasks_are_a_warning(monkeypatch: pytest.MonkeyPatch, is_eager: bool) -> None:
+    monkeypatch.setitem(current_app.conf, "task_always_eager", is_eager)
+    told = [("rules_engine.W014", True)] if is_eager else []
+    assert [(id_, "not carried out" in text) for id_, text in said(checks.check_eager_tasks(None))] == told
+
+
+def test_a_rule_that_misses_what_the_database_does_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = object()
+    monkeypatch.setattr(models, "DB_CASCADE", way, raising=False)
+    monkeypatch.setattr(Meal._meta.get_field("animal").remote_field, "on_delete", way)
+    rule = RuleSpec(slug="fed", model="zoo.meal", signals=("post_delete",))
+    monkeypatch.setattr(checks, "_enabled_rules", lambda: [rule])
+    [(id_, text)] = said(checks.check_unsent_deletes(None))
+    assert id_ == "rules_engine.W015"
+    assert text.startswith('Rule fed: it does not hear of what goes with a deleted animal: "animal" is DB_CASCADE.')

@@ -108,6 +108,16 @@ def is_awake(endpoint: Endpoint) -> bool:
     return policy.resting_until(state_of(endpoint), now) is None
 
 
+def asked_for(slug: str) -> float:
+    """Tell for how many seconds more the endpoint has asked to be left alone; 0 where it has not, or there is none."""
+    endpoint = endpoints([slug]).get(slug)
+    until = None if endpoint is None else state_of(endpoint).asked_until
+    if endpoint is None or until is None:
+        return 0.0
+    now: datetime = endpoint.now  # type: ignore[attr-defined]
+    return max((until - now).total_seconds(), 0.0)
+
+
 def is_unrestricted(endpoint: Endpoint) -> bool:
     """Tell whether it may get as many deliveries as there are, in any order, being one that ``endpoints`` gave."""
     is_limited = endpoint.ordered or endpoint.concurrency is not None or bool(endpoint.rate_count)

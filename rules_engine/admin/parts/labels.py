@@ -49,7 +49,8 @@ _HAPPENS = {
 }
 CANNOT_SEE = gettext_lazy(
     "A rule sees what is saved, deleted or related here in the admin, and by the site object by object. It cannot see "
-    "bulk writes (QuerySet.update, bulk_create, bulk_update), raw SQL, or what other programs write to the database."
+    "bulk writes (QuerySet.update, bulk_create, bulk_update), rows whose relation a delete empties (SET_NULL and its "
+    "like), raw SQL, or what other programs write to the database."
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -33,6 +34,7 @@ from rules_engine.models import Rule, RuleAction, RuleError
 from rules_engine.rules import registry
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
+from rules_engine.test.unsent import unsaved_rows, unsent_changes
 
 LATEST_ERRORS = 5
 WHEN = ("model", "signals", "operations", "changes")
@@ -48,6 +50,16 @@ HOLDING_ROWS = (
 )
 HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, at once and for good.")
 WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
+
+
+def _unheard(rule: Rule | None) -> Any:
+    """What no rule hears of, and what this one would hear of if Django told."""
+    said = list(unsent_changes(rule.spec())) if rule is not None else []
+    return format_html("{}{}", CANNOT_SEE, format_html_join("", "<br><strong>{}</strong>", ((one,) for one in said)))
+
+
+def _unsaved(rule: Rule | None) -> str:
+    return escape(unsaved_rows(rule.spec())) if rule is not None else ""
 
 
 class RuleActionInline(admin.StackedInline):
@@ -162,8 +174,11 @@ class RuleAdmin(
         switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
         return [
             (None, {"fields": ("name", "slug", "description", *switches, *state)}),
-            (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": CANNOT_SEE}),
-            (_("Only if"), {"fields": ("condition" if may_write else "condition_shown",)}),
+            (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": _unheard(obj)}),
+            (
+                _("Only if"),
+                {"fields": ("condition" if may_write else "condition_shown",), "description": _unsaved(obj)},
+            ),
             (
                 _("How often, and until when"),
                 {"fields": HOLDING_ROWS, "classes": ("collapse",), "description": HOLDING_HELP},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from project.shop.models import Product
@@ -13,7 +14,7 @@ from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
 from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, EndpointState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,3 +89,21 @@ def test_row_38_a_retry_goes_where_the_endpoint_now_points(server: MisbehavingSe
 
     assert [request.target for request in server.requests] == ["/hook", "/moved"]
     assert states() == ["succeeded"]
+
+
+def test_row_25_run_due_leaves_an_endpoint_alone_that_asks_for_it(
+    server: MisbehavingServer, endpoint: Endpoint
+) -> None:
+    server.script(behave.answer(429, headers={"Retry-After": "600"}))
+    for name in ("a", "b", "c"):
+        Product.objects.create(name=name, price=1)
+    run_due()
+    assert len(server.requests) == 1
+    waiting = Execution.objects.order_by("pk").values_list("state", "attempts")
+    assert sorted(waiting) == [("pending", 0), ("pending", 0), ("retryable", 1)]
+    assert run_due() == 0
+    # The time that it asked for is over.
+    EndpointState.objects.update(asked_until=timezone.now())
+    Execution.objects.update(next_attempt_at=timezone.now())
+    run_due()
+    assert states() == ["succeeded"] * 3
