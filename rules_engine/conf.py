@@ -286,6 +286,7 @@ class ConfiguredSignal:
     path: str
     label: str | Promise = ""
     arguments: Mapping[str, str | Promise] | None = None
+    instance: str = ""
 
 
 @_setting
@@ -294,10 +295,11 @@ def signals() -> dict[str, ConfiguredSignal]:
 
     ``{"shop.order_paid": "project.shop.signals.order_paid"}``, or instead of the path a dict with it as ``signal``,
     with ``label`` and with ``arguments`` (a dict of names and what each is); both may be lazy translations.
+    ``instance`` names the argument that is the object, where it is not called ``instance``.
     """
     expected = (
         'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
-        'or instead of a path {"signal": path, "label": text, "arguments": {name: text}}'
+        'or instead of a path {"signal": path, "label": text, "arguments": {name: text}, "instance": name}'
     )
     value = _value("SIGNALS", {}, _is_signals, expected)
     return {name: _configured_signal(signal) for name, signal in value.items()}
@@ -306,7 +308,7 @@ def signals() -> dict[str, ConfiguredSignal]:
 def _configured_signal(value: Any) -> ConfiguredSignal:
     if isinstance(value, str):
         return ConfiguredSignal(value)
-    return ConfiguredSignal(value["signal"], value.get("label", ""), value.get("arguments"))
+    return ConfiguredSignal(value["signal"], value.get("label", ""), value.get("arguments"), value.get("instance", ""))
 
 
 def _is_signals(value: Any) -> bool:
@@ -316,11 +318,12 @@ def _is_signals(value: Any) -> bool:
 
 
 def _is_described_signal(signal: Any) -> bool:
-    if not isinstance(signal, Mapping) or set(signal) - {"signal", "label", "arguments"}:
+    if not isinstance(signal, Mapping) or set(signal) - {"signal", "label", "arguments", "instance"}:
         return False
     arguments = signal.get("arguments", {})
     return (
         isinstance(signal.get("signal"), str)
+        and isinstance(signal.get("instance", ""), str)
         and isinstance(arguments, Mapping)
         and _is_texts([*arguments])
         and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))

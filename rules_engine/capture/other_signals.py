@@ -24,7 +24,7 @@ from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context import actor, requests
 from rules_engine.context.arguments import arguments
 from rules_engine.context.paths import find_model
-from rules_engine.context.signals import INSTANCE
+from rules_engine.context.signals import INSTANCE, find_signal
 from rules_engine.context.subject import Subject
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import Path, Unread
@@ -51,14 +51,15 @@ def sent_to(
     """Read what a signal has sent, once for each of its names and each kind of rule on it."""
     for name, rules in told.items():
         without, of_models = [rule for rule in rules if not rule.model], [rule for rule in rules if rule.model]
-        about, unread = _about(of_models, sent)
+        instance: Any = sent.get(_object_argument(name))
+        about, unread = _about(of_models, instance)
         shown = _shown(signal, sender, sent, [*without, *about])
         if without:
             yield Subject(name, arguments=shown, occurred_at=now), without
         if unread is not None:
             yield Subject(name, arguments=shown, occurred_at=now, unread=unread), about
         elif about:
-            yield _of_instance(name, sent[INSTANCE], shown, about, now), about
+            yield _of_instance(name, instance, shown, about, now), about
 
 
 def _shown(signal: Any, sender: Any, sent: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:
@@ -69,9 +70,14 @@ def _reads(rules: Rules) -> Iterable[Path]:
     return (path for rule in rules for path in (*rule.reads, *rule.action_reads))
 
 
-def _about(rules: Rules, sent: Mapping[str, Any]) -> tuple[Rules, Unread | None]:
+def _object_argument(name: str) -> str:
+    """Return the argument by which a signal sends the object that it is about."""
+    named = find_signal(name)
+    return INSTANCE if named is None else named.instance
+
+
+def _about(rules: Rules, instance: Any) -> tuple[Rules, Unread | None]:
     """Return the rules whose model the object is of; all, where it cannot be looked at, with what it raises."""
-    instance = sent.get(INSTANCE)
     try:
         if not rules or not isinstance(instance, models.Model):
             return [], None

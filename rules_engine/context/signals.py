@@ -19,6 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import conf
 from rules_engine.errors import DuplicateRegistration, SettingsError, did_you_mean
 
+#: The argument by which a signal sends the object that it is about, unless its registration names another.
+INSTANCE = "instance"
+
 
 @dataclass(frozen=True, slots=True)
 class NamedSignal:
@@ -36,6 +39,8 @@ class NamedSignal:
     hearing: str | Promise = ""
     #: Whether ``arguments`` are all there are; an argument of another name is then a mistake.
     is_documented: bool = True
+    #: The argument that is the object which the signal is about.
+    instance: str = INSTANCE
 
     @property
     def signal(self) -> Signal:
@@ -90,9 +95,6 @@ SAVE_SIGNALS = frozenset({"pre_save", "post_save"})
 DELETE_SIGNALS = frozenset({"pre_delete", "post_delete"})
 
 TEMPLATE_RENDERED = "template_rendered"
-#: The argument by which a signal of the project's own sends the object that it is about.
-INSTANCE = "instance"
-
 _named: dict[str, NamedSignal] = {}
 _on_registration: list[Callable[[Signal], None]] = []
 
@@ -104,15 +106,20 @@ def register_signal(
     label: str | Promise = "",
     arguments: Mapping[str, str | Promise] | None = None,
     hearing: str | Promise = "",
+    instance: str = INSTANCE,
 ) -> NamedSignal:
     """Let rules listen to a signal under a name such as ``"clinic.appointment_cancelled"``.
 
     ``signal`` is the ``Signal``, or its dotted path, which is looked up when a rule first needs it. ``arguments`` says
     what the signal sends: ``{"reason": "Why, as the receptionist wrote it"}``; rules may then read these alone.
     ``hearing`` is a sentence for people, where not every process can hear the signal. These texts and ``label`` may be
-    lazy translations. Raises ``DuplicateRegistration`` when the name already stands for another signal.
+    lazy translations. ``instance`` is the argument that is the object which the signal is about, where it is called
+    otherwise: rules on that object's model hear the signal by it. Raises ``DuplicateRegistration`` when the name
+    already stands for another signal.
     """
-    made = NamedSignal(name, signal, _label(label, name), dict(arguments or {}), hearing, arguments is not None)
+    made = NamedSignal(
+        name, signal, _label(label, name), dict(arguments or {}), hearing, arguments is not None, instance
+    )
     holder = _named.get(name)
     if name in MODEL_SIGNALS or (holder is not None and not is_same(holder, made)):
         raise DuplicateRegistration(f'The signal name "{name}" already stands for another signal; choose another name.')
@@ -155,6 +162,7 @@ def configured() -> dict[str, NamedSignal]:
             _label(setting.label, name),
             dict(setting.arguments or {}),
             is_documented=setting.arguments is not None,
+            instance=setting.instance or INSTANCE,
         )
         for name, setting in written.items()
     }

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine.context.signals import INSTANCE, MODEL_SIGNALS, find_signal, is_djangos, known_signals
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.types import Path, RuleSpec
+
+_UNSURE = gettext_lazy(
+    'It is heard where its argument "instance" is an object of this model. If its object is called otherwise, name the '
+    "argument where the signal is registered."
+)
 
 
 def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -24,15 +29,18 @@ def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
             yield Problem(f"/signals/{index}", signal.trouble)
         elif rule.model and name not in MODEL_SIGNALS and not carries_instance(name):
             message = gettext(
-                "%(name)s is sent about no object of %(model)s; give it a rule of its own, without a model."
+                "%(name)s is sent about no object of %(model)s; give it a rule of its own, without a model. If one of "
+                "its arguments is the object, name it as the instance where the signal is registered."
             )
             yield Problem(f"/signals/{index}", message % {"name": name, "model": rule.model})
 
 
 def carries_instance(name: str) -> bool:
-    """Say whether a signal may send an object as its ``instance``, as far as is known."""
+    """Say whether a signal may send an object that it is about, as far as is known."""
     signal = find_signal(name)
-    return signal is not None and not is_djangos(name) and (INSTANCE in signal.arguments or not signal.is_documented)
+    if signal is None or is_djangos(name):
+        return False
+    return not signal.is_documented or signal.instance in signal.arguments
 
 
 def change_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -62,5 +70,9 @@ def argument_problem(rule: RuleSpec, rest: Path) -> str | None:
 
 def hearing(rule: RuleSpec) -> list[str]:
     """Return what is to be said of processes that cannot hear the rule's signals, a sentence or two for each."""
-    named = [find_signal(name) for name in rule.signals if isinstance(name, str)]
-    return [f"{signal.name}: {signal.hearing}" for signal in named if signal is not None and signal.hearing]
+    found = [find_signal(name) for name in rule.signals if isinstance(name, str)]
+    named = [signal for signal in found if signal is not None]
+    said = [f"{signal.name}: {signal.hearing}" for signal in named if signal.hearing]
+    # Nobody knows what such a signal sends: where it is no "instance", the rule would never hear it.
+    unsure = [signal for signal in named if rule.model and not signal.is_documented and signal.instance == INSTANCE]
+    return said + [f"{signal.name}: {_UNSURE}" for signal in unsure if not is_djangos(signal.name)]

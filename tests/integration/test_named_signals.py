@@ -25,11 +25,13 @@ from project.clinic.models import Doctor
 from project.clinic.signals import appointment_cancelled, doctor_went_on_vacation
 from project.shop.models import Order, Product
 from project.shop.signals import order_paid
-from rules_engine import register_signal
+from rules_engine import conf, register_signal
 from rules_engine.capture import receiver
 from rules_engine.context import signals
 from rules_engine.errors import DuplicateRegistration
+from rules_engine.live import cache
 from rules_engine.models import AuditEntry, Event, Execution
+from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import ActionSpec, RuleSpec
@@ -274,6 +276,62 @@ def test_only_objects_of_the_model_are_heard_descendants_among_them() -> None:
     bell.send(sender=object)
     found = [(event.model, event.executions.count()) for event in Event.objects.order_by("occurred_at")]
     assert found == [("zoo.animal", 1), ("zoo.dog", 2)]
+
+
+@pytest.fixture
+def dinner() -> Iterator[Signal]:
+    """Another app's signal, whose object is called otherwise."""
+    dinner = Signal()
+    signals.register_signal(
+        "zoo.dinner", dinner, arguments={"guest": "The animal", "food": "What it got"}, instance="guest"
+    )
+    yield dinner
+    cache.reset()
+    del signals._named["zoo.dinner"]
+
+
+def test_an_object_of_another_name_is_heard_by_its_registration(dinner: Signal) -> None:
+    message = "{{ instance.name }} had {{ signal.food }}"
+    create_rule(
+        Animal,
+        ["zoo.dinner"],
+        condition={"!=": [{"var": "instance.name"}, "x"]},
+        actions=[("log_message", {"message": message})],
+    )
+    dinner.send(sender=object, guest=Animal.objects.create(name="Rex"), food="hay")
+    dinner.send(sender=object, instance=Animal.objects.create(name="Not he"), food="hay")
+    [event] = Event.objects.filter(signal="zoo.dinner")
+    assert event.context["instance"]["name"] == "Rex"
+    run_due()
+    assert Execution.objects.get().summary.endswith("Rex had hay")
+
+
+def test_an_object_of_another_name_may_be_named_in_the_settings(settings: Any) -> None:
+    path = f"{__name__}.loose"
+    described = {"signal": path, "arguments": {"pet": "The animal"}, "instance": "pet"}
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SIGNALS": {"zoo.petted": described}}
+    create_rule(Animal, ["zoo.petted"], actions=LOG)
+    loose.send(sender=object, pet=Animal.objects.create(name="Rex"))
+    assert [event.model for event in Event.objects.filter(signal="zoo.petted")] == ["zoo.animal"]
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SIGNALS": {"zoo.petted": {**described, "instance": 5}}}
+    assert "instance" in " ".join(conf.problems())
+
+
+def test_a_rule_that_cannot_hear_is_told_so(dinner: Signal, settings: Any) -> None:
+    def rule(name: str) -> RuleSpec:
+        return RuleSpec(
+            slug="r", model="zoo.animal", signals=(name,), actions=(ActionSpec("log_message", {"message": "x"}),)
+        )
+
+    assert rule_problems(rule("zoo.dinner")) == []
+    named = {"signal": f"{__name__}.loose", "arguments": {"pet": "The animal"}}
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SIGNALS": {"a.known": named, "a.unknown": f"{__name__}.loose"}}
+    [problem] = rule_problems(rule("a.known"))
+    assert "If one of its arguments is the object, name it as the instance" in problem.message
+    assert rule_problems(rule("a.unknown")) == []
+    [said] = hearing(rule("a.unknown"))
+    assert said.startswith('a.unknown: It is heard where its argument "instance" is an object of this model.')
+    assert hearing(rule("zoo.dinner")) == []
 
 
 def test_a_rule_without_a_model_has_an_event_of_its_own() -> None:

@@ -74,7 +74,11 @@ def _sends(named: NamedSignal) -> SafeString:
         return format_html("{}", gettext("Its arguments are not documented."))
     if not named.arguments:
         return format_html("{}", gettext("It has no arguments."))
-    return format_html_join("", "<code>signal.{}</code>: {} ", list(named.arguments.items()))
+    shown = format_html_join("", "<code>signal.{}</code>: {} ", list(named.arguments.items()))
+    if named.instance not in named.arguments or is_djangos(named.name):
+        return shown
+    about = gettext("It is about the object in %s: rules on that model hear it.") % named.instance
+    return format_html("{} {}", shown, about)
 
 
 def operations(stored: Iterable[Any] = ()) -> list[Choice]:
