@@ -134,8 +134,6 @@ def test_names_with_a_leading_underscore_do_not_compile(path):
         "rows.append",
         "rows.sort",
         "rows.count",
-        "rows.9",
-        "rows.99999999999999999999",
         "text.upper",
         "text.format",
         "number.real",
