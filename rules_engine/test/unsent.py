@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext
 
 from rules_engine.context.paths import ModelClass, find_model, steps
-from rules_engine.rules.permissions import match_reads
+from rules_engine.logic import jsonlogic
 from rules_engine.types import RuleSpec
 
 #: What Django 6.1 leaves to the database, by name; earlier ones have none of these. A delete that is left to it sends
@@ -38,12 +38,11 @@ def unsaved_rows(rule: RuleSpec) -> str:
     """Say which rows a rule's condition reads that a form saves after the object itself; empty where it reads none."""
     model = find_model(rule.model) if rule.model else None
     hears = "post_save" in rule.signals and (not rule.operations or "create" in rule.operations)
-    if model is None or not hears:
+    if model is None or not hears or rule.condition is None or jsonlogic.check(rule.condition):
         return ""
+    reads = jsonlogic.compile_condition(rule.condition).reads
     known = steps(model)
-    names = (
-        path[1].partition("__")[0] for path in sorted(match_reads(rule)) if path[0] == "instance" and len(path) > 1
-    )
+    names = (path[1].partition("__")[0] for path in sorted(reads) if path[0] == "instance" and len(path) > 1)
     rows = list(dict.fromkeys(name for name in names if name in known and known[name].kind == "to_many"))
     if not rows:
         return ""

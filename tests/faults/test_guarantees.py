@@ -52,7 +52,8 @@ def test_a_save_commits_when_a_table_of_ours_is_missing(
         rename("elsewhere", table)
     assert Doctor.objects.count() == 2
     assert any(record.levelno == logging.ERROR for record in caplog.records)
-    if table == Event._meta.db_table:
+    # SQLite says of a missing table what it says of a database that is gone: nothing is tried twice then.
+    if table == Event._meta.db_table or connection.vendor == "sqlite":
         assert receiver.faults == before + 2
         assert not Event.objects.exists()
         return
