@@ -7,21 +7,31 @@ every unknown key and every unusable value, as sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.utils.functional import Promise
 
-from rules_engine import retry
 from rules_engine.errors import SettingsError, did_you_mean
-
-SETTING = "RULES_ENGINE"
-#: Names that are excepted of one model at a time.
-NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
+from rules_engine.setting_values import (
+    SETTING,
+    ConfiguredSignal,
+    are_exceptions,
+    configured_signal,
+    count,
+    flag,
+    is_number,
+    is_schedule,
+    is_signals,
+    is_tasks,
+    is_texts,
+    positive,
+    retention,
+    texts,
+    usable,
+)
 
 Value = TypeVar("Value")
 
@@ -44,92 +54,54 @@ def _read_anew(*, setting: str, **_sent: Any) -> None:
 setting_changed.connect(_read_anew, dispatch_uid="rules_engine.conf")
 
 
-def _value(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
-    value = getattr(settings, SETTING, {}).get(name, default)
-    if not accepts(value):
-        raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is {value!r}.")
-    return value
-
-
-def _is_number(value: Any, *, above: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
-
-
-def _positive(name: str, default: float) -> float:
-    return float(_value(name, default, lambda v: _is_number(v, above=0), "a number above 0"))
-
-
-def _count(name: str, default: int, *, least: int = 1) -> int:
-    return int(
-        _value(
-            name,
-            default,
-            lambda v: isinstance(v, int) and _is_number(v, above=least - 1),
-            f"a whole number of at least {least}",
-        )
-    )
-
-
-def _flag(name: str, default: bool) -> bool:
-    return bool(_value(name, default, lambda v: isinstance(v, bool), "True or False"))
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
-
-
-def _texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_value(name, default, _is_texts, "a list of strings"))
-
-
 @_setting
 def refresh() -> str:
     """How a process learns of changed rules: "watch" (a thread of its own, the default) or "request"
     (one query at the start of each request and task, and no thread)."""
-    return str(_value("REFRESH", "watch", lambda v: v in ("watch", "request"), '"watch" or "request"'))
+    return str(usable("REFRESH", "watch", lambda v: v in ("watch", "request"), '"watch" or "request"'))
 
 
 @_setting
 def refresh_seconds() -> float:
     """Seconds between two looks at the rule set's version row. Default 1.0; rules are live within twice that."""
-    return _positive("REFRESH_SECONDS", 1.0)
+    return positive("REFRESH_SECONDS", 1.0)
 
 
 @_setting
 def hints() -> bool:
     """Whether committed work wakes a worker through Celery at once. Default True; without, the sweep finds it."""
-    return _flag("HINTS", True)
+    return flag("HINTS", True)
 
 
 @_setting
 def answer_rejections() -> bool:
     """Whether the middleware answers requests that end in ``Rejected``: with 409, and in the admin with a message.
     Default True; without, the exception goes on to Django, which answers 500."""
-    return _flag("ANSWER_REJECTIONS", True)
+    return flag("ANSWER_REJECTIONS", True)
 
 
 @_setting
 def queue() -> str:
     """The Celery queue for every action that names none of its own. Default "rules"."""
-    return str(_value("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
+    return str(usable("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
 
 
 @_setting
 def sweep_seconds() -> float:
     """Seconds between two sweeps for work that no hint announced. Default 5."""
-    return _positive("SWEEP_SECONDS", 5.0)
+    return positive("SWEEP_SECONDS", 5.0)
 
 
 @_setting
 def lease_seconds() -> float:
     """Seconds a worker owns what it claimed before another may take it; renewed while it works. Default 60."""
-    return _positive("LEASE_SECONDS", 60.0)
+    return positive("LEASE_SECONDS", 60.0)
 
 
 @_setting
 def batch_size() -> int:
     """Executions a worker claims at once. Default 50."""
-    return _count("BATCH_SIZE", 50)
+    return count("BATCH_SIZE", 50)
 
 
 @_setting
@@ -139,67 +111,57 @@ def retry_schedule() -> tuple[float, ...]:
     Default: 10 s, 1 min, 5 min, 30 min, 2 h, 6 h, 12 h, 24 h (nine attempts over about two days).
     """
     default = (10, 60, 300, 1800, 7200, 21600, 43200, 86400)
-    value = _value("RETRY_SCHEDULE", default, _is_schedule, "a list of seconds from 0 to 31,622,400 (366 days)")
+    value = usable("RETRY_SCHEDULE", default, is_schedule, "a list of seconds from 0 to 31,622,400 (366 days)")
     return tuple(float(seconds) for seconds in value)
-
-
-def _is_schedule(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(map(retry.is_wait, value))
 
 
 @_setting
 def retry_jitter() -> float:
     """The part of a delay that is left to chance, either way, so that failures do not return in step. Default 0.2."""
-    accepts = lambda v: _is_number(v, above=-1e-9) and v < 1  # noqa: E731
-    return float(_value("RETRY_JITTER", 0.2, accepts, "a number from 0 to below 1"))
+    accepts = lambda v: is_number(v, above=-1e-9) and v < 1  # noqa: E731
+    return float(usable("RETRY_JITTER", 0.2, accepts, "a number from 0 to below 1"))
 
 
 @_setting
 def max_crashes() -> int:
     """How often an execution may take its worker's process down with it before it is discarded. Default 3."""
-    return _count("MAX_CRASHES", 3)
+    return count("MAX_CRASHES", 3)
 
 
 @_setting
 def max_depth() -> int:
     """How deep rules may set off rules before the chain is cut. Default 8."""
-    return _count("MAX_DEPTH", 8)
+    return count("MAX_DEPTH", 8)
 
 
 @_setting
 def root_budget() -> int:
     """How many executions one original event may lead to, through all its cascades. Default 10,000."""
-    return _count("ROOT_BUDGET", 10_000)
+    return count("ROOT_BUDGET", 10_000)
 
 
 @_setting
 def condition_budget() -> int:
     """Operations one condition may spend on one event. Default 100,000."""
-    return _count("CONDITION_BUDGET", 100_000)
+    return count("CONDITION_BUDGET", 100_000)
 
 
 @_setting
 def retention_days() -> float | None:
     """Days that events, executions and attempts are kept; None keeps them. Default 30."""
-    return _retention("RETENTION_DAYS", 30)
+    return retention("RETENTION_DAYS", 30)
 
 
 @_setting
 def audit_retention_days() -> float | None:
     """Days that audit entries are kept; None, the default, keeps them."""
-    return _retention("AUDIT_RETENTION_DAYS", None)
-
-
-def _retention(name: str, default: float | None) -> float | None:
-    accepts = lambda v: v is None or _is_number(v, above=0)  # noqa: E731
-    value = _value(name, default, accepts, "a number of days above 0, or None")
-    return None if value is None else float(value)
+    return retention("AUDIT_RETENTION_DAYS", None)
 
 
 @_setting
 def sensitive_fields() -> tuple[str, ...]:
     """Parts of field names, besides the built-in ones, that no rule may read: ``["iban"]`` hides ``bank_iban``."""
-    return _texts("SENSITIVE_FIELDS", ())
+    return texts("SENSITIVE_FIELDS", ())
 
 
 @_setting
@@ -209,60 +171,53 @@ def sensitive_exceptions() -> tuple[str, ...]:
     A name counts for fields, keys inside JSON and arguments of signals; with its model before it, for that field.
     """
     expected = "a list of names such as max_tokens, or shop.voucher.token where the name is a secret's elsewhere"
-    return tuple(_value("SENSITIVE_EXCEPTIONS", (), _are_exceptions, expected))
-
-
-def _are_exceptions(value: Any) -> bool:
-    # A bare "password" would lay open what everybody calls so.
-    return _is_texts(value) and all(
-        name.count(".") == 2 or (name and "." not in name and name.lower() not in NEVER_EXCEPTED) for name in value
-    )
+    return tuple(usable("SENSITIVE_EXCEPTIONS", (), are_exceptions, expected))
 
 
 @_setting
 def text_limit() -> int:
     """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000, at least 250."""
-    return _count("TEXT_LIMIT", 10_000, least=250)
+    return count("TEXT_LIMIT", 10_000, least=250)
 
 
 @_setting
 def rows_limit() -> int:
     """Related rows, or primary keys of one many-to-many change, kept in an event. Default 1,000."""
-    return _count("ROWS_LIMIT", 1_000)
+    return count("ROWS_LIMIT", 1_000)
 
 
 @_setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
-    accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
-    value = _value("CACHE_KEY_PREFIXES", None, accepts, "a list of strings, or None")
+    accepts = lambda v: v is None or is_texts(v)  # noqa: E731
+    value = usable("CACHE_KEY_PREFIXES", None, accepts, "a list of strings, or None")
     return None if value is None else tuple(value)
 
 
 @_setting
 def email_domains() -> tuple[str, ...] | None:
     """Domains that rules may send mail to; None, the default, allows all."""
-    accepts = lambda v: v is None or _is_texts(v)  # noqa: E731
-    value = _value("EMAIL_DOMAINS", None, accepts, "a list of domains, or None")
+    accepts = lambda v: v is None or is_texts(v)  # noqa: E731
+    value = usable("EMAIL_DOMAINS", None, accepts, "a list of domains, or None")
     return None if value is None else tuple(domain.lower() for domain in value)
 
 
 @_setting
 def email_recipients() -> int:
     """Recipients one execution may mail. Default 50."""
-    return _count("EMAIL_RECIPIENTS", 50)
+    return count("EMAIL_RECIPIENTS", 50)
 
 
 @_setting
 def email_seconds() -> float:
     """Seconds that connecting to the mail server may take, and then each message. Default 30."""
-    return _positive("EMAIL_SECONDS", 30.0)
+    return positive("EMAIL_SECONDS", 30.0)
 
 
 @_setting
 def email_attachment_bytes() -> int:
     """Bytes that all files of one message may have together. Default 10,000,000."""
-    return _count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
+    return count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
 
 
 @_setting
@@ -271,22 +226,8 @@ def tasks() -> dict[str, str]:
 
     The setting is a list of names, or a dict of names and labels.
     """
-    value = _value("TASKS", (), _is_tasks, "a list of task names, or a dict of task names and labels")
+    value = usable("TASKS", (), is_tasks, "a list of task names, or a dict of task names and labels")
     return dict(value) if isinstance(value, Mapping) else {name: name for name in value}
-
-
-def _is_tasks(value: Any) -> bool:
-    return _is_texts([*value, *value.values()]) if isinstance(value, Mapping) else _is_texts(value)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfiguredSignal:
-    """A signal that the setting names: its dotted path, and what is said of it."""
-
-    path: str
-    label: str | Promise = ""
-    arguments: Mapping[str, str | Promise] | None = None
-    instance: str = ""
 
 
 @_setting
@@ -301,33 +242,8 @@ def signals() -> dict[str, ConfiguredSignal]:
         'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
         'or instead of a path {"signal": path, "label": text, "arguments": {name: text}, "instance": name}'
     )
-    value = _value("SIGNALS", {}, _is_signals, expected)
-    return {name: _configured_signal(signal) for name, signal in value.items()}
-
-
-def _configured_signal(value: Any) -> ConfiguredSignal:
-    if isinstance(value, str):
-        return ConfiguredSignal(value)
-    return ConfiguredSignal(value["signal"], value.get("label", ""), value.get("arguments"), value.get("instance", ""))
-
-
-def _is_signals(value: Any) -> bool:
-    if not isinstance(value, Mapping) or not _is_texts([*value]):
-        return False
-    return all(isinstance(signal, str) or _is_described_signal(signal) for signal in value.values())
-
-
-def _is_described_signal(signal: Any) -> bool:
-    if not isinstance(signal, Mapping) or set(signal) - {"signal", "label", "arguments", "instance"}:
-        return False
-    arguments = signal.get("arguments", {})
-    return (
-        isinstance(signal.get("signal"), str)
-        and isinstance(signal.get("instance", ""), str)
-        and isinstance(arguments, Mapping)
-        and _is_texts([*arguments])
-        and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))
-    )
+    value = usable("SIGNALS", {}, is_signals, expected)
+    return {name: configured_signal(signal) for name, signal in value.items()}
 
 
 def problems() -> list[str]:

@@ -131,6 +131,17 @@ def hang() -> Behaviour:
     return behave
 
 
+def once(condition: Callable[[], bool]) -> Behaviour:
+    """An ordinary answer, as soon as a condition holds; not a word before."""
+
+    async def behave(conversation: Conversation) -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+        await answer()(conversation)
+
+    return behave
+
+
 def hang_mid_body() -> Behaviour:
     """Half a body, then silence."""
 

@@ -25,6 +25,7 @@ from rules_engine.context.aggregates import Aggregate
 from rules_engine.context.stored_form import holds_json
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.secret_names import is_secret
+from rules_engine.setting_values import SETTING
 from rules_engine.types import EVERY_FIELD, Path
 
 ModelClass = type[models.Model]
@@ -266,7 +267,7 @@ def unknown_name(model: ModelClass, name: str) -> str:
 
 
 def _forget(*, setting: str, **_: object) -> None:
-    if setting in (conf.SETTING, "AUTH_USER_MODEL"):
+    if setting in (SETTING, "AUTH_USER_MODEL"):
         steps.cache_clear()
         readable_fields.cache_clear()
         aggregate_of.cache_clear()

@@ -1,0 +1,129 @@
+"""The values that ``RULES_ENGINE`` in Django's settings may have: each is read with its kind, or refused as a sentence.
+
+All raise ``SettingsError`` for a value that cannot be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import Promise
+
+from rules_engine import retry
+from rules_engine.errors import SettingsError
+
+SETTING = "RULES_ENGINE"
+#: Names that are excepted of one model at a time.
+NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
+
+
+def usable(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
+    """Give a value of the setting that ``accepts`` says yes to; ``expected`` ends the sentence that refuses it."""
+    value = getattr(settings, SETTING, {}).get(name, default)
+    if not accepts(value):
+        raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is {value!r}.")
+    return value
+
+
+def is_number(value: Any, *, above: float) -> bool:
+    """Tell whether a value is a number above another; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
+
+
+def positive(name: str, default: float) -> float:
+    """Give a setting that is a number above 0."""
+    return float(usable(name, default, lambda v: is_number(v, above=0), "a number above 0"))
+
+
+def count(name: str, default: int, *, least: int = 1) -> int:
+    """Give a setting that is a whole number of at least ``least``."""
+    return int(
+        usable(
+            name,
+            default,
+            lambda v: isinstance(v, int) and is_number(v, above=least - 1),
+            f"a whole number of at least {least}",
+        )
+    )
+
+
+def flag(name: str, default: bool) -> bool:
+    """Give a setting that is True or False."""
+    return bool(usable(name, default, lambda v: isinstance(v, bool), "True or False"))
+
+
+def is_texts(value: Any) -> bool:
+    """Tell whether a value is a list of strings."""
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
+def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
+    """Give a setting that is a list of strings."""
+    return tuple(usable(name, default, is_texts, "a list of strings"))
+
+
+def retention(name: str, default: float | None) -> float | None:
+    """Give a setting that is a number of days above 0, or None."""
+    accepts = lambda v: v is None or is_number(v, above=0)  # noqa: E731
+    value = usable(name, default, accepts, "a number of days above 0, or None")
+    return None if value is None else float(value)
+
+
+def is_schedule(value: Any) -> bool:
+    """Tell whether a value is a list of seconds that may be waited."""
+    return isinstance(value, list | tuple) and all(map(retry.is_wait, value))
+
+
+def are_exceptions(value: Any) -> bool:
+    """Tell whether a value is a list of names, none of them one that everybody calls a secret so.
+
+    A bare "password" would lay open every model's.
+    """
+    return is_texts(value) and all(
+        name.count(".") == 2 or (name and "." not in name and name.lower() not in NEVER_EXCEPTED) for name in value
+    )
+
+
+def is_tasks(value: Any) -> bool:
+    """Tell whether a value is a list of names, or a dict of names and labels."""
+    return is_texts([*value, *value.values()]) if isinstance(value, Mapping) else is_texts(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSignal:
+    """A signal that the setting names: its dotted path, and what is said of it."""
+
+    path: str
+    label: str | Promise = ""
+    arguments: Mapping[str, str | Promise] | None = None
+    instance: str = ""
+
+
+def configured_signal(value: Any) -> ConfiguredSignal:
+    """Give what ``is_signals`` accepts for one signal, as a ``ConfiguredSignal``."""
+    if isinstance(value, str):
+        return ConfiguredSignal(value)
+    return ConfiguredSignal(value["signal"], value.get("label", ""), value.get("arguments"), value.get("instance", ""))
+
+
+def is_signals(value: Any) -> bool:
+    """Tell whether a value is a dict of signals: names with dotted paths, or with what is said of each."""
+    if not isinstance(value, Mapping) or not is_texts([*value]):
+        return False
+    return all(isinstance(signal, str) or _is_described_signal(signal) for signal in value.values())
+
+
+def _is_described_signal(signal: Any) -> bool:
+    if not isinstance(signal, Mapping) or set(signal) - {"signal", "label", "arguments", "instance"}:
+        return False
+    arguments = signal.get("arguments", {})
+    return (
+        isinstance(signal.get("signal"), str)
+        and isinstance(signal.get("instance", ""), str)
+        and isinstance(arguments, Mapping)
+        and is_texts([*arguments])
+        and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))
+    )
