@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
+
+from rules_engine.errors import RulesEngineError
 
 #: A place in the context: ``("instance", "doctor", "email")``.
 Path = tuple[str, ...]
@@ -56,9 +58,35 @@ def new_id() -> uuid.UUID:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unread:
-    """Stands in for what could not be read: reading runs a site's own code, which may raise anything."""
+    """Stands in for what could not be read or answered: a site's own code has a part in it, and may raise anything."""
 
     error: Exception
+
+    @property
+    def message(self) -> str:
+        """For people: the error in its own words where it is one of ours, else with its type before."""
+        if isinstance(self.error, RulesEngineError):
+            return str(self.error)
+        return f"{type(self.error).__name__}: {self.error}"
+
+
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
+
+
+def ask(
+    question: Callable[Parameters, Answer], *arguments: Parameters.args, **named: Parameters.kwargs
+) -> Answer | Unread:
+    """Ask what a site's own code has a part in; whatever it raises is an answer too, which the caller has to tell.
+
+    One place where errors of any kind are caught, for all that one rule, action, field or argument is asked: it must
+    not take others along. The few places that are passed at every save catch by themselves; the architecture test lists
+    them (``BOUNDARIES``).
+    """
+    try:
+        return question(*arguments, **named)
+    except Exception as error:  # a site's own code may raise anything; see test_architecture.BOUNDARIES
+        return Unread(error)
 
 
 @dataclass(frozen=True, slots=True)

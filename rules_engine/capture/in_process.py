@@ -31,7 +31,18 @@ from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.permissions import Authors
-from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, RuleSpec, Timing, Unread, new_id
+from rules_engine.types import (
+    ActionContext,
+    ActionResult,
+    ActionSpec,
+    Event,
+    Path,
+    RuleSpec,
+    Timing,
+    Unread,
+    ask,
+    new_id,
+)
 
 logger = logging.getLogger("rules_engine")
 
@@ -221,25 +232,35 @@ def _run(
     Before a save it reads the ``subject`` as it is by now, and may change its instance; without one it reads the event.
     What it writes is undone where it fails in a savepoint.
     """
-    try:
-        with transaction.atomic(using=savepoint_in) if savepoint_in else nullcontext():
-            known = _permitted(event, rule, action)
-            data = event.context if subject is None else subject.read(_reads(rule, action), whole=True)
-            if isinstance(data, Unread):
-                raise Unreadable(not_read(data.error)) from data.error
-            context = ActionContext(
-                execution_id,
-                attempt=1,
-                event=replace(event, context=_trusted.sees(_author_of(rule), event, data)),
-                rule_slug=rule.slug,
-                rule_version=rule.version,
-                author_id=rule.author_id,
-                instance=None if subject is None else subject.instance,
-                written=None if subject is None else subject.written,
-            )
-            return running.run(known, context, action.config)
-    except Exception as error:  # noqa: BLE001 - the execution boundary: a rule never breaks a save
-        return error
+    result = ask(_carry_out, execution_id, event, rule, action, subject=subject, savepoint_in=savepoint_in)
+    return result.error if isinstance(result, Unread) else result
+
+
+def _carry_out(
+    execution_id: UUID,
+    event: Event,
+    rule: CompiledRule,
+    action: CompiledAction,
+    *,
+    subject: Subject | None,
+    savepoint_in: str,
+) -> ActionResult:
+    with transaction.atomic(using=savepoint_in) if savepoint_in else nullcontext():
+        known = _permitted(event, rule, action)
+        data = event.context if subject is None else subject.read(_reads(rule, action), whole=True)
+        if isinstance(data, Unread):
+            raise Unreadable(not_read(data.error)) from data.error
+        context = ActionContext(
+            execution_id,
+            attempt=1,
+            event=replace(event, context=_trusted.sees(_author_of(rule), event, data)),
+            rule_slug=rule.slug,
+            rule_version=rule.version,
+            author_id=rule.author_id,
+            instance=None if subject is None else subject.instance,
+            written=None if subject is None else subject.written,
+        )
+        return running.run(known, context, action.config)
 
 
 def _reads(rule: CompiledRule, action: CompiledAction) -> frozenset[Path]:

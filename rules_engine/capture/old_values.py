@@ -43,14 +43,6 @@ def _are_in_one_table(model: ModelClass, columns: Iterable[Field]) -> bool:
     )
 
 
-def _told(form: Convert, value: Any) -> Any:
-    """Return what a field makes of a value, or the mark that it cannot."""
-    try:
-        return value if type(value) is Unread else form(value)
-    except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the rules that ask show it
-        return Unread(error)
-
-
 class StoredRow:
     """Reads these columns of one model's rows."""
 
@@ -76,11 +68,11 @@ class StoredRow:
         """
         try:
             forms, values = self._forms, self._values(pk, using)
+            if values is None:
+                return None
+            return {name: form(value) for (name, form), value in zip(forms.items(), values, strict=True)}
         except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the rules that ask show it
             return self._read_apart(pk, using, error)
-        if values is None:
-            return None
-        return {name: _told(form, value) for (name, form), value in zip(forms.items(), values, strict=True)}
 
     def _values(self, pk: Any, using: str) -> Sequence[Any] | None:
         is_plain = self._is_in_one_table and not hasattr(pk, "resolve_expression")
@@ -106,7 +98,7 @@ class StoredRow:
         row = fetch_one(using, statement, [self.model._meta.pk.get_db_prep_value(pk, connection)])
         if row is None:
             return None
-        return [_told(convert, value) for convert, value in zip(converters, row, strict=True)]
+        return [convert(value) for convert, value in zip(converters, row, strict=True)]
 
     def _prepare(self, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Convert]]:
         quote = connection.ops.quote_name

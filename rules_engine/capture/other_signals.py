@@ -27,7 +27,7 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.signals import INSTANCE, find_signal
 from rules_engine.context.subject import Subject
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import Path, Unread
+from rules_engine.types import Path, Unread, ask
 
 Rules = Sequence[CompiledRule]
 
@@ -78,11 +78,11 @@ def _object_argument(name: str) -> str:
 
 def _about(rules: Rules, instance: Any) -> tuple[Rules, Unread | None]:
     """Return the rules whose model the object is of; all, where it cannot be looked at, with what it raises."""
-    try:
-        if not rules or not isinstance(instance, models.Model):
-            return [], None
-    except Exception as error:  # noqa: BLE001 - a lazy object may raise anything; the rules concerned show it
-        return rules, Unread(error)
+    is_object = ask(isinstance, instance, models.Model) if rules else False
+    if isinstance(is_object, Unread):
+        return rules, is_object
+    if not is_object:
+        return [], None
     of_models = [(rule, find_model(rule.model)) for rule in rules]
     return [rule for rule, model in of_models if model is not None and isinstance(instance, model)], None
 
@@ -114,10 +114,8 @@ def surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[N
 
 
 def _nobody_acts() -> bool:
-    try:
-        return actor.origin().actor() is None
-    except Exception:  # noqa: BLE001 - a site's user may raise anything; the event says that it could not be read
-        return False
+    # One that cannot be read is somebody; the event says that it could not be.
+    return ask(actor.origin().actor) is None
 
 
 @contextmanager

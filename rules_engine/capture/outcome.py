@@ -16,7 +16,7 @@ from rules_engine.logic import jsonlogic
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule, Contexts
-from rules_engine.types import Evaluation, MatchSubject, Unread
+from rules_engine.types import Evaluation, MatchSubject, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
@@ -91,10 +91,8 @@ def _tried_apart(
     """Try each rule by itself, up to one that stops the others; without those that say no."""
     pairs: list[tuple[CompiledRule, Evaluation]] = []
     for rule in rules:
-        try:
-            pairs += _tried(subject, asked, [rule])
-        except Exception as error:  # noqa: BLE001 - what fails for one rule is that rule's error
-            pairs += _unread(Unread(error), [rule])
+        tried = ask(_tried, subject, asked, [rule])
+        pairs += _unread(tried, [rule]) if isinstance(tried, Unread) else tried
         if pairs and pairs[-1][0] is rule and pairs[-1][1].outcome == "matched" and matching.ends(rule):
             break
     return pairs

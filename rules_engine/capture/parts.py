@@ -16,7 +16,7 @@ from rules_engine.context import snapshot
 from rules_engine.errors import ChangeUndone, Rejected
 from rules_engine.outbox.batch import cut
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import EVERY_FIELD, Event, new_id
+from rules_engine.types import EVERY_FIELD, Event, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -43,12 +43,11 @@ def write(plan: Plan, using: str, rule_set: int | None) -> None:
 def _write_apart(plan: Plan, using: str, rule_set: int | None) -> None:
     lost: dict[str, Exception] = {}
     for part in parts_of(plan):
-        try:
-            plan_module.write(part, using, rule_set)
-        except (Rejected, ChangeUndone, *OF_ALL):
-            raise
-        except Exception as error:  # noqa: BLE001 - what one rule's part raises is that rule's error
-            lost[part.matched[0].slug] = error
+        written = ask(plan_module.write, part, using, rule_set)
+        if isinstance(written, Unread):
+            if isinstance(written.error, (Rejected, ChangeUndone, *OF_ALL)):
+                raise written.error
+            lost[part.matched[0].slug] = written.error
     rest = rest_of(plan, lost)
     if rest.evaluations or rest.ended:
         plan_module.write(rest, using, rule_set)

@@ -20,8 +20,8 @@ from rules_engine.outbox.batch import cut
 from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.repetition import MOST_ROWS
-from rules_engine.types import Evaluation, Event, Path, Unread
+from rules_engine.rules.repetition import MOST_ROWS, Each
+from rules_engine.types import Evaluation, Event, Path, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
@@ -156,13 +156,18 @@ def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
         for action in rule.actions:
             if action.each is None or rule.shadow:
                 continue
-            try:
-                with snapshot.up_to(MOST_ROWS + 1):
-                    data = subject.context(action.each.reads)
-                rows[rule.slug, action.position] = action.each.rows(data)
-            except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the execution shows it
-                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(error)
+            told = ask(_rows_of, subject, action.each)
+            if isinstance(told, Unread):
+                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(told.error)
+            else:
+                rows[rule.slug, action.position] = told
     return rows
+
+
+def _rows_of(subject: Subject, each: Each) -> Sequence[Any]:
+    with snapshot.up_to(MOST_ROWS + 1):
+        data = subject.context(each.reads)
+    return each.rows(data)
 
 
 def _count(matched: Sequence[CompiledRule], rows: EachRows) -> int:

@@ -15,7 +15,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Others, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.types import FieldChange, Operation, Unread
+from rules_engine.types import FieldChange, Operation, Unread, ask
 
 OWN, OTHER = "own", "other"
 OPERATIONS: Mapping[str, Operation] = {"add": "add", "remove": "remove", "clear": "clear"}
@@ -63,13 +63,14 @@ def _key(sent: Mapping[str, Any]) -> str:
 def _linked(watches: Iterable[RelationWatch], sent: Mapping[str, Any]) -> Sequence[Any] | Unread | None:
     """Return the keys at the other end, which are gone after a clear; or what kept from reading them."""
     for watch in watches:
-        try:
-            name = watch.name if watch.is_target == sent["reverse"] else _other_name(watch)
-            with confined(sent["using"]):
-                return list(getattr(sent["instance"], name).order_by().values_list("pk", flat=True))
-        except Exception as error:  # noqa: BLE001 - a related manager may raise anything; the rules concerned show it
-            return Unread(error)
+        return ask(_linked_by, watch, sent)
     return None
+
+
+def _linked_by(watch: RelationWatch, sent: Mapping[str, Any]) -> Sequence[Any]:
+    name = watch.name if watch.is_target == sent["reverse"] else _other_name(watch)
+    with confined(sent["using"]):
+        return list(getattr(sent["instance"], name).order_by().values_list("pk", flat=True))
 
 
 def _other_name(watch: RelationWatch) -> str:

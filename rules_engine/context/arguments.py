@@ -33,7 +33,7 @@ from rules_engine.context import exceptions
 from rules_engine.context.snapshot import CUT, clean_text, safe
 from rules_engine.databases.savepoints import confined
 from rules_engine.secret_names import is_secret, without_secrets
-from rules_engine.types import Path
+from rules_engine.types import Path, Unread, ask
 
 #: Of what a server hands to ``request_started``: all but this may be a secret (cookies, authorization, query).
 OF_A_REQUEST = ("REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "type", "method", "path")
@@ -76,21 +76,26 @@ def _wanted_texts(reads: Iterable[Path]) -> Wanted:
 
 
 def _argument(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
-    try:
-        with _confined(value):
-            return _told(name, value, wanted, room)
-    except Exception as error:  # noqa: BLE001 - what a site sends may raise anything; the mark records it
-        return _unseen(value, error)
+    return _looked_at(value, _told, name, value, wanted, room)
+
+
+def _looked_at(value: Any, look: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a look at a value gives; what a site sends may raise anything, and the mark says so."""
+    told = ask(_confined_look, value, look, *arguments)
+    if isinstance(told, Unread):
+        return {"type": type(value).__qualname__, "text": f"<{type(told.error).__name__}>"}
+    return told
+
+
+def _confined_look(value: Any, look: Callable[..., Any], *arguments: Any) -> Any:
+    with _confined(value):
+        return look(*arguments)
 
 
 def _confined(value: Any) -> AbstractContextManager[None]:
     """Return a savepoint for what may query in being looked at: what is not known, lazy objects among it. By its type:
     to ask a lazy object what it is would be to look at it."""
     return nullcontext() if issubclass(type(value), KNOWN) else confined(DEFAULT_DB_ALIAS)
-
-
-def _unseen(value: Any, error: Exception) -> dict[str, str]:
-    return {"type": type(value).__qualname__, "text": f"<{type(error).__name__}>"}
 
 
 def _told(name: str, value: Any, wanted: Wanted, room: list[int]) -> Any:
@@ -141,11 +146,7 @@ def _printed(value: Any) -> str:
 def _bounded(value: Any, room: list[int], depth: int) -> Any:
     """Return it without what goes beyond ``room``, and what it holds as JSON-safe data; queries, forms and the like are
     told by their type, and so is what raises."""
-    try:
-        with _confined(value):
-            return _safe(value, room, depth)
-    except Exception as error:  # noqa: BLE001 - what a site sends may raise anything; the mark records it
-        return _unseen(value, error)
+    return _looked_at(value, _safe, value, room, depth)
 
 
 def _safe(value: Any, room: list[int], depth: int) -> Any:

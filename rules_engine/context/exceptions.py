@@ -11,6 +11,7 @@ from typing import Any
 from rules_engine import conf
 from rules_engine.context.snapshot import clean_text, safe
 from rules_engine.secret_names import SENSITIVE
+from rules_engine.types import ask
 
 TEXT_CHARACTERS = 500
 HIDDEN = "[hidden]"
@@ -28,10 +29,8 @@ def described(error: BaseException) -> dict[str, str]:
 
 def text_of(error: BaseException) -> str:
     """Return what an error says, and its type where it says nothing or cannot be printed."""
-    try:
-        return str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001 - an error's own __str__ may raise anything; its type is told instead
-        return type(error).__name__
+    text = ask(str, error)
+    return text if text and isinstance(text, str) else type(error).__name__
 
 
 def _where(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from django.db import models
 from django.utils.functional import Promise
 
 from rules_engine import conf
+from rules_engine.types import Unread, ask
 
 #: What fields raise for a value that is none of theirs; it is told as it stands.
 NO_VALUE = (ValidationError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError)
@@ -180,10 +181,9 @@ def _are_alike(one: Any, other: Any) -> bool:
 
 
 def _marked(value: Any) -> dict[str, str]:
-    try:
-        text = str(value)
-    except Exception as error:  # noqa: BLE001 - a foreign __str__ may raise anything; the mark records it
-        text = f"<{type(error).__name__} in str()>"
+    text = ask(str, value)
+    if isinstance(text, Unread):
+        text = f"<{type(text.error).__name__} in str()>"
     return {"type": type(value).__qualname__, "text": clean_text(text)}
 
 

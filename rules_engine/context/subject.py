@@ -16,7 +16,7 @@ from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, Unread, new_id
+from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -60,11 +60,11 @@ def _without_caches(instance: models.Model) -> models.Model:
 
 def _key_or_mark(instance: models.Model) -> Any:
     """Return an object's key as JSON has it; what its field raises instead, for an event is told with it or without."""
-    try:
-        return snapshot.key_value(instance)
-    except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the event says so
-        logger.exception("The key of an object of %s could not be read.", instance._meta.label)
-        return f"<{type(error).__name__}>"
+    key = ask(snapshot.key_value, instance)
+    if not isinstance(key, Unread):
+        return key
+    logger.error("The key of an object of %s could not be read.", instance._meta.label, exc_info=key.error)
+    return f"<{type(key.error).__name__}>"
 
 
 def _known(values: Mapping[str, Any], tree: snapshot.Tree | None) -> dict[str, Any]:
@@ -211,13 +211,13 @@ class Subject:
 
     def _actor(self, *, is_asked: bool) -> Mapping[str, Any] | None:
         """Return who acts. A record that no rule asked for says what it came to where that cannot be read."""
-        try:
+        if is_asked:
             return self.origin.actor()
-        except Exception as error:
-            if is_asked:
-                raise
-            logger.exception("Who acts could not be read; an event is recorded without.")
-            return {"id": "", "username": f"<{type(error).__name__}>"}
+        told = ask(self.origin.actor)
+        if not isinstance(told, Unread):
+            return told
+        logger.error("Who acts could not be read; an event is recorded without.", exc_info=told.error)
+        return {"id": "", "username": f"<{type(told.error).__name__}>"}
 
     def _m2m(self, tree: snapshot.Tree | None) -> Mapping[str, Any] | None:
         if self.m2m is None or self.others is None or self.instance is None or "objects" not in (tree or {}):

@@ -17,13 +17,12 @@ from rules_engine.errors import InvalidRule
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.changes import compile_changes
-from rules_engine.rules.contract import Unanswered, ask
 from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
 from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
-from rules_engine.types import ActionSpec, Path, RuleSpec
+from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
 
 #: What the rule is called and whether it is on do not change what it does.
 NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each")
@@ -53,7 +52,7 @@ def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
     # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
     with translation.override(settings.LANGUAGE_CODE):
         rule = ask(_compile, spec, version)
-        return _faulty(spec, version, rule.message) if isinstance(rule, Unanswered) else rule
+        return _faulty(spec, version, rule.message) if isinstance(rule, Unread) else rule
 
 
 def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +25,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
+from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
@@ -84,20 +85,11 @@ def ensure_loaded() -> None:
         _loading_by = threading.get_ident()
         try:
             look()
-            if (error := _error_of(_watch_if_asked)) is not None:
-                logger.error("The rules are loaded, and will not be refreshed.", exc_info=error)
+            watching = ask(_watch_if_asked)
+            if isinstance(watching, Unread):
+                logger.error("The rules are loaded, and will not be refreshed.", exc_info=watching.error)
         finally:
             _loading_by, _loaded_in = None, os.getpid()
-
-
-def _error_of(work: Callable[[], Any]) -> Exception | None:
-    """Do it, and return what went wrong. Whoever loads or refreshes rules is at work of its own, connecting, committing
-    or starting a request, or is the thread that has to outlive a bug in one rule."""
-    try:
-        work()
-    except Exception as error:
-        return error
-    return None
 
 
 def _watch_if_asked() -> None:
@@ -111,8 +103,9 @@ def _can_watch() -> bool:
 
 def look() -> None:
     """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
-    if (error := _error_of(cache.refresh)) is not None:
-        _tell(error, "this process goes on with those it has")
+    refreshed = ask(cache.refresh)
+    if isinstance(refreshed, Unread):
+        _tell(refreshed.error, "this process goes on with those it has")
 
 
 def _start_thread() -> None:
@@ -128,13 +121,13 @@ def _watch() -> None:
     has_failed = False
     while not pause.wait(conf.refresh_seconds()):
         with paused():  # opening this thread's connection is no event
-            error = _error_of(_look_from_afar)
-        if error is not None:
+            looked = ask(_look_from_afar)
+        if isinstance(looked, Unread):
             # Said once, not every second; the connection may be dead, the next look opens another.
             if not has_failed:
-                _tell(error, "trying again every second")
+                _tell(looked.error, "trying again every second")
             connections[cache.alias()].close()
-        has_failed = error is not None
+        has_failed = isinstance(looked, Unread)
 
 
 def _look_from_afar() -> None:

@@ -23,6 +23,7 @@ from rules_engine.outbox.rows import (
     execution_row,
 )
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.types import Unread, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,13 @@ def make_batch(
         if not actions or not _is_decided_later(rule):
             executions += [execution_row(event, rule, action) for action in actions]
             continue
-        try:
-            held.append(held_row(event, rule, actions, each_rows, transaction))
-        except Exception as error:  # noqa: BLE001 - a key is rendered over a site's data; the rule shows what came of it
-            message = gettext("It cannot be said what it is held back by: %s") % said_by(error)
+        # A key is rendered over a site's data.
+        row = ask(held_row, event, rule, actions, each_rows, transaction)
+        if isinstance(row, Unread):
+            message = gettext("It cannot be said what it is held back by: %s") % said_by(row.error)
             evaluations = [*evaluations, cut(rule, message)]
+        else:
+            held.append(row)
     count = len(executions) + len(ended) + sum(row.executions for row in held)
     return Batch(
         event_row(event, evaluations, count, rule_set),

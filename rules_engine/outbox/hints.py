@@ -17,6 +17,7 @@ from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
 
 from rules_engine import conf
+from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
@@ -67,15 +68,15 @@ class Publisher:
             pause = min(pause * 2, LONGEST_PAUSE) if left else FIRST_PAUSE
 
     def _publish(self, queue: str) -> bool:
-        try:
-            send(queue)
-        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a transport raises
-            if not self.failing:
-                logger.warning("Workers cannot be told of new work (%s); it waits for their sweep.", error)
-            self.failing = True
-            return False
-        self.failing = False
-        return True
+        # The thread must outlive whatever a transport raises.
+        sent = ask(send, queue)
+        if not isinstance(sent, Unread):
+            self.failing = False
+            return True
+        if not self.failing:
+            logger.warning("Workers cannot be told of new work (%s); it waits for their sweep.", sent.error)
+        self.failing = True
+        return False
 
     def flush(self, seconds: float) -> None:
         """Wait until all is announced, for at most this long."""

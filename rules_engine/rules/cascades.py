@@ -16,9 +16,9 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import OPERATIONS
 from rules_engine.errors import UnknownPath
 from rules_engine.rules import registry
-from rules_engine.rules.contract import ANYTHING, Action, Effect, Unanswered, ask
+from rules_engine.rules.contract import ANYTHING, Action, Effect
 from rules_engine.rules.validation import type_problems
-from rules_engine.types import ActionSpec, RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec, Unread, ask
 
 #: Links that are told of one loop.
 MOST_SAID = 12
@@ -125,7 +125,7 @@ def _effects_of(rule: RuleSpec) -> Iterator[tuple[str, Effect]]:
         if action is None or not spec.enabled:
             continue
         effects = ask(_effects, action, spec, rule)
-        if isinstance(effects, Unanswered):
+        if isinstance(effects, Unread):
             # Of what it cannot tell, nothing is known.
             effects = [ANYTHING]
         yield from ((spec.kind, effect) for effect in effects)

@@ -15,14 +15,14 @@ A site writes one by subclassing ``Action`` in a module called ``rule_actions`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar
 
 from django.utils.functional import Promise
 
 from rules_engine import conf, texts
-from rules_engine.errors import Problem, RulesEngineError
+from rules_engine.errors import Problem
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Timing
 
 
@@ -62,38 +62,6 @@ class Preview:
 
     summary: str
     details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """What an action's own code raised instead of an answer."""
-
-    error: Exception
-
-    @property
-    def message(self) -> str:
-        """For people: the error in its own words where it is one of ours, else with its type before."""
-        if isinstance(self.error, RulesEngineError):
-            return str(self.error)
-        return f"{type(self.error).__name__}: {self.error}"
-
-
-Parameters = ParamSpec("Parameters")
-Answer = TypeVar("Answer")
-
-
-def ask(
-    question: Callable[Parameters, Answer], *arguments: Parameters.args, **named: Parameters.kwargs
-) -> Answer | Unanswered:
-    """Ask what an action's own code, or a site's field, has a part in; whatever it raises is an answer too.
-
-    For all that is asked while nothing is carried out: a config, what it reads and changes, a preview. One rule, and
-    one action, must not take others along, nor the page that shows them.
-    """
-    try:
-        return question(*arguments, **named)
-    except Exception as error:  # a site's own code may raise anything; see test_architecture.BOUNDARIES
-        return Unanswered(error)
 
 
 #: For an action of which nobody can say what it changes.

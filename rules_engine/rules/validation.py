@@ -17,11 +17,11 @@ from rules_engine.logic import jsonlogic
 from rules_engine.logic.variables import variables
 from rules_engine.rules import registry, signals
 from rules_engine.rules.changes import change_problems
-from rules_engine.rules.contract import Action, Unanswered, ask
+from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import LONGEST_DELAY, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.scope import path_problem
-from rules_engine.types import ActionSpec, RuleSpec, Timing
+from rules_engine.types import ActionSpec, RuleSpec, Timing, Unread, ask
 
 ON_FAILURE = ("go_on", "stop")
 #: In the order in which actions act.
@@ -218,7 +218,7 @@ def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> It
 
 def _own_problems(action: Action, spec: ActionSpec, rule: RuleSpec) -> list[Problem]:
     problems = ask(_said_of_config, action, spec, rule)
-    if isinstance(problems, Unanswered):
+    if isinstance(problems, Unread):
         # What it cannot look at, it cannot run.
         message = gettext('"%(action)s" cannot take this config (%(error)s).')
         return [Problem("", message % {"action": action.label, "error": problems.message})]

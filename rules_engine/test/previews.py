@@ -11,11 +11,11 @@ from django.utils.translation import gettext
 
 from rules_engine.errors import ConditionError, RulesEngineError
 from rules_engine.rules import registry
-from rules_engine.rules.contract import Action, Preview, Unanswered, ask
+from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.matching import CompiledAction
 from rules_engine.rules.permissions import lacking, needed_by_action
 from rules_engine.rules.repetition import Each
-from rules_engine.types import ActionContext, ActionSpec, Event, RuleSpec, new_id
+from rules_engine.types import ActionContext, ActionSpec, Event, RuleSpec, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -66,7 +66,7 @@ class Planner:
         count = None if rows is None else len(rows)
         contexts = [self._context(row, rows is not None) for row in shown]
         previews = ask(_previews, known, contexts, action.config)
-        if not isinstance(previews, Unanswered):
+        if not isinstance(previews, Unread):
             return Planned(action, label, previews, count)
         if not isinstance(previews.error, RulesEngineError):
             logger.error("%s could not be previewed.", action.kind, exc_info=previews.error)

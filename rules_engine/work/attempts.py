@@ -25,8 +25,7 @@ from rules_engine.errors import Refused, RulesEngineError
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import State
 from rules_engine.rules import registry
-from rules_engine.rules.contract import Unanswered, ask
-from rules_engine.types import ActionResult
+from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work.claims import rows
 from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
@@ -241,7 +240,7 @@ def retry_schedule(execution: Execution) -> Sequence[float]:
     """Return the seconds between its attempts: what its action says, else, or where it cannot say, the site's."""
     action = registry.find(execution.kind)
     own = None if action is None else ask(action.retry_schedule, execution.config)
-    if isinstance(own, Unanswered):
+    if isinstance(own, Unread):
         if isinstance(own.error, DatabaseError | InterfaceError):
             raise own.error
         # What the action did has to be recorded all the same.

@@ -21,6 +21,7 @@ from rules_engine.context.actor import paused
 from rules_engine.databases.pools import outside_pool
 from rules_engine.models import Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
+from rules_engine.types import Unread, ask
 from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
@@ -156,11 +157,11 @@ class LeaseKeeper:
         used = False
         while not self.done.wait(conf.lease_seconds() / 3):
             used = True
-            try:
-                with paused():  # as in drain: opening this thread's connection is no event
-                    against_rivals(partial(renew, *self.workers.copy()))
-            except Exception:  # the execution boundary: a lease that is lost is noticed by the fence
-                logger.exception("Leases could not be renewed.")
+            with paused():  # as in drain: opening this thread's connection is no event
+                # A lease that is lost is noticed by the fence; this thread goes on.
+                renewed = ask(against_rivals, partial(renew, *self.workers.copy()))
+            if isinstance(renewed, Unread):
+                logger.error("Leases could not be renewed.", exc_info=renewed.error)
                 connections[router.db_for_write(Execution)].close()
         if used:
             connections.close_all()

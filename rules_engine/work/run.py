@@ -19,9 +19,9 @@ from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
-from rules_engine.rules.contract import Action, Unanswered, ask
+from rules_engine.rules.contract import Action
 from rules_engine.rules.permissions import Authors, match_reads
-from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec
+from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec, Unread, ask
 from rules_engine.work import attempts, claims
 from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.claims import Claim, LeaseKeeper
@@ -116,7 +116,7 @@ def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exce
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
     with past_caches(router.db_for_write(Execution)):
         answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
-    if not isinstance(answer, Unanswered):
+    if not isinstance(answer, Unread):
         return answer
     if isinstance(answer.error, DatabaseError | InterfaceError):
         raise answer.error
@@ -197,7 +197,7 @@ def _rests_for(action: Action, execution: Execution) -> float:
         return 0.0
     answer = ask(action.rests_for, execution.config)
     # Why it cannot be told is told by the attempt.
-    return 0.0 if isinstance(answer, Unanswered) else answer
+    return 0.0 if isinstance(answer, Unread) else answer
 
 
 def _carry_out(execution: Execution, worker: str, action: Action, authors: Authors) -> ActionResult | Exception | None:

@@ -22,7 +22,9 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from rules_engine import conf
 from rules_engine.actions.mail import verdicts
+from rules_engine.context.exceptions import text_of
 from rules_engine.errors import PermanentError, TransientError
+from rules_engine.types import Unread, ask
 
 #: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
 LOGIN = frozenset({530, 534, 535, 538})
@@ -162,36 +164,41 @@ def send(letters: Letters) -> Outcome:
 
 
 def _opened(mailer: Any, watch: Watch) -> TransientError | None:
-    try:
-        mailer.open()
-    except Exception as error:  # the backend is the site's own; see test_architecture.BOUNDARIES
-        # Whatever the code: before any message it is about the site, and an operator will mend it.
-        return _unusable(error, watch)
-    return None
+    opened = ask(mailer.open)
+    # Whatever the code: before any message it is about the site, and an operator will mend it.
+    return _unusable(opened.error, watch) if isinstance(opened, Unread) else None
 
 
 def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], outcome: Outcome, watch: Watch) -> None:
-    try:
-        count = mailer.send_messages([letter()])
-        # Django's own counts what a server took. One that queues (django-post-office) says 0 of what is in its queue.
-        if count == 0 and isinstance(mailer, EmailBackend):
-            raise smtplib.SMTPException("the backend says that it sent nothing")
-    except smtplib.SMTPRecipientsRefused as error:
-        outcome.answered(address, *next(iter(error.recipients.values()), (550, b"")))
-    except smtplib.SMTPSenderRefused as error:
-        outcome.stopped(address, _by_code(error))
-    except smtplib.SMTPDataError as error:
-        outcome.answered(address, error.smtp_code, error.smtp_error)
-    except Exception as error:  # as above: who was mailed has to be recorded, or they would be mailed again
-        if watch.is_over or verdicts.is_for_all(error):
-            outcome.stopped(address, _unusable(error, watch))
-        else:
-            outcome.failed(address, error)
+    # Whatever comes of it: who was mailed has to be recorded, or they would be mailed again.
+    sent = ask(_hand_over, mailer, letter)
+    if isinstance(sent, Unread):
+        _note_failure(address, sent.error, outcome, watch)
+    elif verdicts.held_back(mailer, sent):
+        outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
     else:
-        if verdicts.held_back(mailer, count):
-            outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
-        else:
-            outcome.took(address)
+        outcome.took(address)
+
+
+def _hand_over(mailer: Any, letter: Callable[[], EmailMessage]) -> Any:
+    count = mailer.send_messages([letter()])
+    # Django's own counts what a server took. One that queues (django-post-office) says 0 of what is in its queue.
+    if count == 0 and isinstance(mailer, EmailBackend):
+        raise smtplib.SMTPException("the backend says that it sent nothing")
+    return count
+
+
+def _note_failure(address: str, error: Exception, outcome: Outcome, watch: Watch) -> None:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        outcome.answered(address, *next(iter(error.recipients.values()), (550, b"")))
+    elif isinstance(error, smtplib.SMTPSenderRefused):
+        outcome.stopped(address, _by_code(error))
+    elif isinstance(error, smtplib.SMTPDataError):
+        outcome.answered(address, error.smtp_code, error.smtp_error)
+    elif watch.is_over or verdicts.is_for_all(error):
+        outcome.stopped(address, _unusable(error, watch))
+    else:
+        outcome.failed(address, error)
 
 
 def _close(mailer: Any) -> None:
@@ -213,10 +220,7 @@ def _said(error: Exception) -> str:
     """Return what an error says, or its class: the text of a backend's own may raise in its turn."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_text(error.smtp_error)}"
-    try:
-        return _text(str(error)) or type(error).__name__
-    except Exception:  # the error is the site's own, too
-        return type(error).__name__
+    return _text(text_of(error)) or type(error).__name__
 
 
 def _by_code(error: smtplib.SMTPResponseException) -> PermanentError | TransientError:

@@ -11,9 +11,9 @@ from rules_engine.errors import Problem, RulesEngineError, UnknownPath
 from rules_engine.live.compiler import compile_rule
 from rules_engine.rules import registry
 from rules_engine.rules.cascades import analyse
-from rules_engine.rules.contract import ANYTHING, Action, Effect, Unanswered, ask
+from rules_engine.rules.contract import ANYTHING, Action, Effect
 from rules_engine.rules.validation import rule_problems
-from rules_engine.types import ActionSpec, Path, RuleSpec
+from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
 
 
 class Broken(Action):
@@ -63,7 +63,7 @@ def test_an_answer_is_given_as_it_is() -> None:
 )
 def test_an_error_is_told_by_its_own_words_where_it_has_some(error: Exception, message: str) -> None:
     answer = ask(fail, error)
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, Unread)
     assert (answer.error, answer.message) == (error, message)
 
 
