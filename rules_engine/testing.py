@@ -11,6 +11,7 @@ from rules_engine import models, types
 from rules_engine.context.paths import label_of
 from rules_engine.errors import InvalidRule, PermanentError, Rejected, TransientError
 from rules_engine.live import cache, watcher
+from rules_engine.live.authors import trusted
 from rules_engine.outbox.releasing import release_due
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
@@ -79,8 +80,9 @@ def refresh() -> None:
 
 
 def reset() -> None:
-    """Forget all rules in this process; the database is left alone."""
+    """Forget all rules in this process, and what their authors may; the database is left alone."""
     cache.reset()
+    trusted.forget()
 
 
 def run_due(limit: int | None = None) -> int:

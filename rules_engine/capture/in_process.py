@@ -2,77 +2,37 @@
 
 What fails here is recorded and the change goes on, but for two things that a rule asks for: ``reject``, and an action
 in the transaction whose failure is to undo the change. Before a save nothing queries, but for the permissions of a
-rule's author, which are looked up at most every ``TRUST_SECONDS``, and what an action needs to find a free value.
+rule's author, of which one statement says whether they are still those, and what an action needs to find a free value.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db import models, transaction
 from django.utils.translation import gettext
 
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.context.exceptions import text_of
 from rules_engine.context.subject import Subject
-from rules_engine.context.visible import visible
-from rules_engine.databases.savepoints import confined
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected, Unreadable, not_read
+from rules_engine.live.authors import trusted
 from rules_engine.models.execution import State
 from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
-from rules_engine.rules.permissions import Authors
-from rules_engine.types import (
-    ActionContext,
-    ActionResult,
-    ActionSpec,
-    Event,
-    Path,
-    RuleSpec,
-    Timing,
-    Unread,
-    ask,
-    new_id,
-)
+from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, Timing, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
-#: How long an author's permissions are trusted in this process.
-TRUST_SECONDS = 30.0
 PAUSED = "The rule is paused, and this cannot be done afterwards."
-
-
-class _TrustedAuthors:
-    def __init__(self) -> None:
-        self.authors, self.since = Authors(), -TRUST_SECONDS
-
-    def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec, reads: Collection[Path]) -> str | None:
-        if not author_id:
-            return None
-        if time.monotonic() - self.since > TRUST_SECONDS:
-            self.authors, self.since = Authors(), time.monotonic()
-        with confined(DEFAULT_DB_ALIAS):
-            return self.authors.refusal(author_id, action, rule, reads)
-
-    def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return of an event's data what the author may view; the event holds what other rules read as well."""
-        may_view = self.authors.viewing(author_id)
-        if may_view is None:
-            return data
-        with confined(DEFAULT_DB_ALIAS):
-            return visible(data, event.model, may_view)[0]
-
-
-_trusted = _TrustedAuthors()
 
 
 def ask_vetoes(
@@ -253,7 +213,7 @@ def _carry_out(
         context = ActionContext(
             execution_id,
             attempt=1,
-            event=replace(event, context=_trusted.sees(_author_of(rule), event, data)),
+            event=replace(event, context=trusted.sees(_author_of(rule), event, data)),
             rule_slug=rule.slug,
             rule_version=rule.version,
             author_id=rule.author_id,
@@ -280,6 +240,6 @@ def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Acti
     for_each = action.each.written if action.each else None
     written = ActionSpec(action.kind, action.config, action.position, for_each=for_each)
     of_rule = running.rule_as_written(rule.slug, model=event.model, signal=event.signal, context=event.context)
-    if (refusal := _trusted.refusal(_author_of(rule), written, of_rule, rule.reads)) is not None:
+    if (refusal := trusted.refusal(_author_of(rule), event, written, of_rule, rule.reads)) is not None:
         raise Refused(refusal)
     return known

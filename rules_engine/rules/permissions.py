@@ -58,7 +58,7 @@ def may_view(user: Any) -> MayView:
 def _sees(user: Any, model: ModelClass) -> bool:
     # As in the admin: who may change them may see them.
     app, name = model._meta.app_label, model._meta.model_name
-    return any(user.has_perm(f"{app}.{right}_{name}") for right in ("view", "change"))
+    return user is not None and any(user.has_perm(f"{app}.{right}_{name}") for right in ("view", "change"))
 
 
 def may_view_data(user: Any, label: str) -> bool:

@@ -14,7 +14,7 @@ from project.accounts.models import User
 from project.clinic.models import Department, Doctor
 from project.shop.models import Order, OrderItem
 from rules_engine import register_signal
-from rules_engine.capture import in_process, plan
+from rules_engine.capture import plan
 from rules_engine.context import signals
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution, HeldMatch, Rule
@@ -245,9 +245,8 @@ def test_its_author_needs_to_see_the_rows_whether_texts_read_them_or_not(each: d
 @pytest.mark.parametrize("each", [ITEMS, LARGE, NAMES_OF_PRODUCTS])
 @pytest.mark.parametrize("timing", ["after_commit", "in_transaction"])
 def test_it_is_refused_when_its_author_may_not_see_the_rows(
-    noted: list[str], timing: str, each: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    noted: list[str], timing: str, each: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(in_process, "TRUST_SECONDS", -1.0)
     author = User.objects.create_user("ada", is_staff=True)
     author.user_permissions.add(Permission.objects.get(codename="view_order"))
     on_update(note("x", timing=timing, **each), author=author)

@@ -11,7 +11,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from project.clinic.models import Doctor
-from rules_engine.capture import in_process
 from rules_engine.models import Event, Execution
 from rules_engine.rules.validation import rule_problems
 from rules_engine.testing import create_rule, run_due
@@ -23,11 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def set_fields(*rows: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [("set_fields", {"fields": list(rows)})]
-
-
-@pytest.fixture(autouse=True)
-def _no_trust_between_tests() -> None:
-    in_process._trusted.since = -in_process.TRUST_SECONDS
 
 
 def test_c08_an_email_is_lowered_a_slug_made_and_a_biography_filled_in() -> None:
@@ -139,7 +133,6 @@ def test_an_author_who_may_not_change_the_model_sets_nothing() -> None:
     assert make_doctor(slug="a").biography == ""
     assert "clinic.change_doctor" in Execution.objects.get().error
     author.user_permissions.add(Permission.objects.get(codename="change_doctor"))
-    in_process._trusted.since = -in_process.TRUST_SECONDS
     assert make_doctor(slug="b").biography == "x"
 
 
