@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 
 from rules_engine.capture import other_signals, relations, saves
 from rules_engine.capture.inserts import callers
-from rules_engine.capture.outcome import forget_troubles, match
+from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write
 from rules_engine.capture.plan import decide
 from rules_engine.capture.saves import Before
@@ -37,6 +37,7 @@ from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.texts import in_save
 
 logger = logging.getLogger("rules_engine")
 
@@ -140,7 +141,7 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> No
     before = saves.begin(signal, sent)
     for deferred in before.plans:
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
-        with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
+        with kept_from_caller("What %s matched could not be written.", deferred.event.signal), in_save():
             write(deferred, table.alias, table.number)
     for subject, rules in _read_or_unread(table, sender, signal, sent, before):
         # What goes wrong with one object of a relation is not to silence the others.
@@ -152,7 +153,14 @@ def _act(
     subject: Subject, rules: Sequence[CompiledRule], table: Table, sent: Mapping[str, Any], before: Before
 ) -> None:
     outcome = match(subject, rules)
-    plan = None if outcome is None else decide(outcome, table.alias)
+    if outcome is None:
+        return
+    with in_save():
+        _carry_out(outcome, table, sent, before)
+
+
+def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> None:
+    plan = decide(outcome, table.alias)
     if plan is None:
         return
     if plan.is_deferred:

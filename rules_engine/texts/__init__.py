@@ -2,7 +2,7 @@
 
 ``{{ instance.doctor.email }}``, ``{% if "status" in changed %}``, ``{% for item in instance.items %}``: a text reads
 the context of its event through snapshots that know items, ``in`` and loops only, so a field may be called
-``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``). What it prints:
+``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``; while a save waits, ``allowance``). What it prints:
 
 * null prints nothing, and everything reached through null is null (``instance.doctor.email`` without a doctor);
 * a path that the event does not have raises ``TemplateError`` wherever it stands, ``{% if %}`` included: a mistyped
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -29,13 +30,15 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
+from rules_engine.texts.allowance import in_save as in_save
+from rules_engine.texts.allowance import of_save
 from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS
 from rules_engine.texts.paths import VariableUse, uses
 from rules_engine.texts.plain import cut, unwrapped
 from rules_engine.texts.rendering import TextContext, TextEngine, TextTemplate, named
 from rules_engine.types import EVERY_FIELD, Path
 
-__all__ = ["Text", "VariableUse", "compile_text", "render", "single_line"]
+__all__ = ["Text", "VariableUse", "compile_text", "in_save", "render", "single_line"]
 
 #: What Django's parser raises, besides its own error, at tags that make no sense.
 MALFORMED = (ValueError, TypeError, LookupError, StopIteration)
@@ -92,9 +95,10 @@ class Text:
         return self.render(context) if place is None else unwrapped(self._worked_out(place.resolve, context))
 
     def _worked_out(self, work: Callable[[Any], Any], context: Mapping[str, Any], *, autoescape: bool = False) -> Any:
-        names = TextContext(named(dict(context)), autoescape=autoescape)
+        names, allowance = TextContext(named(dict(context)), autoescape=autoescape), of_save()
         try:
-            return work(names)
+            with nullcontext() if allowance is None else allowance.spent():
+                return work(names)
         except TemplateError as error:
             problem = str(error)
         except RecursionError:

@@ -29,8 +29,9 @@ from django.utils.html import conditional_escape
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError, did_you_mean
+from rules_engine.texts.allowance import of_save
 from rules_engine.texts.filters import FALLBACKS, FILTERS
-from rules_engine.texts.limits import NESTING, OUTPUT, SECONDS, STEPS
+from rules_engine.texts.limits import NESTING, OUTPUT, SAVE_SECONDS, SAVE_STEPS, SECONDS, STEPS
 from rules_engine.texts.plain import MISSING, Record, child, kind, may_lack, plain, printed
 
 #: What filters raise at values they were not made for.
@@ -40,12 +41,15 @@ UNSUITABLE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeErro
 class Budget:
     """The steps, seconds and characters that one rendering has left; each call raises ``TemplateError`` at the end."""
 
-    __slots__ = ("_characters", "_deadline", "_steps")
+    __slots__ = ("_characters", "_deadline", "_is_in_save", "_now", "_steps")
 
     def __init__(self) -> None:
         self._steps = STEPS
         self._characters = OUTPUT
-        self._deadline = time.monotonic() + SECONDS
+        allowance = of_save()
+        self._is_in_save = allowance is not None
+        self._now = time.monotonic if allowance is None else time.thread_time
+        self._deadline = self._now() + (SECONDS if allowance is None else allowance.left / 2)
 
     def spend(self) -> None:
         """Take one step."""
@@ -53,9 +57,18 @@ class Budget:
         if self._steps < 0:
             message = gettext("the text takes more than %(most)s steps; loop over fewer rows or nest fewer loops.")
             raise TemplateError(message % {"most": number_format(STEPS, force_grouping=True)})
-        if time.monotonic() > self._deadline:
+        if self._now() > self._deadline and not (self._is_in_save and STEPS - self._steps <= SAVE_STEPS):
+            raise TemplateError(self._too_long())
+
+    def _too_long(self) -> str:
+        if not self._is_in_save:
             message = gettext("the text takes longer than %(seconds)s s; loop over fewer rows or nest fewer loops.")
-            raise TemplateError(message % {"seconds": f"{SECONDS:g}"})
+            return message % {"seconds": f"{SECONDS:g}"}
+        message = gettext(
+            "the text takes too long while somebody waits for the save, whose texts have %(milliseconds)s ms together; "
+            "loop over fewer rows, print fewer values, or have the action act after the commit."
+        )
+        return message % {"milliseconds": f"{SAVE_SECONDS * 1000:g}"}
 
     def write(self, text: str) -> str:
         """Count ``text`` as output and give it back."""
