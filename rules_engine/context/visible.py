@@ -81,9 +81,22 @@ def _ends(m2m: Mapping[str, Any], model: ModelClass, may_view: MayView, hidden: 
 def read_by(reads: Iterable[Path], context: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Return the context with just those related objects that one rule reads, as if it had been alone."""
     model = find_model(label) if label else None
-    if model is None or not isinstance(context.get("instance"), Mapping):
+    if model is None:
         return context
-    return {**context, "instance": _named(context["instance"], model, tree_of(frozenset(reads)).get("instance", {}))}
+    tree = tree_of(frozenset(reads))
+    own = dict(context)
+    if isinstance(own.get("instance"), Mapping):
+        own["instance"] = _named(own["instance"], model, tree.get("instance", {}))
+    if isinstance(own.get("m2m"), Mapping):
+        own["m2m"] = _named_ends(own["m2m"], model, tree.get("m2m", {}))
+    return own
+
+
+def _named_ends(m2m: Mapping[str, Any], model: ModelClass, tree: Tree) -> Mapping[str, Any]:
+    step = steps(model).get(str(m2m.get("field")))
+    if "objects" in tree and step is not None and step.model is not None:
+        return {**m2m, "objects": _named(m2m.get("objects"), step.model, tree["objects"])}
+    return {name: value for name, value in m2m.items() if name != "objects"}
 
 
 def _named(value: Any, model: ModelClass, tree: Tree) -> Any:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from rules_engine import texts
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.context.snapshot import clean_text
+from rules_engine.context.visible import read_by
 from rules_engine.errors import Problem
 from rules_engine.rules import values
 from rules_engine.types import Event, Path, RuleSpec
@@ -36,6 +37,8 @@ class Hold:
     coalesce_by: str = ""
     debounce: bool = False
     once: bool = False
+    #: What the texts of the keys read.
+    reads: frozenset[Path] = frozenset()
 
     def terms(self) -> dict[str, Any]:
         """Return it as it is stored with a match, for whoever decides."""
@@ -51,14 +54,18 @@ class Hold:
         ``TemplateError``."""
         keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
         if self.throttle is not None and self.throttle_by:
-            keys["throttle_key"] = _key(texts.render(self.throttle_by, event.context))
+            keys["throttle_key"] = _key(self._rendered(self.throttle_by, event))
         if self.coalesce is not None:
-            by = self.coalesce_by
-            text = texts.render(by, event.context) if by else object_key(rule_model, event)
+            text = self._rendered(self.coalesce_by, event) if self.coalesce_by else object_key(rule_model, event)
             keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction}")
         if self.once:
             keys["once_key"] = _key(object_key(rule_model, event))
         return keys
+
+    def _rendered(self, text: str, event: Event) -> str:
+        # Of what the event holds just what these texts read themselves, which the author was asked for: a key is not
+        # to change with the other rules that there are, nor to tell what their authors may view.
+        return texts.render(text, read_by(self.reads, event.context, event.model))
 
 
 def object_key(rule_model: str, event: Event) -> str:
@@ -87,6 +94,7 @@ def hold_of(rule: RuleSpec) -> Hold | None:
         coalesce_by=rule.coalesce_by,
         debounce=rule.debounce,
         once=rule.once,
+        reads=frozenset(key_reads(rule)),
     )
 
 

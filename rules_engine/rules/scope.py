@@ -203,8 +203,11 @@ def _beyond_row_problem(model: ModelClass, path: Path) -> str | None:
     return gettext('"%(path)s" leads to an object; name the field that you want of it.') % {"path": ".".join(path)}
 
 
-#: Operators that ask of an object, or of rows, only whether and how many there are, or name what they read of each.
-LOOKING_AT_NAMES = ("some/0", "all/0", "none/0", "map/0", "!", "!!", "!/0", "!!/0", "length", "length/0")
+#: Operators that ask of an object, or of rows, only whether there are any.
+ASKING_WHETHER = ("!", "!!", "!/0", "!!/0")
+#: Operators that ask how many rows there are, or name what they read of each; an object is no rows: they would take
+#: what it holds for them.
+LOOKING_AT_ROWS = ("some/0", "all/0", "none/0", "map/0", "length", "length/0")
 
 
 def reads_whole(rule: RuleSpec) -> bool:
@@ -215,16 +218,34 @@ def reads_whole(rule: RuleSpec) -> bool:
 
 
 def _is_whole(rule: RuleSpec, variable: Variable) -> bool:
-    if variable.pointer.endswith(tuple(f"/{place}" for place in LOOKING_AT_NAMES)):
+    if _stands_in(variable, ASKING_WHETHER):
         return False
     if variable.within is not None:
         return not variable.path
+    if variable.path[:1] == M2M_OBJECTS[:1]:
+        return _is_whole_end(rule, variable)
     model = find_model(rule.model) if rule.model else None
-    if variable.path == M2M_OBJECTS or variable.path == M2M_OBJECTS[:1]:
-        return True
     if model is None or variable.path[:1] != ("instance",):
         return False
-    return resolve(model, variable.path[1:]).kind != "value"
+    kind = resolve(model, variable.path[1:]).kind
+    return kind != "value" and not (_is_of_rows(kind, variable.path) and _stands_in(variable, LOOKING_AT_ROWS))
+
+
+def _is_of_rows(kind: str, path: Path) -> bool:
+    return kind == "to_many" and not path[-1].isdigit()
+
+
+def _stands_in(variable: Variable, places: Iterable[str]) -> bool:
+    return variable.pointer.endswith(tuple(f"/{place}" for place in places))
+
+
+def _is_whole_end(rule: RuleSpec, variable: Variable) -> bool:
+    """Say whether a path into ``m2m`` takes objects as wholes."""
+    if variable.path == M2M_OBJECTS:
+        return not _stands_in(variable, LOOKING_AT_ROWS)
+    if variable.path[:2] != M2M_OBJECTS:
+        return len(variable.path) == 1
+    return any(resolve(model, variable.path[2:]).kind != "value" for model in m2m_models(rule))
 
 
 def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:

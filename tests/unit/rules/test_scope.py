@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,12 +174,32 @@ def test_the_other_end_of_a_relation_is_narrowed_by_the_changes_named(rule: Rule
         ({"length": [{"var": "instance.meals"}]}, False),
         ({"some": [{"var": "instance.meals"}, {">": [{"var": "portions"}, 1]}]}, False),
         ({"some": [{"var": "instance.meals"}, {"in": [1, {"var": ""}]}]}, True),
+        # What an object holds is not rows: these operators would take each of its values, and rows of another model's.
+        ({"some": [{"var": "instance"}, {"in": ["x", {"var": "name"}]}]}, True),
+        ({"map": [{"var": "instance.keeper"}, {"var": "name"}]}, True),
+        ({"all": [{"var": "instance.meals.0"}, {"in": ["x", {"var": "name"}]}]}, True),
+        ({"length": [{"var": "instance.keeper"}]}, True),
+        ({"filter": [{"var": "instance.meals"}, {">": [{"var": "portions"}, 1]}]}, True),
+        ({"group_by": [[{"var": "instance"}], {"var": "keeper.name"}]}, True),
         ({"in": ["name", {"var": "changed"}]}, False),
     ],
 )
 def test_a_condition_on_a_whole_object_is_told_from_one_on_its_fields(condition: Any, whole: bool) -> None:
     rule = RuleSpec(slug="r", model="zoo.animal", signals=("post_save",), condition=condition)
     assert reads_whole(rule) is whole
+
+
+@pytest.mark.parametrize(
+    ("condition", "whole"),
+    [
+        ({"some": [{"var": "m2m.objects"}, {"==": [{"var": "name"}, "x"]}]}, False),
+        ({"filter": [{"var": "m2m.objects"}, {"==": [{"var": "name"}, "x"]}]}, True),
+        ({"cat": [{"var": "m2m"}]}, True),
+        ({"==": [{"var": "m2m.count"}, 1]}, False),
+    ],
+)
+def test_the_objects_of_a_relation_are_taken_whole_or_by_their_fields(condition: Any, whole: bool) -> None:
+    assert reads_whole(replace(M2M, condition=condition)) is whole
 
 
 @pytest.mark.parametrize(
