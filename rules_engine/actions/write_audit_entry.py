@@ -89,7 +89,7 @@ class WriteAuditEntry(Action):
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         event = context.event
         entry = _entry(context, config)
-        entry.save(force_insert=True)
+        AuditEntry.objects.add(entry)
         about = f" of {event.model} {event.pk}" if event.model else ""
         return ActionResult(f"Wrote {entry.operation}{about}", {"changed": list(entry.changes)})
 

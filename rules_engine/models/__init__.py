@@ -1,7 +1,7 @@
 """The engine's tables. Rows written while a caller saves carry no constraint to rules, users or endpoints:
 deferred constraints escape savepoints and would fail the caller's COMMIT."""
 
-from rules_engine.models.audit import AuditEntry
+from rules_engine.models.audit import AuditEntry, AuditSeal
 from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
@@ -15,6 +15,7 @@ from rules_engine.models.rule_set import RuleSetVersion
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "AuditSeal",
     "Event",
     "Execution",
     "Heartbeat",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import models
@@ -11,9 +12,12 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from rules_engine import conf
+from rules_engine.audit import sealing
+from rules_engine.audit.hashing import keys_of
 from rules_engine.models import (
     Attempt,
     AuditEntry,
+    AuditSeal,
     Event,
     Execution,
     Heartbeat,
@@ -25,6 +29,7 @@ from rules_engine.models import (
 )
 from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import names_of, of_names
+from rules_engine.work.repeating import against_rivals
 
 #: Rows removed by one statement: a few milliseconds of locks.
 BATCH = 1_000
@@ -82,7 +87,9 @@ def _longest_throttle() -> float:
     return float(longest) / SECONDS_A_DAY
 
 
-def _remove(rows: QuerySet[Any]) -> int:
+def _remove(rows: QuerySet[Any], reason: AuditSeal.Reason = AuditSeal.Reason.RETENTION) -> int:
+    if rows.model is AuditEntry:
+        return _forget(rows, reason)
     total = 0
     model: type[models.Model] = rows.model
     while True:
@@ -91,6 +98,17 @@ def _remove(rows: QuerySet[Any]) -> int:
             return total
         # Without Django's collector: none of these tables has rows that hang on it by a constraint.
         total += model._default_manager.filter(pk__in=batch)._raw_delete(rows.db)
+
+
+def _forget(entries: QuerySet[AuditEntry], reason: AuditSeal.Reason) -> int:
+    """Remove audit entries by their one door, which seals that they were removed and why."""
+    total = 0
+    while True:
+        keys = keys_of(entries.order_by(), sealing.BATCH)
+        forgotten = against_rivals(partial(sealing.forget, keys, reason)) if keys else 0
+        if not forgotten:
+            return total
+        total += forgotten
 
 
 def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
@@ -110,4 +128,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         events,
         AuditEntry.objects.filter(of_names(names)),
     )
-    return {str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows) for rows in tables}
+    return {
+        str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows, AuditSeal.Reason.ERASURE)
+        for rows in tables
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -11,16 +12,20 @@ from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
 from rules_engine import conf
+from rules_engine.audit import sealing
 from rules_engine.context.actor import paused
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
 from rules_engine.work import claims, heartbeats, queues, retention, sequence
+from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
 
 #: Seconds one drain may go on. A warm shutdown waits for it; what is left is announced again.
 DRAIN_SECONDS = 10.0
+#: Seconds one sweep may seal the audit trail; the next goes on.
+SEAL_SECONDS = 1.0
 
 _stop = threading.Event()
 
@@ -45,6 +50,7 @@ def sweep() -> list[str]:
     """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
     heartbeats.beat(Heartbeat.Kind.SWEEP)
     sequence.settle_forgotten()
+    seal()
     due = due_queues()
     for queue in due:
         hints.notify(queue)
@@ -55,6 +61,11 @@ def sweep() -> list[str]:
 def prune() -> dict[str, int]:
     """Forget what is older than the retention settings; returns the rows removed by table."""
     return retention.prune()
+
+
+def seal(seconds: float = SEAL_SECONDS) -> int:
+    """Seal what was added to the audit trail; returns the entries sealed."""
+    return against_rivals(partial(sealing.seal_due, seconds))
 
 
 def due_queues(*only: str) -> list[str]:
@@ -73,6 +84,7 @@ def _look_for_work() -> list[str]:
     with paused():  # opening this thread's connection is no event
         heartbeats.beat(Heartbeat.Kind.SWEEP)
         sequence.settle_forgotten()
+        seal()
         due = due_queues()
     give_back(router.db_for_write(Execution))
     return due

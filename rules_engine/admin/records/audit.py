@@ -8,12 +8,13 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.objects import UNSEEN, why_unseen
-from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block
+from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block, time_words
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
-from rules_engine.models import AuditEntry
+from rules_engine.models import AuditEntry, AuditSeal
 from rules_engine.rules.permissions import may_view_data, viewable_labels
 
 #: Operations that the filter offers.
@@ -60,9 +61,9 @@ class AuditEntryAdmin(SearchedAdmin):
     )
     every_field = (
         "at", "operation", "object_shown", "object_text", "actor_name", "actor_id", "request_id", "request_path",
-        "note", "changes_shown", "fields_shown", "rule_slug", "rule_version", "event_shown", "created_at",
+        "note", "changes_shown", "fields_shown", "rule_slug", "rule_version", "event_shown", "created_at", "sealed",
     )  # fmt: skip
-    readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown", "unseen")
+    readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown", "sealed", "unseen")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
@@ -129,3 +130,16 @@ class AuditEntryAdmin(SearchedAdmin):
     @admin.display(description=_("event"))
     def event_shown(self, entry: AuditEntry) -> SafeString:
         return link(page_url("event", entry.event_id) if entry.event_id else "", entry.event_id or "–")
+
+    @admin.display(description=_("sealed"))
+    def sealed(self, entry: AuditEntry) -> str:
+        """By which seal of the chain, and when; whether it is still as it was sealed, a command says."""
+        if entry.seal is None:
+            return gettext("Not yet: a worker seals it at its next sweep.")
+        when = AuditSeal.objects.filter(pk=entry.seal).values_list("sealed_at", flat=True).first()
+        if when is None:
+            return gettext("Its seal %(number)s is not there; run manage.py rules_audit_verify.") % {
+                "number": entry.seal
+            }
+        said = gettext("By seal %(number)s, %(when)s; manage.py rules_audit_verify says whether it is as it was then.")
+        return said % {"number": entry.seal, "when": time_words(when)}

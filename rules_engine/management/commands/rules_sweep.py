@@ -19,7 +19,7 @@ from rules_engine.work.claims import unpaused
 from rules_engine.work.heartbeats import beat
 from rules_engine.work.queues import drain
 from rules_engine.work.sequence import settle_forgotten
-from rules_engine.work.tasks import due_queues
+from rules_engine.work.tasks import due_queues, seal
 
 
 class Command(BaseCommand):
@@ -83,6 +83,7 @@ class Command(BaseCommand):
             ran += more
             progress(self, f"Ran {counted(ran, 'execution')}")
         progress(self, "")
+        seal()
         return ran
 
 

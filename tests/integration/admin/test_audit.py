@@ -12,6 +12,7 @@ from django.urls import reverse
 from project.clinic.models import Doctor
 from rules_engine.models import AuditEntry, RuleVersion
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work.tasks import seal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,3 +105,9 @@ def test_versions_are_read_only(admin_client: Client, entry: AuditEntry) -> None
     assert admin_client.post(url, {"number": "7"}).status_code == 403
     found = admin_client.get(reverse("admin:rules_engine_ruleversion_changelist"), {"q": "trail"})
     assert url in found.content.decode()
+
+
+def test_an_entry_says_by_which_seal_it_is_sealed(admin_client: Client, entry: AuditEntry) -> None:
+    assert "Not yet: a worker seals it" in admin_client.get(page_of(entry)).content.decode()
+    seal()
+    assert "By seal 1, " in admin_client.get(page_of(entry)).content.decode()

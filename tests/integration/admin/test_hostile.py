@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -51,7 +52,7 @@ def test_texts_of_any_length_and_direction_are_shown_as_texts(admin_client: Clie
     fill(rules=2, executions=10, hostile=HOSTILE)
     Rule.objects.update(name=(HOSTILE + LONG)[:200], description=LONG)
     Execution.objects.update(error=HOSTILE + LONG, state="discarded")
-    AuditEntry.objects.order_by()._update([(AuditEntry._meta.get_field("note"), None, LONG)])
+    QuerySet(AuditEntry).update(note=LONG)
     Pause.objects.create(reason=HOSTILE)
     for name in LISTS:
         page, _queries = page_of(admin_client, reverse(f"admin:rules_engine_{name}_changelist"))
