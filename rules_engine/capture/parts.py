@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,18 @@ def write(plan: Plan, using: str, rule_set: int | None) -> None:
             raise
         logger.exception("What an event of %s led to is written rule by rule.", plan.event.model or plan.event.signal)
         _write_apart(plan, using, rule_set)
+
+
+def write_together(plans: Sequence[Plan], using: str, rule_set: int | None) -> bool:
+    """Write many plans by few statements. Says whether that was possible; where it is not, nothing is written, and each
+    can be tried by itself. Raises what ``write`` raises where nothing can be stored just now."""
+    written = ask(plan_module.write_together, plans, using, rule_set)
+    if not isinstance(written, Unread):
+        return True
+    if isinstance(written.error, OF_ALL):
+        raise written.error
+    logger.error("What one change led to is written event by event.", exc_info=written.error)
+    return False
 
 
 def _write_apart(plan: Plan, using: str, rule_set: int | None) -> None:

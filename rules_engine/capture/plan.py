@@ -16,7 +16,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, Rejected, not_read, said_by
 from rules_engine.outbox import chains, writing
-from rules_engine.outbox.batch import cut
+from rules_engine.outbox.batch import Batch, cut
 from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows
 from rules_engine.rules.matching import CompiledRule
@@ -46,6 +46,11 @@ class Plan:
     rejection: Rejected | None = None
     #: Whether it waits for the change to be in the database: a save that fails must leave nothing behind.
     is_deferred: bool = False
+
+    @property
+    def acts_in_transaction(self) -> bool:
+        """Say whether some of it is carried out in the transaction of the change."""
+        return any(action.timing == "in_transaction" for rule in self.matched for action in rule.actions)
 
 
 def decide(outcome: Outcome, using: str) -> Plan | None:
@@ -191,7 +196,7 @@ def write(plan: Plan, using: str, rule_set: int | None = None) -> None:
     if plan.rejection is not None:
         _record_rejection(plan, using, rule_set)
         raise plan.rejection
-    if not any(action.timing == "in_transaction" for rule in plan.matched for action in rule.actions):
+    if not plan.acts_in_transaction:
         _record(plan, using, rule_set)
         return
     try:
@@ -208,6 +213,23 @@ def write(plan: Plan, using: str, rule_set: int | None = None) -> None:
         # As Django does where a save itself fails: who catches this cannot commit the change all the same.
         transaction.set_rollback(True, using=using)
         raise
+
+
+def write_together(plans: Sequence[Plan], using: str, rule_set: int | None) -> None:
+    """Record several plans by one statement for many rows. Raises ``DatabaseError``, with nothing written."""
+    writing.write([_batch(plan, using, rule_set) for plan in plans], using)
+
+
+def _batch(plan: Plan, using: str, rule_set: int | None) -> Batch:
+    return writing.batch_of(
+        plan.event,
+        plan.matched,
+        using,
+        evaluations=plan.evaluations,
+        ended=plan.ended,
+        each_rows=plan.rows,
+        rule_set=rule_set,
+    )
 
 
 def _record(plan: Plan, using: str, rule_set: int | None) -> None:

@@ -24,26 +24,25 @@ from django.utils.translation import gettext
 from rules_engine.capture import other_signals, relations, saves
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
-from rules_engine.capture.parts import write
-from rules_engine.capture.plan import decide
+from rules_engine.capture.parts import write, write_together
+from rules_engine.capture.plan import Plan, decide
 from rules_engine.capture.saves import Before
 from rules_engine.capture.unread import unread
 from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
-from rules_engine.context.subject import Subject
 from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
-from rules_engine.rules.matching import CompiledRule
-from rules_engine.texts import in_save
+from rules_engine.texts import Allowance, in_save
 
 logger = logging.getLogger("rules_engine")
 
 _table = Table()
 _connected: dict[Pair, Any] = {}
 _lock = threading.RLock()
+NOT_TRIED = "The rules on %r could not be tried; the change itself is not affected."
 _OF_MODELS = frozenset(MODEL_SIGNALS.values())
 _was_connected = False
 #: By thread, the round of receivers that ``first_signal`` has told already. Empty but while a process starts.
@@ -120,7 +119,7 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     is_raw = is_of_models and _is_raw(signal, sent)
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
-    is_kept = kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender)
+    is_kept = kept_from_caller(NOT_TRIED, sender)
     with is_kept, past_caches(table.alias):
         if not is_of_models:
             _tell_of_other(table, sender, signal, sent)
@@ -138,37 +137,46 @@ def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
 
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     """Go the whole way of one signal: read what happened, match, decide, write."""
-    before = saves.begin(signal, sent)
+    before, allowance = saves.begin(signal, sent), Allowance()
     for deferred in before.plans:
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
-        with kept_from_caller("What %s matched could not be written.", deferred.event.signal), in_save():
+        with kept_from_caller("What %s matched could not be written.", deferred.event.signal), in_save(allowance):
             write(deferred, table.alias, table.number)
+    plans: list[Plan] = []
     for subject, rules in _read_or_unread(table, sender, signal, sent, before):
         # What goes wrong with one object of a relation is not to silence the others.
-        with kept_from_caller("The rules on %r could not be tried; the change itself is not affected.", sender):
-            _act(subject, rules, table, sent, before)
+        with kept_from_caller(NOT_TRIED, sender):
+            outcome = match(subject, rules)
+            if outcome is not None:
+                with in_save(allowance):
+                    plans += _carry_out(outcome, table, sent, before)
+    if plans:
+        with in_save(allowance):
+            _write_all(plans, table)
 
 
-def _act(
-    subject: Subject, rules: Sequence[CompiledRule], table: Table, sent: Mapping[str, Any], before: Before
-) -> None:
-    outcome = match(subject, rules)
-    if outcome is None:
-        return
-    with in_save():
-        _carry_out(outcome, table, sent, before)
-
-
-def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> None:
+def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> Sequence[Plan]:
+    """Do what is to be done. Returns the plan where it has but to be recorded, which is done for many at once."""
     plan = decide(outcome, table.alias)
     if plan is None:
-        return
+        return ()
     if plan.is_deferred:
         before.plans.append(plan)
-        return
+        return ()
     if plan.rejection is not None:
         saves.give_up(before, sent)
+    if plan.rejection is None and not plan.acts_in_transaction:
+        return (plan,)
     write(plan, table.alias, table.number)
+    return ()
+
+
+def _write_all(plans: Sequence[Plan], table: Table) -> None:
+    if len(plans) > 1 and write_together(plans, table.alias, table.number):
+        return
+    for plan in plans:
+        with kept_from_caller("What %s matched could not be written.", plan.event.signal):
+            write(plan, table.alias, table.number)
 
 
 def _read_or_unread(

@@ -15,7 +15,7 @@ from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.insertion import insert
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
-from rules_engine.outbox.batch import make_batch
+from rules_engine.outbox.batch import Batch, make_batch
 from rules_engine.outbox.held import released_rows
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow, Row
@@ -42,7 +42,24 @@ def record(
     process; they are written as they ended. ``rule_set`` is the number of the one that matched: no worker acts by an
     older one. Returns the number of rows that wait for a worker.
     """
-    batch = make_batch(
+    batch = batch_of(
+        event, matched, using, evaluations=evaluations, ended=ended, each_rows=each_rows, rule_set=rule_set
+    )
+    return write([batch], using)
+
+
+def batch_of(
+    event: types.Event,
+    matched: Sequence[CompiledRule],
+    using: str,
+    *,
+    evaluations: Sequence[types.Evaluation] = (),
+    ended: Sequence[ActionOutcome] = (),
+    each_rows: EachRows | None = None,
+    rule_set: int | None = None,
+) -> Batch:
+    """Make all rows that ``record`` would write."""
+    return make_batch(
         event,
         matched,
         evaluations=evaluations,
@@ -51,14 +68,21 @@ def record(
         transaction=_transaction_of(matched, using),
         rule_set=rule_set,
     )
+
+
+def write(batches: Sequence[Batch], using: str) -> int:
+    """Write the rows of several events together, all of them or none: one statement for many rows of a kind. Raises
+    ``DatabaseError``, and returns what ``record`` does."""
+    executions = [row for batch in batches for row in batch.executions]
+    held = [row for batch in batches for row in batch.held]
     with transaction.atomic(using=using):
-        _insert(models.Event, [batch.event], using)
-        _insert_executions(batch.executions, using)
-        _insert(models.Execution, batch.ended, using)
-        _insert_held(batch.held, using)
-        _insert(models.RuleError, batch.errors, using)
-    _announce({row.queue for row in batch.executions} | ({conf.queue()} if batch.held else set()), using)
-    return len(batch.executions) + len(batch.held)
+        _insert(models.Event, [batch.event for batch in batches], using)
+        _insert_executions(executions, using)
+        _insert(models.Execution, [row for batch in batches for row in batch.ended], using)
+        _insert_held(held, using)
+        _insert(models.RuleError, [row for batch in batches for row in batch.errors], using)
+    _announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
+    return len(executions) + len(held)
 
 
 def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using: str) -> int:

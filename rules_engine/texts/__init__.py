@@ -2,7 +2,8 @@
 
 ``{{ instance.doctor.email }}``, ``{% if "status" in changed %}``, ``{% for item in instance.items %}``: a text reads
 the context of its event through snapshots that know items, ``in`` and loops only, so a field may be called
-``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``; while a save waits, ``allowance``). What it prints:
+``items`` or ``copy``. It cannot load, include, call or import, and its cost is bounded (``limits``, and while a save
+waits ``allowance``). What it prints:
 
 * null prints nothing, and everything reached through null is null (``instance.doctor.email`` without a doctor);
 * a path that the event does not have raises ``TemplateError`` wherever it stands, ``{% if %}`` included: a mistyped
@@ -30,6 +31,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
+from rules_engine.texts.allowance import Allowance as Allowance
 from rules_engine.texts.allowance import in_save as in_save
 from rules_engine.texts.allowance import of_save
 from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS
@@ -38,7 +40,7 @@ from rules_engine.texts.plain import cut, unwrapped
 from rules_engine.texts.rendering import TextContext, TextEngine, TextTemplate, named
 from rules_engine.types import EVERY_FIELD, Path
 
-__all__ = ["Text", "VariableUse", "compile_text", "in_save", "render", "single_line"]
+__all__ = ["Allowance", "Text", "VariableUse", "compile_text", "in_save", "render", "single_line"]
 
 #: What Django's parser raises, besides its own error, at tags that make no sense.
 MALFORMED = (ValueError, TypeError, LookupError, StopIteration)

@@ -42,9 +42,9 @@ def of_save() -> Allowance | None:
 
 
 @contextmanager
-def in_save() -> Iterator[None]:
-    """Have all texts that are worked out in the block share ``SAVE_SECONDS``."""
-    token = _of_save.set(Allowance())
+def in_save(allowance: Allowance) -> Iterator[None]:
+    """Have all texts that are worked out in the block share what is left."""
+    token = _of_save.set(allowance)
     try:
         yield
     finally:

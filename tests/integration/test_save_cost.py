@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from rules_engine.models import Execution, HeldMatch, RuleError
+from rules_engine.models import Event, Execution, HeldMatch, RuleError
 from rules_engine.testing import create_rule
-from rules_engine.texts import allowance
-from tests.zoo.models import Animal, Meal
+from rules_engine.texts import allowance, render
+from tests.zoo.models import Animal, Meal, Tag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
 
@@ -52,11 +54,28 @@ def test_texts_before_a_save_share_the_same_milliseconds(monkeypatch: pytest.Mon
     assert "takes too long while somebody waits" in Execution.objects.get().error
 
 
-def test_each_text_takes_at_most_half_of_what_is_left() -> None:
-    with allowance.in_save():
-        left = allowance.of_save()
-        assert left is not None
-        with left.spent():
-            pass
-        assert 0 < left.left < allowance.SAVE_SECONDS
+def test_what_a_text_takes_is_taken_from_those_after_it() -> None:
+    left = allowance.Allowance()
+    with allowance.in_save(left):
+        assert render("{{ a }}", {"a": 1}) == "1"
+    assert 0 < left.left < allowance.SAVE_SECONDS
     assert allowance.of_save() is None
+
+
+# Objects
+
+
+def test_what_one_change_led_to_is_written_by_few_statements() -> None:
+    create_rule(Tag, signals=["m2m_changed"], actions=[NAME], throttle_count=5, throttle_seconds=60)
+    create_rule(Tag, signals=["m2m_changed"], actions=[NAME])
+    statements = {}
+    for count in (2, 40):
+        animal = Animal.objects.create(name="a")
+        tags = Tag.objects.bulk_create(Tag(name="t") for _ in range(count))
+        with CaptureQueriesContext(connection) as captured:
+            animal.tags.add(*tags)
+        statements[count] = len(captured)
+        told = Event.objects.filter(signal="m2m_changed", object_pk__in=[str(tag.pk) for tag in tags])
+        assert told.count() == count
+    assert statements[2] == statements[40]
+    assert (Execution.objects.count(), HeldMatch.objects.count()) == (42, 42)
