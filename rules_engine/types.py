@@ -89,6 +89,33 @@ def ask(
         return Unread(error)
 
 
+class CutText(str):
+    """A text that was longer than it is told; the rest stands for itself in the mark at its end."""
+
+    __slots__ = ()
+
+
+class CutList(list[Any]):
+    """A list inside a value that was longer than it is told; its last item is the mark."""
+
+    __slots__ = ()
+
+
+class CutMapping(dict[str, Any]):
+    """A mapping with more keys, or levels, than it is told."""
+
+    __slots__ = ()
+
+
+class CutRows(list[Any]):
+    """Rows of a relation, or keys, of which there are more than are read. All that it holds are such."""
+
+    __slots__ = ()
+
+
+CUT_TYPES = (CutText, CutList, CutMapping, CutRows)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """A field whose stored value differs before and after; both values are JSON-safe.

@@ -129,7 +129,9 @@ def _contexts(subject: Subject, rules: Sequence[CompiledRule]) -> Contexts:
     return Contexts(shared, {rule.slug: _context(subject, [rule]) for rule in rules if is_unread or rule.reads_whole})
 
 
-def _context(subject: Subject, rules: Sequence[CompiledRule]) -> jsonlogic.DataHandle | ConditionError:
+def _context(
+    subject: Subject, rules: Sequence[CompiledRule]
+) -> jsonlogic.DataHandle | jsonlogic.Partial | ConditionError:
     """Read the context as the conditions of these rules take it. Returns the error where that fails."""
     context = subject.read({path for rule in rules for path in rule.reads})
     if isinstance(context, Unread):

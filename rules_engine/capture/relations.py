@@ -15,7 +15,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Others, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.types import FieldChange, Operation, Unread, ask
+from rules_engine.types import CutRows, FieldChange, Operation, Unread, ask
 
 OWN, OTHER = "own", "other"
 OPERATIONS: Mapping[str, Operation] = {"add": "add", "remove": "remove", "clear": "clear"}
@@ -132,6 +132,9 @@ def _subject(
     limited = others[: conf.rows_limit()]
     model = sent["model"] if side == OWN else type(sent["instance"])
     pks = [snapshot.column_value(model._meta.pk, pk) for pk in limited]
+    is_whole = len(limited) == len(others)
+    if not is_whole:
+        pks = CutRows(pks)
     change = FieldChange(watch.name, [], pks) if operation == "add" else FieldChange(watch.name, pks, [])
     return Subject(
         "m2m_changed",
@@ -139,6 +142,6 @@ def _subject(
         instance,
         changes={watch.name: change},
         m2m={"field": watch.name, "action": operation, "side": side, "pks": pks, "count": len(others)},
-        others=Others(model, limited),
+        others=Others(model, limited, is_whole),
         occurred_at=now,
     )

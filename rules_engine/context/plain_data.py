@@ -13,7 +13,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -23,7 +23,7 @@ from django.db import models
 from django.utils.functional import Promise
 
 from rules_engine import conf
-from rules_engine.types import Unread, ask
+from rules_engine.types import CUT_TYPES, CutList, CutMapping, CutText, Unread, ask
 
 #: What fields raise for a value that is none of theirs; it is told as it stands.
 NO_VALUE = (ValidationError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError)
@@ -50,7 +50,11 @@ def clean_text(text: str, limit: int | None = None) -> str:
     if limit is not None:
         text = text if len(text) <= limit else text[:limit] + CUT
     elif len(text) > SHORT and len(text) > (most := conf.text_limit()):
-        text = text[:most] + CUT + _fingerprint(text)
+        return CutText(_clean(text[:most] + CUT + _fingerprint(text)))
+    return _clean(text)
+
+
+def _clean(text: str) -> str:
     if text.isascii():
         return text.replace("\x00", "\ufffd")
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
@@ -113,16 +117,16 @@ def _safe_other(value: Any, depth: int) -> Any:
 
 def _safe_container(value: Any, depth: int) -> Any:
     if depth >= MAX_DEPTH:
-        return {"type": "truncated", "text": _mark_of(value)}
+        return CutMapping(type="truncated", text=_mark_of(value))
     most = conf.rows_limit()
     is_cut = len(value) > most
     if isinstance(value, Mapping):
         # Of many keys the first in their order are told, for a database gives them back in an order of its own.
         items = sorted(value.items(), key=lambda item: str(item[0]))[:most] if is_cut else value.items()
         told = {_key(key): safe(item, depth + 1) for key, item in items}
-        return {**told, CUT: _mark_of(value)} if is_cut else told
+        return CutMapping(told, **{CUT: _mark_of(value)}) if is_cut else told
     rows = [safe(item, depth + 1) for item in islice(value, most)]
-    return [*rows, _mark_of(value)] if is_cut else rows
+    return CutList([*rows, _mark_of(value)]) if is_cut else rows
 
 
 def _key(key: Any) -> str:
@@ -187,30 +191,40 @@ def _marked(value: Any) -> dict[str, str]:
     return {"type": type(value).__qualname__, "text": clean_text(text)}
 
 
-def plain(value: Any, pointer: str = "", found: list[str] | None = None) -> Any:
-    """Copy data with each ``Decimal`` as its exact string; the pointers of those strings are added to ``found``."""
+def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: list[str] | None = None) -> Any:
+    """Copy data with each ``Decimal`` as its exact string.
+
+    The pointers of those strings are added to ``found``; those of what was cut off to ``cut``, after its type's name.
+    """
     if isinstance(value, decimal.Decimal):
         if found is not None:
             found.append(pointer)
         return str(value)
+    if cut is not None and isinstance(value, CUT_TYPES):
+        cut.append(f"{type(value).__name__}{pointer}")
     if isinstance(value, Mapping):
-        return {key: plain(item, f"{pointer}/{_escape(key)}", found) for key, item in value.items()}
+        return {key: plain(item, f"{pointer}/{_escape(key)}", found, cut) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, f"{pointer}/{index}", found) for index, item in enumerate(value)]
+        return [plain(item, f"{pointer}/{index}", found, cut) for index, item in enumerate(value)]
     return value
 
 
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+def _escape(key: Any) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def restore(value: Any, pointers: Iterable[str]) -> Any:
-    """Undo ``plain``, in place: each string at one of the pointers becomes a ``Decimal`` again."""
+    """Undo ``plain``, in place: what stands at one of the pointers is again of the type that it was."""
+    # What is outermost came first: a list is replaced before what is in it.
     for pointer in pointers:
-        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        kind, *steps = pointer.split("/")
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in steps]
         here = value
         for part in parents:
             here = here[int(part)] if isinstance(here, list) else here[part]
         key: Any = int(last) if isinstance(here, list) else last
-        here[key] = decimal.Decimal(here[key])
+        here[key] = _RESTORED[kind](here[key])
     return value
+
+
+_RESTORED: Mapping[str, Callable[[Any], Any]] = {"": decimal.Decimal, **{kind.__name__: kind for kind in CUT_TYPES}}

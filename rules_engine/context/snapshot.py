@@ -29,7 +29,7 @@ from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
 from rules_engine.context.stored_form import row_value
-from rules_engine.types import EVERY_FIELD, FieldChange, Path, Unread
+from rules_engine.types import EVERY_FIELD, CutRows, FieldChange, Path, Unread
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
 _most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
@@ -166,13 +166,19 @@ def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]
 
 
 def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
-    """Return the asked-for part of each row, of as many as may be read."""
+    """Return the asked-for part of each row, of as many as may be read: ``CutRows`` where there are more."""
     # An index (``items.0.name``) or a bare mention asks for whole rows.
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
     if not rows.query.is_sliced:
         if one_to_one := list(_to_one(rows.model, below)):
             rows = rows.select_related(*one_to_one)  # or each row would be a query more
-        rows = rows[: _most_rows.get() or conf.rows_limit()]
+        if most := _most_rows.get():
+            rows = rows[:most]
+        else:
+            most = conf.rows_limit()
+            # One more, which says whether these are all.
+            told = [_object(row, below) for row in rows[: most + 1]]
+            return told if len(told) <= most else CutRows(told[:most])
     return [_object(row, below) for row in rows]
 
 

@@ -16,7 +16,7 @@ from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.types import EVERY_FIELD, Event, FieldChange, Operation, Path, Unread, ask, new_id
+from rules_engine.types import EVERY_FIELD, CutRows, Event, FieldChange, Operation, Path, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
@@ -84,12 +84,15 @@ class Others:
 
     model: ModelClass
     pks: Sequence[Any]
+    #: Whether these are all.
+    is_whole: bool = True
 
     def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
         """Return those that are there, in the order of their keys."""
         stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
         with confined(using):
-            return snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
+            rows = snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
+        return rows if self.is_whole else CutRows(rows)
 
 
 @dataclass(slots=True)

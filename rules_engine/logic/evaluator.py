@@ -7,16 +7,17 @@ text of bounded depth, or data that was copied and bounded here. ``jsonlogic.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from datalogic_py import DataHandle, DataLogicError, Engine
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import ConditionError
+from rules_engine.types import CUT_TYPES, Path
 
 #: Everything but the tensor and feature-flag families, which have no use in rules.
 FAMILIES = ("ExtString", "ExtArray", "ExtObject", "ExtMath", "ExtControl", "ErrorHandling", "DateTime")
@@ -51,20 +52,55 @@ def operators() -> Mapping[str, Any]:
     return table
 
 
-def data_handle(context: Mapping[str, Any]) -> DataHandle:
-    """Make a context ready to be evaluated against by any number of conditions.
+class Cut(NamedTuple):
+    """What was cut off: its path, without the numbers of rows, and which of ``CUT_TYPES`` it is."""
+
+    path: Path
+    kind: str
+
+
+class Partial(NamedTuple):
+    """Data of which some was cut off."""
+
+    handle: DataHandle
+    cuts: frozenset[Cut]
+
+
+def data_handle(context: Mapping[str, Any]) -> DataHandle | Partial:
+    """Make a context ready to be evaluated against by any number of conditions; ``Partial`` where some is cut off.
 
     ``Decimal`` becomes a number. Raises ``ConditionError`` for what is not JSON, for more than ``DATA_DEPTH`` levels,
     for more than ``DATA_ITEMS`` items, and for data that contains itself.
     """
+    if _is_exact(context):
+        return _handle_of(context)
+    handle = _handle_of(plain_data(context))
+    cuts = frozenset(_cuts_in(context, ()))
+    return Partial(handle, cuts) if cuts else handle
+
+
+def _handle_of(data: Any) -> DataHandle:
     try:
-        return DataHandle(context if _is_exact(context) else plain_data(context))
+        return DataHandle(data)
     except DataLogicError:
         pass
     try:
-        return DataHandle(_with_floats(plain_data(context)))
+        return DataHandle(_with_floats(plain_data(data)))
     except DataLogicError as error:
         raise ConditionError(gettext("The event's data is not JSON: %s.") % error) from error
+
+
+def _cuts_in(value: Any, path: Path) -> Iterator[Cut]:
+    if isinstance(value, CUT_TYPES):
+        yield Cut(path, type(value).__name__)
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if type(item) not in _AS_IS:
+                yield from _cuts_in(item, (*path, name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if type(item) not in _AS_IS:
+                yield from _cuts_in(item, path)
 
 
 def _with_floats(value: Any) -> Any:

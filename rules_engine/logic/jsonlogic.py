@@ -14,8 +14,9 @@ from datalogic_py import DataHandle
 
 from rules_engine import conf
 from rules_engine.errors import InvalidRule, Problem
+from rules_engine.logic import cuts
 from rules_engine.logic.diagnosis import check, check_expression
-from rules_engine.logic.evaluator import data_handle, engine_for
+from rules_engine.logic.evaluator import Partial, data_handle, engine_for
 from rules_engine.logic.jsontext import parse
 from rules_engine.logic.metering import Metered, metered_rules
 from rules_engine.logic.shape import shape_problems
@@ -26,6 +27,7 @@ from rules_engine.types import EVERY_FIELD, Path
 __all__ = [
     "Condition",
     "DataHandle",
+    "Partial",
     "Variable",
     "check",
     "check_expression",
@@ -52,16 +54,22 @@ class Condition:
     _value: Metered = field(repr=False, compare=False)
     _truth: Metered = field(repr=False, compare=False)
 
-    def matches(self, data: DataHandle) -> bool:
+    def matches(self, data: DataHandle | Partial) -> bool:
         """Say whether it holds for the data. Raises ``ConditionError`` where that cannot be worked out.
+
+        Where what was cut off of the data would decide, it cannot be worked out (``logic.cuts``).
 
         Only the truth of the result leaves the evaluator, however large that is. Of JSON values, Python and JSONLogic
         take the same ones for false: null, false, 0, "", [] and {}.
         """
+        if isinstance(data, Partial):
+            return bool(cuts.truth_of(self.source, data, self._truth))
         return bool(self._truth.evaluated(data))
 
-    def value(self, data: DataHandle) -> Any:
+    def value(self, data: DataHandle | Partial) -> Any:
         """Say what it comes to, as JSON-safe data. Raises ``ConditionError`` naming operator and JSON pointer."""
+        if isinstance(data, Partial):
+            return cuts.value_of(self.source, data, self._value)
         return self._value.evaluated(data)
 
 

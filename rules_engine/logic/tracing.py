@@ -11,8 +11,9 @@ from django.utils.translation import gettext
 
 from rules_engine import conf
 from rules_engine.errors import ConditionError, InvalidRule
+from rules_engine.logic import cuts
 from rules_engine.logic.diagnosis import check_expression
-from rules_engine.logic.evaluator import engine_for, operators, plain_data
+from rules_engine.logic.evaluator import Partial, data_handle, engine_for, operators, plain_data
 from rules_engine.logic.metering import ValueTooLargeError, metered_rules
 
 #: The library repeats the whole context at each step, so tracing is bounded far below evaluating.
@@ -37,18 +38,21 @@ def trace(logic: Any, context: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise InvalidRule(problems)
     data = plain_data(context)
-    if trouble := _trouble(logic, data):
+    if trouble := _trouble(logic, data_handle(context)):
         return {"pointer": "", "expression": logic, "error": trouble, "children": []}
     record = _record(logic, json.dumps(data))
     return _Trace(logic, data, record).tree(record["expression_tree"])
 
 
-def _trouble(logic: Any, data: Any) -> str:
-    """Say why it is not traced: the library's trace counts no bytes, so it is evaluated before where they are."""
-    value, _truth = metered_rules(logic, conf.condition_budget())
+def _trouble(logic: Any, handle: DataHandle | Partial) -> str:
+    """Say why it is not traced: the library's trace counts no bytes, and knows nothing of what was cut off."""
+    value, truth = metered_rules(logic, conf.condition_budget())
     try:
-        value.evaluated(DataHandle(data))
-    except ValueTooLargeError as error:
+        if isinstance(handle, Partial):
+            cuts.truth_of(logic, handle, truth)
+        else:
+            value.evaluated(handle)
+    except (ValueTooLargeError, cuts.CutOffError) as error:
         return str(error)
     except ConditionError:
         pass  # the trace shows where

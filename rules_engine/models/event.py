@@ -63,7 +63,7 @@ class Event(models.Model):
     CAPTURED = ("pk", "signal", "operation", "model", "occurred_at", "root_id", "depth", "context", "decimals")
 
     def captured(self) -> types.Event:
-        """Return the event as plain data, its decimals exact again."""
+        """Return the event as plain data: its decimals exact again, and what was cut off told apart."""
         return self.captured_of(*(getattr(self, name) for name in self.CAPTURED))
 
     @staticmethod
@@ -79,13 +79,14 @@ class Event(models.Model):
         decimals: Any,
     ) -> types.Event:
         """Return as plain data the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
-        context = snapshot.restore(context, decimals)
+        header = context.get("event", {})
+        context = snapshot.restore(context, [*header.get("cut", ()), *decimals])
         return types.Event(
             id=pk,
             signal=signal,
             operation=operation or None,
             model=model,
-            pk=context.get("event", {}).get("pk"),
+            pk=header.get("pk"),
             occurred_at=occurred_at,
             root_id=root_id,
             depth=depth,

@@ -117,7 +117,10 @@ def event_row(
 ) -> EventRow:
     """Make the row of an event that leads to so many executions, as the rule set of that number has it."""
     decimals: list[str] = []
-    context = snapshot.plain(event.context, found=decimals)
+    cut: list[str] = []
+    context = snapshot.plain(event.context, found=decimals, cut=cut)
+    if cut:
+        context["event"] = {**context.get("event", {}), "cut": cut}
     actor: Mapping[str, Any] = event.context.get("actor") or {}
     request: Mapping[str, Any] = event.context.get("request") or {}
     return EventRow(

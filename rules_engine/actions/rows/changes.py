@@ -22,7 +22,7 @@ from rules_engine.context.paths import ModelClass
 from rules_engine.context.plain_data import same
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
-from rules_engine.types import Path
+from rules_engine.types import CutRows, Path
 
 HOWS = ("set", "increment", "append")
 NUMBERS = (models.IntegerField, models.DecimalField, models.FloatField)
@@ -114,7 +114,8 @@ def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) ->
     if _is_cut(value):
         raise PermanentError(
             gettext(
-                '%(model)s %(pk)s has %(limit)s related rows or more; RULES_ENGINE["ROWS_LIMIT"] is how many are read.'
+                "%(model)s %(pk)s has more than %(limit)s related rows, which is how many are read (ROWS_LIMIT in "
+                "RULES_ENGINE)."
             )
             % {"model": str(row._meta.verbose_name).capitalize(), "pk": row.pk, "limit": f"{conf.rows_limit():,}"}
         )
@@ -124,7 +125,7 @@ def with_row(data: Mapping[str, Any], row: models.Model, tree: snapshot.Tree) ->
 def _is_cut(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_is_cut(part) for part in value.values())
-    return isinstance(value, list) and (len(value) >= conf.rows_limit() or any(_is_cut(part) for part in value))
+    return isinstance(value, CutRows) or (isinstance(value, list) and any(_is_cut(part) for part in value))
 
 
 def apply(changes: Sequence[Change], row: models.Model, data: Mapping[str, Any]) -> list[str]:
