@@ -27,6 +27,7 @@ from rules_engine.setting_values import (
     is_signals,
     is_tasks,
     is_texts,
+    most,
     positive,
     retention,
     texts,
@@ -206,6 +207,18 @@ def email_domains() -> tuple[str, ...] | None:
 def email_recipients() -> int:
     """Recipients one execution may mail. Default 50."""
     return count("EMAIL_RECIPIENTS", 50)
+
+
+@_setting
+def emails_per_rule_per_hour() -> int | None:
+    """Mails one rule may send in an hour; what is over it waits. Default 5,000; None is no cap."""
+    return most("EMAILS_PER_RULE_PER_HOUR", 5_000)
+
+
+@_setting
+def emails_per_hour() -> int | None:
+    """Mails all rules together may send in an hour; what is over it waits. Default 20,000; None is no cap."""
+    return most("EMAILS_PER_HOUR", 20_000)
 
 
 @_setting

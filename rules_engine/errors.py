@@ -104,6 +104,10 @@ class TransientError(ActionError):
         self.retry_after = retry_after
 
 
+class PutOff(TransientError):
+    """An action has to wait for its turn; the execution waits so long, and no attempt of its schedule is used up."""
+
+
 class Rejected(ValidationError):
     """A rule does not allow a save or a delete; what it says is for the person who wanted it.
 

@@ -72,6 +72,13 @@ def retention(name: str, default: float | None) -> float | None:
     return None if value is None else float(value)
 
 
+def most(name: str, default: int | None) -> int | None:
+    """Give a setting that is a whole number of at least 1, or None."""
+    accepts = lambda v: v is None or (isinstance(v, int) and is_number(v, above=0))  # noqa: E731
+    value = usable(name, default, accepts, "a whole number of at least 1, or None")
+    return None if value is None else int(value)
+
+
 def is_schedule(value: Any) -> bool:
     """Tell whether a value is a list of seconds that may be waited."""
     return isinstance(value, list | tuple) and all(map(retry.is_wait, value))

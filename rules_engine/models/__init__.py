@@ -6,6 +6,7 @@ from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
 from rules_engine.models.held import HeldMatch
+from rules_engine.models.mail_hour import MailHour
 from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
 from rules_engine.models.reservation import Reservation
@@ -20,6 +21,7 @@ __all__ = [
     "Execution",
     "Heartbeat",
     "HeldMatch",
+    "MailHour",
     "Pause",
     "Recording",
     "Reservation",

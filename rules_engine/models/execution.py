@@ -286,6 +286,7 @@ class Attempt(models.Model):
         SUCCEEDED = "succeeded", _("succeeded")
         FAILED = "failed", _("failed")
         LOST = "lost", _("lost with its process")
+        PUT_OFF = "put_off", _("put off")
 
     execution = models.ForeignKey(
         Execution,

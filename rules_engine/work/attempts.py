@@ -21,7 +21,7 @@ from rules_engine import conf, retry
 from rules_engine.context.snapshot import clean_text, plain, safe
 from rules_engine.databases import database_of
 from rules_engine.databases.protocol import AttemptEnd
-from rules_engine.errors import Refused, RulesEngineError
+from rules_engine.errors import PutOff, Refused, RulesEngineError
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import State
 from rules_engine.rules import registry
@@ -170,6 +170,9 @@ def finish(outcomes: Sequence[AttemptOutcome], *, with_details: bool = True) -> 
         if isinstance(outcome.result, ActionResult):
             ends.append(_success(outcome.execution, outcome.worker, outcome.result))
             continue
+        if isinstance(outcome.result, PutOff):
+            ends.append(_put_off(outcome.execution, outcome.worker, outcome.result))
+            continue
         execution = outcome.execution
         action = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
         if action not in schedules:
@@ -211,6 +214,21 @@ def _success(execution: Execution, worker: str, result: ActionResult) -> Attempt
         error_type="",
         detail=plain(safe(dict(result.detail))),
         wait=None,
+    )
+
+
+def _put_off(execution: Execution, worker: str, error: PutOff) -> AttemptEnd:
+    """It failed of nothing: it is pending as before, its page says why, and its schedule begins where it stood."""
+    return AttemptEnd(
+        execution.pk,
+        worker,
+        State.PENDING.value,
+        Attempt.Outcome.PUT_OFF.value,
+        summary=execution.summary,
+        error=clean_text(str(error), ERROR_LIMIT),
+        error_type="",
+        detail=plain(safe(error.detail)),
+        wait=error.retry_after,
     )
 
 

@@ -22,6 +22,7 @@ from rules_engine.models import (
     Execution,
     Heartbeat,
     HeldMatch,
+    MailHour,
     Pause,
     Reservation,
     Rule,
@@ -39,6 +40,9 @@ RESERVATION_DAYS = 1
 
 #: Days that a host is remembered that is no longer at work.
 HEARTBEAT_DAYS = 7
+
+#: Days that it is remembered how many mails were sent in an hour.
+MAIL_HOUR_DAYS = 7
 SECONDS_A_DAY = 24 * 3600
 
 
@@ -78,6 +82,7 @@ def _prunable() -> Iterator[QuerySet[Any]]:
     if audit_days is not None:
         yield AuditEntry.objects.filter(**_older_than(audit_days, "at"))
     yield Heartbeat.objects.filter(**_older_than(HEARTBEAT_DAYS, "seen_at"))
+    yield MailHour.objects.filter(**_older_than(MAIL_HOUR_DAYS, "hour"))
     yield Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until"))
 
 

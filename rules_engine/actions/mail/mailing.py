@@ -102,6 +102,8 @@ class Outcome:
     sent: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
+    #: Who has to wait for an hour with room, which is nobody's fault.
+    put_off: dict[str, str] = field(default_factory=dict)
     #: Why nobody else was tried.
     trouble: PermanentError | TransientError | None = None
     #: Those of the left whose letters were tried.

@@ -14,10 +14,19 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf, texts
-from rules_engine.actions.mail import attachments, mailing, recipients
+from rules_engine.actions.mail import attachments, hourly, mailing, recipients
 from rules_engine.actions.mail.attachments import Attachment
+from rules_engine.actions.mail.hourly import Room
 from rules_engine.actions.mail.mailing import Ledger, Outcome
-from rules_engine.errors import ConditionError, PermanentError, Problem, Refused, TemplateError, TransientError
+from rules_engine.errors import (
+    ConditionError,
+    PermanentError,
+    Problem,
+    PutOff,
+    Refused,
+    TemplateError,
+    TransientError,
+)
 from rules_engine.rules import values
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
@@ -92,14 +101,26 @@ class SendEmail(Action):
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         addresses, unusable, letter = _written(context, config)
-        ledger = Ledger.of(context.earlier())
+        earlier = context.earlier()
+        ledger = Ledger.of(earlier)
         owed = ledger.owed(addresses)
-        outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed)
+        room = hourly.take(context.rule_slug, len(owed), _waiting_since(earlier))
+        outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed[: room.now])
+        hourly.give_back(room, room.now - len(outcome.sent) - len(outcome.refused) - len(outcome.not_taken))
+        late = outcome.refused if room.wait is None else outcome.put_off
+        late.update(dict.fromkeys(owed[room.now :], room.reason))
         outcome.refused = {**ledger.refused, **outcome.refused}
-        detail = {"to": outcome.sent, "refused": outcome.refused, "left": list(outcome.left)}
+        detail = {"to": outcome.sent, "refused": outcome.refused, "left": [*outcome.left, *outcome.put_off]}
         if outcome.not_taken:
             detail["not_taken"] = outcome.not_taken
-        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]})
+        if outcome.put_off:
+            detail["waiting_since"] = room.since
+        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]}, room)
+
+
+def _waiting_since(earlier: Sequence[Mapping[str, Any]]) -> str:
+    since = earlier[-1].get("waiting_since") if earlier else None
+    return since if isinstance(since, str) else ""
 
 
 def _written(
@@ -201,7 +222,7 @@ def _message_id(context: ActionContext, address: str) -> str:
 
 
 def _conclusion(
-    outcome: Outcome, number: int, unusable: Sequence[PermanentError], detail: Mapping[str, Any]
+    outcome: Outcome, number: int, unusable: Sequence[PermanentError], detail: Mapping[str, Any], room: Room
 ) -> ActionResult:
     """Say what came of it. Raises while somebody is left, and when somebody will never get theirs."""
     mailed = f"Mailed {', '.join(outcome.sent) or 'nobody'}"
@@ -209,6 +230,9 @@ def _conclusion(
         trouble = outcome.trouble or TransientError(next(iter(outcome.left.values())))
         sentence = str(trouble) if number == 1 else f"{trouble} {mailed}. Left: {', '.join(outcome.left)}."
         raise type(trouble)(sentence, detail=detail)
+    if outcome.put_off:
+        sentence = room.reason if number == 1 else f"{room.reason} {mailed}. Left: {', '.join(outcome.put_off)}."
+        raise PutOff(sentence, retry_after=room.wait, detail=detail)
     before = number - len(outcome.sent) - len(outcome.refused)
     mailed += f"; {before} had theirs from an earlier attempt" if before else ""
     if not (outcome.refused or unusable):

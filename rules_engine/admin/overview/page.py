@@ -19,6 +19,7 @@ from django.utils.translation import gettext, ngettext
 from rules_engine import conf
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.pauses import scope_words
+from rules_engine.admin.reading import mail
 from rules_engine.admin.reading.states import DAY
 from rules_engine.models import Attempt, Execution, Heartbeat, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import LIVE, TROUBLED, State
@@ -58,11 +59,12 @@ class OverviewMixin:
 
 
 def all_parts(user: Any) -> list[OverviewTable]:
-    """What the page says, to this user: seven queries, and those of other apps."""
+    """What the page says, to this user: eight queries, and those of other apps."""
     may_see = user.has_perm("rules_engine.view_execution")
     names = dict(Rule.objects.values_list("slug", "name"))
+    over_mailed = mail.over_caps(names)
     own = [workers(), backlog(linked=may_see), failures(names, linked=may_see), slowest(names), paused(user)]
-    return [*own, *overview.parts(user)]
+    return [*own, *([over_mailed] if over_mailed else []), *overview.parts(user)]
 
 
 def workers() -> OverviewTable:

@@ -19,7 +19,7 @@ from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_w
 from rules_engine.admin.parts.rendering import list_url, text_block
 from rules_engine.admin.parts.rule_page import switch_on_url
 from rules_engine.admin.pauses.pauses import Pauses
-from rules_engine.admin.reading import states
+from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block, trigger_words
 from rules_engine.admin.reading.source import SourceMixin
@@ -279,6 +279,7 @@ def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "sentence": gettext("Trigger: %s.") % trigger_words(rule),
         "problems": problems,
         "remarks": hearing(rule.spec_with([])),
+        "over_mailed": mail.over_of(rule.slug),
         "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
         "activity": activity,
         "cascades": cascades_of(rule),

@@ -1,0 +1,144 @@
+"""How many mails may be sent in an hour, by one rule and by all: counted by the database, for all workers together.
+
+What an hour has no room for is put off to the first that has some; what would wait longer than a day is discarded. A
+mail is counted before it is handed over, and given back if it was not: where a process dies between, fewer are sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils.translation import gettext
+
+from rules_engine import conf
+from rules_engine.models.mail_hour import ALL, THIS_HOUR, MailHour, MailHourQuerySet
+
+logger = logging.getLogger("rules_engine")
+
+HOUR = timedelta(hours=1)
+#: Hours that a mail may wait for its turn: what tells of yesterday helps nobody, and a rule that mails without end
+#: would fill the outbox.
+MOST_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many mails may be sent now, of those asked for, and what becomes of the others.
+
+    ``reason`` says why not all; ``wait`` is the seconds until the hour that has room for the others, None where none
+    within a day has.
+    """
+
+    now: int
+    scopes: tuple[str, ...] = ()
+    hour: Any = None
+    wait: float | None = None
+    reason: str = ""
+    #: When the first of the others was put off.
+    since: str = ""
+
+
+def take(slug: str, number: int, since: str = "") -> Room:
+    """Take room for so many mails of a rule, as far as this hour has any.
+
+    ``since`` is when those of before were put off first, as ISO 8601, or empty.
+    """
+    caps = _caps(slug)
+    if not caps or not number:
+        return Room(number)
+    with transaction.atomic(using=router.db_for_write(MailHour)):
+        hours, now = _this_hour(tuple(caps))
+        hour = next(iter(hours.values())).hour
+        left = {scope: max(0, cap - hours[scope].sent) for scope, cap in caps.items()}
+        taken = min(number, *left.values())
+        rows = _rows().filter(pk__in=[row.pk for row in hours.values()])
+        rows.update(sent=F("sent") + taken)
+        if taken == number:
+            return Room(number, tuple(caps), hour)
+        full = [scope for scope in caps if left[scope] == taken]
+        late = _first_with_room(caps, hour)
+        if since and now - datetime.fromisoformat(since) > MOST_HOURS * HOUR:
+            late = None
+        untold = [scope for scope in full if not (hours[scope].put_off or hours[scope].discarded)]
+        over = rows.filter(rule_slug__in=full)
+        if late is None:
+            over.update(discarded=F("discarded") + number - taken)
+        else:
+            over.update(put_off=F("put_off") + number - taken)
+            _expect(tuple(caps), late, number - taken)
+    _tell(untold, slug, caps)
+    wait = None if late is None else max(1.0, math.ceil((late - now).total_seconds()))
+    return Room(taken, tuple(caps), hour, wait, _reason(full, caps, late), since or now.isoformat())
+
+
+def give_back(room: Room, number: int) -> None:
+    """Give back the room of so many mails that were not handed over."""
+    if room.scopes and number:
+        _rows().filter(hour=room.hour, rule_slug__in=room.scopes).update(sent=F("sent") - number)
+
+
+def _caps(slug: str) -> dict[str, int]:
+    """Return how many may be mailed in an hour, by scope; in the order in which their rows are locked."""
+    caps = {ALL: conf.emails_per_hour()}
+    if slug:
+        caps[slug] = conf.emails_per_rule_per_hour()
+    return {scope: cap for scope, cap in caps.items() if cap is not None}
+
+
+def _rows() -> MailHourQuerySet:
+    return MailHour.objects.using(router.db_for_write(MailHour))
+
+
+def _this_hour(scopes: Sequence[str]) -> tuple[dict[str, MailHour], datetime]:
+    """Return the hour's rows, locked, and what the database's clock says."""
+    while True:
+        new = [MailHour(rule_slug=scope, hour=THIS_HOUR) for scope in scopes]
+        _rows().bulk_create(new, ignore_conflicts=True)
+        locked: Any = _rows().filter(rule_slug__in=scopes, hour=THIS_HOUR).order_by("rule_slug").select_for_update()
+        found = {row.rule_slug: row for row in locked.annotate(now=Now())}
+        if len(found) == len(scopes):  # else the hour ended between the two
+            return found, next(iter(found.values())).now
+
+
+def _first_with_room(caps: Mapping[str, int], hour: datetime) -> datetime | None:
+    """Return the first hour after this one for which fewer mails wait than it has room for."""
+    coming = _rows().filter(rule_slug__in=caps, hour__gt=hour, hour__lte=hour + MOST_HOURS * HOUR)
+    full = {row.hour for row in coming if row.expected >= caps[row.rule_slug]}
+    hours = (hour + number * HOUR for number in range(1, MOST_HOURS + 1))
+    return next((later for later in hours if later not in full), None)
+
+
+def _expect(scopes: Sequence[str], hour: datetime, number: int) -> None:
+    _rows().bulk_create([MailHour(rule_slug=scope, hour=hour) for scope in scopes], ignore_conflicts=True)
+    _rows().filter(rule_slug__in=scopes, hour=hour).update(expected=F("expected") + number)
+
+
+def _tell(untold: Sequence[str], slug: str, caps: Mapping[str, int]) -> None:
+    """Say it once an hour, and not for each mail."""
+    for scope in untold:
+        whose = f'The rule "{scope}" has' if scope else "All rules together have"
+        setting = "EMAILS_PER_RULE_PER_HOUR" if scope else "EMAILS_PER_HOUR"
+        logger.error(
+            '%s mailed %d times in this hour, RULES_ENGINE["%s"]; further mails wait, or are discarded after a day. '
+            'The rule "%s" has more to mail.', whose, caps[scope], setting, slug,
+        )  # fmt: skip
+
+
+def _reason(full: Sequence[str], caps: Mapping[str, int], late: datetime | None) -> str:
+    scope = full[0]
+    said = (
+        gettext('This hour\'s mails of its rule are sent: RULES_ENGINE["EMAILS_PER_RULE_PER_HOUR"] is %(cap)s.')
+        if scope
+        else gettext('This hour\'s mails of all rules are sent: RULES_ENGINE["EMAILS_PER_HOUR"] is %(cap)s.')
+    ) % {"cap": f"{caps[scope]:,}"}
+    if late is None:
+        return f"{said} {gettext('No hour of the next 24 has room, so that it is not sent.')}"
+    return f"{said} {gettext('It waits for its turn at %(time)s UTC.') % {'time': f'{late:%Y-%m-%d %H:%M}'}}"
