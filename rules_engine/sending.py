@@ -9,6 +9,7 @@ from rules_engine.actions.replay_executions import Selection as Selection
 from rules_engine.databases.uncached import UncachedQuerySet as UncachedQuerySet
 from rules_engine.outbox.direct import order as order
 from rules_engine.rules.permissions import may_view_data as may_view_data
+from rules_engine.rules.permissions import may_view_event as may_view_event
 from rules_engine.work.attempts import AttemptOutcome as AttemptOutcome
 from rules_engine.work.attempts import finish as finish
 from rules_engine.work.attempts import record as record

@@ -253,6 +253,9 @@ class RuleSpec:
     #: Where an action's ``each`` comes from while that action is looked at: the path of the rows, or an empty path for
     #: rows that are no model's. None: there is no ``each``. Never stored.
     each: Path | None = None
+    #: Which arguments of its signals are objects, by name, and of which models, while an event is looked at that tells.
+    #: None: as far as the signals themselves say so. Never stored.
+    objects: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from rules_engine.context.snapshot import Tree, tree_of
 from rules_engine.errors import UnknownPath
 from rules_engine.types import Path
 
+#: What an object that a signal sent is told by to everybody.
+NAMING = frozenset({"model", "pk"})
+
 MayView = Callable[[ModelClass], bool]
 
 
@@ -21,16 +24,41 @@ def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[
     ``label`` is the event's own model: whether that one may be viewed is asked elsewhere.
     """
     model = find_model(label) if label else None
-    if model is None:
-        return context, []
     hidden: list[str] = []
     seen = dict(context)
+    if isinstance(seen.get("signal"), Mapping):
+        seen["signal"] = _arguments(seen["signal"], may_view, hidden)
+    if model is None:
+        return (seen, hidden) if hidden else (context, [])
     if isinstance(seen.get("instance"), Mapping):
         seen["instance"] = _object(seen["instance"], model, may_view, "instance", hidden)
     m2m = seen.get("m2m")
     if isinstance(m2m, Mapping) and "objects" in m2m:
         seen["m2m"] = _ends(m2m, model, may_view, hidden)
     return (seen, hidden) if hidden else (context, [])
+
+
+def objects_sent(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return which of the arguments that a signal sent are objects, by name, and the labels of their models."""
+    sent = context.get("signal")
+    if not isinstance(sent, Mapping):
+        return {}
+    return {name: value["model"] for name, value in sent.items() if _is_object_sent(value)}
+
+
+def _is_object_sent(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("model"), str) and "pk" in value
+
+
+def _arguments(sent: Mapping[str, Any], may_view: MayView, hidden: list[str]) -> dict[str, Any]:
+    """Return what a signal sent, with objects that may not be viewed by their model and key alone."""
+    seen = dict(sent)
+    for name, label in objects_sent({"signal": sent}).items():
+        model, value = find_model(label), sent[name]
+        if model is not None and value.keys() > NAMING and not may_view(model):
+            hidden += [f"signal.{name}.{key}" for key in value if key not in NAMING]
+            seen[name] = {key: value[key] for key in value if key in NAMING}
+    return seen
 
 
 def _object(value: Mapping[str, Any], model: ModelClass, may_view: MayView, at: str, hidden: list[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -55,6 +55,11 @@ class TrustedAuthors:
             return None
         with confined(DEFAULT_DB_ALIAS):
             return self._of(author_id, event.id).refusal(author_id, action, rule, reads)
+
+    def lacks(self, author_id: str, event_id: UUID, wanted: Iterable[str]) -> str | None:
+        """Say why the author may not do what takes these permissions; None when they may. Raises ``DatabaseError``."""
+        with confined(DEFAULT_DB_ALIAS):
+            return self._of(author_id, event_id).lacks(author_id, wanted)
 
     def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return of an event's data what the author may view; the event holds what other rules read as well."""

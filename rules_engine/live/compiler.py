@@ -25,7 +25,7 @@ from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
 
 #: What the rule is called and whether it is on do not change what it does.
-NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each")
+NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each", "objects")
 
 
 def content_of(spec: RuleSpec) -> dict[str, Any]:
@@ -74,6 +74,8 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         raise InvalidRule(problems)
     condition = None if spec.condition is None else jsonlogic.compile_condition(spec.condition)
     active = [action for action in spec.actions if action.enabled]
+    actions = tuple(_compile_action(action, spec) for action in active)
+    repeated = (path for action in actions if action.each is not None for path in action.each.reads)
     return CompiledRule(
         slug=spec.slug,
         version=version,
@@ -84,8 +86,9 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         condition=condition,
         reads=condition.reads if condition else frozenset(),
         reads_whole=reads_whole(spec),
-        actions=tuple(_compile_action(action, spec) for action in active),
+        actions=actions,
         action_reads=frozenset(path for action in active for path in _reads(action, spec)) | _key_reads(spec),
+        match_reads=frozenset({*(condition.reads if condition else ()), *_key_reads(spec), *repeated}),
         shadow=spec.shadow,
         stop_processing=spec.stop_processing,
         author_id=spec.author_id,

@@ -94,6 +94,8 @@ class CompiledRule:
     reads_whole: bool = False
     actions: tuple[CompiledAction, ...] = ()
     action_reads: frozenset[Path] = frozenset()
+    #: What is read to find out whether, and how often, it acts.
+    match_reads: frozenset[Path] = frozenset()
     shadow: bool = False
     stop_processing: bool = False
     author_id: Any = None

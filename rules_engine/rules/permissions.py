@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 
 from rules_engine.context.paths import ModelClass, find_model, label_of
-from rules_engine.context.visible import MayView
+from rules_engine.context.visible import MayView, objects_sent
 from rules_engine.databases.uncached import uncached
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
@@ -72,9 +72,18 @@ def may_view_data(user: Any, label: str) -> bool:
     return _sees(user, model)
 
 
+def may_view_event(user: Any, label: str, context: Mapping[str, Any]) -> bool:
+    """Say whether the user may be shown what came of an event: it may quote the object, and where the event is about
+    none, the objects that its signal sent."""
+    labels = [label] if label else objects_sent(context).values()
+    return all(may_view_data(user, label) for label in labels)
+
+
 def viewable_labels(user: Any) -> list[str]:
-    """Return the labels of the models whose data the user may be shown; "" stands for data of no model."""
-    return ["", *(label_of(model) for model in apps.get_models() if _sees(user, model))]
+    """Return the labels of the models whose data the user may be shown. "" stands for data of no model, for whoever may
+    view users: what is told of logins names them."""
+    of_none = [""] if may_view_data(user, label_of(get_user_model())) else []
+    return [*of_none, *(label_of(model) for model in apps.get_models() if _sees(user, model))]
 
 
 class Authors:
@@ -100,12 +109,15 @@ class Authors:
         """
         if not author_id:
             return None
+        return self.lacks(author_id, needed_by_action(action, rule) | view_permissions(rule, reads))
+
+    def lacks(self, author_id: str, wanted: Iterable[str]) -> str | None:
+        """Say why the author may not do what takes these permissions, as a sentence; None when they may."""
         user = self.find(author_id)
         if user is None:
             return "The rule's author no longer exists; reassign the rule to somebody."
         if not user.is_active:
             return f"The rule's author, {user.get_username()}, is inactive; reassign the rule to somebody."
-        missing = lacking(user, needed_by_action(action, rule) | view_permissions(rule, reads))
-        if missing:
+        if missing := lacking(user, wanted):
             return f"The rule's author, {user.get_username()}, lacks the permission {', '.join(missing)}."
         return None

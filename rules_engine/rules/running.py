@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rules_engine.context.visible import objects_sent
 from rules_engine.rules.contract import Action
 from rules_engine.types import ActionContext, ActionResult, RuleSpec
 
@@ -16,7 +17,7 @@ def rule_as_written(slug: str, *, model: str, signal: str, context: Mapping[str,
     """Return the rule as far as an event of it tells: enough to say which permissions one of its actions needs."""
     relation = context.get("m2m")
     changes = ({"field": relation["field"]},) if relation else ()
-    return RuleSpec(slug=slug, model=model, signals=(signal,), changes=changes)
+    return RuleSpec(slug=slug, model=model, signals=(signal,), changes=changes, objects=objects_sent(context))
 
 
 def run(action: Action, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:

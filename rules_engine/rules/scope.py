@@ -12,7 +12,7 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
-from rules_engine.rules.signals import argument_problem
+from rules_engine.rules.signals import argument_problem, objects_of
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The parts of a context, and what each one holds; None is free, or checked elsewhere.
@@ -251,10 +251,12 @@ def _is_whole_end(rule: RuleSpec, variable: Variable) -> bool:
 def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
     """Return the ``view`` permissions, such as ``"clinic.view_doctor"``, that reading these paths takes."""
     model = find_model(rule.model) if rule.model else None
-    if model is None:
-        return set()
-    seen = {model}
+    seen = {model} if model is not None else set()
     for path in reads:
+        if path[:1] == ("signal",):
+            seen |= _sent(rule, path[1:])
+        if model is None:
+            continue
         if path[:1] == ("each",) and rule.each:
             path = (*rule.each, *path[1:])
         if path[:1] == ("instance",):
@@ -263,6 +265,14 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
             for other in m2m_models(rule):
                 seen |= {other, *_seen_on(other, path[2:])}
     return {_view_codename(label_of(model)) for model in seen}
+
+
+def _sent(rule: RuleSpec, path: Path) -> set[ModelClass]:
+    """Return the model of the object that a signal sent, where a path below ``signal`` reads more than which it is."""
+    if not path or path[1:2] in (("model",), ("pk",)):
+        return set()
+    model = find_model(objects_of(rule).get(path[0], ""))
+    return set() if model is None else {model}
 
 
 def _seen_on(model: ModelClass, path: Path) -> set[ModelClass]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine.context.signals import INSTANCE, MODEL_SIGNALS, find_signal, is_djangos, known_signals
@@ -41,6 +42,23 @@ def carries_instance(name: str) -> bool:
     if signal is None or is_djangos(name):
         return False
     return not signal.is_documented or signal.instance in signal.arguments
+
+
+def objects_of(rule: RuleSpec) -> Mapping[str, str]:
+    """Return which arguments of the rule's signals are objects, and of which models: as an event of it tells, or else
+    as far as that is known beforehand."""
+    if rule.objects is not None:
+        return rule.objects
+    objects: dict[str, str] = {}
+    for name in rule.signals:
+        signal = find_signal(name) if isinstance(name, str) and name not in MODEL_SIGNALS else None
+        if signal is None:
+            continue
+        if is_djangos(name):
+            objects |= {"user": settings.AUTH_USER_MODEL.lower()} if "user" in signal.arguments else {}
+        elif rule.model:
+            objects[signal.instance] = rule.model
+    return objects
 
 
 def change_problems(rule: RuleSpec) -> Iterator[Problem]:

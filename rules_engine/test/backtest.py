@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from rules_engine import types
 from rules_engine.capture.watches import senders
 from rules_engine.context.paths import find_model
+from rules_engine.context.visible import MayView, visible
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Event
 from rules_engine.rules.gates import GateSeen, State
@@ -92,8 +93,10 @@ class Result:
             self.no_longer.add(event, object_pk)
 
 
-def run(spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST) -> Result:
-    """Run the rule over the events that it listens to since then, each by itself.
+def run(
+    spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST, may_view: MayView | None = None
+) -> Result:
+    """Run the rule over the events that it listens to since then, each by itself, over what may be viewed of them.
 
     What decides over several events (throttles, once, stop_processing) and chance are left out.
     """
@@ -106,6 +109,9 @@ def run(spec: RuleSpec, baseline: Baseline, since: datetime, most: int = MOST) -
             result.is_cut = True
             break
         event = Event.captured_of(*captured)
+        if may_view is not None and event.context.get("signal"):
+            # Of which models the objects are that a signal sent is known now, and not when the page was opened.
+            event = replace(event, context=visible(event.context, event.model, may_view)[0])
         stop = first_shut(rule, recorded_subject(rule, event))
         result.count(stop, event, object_pk)
         result.compare(_state_at(stop), baseline.state(event, evaluations), event, object_pk)

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 
 from rules_engine import conf
 from rules_engine.context.actor import Cause, acting_as, caused_by, paused
+from rules_engine.context.visible import objects_sent
 from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import LeaseLost
 from rules_engine.live import cache
@@ -86,6 +87,7 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             None if execution.rule_slug else execution.pk,
             *(execution.rule_slug, execution.rule_version, execution.position, execution.author_id, execution.kind),
             *(execution.event.model, execution.event.signal, relation.get("field")),
+            *sorted(objects_sent(execution.event.context).items()),
         )
         if key not in verdicts:
             verdicts[key] = _refusal(execution, authors, reads)

@@ -22,7 +22,7 @@ from rules_engine.sending import (
     lane_figures,
     lane_latest,
     latest_replays,
-    may_view_data,
+    may_view_event,
 )
 from webhooks import conf
 from webhooks.endpoints.status import when
@@ -119,7 +119,7 @@ def _lines(executions: Iterable[Any], user: Any) -> Iterator[Line]:
     for execution in executions:
         # It may quote the object's data.
         text = execution.summary if execution.state == "succeeded" else execution.error
-        is_seen = may_view_data(user, execution.event.model)
+        is_seen = may_view_event(user, execution.event.model, execution.event.context)
         yield Line(
             url=_page(execution.pk),
             when=when(execution.created_at),

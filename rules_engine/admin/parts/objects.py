@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.context.paths import ModelClass, find_model
-from rules_engine.rules.permissions import may_view_data
+from rules_engine.rules.permissions import may_view_event
 from rules_engine.test.pasted import Named
 
 
@@ -86,9 +86,10 @@ def _can_be(field: Any, value: Any) -> bool:
 UNSEEN = _("You may not view objects of this model, and so not this data either.")
 
 
-def why_unseen(request: HttpRequest, label: str, key: str) -> str:
-    """Say why somebody may not be shown data of an object, as a sentence; empty where they may."""
-    if not may_view_data(request.user, label):
+def why_unseen(request: HttpRequest, label: str, key: str, context: Mapping[str, Any] | None = None) -> str:
+    """Say why somebody may not be shown data of an object, as a sentence; empty where they may. ``context`` is the
+    event's, for what quotes it: of an event about no object, the objects that its signal sent count."""
+    if not may_view_event(request.user, label, context or {}):
         return str(UNSEEN)
     model = find_model(label) if label else None
     if model is None or not key or not ObjectsSeen(admin.site, request).hides(model, key):

@@ -22,7 +22,7 @@ from rules_engine.types import ActionSpec, RuleSpec
 
 LATEST = 50
 #: Restoring leaves the name by which everything else knows the rule, and whether it is on.
-KEPT = ("slug", "enabled", "author_id", "actions", "each")
+KEPT = ("slug", "enabled", "author_id", "actions", "each", "objects")
 
 
 class HistoryMixin:

@@ -15,7 +15,7 @@ from rules_engine.admin.parts.objects import UNSEEN, why_unseen
 from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block, time_words
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
 from rules_engine.models import AuditEntry, AuditSeal
-from rules_engine.rules.permissions import may_view_data, viewable_labels
+from rules_engine.rules.permissions import may_view_data, may_view_event, viewable_labels
 
 #: Operations that the filter offers.
 MOST_OPERATIONS = 50
@@ -47,6 +47,11 @@ def _seen_by(request: HttpRequest, entries: QuerySet[AuditEntry]) -> QuerySet[Au
     return entries.filter(model__in=viewable_labels(request.user))
 
 
+def _sent(entry: AuditEntry) -> dict[str, Any]:
+    """The part of the event's context that an entry about no object keeps: what the signal sent."""
+    return {} if entry.model else {"signal": entry.fields}
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(SearchedAdmin):
     """Who did what to which object."""
@@ -68,16 +73,19 @@ class AuditEntryAdmin(SearchedAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
         changelist: Any = super().get_changelist_instance(request)
-        seen = {label: may_view_data(request.user, label) for label in {row.model for row in changelist.result_list}}
+        seen = {
+            label: may_view_data(request.user, label) for label in {row.model for row in changelist.result_list} - {""}
+        }
         for entry in changelist.result_list:
-            entry.unseen_because = "" if seen[entry.model] else str(UNSEEN)
+            is_seen = seen[entry.model] if entry.model else may_view_event(request.user, "", _sent(entry))
+            entry.unseen_because = "" if is_seen else str(UNSEEN)
         return changelist
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Django's, with why its data is not shown, which depends on who asks."""
         entry: Any = super().get_object(request, object_id, from_field)
         if entry is not None:
-            entry.unseen_because = why_unseen(request, entry.model, entry.object_pk)
+            entry.unseen_because = why_unseen(request, entry.model, entry.object_pk, _sent(entry))
         return entry
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -38,7 +38,7 @@ from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
-from rules_engine.rules.permissions import may_view_data
+from rules_engine.rules.permissions import may_view_data, may_view_event
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
@@ -155,19 +155,20 @@ class ExecutionAdmin(RowButtonsAdmin):
         changelist: Any = super().get_changelist_instance(request)
         slugs = {execution.rule_slug for execution in changelist.result_list}
         names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
-        seen = {
-            label: may_view_data(request.user, label) for label in {row.event.model for row in changelist.result_list}
-        }
+        labels = {row.event.model for row in changelist.result_list} - {""}
+        seen = {label: may_view_data(request.user, label) for label in labels}
         for execution in changelist.result_list:
             execution.rule_name = names.get(execution.rule_slug)
-            execution.unseen = "" if seen[execution.event.model] else str(UNSEEN)
+            event = execution.event
+            is_seen = seen[event.model] if event.model else may_view_event(request.user, "", event.context)
+            execution.unseen = "" if is_seen else str(UNSEEN)
         return changelist
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event)
-            obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk)
+            obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk, obj.event.context)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))

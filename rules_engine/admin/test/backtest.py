@@ -20,6 +20,7 @@ from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.rules.gates import title_of
+from rules_engine.rules.permissions import may_view
 from rules_engine.test.backtest import MOST, AnotherForm, AsItWas, Baseline, Listed, Result, run
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -66,7 +67,7 @@ class BacktestMixin:
         given = request.POST if is_edited else request.GET
         window = WindowForm({WINDOW: given.get(WINDOW, USUAL_WINDOW)})
         hours = window.cleaned_data[WINDOW] if window.is_valid() else USUAL_WINDOW
-        result = run(spec, baseline, timezone.now() - timedelta(hours=hours))
+        result = run(spec, baseline, timezone.now() - timedelta(hours=hours), may_view=may_view(request.user))
         context: dict[str, Any] = {
             "window": window,
             "is_edited": is_edited,

@@ -23,6 +23,7 @@ ANIMAL = RuleSpec(slug="r", model="zoo.animal", signals=("post_save",))
 M2M = RuleSpec(slug="r", model="zoo.bystander", signals=("m2m_changed",))
 CLUB = RuleSpec(slug="r", model="zoo.club", signals=("m2m_changed",))
 LOGIN = RuleSpec(slug="r", signals=("user_logged_in",))
+CANCELLED = RuleSpec(slug="r", signals=("clinic.appointment_cancelled",))
 REQUEST = RuleSpec(slug="r", signals=("request_finished",))
 
 
@@ -205,7 +206,12 @@ def test_the_objects_of_a_relation_are_taken_whole_or_by_their_fields(condition:
 @pytest.mark.parametrize(
     ("rule", "texts", "permissions"),
     [
-        (LOGIN, ["signal.user"], set()),
+        (LOGIN, ["signal.user.pk", "signal.user.model", "signal.request.path", "signal"], set()),
+        (LOGIN, ["signal.user"], {"accounts.view_user"}),
+        (LOGIN, ["signal.user.username"], {"accounts.view_user"}),
+        (replace(LOGIN, objects={}), ["signal.user.username"], set()),
+        (replace(CANCELLED, objects={"instance": "zoo.animal"}), ["signal.instance.text"], {"zoo.view_animal"}),
+        (CANCELLED, ["signal.instance.text"], set()),
         (ANIMAL, [], {"zoo.view_animal"}),
         (ANIMAL, ["instance.name", "event.id"], {"zoo.view_animal"}),
         (ANIMAL, ["instance.keeper.name"], {"zoo.view_animal", "zoo.view_keeper"}),
