@@ -19,6 +19,7 @@ from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
 from rules_engine.work.claims import claim
+from rules_engine.work.large_changes import tell_due
 from rules_engine.work.run import run_claim
 
 __all__ = ["ActionContractTests", "create_rule", "explain", "refresh", "reset", "run_due"]
@@ -89,6 +90,7 @@ def run_due(limit: int | None = None) -> int:
     """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
     ran = 0
     while limit is None or ran < limit:
+        tell_due()
         release_due()
         claimed = claim(limit=None if limit is None else limit - ran)
         if not claimed:

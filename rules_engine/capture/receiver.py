@@ -21,7 +21,7 @@ from django.db import connections, models
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from rules_engine.capture import other_signals, relations, saves
+from rules_engine.capture import large_changes, other_signals, relations, saves
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write, write_together
@@ -35,6 +35,7 @@ from rules_engine.context.signals import MODEL_SIGNALS, find_signal
 from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
+from rules_engine.models import LargeChange
 from rules_engine.texts import Allowance, in_save
 
 logger = logging.getLogger("rules_engine")
@@ -169,6 +170,30 @@ def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: 
         return (plan,)
     write(plan, table.alias, table.number)
     return ()
+
+
+def tell_large_change(change: LargeChange) -> None:
+    """Tell the rules of a part of a large change, as if it had just been made by whoever made it.
+
+    What cannot be read or tried is told by the rules; raises what keeps from recording what they want done.
+    """
+    table = _table
+    part = large_changes.part_of(change, table)
+    if part is None:
+        return
+    plans: list[Plan] = []
+    with actor.again(large_changes.origin_of(change)), past_caches(table.alias):
+        for subject, rules in relations.at_other_end(
+            part.watch, part.other, part.operation, part.pks, change.occurred_at, using=table.alias
+        ):
+            with kept_from_caller(NOT_TRIED, change.model):
+                outcome = match(subject, rules)
+                plan = None if outcome is None else decide(outcome, table.alias)
+                plans += [] if plan is None else [plan]
+        if len(plans) > 1 and write_together(plans, table.alias, table.number):
+            return
+        for plan in plans:
+            write(plan, table.alias, table.number)
 
 
 def _write_all(plans: Sequence[Plan], table: Table) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import models
 
 from rules_engine import conf
+from rules_engine.capture import large_changes
 from rules_engine.capture.saves import ATTRIBUTE
 from rules_engine.capture.watches import Reading, RelationWatch
 from rules_engine.context import snapshot
@@ -27,8 +28,7 @@ def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any], now: date
     A clear names no keys, so they are read before it; ``m2m`` is ``{"field", "action", "side", "pks", "count"}``, the
     keys capped at ``ROWS_LIMIT`` and their full number in ``count``, the side being ``"own"`` where the code touched an
     object of the rule's model, and ``"other"`` where it touched the other end. Each object at the other end is told,
-    however many they are. The objects of those keys are read where
-    a rule asks.
+    however many they are: of very many by a worker. The objects of those keys are read where a rule asks.
     """
     phase, _, action = sent["action"].partition("_")
     if phase == "pre":
@@ -45,8 +45,38 @@ def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any], now: date
         return
     for watch in watches:
         ends = others if action == "clear" else _primary_keys(watch.field, sent, others)
-        for side, instance, connected in _concerned(watch, sent, ends):
-            yield _subject(watch, sent, side, instance, OPERATIONS[action], connected, now), watch.rules
+        yield from _told(watch, sent, OPERATIONS[action], ends, now)
+
+
+def _told(
+    watch: RelationWatch, sent: Mapping[str, Any], operation: Operation, ends: Sequence[Any], now: datetime
+) -> Iterator[Reading]:
+    """Yield the objects of the watched model that the change concerns; those of a large one are told by a worker. A
+    symmetrical relation has the model at both ends."""
+    instance, is_own = sent["instance"], watch.is_target == sent["reverse"]
+    # A rule on a descendant hears the relation it inherits for its own objects alone.
+    if is_own and isinstance(instance, watch.model):
+        yield _subject(watch, instance, operation, Others(sent["model"], ends), now, side=OWN), watch.rules
+    if is_own and not watch.field.remote_field.symmetrical:
+        return
+    ends = [pk for pk in ends if not is_own or pk != instance.pk]
+    if len(ends) > large_changes.AT_ONCE:
+        yield from large_changes.put_off(watch, sent, operation, ends, now)
+    else:
+        yield from at_other_end(watch, instance, operation, ends, now, using=sent["using"])
+
+
+def at_other_end(
+    watch: RelationWatch, other: models.Model, operation: Operation, pks: Sequence[Any], now: datetime, *, using: str
+) -> Iterator[Reading]:
+    """Yield the objects of these keys, as what was connected to the ``other`` one or parted from it."""
+    others = Others(type(other), [other.pk])
+    for part in _in_parts(pks):
+        with confined(using):
+            stored: models.QuerySet[Any] = UncachedQuerySet(watch.model, using=using)
+            rows = list(stored.filter(pk__in=part))
+        for instance in rows:
+            yield _subject(watch, instance, operation, others, now, side=OTHER), watch.rules
 
 
 def _in_order(keys: Iterable[Any]) -> Sequence[Any]:
@@ -100,40 +130,14 @@ def _in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     yield from (values[start : start + size] for start in range(0, len(values), size))
 
 
-def _concerned(
-    watch: RelationWatch, sent: Mapping[str, Any], others: Sequence[Any]
-) -> Iterator[tuple[str, models.Model, Sequence[Any]]]:
-    """Yield the objects of the watched model, each with its side and the keys of what it was connected to or parted
-    from. A symmetrical relation has the model at both."""
-    is_own = watch.is_target == sent["reverse"]
-    # A rule on a descendant hears the relation it inherits for its own objects alone.
-    if is_own and isinstance(sent["instance"], watch.model):
-        yield OWN, sent["instance"], others
-    if is_own and not watch.field.remote_field.symmetrical:
-        return
-    for part in _in_parts(others):
-        with confined(sent["using"]):
-            stored: models.QuerySet[Any] = UncachedQuerySet(watch.model, using=sent["using"])
-            rows = list(stored.filter(pk__in=part))
-        for instance in rows:
-            if not is_own or instance != sent["instance"]:
-                yield OTHER, instance, [sent["instance"].pk]
-
-
 def _subject(
-    watch: RelationWatch,
-    sent: Mapping[str, Any],
-    side: str,
-    instance: models.Model,
-    operation: Operation,
-    others: Sequence[Any],
-    now: datetime,
+    watch: RelationWatch, instance: models.Model, operation: Operation, others: Others, now: datetime, *, side: str
 ) -> Subject:
-    limited = others[: conf.rows_limit()]
-    model = sent["model"] if side == OWN else type(sent["instance"])
-    pks = [snapshot.column_value(model._meta.pk, pk) for pk in limited]
-    is_whole = len(limited) == len(others)
-    if not is_whole:
+    most = conf.rows_limit()
+    limited = others if len(others.pks) <= most else Others(others.model, others.pks[:most], is_whole=False)
+    key = limited.model._meta.pk
+    pks = [snapshot.column_value(key, pk) for pk in limited.pks]
+    if not limited.is_whole:
         pks = CutRows(pks)
     change = FieldChange(watch.name, [], pks) if operation == "add" else FieldChange(watch.name, pks, [])
     return Subject(
@@ -141,7 +145,7 @@ def _subject(
         operation,
         instance,
         changes={watch.name: change},
-        m2m={"field": watch.name, "action": operation, "side": side, "pks": pks, "count": len(others)},
-        others=Others(model, limited, is_whole),
+        m2m={"field": watch.name, "action": operation, "side": side, "pks": pks, "count": len(others.pks)},
+        others=limited,
         occurred_at=now,
     )

@@ -116,6 +116,16 @@ def caused_by(cause: Cause) -> Iterator[None]:
 
 
 @contextmanager
+def again(origin: Origin) -> Iterator[None]:
+    """Record what happens inside as what that origin did, whatever the process does meanwhile."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+@contextmanager
 def paused() -> Iterator[None]:
     """Keep the changes made inside from all rules, for imports and repairs. Nothing of them is recorded."""
     with _within(is_paused=True):

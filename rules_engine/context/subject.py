@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,13 +87,18 @@ class Others:
     pks: Sequence[Any]
     #: Whether these are all.
     is_whole: bool = True
+    #: What was read of them: many objects at this end may have the same at the other.
+    _known: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
 
     def read(self, tree: snapshot.Tree, using: str) -> list[dict[str, Any]]:
-        """Return those that are there, in the order of their keys."""
-        stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
-        with confined(using):
-            rows = snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
-        return rows if self.is_whole else CutRows(rows)
+        """Return those that are there, in the order of their keys; read once, whoever asks for the same."""
+        asked = json.dumps(tree, sort_keys=True)
+        if asked not in self._known:
+            stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
+            with confined(using):
+                rows = snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
+            self._known[asked] = rows if self.is_whole else CutRows(rows)
+        return self._known[asked]
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from rules_engine.models.event import Event, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
 from rules_engine.models.held import HeldMatch
+from rules_engine.models.large_change import LargeChange
 from rules_engine.models.mail_hour import MailHour
 from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
@@ -21,6 +22,7 @@ __all__ = [
     "Execution",
     "Heartbeat",
     "HeldMatch",
+    "LargeChange",
     "MailHour",
     "Pause",
     "Recording",

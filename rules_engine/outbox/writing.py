@@ -81,7 +81,7 @@ def write(batches: Sequence[Batch], using: str) -> int:
         _insert(models.Execution, [row for batch in batches for row in batch.ended], using)
         _insert_held(held, using)
         _insert(models.RuleError, [row for batch in batches for row in batch.errors], using)
-    _announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
+    announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
     return len(executions) + len(held)
 
 
@@ -93,7 +93,7 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     waiting = [row for row in executions if row.finished_at is None]
     _insert_executions(waiting, using)
     _insert(models.Execution, [row for row in executions if row.finished_at is not None], using)
-    _announce({row.queue for row in waiting}, using)
+    announce({row.queue for row in waiting}, using)
     return len(waiting)
 
 
@@ -140,7 +140,8 @@ def _insert_held(held: Sequence[HeldRow], using: str) -> None:
             waiting.update(due_at=seconds_from_now(seconds))
 
 
-def _announce(queues: set[str], using: str) -> None:
+def announce(queues: set[str], using: str) -> None:
+    """Tell the workers, once the transaction is committed, that there is work in these queues."""
     for queue in queues:
         try:
             # A new function for each queue, and robust: another's failing callback must not silence ours.

@@ -22,6 +22,7 @@ from rules_engine.models import (
     Execution,
     Heartbeat,
     HeldMatch,
+    LargeChange,
     MailHour,
     Pause,
     Reservation,
@@ -77,6 +78,7 @@ def _prunable() -> Iterator[QuerySet[Any]]:
         acted_on = Execution.objects.filter(event=OuterRef("pk"))
         yield Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days))
         yield RuleError.objects.filter(**_older_than(days))
+        yield LargeChange.objects.filter(**_older_than(days))
         yield Pause.objects.filter(**_older_than(days, "until"))
     audit_days = conf.audit_retention_days()
     if audit_days is not None:

@@ -17,7 +17,7 @@ from rules_engine.context.actor import paused
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
-from rules_engine.work import claims, heartbeats, queues, retention, sequence
+from rules_engine.work import claims, heartbeats, large_changes, queues, retention, sequence
 from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
@@ -37,7 +37,7 @@ def drain(queue: str) -> int:
     released = 0
     if queue == conf.queue():
         with paused():
-            released = releasing.release_due(seconds=DRAIN_SECONDS)
+            released = large_changes.tell_due(seconds=DRAIN_SECONDS) + releasing.release_due(seconds=DRAIN_SECONDS)
     ran = queues.drain(queue, seconds=DRAIN_SECONDS)
     # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
     if (ran or released) and due_queues(queue):
@@ -74,7 +74,7 @@ def due_queues(*only: str) -> list[str]:
     if only:
         rows = rows.of_queues(only)
     queues_due = set(rows.order_by().values_list("queue", flat=True).distinct())
-    if (not only or conf.queue() in only) and releasing.is_any_due():
+    if (not only or conf.queue() in only) and (releasing.is_any_due() or large_changes.is_any_due()):
         queues_due.add(conf.queue())
     return sorted(queues_due)
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from rules_engine.models import Event, Execution, HeldMatch, RuleError
-from rules_engine.testing import create_rule
+from project.accounts.models import User
+from rules_engine import acting_as
+from rules_engine.capture import large_changes
+from rules_engine.context.actor import Cause, caused_by
+from rules_engine.models import Event, Execution, HeldMatch, LargeChange, RuleError
+from rules_engine.outbox import writing
+from rules_engine.testing import create_rule, run_due
 from rules_engine.texts import allowance, render
+from rules_engine.types import new_id
+from rules_engine.work.large_changes import tell_due
 from tests.zoo.models import Animal, Meal, Tag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -79,3 +87,99 @@ def test_what_one_change_led_to_is_written_by_few_statements() -> None:
         assert told.count() == count
     assert statements[2] == statements[40]
     assert (Execution.objects.count(), HeldMatch.objects.count()) == (42, 42)
+
+
+def large_change(**rule: object) -> list[Tag]:
+    """Make a change of more objects than are told at once, which a rule on those hears."""
+    create_rule(Tag, signals=["m2m_changed"], **{"actions": [NAME], **rule})
+    animal = Animal.objects.create(name="a")
+    tags = Tag.objects.bulk_create(Tag(name=f"t{number}") for number in range(5))
+    animal.tags.add(*tags)
+    return tags
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_changes, "AT_ONCE", 2)
+    monkeypatch.setattr(large_changes, "PART", 3)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_of_a_large_change_a_worker_tells_each_object(noted: list[str]) -> None:
+    user = User.objects.create(username="ann")
+    with acting_as(user):
+        tags = large_change(condition={"!=": [{"var": "instance.name"}, "t1"]})
+    assert (Event.objects.count(), LargeChange.objects.count()) == (0, 2)
+    run_due()
+    assert sorted(noted) == ["t0", "t2", "t3", "t4"]
+    assert not LargeChange.objects.exists()
+    event = Event.objects.get(object_pk=str(tags[0].pk))
+    assert event.context["actor"] == {"id": user.pk, "username": "ann"}
+    assert (event.operation, event.context["m2m"]["side"], event.context["m2m"]["count"]) == ("add", "other", 1)
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_what_a_save_does_for_a_large_change_does_not_grow_with_it() -> None:
+    create_rule(Tag, signals=["m2m_changed"], actions=[("note", {"text": "{{ instance.name }}{{ instance.animals }}"})])
+    statements = []
+    for count in (4, 40):
+        animal = Animal.objects.create(name="a")
+        tags = Tag.objects.bulk_create(Tag(name="t") for _ in range(count))
+        with CaptureQueriesContext(connection) as captured:
+            animal.tags.add(*tags)
+        statements.append(len(captured))
+    assert statements[0] == statements[1]
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_large_change_that_is_undone_is_told_by_nobody() -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        large_change()
+        raise RuntimeError
+    run_due()
+    assert not LargeChange.objects.exists()
+    assert not Event.objects.exists()
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_rule_in_the_transaction_says_that_a_change_is_too_large() -> None:
+    create_rule(Tag, slug="later", signals=["m2m_changed"], actions=[NAME])
+    entry = ("write_audit_entry", {}, {"timing": "in_transaction"})
+    large_change(slug="early", actions=[entry])
+    error = RuleError.objects.get()
+    assert error.rule_slug == "early"
+    assert error.message.startswith("This change concerns 5 objects. More than 2 are told by a worker")
+    run_due()
+    assert set(Execution.objects.values_list("rule_slug", "state")) == {("later", "succeeded")}
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_large_change_that_no_rule_can_hear_writes_nothing() -> None:
+    large_change(operations=["remove"])
+    assert not LargeChange.objects.exists()
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_part_that_cannot_be_written_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    large_change()
+
+    def full(*_: object) -> None:
+        raise OperationalError("disk full")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(writing, "write", full)
+        assert tell_due() == 0
+    assert list(LargeChange.objects.values_list("failures", flat=True)) == [1, 1]
+    assert not Event.objects.exists()
+    LargeChange.objects.update(due_at=Now())
+    assert tell_due() == 2
+    assert Event.objects.count() == 5
+
+
+@pytest.mark.usefixtures("two_at_once")
+def test_a_large_change_by_a_rule_goes_on_its_chain() -> None:
+    root = new_id()
+    with caused_by(Cause(root, 3, "another", None, new_id())):
+        large_change()
+    run_due()
+    assert set(Event.objects.values_list("root_id", "depth")) == {(root, 4)}

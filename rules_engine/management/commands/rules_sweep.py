@@ -17,6 +17,7 @@ from rules_engine.outbox import hints
 from rules_engine.outbox.releasing import release_due
 from rules_engine.work.claims import unpaused
 from rules_engine.work.heartbeats import beat
+from rules_engine.work.large_changes import tell_due
 from rules_engine.work.queues import drain
 from rules_engine.work.sequence import settle_forgotten
 from rules_engine.work.tasks import due_queues, seal
@@ -74,6 +75,7 @@ class Command(BaseCommand):
         settle_forgotten()
         ran = 0
         while limit is None or ran < limit:
+            tell_due(seconds=end - time.monotonic())
             release_due(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)
             # Queue by queue: each may have a sender of its own.
