@@ -27,8 +27,7 @@ from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write, write_together
 from rules_engine.capture.plan import Plan, decide
 from rules_engine.capture.saves import Before
-from rules_engine.capture.unread import unread
-from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build
+from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build, unread
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, models
+from django.utils import timezone
 
 from rules_engine.capture.old_values import StoredRow
 from rules_engine.context.paths import ModelClass, field_of, find_model, is_denied, readable_fields, steps
@@ -20,9 +21,11 @@ from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signa
 from rules_engine.context.subject import Field, Subject, old_fields
 from rules_engine.errors import UnknownPath
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import EVERY_FIELD
+from rules_engine.types import EVERY_FIELD, Unread
 
 Rules = tuple[CompiledRule, ...]
+#: The names of the models' signals.
+_NAMES = {signal: name for name, signal in MODEL_SIGNALS.items()}
 #: A signal's name and its sender; None is any sender.
 Pair = tuple[str, Any]
 #: What was read of one signal: a subject, and the rules that may match it.
@@ -242,3 +245,27 @@ def _relation_watches(
     by_relation: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
 ) -> tuple[RelationWatch, ...]:
     return tuple(RelationWatch(*relation, tuple(rules)) for relation, rules in by_relation.items())
+
+
+def unread(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], error: Exception) -> Iterator[Reading]:
+    """Yield subjects of which nothing is known but the object, where that is known, each with the rules that hear."""
+    for name, instance, rules in _hearing(table, sender, signal, sent):
+        if rules:
+            subject = Subject(name, instance=instance, knows_changes=False, unread=Unread(error))
+            subject.occurred_at = timezone.now()
+            yield subject, rules
+
+
+def _hearing(
+    table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]
+) -> Iterator[tuple[str, models.Model | None, Sequence[CompiledRule]]]:
+    name = _NAMES.get(signal)
+    if name is None:
+        yield from ((name, None, rules) for name, rules in table.told(signal).items())
+    elif signal is models.signals.m2m_changed:
+        for watch in table.relations.get(sender, ()):
+            # At the other end it is not known which objects these were.
+            is_own = watch.is_target == sent["reverse"] and isinstance(sent["instance"], watch.model)
+            yield name, sent["instance"] if is_own else None, watch.rules
+    elif (of_model := table.models.get(sender)) is not None:
+        yield name, sent["instance"], of_model.rules.get(name, ())

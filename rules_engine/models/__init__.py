@@ -2,11 +2,10 @@
 deferred constraints escape savepoints and would fail the caller's COMMIT."""
 
 from rules_engine.models.audit import AuditEntry, AuditSeal
-from rules_engine.models.event import Event, RuleError
+from rules_engine.models.event import Event, LargeChange, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
 from rules_engine.models.held import HeldMatch
-from rules_engine.models.large_change import LargeChange
 from rules_engine.models.mail_hour import MailHour
 from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
