@@ -168,6 +168,12 @@ class RuleAdmin(
         is_on = obj is not None and obj.__dict__.setdefault("was_on", obj.enabled)
         return super().has_change_permission(request, obj) and (not is_on or self.has_enable_permission(request))
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # To delete a rule that is on is to switch it off. Django asks this of each of several rules, and of whatever
+        # goes along with something else that is deleted.
+        is_on = obj is not None and obj.enabled
+        return super().has_delete_permission(request, obj) and (not is_on or self.has_enable_permission(request))
+
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         may_write = self._may_write(request, obj)
         state = ("author_shown", "updated_at", *(("seen",) if may_write else ())) if obj else ()
