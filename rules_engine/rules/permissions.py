@@ -79,10 +79,16 @@ def may_view_event(user: Any, label: str, context: Mapping[str, Any]) -> bool:
     return all(may_view_data(user, label) for label in labels)
 
 
+def may_view_outcomes(user: Any, label: str) -> bool:
+    """Say whether the user may be shown what rules on the model came to, which quotes data. Rules on no model may tell
+    of users, who log in."""
+    return may_view_data(user, label or label_of(get_user_model()))
+
+
 def viewable_labels(user: Any) -> list[str]:
     """Return the labels of the models whose data the user may be shown. "" stands for data of no model, for whoever may
     view users: what is told of logins names them."""
-    of_none = [""] if may_view_data(user, label_of(get_user_model())) else []
+    of_none = [""] if may_view_outcomes(user, "") else []
     return [*of_none, *(label_of(model) for model in apps.get_models() if _sees(user, model))]
 
 

@@ -103,6 +103,12 @@ class EndpointAdmin(ButtonsAdmin):
         # Nor is a token guessed by what is found.
         return [name for name in self.search_fields if name != "url" or self.has_change_permission(request)]
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        # Nor by where the endpoint stands among others of its host.
+        whole = super().get_list_display(request)
+        may_change = self.has_change_permission(request)
+        return whole if may_change else ["host_alone" if name == "host" else name for name in whole]
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         # Each word is a condition on several columns, and databases bound how deep and how long those may be.
         words = search_term[:LONGEST_SEARCH].split()
@@ -138,6 +144,10 @@ class EndpointAdmin(ButtonsAdmin):
 
     @admin.display(description=_("Host"), ordering="url")
     def host(self, endpoint: Endpoint) -> str:
+        return endpoint.host
+
+    @admin.display(description=_("Host"))
+    def host_alone(self, endpoint: Endpoint) -> str:
         return endpoint.host
 
     @admin.display(description=_("URL"))

@@ -27,14 +27,20 @@ class ReadOnlyAdmin(GuardedAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         # Django lets every column be asked for in the address: what somebody may not see could be guessed bit by bit.
-        return lookup.partition("__")[0] in set(self._narrowing()) and super().lookup_allowed(lookup, value, request)
+        is_narrowing = lookup in self._filters() or lookup.partition("__")[0] in set(self._narrowing())
+        return is_narrowing and super().lookup_allowed(lookup, value, request)
+
+    def _filters(self) -> set[str]:
+        """What filters of ours read of the address: that, and no part or comparison of the column of that name."""
+        return {getattr(entry, "parameter_name", "") for entry in self.list_filter}
 
     def _narrowing(self) -> Iterator[str]:
         yield from self.narrowed_by
         yield from filter(None, [self.date_hierarchy])
         for entry in self.list_filter:
             named = entry[0] if isinstance(entry, list | tuple) else entry
-            yield named.partition("__")[0] if isinstance(named, str) else getattr(named, "parameter_name", "")
+            if isinstance(named, str):
+                yield named.partition("__")[0]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -24,8 +24,9 @@ Steps = Mapping[uuid.UUID, Execution]
 Children = Mapping[uuid.UUID | None, Sequence[Event]]
 
 
-def chain_block(event: Event) -> SafeString:
-    """The whole chain of the event, this one marked; a dash where it stands alone. Four queries, however long it is:
+def chain_block(event: Event, sees: Callable[[str], bool]) -> SafeString:
+    """The whole chain of the event, this one marked; a dash where it stands alone. Errors are shown of the models of
+    which ``sees`` says so. Four queries, however long it is:
     one more for each level where the event is not among those shown."""
     chain = Event.objects.filter(root_id=event.root_id).order_by("depth", "id")
     shown = list(_light(chain)[: SHOWN + 1])
@@ -38,6 +39,11 @@ def chain_block(event: Event) -> SafeString:
         shown += _light(chain.filter(pk__in=ancestors))
         left_out -= len(ancestors)
     steps = Execution.objects.in_bulk([other.cause_id for other in shown if other.cause_id])
+    seen = {label: sees(label) for label in {other.model for other in shown}}
+    for other in shown:
+        if not seen[other.model]:
+            # An error may quote the object's data.
+            other.evaluations = []
     tree = _tree(shown, steps, event)
     if left_out <= 0:
         return tree

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -13,10 +14,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import detail_words
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import context_block, link, list_url, object_link, page_url, table, text_block
 from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
 from rules_engine.admin.records.chain import chain_block
 from rules_engine.models import Event
+from rules_engine.rules.permissions import may_view_outcomes
 
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
 GATES = {"operations": _("its operations"), "changes": _("its change conditions"), "condition": _("its condition")}
@@ -54,6 +57,8 @@ class EventAdmin(SearchedAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj)
+            obj.unseen = why_unseen(request, obj.model, obj.object_pk, obj.context)
+            obj.sees = partial(may_view_outcomes, request.user)
         return super().get_form(request, obj, change, **options)
 
     def having(self, word: str) -> Q:
@@ -84,17 +89,17 @@ class EventAdmin(SearchedAdmin):
         return link(page_url("execution", event.cause_id) if event.cause_id else "", event.cause_id or "–")
 
     @admin.display(description=_("chain"))
-    def chain_shown(self, event: Event) -> SafeString:
-        return chain_block(event)
+    def chain_shown(self, event: Any) -> SafeString:
+        return chain_block(event, event.sees)
 
     @admin.display(description=_("evaluations"))
-    def evaluations_shown(self, event: Event) -> SafeString:
+    def evaluations_shown(self, event: Any) -> SafeString:
         rows = [
             (
                 evaluation.get("rule"),
                 evaluation.get("version"),
                 *_verdict(evaluation),
-                detail_words(str(evaluation.get("detail") or "")) or "–",
+                _detail(evaluation, event.unseen),
             )
             for evaluation in _evaluations(event)
         ]
@@ -115,6 +120,14 @@ class EventAdmin(SearchedAdmin):
 def _evaluations(event: Event) -> list[Mapping[str, Any]]:
     evaluations = event.evaluations if isinstance(event.evaluations, list) else []
     return [evaluation for evaluation in evaluations if isinstance(evaluation, Mapping)]
+
+
+def _detail(evaluation: Mapping[str, Any], unseen: str) -> str:
+    """Why a rule stopped; an error may quote the object's data."""
+    detail = str(evaluation.get("detail") or "")
+    if detail and unseen and evaluation.get("outcome") == "error":
+        return unseen
+    return detail_words(detail) or "–"
 
 
 def _verdict(evaluation: Mapping[str, Any]) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from rules_engine.admin.conditions.builder import FieldsMixin
 from rules_engine.admin.overview.page import OverviewMixin
 from rules_engine.admin.parts.guarding import GuardedAdmin
 from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_words, signal_words
+from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url, text_block
 from rules_engine.admin.parts.rule_page import switch_on_url
 from rules_engine.admin.pauses.pauses import Pauses
@@ -32,6 +33,7 @@ from rules_engine.admin.rules.rule_list import RuleListMixin
 from rules_engine.admin.rules.rule_pages import RulePagesMixin
 from rules_engine.models import Rule, RuleAction, RuleError
 from rules_engine.rules import registry
+from rules_engine.rules.permissions import may_view_outcomes
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
 from rules_engine.test.unsent import unsaved_rows, unsent_changes
@@ -281,12 +283,18 @@ def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     pauses = Pauses(request)
     activity = states.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *states.author_faults(rule)]
+    errors = list(RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS])
+    if not may_view_outcomes(request.user, rule.model):
+        # An error may quote the object's data.
+        activity.last_error = activity.last_error and str(UNSEEN)
+        for error in errors:
+            error.message = str(UNSEEN)
     return {
         "sentence": gettext("Trigger: %s.") % trigger_words(rule),
         "problems": problems,
         "remarks": hearing(rule.spec_with([])),
         "over_mailed": mail.over_of(rule.slug),
-        "errors": RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS],
+        "errors": errors,
         "activity": activity,
         "cascades": cascades_of(rule),
         "pauses": pauses.notices(pauses.of(rule)),

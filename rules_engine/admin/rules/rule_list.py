@@ -14,12 +14,14 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.charts import hours_chart
 from rules_engine.admin.parts.labels import model_title
+from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url, time_words
 from rules_engine.admin.pauses.pauses import Pauses
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import trigger_words
 from rules_engine.models import Rule
 from rules_engine.rules import registry
+from rules_engine.rules.permissions import may_view_outcomes
 
 LONGEST = 120
 
@@ -79,6 +81,8 @@ class RuleListMixin:
         pauses = Pauses(request)
         for rule in rules:
             rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
+            if rule.activity.last_error and not may_view_outcomes(request.user, rule.model):
+                rule.activity.last_error = str(UNSEEN)
         changelist.pauses = pauses.notices(pause for pause in pauses.all if pause.is_everything)
         return changelist
 
