@@ -6,8 +6,11 @@ batches in ``rules_engine.sending``. Names are loaded when they are first used: 
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from rules_engine.logs.one_line import keep_to_one_line as keep_to_one_line
 
 if TYPE_CHECKING:
     from rules_engine.context.actor import acting_as as acting_as
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from rules_engine.context.signals import register_signal as register_signal
 
 __version__ = "0.1.0"
+
+# Before any module of ours can log. What is said there quotes data, and texts of errors.
+keep_to_one_line(logging.getLogger(__name__))
 
 _HOMES = {
     "acting_as": "rules_engine.context.actor",

@@ -11,26 +11,19 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.context.snapshot import clean_text
 from rules_engine.errors import Problem
+from rules_engine.logs.one_line import ESCAPED, keep_to_one_line
 from rules_engine.rules import values
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: Where the lines go; configure it in Django's LOGGING.
-logger = logging.getLogger("rules_engine.messages")
+logger = keep_to_one_line(logging.getLogger("rules_engine.messages"))
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _TITLES = {"debug": _("debug"), "info": _("info"), "warning": _("warning"), "error": _("error")}
 _LEVEL_CHOICES = [{"title": title, "value": level} for level, title in _TITLES.items()]
 LONGEST = 4_000
-#: A forged line begins with a line break, a forged colour with ESC.
-ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
-    0x0A: "\\n",
-    0x0D: "\\r",
-    0x09: "\\t",
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-}
 
 
 @register_action

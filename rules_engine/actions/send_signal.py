@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -28,12 +29,16 @@ from rules_engine.context.signals import (
 from rules_engine.context.snapshot import plain, safe
 from rules_engine.context.stored_form import key_of
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
+from rules_engine.logs.one_line import keep_to_one_line
 from rules_engine.rules.contract import Action, Effect, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
 #: The object goes by the first of these, and ``Signal.send`` has the others for itself.
 RESERVED = ("instance", "sender", "signal", "self")
+
+# Django logs there what receivers raise, who may say it in words of the data that we hand them.
+keep_to_one_line(logging.getLogger("django.dispatch"))
 
 
 @register_action

@@ -1,0 +1,1 @@
+"""What the engine and its apps write to the site's log."""
