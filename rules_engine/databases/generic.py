@@ -65,32 +65,13 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
-    def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
-        """Walk from lane to lane through their index. See ``Database``.
+    def due_queues(self, due: QuerySet[Any]) -> list[str]:
+        """Walk from queue to queue. See ``Database``."""
+        return _walk("queue", due, "TRUE", ())
 
-        A plain DISTINCT reads every waiting row, 20,000 of them behind two dead endpoints, ten times a second. With
-        LIMIT 1 instead of MIN and EXISTS, PostgreSQL keeps to the index also where a burst has made its statistics
-        wrong: 0.2 ms, and 20 without.
-        """
-        connection = connections[due.db]
-        table, states = connection.ops.quote_name(due.model._meta.db_table), ", ".join(f"'{state}'" for state in LIVE)
-        live = f"e.queue = %s AND NOT (e.lane = '') AND e.state IN ({states})"
-        of_lane = due.order_by().filter(lane=RawSQL("lanes.lane", ())).exclude(lane="")
-        try:
-            probe, params = of_lane.values("pk").query.sql_with_params()
-        except EmptyResultSet:  # everything is paused
-            return []
-        first = f"SELECT e.lane FROM {table} e WHERE {live}"  # noqa: S608 - names of ours
-        sql = (
-            f"WITH RECURSIVE lanes(lane) AS ("  # noqa: S608
-            f"SELECT ({first} ORDER BY e.lane LIMIT 1) "
-            f"UNION ALL SELECT ({first} AND e.lane > lanes.lane ORDER BY e.lane LIMIT 1) "
-            f"FROM lanes WHERE lanes.lane IS NOT NULL) "
-            f"SELECT lane FROM lanes WHERE lane IS NOT NULL AND ({probe} LIMIT 1) IS NOT NULL"
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [queue, queue, *params])
-            return [lane for (lane,) in cursor.fetchall()]
+    def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
+        """Walk from lane to lane. See ``Database``."""
+        return _walk("lane", due.exclude(lane=""), "e.queue = %s AND NOT (e.lane = '')", (queue,))
 
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
@@ -158,3 +139,30 @@ class GenericDatabase:
                 detail=end.detail,
             )
         return ended
+
+
+def _walk(column: str, due: QuerySet[Any], among: str, values: Sequence[Any]) -> list[str]:
+    """Return the values of the column that rows of ``due`` have, walking from one to the next through their index.
+
+    A plain DISTINCT reads every waiting row: 20,000 of them behind two dead endpoints, ten times a second; 150 ms where
+    a million wait. With LIMIT 1 instead of MIN and EXISTS, PostgreSQL keeps to the index also where a burst has made
+    its statistics wrong: 0.2 ms, and 20 without.
+    """
+    connection = connections[due.db]
+    table, states = connection.ops.quote_name(due.model._meta.db_table), ", ".join(f"'{state}'" for state in LIVE)
+    try:
+        of_each = due.order_by().filter(**{column: RawSQL("walk.at", ())})
+        probe, params = of_each.values("pk").query.sql_with_params()
+    except EmptyResultSet:  # everything is paused
+        return []
+    first = f"SELECT e.{column} FROM {table} e WHERE {among} AND e.state IN ({states})"  # noqa: S608 - names of ours
+    sql = (
+        f"WITH RECURSIVE walk(at) AS ("  # noqa: S608
+        f"SELECT ({first} ORDER BY e.{column} LIMIT 1) "
+        f"UNION ALL SELECT ({first} AND e.{column} > walk.at ORDER BY e.{column} LIMIT 1) "
+        f"FROM walk WHERE walk.at IS NOT NULL) "
+        f"SELECT at FROM walk WHERE at IS NOT NULL AND ({probe} LIMIT 1) IS NOT NULL"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, *values, *params])
+        return [value for (value,) in cursor.fetchall()]

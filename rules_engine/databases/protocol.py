@@ -79,6 +79,9 @@ class Database(Protocol):
     def is_rivalry(self, error: Exception) -> bool:
         """Say whether another transaction was in the way, so that this one is undone and may be tried again."""
 
+    def due_queues(self, due: QuerySet[Any]) -> list[str]:
+        """Return the queues that have a row among ``due``, by name: one probe of an index for each queue."""
+
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Return the lanes of a queue that have a row among ``due``, by name: one probe of an index for each lane."""
 

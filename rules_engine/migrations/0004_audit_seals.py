@@ -5,49 +5,67 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('rules_engine', '0003_event_rule_set'),
+        ("rules_engine", "0003_event_rule_set"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AuditSeal',
+            name="AuditSeal",
             fields=[
-                ('number', models.BigIntegerField(editable=False, primary_key=True, serialize=False, verbose_name='number')),
-                ('sealed_at', models.DateTimeField(editable=False, verbose_name='sealed')),
-                ('entries', models.JSONField(default=list, editable=False, verbose_name='entries')),
-                ('removed', models.JSONField(default=list, editable=False, verbose_name='removed')),
-                ('reason', models.CharField(blank=True, choices=[('retention', 'retention'), ('erasure', 'erasure')], editable=False, max_length=10, verbose_name='reason')),
-                ('until', models.DateTimeField(editable=False, null=True, verbose_name='until')),
-                ('total', models.BigIntegerField(editable=False, verbose_name='total')),
-                ('previous', models.CharField(blank=True, editable=False, max_length=64, verbose_name='previous hash')),
-                ('hash', models.CharField(editable=False, max_length=64, verbose_name='hash')),
+                (
+                    "number",
+                    models.BigIntegerField(editable=False, primary_key=True, serialize=False, verbose_name="number"),
+                ),
+                ("sealed_at", models.DateTimeField(editable=False, verbose_name="sealed")),
+                ("entries", models.JSONField(default=list, editable=False, verbose_name="entries")),
+                ("removed", models.JSONField(default=list, editable=False, verbose_name="removed")),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[("retention", "retention"), ("erasure", "erasure")],
+                        editable=False,
+                        max_length=10,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("until", models.DateTimeField(editable=False, null=True, verbose_name="until")),
+                ("total", models.BigIntegerField(editable=False, verbose_name="total")),
+                ("previous", models.CharField(blank=True, editable=False, max_length=64, verbose_name="previous hash")),
+                ("hash", models.CharField(editable=False, max_length=64, verbose_name="hash")),
             ],
             options={
-                'verbose_name': 'audit seal',
-                'verbose_name_plural': 'audit seals',
-                'ordering': ('number',),
-                'default_permissions': (),
-                'base_manager_name': 'objects',
+                "verbose_name": "audit seal",
+                "verbose_name_plural": "audit seals",
+                "ordering": ("number",),
+                "default_permissions": (),
+                "base_manager_name": "objects",
             },
         ),
         migrations.AlterModelOptions(
-            name='auditentry',
-            options={'base_manager_name': 'objects', 'ordering': ('-at',), 'verbose_name': 'audit entry', 'verbose_name_plural': 'audit entries'},
+            name="auditentry",
+            options={
+                "base_manager_name": "objects",
+                "ordering": ("-at",),
+                "verbose_name": "audit entry",
+                "verbose_name_plural": "audit entries",
+            },
         ),
         migrations.AddField(
-            model_name='auditentry',
-            name='seal',
-            field=models.BigIntegerField(editable=False, null=True, verbose_name='seal'),
+            model_name="auditentry",
+            name="seal",
+            field=models.BigIntegerField(editable=False, null=True, verbose_name="seal"),
         ),
         migrations.AlterField(
-            model_name='auditentry',
-            name='id',
-            field=models.UUIDField(default=rules_engine.types.new_id, editable=False, primary_key=True, serialize=False),
+            model_name="auditentry",
+            name="id",
+            field=models.UUIDField(
+                default=rules_engine.types.new_id, editable=False, primary_key=True, serialize=False
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(fields=['seal', 'created_at', 'id'], name='rules_audit_seal'),
+            model_name="auditentry",
+            index=models.Index(fields=["seal", "created_at", "id"], name="rules_audit_seal"),
         ),
     ]

@@ -4,32 +4,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('rules_engine', '0004_audit_seals'),
+        ("rules_engine", "0004_audit_seals"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='attempt',
-            name='outcome',
-            field=models.CharField(choices=[('started', 'started'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('lost', 'lost with its process'), ('put_off', 'put off')], default='started', max_length=10, verbose_name='outcome'),
+            model_name="attempt",
+            name="outcome",
+            field=models.CharField(
+                choices=[
+                    ("started", "started"),
+                    ("succeeded", "succeeded"),
+                    ("failed", "failed"),
+                    ("lost", "lost with its process"),
+                    ("put_off", "put off"),
+                ],
+                default="started",
+                max_length=10,
+                verbose_name="outcome",
+            ),
         ),
         migrations.CreateModel(
-            name='MailHour',
+            name="MailHour",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rule_slug', models.CharField(blank=True, max_length=100, verbose_name='rule')),
-                ('hour', models.DateTimeField(verbose_name='hour')),
-                ('sent', models.PositiveIntegerField(default=0, verbose_name='mailed')),
-                ('expected', models.PositiveIntegerField(default=0, verbose_name='expected')),
-                ('put_off', models.PositiveIntegerField(default=0, verbose_name='put off')),
-                ('discarded', models.PositiveIntegerField(default=0, verbose_name='discarded')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("rule_slug", models.CharField(blank=True, max_length=100, verbose_name="rule")),
+                ("hour", models.DateTimeField(verbose_name="hour")),
+                ("sent", models.PositiveIntegerField(default=0, verbose_name="mailed")),
+                ("expected", models.PositiveIntegerField(default=0, verbose_name="expected")),
+                ("put_off", models.PositiveIntegerField(default=0, verbose_name="put off")),
+                ("discarded", models.PositiveIntegerField(default=0, verbose_name="discarded")),
             ],
             options={
-                'verbose_name': 'hour of mail',
-                'verbose_name_plural': 'hours of mail',
-                'constraints': [models.UniqueConstraint(fields=('hour', 'rule_slug'), name='rules_engine_mail_hour_of')],
+                "verbose_name": "hour of mail",
+                "verbose_name_plural": "hours of mail",
+                "constraints": [
+                    models.UniqueConstraint(fields=("hour", "rule_slug"), name="rules_engine_mail_hour_of")
+                ],
             },
         ),
     ]

@@ -6,32 +6,46 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('rules_engine', '0005_mail_hours'),
+        ("rules_engine", "0005_mail_hours"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='LargeChange',
+            name="LargeChange",
             fields=[
-                ('id', models.UUIDField(default=rules_engine.types.new_id, editable=False, primary_key=True, serialize=False)),
-                ('model', models.CharField(max_length=255, verbose_name='model')),
-                ('relation', models.CharField(max_length=255, verbose_name='relation')),
-                ('is_target', models.BooleanField(default=False)),
-                ('operation', models.CharField(max_length=10, verbose_name='operation')),
-                ('other_model', models.CharField(max_length=255)),
-                ('other_pk', models.JSONField()),
-                ('keys', models.JSONField(default=list)),
-                ('origin', models.JSONField(default=dict)),
-                ('occurred_at', models.DateTimeField(verbose_name='occurred')),
-                ('failures', models.PositiveIntegerField(default=0, verbose_name='failures')),
-                ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True, verbose_name='due')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='recorded')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=rules_engine.types.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("model", models.CharField(max_length=255, verbose_name="model")),
+                ("relation", models.CharField(max_length=255, verbose_name="relation")),
+                ("is_target", models.BooleanField(default=False)),
+                ("operation", models.CharField(max_length=10, verbose_name="operation")),
+                ("other_model", models.CharField(max_length=255)),
+                ("other_pk", models.JSONField()),
+                ("keys", models.JSONField(default=list)),
+                ("origin", models.JSONField(default=dict)),
+                ("occurred_at", models.DateTimeField(verbose_name="occurred")),
+                ("failures", models.PositiveIntegerField(default=0, verbose_name="failures")),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), db_index=True, verbose_name="due"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name="recorded"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'large change',
-                'verbose_name_plural': 'large changes',
+                "verbose_name": "large change",
+                "verbose_name_plural": "large changes",
             },
         ),
     ]

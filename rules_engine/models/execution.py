@@ -217,10 +217,16 @@ class Execution(models.Model):
         permissions = [("retry_execution", _("Can retry and cancel executions"))]
         indexes = [
             # Claiming: only what has not ended is in it, so it stays small however long the table grows.
-            models.Index(fields=("queue", "next_attempt_at"), name="rules_execution_due", condition=Q(state__in=LIVE)),
+            # In the order of claims to the last column, or what one transaction wrote would be sorted whole each time.
+            models.Index(
+                fields=("queue", "next_attempt_at", "id"), name="rules_execution_due", condition=Q(state__in=LIVE)
+            ),
+            # What workers hold: those that a claim renews and gives back, and those whose worker died. As few as are
+            # in flight, where 200,000 that wait would be looked through for them.
+            models.Index(fields=("leased_by",), name="rules_execution_leased", condition=~Q(leased_by="")),
             # Batch senders claim by lane.
             models.Index(
-                fields=("queue", "lane", "next_attempt_at"),
+                fields=("queue", "lane", "next_attempt_at", "id"),
                 name="rules_execution_lane",
                 condition=Q(state__in=LIVE) & ~Q(lane=""),
             ),

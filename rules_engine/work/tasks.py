@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.context.actor import paused
+from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
@@ -73,7 +74,7 @@ def due_queues(*only: str) -> list[str]:
     rows = claims.unpaused(Execution.objects.due())
     if only:
         rows = rows.of_queues(only)
-    queues_due = set(rows.order_by().values_list("queue", flat=True).distinct())
+    queues_due = set(database_of(rows.db).due_queues(rows))
     if (not only or conf.queue() in only) and (releasing.is_any_due() or large_changes.is_any_due()):
         queues_due.add(conf.queue())
     return sorted(queues_due)
