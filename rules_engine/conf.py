@@ -188,6 +188,15 @@ def rows_limit() -> int:
 
 
 @_setting
+def event_bytes() -> int:
+    """Bytes of the related rows that are read for one event, and of the event as it is kept.
+
+    Default 1,000,000, at least 10,000.
+    """
+    return count("EVENT_BYTES", 1_000_000, least=10_000)
+
+
+@_setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
     accepts = lambda v: v is None or is_texts(v)  # noqa: E731

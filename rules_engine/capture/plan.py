@@ -15,7 +15,7 @@ from rules_engine.capture.outcome import Outcome
 from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, Rejected, not_read, said_by
-from rules_engine.outbox import chains, writing
+from rules_engine.outbox import chains, fitting, writing
 from rules_engine.outbox.batch import Batch, cut
 from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows
@@ -61,6 +61,9 @@ def decide(outcome: Outcome, using: str) -> Plan | None:
     subject = outcome.subject
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
     context, unread = _context(outcome)
+    context, cut_paths = fitting.fitted(context)
+    if cut_paths:
+        unread = {**fitting.blind(outcome.matched, cut_paths), **unread}
     matched = [rule for rule in outcome.matched if rule.slug not in unread] if unread else outcome.matched
     evaluations = [*outcome.evaluations, *unread.values()] if unread else outcome.evaluations
     plan = Plan(subject.event(context), evaluations, matched, is_deferred=subject.signal in BEFORE)

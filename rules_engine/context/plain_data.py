@@ -191,6 +191,17 @@ def _marked(value: Any) -> dict[str, str]:
     return {"type": type(value).__qualname__, "text": clean_text(text)}
 
 
+def size_of(value: Any) -> int:
+    """Return about how many bytes JSON takes for plain data."""
+    if isinstance(value, str):
+        return len(value) + 2 if value.isascii() else len(value.encode("utf-8", "replace")) + 2
+    if isinstance(value, Mapping):
+        return 2 + sum(len(key) + 4 + size_of(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return 2 + sum(size_of(item) + 1 for item in value)
+    return 8
+
+
 def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: list[str] | None = None) -> Any:
     """Copy data with each ``Decimal`` as its exact string.
 

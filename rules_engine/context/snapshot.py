@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import models
+from django.db import connections, models
 
 from rules_engine import conf
 from rules_engine.context import aggregates
@@ -24,15 +24,21 @@ from rules_engine.context.plain_data import clean_text as clean_text
 from rules_engine.context.plain_data import plain as plain
 from rules_engine.context.plain_data import restore as restore
 from rules_engine.context.plain_data import safe as safe
-from rules_engine.context.plain_data import same
+from rules_engine.context.plain_data import same, size_of
 from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
 from rules_engine.context.stored_form import row_value
+from rules_engine.databases import database_of
 from rules_engine.types import EVERY_FIELD, CutRows, FieldChange, Path, Unread
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
 _most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
+
+#: How many bytes the related rows of an event may still have, in a list of one; None where nobody counts.
+_bytes_left: ContextVar[list[int] | None] = ContextVar("rules_engine_bytes_left", default=None)
+#: Rows that are fetched at once where they may be long.
+FETCHED = 100
 
 NOTHING_SETTLED: Mapping[str, Any] = MappingProxyType({})
 
@@ -43,12 +49,22 @@ Tree = dict[str, Any]
 
 @contextmanager
 def up_to(rows: int) -> Iterator[None]:
-    """Read that many rows of a relation inside, whatever ROWS_LIMIT says."""
+    """Read that many rows of a relation inside, whatever ROWS_LIMIT and EVENT_BYTES say."""
     token = _most_rows.set(rows)
     try:
         yield
     finally:
         _most_rows.reset(token)
+
+
+@contextmanager
+def within_event() -> Iterator[None]:
+    """Read related rows inside until they come to EVENT_BYTES."""
+    token = _bytes_left.set([conf.event_bytes()])
+    try:
+        yield
+    finally:
+        _bytes_left.reset(token)
 
 
 @lru_cache(maxsize=1024)
@@ -166,7 +182,8 @@ def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]
 
 
 def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
-    """Return the asked-for part of each row, of as many as may be read: ``CutRows`` where there are more."""
+    """Return the asked-for part of each row, of as many as may be read: ``CutRows`` where there are more, by ROWS_LIMIT
+    or, of long ones, by EVENT_BYTES."""
     # An index (``items.0.name``) or a bare mention asks for whole rows.
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
     if not rows.query.is_sliced:
@@ -176,10 +193,35 @@ def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
             rows = rows[:most]
         else:
             most = conf.rows_limit()
-            # One more, which says whether these are all.
-            told = [_object(row, below) for row in rows[: most + 1]]
-            return told if len(told) <= most else CutRows(told[:most])
+            return _told_rows(rows, below, most)
     return [_object(row, below) for row in rows]
+
+
+def _told_rows(rows: models.QuerySet[Any], below: Tree, most: int) -> list[dict[str, Any]]:
+    left = _bytes_left.get()
+    told: list[dict[str, Any]] = []
+    # One more, which says whether these are all.
+    for row in _fetched(rows[: most + 1]):
+        one = _object(row, below)
+        if left is not None:
+            left[0] -= size_of(one)
+        if len(told) == most or (left is not None and left[0] < 0):
+            return CutRows(told)
+        told.append(one)
+    return told
+
+
+def _fetched(rows: Any) -> Iterable[Any]:
+    """Return the rows; of a model with long texts not all at once, where that takes no cursor beyond a transaction: a
+    thousand of them may be more than anybody has memory or time for."""
+    is_in_parts = connections[rows.db].in_atomic_block or not database_of(rows.db).spoils_transaction
+    return rows.iterator(chunk_size=FETCHED) if is_in_parts and _may_be_long(rows.model) else rows
+
+
+@lru_cache(maxsize=1024)
+def _may_be_long(model: ModelClass) -> bool:
+    kinds = (models.TextField, models.JSONField, models.BinaryField)
+    return any(isinstance(field, kinds) for field in model._meta.concrete_fields)
 
 
 def _to_one(model: ModelClass, below: Tree) -> Iterator[str]:

@@ -95,7 +95,7 @@ class Others:
         asked = json.dumps(tree, sort_keys=True)
         if asked not in self._known:
             stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
-            with confined(using):
+            with confined(using), snapshot.within_event():
                 rows = snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
             self._known[asked] = rows if self.is_whole else CutRows(rows)
         return self._known[asked]
@@ -239,7 +239,7 @@ class Subject:
             return None
         if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
-            with confined(self.instance._state.db or DEFAULT_DB_ALIAS):
+            with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event():
                 return snapshot.read(_without_caches(self.instance), tree, settled=self.settled)
         return snapshot.read(self.instance, tree or {}, settled=self.settled)
 

@@ -105,7 +105,7 @@ def _cut_off(arguments: str) -> str:
     """Say no of what is whole. Raises ``CutOffError`` for what is not."""
     kind, path, told = json.loads(arguments)
     if _IS_CUT[kind](told):
-        _TROUBLE.said = _said(kind, path)
+        _TROUBLE.said = _said(kind, path, told)
         raise CutOffError(_TROUBLE.said)
     return "false"
 
@@ -121,13 +121,20 @@ _IS_CUT: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def _said(kind: str, path: str) -> str:
+def _said(kind: str, path: str, told: Any) -> str:
     if kind == "CutText":
         message = gettext(
             '"%(path)s" is longer than the %(most)s characters that are kept of a text (TEXT_LIMIT in RULES_ENGINE), '
             "and the rest would decide here."
         )
         return message % {"path": path, "most": _grouped(conf.text_limit())}
+    if isinstance(told, int) and told < conf.rows_limit():
+        message = gettext(
+            'There is more in "%(path)s" than the %(told)s that are read, which come to %(bytes)s bytes (EVENT_BYTES '
+            "in RULES_ENGINE), and the rest would decide here. Rows can be counted and added up whatever their number: "
+            "items__count, items__sum__price."
+        )
+        return message % {"path": path, "told": _grouped(told), "bytes": _grouped(conf.event_bytes())}
     message = gettext(
         'There is more in "%(path)s" than the %(most)s that are read (ROWS_LIMIT in RULES_ENGINE), and the rest would '
         "decide here. Rows can be counted and added up whatever their number: items__count, items__sum__price."

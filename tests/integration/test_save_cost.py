@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from django.conf import LazySettings
 from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
@@ -10,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from project.accounts.models import User
 from rules_engine import acting_as
 from rules_engine.capture import large_changes
+from rules_engine.context import snapshot
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, HeldMatch, LargeChange, RuleError
 from rules_engine.outbox import writing
@@ -17,7 +21,7 @@ from rules_engine.testing import create_rule, run_due
 from rules_engine.texts import allowance, render
 from rules_engine.types import new_id
 from rules_engine.work.large_changes import tell_due
-from tests.zoo.models import Animal, Meal, Tag
+from tests.zoo.models import Animal, Keeper, Meal, Tag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
 
@@ -183,3 +187,58 @@ def test_a_large_change_by_a_rule_goes_on_its_chain() -> None:
         large_change()
     run_due()
     assert set(Event.objects.values_list("root_id", "depth")) == {(root, 4)}
+
+
+# Bytes
+
+
+@pytest.fixture
+def small_events(settings: LazySettings) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "EVENT_BYTES": 10_000}
+
+
+def kept_animals(count: int, notes: str) -> Keeper:
+    keeper = Keeper.objects.create(name="k")
+    Animal.objects.bulk_create(Animal(name="a", keeper=keeper, notes=notes) for _ in range(count))
+    return keeper
+
+
+@pytest.mark.usefixtures("small_events")
+def test_a_condition_over_too_many_bytes_of_rows_says_so() -> None:
+    keeper = kept_animals(5, "x" * 3_000)
+    named = {"some": [{"var": "instance.animals"}, {"==": [{"var": "notes"}, "y"]}]}
+    create_rule(Keeper, slug="blind", condition=named, actions=[NAME])
+    create_rule(Keeper, slug="plain", actions=[NAME])
+    keeper.save()
+    error = RuleError.objects.get()
+    assert error.rule_slug == "blind"
+    assert "3 that are read, which come to 10,000 bytes (EVENT_BYTES" in error.message
+    assert list(Execution.objects.values_list("rule_slug", flat=True)) == ["plain"]
+
+
+def test_of_long_rows_no_more_are_read_than_an_event_keeps(settings: LazySettings) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "EVENT_BYTES": 50_000}
+    keeper = kept_animals(300, "x" * 2_000)
+    create_rule(Keeper, actions=[("note", {"text": "{{ instance.animals|length }}"})])
+    read: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        tell = snapshot._object
+        patch.setattr(snapshot, "_object", lambda row, below: read.append(row) or tell(row, below))
+        keeper.save()
+    assert 10 < len(read) < 50
+
+
+@pytest.mark.usefixtures("small_events")
+def test_of_an_event_that_is_too_large_the_largest_values_are_cut() -> None:
+    animal = Animal.objects.create(name="a")
+    create_rule(Animal, slug="blind", actions=[("note", {"text": "{{ instance.data }}"})])
+    create_rule(Animal, slug="plain", actions=[("note", {"text": "{{ instance.name }}"})])
+    animal.data = {"long": ["x" * 2_000] * 10}
+    animal.save()
+    event = Event.objects.get()
+    assert len(json.dumps(event.context)) < 10_000
+    assert event.context["instance"]["data"] == {"…": "…"}
+    assert list(Execution.objects.values_list("rule_slug", flat=True)) == ["plain"]
+    error = RuleError.objects.get()
+    assert error.rule_slug == "blind"
+    assert 'and "instance.data", which this rule reads, was cut' in error.message
