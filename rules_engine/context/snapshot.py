@@ -215,7 +215,8 @@ def _fetched(rows: Any) -> Iterable[Any]:
     """Return the rows; of a model with long texts not all at once, where that takes no cursor beyond a transaction: a
     thousand of them may be more than anybody has memory or time for."""
     is_in_parts = connections[rows.db].in_atomic_block or not database_of(rows.db).spoils_transaction
-    return rows.iterator(chunk_size=FETCHED) if is_in_parts and _may_be_long(rows.model) else rows
+    fetched: Iterable[Any] = rows.iterator(chunk_size=FETCHED) if is_in_parts and _may_be_long(rows.model) else rows
+    return fetched
 
 
 @lru_cache(maxsize=1024)
