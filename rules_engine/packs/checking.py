@@ -25,6 +25,8 @@ MODELS: Mapping[str, type[models.Model]] = {"rules_engine.rule": Rule, "rules_en
 OBJECT_KEYS = ("model", "fields", "pk")
 #: A hostile pack could say as much as it is long.
 MOST_FINDINGS = 500
+#: Rules and actions of one pack: each is held against the site's models.
+MOST_OBJECTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Pack:
     remarks: list[Finding] = field(default_factory=list)
     left_out: int = 0
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether so much is wrong that the rest was not looked at."""
+        return self.left_out >= MOST_FINDINGS
+
     def report(self, place: str, problems: Iterable[Problem], *, as_notes: bool = False) -> bool:
         """Add problems; returns whether there were any."""
         findings = [Finding(place, problem) for problem in problems]
@@ -68,15 +75,21 @@ def check(objects: Any) -> Pack:
     if not isinstance(objects, list):
         pack.report("", [Problem("", f"Expected a list of objects, and got {brief(objects)}.")])
         return pack
+    if len(objects) > MOST_OBJECTS:
+        message = f"The pack has {len(objects):,} objects; at most {MOST_OBJECTS:,} are read: split it."
+        pack.report("", [Problem("", message)])
+        return pack
     rules: dict[str, RuleSpec | None] = {}
     actions: dict[str, dict[int, ActionSpec]] = {}
     usable = [
         (number, MODELS[item["model"].lower()], item["fields"])
         for number, item in enumerate(objects, start=1)
-        if not pack.report(f"object {number}", _object_problems(item))
+        if not (pack.is_cut or pack.report(f"object {number}", _object_problems(item)))
     ]
     later = {values["slug"] for _, model, values in usable if model is Rule and isinstance(values.get("slug"), str)}
     for number, model, values in usable:
+        if pack.is_cut:
+            return pack
         if model is Rule:
             _take_rule(pack, rules, number, values)
         else:
@@ -84,7 +97,7 @@ def check(objects: Any) -> Pack:
     if not rules and not pack.problems:
         pack.report("", [Problem("", "The pack has no rules.")])
     for slug, rule in rules.items():
-        if rule is not None:
+        if rule is not None and not pack.is_cut:
             _take_whole(pack, rule, actions.get(slug, {}))
     return pack
 

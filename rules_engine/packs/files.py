@@ -14,8 +14,10 @@ from django.conf import settings
 
 from rules_engine.errors import RulesEngineError, did_you_mean
 
-#: Far more than a site has rules, and small enough to be read and checked in seconds.
-MAX_PACK_BYTES = 5_000_000
+#: Far more than a site has rules, and small enough to be read within a second.
+MAX_PACK_BYTES = 2_000_000
+#: Lists and objects: what a file of that size holds that people wrote.
+MOST_BRACKETS = 200_000
 #: A condition may be 64 levels deep; around it stand the list, the object, its fields and an action's config.
 MAX_PACK_DEPTH = 72
 
@@ -90,7 +92,7 @@ def parse(raw: bytes) -> Any:
         raise PackError(f"The file is not UTF-8 text (at byte {error.start + 1}); save it as UTF-8.") from error
     if text.startswith("\ufeff"):
         raise PackError("The file begins with a byte order mark (line 1, column 1); save it without one.")
-    _refuse_depth(text)
+    _refuse_brackets(text)
     try:
         return json.loads(
             text,
@@ -104,11 +106,14 @@ def parse(raw: bytes) -> Any:
         raise PackError(f"This is not JSON ({place}): {error.msg}.") from error
 
 
-def _refuse_depth(text: str) -> None:
-    """Before the parser sees it: that one recurses."""
-    depth = 0
+def _refuse_brackets(text: str) -> None:
+    """Refuse too many and too deep, before the parser sees it: that one recurses."""
+    depth = count = 0
     for token in _BRACKETS.finditer(text):
         mark = token.group()
+        count += mark in ("[", "{")
+        if count > MOST_BRACKETS:
+            raise PackError(f"The file holds more than {MOST_BRACKETS:,} lists and objects; split the pack.")
         depth += (mark in ("[", "{")) - (mark in ("]", "}"))
         if depth > MAX_PACK_DEPTH:
             line = text.count("\n", 0, token.start()) + 1

@@ -51,7 +51,7 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
     problems += [problem.under("/condition") for problem in condition_problems(rule)]
     problems += hold_problems(rule)
     problems += _count_problems(rule)
-    for index, action in enumerate(rule.actions):
+    for index, action in enumerate(rule.actions[:MOST_ACTIONS]):
         problems += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
     return problems + order_problems(rule)
 

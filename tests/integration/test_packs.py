@@ -392,8 +392,10 @@ def test_every_problem_is_said_with_its_place_and_the_exit_code_is_1(pack):
         ('{"model": "rules_engine.rule"}', "1 problem"),
         ("[]", "1 problem"),
         ("5", "1 problem"),
-        ("[" + "1," * 100_000 + "1]", "100,001 problems"),
-        ('"' + "x" * 5_000_001 + '"', "larger than 5,000,000 bytes"),
+        ("[" + "1," * 100_000 + "1]", "1 problem"),
+        ("[" + "5," * 2_000 + "5]", "1,000 problems"),
+        ("[" + "[]," * 200_000 + "[]]", "more than 200,000 lists and objects; split the pack"),
+        ('"' + "x" * 2_000_001 + '"', "larger than 2,000,000 bytes"),
     ],
 )
 def test_a_file_that_is_no_pack_is_refused_in_a_sentence(pack, text, message):

@@ -27,6 +27,8 @@ else:
 
 
 NO_OVERLAP = timedelta(0)
+#: Characters of the JSON of an endpoint's own headers: their most, each as long as servers take it, and more.
+LONGEST_HEADERS = 64 * 1024
 
 
 class EndpointForm(_EndpointModelForm):
@@ -114,9 +116,12 @@ class EndpointForm(_EndpointModelForm):
         text: str = self.cleaned_data["headers"].strip()
         if not text:
             return None
+        if len(text) > LONGEST_HEADERS:
+            said = _("The headers are %(count)s characters long; at most %(most)s are allowed.")
+            raise ValidationError(said % {"count": len(text), "most": LONGEST_HEADERS})
         try:
             headers = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             said = _('The headers are not JSON: %s. Write an object such as {"Authorization": "Bearer …"}.')
             raise ValidationError(said % error) from None
         if problems := header_problems(headers):

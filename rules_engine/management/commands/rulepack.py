@@ -123,6 +123,8 @@ class Command(BaseCommand):
             self.stdout.write(f"remark: {shown(remark)}")
         if pack.left_out:
             self.stdout.write(f"… and {counted(pack.left_out, 'more problem', 'more problems')}.")
+        if pack.is_cut:
+            self.stdout.write("The rest of the pack was not looked at.")
 
     def _verdict(self, path: Path, pack: Pack) -> str:
         return f"{shown(path)}: {counted(len(pack.problems) + pack.left_out, 'problem')}."

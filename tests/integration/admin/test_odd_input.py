@@ -192,3 +192,32 @@ def test_pages_of_a_rule_that_would_be_refused_today_are_shown(root: Client, con
         assert root.get(reverse(f"admin:rules_engine_rule_{name}", args=[rule.pk])).status_code == 200, name
     assert root.get(reverse("admin:rules_engine_rule_changelist")).status_code == 200
     pasted(root, rule, {"instance": {"status": "paid"}})
+
+
+# Pasted JSON
+
+
+PASTED = {
+    "deep": "[" * 30_000,
+    "deep and closed": '{"a":' * 900 + "1" + "}" * 900,
+    "long": '{"a": "' + "x" * 500_000 + '"}',
+    "wide": "{" + ",".join(f'"x{number}": "1"' for number in range(20_000)) + "}",
+    "many digits": '{"a": ' + "1" * 10_000 + "}",
+    "half a character": '{"a": "\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("text", PASTED.values(), ids=PASTED)
+def test_json_of_any_size_and_depth_is_refused_at_every_field(root: Client, text: str) -> None:
+    rule = create_rule(Order, actions=[("write_audit_entry", {})])
+    whole = post_data([{"kind": "write_audit_entry", "config": "{}"}])
+    for name in ("condition", "changes", "actions-0-config", "actions-0-for_each"):
+        answer = root.post(reverse(ADD), {**whole, name: text})
+        assert (name, answer.status_code) == (name, 200)
+        assert "errorlist" in answer.content.decode(), name
+    test_page = reverse("admin:rules_engine_rule_test", args=[rule.pk])
+    answer = root.post(test_page, {"signal": "post_save", "context": text})
+    assert (answer.status_code, "errorlist" in answer.content.decode()) == (200, True)
+    endpoint = {"slug": "a", "name": "A", "url": "https://example.com/", "headers": text}
+    answer = root.post(reverse("admin:webhooks_endpoint_add"), endpoint)
+    assert (answer.status_code, 'id="id_headers_error"' in answer.content.decode()) == (200, True)

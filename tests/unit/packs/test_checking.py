@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from rules_engine.packs.checking import MOST_FINDINGS, Pack, check, problems_of
+from rules_engine.packs.checking import MOST_FINDINGS, MOST_OBJECTS, Pack, check, problems_of
 from rules_engine.packs.fields import brief
+from rules_engine.rules.validation import MOST_ACTIONS
 from rules_engine.types import ActionSpec, RuleSpec
 
 
@@ -163,6 +164,23 @@ def test_a_hostile_pack_cannot_say_as_much_as_it_is_long() -> None:
     pack = check([5] * (MOST_FINDINGS + 20))
     assert len(pack.problems) == MOST_FINDINGS
     assert pack.left_out == 20
+
+
+def test_a_pack_of_too_many_objects_is_not_looked_at() -> None:
+    [finding] = check([rule()] * (MOST_OBJECTS + 1)).problems
+    assert str(finding) == "The pack has 20,001 objects; at most 20,000 are read: split it."
+
+
+def test_where_a_thousand_things_are_wrong_the_rest_is_not_looked_at() -> None:
+    pack = check([5] * 2_000)
+    assert pack.is_cut
+    assert len(pack.problems) + pack.left_out == 2 * MOST_FINDINGS
+
+
+def test_of_a_rule_with_too_many_actions_the_first_are_looked_at() -> None:
+    pack = check([rule(slug="a"), *(action(rule=["a"], position=number, kind="none") for number in range(200))])
+    assert [finding.problem.pointer for finding in pack.problems if "most" in finding.problem.message] == ["/actions"]
+    assert len(pack.problems) == 1 + MOST_ACTIONS
 
 
 def test_findings_beyond_the_most_are_counted_and_still_count_as_problems() -> None:

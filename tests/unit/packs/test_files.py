@@ -100,7 +100,7 @@ def test_a_file_of_any_size_is_not_read_into_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     with path.open("wb") as file:
         file.truncate(MAX_PACK_BYTES + 1)
-    with pytest.raises(PackError, match="larger than 5,000,000 bytes; split the pack"):
+    with pytest.raises(PackError, match="larger than 2,000,000 bytes; split the pack"):
         read(path)
 
 
