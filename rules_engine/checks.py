@@ -4,7 +4,8 @@ Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the b
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
-deletes are left to the database. W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
+deletes are left to the database; I016 fields are hidden.
+W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from django.db import DatabaseError, router, transaction
 
 from rules_engine import conf
 from rules_engine.context import signals
+from rules_engine.context.paths import is_denied, is_sensitive
+from rules_engine.hidden.fields import is_hidden
 from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
@@ -114,6 +117,25 @@ def check_unsent_deletes(app_configs: Apps, **_: Any) -> list[checks.CheckMessag
         for spec in _enabled_rules()
         for said in unsent_changes(spec)
     ]
+
+
+@checks.register()
+def check_hidden_fields(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """I016: fields whose value no rule tells, for they store something else than it. Said where somebody asks."""
+    if not _is_asked():
+        return []
+    fields = [
+        f"{model._meta.label_lower}.{field.name}"
+        for model in apps.get_models()
+        if not is_denied(model)
+        for field in model._meta.local_fields
+        if is_hidden(field) and not is_sensitive(model, field.name)
+    ]
+    if not fields:
+        return []
+    message = f"Rules tell no value of these fields, which store something else than it: {', '.join(sorted(fields))}."
+    hint = 'A field that is no secret can be allowed: RULES_ENGINE = {"SENSITIVE_EXCEPTIONS": ["shop.order.phone"]}.'
+    return [checks.Info(message, hint=hint, id="rules_engine.I016")]
 
 
 def _is_asked() -> bool:

@@ -21,6 +21,7 @@ SHIPPED = ("rules_engine", "webhooks")
 #: lower one; packages import each other in one direction only. A new file goes where its line tells of it.
 ROOMS = """
 0  rules_engine                      the ground (errors, types, conf, secrets …) and the face towards Django (see FACES)
+0  rules_engine.hidden               fields whose stored form is not their value, and what is told in their place
 0  rules_engine.logs                 what goes to the log: in one line each, whatever data says
 1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.texts                the restricted template language

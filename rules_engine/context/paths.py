@@ -22,8 +22,9 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.aggregates import Aggregate
-from rules_engine.context.stored_form import holds_json
+from rules_engine.context.stored_form import form_of, holds_json, reader_of
 from rules_engine.errors import UnknownPath, did_you_mean
+from rules_engine.hidden.fields import is_hidden
 from rules_engine.secret_names import is_secret
 from rules_engine.setting_values import SETTING
 from rules_engine.types import EVERY_FIELD, Path
@@ -179,6 +180,8 @@ def aggregate_of(model: ModelClass, name: str) -> Aggregate:
     if related is None or relation == name:
         raise UnknownPath(_no_aggregate(model, relation, name))
     fields = tuple(field_of(related, field) for field in aggregates.field_names(name))
+    if secret := [field.name for field in fields if is_hidden(field)]:
+        raise UnknownPath(unknown_name(related, secret[0]))
     return aggregates.check(Aggregate(name, relation, related, fields, name.rpartition(aggregates.BETWEEN)[2]))
 
 
@@ -272,6 +275,8 @@ def _forget(*, setting: str, **_: object) -> None:
         readable_fields.cache_clear()
         aggregate_of.cache_clear()
         any_is_queried.cache_clear()
+        form_of.cache_clear()
+        reader_of.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="rules_engine.paths")

@@ -25,6 +25,8 @@ from django.utils import timezone
 from rules_engine.context import ranges
 from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, clean_text, safe
 from rules_engine.databases import database_of
+from rules_engine.hidden.fields import is_hidden
+from rules_engine.hidden.values import hidden
 from rules_engine.secret_names import without_secrets
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def column_value(field: Field, value: Any) -> Any:
 
 def field_value(instance: models.Model, field: Field) -> Any:
     """Return a field's value as JSON-safe data, as the database would give it back: ``"12"`` is ``Decimal("12")``."""
-    return _reader_of(type(instance), field)(instance)
+    return reader_of(type(instance), field)(instance)
 
 
 def row_value(instance: models.Model, field: Field) -> Any:
@@ -85,7 +87,8 @@ def key_of(model: type[models.Model], told: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _reader_of(model: type[models.Model], field: Field) -> Callable[[models.Model], Any]:
+def reader_of(model: type[models.Model], field: Field) -> Callable[[models.Model], Any]:
+    """Return what reads the field of the model's objects, in its stored form."""
     form, name = form_of(field), field.attname
     if _is_held_plainly(model, name):
         return lambda instance: form(instance.__dict__.get(name))
@@ -102,10 +105,17 @@ def _is_held_plainly(model: type[models.Model], name: str) -> bool:
 def form_of(field: Field) -> Form:
     """Return what makes the stored form of the field's values."""
     field = _stored_as(field)
+    if is_hidden(field):
+        return _hidden_form(field)
     if isinstance(field, models.FileField):
         return _file_name
     form = _form_of(field)
     return form if _is_one_value(field) else _without_secrets(form)
+
+
+def _hidden_form(field: Field) -> Form:
+    form, name = _form_of(field), str(field)
+    return lambda value: hidden(name, form(value))
 
 
 def _is_one_value(field: Field) -> bool:

@@ -13,6 +13,7 @@ from rules_engine.context.paths import ModelClass, field_of, steps
 from rules_engine.context.plain_data import same
 from rules_engine.context.stored_form import column_value, may_hold_many
 from rules_engine.errors import Problem, UnknownPath, did_you_mean
+from rules_engine.hidden.fields import is_hidden
 from rules_engine.rules.matching import CompiledChange
 
 KEYS = ("field", "from", "to")
@@ -49,7 +50,10 @@ def _field_problems(model: ModelClass | None, change: Mapping[str, Any], pointer
         yield Problem(f"{pointer}/field", str(error))
         return
     for key in ("from", "to"):
-        if key in change and (trouble := _value_problem(field, change[key])):
+        if change.get(key) not in (None, "") and is_hidden(field):
+            message = gettext('"%(name)s" is hidden from rules: ask whether it changed, without "from" and "to".')
+            yield Problem(f"{pointer}/{key}", message % {"name": name})
+        elif key in change and (trouble := _value_problem(field, change[key])):
             yield Problem(f"{pointer}/{key}", trouble)
 
 

@@ -72,10 +72,10 @@ def refusing(model: type[models.Model], error: BaseException) -> Iterator[None]:
 def _forms_anew() -> Iterator[None]:
     """How a field stores its values is found out once a field; these tests give fields other code."""
     stored_form.form_of.cache_clear()
-    stored_form._reader_of.cache_clear()
+    stored_form.reader_of.cache_clear()
     yield
     stored_form.form_of.cache_clear()
-    stored_form._reader_of.cache_clear()
+    stored_form.reader_of.cache_clear()
 
 
 def raising(error: BaseException, at: str = "bad") -> Callable[..., Any]:

@@ -98,7 +98,7 @@ def field_code(name: str, **methods: Any) -> Iterator[None]:
 
 def _forget_forms() -> None:
     stored_form.form_of.cache_clear()
-    stored_form._reader_of.cache_clear()
+    stored_form.reader_of.cache_clear()
 
 
 @contextmanager

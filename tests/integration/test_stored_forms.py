@@ -24,6 +24,15 @@ LOG = [("log_message", {"message": "x"})]
 
 
 @pytest.fixture(autouse=True)
+def _allowed(settings: Any) -> None:
+    """What is told of a field that hides its value, where a site says that it is no secret."""
+    settings.RULES_ENGINE = {
+        **settings.RULES_ENGINE,
+        "SENSITIVE_EXCEPTIONS": ["zoo.capsule.sealed", "zoo.capsule.loud"],
+    }
+
+
+@pytest.fixture(autouse=True)
 def _noting() -> Iterator[None]:
     registry.register_action(Note)
     Note.noted, Note.contexts = [], []

@@ -19,6 +19,7 @@ from rules_engine.context.signals import DELETE_SIGNALS
 from rules_engine.context.stored_form import key_of
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
+from rules_engine.hidden.fields import is_hidden
 from rules_engine.rules.scope import view_permissions
 from rules_engine.types import ActionContext, Event, Path, RuleSpec
 
@@ -116,6 +117,8 @@ def filter_of(model: ModelClass, written: str) -> Filter:
     field: Field = step.field
     if step.model is not None and not isinstance(field, models.ForeignKey):
         field = step.model._meta.pk
+    if is_hidden(field) and lookup != "isnull":
+        raise UnknownPath(unknown_name(field.model, field.name))
     if field.get_lookup(lookup) is None or (isinstance(field, models.ForeignKey) and lookup in TEXT_LOOKUPS):
         raise UnknownPath(
             gettext('"%(path)s" cannot be looked up by "%(lookup)s".') % {"path": ".".join(parts), "lookup": lookup}

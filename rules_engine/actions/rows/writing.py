@@ -28,6 +28,7 @@ from rules_engine.context.paths import (
 )
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
+from rules_engine.hidden.fields import is_hidden
 from rules_engine.models import Execution
 from rules_engine.secret_names import is_secret
 
@@ -113,6 +114,9 @@ def writable_field(model: ModelClass, name: str, *, creating: bool) -> Field:
                 gettext('"%(name)s" is a relation to many, and has no value of its own to write.') % {"name": name}
             ) from error
         raise UnknownPath(unknown_name(model, name)) from error
+    if is_hidden(field):
+        # What is to be written stands in the rule's config and in what its execution did.
+        raise Refused(gettext('Rules may not write "%(name)s" of %(title)s.') % {"name": name, "title": title})
     if _is_key(field) and not (creating and not _is_made(field)):
         raise Refused(gettext('Rules may not write the key of %(title)s, "%(name)s".') % {"title": title, "name": name})
     if field.name in tree_columns(model):

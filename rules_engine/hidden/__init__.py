@@ -1,0 +1,1 @@
+"""Fields whose value is a secret by how it is stored, and what is told in its place."""
