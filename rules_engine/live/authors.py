@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import F, OuterRef, Subquery, Sum, Value
 
@@ -99,11 +98,12 @@ def _grants(user: Any) -> list[Subquery]:
     """Return a sum over each table that grants something to a user, or to their groups; none for users without."""
     own, groups = getattr(user, "user_permissions", None), getattr(user, "groups", None)
     sums = [_sum(many, {_ends(many)[0]: OuterRef("pk")}) for many in (own, groups) if many is not None]
-    if groups is None or groups.rel.model is not Group:
+    if groups is None or groups.rel.model._meta.label != "auth.Group":
         return sums
     holder, group = _ends(groups)
     held = groups.through._default_manager.filter(**{holder: OuterRef(OuterRef("pk"))}).values(group)
-    return [*sums, _sum(Group.permissions, {f"{_ends(Group.permissions)[0]}__in": held})]
+    permissions = groups.rel.model.permissions
+    return [*sums, _sum(permissions, {f"{_ends(permissions)[0]}__in": held})]
 
 
 def _ends(many: Any) -> tuple[str, str]:
