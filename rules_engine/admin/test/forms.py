@@ -168,9 +168,11 @@ def _own_signals(spec: RuleSpec) -> list[str]:
 
 
 class ChangeForm(forms.Form):
-    """One field's values before and after. Set on the class that ``change_forms`` makes: the model."""
+    """One field's values before and after. Set on the class that ``change_forms`` makes: the model, and whose objects
+    may be named."""
 
     model: Any = None
+    seen: Any = None
 
     field = forms.ChoiceField(label=_("Field"), required=False)
     old = forms.CharField(label=_("Before"), required=False, strip=False)
@@ -197,7 +199,18 @@ class ChangeForm(forms.Form):
                     error.messages[0] if isinstance(error, ValidationError) else gettext("It does not take this value.")
                 )
                 self.add_error(name, said)
+            else:
+                self._check_object(name, field, given[name])
         return given
+
+    def _check_object(self, name: str, field: Any, value: Any) -> None:
+        """A key that is made up would be followed to the object that has it."""
+        target = getattr(field, "target_field", None)
+        model, column = (self.model, "pk") if field.primary_key else (field.related_model, target and target.attname)
+        if value in (None, AS_IT_IS) or model is None or column is None:
+            return
+        if self.seen.hidden_of([Named(model, column, value)]):
+            self.add_error(name, _not_seen(model))
 
 
 def _value(field: Any, text: str) -> Any:
@@ -211,12 +224,12 @@ def _value(field: Any, text: str) -> Any:
     return target.to_python("" if text == '""' else text)
 
 
-def change_forms(spec: RuleSpec, data: Any = None) -> Any:
+def change_forms(spec: RuleSpec, seen: ObjectsSeen, data: Any = None) -> Any:
     """The rows of changes, begun with those that the rule asks for; None for a rule on no model."""
     model = find_model(spec.model) if spec.model else None
     if model is None or not {"pre_save", "post_save"} & set(spec.signals):
         return None
-    form = type("ModelChangeForm", (ChangeForm,), {"model": model})
+    form = type("ModelChangeForm", (ChangeForm,), {"model": model, "seen": seen})
     begun = list(_begun(spec, {field.name for field in readable_fields(model)}))
     made: Any = forms.formset_factory(
         form,

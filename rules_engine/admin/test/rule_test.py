@@ -56,8 +56,9 @@ class RuleTestMixin:
             return refused(self, request, rule, title, why)
         data = request.POST if request.method == "POST" else None
         given = {"pk": request.GET.get("pk", ""), "context": None if spec.model else _usual_context(spec)}
-        form = RuleTestForm(spec, ObjectsSeen(self.admin_site, request), data, initial=given)
-        rows = change_forms(spec, data)
+        seen = ObjectsSeen(self.admin_site, request)
+        form = RuleTestForm(spec, seen, data, initial=given)
+        rows = change_forms(spec, seen, data)
         context: dict[str, Any] = {
             "form": form,
             "rows": rows,

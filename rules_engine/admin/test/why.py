@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.labels import detail_words
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.test.rule_test import shown_gate
@@ -98,7 +99,10 @@ class WhyMixin:
             "form": form,
         }
         if data is not None and form.is_valid():
-            context |= _answer(request, form.cleaned_data)
+            if why := why_unseen(request, form.cleaned_data["model"], form.cleaned_data["pk"].strip()):
+                form.add_error("pk", why)
+            else:
+                context |= _answer(request, form.cleaned_data)
         return TemplateResponse(request, "admin/rules_engine/rule/why.html", context)
 
 

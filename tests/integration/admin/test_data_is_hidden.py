@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from project.clinic.models import Patient
-from project.shop.models import Order
+from project.shop.models import Order, OrderItem, Product
 from rules_engine.models import Attempt, AuditEntry, Event, Execution, HeldMatch
 from rules_engine.testing import create_rule, run_due
 from tests.integration.admin.conftest import client_of, make_user
@@ -203,3 +203,41 @@ def test_the_test_page_offers_relations_whose_objects_may_be_viewed(tested: Test
     page = tested(user, rule, operation="add", pk=str(animal.pk), relation="clubs", others=str(club.pk))
     assert SECRET not in page
     assert "clubs is not one of the available choices" in page
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize("field", ["id", "order"])
+@pytest.mark.parametrize("end", ["old", "new"])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_change_is_made_up_with_keys_of_objects_that_are_shown(
+    tested: Tested, field: str, end: str, is_own: bool
+) -> None:
+    user = make_user(*TESTER, "shop.view_orderitem", "shop.change_orderitem")
+    own = Order.objects.create(order_number="own", customer=user)
+    other = Order.objects.create(order_number=SECRET, customer=user if is_own else None)
+    if field == "id":
+        rule, pk = rule_that_changes_orders(user), own.pk
+    else:
+        item = OrderItem.objects.create(order=own, product=Product.objects.create(name="p", price=1), unit_price=1)
+        message = {"message": "{{ instance.order.order_number }}"}
+        rule = create_rule(OrderItem, actions=[("log_message", message)], author=user, enabled=False)
+        pk = item.pk
+    row = {"changes-TOTAL_FORMS": "1", "changes-0-field": field, f"changes-0-{end}": str(other.pk)}
+    page = tested(user, rule, pk=str(pk), **row)
+    assert ("It names an object that you may not see (order)." in page) is not is_own
+    assert is_own or SECRET not in page
+
+
+@pytest.mark.parametrize("how", ["limited", "one_by_one"])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_why_is_answered_of_objects_that_the_models_page_shows(
+    request: pytest.FixtureRequest, how: str, is_own: bool
+) -> None:
+    user = make_user(*TESTER)
+    create_rule(Order, slug="tells", actions=[("log_message", {"message": "x"})])
+    order = Order.objects.create(order_number="A", customer=user if is_own else None)
+    request.getfixturevalue(how)
+    event = reverse("admin:rules_engine_event_change", args=[Event.objects.get().pk])
+    page = read(client_of(user), "admin:rules_engine_rule_why", model="shop.order", pk=order.pk)
+    assert (event in page) is is_own
+    assert ("You may not view this object" in page) is not is_own
