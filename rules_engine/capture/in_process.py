@@ -24,7 +24,7 @@ from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected,
 from rules_engine.live.authors import trusted
 from rules_engine.models.execution import State
 from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
-from rules_engine.outbox.rows import EachRows
+from rules_engine.outbox.rows import EachRows, RowsLater
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
@@ -130,8 +130,10 @@ def act_in_transaction(
 
 
 def _in_savepoints(
-    event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None, using: str
+    event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | RowsLater | str | None, using: str
 ) -> Iterator[ActionOutcome]:
+    if isinstance(rows, RowsLater):  # not in a transaction: ``plan`` says so by a text
+        return
     if isinstance(rows, str):
         yield _ended_or_undone(rule, action, PermanentError(rows), new_id())
         return

@@ -8,20 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine.capture import in_process
 from rules_engine.capture.outcome import Outcome
 from rules_engine.context import snapshot
+from rules_engine.context.paths import label_of
 from rules_engine.context.subject import Subject
-from rules_engine.errors import ChangeUndone, Rejected, not_read, said_by
+from rules_engine.errors import ChangeUndone, ConditionError, Rejected, not_read, said_by
 from rules_engine.outbox import chains, fitting, writing
 from rules_engine.outbox.batch import Batch, cut
 from rules_engine.outbox.outcomes import ActionOutcome, stops
-from rules_engine.outbox.rows import EachRows
+from rules_engine.outbox.rows import EachRows, RowsLater
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.repetition import MOST_ROWS, Each
-from rules_engine.types import Evaluation, Event, Path, Unread, ask
+from rules_engine.rules.repetition import AT_ONCE, MOST_ROWS, Each, is_too_long_for_save, with_rows
+from rules_engine.types import Evaluation, Event, Path, Timing, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
@@ -159,12 +161,12 @@ def _with_what_acts_before(plan: Plan, subject: Subject, vetoing: Sequence[Compi
 
 def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
     """Return the rows of each action that is carried out for each of some, or why they cannot be told."""
-    rows: dict[tuple[str, int], Sequence[Any] | str] = {}
+    rows: dict[tuple[str, int], Sequence[Any] | RowsLater | str] = {}
     for rule in matched:
         for action in rule.actions:
             if action.each is None or rule.shadow:
                 continue
-            told = ask(_rows_of, subject, action.each)
+            told = ask(_rows_of, subject, action.each, action.timing)
             if isinstance(told, Unread):
                 rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(told.error)
             else:
@@ -172,10 +174,48 @@ def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
     return rows
 
 
-def _rows_of(subject: Subject, each: Each) -> Sequence[Any]:
-    with snapshot.up_to(MOST_ROWS + 1):
+def _rows_of(subject: Subject, each: Each, timing: Timing) -> Sequence[Any] | RowsLater:
+    """Return the rows, read as far as a save can wait for that; of more their keys, for a worker to read them.
+
+    Rows of what is deleted go with it, so they are read now.
+    """
+    if each.source[:1] != ("instance",) or subject.operation == "delete":
+        with snapshot.up_to(MOST_ROWS + 1):
+            return each.rows(subject.context(each.reads))
+    with snapshot.up_to(min(AT_ONCE, MOST_ROWS) + 1):
         data = subject.context(each.reads)
-    return each.rows(data)
+    if not is_too_long_for_save(data, each):
+        return each.rows(data)
+    if timing != "after_commit":
+        message = gettext(
+            "for_each came to more than %s rows, which is as many as an action takes while somebody waits for the "
+            "save; have it act after the commit."
+        )
+        raise ConditionError(message % number_format(AT_ONCE, force_grouping=True))
+    return _rows_later(subject, each, data)
+
+
+def _rows_later(subject: Subject, each: Each, data: Mapping[str, Any]) -> RowsLater:
+    rest = with_rows(data, each.source, None)
+    found = subject.keys(each.source[1:], MOST_ROWS + 1)
+    if is_too_long_for_save(rest, each) or found is None:
+        message = gettext(
+            "for_each reads more than one list of more than %s rows; have it read one, or write the other as a count."
+        )
+        raise ConditionError(message % number_format(AT_ONCE, force_grouping=True))
+    model, keys = found
+    if len(keys) > MOST_ROWS:
+        message = gettext("for_each came to more than %s rows, which is as many as one rule may take.")
+        raise ConditionError(message % number_format(MOST_ROWS, force_grouping=True))
+    depth, decimals = len(each.source), list[str]()
+    return RowsLater(
+        label_of(model),
+        snapshot.plain(keys),
+        each.source,
+        [path[depth:] for path in each.reads if path[:depth] == each.source and path[depth:]],
+        snapshot.plain(rest, found=decimals),
+        decimals,
+    )
 
 
 def _count(matched: Sequence[CompiledRule], rows: EachRows) -> int:

@@ -197,6 +197,26 @@ def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
     return [_object(row, below) for row in rows]
 
 
+def keys_of(instance: models.Model, path: Path, most: int) -> tuple[ModelClass, list[Any]] | None:
+    """Return the model of the rows at the end of a path, and the keys of as many; None where an object before is not
+    there."""
+    here: Any = instance
+    for name in path[:-1]:
+        try:
+            here = getattr(here, steps(_model_of(here))[name].name)
+        except ObjectDoesNotExist:
+            return None
+        if here is None:
+            return None
+    rows = getattr(here, steps(_model_of(here))[path[-1]].name).all()
+    key = rows.model._meta.pk
+    return rows.model, [column_value(key, pk) for pk in rows.values_list("pk", flat=True)[:most]]
+
+
+def _model_of(instance: models.Model) -> ModelClass:
+    return type(instance)
+
+
 def _told_rows(rows: models.QuerySet[Any], below: Tree, most: int) -> list[dict[str, Any]]:
     left = _bytes_left.get()
     told: list[dict[str, Any]] = []

@@ -243,6 +243,15 @@ class Subject:
                 return snapshot.read(_without_caches(self.instance), tree, settled=self.settled)
         return snapshot.read(self.instance, tree or {}, settled=self.settled)
 
+    def keys(self, path: Path, most: int) -> tuple[ModelClass, list[Any]] | None:
+        """Return the model and the keys of the rows at a path from the instance, as many as asked; None where there are
+        none. Raises what reading raises."""
+        if self.instance is None:
+            return None
+        using = self.instance._state.db or DEFAULT_DB_ALIAS
+        with confined(using):
+            return snapshot.keys_of(_without_caches(self.instance), path, most)
+
     def event(self, context: Mapping[str, Any]) -> Event:
         """Return the finished event, with this context. Raises ``ValueError`` without a time."""
         root_id, depth = self.chain()

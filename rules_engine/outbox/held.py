@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
+from django.db import router
+from django.utils.translation import gettext
+
 from rules_engine import models, types
 from rules_engine.context import snapshot
+from rules_engine.context.paths import find_model
+from rules_engine.context.stored_form import key_of
+from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.errors import ConditionError, said_by
 from rules_engine.models.execution import NOT_AFTER_THAT, State
-from rules_engine.outbox.rows import HELD_COLUMNS, EachRows, ExecutionRow, HeldRow, author_of, execution_row
+from rules_engine.outbox.rows import HELD_COLUMNS, EachRows, ExecutionRow, HeldRow, RowsLater, author_of, execution_row
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.rules.repetition import compile_each, with_rows
+from rules_engine.types import ask
+
+#: Rows that a worker reads by one statement.
+PART = 500
 
 
 def held_row(
@@ -33,17 +46,20 @@ def held_row(
 
 
 def _held_action(
-    event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | str | None
+    event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | RowsLater | str | None
 ) -> dict[str, Any]:
     execution = execution_row(event, rule, action)
     held = {name: getattr(execution, name) for name in HELD_COLUMNS}
     if rows is None:
         return held
-    stored = rows if isinstance(rows, str) else [_stored_row(row) for row in rows]
+    if isinstance(rows, RowsLater):
+        stored: Any = asdict(rows)
+    else:
+        stored = rows if isinstance(rows, str) else [stored_row(row) for row in rows]
     return {**held, "rows": stored, "for_each": action.each.written if action.each else None}
 
 
-def _stored_row(row: Any) -> dict[str, Any]:
+def stored_row(row: Any) -> dict[str, Any]:
     """Return a row as JSON, with the places of its exact decimals."""
     decimals: list[str] = []
     return {"row": snapshot.plain(row, found=decimals), "decimals": decimals}
@@ -54,6 +70,8 @@ def released_rows(match: models.HeldMatch, held: Mapping[str, int], now: datetim
     executions: list[ExecutionRow] = []
     for action in match.actions:
         rows = action.get("rows")
+        if isinstance(rows, Mapping):
+            rows = _read_later(rows, action.get("for_each"))
         if isinstance(rows, str):
             executions.append(_without_effect(_released(match, action, None, held), State.DISCARDED, rows, now))
         else:
@@ -65,6 +83,32 @@ def released_rows(match: models.HeldMatch, held: Mapping[str, int], now: datetim
         _without_effect(row, State.CANCELLED, NOT_AFTER_THAT, now) if row.position > min(failed) else row
         for row in executions
     ]
+
+
+def _read_later(stored: Mapping[str, Any], for_each: Any) -> list[dict[str, Any]] | str:
+    """Read the rows that a save left to the worker, as they are now; or say why they cannot be told."""
+    told = ask(_rows_of_keys, stored, for_each)
+    if isinstance(told, types.Unread):
+        return gettext("for_each could not be worked out: %s") % said_by(told.error)
+    return [stored_row(row) for row in told]
+
+
+def _rows_of_keys(stored: Mapping[str, Any], for_each: Any) -> list[Any]:
+    model, source = find_model(stored["model"]), tuple(stored["source"])
+    if model is None:
+        raise ConditionError(gettext("There is no model %s any more.") % stored["model"])
+    tree = snapshot.tree_of(frozenset(tuple(path) for path in stored["reads"]))
+    by_key: dict[str, Any] = {}
+    using = router.db_for_write(models.HeldMatch)
+    keys = [key_of(model, key) for key in stored["keys"]]
+    for start in range(0, len(keys), PART):
+        rows: Any = UncachedQuerySet(model, using=using)
+        with confined(using), snapshot.up_to(PART):
+            told = snapshot.rows_of(rows.filter(pk__in=keys[start : start + PART]), tree)
+        by_key.update((str(row["pk"]), row) for row in told)
+    in_order = [by_key[str(key)] for key in stored["keys"] if str(key) in by_key]
+    rest = snapshot.restore(stored["rest"], stored["decimals"])
+    return compile_each(for_each, ()).rows(with_rows(rest, source, in_order))
 
 
 def _released(match: models.HeldMatch, action: Mapping[str, Any], row: Any, held: Mapping[str, int]) -> ExecutionRow:

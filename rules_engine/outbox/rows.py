@@ -20,8 +20,27 @@ from rules_engine.rules.matching import CompiledAction, CompiledRule
 #: Evaluations kept of the rules that did not match; those that matched or failed are always kept.
 MISSES_KEPT = 200
 
+
+@dataclass(frozen=True, slots=True)
+class RowsLater:
+    """Rows that are too many to be read while a save waits: a worker reads those of these keys."""
+
+    #: The label of their model.
+    model: str
+    keys: Sequence[Any]
+    #: Where they stand in the context, and what is read of them, each a list of names.
+    source: Sequence[str]
+    reads: Sequence[Sequence[str]]
+    #: What else the ``for_each`` reads of the context, as stored, with the places of its decimals.
+    rest: Mapping[str, Any]
+    decimals: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
 #: The rows of actions that are carried out for each of some, by rule and position; a text says why there are none.
-EachRows = Mapping[tuple[str, int], Sequence[Any] | str]
+EachRows = Mapping[tuple[str, int], Sequence[Any] | RowsLater | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +114,13 @@ class HeldRow:
     def executions(self) -> int:
         """How many executions it may come to."""
         rows = [action.get("rows") for action in self.actions]
-        return sum(len(each) if isinstance(each, list) else 1 for each in rows)
+        return sum(_length(each) for each in rows)
+
+
+def _length(rows: Any) -> int:
+    if isinstance(rows, Mapping):
+        return len(rows["keys"])
+    return len(rows) if isinstance(rows, list) else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from rules_engine.types import EVERY_FIELD, ActionSpec, Path, RuleSpec
 EACH = "each"
 #: Executions that one action may be spread out to.
 MOST_ROWS = 10_000
+#: Rows that are read while the save waits: some ten milliseconds. Of more the keys are, and a worker reads the rest.
+AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,29 @@ def _kept_of_more(data: Mapping[str, Any], path: Path) -> int | None:
         is_whole = not isinstance(kept, list) or not is_cut(kept)
         kept = kept if is_whole else kept[:-1]
     return None if is_whole else len(kept)
+
+
+def is_too_long_for_save(data: Mapping[str, Any], each: Each) -> bool:
+    """Say whether some list that it reads has more rows than are read while a save waits."""
+    lists = [value for path in each.reads if isinstance(value := _list_on(data, path), list)]
+    return any(len(rows) > AT_ONCE for rows in lists)
+
+
+def _list_on(data: Any, path: Path) -> Any:
+    """Return the first list on the way of a path."""
+    for name in path:
+        if isinstance(data, list):
+            break
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
+def with_rows(data: Mapping[str, Any], source: Path, rows: Any) -> dict[str, Any]:
+    """Return the data with these rows at their place."""
+    if len(source) == 1:
+        return {**data, source[0]: rows}
+    below = data.get(source[0])
+    return {**data, source[0]: with_rows(below if isinstance(below, Mapping) else {}, source[1:], rows)}
 
 
 def _at(data: Any, path: Path) -> Any:

@@ -12,11 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 from project.accounts.models import User
 from rules_engine import acting_as
-from rules_engine.capture import large_changes
+from rules_engine.capture import large_changes, plan
 from rules_engine.context import snapshot
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, HeldMatch, LargeChange, RuleError
 from rules_engine.outbox import writing
+from rules_engine.rules import repetition
 from rules_engine.testing import create_rule, run_due
 from rules_engine.texts import allowance, render
 from rules_engine.types import new_id
@@ -242,3 +243,86 @@ def test_of_an_event_that_is_too_large_the_largest_values_are_cut() -> None:
     error = RuleError.objects.get()
     assert error.rule_slug == "blind"
     assert 'and "instance.data", which this rule reads, was cut' in error.message
+
+
+# Rows
+
+
+@pytest.fixture
+def two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repetition, "AT_ONCE", 2)
+    monkeypatch.setattr(plan, "AT_ONCE", 2)
+
+
+EACH = ("note", {"text": "{{ each.name }} {{ each.weight }} {{ each.keeper.name }}"})
+
+
+@pytest.mark.usefixtures("two_rows")
+@pytest.mark.parametrize(
+    ("for_each", "expected"),
+    [
+        ("instance.animals", ["a0 1.10 k", "a1 1.10 k", "a2 1.10 k", "a3 1.10 k"]),
+        (
+            {"filter": [{"var": "instance.animals"}, {"!=": [{"var": "name"}, "a1"]}]},
+            ["a0 1.10 k", "a2 1.10 k", "a3 1.10 k"],
+        ),
+    ],
+)
+def test_of_many_rows_a_save_writes_the_keys_and_a_worker_reads_them(
+    noted: list[str], for_each: object, expected: list[str]
+) -> None:
+    keeper = Keeper.objects.create(name="k")
+    Animal.objects.bulk_create(Animal(name=f"a{n}", weight="1.10", keeper=keeper) for n in range(4))
+    create_rule(Keeper, actions=[(*EACH, {"for_each": for_each})])
+    keeper.save()
+    [action] = HeldMatch.objects.get().actions
+    assert len(action["rows"]["keys"]) == 4
+    assert "a1" not in json.dumps(action["rows"]["rest"])
+    run_due()
+    assert noted == expected
+
+
+@pytest.mark.usefixtures("two_rows")
+def test_of_many_rows_those_that_are_gone_are_left_out(noted: list[str]) -> None:
+    keeper = kept_animals(4, "")
+    create_rule(Keeper, actions=[("note", {"text": "{{ each.pk }}"}, {"for_each": "instance.animals"})])
+    keeper.save()
+    gone = keeper.animals.order_by("pk").first()
+    Animal.objects.filter(pk=gone.pk).delete()
+    run_due()
+    assert noted == [str(pk) for pk in keeper.animals.order_by("pk").values_list("pk", flat=True)]
+
+
+@pytest.mark.usefixtures("two_rows")
+def test_many_rows_in_the_transaction_are_a_failure_that_says_what_to_do() -> None:
+    keeper = kept_animals(4, "")
+    create_rule(
+        Keeper, actions=[("write_audit_entry", {}, {"for_each": "instance.animals", "timing": "in_transaction"})]
+    )
+    keeper.save()
+    error = Execution.objects.get().error
+    assert "more than 2 rows" in error
+    assert "have it act after the commit" in error
+
+
+@pytest.mark.usefixtures("two_rows")
+def test_rows_of_what_is_deleted_are_read_before_they_are_gone(noted: list[str]) -> None:
+    keeper = kept_animals(4, "")
+    each = ("note", {"text": "{{ each.name }}"}, {"for_each": "instance.animals"})
+    create_rule(Keeper, signals=["pre_delete"], actions=[each])
+    keeper.delete()
+    run_due()
+    assert noted == ["a"] * 4
+
+
+def test_a_save_makes_no_more_objects_of_rows_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    tell = snapshot._object
+    monkeypatch.setattr(snapshot, "_object", lambda row, below: read.append(row) or tell(row, below))
+    keeper = kept_animals(1_000, "")
+    create_rule(Keeper, actions=[("note", {"text": "{{ each.name }}"}, {"for_each": "instance.animals"})])
+    with CaptureQueriesContext(connection) as captured:
+        keeper.save()
+    assert len(read) == repetition.AT_ONCE + 1
+    assert sum("zoo_animal" in query["sql"] for query in captured) == 2
+    assert HeldMatch.objects.get().actions[0]["rows"]["keys"]
