@@ -114,7 +114,7 @@ def form_of(field: Field) -> Form:
 
 
 def _hidden_form(field: Field) -> Form:
-    form, name = _form_of(field), str(field)
+    form, name = _file_name if isinstance(field, models.FileField) else _form_of(field), str(field)
     return lambda value: hidden(name, form(value))
 
 

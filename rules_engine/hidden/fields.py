@@ -8,6 +8,7 @@ last what the field does to a sample. A conversion that shows the sample (a phon
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from functools import lru_cache
 from typing import Any
@@ -43,6 +44,7 @@ SAMPLES: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     ("Sample 4711 word", "Other 8302 text", ("4711", "sample")),
     (471147, 830283, ("471147",)),
     (datetime.date(2031, 5, 6), datetime.date(2029, 3, 4), ("2031",)),
+    ({"word": "Sample 4711"}, {"word": "Other 8302"}, ("4711",)),
 )
 #: What a site's field raises for a sample that is no value of its own.
 NO_SAMPLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -67,6 +69,8 @@ def _is_excepted(field: Any) -> bool:
 
 
 def _is_stored_hidden(field: Any) -> bool:
+    if isinstance(field, models.FileField):
+        return False  # its column has a file's name, whatever the file has
     base = getattr(field, "base_field", None)
     if isinstance(base, models.Field) and _is_stored_hidden(base):
         return True
@@ -82,14 +86,12 @@ def _is_stored_hidden(field: Any) -> bool:
 
 
 def _hides_samples(field: Any) -> bool:
-    if field.get_internal_type() == "JSONField":
-        return False  # its own data, whatever Python makes of it
     for sample, other, shown in SAMPLES:
         try:
             stored, again, of_other = (_stored(field, value) for value in (sample, sample, other))
         except NO_SAMPLE:
             continue
-        if not isinstance(stored, str | bytes | int):
+        if not isinstance(stored, str | bytes | int | dict | list):
             continue
         if not stored or stored == of_other:
             continue  # no value of such a field, which stores nothing of it
@@ -98,12 +100,15 @@ def _hides_samples(field: Any) -> bool:
 
 
 def _stored(field: Any, value: Any) -> Any:
+    if field.get_internal_type() == "JSONField":
+        return field.get_prep_value(value)  # what comes of it is wrapped for the database's driver
     stored = field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
-    return bytes(stored) if isinstance(stored, bytearray | memoryview) else getattr(stored, "adapted", stored)
+    return bytes(stored) if isinstance(stored, bytearray | memoryview) else stored
 
 
-def _shows(stored: str | bytes | int, shown: tuple[str, ...]) -> bool:
-    text = (stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)).casefold()
+def _shows(stored: Any, shown: tuple[str, ...]) -> bool:
+    text = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else stored
+    text = (json.dumps(text, default=str) if isinstance(text, dict | list) else str(text)).casefold()
     return any(part in text for part in shown)
 
 

@@ -175,6 +175,13 @@ class BytesField(models.BinaryField):
         return None if value is None else bytes(byte ^ 0x5A for byte in str(value).encode())
 
 
+class SealedJsonField(models.JSONField):
+    """Encrypts what stands in the JSON."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return {"sealed": base64.b64encode(json.dumps(value).encode()).decode()}
+
+
 class DeclaredField(models.TextField):
     """Hides its value otherwise, and says so."""
 
@@ -187,7 +194,9 @@ class OpenEncryptedField(EncryptedTextField):
     rules_engine_hidden = False
 
 
-@pytest.mark.parametrize("kind", [EncryptedTextField, Base64Field, DigestField, BytesField, DeclaredField])
+@pytest.mark.parametrize(
+    "kind", [EncryptedTextField, Base64Field, DigestField, BytesField, SealedJsonField, DeclaredField]
+)
 def test_a_field_that_hides_its_value(kind: type[models.Field[Any, Any]]) -> None:
     assert is_hidden(named(kind()))
 
@@ -230,6 +239,10 @@ class MonthField(models.DateField):
         return f"{value:%Y-%m}"
 
 
+class EncryptedFileField(models.FileField):
+    """Encrypts the file, whose name its column has."""
+
+
 class ObjectField(models.JSONField):
     """Stores JSON of an object."""
 
@@ -238,7 +251,11 @@ class ObjectField(models.JSONField):
 
 
 @pytest.mark.parametrize(
-    "kind", [PhoneField, ZoneField, CentsField, SlugLikeField, MonthField, ObjectField, OpenEncryptedField]
+    "kind",
+    [
+        *(PhoneField, ZoneField, CentsField, SlugLikeField, MonthField, ObjectField),
+        *(EncryptedFileField, OpenEncryptedField),
+    ],
 )
 def test_a_public_form_of_a_value_is_not_hidden(kind: type[models.Field[Any, Any]]) -> None:
     assert not is_hidden(named(kind()))
