@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from rules_engine.rules import registry
 from rules_engine.rules.holding import key_reads
 from rules_engine.rules.repetition import for_each_reads, rule_seen_by
 from rules_engine.rules.scope import view_permissions
+from rules_engine.rules.signals import objects_of
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
 
@@ -26,6 +28,14 @@ def needed(rule: RuleSpec) -> set[str]:
     for action in rule.actions:
         wanted |= needed_by_action(action, rule)
     return wanted
+
+
+def needed_of_signals(rule: RuleSpec) -> set[str]:
+    """Return what the rule takes besides: to view the objects that its signals send, as far as that is known before.
+
+    Whoever saves a rule is told; whether they may is asked of each event, which tells what was sent.
+    """
+    return needed(replace(rule, objects=objects_of(rule))) - needed(rule)
 
 
 def match_reads(rule: RuleSpec) -> set[Path]:

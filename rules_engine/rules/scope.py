@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
-from rules_engine.rules.signals import argument_problem, objects_of
+from rules_engine.rules.signals import argument_problem
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The parts of a context, and what each one holds; None is free, or checked elsewhere.
@@ -205,6 +206,7 @@ def _beyond_row_problem(model: ModelClass, path: Path) -> str | None:
 
 #: Operators that ask of an object, or of rows, only whether there are any.
 ASKING_WHETHER = ("!", "!!", "!/0", "!!/0")
+_IN_A_LIST = re.compile(r"/\d+/\d+$")
 #: Operators that ask how many rows there are, or name what they read of each; an object is no rows: they would take
 #: what it holds for them.
 LOOKING_AT_ROWS = ("some/0", "all/0", "none/0", "map/0", "length", "length/0")
@@ -215,6 +217,17 @@ def reads_whole(rule: RuleSpec) -> bool:
     if rule.condition is None:
         return False
     return any(_is_whole(rule, variable) for variable in variables(rule.condition))
+
+
+def listed_object_problem(rule: RuleSpec, variable: Variable) -> str | None:
+    """Say that an object was put into a list by itself: ``{"group_by": [[{"var": "instance"}], …]}``.
+
+    What is named inside of the loop would be read of the object's fields that happen to be there, whoever may view it.
+    """
+    if variable.within is not None or not _IN_A_LIST.search(variable.pointer) or not _is_whole(rule, variable):
+        return None
+    text = gettext('"%(path)s" is an object and no list of rows; name the field that you want of it.')
+    return text % {"path": ".".join(variable.path)}
 
 
 def _is_whole(rule: RuleSpec, variable: Variable) -> bool:
@@ -271,7 +284,7 @@ def _sent(rule: RuleSpec, path: Path) -> set[ModelClass]:
     """Return the model of the object that a signal sent, where a path below ``signal`` reads more than which it is."""
     if not path or path[1:2] in (("model",), ("pk",)):
         return set()
-    model = find_model(objects_of(rule).get(path[0], ""))
+    model = find_model((rule.objects or {}).get(path[0], ""))
     return set() if model is None else {model}
 
 

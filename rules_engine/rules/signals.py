@@ -45,10 +45,8 @@ def carries_instance(name: str) -> bool:
 
 
 def objects_of(rule: RuleSpec) -> Mapping[str, str]:
-    """Return which arguments of the rule's signals are objects, and of which models: as an event of it tells, or else
-    as far as that is known beforehand."""
-    if rule.objects is not None:
-        return rule.objects
+    """Return which arguments of the rule's signals are objects, and of which models, as far as that is known before one
+    is sent."""
     objects: dict[str, str] = {}
     for name in rule.signals:
         signal = find_signal(name) if isinstance(name, str) and name not in MODEL_SIGNALS else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
@@ -33,7 +33,7 @@ from rules_engine.admin.rules.rule_list import RuleListMixin
 from rules_engine.admin.rules.rule_pages import RulePagesMixin
 from rules_engine.models import Rule, RuleAction, RuleError
 from rules_engine.rules import registry
-from rules_engine.rules.permissions import may_view_outcomes
+from rules_engine.rules.permissions import lacking, may_view_outcomes, needed_of_signals
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
 from rules_engine.test.unsent import unsaved_rows, unsent_changes
@@ -223,6 +223,8 @@ class RuleAdmin(
         if rule.author_id != request.user.pk and any(formset.has_changed() for formset in formsets):
             rule.author = self._author(request)
             rule.save(update_fields=["author", "updated_at"])
+        if missing := lacking(request.user, needed_of_signals(rule.spec())):
+            self.message_user(request, _unseen_of_signals(missing), messages.WARNING)
 
     def _author(self, request: HttpRequest) -> Any:
         return request.user
@@ -276,6 +278,14 @@ def _to_test(request: HttpRequest, rule: Rule) -> HttpResponseRedirect | None:
     """Where "Save and test" leads."""
     url = reverse("admin:rules_engine_rule_test", args=[rule.pk])
     return HttpResponseRedirect(url) if "_test" in request.POST else None
+
+
+def _unseen_of_signals(missing: list[str]) -> str:
+    text = gettext(
+        "What a signal sends of an object is for those who may view it, and you lack the permission %(missing)s. Where "
+        "the rule reads more than which object it is, it fails, or its action is refused."
+    )
+    return text % {"missing": ", ".join(missing)}
 
 
 def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:

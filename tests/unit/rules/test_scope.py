@@ -16,6 +16,7 @@ from rules_engine.rules.scope import (
     reads_whole,
     view_permissions,
 )
+from rules_engine.rules.validation import rule_problems
 from rules_engine.types import RuleSpec
 from tests.zoo.models import Animal, Bystander, Club, Dog, Tag
 
@@ -203,12 +204,28 @@ def test_the_objects_of_a_relation_are_taken_whole_or_by_their_fields(condition:
     assert reads_whole(replace(M2M, condition=condition)) is whole
 
 
+USER = {"user": "accounts.user"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"some": [{"group_by": [[{"var": "instance"}], {"var": "keeper.name"}]}, {"!=": [1, 2]}]},
+        {"some": [[{"var": "instance.keeper"}], {"in": ["x", {"cat": [{"var": "name"}]}]}]},
+    ],
+)
+def test_an_object_is_no_list_of_rows(condition: Any) -> None:
+    [problem] = rule_problems(replace(ANIMAL, condition=condition))
+    assert "is an object and no list of rows" in problem.message
+
+
 @pytest.mark.parametrize(
     ("rule", "texts", "permissions"),
     [
         (LOGIN, ["signal.user.pk", "signal.user.model", "signal.request.path", "signal"], set()),
-        (LOGIN, ["signal.user"], {"accounts.view_user"}),
-        (LOGIN, ["signal.user.username"], {"accounts.view_user"}),
+        (replace(LOGIN, objects=USER), ["signal.user"], {"accounts.view_user"}),
+        (replace(LOGIN, objects=USER), ["signal.user.username"], {"accounts.view_user"}),
+        (LOGIN, ["signal.user.username"], set()),
         (replace(LOGIN, objects={}), ["signal.user.username"], set()),
         (replace(CANCELLED, objects={"instance": "zoo.animal"}), ["signal.instance.text"], {"zoo.view_animal"}),
         (CANCELLED, ["signal.instance.text"], set()),
