@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.context.paths import ModelClass, find_model
-from rules_engine.rules.permissions import may_view_event
+from rules_engine.rules.permissions import may_view_data, may_view_event
 from rules_engine.test.pasted import Named
 
 
@@ -58,6 +58,24 @@ class ObjectsSeen:
                 return model
         return None
 
+    def hidden_among(self, model: ModelClass, keys: Iterable[str]) -> set[str]:
+        """Those of the keys, as records have them, whose objects are there and not seen by the user. No query where the
+        model's page shows whatever there is to whoever may view the model."""
+        if not self._hides_some(model):
+            return set()
+        written = {str(model._meta.pk.to_python(key)): key for key in keys if _can_be(model._meta.pk, key)}
+        there = _keys_there(model, "pk", written.values())
+        shown = {row.pk for row in self.rows(model).filter(pk__in=there) if self._is_shown(row)}
+        return {written[str(pk)] for pk in there - shown if str(pk) in written}
+
+    def _hides_some(self, model: ModelClass) -> bool:
+        if not self.admin_site.is_registered(model):
+            return False
+        page = self.admin_site.get_model_admin(model)
+        own = (getattr(page, name) for name in ("get_queryset", "has_view_permission"))
+        usual = (admin.ModelAdmin.get_queryset, admin.ModelAdmin.has_view_permission)
+        return any(getattr(method, "__func__", None) is not django for method, django in zip(own, usual, strict=True))
+
     def hides(self, model: ModelClass, key: Any) -> bool:
         """Whether there is an object with this key that the user does not see."""
         return self.hidden_of([Named(model, "pk", key)]) is not None
@@ -81,6 +99,23 @@ def _can_be(field: Any, value: Any) -> bool:
     except (ValueError, TypeError, ArithmeticError, ValidationError):
         return False
     return True
+
+
+def hidden_rows(request: HttpRequest, named: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the objects that rows of a list name, by label and key, whose data is not for who asks. A few queries
+    for each model whose own page hides some."""
+    keys: dict[str, set[str]] = {}
+    for label, key in named:
+        keys.setdefault(label, set()).add(key)
+    hidden: set[tuple[str, str]] = set()
+    seen = ObjectsSeen(admin.site, request)
+    for label, of_model in keys.items():
+        model = find_model(label) if label else None
+        if label and not may_view_data(request.user, label):
+            hidden |= {(label, key) for key in of_model}
+        elif model is not None:
+            hidden |= {(label, key) for key in seen.hidden_among(model, of_model - {""})}
+    return hidden
 
 
 UNSEEN = _("You may not view objects of this model, and so not this data either.")

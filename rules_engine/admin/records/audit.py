@@ -11,11 +11,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.parts.objects import UNSEEN, why_unseen
+from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, why_unseen
 from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block, time_words
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
 from rules_engine.models import AuditEntry, AuditSeal
-from rules_engine.rules.permissions import may_view_data, may_view_event, viewable_labels
+from rules_engine.rules.permissions import may_view_event, viewable_labels
 
 #: Operations that the filter offers.
 MOST_OPERATIONS = 50
@@ -73,11 +73,10 @@ class AuditEntryAdmin(SearchedAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
         changelist: Any = super().get_changelist_instance(request)
-        seen = {
-            label: may_view_data(request.user, label) for label in {row.model for row in changelist.result_list} - {""}
-        }
+        hidden = hidden_rows(request, ((row.model, row.object_pk) for row in changelist.result_list))
         for entry in changelist.result_list:
-            is_seen = seen[entry.model] if entry.model else may_view_event(request.user, "", _sent(entry))
+            is_hidden = (entry.model, entry.object_pk) in hidden
+            is_seen = not is_hidden and (entry.model or may_view_event(request.user, "", _sent(entry)))
             entry.unseen_because = "" if is_seen else str(UNSEEN)
         return changelist
 

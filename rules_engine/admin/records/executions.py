@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import KindFilter, RuleFilter
-from rules_engine.admin.parts.objects import UNSEEN, why_unseen
+from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, why_unseen
 from rules_engine.admin.parts.paging import KeysFirstPaginator
 from rules_engine.admin.parts.rendering import (
     context_block,
@@ -38,7 +38,7 @@ from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
-from rules_engine.rules.permissions import may_view_data, may_view_event
+from rules_engine.rules.permissions import may_view_event
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
@@ -155,12 +155,13 @@ class ExecutionAdmin(RowButtonsAdmin):
         changelist: Any = super().get_changelist_instance(request)
         slugs = {execution.rule_slug for execution in changelist.result_list}
         names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
-        labels = {row.event.model for row in changelist.result_list} - {""}
-        seen = {label: may_view_data(request.user, label) for label in labels}
+        events = [row.event for row in changelist.result_list]
+        hidden = hidden_rows(request, ((event.model, event.object_pk) for event in events))
         for execution in changelist.result_list:
             execution.rule_name = names.get(execution.rule_slug)
             event = execution.event
-            is_seen = seen[event.model] if event.model else may_view_event(request.user, "", event.context)
+            is_hidden = (event.model, event.object_pk) in hidden
+            is_seen = not is_hidden and (event.model or may_view_event(request.user, "", event.context))
             execution.unseen = "" if is_seen else str(UNSEEN)
         return changelist
 

@@ -241,3 +241,22 @@ def test_why_is_answered_of_objects_that_the_models_page_shows(
     page = read(client_of(user), "admin:rules_engine_rule_why", model="shop.order", pk=order.pk)
     assert (event in page) is is_own
     assert ("You may not view this object" in page) is not is_own
+
+
+@pytest.mark.parametrize("how", ["limited", "one_by_one"])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_lists_of_records_quote_the_objects_that_the_models_page_shows(
+    request: pytest.FixtureRequest, how: str, is_own: bool
+) -> None:
+    user = make_user(*TESTER)
+    entry = {"operation": "{{ instance.order_number }}"}
+    message = {"message": "{{ instance.order_number }}"}
+    create_rule(Order, actions=[("write_audit_entry", entry), ("log_message", message)])
+    order = Order.objects.create(order_number=SECRET, customer=user if is_own else None)
+    run_due()
+    request.getfixturevalue(how)
+    client = client_of(user)
+    for name in ("execution", "auditentry"):
+        rows = list_of(client, name).split('id="result_list"')[1].split("</table>")[0]
+        assert (SECRET in rows) is is_own, name
+        assert f"shop.order {order.pk}" in rows

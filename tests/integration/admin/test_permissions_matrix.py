@@ -25,7 +25,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
+from project.shop.models import Order
 from rules_engine.models import Execution, HeldMatch, Pause, Recording, Rule, RuleVersion
+from rules_engine.work.run import drain
 from tests import admin_pages
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data, posted_by_the_page
 from webhooks.models import Endpoint, EndpointState
@@ -166,6 +168,13 @@ ACTIONS: dict[str, frozenset[str]] = {
     "heldmatch: discard_selected": with_root("operator"),
     "endpoint: delete_selected": ROOT,
 }
+#: The number of an order whose rows are the newest, so that the pages of records are about it.
+KEPT_BACK = "KEPT-BACK"
+#: Pages that show data of objects, each by its name.
+TELLING = {
+    *(f"rules_engine_{name}_change" for name in ("event", "execution", "heldmatch", "auditentry")),
+    *("rules_engine_execution_changelist", "rules_engine_rule_test"),
+}
 CHANGES_NOTHING = ("rule: export",)
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
 #: What is not a change by somebody: what the admin writes of it, and what processes write of themselves.
@@ -209,6 +218,10 @@ def user_of(who: str) -> Any:
 
 def fill() -> None:
     admin_pages.fill()
+    order = Order.objects.create(order_number=KEPT_BACK)
+    drain("rules", seconds=30)
+    # As an action may say it that quotes the object.
+    Execution.objects.filter(event__object_pk=order.pk, state="succeeded").update(summary=f"Packed {KEPT_BACK}.")
     delivered = Execution.objects.filter(kind="webhook", state="pending")[0]
     Execution.objects.filter(pk=delivered.pk).update(state="succeeded")
     EndpointState.objects.update_or_create(endpoint=Endpoint.objects.get(), defaults={"paused_until": LATER})
@@ -333,6 +346,22 @@ def test_who_is_offered_which_action_and_changes_what_by_it(who: str, site: Site
         if (offered, does) != (may, may) or noted != (may and name not in CHANGES_NOTHING):
             wrong[name] = {"offered": offered, "does": does, "noted": noted, "status": answer.status_code}
     assert wrong == {}
+
+
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_no_page_shows_data_of_objects_that_their_own_page_hides(
+    site: Site, is_hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From everybody, as from people who see their own objects alone: a superuser's pages are no others."""
+    page = admin.site.get_model_admin(Order)
+    if is_hidden:
+        monkeypatch.setattr(page, "get_queryset", lambda request: Order.objects.exclude(order_number=KEPT_BACK))
+    told = set()
+    for who in WHO if is_hidden else ROOT:
+        client = site.client(who)
+        with undone():
+            told |= {name for name, address in site.pages.items() if KEPT_BACK in client.get(address).content.decode()}
+    assert told == (set() if is_hidden else TELLING)
 
 
 def test_buttons_are_shown_to_whoever_may_press_them(site: Site) -> None:
