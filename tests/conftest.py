@@ -24,6 +24,22 @@ KEPT_TABLES = ("django_content_type", "auth_permission")
 _wanted: set[str] = set()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share out a run of all tests to one process more than there are cores, since many tests wait for others.
+
+    Whoever names files or folders gets them run in this process, at once.
+    """
+    names_none = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) + 1 if names_none else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over which services the tests of another process name."""
+    _wanted.update(getattr(node, "workeroutput", {}).get("wanted", ()))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Remember which services the collected tests name."""
     _wanted.update(mark.name for item in items for mark in item.iter_markers() if mark.name in services.SERVICES)
@@ -44,6 +60,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Where CI=true, a missing service fails a run that would have passed."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["wanted"] = sorted(_wanted)
     if services.in_ci() and exitstatus == pytest.ExitCode.OK and _left_out():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -16,6 +16,9 @@ from tests import services
 if "DEMO_VAR" not in os.environ:
     os.environ["DEMO_VAR"] = tempfile.mkdtemp(prefix="signal-rules-tests-")
     atexit.register(shutil.rmtree, os.environ["DEMO_VAR"], ignore_errors=True)
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # One of the processes that a run of all tests is shared out to: a broker, a cache and media of its own.
+    os.environ["DEMO_VAR"] = os.path.join(os.environ["DEMO_VAR"], worker)
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     # Each process that tests start would compile Django and Celery anew, which takes it two of its three seconds.
     os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(os.environ["DEMO_VAR"], "pycache")

@@ -97,7 +97,7 @@ def post(address: str = "/hook/", **message: Any) -> Any:
     return Client(enforce_csrf_checks=True).post(address, **message)
 
 
-@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET], ids=["new", "old"])
 def test_what_the_public_library_signs_reaches_the_view(secret: str) -> None:
     assert post(**signed(secret=secret)).status_code == 204
     assert received == [{"a": 1}]

@@ -63,12 +63,16 @@ def test_what_is_signed_reaches_the_view_with_its_body(send: Send, seen: list[Ht
     assert json.loads(seen[0].body) == {"n": 1}
 
 
-@pytest.mark.parametrize("secrets", [SECRET, [SECRET], (OTHER, SECRET), {SECRET}, lambda request: [OTHER, SECRET]])
+@pytest.mark.parametrize(
+    "secrets",
+    [SECRET, [SECRET], (OTHER, SECRET), {SECRET}, lambda request: [OTHER, SECRET]],
+    ids=["text", "list", "tuple", "set", "function"],
+)
 def test_one_of_the_valid_secrets_is_enough(send: Send, secrets: Any) -> None:
     assert send(request(), secrets).status_code == 204
 
 
-@pytest.mark.parametrize("secrets", [OTHER, [], lambda request: []])
+@pytest.mark.parametrize("secrets", [OTHER, [], lambda request: []], ids=["another", "none", "function"])
 def test_without_a_fitting_secret_nothing_gets_through(send: Send, seen: list[HttpRequest], secrets: Any) -> None:
     assert send(request(), secrets).status_code == 401
     assert seen == []
