@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +44,12 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Remember which services the collected tests name."""
     _wanted.update(mark.name for item in items for mark in item.iter_markers() if mark.name in services.SERVICES)
+
+
+def pytest_collection_finish() -> None:
+    """What there is by now stays to the end: nobody looks through thousands of tests for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

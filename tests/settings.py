@@ -36,5 +36,7 @@ if "TEST" not in _database:
 if _database["ENGINE"].endswith("postgresql"):
     # A commit does not wait for the disk: a test database need not outlive a crash of its server.
     _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": "-c synchronous_commit=off"}
+elif _database["ENGINE"].endswith("sqlite3"):
+    _database["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 INSTALLED_APPS += ["tests.zoo"]
