@@ -275,3 +275,11 @@ def test_nothing_cites_a_document_that_is_not_here():
 def test_the_links_of_the_top_level_lead_somewhere(name: str):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_headings_go_down_by_one_level_at_a_time(page: Path):
+    """The pages are not built otherwise."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+    assert all(below <= above + 1 for above, below in zip(levels, levels[1:], strict=False))
