@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 
 from project.clinic.models import Patient
+from rules_engine.actions.mail import hourly
 from rules_engine.models import Attempt, Execution, MailHour, Rule
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import claims
@@ -174,6 +176,17 @@ def test_workers_at_once_send_no_more_than_the_cap(settings: Any) -> None:
     assert len(mail.outbox) == 7
     assert sorted(states()) == ["pending"] * 17 + ["succeeded"] * 7
     assert MailHour.objects.get(rule_slug="welcome", sent__gt=0).sent == 7
+
+
+@pytest.mark.postgres
+def test_workers_under_repeatable_read_count_each_mail_once() -> None:
+    def work(_number: int) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return sum(hourly.take("welcome", 1).now for _ in range(5))
+
+    assert sum(run_together(4, work)) == 3
+    assert sum(MailHour.objects.filter(rule_slug="welcome").values_list("sent", flat=True)) == 3
 
 
 def test_the_page_of_a_rule_and_the_overview_tell_of_it(admin_client: Client) -> None:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from django.db import router, transaction
+from django.db import OperationalError, connections, router, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from rules_engine import conf
+from rules_engine.databases import database_of
 from rules_engine.models.mail_hour import ALL, THIS_HOUR, MailHour, MailHourQuerySet
 
 logger = logging.getLogger("rules_engine")
@@ -27,6 +31,10 @@ HOUR = timedelta(hours=1)
 #: Hours that a mail may wait for its turn: what tells of yesterday helps nobody, and a rule that mails without end
 #: would fill the outbox.
 MOST_HOURS = 24
+#: Seconds between two tries where other workers count at the same moment.
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.0, 1.0)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,10 @@ def take(slug: str, number: int, since: str = "") -> Room:
     ``since`` is when those of before were put off first, as ISO 8601, or empty.
     """
     caps = _caps(slug)
-    if not caps or not number:
-        return Room(number)
+    return _past_rivals(partial(_take, slug, number, since, caps)) if caps and number else Room(number)
+
+
+def _take(slug: str, number: int, since: str, caps: Mapping[str, int]) -> Room:
     with transaction.atomic(using=router.db_for_write(MailHour)):
         hours, now = _this_hour(tuple(caps))
         hour = next(iter(hours.values())).hour
@@ -82,7 +92,22 @@ def take(slug: str, number: int, since: str = "") -> Room:
 def give_back(room: Room, number: int) -> None:
     """Give back the room of so many mails that were not handed over."""
     if room.scopes and number:
-        _rows().filter(hour=room.hour, rule_slug__in=room.scopes).update(sent=F("sent") - number)
+        rows = _rows().filter(hour=room.hour, rule_slug__in=room.scopes)
+        _past_rivals(partial(rows.update, sent=F("sent") - number))
+
+
+def _past_rivals(work: Callable[[], T]) -> T:
+    """Do it, and again where another worker was in its way: under REPEATABLE READ each that waited for a row fails."""
+    using = router.db_for_write(MailHour)
+    for pause in PAUSES:
+        try:
+            return work()
+        except OperationalError as error:
+            if connections[using].in_atomic_block or not database_of(using).is_rivalry(error):
+                raise
+        # By chance, so that two rivals do not meet again.
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+    return work()
 
 
 def _caps(slug: str) -> dict[str, int]:
