@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from rules_engine import conf
 from rules_engine.setting_values import SETTING
+from rules_engine.types import ask
 
 #: Packages whose fields encrypt or hash, by the first part of their modules' names.
 PACKAGES = frozenset(
@@ -46,8 +48,6 @@ SAMPLES: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
     (datetime.date(2031, 5, 6), datetime.date(2029, 3, 4), ("2031",)),
     ({"word": "Sample 4711"}, {"word": "Other 8302"}, ("4711",)),
 )
-#: What a site's field raises for a sample that is no value of its own.
-NO_SAMPLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @lru_cache(maxsize=4096)
@@ -87,15 +87,17 @@ def _is_stored_hidden(field: Any) -> bool:
 
 def _hides_samples(field: Any) -> bool:
     for sample, other, shown in SAMPLES:
-        try:
-            stored, again, of_other = (_stored(field, value) for value in (sample, sample, other))
-        except NO_SAMPLE:
-            continue
+        # Of what is no value of its own a field may raise anything, or warn.
+        with warnings.catch_warnings(action="ignore"):
+            stored, again, of_other = (ask(_stored, field, value) for value in (sample, sample, other))
         if not isinstance(stored, str | bytes | int | dict | list):
             continue
         if not stored or stored == of_other:
             continue  # no value of such a field, which stores nothing of it
-        return stored != again or not _shows(stored, shown)
+        if stored != again:
+            return True
+        if isinstance(sample, str | dict) or ask(_read_back, field, stored) == sample:
+            return not _shows(stored, shown)
     return False
 
 
@@ -104,6 +106,12 @@ def _stored(field: Any, value: Any) -> Any:
         return field.get_prep_value(value)  # what comes of it is wrapped for the database's driver
     stored = field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
     return bytes(stored) if isinstance(stored, bytearray | memoryview) else stored
+
+
+def _read_back(field: Any, stored: Any) -> Any:
+    """Return the value of which that is stored: a key of a library's type takes a number, and has it for another."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    return field.from_db_value(stored, None, connection) if hasattr(field, "from_db_value") else stored
 
 
 def _shows(stored: Any, shown: tuple[str, ...]) -> bool:

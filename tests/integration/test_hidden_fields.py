@@ -7,12 +7,14 @@ import hashlib
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core import checks, mail
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
 from django.db import connection, models
 
@@ -168,6 +170,16 @@ class DigestField(models.CharField):
         return None if value is None else hashlib.sha256(str(value).encode()).hexdigest()
 
 
+class ShiftedField(models.BinaryField):
+    """Encrypts numbers, each always alike."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return (int(value) * 7919).to_bytes(8, "big")
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return int.from_bytes(value, "big") // 7919
+
+
 class BytesField(models.BinaryField):
     """Encrypts as it prepares for the database alone."""
 
@@ -195,7 +207,7 @@ class OpenEncryptedField(EncryptedTextField):
 
 
 @pytest.mark.parametrize(
-    "kind", [EncryptedTextField, Base64Field, DigestField, BytesField, SealedJsonField, DeclaredField]
+    "kind", [EncryptedTextField, Base64Field, DigestField, BytesField, ShiftedField, SealedJsonField, DeclaredField]
 )
 def test_a_field_that_hides_its_value(kind: type[models.Field[Any, Any]]) -> None:
     assert is_hidden(named(kind()))
@@ -209,6 +221,31 @@ class PhoneField(models.CharField):
         if len(digits) < 6:
             raise ValueError(f"{value} is no number.")
         return f"+{digits}"
+
+
+class StrictField(models.CharField):
+    """Takes what it knows alone, as Django's own validation says it, and warns of the rest."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        warnings.warn("That is none.", UserWarning, stacklevel=1)
+        raise ValidationError("That is none.")
+
+
+class LetteredField(models.CharField):
+    """A key of its own type, which can be made of a number."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return hex(int(value))
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return Ulid(value)
+
+
+class LockedField(models.IntegerField):
+    """Fails in its own way where it is asked."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        raise ImproperlyConfigured("There is no key.")
 
 
 class ZoneField(models.CharField):
@@ -253,7 +290,17 @@ class ObjectField(models.JSONField):
 @pytest.mark.parametrize(
     "kind",
     [
-        *(PhoneField, ZoneField, CentsField, SlugLikeField, MonthField, ObjectField),
+        *(
+            PhoneField,
+            StrictField,
+            LockedField,
+            LetteredField,
+            ZoneField,
+            CentsField,
+            SlugLikeField,
+            MonthField,
+            ObjectField,
+        ),
         *(EncryptedFileField, OpenEncryptedField),
     ],
 )
