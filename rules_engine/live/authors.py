@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import F, OuterRef, Subquery, Sum, Value
+from django.db.models import F, IntegerField, OuterRef, Subquery, Sum, Value
 
 from rules_engine.context.visible import visible
 from rules_engine.databases.savepoints import confined
@@ -86,8 +86,12 @@ def _stamp(author_id: str) -> Stamp:
     """Return what changes with an author's rights: their row, and sums over the rows that grant them something.
 
     None where there is no such user. New rows have greater keys, so no exchange of grants leaves the sums as they were.
+    Where keys are no numbers nothing can be said: such a stamp is like no other, and the author is asked anew.
     """
     user: Any = get_user_model()
+    tables = [many for many in (getattr(user, "user_permissions", None), getattr(user, "groups", None)) if many]
+    if not all(_has_numbers(many) for many in tables):
+        return (object(),)
     row = uncached(user._default_manager.filter(pk=author_id))
     columns = [field.attname for field in user._meta.concrete_fields]
     stamp: Stamp = row.values_list(*columns, *_grants(user)).first()
@@ -104,6 +108,12 @@ def _grants(user: Any) -> list[Subquery]:
     held = groups.through._default_manager.filter(**{holder: OuterRef(OuterRef("pk"))}).values(group)
     permissions = groups.rel.model.permissions
     return [*sums, _sum(permissions, {f"{_ends(permissions)[0]}__in": held})]
+
+
+def _has_numbers(many: Any) -> bool:
+    """Say whether the rows of a many-to-many field, and what they grant, have numbers for keys."""
+    granted = many.through._meta.get_field(_ends(many)[1]).target_field
+    return isinstance(many.through._meta.pk, IntegerField) and isinstance(granted, IntegerField)
 
 
 def _ends(many: Any) -> tuple[str, str]:

@@ -50,7 +50,6 @@ def save_an_order() -> Order:
         {"some": [WHOLE, {"in": [SECRET, {"var": "email"}]}]},
         {"in": [SECRET, {"cat": [{"map": [WHOLE, {"var": "email"}]}]}]},
         {"in": [SECRET, {"cat": [{"filter": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 0]}]}]}]},
-        {"in": [SECRET, {"cat": [{"group_by": [[WHOLE], {"var": "customer.email"}]}]}]},
         {"in": [SECRET, {"cat": [{"group_by": [{"var": "instance.items"}, {"var": "quantity"}]}]}]},
         {"in": [SECRET, {"cat": [WHOLE]}]},
     ],
