@@ -161,7 +161,12 @@ def _announce(using: str) -> None:
     if _in_test_case(using):
         _refresh_in_test_case()
     else:
-        transaction.on_commit(look, using=using, robust=True)
+        transaction.on_commit(_look_after_commit, using=using, robust=True)
+
+
+def _look_after_commit() -> None:
+    if not _unread.get():
+        look()
 
 
 def _in_test_case(using: str) -> bool:
@@ -176,7 +181,8 @@ def _refresh_in_test_case() -> None:
 
 @contextmanager
 def without_reading() -> Iterator[None]:
-    """Keep a ``TestCase`` from reading the rules at each change inside: for making a rule in several steps."""
+    """Keep what changes rules inside, or is committed there, from having them read: whoever makes a rule in several steps
+    reads them once, at the end."""
     token = _unread.set(True)
     try:
         yield

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import ProgrammingError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from rules_engine.actions import ActionResult
 from rules_engine.live import cache, watcher
@@ -284,6 +285,14 @@ def found(slug: str) -> CompiledRule:
     rule = cache.current().find(slug)
     assert rule is not None
     return rule
+
+
+def test_a_rule_that_a_test_makes_is_read_once() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        rule = create_rule(Animal, actions=[LOG])
+    assert cache.current().find(rule.slug)
+    reads = [query for query in asked.captured_queries if ' FROM "rules_engine_rule" ' in query["sql"]]
+    assert len(reads) == 1, reads
 
 
 def test_a_refresh_compiles_what_changed_and_takes_over_the_rest() -> None:
