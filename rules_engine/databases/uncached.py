@@ -4,17 +4,19 @@ Such a package (django-cachalot, django-cacheops) puts its own in the place of a
 ``SQLCompiler`` as it becomes ready. Models are loaded before, and so is this module: what it found there is what the
 engine reads with. A rule that another process switched off, a lease, a pause or a permission is no matter for a cache,
 least of all for one that each process keeps by itself. Writing is left to the packages, which learn from it what to
-forget. Without such a package all this is a comparison.
+forget. Without such a package the engine's querysets are Django's as soon as all apps are ready: a worker asks a dozen
+times for one mail.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
@@ -61,24 +63,43 @@ def _reading(usual: Any) -> Any:
 def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(ask)
     def asked(self: QuerySet[Any], *args: Any, **options: Any) -> Any:
+        if apps.ready and _is_usual():
+            _step_aside()
         with past_caches(self.db):
             return ask(self, *args, **options)
 
     return asked
 
 
+def _is_usual() -> bool:
+    """Say whether nobody has put anything in the place of what Django reads with."""
+    is_usual = all(getattr(QuerySet, name) is ask for name, ask in ASKING.items())
+    return is_usual and SQLCompiler.execute_sql is EXECUTE_SQL
+
+
 class UncachedQuerySet(QuerySet[Row]):
     """A queryset of the engine's own tables, which says what is in them now."""
 
 
-for _name, _ask in ASKING.items():
-    setattr(UncachedQuerySet, _name, _asking(_ask))
+def stand_before_caches() -> None:
+    """Have the engine's querysets ask the database by the methods that were Django's when this module was imported."""
+    for name, ask in ASKING.items():
+        setattr(UncachedQuerySet, name, _asking(ask))
+
+
+def _step_aside() -> None:
+    for name in ASKING:
+        # Another thread may be at it.
+        with suppress(AttributeError):
+            delattr(UncachedQuerySet, name)
+
+
+stand_before_caches()
 
 
 def uncached(rows: QuerySet[Row]) -> QuerySet[Row]:
     """Return the same rows of a site's model, to be read from the database."""
-    is_usual = all(getattr(QuerySet, name) is ask for name, ask in ASKING.items())
-    if is_usual and SQLCompiler.execute_sql is EXECUTE_SQL:
+    if _is_usual():
         return rows
     found = rows.all()
     found.__class__ = _uncached_class(type(found))

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from rules_engine.databases.uncached import past_caches, uncached
+from rules_engine.databases.uncached import UncachedQuerySet, past_caches, stand_before_caches, uncached
 from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Pause, Rule, RuleSetVersion
 from rules_engine.testing import create_rule, run_due
@@ -76,7 +76,9 @@ def remember_querysets(patch: pytest.MonkeyPatch) -> list[str]:
 def hits(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[str]]:
     """What such a cache has answered."""
     with pytest.MonkeyPatch.context() as patch:
-        yield request.param(patch)
+        hits = request.param(patch)
+        stand_before_caches()
+        yield hits
 
 
 def elsewhere(model: type[Model], **values: Any) -> None:
@@ -183,3 +185,10 @@ def test_a_queryset_with_a_way_of_its_own_keeps_it(hits: list[str]) -> None:
             return 42
 
     assert uncached(Own(Keeper)).count() == 42
+
+
+def test_without_a_cache_the_engine_asks_as_django_does() -> None:
+    stand_before_caches()
+    assert UncachedQuerySet._fetch_all is not QuerySet._fetch_all
+    assert not Rule.objects.exists()
+    assert UncachedQuerySet._fetch_all is QuerySet._fetch_all
