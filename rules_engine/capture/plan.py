@@ -210,7 +210,7 @@ def _rows_later(subject: Subject, each: Each, data: Mapping[str, Any]) -> RowsLa
     depth, decimals = len(each.source), list[str]()
     return RowsLater(
         label_of(model),
-        snapshot.plain(keys),
+        keys if all(type(key) is int for key in keys) else snapshot.plain(keys),
         each.source,
         [path[depth:] for path in each.reads if path[:depth] == each.source and path[depth:]],
         snapshot.plain(rest, found=decimals),

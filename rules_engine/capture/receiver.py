@@ -35,7 +35,7 @@ from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.models import LargeChange
-from rules_engine.texts import Allowance, in_save
+from rules_engine.texts import in_save
 
 logger = logging.getLogger("rules_engine")
 
@@ -137,10 +137,13 @@ def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
 
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     """Go the whole way of one signal: read what happened, match, decide, write."""
-    before, allowance = saves.begin(signal, sent), Allowance()
+    before = saves.begin(signal, sent)
     for deferred in before.plans:
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
-        with kept_from_caller("What %s matched could not be written.", deferred.event.signal), in_save(allowance):
+        with (
+            kept_from_caller("What %s matched could not be written.", deferred.event.signal),
+            in_save(before.allowance),
+        ):
             write(deferred, table.alias, table.number)
     plans: list[Plan] = []
     for subject, rules in _read_or_unread(table, sender, signal, sent, before):
@@ -148,10 +151,10 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> No
         with kept_from_caller(NOT_TRIED, sender):
             outcome = match(subject, rules)
             if outcome is not None:
-                with in_save(allowance):
+                with in_save(before.allowance):
                     plans += _carry_out(outcome, table, sent, before)
     if plans:
-        with in_save(allowance):
+        with in_save(before.allowance):
             _write_all(plans, table)
 
 

@@ -24,6 +24,7 @@ from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.texts import Allowance
 from rules_engine.types import FieldChange, Unread
 
 #: Where it waits.
@@ -41,6 +42,8 @@ class Before:
     #: The parents of a child that is added which are there already, with their stored values.
     parents: Sequence[tuple[ModelWatch, Mapping[str, Any]]] = ()
     plans: list[Plan] = field(default_factory=list)
+    #: What the texts of both signals may take together.
+    allowance: Allowance = field(default_factory=Allowance)
 
     def __reduce__(self) -> Any:
         # Callers pickle and copy instances, in their own receivers too; what waits here stays here.

@@ -5,12 +5,13 @@ What a field is told by is its stored form (``context.stored_form``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections, models
@@ -25,18 +26,26 @@ from rules_engine.context.plain_data import plain as plain
 from rules_engine.context.plain_data import restore as restore
 from rules_engine.context.plain_data import safe as safe
 from rules_engine.context.plain_data import same, size_of
+from rules_engine.context.stored_form import Form, form_of, row_value
 from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
-from rules_engine.context.stored_form import row_value
 from rules_engine.databases import database_of
 from rules_engine.types import EVERY_FIELD, CutRows, FieldChange, Path, Unread
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
 _most_rows: ContextVar[int] = ContextVar("rules_engine_most_rows", default=0)
 
-#: How many bytes the related rows of an event may still have, in a list of one; None where nobody counts.
-_bytes_left: ContextVar[list[int] | None] = ContextVar("rules_engine_bytes_left", default=None)
+
+class Reading(NamedTuple):
+    """How many bytes the related rows of an event may still have, in a list of one, and which rows are read already."""
+
+    bytes_left: list[int]
+    known: dict[str, list[dict[str, Any]]]
+
+
+#: None where nobody counts.
+_of_event: ContextVar[Reading | None] = ContextVar("rules_engine_reading", default=None)
 #: Rows that are fetched at once where they may be long.
 FETCHED = 100
 
@@ -58,13 +67,13 @@ def up_to(rows: int) -> Iterator[None]:
 
 
 @contextmanager
-def within_event() -> Iterator[None]:
-    """Read related rows inside until they come to EVENT_BYTES."""
-    token = _bytes_left.set([conf.event_bytes()])
+def within_event(known: dict[str, list[dict[str, Any]]]) -> Iterator[None]:
+    """Read related rows inside until they come to EVENT_BYTES, but for those that are ``known``, and add them there."""
+    token = _of_event.set(Reading([conf.event_bytes()], known))
     try:
         yield
     finally:
-        _bytes_left.reset(token)
+        _of_event.reset(token)
 
 
 @lru_cache(maxsize=1024)
@@ -178,7 +187,15 @@ def _object(related: models.Model, below: Tree) -> dict[str, Any]:
 
 
 def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]]:
-    return [] if instance.pk is None else rows_of(getattr(instance, name).all(), below)
+    if instance.pk is None:
+        return []
+    reading = _of_event.get()
+    if reading is None or _most_rows.get():
+        return rows_of(getattr(instance, name).all(), below)
+    asked = json.dumps([instance._meta.label, name, str(instance.pk), below], sort_keys=True)
+    if asked not in reading.known:
+        reading.known[asked] = rows_of(getattr(instance, name).all(), below)
+    return reading.known[asked]
 
 
 def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
@@ -194,7 +211,8 @@ def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
         else:
             most = conf.rows_limit()
             return _told_rows(rows, below, most)
-    return [_object(row, below) for row in rows]
+    columns = _columns(rows.model, below)
+    return [_row(row, below, columns) for row in rows]
 
 
 def keys_of(instance: models.Model, path: Path, most: int) -> tuple[ModelClass, list[Any]] | None:
@@ -210,7 +228,8 @@ def keys_of(instance: models.Model, path: Path, most: int) -> tuple[ModelClass, 
             return None
     rows = getattr(here, steps(_model_of(here))[path[-1]].name).all()
     key = rows.model._meta.pk
-    return rows.model, [column_value(key, pk) for pk in rows.values_list("pk", flat=True)[:most]]
+    pks = rows.values_list("pk", flat=True)[:most]
+    return rows.model, [pk if type(pk) is int else column_value(key, pk) for pk in pks]
 
 
 def _model_of(instance: models.Model) -> ModelClass:
@@ -218,16 +237,51 @@ def _model_of(instance: models.Model) -> ModelClass:
 
 
 def _told_rows(rows: models.QuerySet[Any], below: Tree, most: int) -> list[dict[str, Any]]:
-    left = _bytes_left.get()
+    reading = _of_event.get()
+    left = None if reading is None else reading.bytes_left
     told: list[dict[str, Any]] = []
     # One more, which says whether these are all.
+    columns = _columns(rows.model, below)
     for row in _fetched(rows[: most + 1]):
-        one = _object(row, below)
+        one = _row(row, below, columns)
         if left is not None:
             left[0] -= size_of(one)
         if len(told) == most or (left is not None and left[0] < 0):
             return CutRows(told)
         told.append(one)
+    return told
+
+
+class Columns(NamedTuple):
+    """The columns of a model that rows are told by: each its name, its attribute and its form."""
+
+    model: ModelClass
+    told: Sequence[tuple[str, str, Form]]
+
+
+def _columns(model: ModelClass, below: Tree) -> Columns | None:
+    """Return the columns, where rows are asked for nothing but their own; else None.
+
+    Found once for all rows: to find it for each takes longer than to tell the values.
+    """
+    known, columns = steps(model), list[tuple[str, str, Form]]()
+    for name in below:
+        if name == EVERY_FIELD:
+            columns += [(field.attname, field.attname, form_of(field)) for field in readable_fields(model)]
+        elif name != "pk" and (name not in known or known[name].kind != "value"):
+            return None
+        elif name != "pk":
+            columns.append((name, known[name].field.attname, form_of(known[name].field)))
+    return Columns(model, columns)
+
+
+def _row(row: models.Model, below: Tree, columns: Columns | None) -> dict[str, Any]:
+    """Return the asked-for part of a row that was just fetched; null for what it was fetched without."""
+    if columns is None or type(row) is not columns.model:
+        return _object(row, below)
+    held, told = row.__dict__, {"pk": key_value(row)}
+    for name, attribute, form in columns.told:
+        told[name] = form(held[attribute]) if attribute in held else None
     return told
 
 

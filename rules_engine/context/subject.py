@@ -95,7 +95,7 @@ class Others:
         asked = json.dumps(tree, sort_keys=True)
         if asked not in self._known:
             stored: models.QuerySet[Any] = UncachedQuerySet(self.model, using=using)
-            with confined(using), snapshot.within_event():
+            with confined(using), snapshot.within_event({}):
                 rows = snapshot.rows_of(stored.filter(pk__in=self.pks).order_by("pk"), tree)
             self._known[asked] = rows if self.is_whole else CutRows(rows)
         return self._known[asked]
@@ -124,6 +124,8 @@ class Subject:
     #: What kept from reading it at all; then it is an error of every rule that is told of it.
     unread: Unread | None = None
     origin: actor.Origin = field(default_factory=actor.origin)
+    #: The related rows that were read, for all who ask for the same of them.
+    _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _id: uuid.UUID | None = None
     _pk: Any = None
 
@@ -239,7 +241,7 @@ class Subject:
             return None
         if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
-            with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event():
+            with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event(self._rows):
                 return snapshot.read(_without_caches(self.instance), tree, settled=self.settled)
         return snapshot.read(self.instance, tree or {}, settled=self.settled)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ def _held_action(
     if rows is None:
         return held
     if isinstance(rows, RowsLater):
-        stored: Any = asdict(rows)
+        stored: Any = {name: getattr(rows, name) for name in RowsLater.__slots__}
     else:
         stored = rows if isinstance(rows, str) else [stored_row(row) for row in rows]
     return {**held, "rows": stored, "for_each": action.each.written if action.each else None}

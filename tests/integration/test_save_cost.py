@@ -223,8 +223,8 @@ def test_of_long_rows_no_more_are_read_than_an_event_keeps(settings: LazySetting
     create_rule(Keeper, actions=[("note", {"text": "{{ instance.animals|length }}"})])
     read: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        tell = snapshot._object
-        patch.setattr(snapshot, "_object", lambda row, below: read.append(row) or tell(row, below))
+        tell = snapshot._row
+        patch.setattr(snapshot, "_row", lambda row, *how: read.append(row) or tell(row, *how))
         keeper.save()
     assert 10 < len(read) < 50
 
@@ -317,8 +317,8 @@ def test_rows_of_what_is_deleted_are_read_before_they_are_gone(noted: list[str])
 
 def test_a_save_makes_no_more_objects_of_rows_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
-    tell = snapshot._object
-    monkeypatch.setattr(snapshot, "_object", lambda row, below: read.append(row) or tell(row, below))
+    tell = snapshot._row
+    monkeypatch.setattr(snapshot, "_row", lambda row, *how: read.append(row) or tell(row, *how))
     keeper = kept_animals(1_000, "")
     create_rule(Keeper, actions=[("note", {"text": "{{ each.name }}"}, {"for_each": "instance.animals"})])
     with CaptureQueriesContext(connection) as captured:
@@ -326,3 +326,16 @@ def test_a_save_makes_no_more_objects_of_rows_than_it_may(monkeypatch: pytest.Mo
     assert len(read) == repetition.AT_ONCE + 1
     assert sum("zoo_animal" in query["sql"] for query in captured) == 2
     assert HeldMatch.objects.get().actions[0]["rows"]["keys"]
+
+
+def test_what_several_rules_read_of_the_same_rows_is_read_once() -> None:
+    animal = fed(3)
+    some = {"some": [{"var": "instance.meals"}, {"==": [{"var": "portions"}, 1]}]}
+    for _ in range(3):
+        create_rule(Animal, condition=some, actions=[NAME])
+    text = [{"field": "notes", "value": LONG}]
+    create_rule(Animal, signals=["pre_save"], actions=[("set_fields", {"fields": text})] * 2)
+    with CaptureQueriesContext(connection) as captured:
+        animal.save()
+    assert animal.notes == "111"
+    assert sum("zoo_meal" in query["sql"] for query in captured) == 2, "once for each of the two signals"
