@@ -35,6 +35,8 @@ CUT = "…"
 SHORT = 250
 #: What stands for what is cut off.
 MARK = re.compile(f"{CUT}([0-9a-f]{{8}})?")
+#: What is plain data as it stands: most of what an event holds, and passed by without a call.
+PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
 #: Bits of a whole number that is written out, and the power of ten up to which a decimal is a number.
 MOST_BITS, MOST_TENS = 4_000, 300
 #: A whole number of more bits is greater than any float.
@@ -219,9 +221,15 @@ def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: li
     if cut is not None and isinstance(value, CUT_TYPES):
         cut.append(f"{type(value).__name__}{pointer}")
     if isinstance(value, Mapping):
-        return {key: plain(item, f"{pointer}/{_escape(key)}", found, cut) for key, item in value.items()}
+        return {
+            key: item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{_escape(key)}", found, cut)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [plain(item, f"{pointer}/{index}", found, cut) for index, item in enumerate(value)]
+        return [
+            item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{index}", found, cut)
+            for index, item in enumerate(value)
+        ]
     return value
 
 

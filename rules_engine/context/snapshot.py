@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connections, models
+from django.db import models
 
 from rules_engine import conf
 from rules_engine.context import aggregates
@@ -30,7 +30,6 @@ from rules_engine.context.stored_form import Form, form_of, row_value
 from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
 from rules_engine.context.stored_form import key_value as key_value
-from rules_engine.databases import database_of
 from rules_engine.types import EVERY_FIELD, CutRows, FieldChange, Path, Unread
 
 #: More rows of a relation than ROWS_LIMIT, where they are read to be acted on one by one.
@@ -46,8 +45,8 @@ class Reading(NamedTuple):
 
 #: None where nobody counts.
 _of_event: ContextVar[Reading | None] = ContextVar("rules_engine_reading", default=None)
-#: Rows that are fetched at once where they may be long.
-FETCHED = 100
+#: Rows that are fetched first where they may be long.
+FIRST = 25
 
 NOTHING_SETTLED: Mapping[str, Any] = MappingProxyType({})
 
@@ -242,7 +241,7 @@ def _told_rows(rows: models.QuerySet[Any], below: Tree, most: int) -> list[dict[
     told: list[dict[str, Any]] = []
     # One more, which says whether these are all.
     columns = _columns(rows.model, below)
-    for row in _fetched(rows[: most + 1]):
+    for row in _fetched(rows, most + 1, left):
         one = _row(row, below, columns)
         if left is not None:
             left[0] -= size_of(one)
@@ -285,12 +284,24 @@ def _row(row: models.Model, below: Tree, columns: Columns | None) -> dict[str, A
     return told
 
 
-def _fetched(rows: Any) -> Iterable[Any]:
-    """Return the rows; of a model with long texts not all at once, where that takes no cursor beyond a transaction: a
-    thousand of them may be more than anybody has memory or time for."""
-    is_in_parts = connections[rows.db].in_atomic_block or not database_of(rows.db).spoils_transaction
-    fetched: Iterable[Any] = rows.iterator(chunk_size=FETCHED) if is_in_parts and _may_be_long(rows.model) else rows
-    return fetched
+def _fetched(rows: Any, most: int, left: Sequence[int] | None) -> Iterator[Any]:
+    """Yield the rows; of a model with long texts a few first, and then as many as may fit into what is left of the
+    event, if they are as long: a thousand of them may be more than anybody has memory or time for."""
+    if left is None or rows.query.combinator or not _may_be_long(rows.model):
+        yield from rows[:most]
+        return
+    before, keys, size = left[0], list[Any](), min(FIRST, most)
+    while size > 0:
+        # Without those that are known, and not from a place on, for the order of rows may be any.
+        part = rows.exclude(pk__in=keys) if keys else rows
+        known = len(keys)
+        for row in part[:size]:
+            keys.append(row.pk)
+            yield row
+        if len(keys) - known < size:
+            return
+        fitting = 1 + left[0] * len(keys) // max(1, before - left[0])
+        size = min(most - len(keys), max(FIRST, fitting))
 
 
 @lru_cache(maxsize=1024)

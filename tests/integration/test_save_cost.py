@@ -339,3 +339,16 @@ def test_what_several_rules_read_of_the_same_rows_is_read_once() -> None:
         animal.save()
     assert animal.notes == "111"
     assert sum("zoo_meal" in query["sql"] for query in captured) == 2, "once for each of the two signals"
+
+
+def test_rows_that_are_fetched_in_parts_are_all_there_and_each_once(settings: LazySettings, noted: list[str]) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "EVENT_BYTES": 60_000}
+    keeper = kept_animals(25, "x" * 1_000)
+    Animal.objects.bulk_create(Animal(name=f"b{number % 3}", keeper=keeper) for number in range(60))
+    names = "{% for one in instance.animals %}{{ one.name }} {% endfor %}"
+    named = {"all": [{"var": "instance.animals"}, {"!=": [{"var": "name"}, "c"]}]}
+    create_rule(Keeper, condition=named, actions=[("note", {"text": names})])
+    keeper.save()
+    run_due()
+    assert sorted(noted[0].split()) == ["a"] * 25 + ["b0"] * 20 + ["b1"] * 20 + ["b2"] * 20
+    assert not RuleError.objects.exists()
