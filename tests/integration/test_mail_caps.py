@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from typing import Any
 
+import django
 import pytest
 from django.core import mail
 from django.db import connection
@@ -145,8 +146,11 @@ def test_what_has_waited_for_a_day_waits_no_longer() -> None:
 
 def test_a_letter_that_was_not_handed_over_takes_no_room(settings: Any) -> None:
     settings.EMAIL_BACKEND = settings.MAILERS = None
-    settings.EMAIL_BACKEND = "tests.integration.test_mail_caps.Unreachable"
-    settings.MAILERS = {"default": {"BACKEND": settings.EMAIL_BACKEND}}
+    backend = "tests.integration.test_mail_caps.Unreachable"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
     mail_rule()
     patients(2)
     run_due()
