@@ -145,7 +145,6 @@ def test_what_has_waited_for_a_day_waits_no_longer() -> None:
 
 
 def test_a_letter_that_was_not_handed_over_takes_no_room(settings: Any) -> None:
-    settings.EMAIL_BACKEND = settings.MAILERS = None
     backend = "tests.integration.test_mail_caps.Unreachable"
     if django.VERSION >= (6, 1):
         settings.MAILERS = {"default": {"BACKEND": backend}}
