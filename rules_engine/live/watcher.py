@@ -181,8 +181,10 @@ def _refresh_in_test_case() -> None:
 
 @contextmanager
 def without_reading() -> Iterator[None]:
-    """Keep what changes rules inside, or is committed there, from having them read: whoever makes a rule in several steps
-    reads them once, at the end."""
+    """Keep what changes rules inside, or is committed there, from having them read.
+
+    Whoever makes a rule in several steps reads them once, at the end.
+    """
     token = _unread.set(True)
     try:
         yield
