@@ -8,6 +8,7 @@ from typing import Any
 
 from rules_engine.context.aggregates import BETWEEN
 from rules_engine.context.paths import ModelClass, aggregate_of, find_model, steps
+from rules_engine.context.plain_data import PLAIN_TYPES
 from rules_engine.context.snapshot import Tree, tree_of
 from rules_engine.errors import UnknownPath
 from rules_engine.types import Path
@@ -134,7 +135,9 @@ def _named(value: Any, model: ModelClass, tree: Tree) -> Any:
         return value
     named = {}
     for name, inner in value.items():
-        other = _leads_to(model, name, inner)
+        # Most are columns, of thousands of rows while a save waits: nothing is asked of those.
+        is_column = type(inner) in PLAIN_TYPES and BETWEEN not in name
+        other = None if is_column else _leads_to(model, name, inner)
         if other is None:
             named[name] = inner
         elif name in tree:
