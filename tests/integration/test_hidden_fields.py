@@ -231,6 +231,16 @@ class StrictField(models.CharField):
         raise ValidationError("That is none.")
 
 
+class NumberedUlid(Ulid):
+    """Equals the number that it was made of."""
+
+    def __eq__(self, other: object) -> bool:
+        return int(self.text, 16) == other if isinstance(other, int) else super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+
 class LetteredField(models.CharField):
     """A key of its own type, which can be made of a number."""
 
@@ -238,7 +248,7 @@ class LetteredField(models.CharField):
         return hex(int(value))
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return Ulid(value)
+        return NumberedUlid(value)
 
 
 class LockedField(models.IntegerField):
