@@ -206,7 +206,7 @@ def _beyond_row_problem(model: ModelClass, path: Path) -> str | None:
 
 #: Operators that ask of an object, or of rows, only whether there are any.
 ASKING_WHETHER = ("!", "!!", "!/0", "!!/0")
-_IN_A_LIST = re.compile(r"/\d+/\d+$")
+_GROUPED_OBJECT = re.compile(r"/group_by/0/\d+$")
 #: Operators that ask how many rows there are, or name what they read of each; an object is no rows: they would take
 #: what it holds for them.
 LOOKING_AT_ROWS = ("some/0", "all/0", "none/0", "map/0", "length", "length/0")
@@ -219,12 +219,12 @@ def reads_whole(rule: RuleSpec) -> bool:
     return any(_is_whole(rule, variable) for variable in variables(rule.condition))
 
 
-def listed_object_problem(rule: RuleSpec, variable: Variable) -> str | None:
-    """Say that an object was put into a list by itself: ``{"group_by": [[{"var": "instance"}], …]}``.
+def grouped_object_problem(rule: RuleSpec, variable: Variable) -> str | None:
+    """Say that an object is grouped as if it were rows: ``{"group_by": [[{"var": "instance"}], …]}``.
 
-    What is named inside of the loop would be read of the object's fields that happen to be there, whoever may view it.
+    One object is always one group, whatever its fields hold.
     """
-    if variable.within is not None or not _IN_A_LIST.search(variable.pointer) or not _is_whole(rule, variable):
+    if variable.within is not None or not _GROUPED_OBJECT.search(variable.pointer) or not _is_whole(rule, variable):
         return None
     text = gettext('"%(path)s" is an object and no list of rows; name the field that you want of it.')
     return text % {"path": ".".join(variable.path)}

@@ -20,7 +20,7 @@ from rules_engine.rules.changes import change_problems
 from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import LONGEST_DELAY, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
-from rules_engine.rules.scope import listed_object_problem, path_problem
+from rules_engine.rules.scope import grouped_object_problem, path_problem
 from rules_engine.types import ActionSpec, RuleSpec, Timing, Unread, ask
 
 ON_FAILURE = ("go_on", "stop")
@@ -129,7 +129,7 @@ def condition_problems(rule: RuleSpec) -> list[Problem]:
     # How many were held is known when the rule acts, and the condition is asked before.
     asked = replace(rule, throttle_count=None, coalesce_seconds=None)
     for variable in variables(rule.condition):
-        trouble = path_problem(asked, variable.path, variable.within) or listed_object_problem(asked, variable)
+        trouble = path_problem(asked, variable.path, variable.within) or grouped_object_problem(asked, variable)
         if trouble is not None:
             problems.append(Problem(variable.pointer, trouble))
     return problems
