@@ -59,11 +59,15 @@ def first(sender: Any, signal: Any, **sent: Any) -> None:
     is_alone = not receiver.was_connected()
     _load()
     _stop()
-    if receiver.hears(signal, sender):
-        if not is_alone:
-            # Another thread has loaded meanwhile. This round may have both or not: the second is told which it was.
-            receiver.was_told_in(sys._getframe(1))
+    if not receiver.hears(signal, sender):
+        return
+    try:
         receiver.receive(sender, signal=signal, **sent)
+    finally:
+        if not is_alone:
+            # The rules were loaded meanwhile, by another thread or by a worker that caught up. This round may have both
+            # or not: the second is told which it was. Not before, or the call above would take it for its own.
+            receiver.was_told_in(sys._getframe(1))
 
 
 def installed(rule_set: cache.RuleSet) -> None:

