@@ -43,7 +43,7 @@ class Before:
     parents: Sequence[tuple[ModelWatch, Mapping[str, Any]]] = ()
     plans: list[Plan] = field(default_factory=list)
     #: What the texts of both signals may take together.
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: Allowance = field(default_factory=Allowance, compare=False)
 
     def __reduce__(self) -> Any:
         # Callers pickle and copy instances, in their own receivers too; what waits here stays here.

@@ -107,6 +107,9 @@ def _stored(field: Any, value: Any) -> Any:
     if field.get_internal_type() == "JSONField":
         return field.get_prep_value(value)  # what comes of it is wrapped for the database's driver
     stored = field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
+    if type(stored).__name__ == "Binary":
+        # What a driver of PostgreSQL's wraps bytes in: psycopg 3 and psycopg2.
+        stored = getattr(stored, "obj", None) or getattr(stored, "adapted", None)
     return bytes(stored) if isinstance(stored, bytearray | memoryview) else stored
 
 
