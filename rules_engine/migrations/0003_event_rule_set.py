@@ -4,14 +4,15 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("rules_engine", "0002_scenarios"),
+        ('rules_engine', '0002_scenarios'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="event",
-            name="rule_set",
+            model_name='event',
+            name='rule_set',
             field=models.BigIntegerField(editable=False, null=True),
         ),
     ]
