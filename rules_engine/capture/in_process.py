@@ -132,7 +132,7 @@ def act_in_transaction(
 def _in_savepoints(
     event: Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | RowsLater | str | None, using: str
 ) -> Iterator[ActionOutcome]:
-    if isinstance(rows, RowsLater):  # not in a transaction: ``plan`` says so by a text
+    if isinstance(rows, RowsLater):  # not in a transaction: ``decision`` says so by a text
         return
     if isinstance(rows, str):
         yield _ended_or_undone(rule, action, PermanentError(rows), new_id())

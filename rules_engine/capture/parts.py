@@ -1,4 +1,4 @@
-"""A plan in parts, one for each rule: where it cannot be written as a whole, one rule's part is no matter of others."""
+"""A decision in parts, one a rule: where it cannot be written as a whole, one rule's part is no matter of others."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext
 
-from rules_engine.capture import plan as plan_module
-from rules_engine.capture.plan import Plan
+from rules_engine.capture import decision as decision_module
+from rules_engine.capture.decision import Decision
 from rules_engine.context import snapshot
 from rules_engine.errors import ChangeUndone, Rejected
 from rules_engine.outbox.batch import cut
@@ -24,26 +24,27 @@ logger = logging.getLogger("rules_engine")
 OF_ALL = (OperationalError, InterfaceError)
 
 
-def write(plan: Plan, using: str, rule_set: int | None) -> None:
-    """Write the plan (``plan.write``); where that fails, each rule's part by itself, and which could not be written.
+def write(decision: Decision, using: str, rule_set: int | None) -> None:
+    """Write the decision (``decision.write``); where that fails, each rule's part, and which could not be written.
 
-    Raises what ``plan.write`` raises where nothing can be stored just now, whosever it is.
+    Raises what ``decision.write`` raises where nothing can be stored just now, whosever it is.
     """
     try:
-        plan_module.write(plan, using, rule_set)
+        decision_module.write(decision, using, rule_set)
     except (Rejected, ChangeUndone, *OF_ALL):
         raise
     except Exception:
-        if not plan.matched:
+        if not decision.matched:
             raise
-        logger.exception("What an event of %s led to is written rule by rule.", plan.event.model or plan.event.signal)
-        _write_apart(plan, using, rule_set)
+        name = decision.event.model or decision.event.signal
+        logger.exception("What an event of %s led to is written rule by rule.", name)
+        _write_apart(decision, using, rule_set)
 
 
-def write_together(plans: Sequence[Plan], using: str, rule_set: int | None) -> bool:
-    """Write many plans by few statements. Says whether that was possible; where it is not, nothing is written, and each
-    can be tried by itself. Raises what ``write`` raises where nothing can be stored just now."""
-    written = ask(plan_module.write_together, plans, using, rule_set)
+def write_together(decisions: Sequence[Decision], using: str, rule_set: int | None) -> bool:
+    """Write many decisions by few statements. Says whether that was possible; where it is not, nothing is written, and
+    each can be tried by itself. Raises what ``write`` raises where nothing can be stored just now."""
+    written = ask(decision_module.write_together, decisions, using, rule_set)
     if not isinstance(written, Unread):
         return True
     if isinstance(written.error, OF_ALL):
@@ -52,42 +53,42 @@ def write_together(plans: Sequence[Plan], using: str, rule_set: int | None) -> b
     return False
 
 
-def _write_apart(plan: Plan, using: str, rule_set: int | None) -> None:
+def _write_apart(decision: Decision, using: str, rule_set: int | None) -> None:
     lost: dict[str, Exception] = {}
-    for part in parts_of(plan):
-        written = ask(plan_module.write, part, using, rule_set)
+    for part in parts_of(decision):
+        written = ask(decision_module.write, part, using, rule_set)
         if isinstance(written, Unread):
             if isinstance(written.error, (Rejected, ChangeUndone, *OF_ALL)):
                 raise written.error
             lost[part.matched[0].slug] = written.error
-    rest = rest_of(plan, lost)
+    rest = rest_of(decision, lost)
     if rest.evaluations or rest.ended:
-        plan_module.write(rest, using, rule_set)
+        decision_module.write(rest, using, rule_set)
 
 
-def parts_of(plan: Plan) -> Iterator[Plan]:
-    """Yield what the plan says of each rule that matched, as an event of its own that holds what this rule reads."""
-    for rule in plan.matched:
+def parts_of(decision: Decision) -> Iterator[Decision]:
+    """Yield what the decision says of each rule that matched, as an event of its own with what this rule reads."""
+    for rule in decision.matched:
         yield replace(
-            plan,
-            event=_event_for(rule, plan.event),
-            evaluations=[said for said in plan.evaluations if said.rule_slug == rule.slug],
+            decision,
+            event=_event_for(rule, decision.event),
+            evaluations=[said for said in decision.evaluations if said.rule_slug == rule.slug],
             matched=(rule,),
-            ended=[end for end in plan.ended if end.rule.slug == rule.slug],
+            ended=[end for end in decision.ended if end.rule.slug == rule.slug],
         )
 
 
-def rest_of(plan: Plan, lost: Mapping[str, Exception]) -> Plan:
-    """Return what the plan says of all other rules, and of the ``lost`` ones that theirs could not be stored. Of the
+def rest_of(decision: Decision, lost: Mapping[str, Exception]) -> Decision:
+    """Return what it says of all other rules, and of the ``lost`` ones that theirs could not be stored. Of the
     event it holds no more than where and when it was."""
-    matched = {rule.slug: rule for rule in plan.matched}
-    evaluations = [said for said in plan.evaluations if said.rule_slug not in matched]
+    matched = {rule.slug: rule for rule in decision.matched}
+    evaluations = [said for said in decision.evaluations if said.rule_slug not in matched]
     for slug, error in lost.items():
         message = gettext("What it matched could not be stored (%s).") % type(error).__name__
         evaluations.append(cut(matched[slug], message))
-    ended = [end for end in plan.ended if end.rule.slug not in matched]
-    event = replace(plan.event, context={"event": plan.event.context.get("event")})
-    return replace(plan, event=event, evaluations=evaluations, matched=(), ended=ended, rows=None)
+    ended = [end for end in decision.ended if end.rule.slug not in matched]
+    event = replace(decision.event, context={"event": decision.event.context.get("event")})
+    return replace(decision, event=event, evaluations=evaluations, matched=(), ended=ended, rows=None)
 
 
 def _event_for(rule: CompiledRule, event: Event) -> Event:

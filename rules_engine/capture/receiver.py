@@ -1,8 +1,8 @@
 """The one receiver: from a signal to what is done about it. It never raises into the caller.
 
 ``_tell`` goes the whole way: what happened is read as plain data (``saves``, ``relations``, ``other_signals``), rules
-are tried on it (``outcome``), it is decided what is to be done (``plan``), and that is written: now, or when the change
-itself is in the database.
+are tried on it (``outcome``), it is decided what is to be done (``decision``), and that is written: now, or when the
+change itself is in the database.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.capture import large_changes, other_signals, relations, saves
+from rules_engine.capture.decision import Decision, decide
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write, write_together
-from rules_engine.capture.plan import Plan, decide
 from rules_engine.capture.saves import Before
 from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build, unread
 from rules_engine.context import actor, requests
@@ -138,39 +138,39 @@ def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     """Go the whole way of one signal: read what happened, match, decide, write."""
     before = saves.begin(signal, sent)
-    for deferred in before.plans:
+    for deferred in before.decisions:
         # One deferred write that fails must not silence the others, nor the post-signal's rules.
         with (
             kept_from_caller("What %s matched could not be written.", deferred.event.signal),
             in_save(before.allowance),
         ):
             write(deferred, table.alias, table.number)
-    plans: list[Plan] = []
+    decisions: list[Decision] = []
     for subject, rules in _read_or_unread(table, sender, signal, sent, before):
         # What goes wrong with one object of a relation is not to silence the others.
         with kept_from_caller(NOT_TRIED, sender):
             outcome = match(subject, rules)
             if outcome is not None:
                 with in_save(before.allowance):
-                    plans += _carry_out(outcome, table, sent, before)
-    if plans:
+                    decisions += _carry_out(outcome, table, sent, before)
+    if decisions:
         with in_save(before.allowance):
-            _write_all(plans, table)
+            _write_all(decisions, table)
 
 
-def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> Sequence[Plan]:
-    """Do what is to be done. Returns the plan where it has but to be recorded, which is done for many at once."""
-    plan = decide(outcome, table.alias)
-    if plan is None:
+def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> Sequence[Decision]:
+    """Do what is to be done. Returns the decision where it has but to be recorded, which is done for many at once."""
+    decision = decide(outcome, table.alias)
+    if decision is None:
         return ()
-    if plan.is_deferred:
-        before.plans.append(plan)
+    if decision.is_deferred:
+        before.decisions.append(decision)
         return ()
-    if plan.rejection is not None:
+    if decision.rejection is not None:
         saves.give_up(before, sent)
-    if plan.rejection is None and not plan.acts_in_transaction:
-        return (plan,)
-    write(plan, table.alias, table.number)
+    if decision.rejection is None and not decision.acts_in_transaction:
+        return (decision,)
+    write(decision, table.alias, table.number)
     return ()
 
 
@@ -183,27 +183,27 @@ def tell_large_change(change: LargeChange) -> None:
     part = large_changes.part_of(change, table)
     if part is None:
         return
-    plans: list[Plan] = []
+    decisions: list[Decision] = []
     with actor.again(large_changes.origin_of(change)), past_caches(table.alias):
         for subject, rules in relations.at_other_end(
             part.watch, part.other, part.operation, part.pks, change.occurred_at, using=table.alias
         ):
             with kept_from_caller(NOT_TRIED, change.model):
                 outcome = match(subject, rules)
-                plan = None if outcome is None else decide(outcome, table.alias)
-                plans += [] if plan is None else [plan]
-        if len(plans) > 1 and write_together(plans, table.alias, table.number):
+                decision = None if outcome is None else decide(outcome, table.alias)
+                decisions += [] if decision is None else [decision]
+        if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
             return
-        for plan in plans:
-            write(plan, table.alias, table.number)
+        for decision in decisions:
+            write(decision, table.alias, table.number)
 
 
-def _write_all(plans: Sequence[Plan], table: Table) -> None:
-    if len(plans) > 1 and write_together(plans, table.alias, table.number):
+def _write_all(decisions: Sequence[Decision], table: Table) -> None:
+    if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
         return
-    for plan in plans:
-        with kept_from_caller("What %s matched could not be written.", plan.event.signal):
-            write(plan, table.alias, table.number)
+    for decision in decisions:
+        with kept_from_caller("What %s matched could not be written.", decision.event.signal):
+            write(decision, table.alias, table.number)
 
 
 def _read_or_unread(

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from django.db import models
 
+from rules_engine.capture.decision import Decision
 from rules_engine.capture.inserts.keys import has_key, is_new_at, key_at
 from rules_engine.capture.old_values import StoredRow
-from rules_engine.capture.plan import Plan
 from rules_engine.capture.watches import ModelWatch, Reading, columns_read
 from rules_engine.context import snapshot
 from rules_engine.context.generated import with_generated
@@ -35,13 +35,13 @@ MOST_NESTED = 8
 
 @dataclass(slots=True)
 class Before:
-    """What a pre-signal leaves for its post-signal: the stored values, and the plans that it is to write."""
+    """What a pre-signal leaves for its post-signal: the stored values, and the decisions that it is to write."""
 
     kind: str
     old: Mapping[str, Any] | None = None
     #: The parents of a child that is added which are there already, with their stored values.
     parents: Sequence[tuple[ModelWatch, Mapping[str, Any]]] = ()
-    plans: list[Plan] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     #: What the texts of both signals may take together.
     allowance: Allowance = field(default_factory=Allowance, compare=False)
 

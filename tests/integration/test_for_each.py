@@ -14,7 +14,7 @@ from project.accounts.models import User
 from project.clinic.models import Department, Doctor
 from project.shop.models import Order, OrderItem
 from rules_engine import register_signal
-from rules_engine.capture import plan
+from rules_engine.capture import decision
 from rules_engine.context import signals
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution, HeldMatch, Rule
@@ -96,7 +96,7 @@ def test_thousands_of_rows_are_all_of_them_whatever_the_limit_of_rows_is(
 
 def test_too_many_rows_are_none_and_the_record_says_why(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repetition, "MOST_ROWS", 5)
-    monkeypatch.setattr(plan, "MOST_ROWS", 5)
+    monkeypatch.setattr(decision, "MOST_ROWS", 5)
     on_update(note("{{ each.pk }}", **ITEMS), note("{{ each.pk }}", **LARGE), note("next"))
     order(*range(5)).save()
     run_due()

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from project.accounts.models import User
 from rules_engine import acting_as
-from rules_engine.capture import large_changes, plan
+from rules_engine.capture import decision, large_changes
 from rules_engine.context import snapshot
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, HeldMatch, LargeChange, RuleError
@@ -251,7 +251,7 @@ def test_of_an_event_that_is_too_large_the_largest_values_are_cut() -> None:
 @pytest.fixture
 def two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repetition, "AT_ONCE", 2)
-    monkeypatch.setattr(plan, "AT_ONCE", 2)
+    monkeypatch.setattr(decision, "AT_ONCE", 2)
 
 
 EACH = ("note", {"text": "{{ each.name }} {{ each.weight }} {{ each.keeper.name }}"})

@@ -32,7 +32,7 @@ SAVED_BEFORE = gettext_lazy("The change itself was committed before, since no tr
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Decision:
     """What is to be done about one event."""
 
     event: Event
@@ -55,7 +55,7 @@ class Plan:
         return any(action.timing == "in_transaction" for rule in self.matched for action in rule.actions)
 
 
-def decide(outcome: Outcome, using: str) -> Plan | None:
+def decide(outcome: Outcome, using: str) -> Decision | None:
     """Say what is to be done. Vetoes are asked here, and what acts before a save acts, for it changes what is saved.
 
     None where nothing is, for a chain that was stopped and has told so. May raise ``DatabaseError``.
@@ -68,26 +68,26 @@ def decide(outcome: Outcome, using: str) -> Plan | None:
         unread = {**fitting.blind(outcome.matched, cut_paths), **unread}
     matched = [rule for rule in outcome.matched if rule.slug not in unread] if unread else outcome.matched
     evaluations = [*outcome.evaluations, *unread.values()] if unread else outcome.evaluations
-    plan = Plan(subject.event(context), evaluations, matched, is_deferred=subject.signal in BEFORE)
-    if plan.is_deferred and subject.instance is not None:
-        plan = _with_what_acts_before(plan, subject, outcome.matched)
-        if plan.rejection is not None:
-            return plan
+    decision = Decision(subject.event(context), evaluations, matched, is_deferred=subject.signal in BEFORE)
+    if decision.is_deferred and subject.instance is not None:
+        decision = _with_what_acts_before(decision, subject, outcome.matched)
+        if decision.rejection is not None:
+            return decision
     rows = _rows(subject, matched)
     cause = subject.origin.cause
     if rows:
-        plan = replace(plan, rows=rows)
+        decision = replace(decision, rows=rows)
     if cause is None or not matched:
-        return plan
+        return decision
     # What acts before a save belongs to that save; what would go on from here may have to stop.
-    stop = chains.reason_to_stop(plan.event, _count(matched, rows), cause, using)
+    stop = chains.reason_to_stop(decision.event, _count(matched, rows), cause, using)
     if not stop:
-        return plan
-    if not chains.is_news(matched, cause) and not plan.ended and not outcome.recorders:
+        return decision
+    if not chains.is_news(matched, cause) and not decision.ended and not outcome.recorders:
         return None
-    logger.error("Event %s: %s", plan.event.id, stop)
+    logger.error("Event %s: %s", decision.event.id, stop)
     told = [*evaluations, *(cut(rule, stop) for rule in matched)]
-    return replace(plan, evaluations=told, matched=())
+    return replace(decision, evaluations=told, matched=())
 
 
 def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluation]]:
@@ -149,14 +149,14 @@ def _are_rows(values: list[Any]) -> bool:
     return all(isinstance(value, Mapping) and "pk" in value for value in values)
 
 
-def _with_what_acts_before(plan: Plan, subject: Subject, vetoing: Sequence[CompiledRule]) -> Plan:
+def _with_what_acts_before(decision: Decision, subject: Subject, vetoing: Sequence[CompiledRule]) -> Decision:
     """Ask the vetoes, those of rules that cannot act in full among them, then let the rules act that can."""
-    ended, rejection = in_process.ask_vetoes(subject, plan.event, vetoing)
+    ended, rejection = in_process.ask_vetoes(subject, decision.event, vetoing)
     if rejection is not None:
-        return replace(plan, matched=(), ended=ended, rejection=rejection, is_deferred=False)
+        return replace(decision, matched=(), ended=ended, rejection=rejection, is_deferred=False)
     if subject.signal == "pre_save":
-        ended += in_process.act_before_save(subject, plan.event, plan.matched, stops(ended))
-    return replace(plan, ended=ended) if ended else plan
+        ended += in_process.act_before_save(subject, decision.event, decision.matched, stops(ended))
+    return replace(decision, ended=ended) if ended else decision
 
 
 def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
@@ -229,27 +229,27 @@ def _count(matched: Sequence[CompiledRule], rows: EachRows) -> int:
     return count
 
 
-def write(plan: Plan, using: str, rule_set: int | None = None) -> None:
+def write(decision: Decision, using: str, rule_set: int | None = None) -> None:
     """Carry out what belongs to the change's own transaction, and write all that is to be recorded, with the number of
     the rule set that decided.
 
     Raises ``Rejected`` where a rule does not allow the change, ``ChangeUndone`` where an action in the transaction
     failed whose rule wants that, and ``DatabaseError``.
     """
-    if plan.rejection is not None:
-        _record_rejection(plan, using, rule_set)
-        raise plan.rejection
-    if not plan.acts_in_transaction:
-        _record(plan, using, rule_set)
+    if decision.rejection is not None:
+        _record_rejection(decision, using, rule_set)
+        raise decision.rejection
+    if not decision.acts_in_transaction:
+        _record(decision, using, rule_set)
         return
     try:
         # What they do and the record of it stand or fall together, also where the caller has no transaction.
         with transaction.atomic(using=using):
-            stopped = stops(plan.ended)
+            stopped = stops(decision.ended)
             ended = in_process.act_in_transaction(
-                plan.event, plan.matched, plan.rows or {}, stopped=stopped, using=using
+                decision.event, decision.matched, decision.rows or {}, stopped=stopped, using=using
             )
-            _record(replace(plan, ended=[*plan.ended, *ended]), using, rule_set)
+            _record(replace(decision, ended=[*decision.ended, *ended]), using, rule_set)
     except ChangeUndone as undone:
         if not transaction.get_connection(using).in_atomic_block:
             raise ChangeUndone(f"{undone} {SAVED_BEFORE}") from undone
@@ -258,41 +258,41 @@ def write(plan: Plan, using: str, rule_set: int | None = None) -> None:
         raise
 
 
-def write_together(plans: Sequence[Plan], using: str, rule_set: int | None) -> None:
-    """Record several plans by one statement for many rows. Raises ``DatabaseError``, with nothing written."""
-    writing.write([_batch(plan, using, rule_set) for plan in plans], using)
+def write_together(decisions: Sequence[Decision], using: str, rule_set: int | None) -> None:
+    """Record several decisions by one statement for many rows. Raises ``DatabaseError``, with nothing written."""
+    writing.write([_batch(decision, using, rule_set) for decision in decisions], using)
 
 
-def _batch(plan: Plan, using: str, rule_set: int | None) -> Batch:
+def _batch(decision: Decision, using: str, rule_set: int | None) -> Batch:
     return writing.batch_of(
-        plan.event,
-        plan.matched,
+        decision.event,
+        decision.matched,
         using,
-        evaluations=plan.evaluations,
-        ended=plan.ended,
-        each_rows=plan.rows,
+        evaluations=decision.evaluations,
+        ended=decision.ended,
+        each_rows=decision.rows,
         rule_set=rule_set,
     )
 
 
-def _record(plan: Plan, using: str, rule_set: int | None) -> None:
+def _record(decision: Decision, using: str, rule_set: int | None) -> None:
     writing.record(
-        plan.event,
-        plan.matched,
+        decision.event,
+        decision.matched,
         using,
-        evaluations=plan.evaluations,
-        ended=plan.ended,
-        each_rows=plan.rows,
+        evaluations=decision.evaluations,
+        ended=decision.ended,
+        each_rows=decision.rows,
         rule_set=rule_set,
     )
 
 
-def _record_rejection(plan: Plan, using: str, rule_set: int | None) -> None:
+def _record_rejection(decision: Decision, using: str, rule_set: int | None) -> None:
     """Record it; that is lost with the caller's transaction where it is undone, but the caller is told in any case."""
-    event, rejection = plan.event, plan.rejection
+    event, rejection = decision.event, decision.rejection
     slug = rejection.rule_slug if rejection is not None else ""
     logger.info("The rule %s rejected %s of %s %s.", slug, event.signal, event.model, event.pk)
     try:
-        _record(plan, using, rule_set)
+        _record(decision, using, rule_set)
     except DatabaseError:
         logger.exception("That %s was rejected could not be recorded.", event.model)
