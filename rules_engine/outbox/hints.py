@@ -1,8 +1,9 @@
 """Wakes workers: "there is work in this queue", through Celery, from a thread of its own.
 
 Never published by the thread that commits: measured, a publish there can hold a save for 6 s when Redis refuses, 20 s
-when it is silent, 4 s with AMQP, whatever the timeouts. The caller adds a name to a set and goes on; 2,000
-notifications become one message. A hint that is lost costs latency only, the sweep finds the work.
+when it is silent, 4 s with AMQP, whatever the timeouts. The caller adds a name to a set and goes on. The first hint of
+a queue is sent at once, and the next not before PACE is over: a message costs this process as much as a small save
+does, under the same interpreter lock. A hint that is lost costs latency only, the sweep finds the work.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ logger = logging.getLogger("rules_engine")
 DRAIN = "rules_engine.tasks.drain"
 #: A hint that no worker took by then is stale: the sweep has long found its work.
 EXPIRES_SECONDS = 30.0
+#: Seconds between two hints of one queue. A worker that was told a moment ago is at work still, and what it does not
+#: see any more waits no longer than this.
+PACE = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 FLUSH_AT_EXIT_SECONDS = 0.3
 
@@ -39,6 +43,8 @@ class Publisher:
         self.queues: set[str] = set()
         #: What the thread has taken from ``queues`` and is announcing now.
         self.publishing: set[str] = set()
+        #: Those that were announced a moment ago, and when they may be again.
+        self.paced: dict[str, float] = {}
         self.wake = threading.Condition()
         self.thread: threading.Thread | None = None
         self.failing = False
@@ -46,26 +52,40 @@ class Publisher:
     def notify(self, queue: str) -> None:
         """Announce work in the queue soon; returns at once."""
         with self.wake:
-            self.queues.add(queue)
             if self.thread is None or not self.thread.is_alive():
                 self.thread = threading.Thread(target=self._run, name="rules-engine-hints", daemon=True)
                 self.thread.start()
-            self.wake.notify_all()
+            if queue not in self.queues:
+                self.queues.add(queue)
+                # The thread looks by itself when a pace is over; woken before, it would take the caller's time.
+                if queue not in self.paced:
+                    self.wake.notify_all()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while True:
             with self.wake:
-                while not self.queues:
-                    self.wake.wait()
-                self.publishing, self.queues = self.queues, set()
+                while not (due := self._due()):
+                    self.wake.wait(self._seconds_to_wait())
+                self.publishing, self.queues = due, self.queues - due
             left = {queue for queue in self.publishing if not self._publish(queue)}
             with self.wake:
+                self.paced.update(dict.fromkeys(due - left, time.monotonic() + PACE))
                 self.queues |= left
                 self.publishing = set()
             if left:
                 time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE) if left else FIRST_PAUSE
+
+    def _due(self) -> set[str]:
+        """Return what may be announced now."""
+        now = time.monotonic()
+        self.paced = {queue: end for queue, end in self.paced.items() if end > now}
+        return self.queues - self.paced.keys()
+
+    def _seconds_to_wait(self) -> float | None:
+        """Return how long the next pace still goes on; None where there is none, and only ``notify`` ends waiting."""
+        return max(0.0, min(self.paced.values()) - time.monotonic()) if self.paced else None
 
     def _publish(self, queue: str) -> bool:
         # The thread must outlive whatever a transport raises.
