@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,12 @@ from tests.acceptance.conftest import mailbox, outside, receiver, worker  # noqa
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+#: `uv run pytest` does without the 160 MB that drive a browser, and says so.
+HAS_PLAYWRIGHT = find_spec("playwright") is not None
+if not HAS_PLAYWRIGHT and services.in_ci():
+    raise pytest.UsageError("Playwright is not installed, and CI=true: `uv sync --group browser` brings it.")
+collect_ignore_glob = [] if HAS_PLAYWRIGHT else ["test_*.py"]
+
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -25,6 +32,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line that these tests were left out."""
+    if not HAS_PLAYWRIGHT:
+        said = "Playwright is not installed: the tests in a browser were left out; `python3 manage.py test` has it."
+        terminalreporter.write_line(said, yellow=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
