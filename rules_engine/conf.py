@@ -197,6 +197,15 @@ def event_bytes() -> int:
 
 
 @_setting
+def keep_events_whole() -> bool:
+    """Whether events are written as earlier releases read them, which takes about twice the bytes. Default False.
+
+    For a deploy in which workers of such a release go on beside new web processes, and before going back to it.
+    """
+    return flag("KEEP_EVENTS_WHOLE", False)
+
+
+@_setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
     accepts = lambda v: v is None or is_texts(v)  # noqa: E731

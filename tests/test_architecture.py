@@ -26,6 +26,7 @@ ROOMS = """
 1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.texts                the restricted template language
 1  rules_engine.context              what can be read of a model or a signal, and reading it
+1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it
 1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
 2  rules_engine.rules                gates, matching, validation, permissions; the contract of actions
 3  rules_engine.models               the tables

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models.functions import Now
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.context import snapshot
+from rules_engine.context.kept import short_form
 from rules_engine.databases.uncached import UncachedQuerySet
 
 
@@ -35,7 +36,7 @@ class Event(models.Model):
     context = models.JSONField(_("context"), default=dict)
     #: JSON pointers of the strings in ``context`` that are exact decimals.
     decimals = models.JSONField(default=list, editable=False)
-    #: ``[{"rule", "version", "outcome", "gate", "detail"}, …]`` in the order the rules were tried.
+    #: ``[{"rule", "version", "outcome", "gate"?, "detail"?}, …]`` in the order the rules were tried.
     evaluations = models.JSONField(_("evaluations"), default=list)
     #: The number of the rule set that it was matched by; null where no rule was asked. No worker acts by an older one.
     rule_set = models.BigIntegerField(null=True, editable=False)
@@ -59,39 +60,59 @@ class Event(models.Model):
         what = f"{self.model} {self.object_pk}".strip()
         return f"{self.signal} {what}".strip()
 
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the event of its row, with its context as it was. See ``short_form``."""
+        event = super().from_db(*args, **kwargs)
+        held = event.__dict__
+        # What is fetched with some of these columns alone has no context to be read; ``refresh_from_db`` has all.
+        if isinstance(held.get("context"), dict) and all(name in held for name in Event.CAPTURED):
+            event.context, event.decimals = whole_of(*(held[name] for name in Event.CAPTURED))
+        return event
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Event] | None = None,
+    ) -> None:
+        """Fetch as Django does; the context comes with the columns that say a part of it."""
+        wanted = None if fields is None else list(fields)
+        if wanted is not None and not {"context", "decimals"}.isdisjoint(wanted):
+            wanted = list(dict.fromkeys((*wanted, *self.CAPTURED)))
+        super().refresh_from_db(using, wanted, from_queryset)
+
     #: What ``captured_of`` takes, in its order.
-    CAPTURED = ("pk", "signal", "operation", "model", "occurred_at", "root_id", "depth", "context", "decimals")
+    CAPTURED = ("context", "decimals", *short_form.Columns._fields)
 
     def captured(self) -> types.Event:
         """Return the event as plain data: its decimals exact again, and what was cut off told apart."""
         return self.captured_of(*(getattr(self, name) for name in self.CAPTURED))
 
     @staticmethod
-    def captured_of(
-        pk: Any,
-        signal: str,
-        operation: Any,
-        model: str,
-        occurred_at: datetime,
-        root_id: Any,
-        depth: int,
-        context: Any,
-        decimals: Any,
-    ) -> types.Event:
+    def captured_of(context: Any, decimals: Any, *said: Any) -> types.Event:
         """Return as plain data the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
-        header = context.get("event", {})
+        columns = short_form.Columns(*said)
+        context, decimals = whole_of(context, decimals, *said)
+        header: Mapping[str, Any] = context.get("event", {})
+        operation: Any = columns.operation or None
         context = snapshot.restore(context, [*header.get("cut", ()), *decimals])
         return types.Event(
-            id=pk,
-            signal=signal,
-            operation=operation or None,
-            model=model,
+            id=columns.id,
+            signal=columns.signal,
+            operation=operation,
+            model=columns.model,
             pk=header.get("pk"),
-            occurred_at=occurred_at,
-            root_id=root_id,
-            depth=depth,
+            occurred_at=columns.occurred_at,
+            root_id=columns.root_id,
+            depth=columns.depth,
             context=context,
         )
+
+
+def whole_of(context: Any, decimals: Any, *said: Any) -> short_form.Kept:
+    """Return the context, and the pointers of its decimals, of an event with the columns ``CAPTURED``."""
+    return short_form.restore(short_form.Kept(context, decimals), short_form.Columns(*said))
 
 
 class RuleError(models.Model):

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from rules_engine import types
+from rules_engine import conf, types
 from rules_engine.context import snapshot
+from rules_engine.context.kept.short_form import Columns, Kept, shorten
 from rules_engine.models.execution import State
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.rules.matching import CompiledAction, CompiledRule
@@ -148,22 +149,25 @@ def event_row(
         context["event"] = {**context.get("event", {}), "cut": cut}
     actor: Mapping[str, Any] = event.context.get("actor") or {}
     request: Mapping[str, Any] = event.context.get("request") or {}
-    return EventRow(
+    columns = Columns(
         id=event.id,
         signal=event.signal,
         operation=event.operation or "",
         model=event.model,
-        object_pk="" if event.pk is None else str(event.pk)[:255],
         occurred_at=event.occurred_at,
         root_id=event.root_id,
         depth=event.depth,
+        actor_name=snapshot.clean_text(str(actor.get("username", "")), 250),
+        request_id=request.get("id", ""),
+    )
+    kept = Kept(context, decimals) if conf.keep_events_whole() else shorten(Kept(context, decimals), columns)
+    return EventRow(
+        **columns._asdict(),
+        **kept._asdict(),
+        object_pk="" if event.pk is None else str(event.pk)[:255],
         cause_id=event.cause_id,
         execution_count=executions,
         actor_id=str(actor.get("id", ""))[:64],
-        actor_name=snapshot.clean_text(str(actor.get("username", "")), 250),
-        request_id=request.get("id", ""),
-        context=context,
-        decimals=decimals,
         evaluations=[_stored_evaluation(evaluation) for evaluation in _kept(evaluations)],
         rule_set=rule_set,
     )
@@ -178,13 +182,16 @@ def _kept(evaluations: Iterable[types.Evaluation]) -> Iterable[types.Evaluation]
 
 
 def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
-    return {
+    stored: dict[str, Any] = {
         "rule": evaluation.rule_slug,
         "version": evaluation.rule_version,
         "outcome": evaluation.outcome,
-        "gate": evaluation.gate,
-        "detail": snapshot.clean_text(evaluation.detail) if evaluation.detail else "",
     }
+    if evaluation.gate:
+        stored["gate"] = evaluation.gate
+    if evaluation.detail:
+        stored["detail"] = snapshot.clean_text(evaluation.detail)
+    return stored
 
 
 def execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:

@@ -119,7 +119,7 @@ def _event(event: Event, here: Event) -> SafeString:
     stops = [
         evaluation for evaluation in rows if isinstance(evaluation, Mapping) and evaluation.get("outcome") == "error"
     ]
-    said = dict.fromkeys(str(evaluation.get("detail")) for evaluation in stops)
+    said = dict.fromkeys(str(evaluation.get("detail") or "") for evaluation in stops)
     marks = format_html_join("", ' <span class="rules-stop">{}</span>', ((detail,) for detail in said))
     return format_html("{}{}", text, marks)
 
