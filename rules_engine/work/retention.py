@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -51,41 +52,121 @@ def _older_than(days: float, column: str = "created_at") -> dict[str, Any]:
     return {f"{column}__lt": Now() - timedelta(days=days)}
 
 
+@dataclass(frozen=True, slots=True)
+class Old:
+    """Rows that are to be forgotten. ``parts`` are rows that hang on each by that foreign key, and go with it."""
+
+    rows: QuerySet[Any]
+    #: The column whose index brings the old ones first.
+    along: str = "created_at"
+    parts: tuple[type[models.Model], str] | None = None
+
+    def tables(self) -> Sequence[type[models.Model]]:
+        """Return the tables."""
+        return [*(() if self.parts is None else self.parts[:1]), self.rows.model]
+
+    def counts(self) -> Iterator[tuple[type[models.Model], int]]:
+        """Yield how many rows there are of each table."""
+        if self.parts is not None:
+            model, key = self.parts
+            yield model, model._default_manager.filter(**{f"{key}__in": self.rows.values("pk")}).count()
+        yield self.rows.model, self.rows.count()
+
+
 def prune(*, dry_run: bool = False) -> dict[str, int]:
     """Remove what is older than RETENTION_DAYS and AUDIT_RETENTION_DAYS. Returns the rows by table name.
 
     What has not ended is kept however old it is, and so is its event. Reservations that ended go after a day, whatever
-    the settings. With ``dry_run`` the rows are only counted.
+    the settings. Nobody waits for it: a row that another transaction has locked is left to the next time. With
+    ``dry_run`` the rows are only counted.
     """
     counts: dict[str, int] = {}
-    for rows in _prunable():
-        name = rows.model._meta.verbose_name_plural or rows.model.__name__
-        counts[str(name)] = rows.count() if dry_run else _remove(rows)
+    for old in _prunable():
+        for model in old.tables():
+            counts.setdefault(_name(model), 0)
+        for model, number in old.counts() if dry_run else _forgotten(old):
+            counts[_name(model)] += number
     return counts
 
 
-def _prunable() -> Iterator[QuerySet[Any]]:
+def _name(model: type[models.Model]) -> str:
+    return str(model._meta.verbose_name_plural)
+
+
+def _prunable() -> Iterator[Old]:
     days = conf.retention_days()
     if days is not None:
         ended = Execution.objects.filter(**_older_than(days)).exclude(state__in=LIVE)
-        yield Attempt.objects.filter(execution__in=ended.values("pk"))
-        yield ended
+        yield Old(ended, parts=(Attempt, "execution"))
+        yield Old(_left_behind(days), along="pk")
         decided = HeldMatch.objects.filter(**_older_than(max(days, _longest_throttle())))
         # What a rule said "once" of is kept: it would say it again.
         acted_once = Q(state=HeldMatch.State.RELEASED) & ~Q(once_key="")
-        yield decided.exclude(state=HeldMatch.State.WAITING).exclude(acted_once)
+        yield Old(decided.exclude(state=HeldMatch.State.WAITING).exclude(acted_once))
         waiting = HeldMatch.objects.filter(event=OuterRef("pk"), state=HeldMatch.State.WAITING)
         acted_on = Execution.objects.filter(event=OuterRef("pk"))
-        yield Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days))
-        yield RuleError.objects.filter(**_older_than(days))
-        yield LargeChange.objects.filter(**_older_than(days))
-        yield Pause.objects.filter(**_older_than(days, "until"))
+        yield Old(Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days)))
+        yield Old(RuleError.objects.filter(**_older_than(days)), along="pk")
+        yield Old(LargeChange.objects.filter(**_older_than(days)))
+        yield Old(Pause.objects.filter(**_older_than(days, "until")), along="until")
     audit_days = conf.audit_retention_days()
     if audit_days is not None:
-        yield AuditEntry.objects.filter(**_older_than(audit_days, "at"))
-    yield Heartbeat.objects.filter(**_older_than(HEARTBEAT_DAYS, "seen_at"))
-    yield MailHour.objects.filter(**_older_than(MAIL_HOUR_DAYS, "hour"))
-    yield Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until"))
+        yield Old(AuditEntry.objects.filter(**_older_than(audit_days, "at")), along="at")
+    yield Old(Heartbeat.objects.filter(**_older_than(HEARTBEAT_DAYS, "seen_at")), along="seen_at")
+    yield Old(MailHour.objects.filter(**_older_than(MAIL_HOUR_DAYS, "hour")), along="hour")
+    yield Old(Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until")), along="held_until")
+
+
+def _left_behind(days: float) -> QuerySet[Attempt]:
+    """Give old attempts whose execution is gone: earlier releases could forget the one without the other.
+
+    They are looked for as far as attempts are old, by their keys, which are given out in order; there is no index of
+    their times.
+    """
+    execution = Execution.objects.filter(pk=OuterRef("execution"))
+    attempts = Attempt.objects.filter(~Exists(execution), **_older_than(days, "started_at"))
+    young = Attempt.objects.filter(started_at__gte=Now() - timedelta(days=days)).order_by("pk")
+    first = young.values_list("pk", flat=True).first()
+    return attempts if first is None else attempts.filter(pk__lt=first)
+
+
+def _forgotten(old: Old) -> Iterator[tuple[type[models.Model], int]]:
+    """Remove them, a batch after another; yields how many of each table."""
+    if old.rows.model is AuditEntry:
+        yield AuditEntry, _forget(old.rows, AuditSeal.Reason.RETENTION)
+        return
+    using = router.db_for_write(old.rows.model)
+    rows = old.rows.using(using).order_by(old.along)
+    start: Any = None
+    passed: list[Any] = []
+    while True:
+        # From where the last batch ended: what was removed stays in the index for a while, to be passed over.
+        left = rows if start is None else rows.filter(**{f"{old.along}__gte": start}).exclude(pk__in=passed)
+        found = list(left.values_list("pk", old.along)[:BATCH])
+        if not found:
+            return
+        removed = against_rivals(partial(_remove_batch, old, [pk for pk, _ in found], using))
+        yield from removed
+        is_same, start = start == found[-1][1], found[-1][1]
+        here = [pk for pk, at in found if at == start] if removed[-1][1] < len(found) else []
+        passed = [*passed, *here] if is_same else here
+
+
+def _remove_batch(old: Old, keys: Sequence[Any], using: str) -> list[tuple[type[models.Model], int]]:
+    """Remove those of these rows that are still old, and that nobody is writing to, each with its parts."""
+    model, rows = old.rows.model, old.rows.using(using).order_by()
+    with transaction.atomic(using=using):
+        if transaction.get_connection(using).features.has_select_for_update_skip_locked:
+            free = rows.filter(pk__in=keys).select_for_update(skip_locked=True, of=("self",))
+            keys = list(free.values_list("pk", flat=True))
+        # Without Django's collector: none of these tables has rows that hang on it by a constraint.
+        removed = [(model, rows.filter(pk__in=keys)._raw_delete(using))]
+        if old.parts is not None:
+            part, key = old.parts
+            whole = model._default_manager.using(using).filter(pk=OuterRef(key))
+            parts = part._default_manager.filter(~Exists(whole), **{f"{key}__in": keys})
+            removed.insert(0, (part, parts._raw_delete(using)))
+    return removed
 
 
 def _longest_throttle() -> float:
