@@ -6,27 +6,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
 from rules_engine.live.compiler import compile_rule
+from rules_engine.live.known import Reading, read
+from rules_engine.live.paused import Paused, paused_rules
 from rules_engine.live.recorders import recorders
-from rules_engine.live.versions import newest_numbers, number_versions
+from rules_engine.live.versions import number_versions
 from rules_engine.models import Pause, Rule, RuleSetVersion
-from rules_engine.rules import registry
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import RuleSpec
 
 logger = logging.getLogger("rules_engine")
 
 NEVER = float("inf")
-
-
-#: Compiled rules by slug, each with its plain form as a text: equal texts are equal rules, to the type of each value.
-Known = Mapping[str, tuple[str, CompiledRule]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,10 @@ class RuleSet:
     stale_at: float = NEVER
     #: What records the events of models that are recorded; tried before all rules.
     recorders: tuple[CompiledRule, ...] = ()
-    #: The rules as they were compiled, those that a pause leaves out among them: what did not change is taken over.
-    known: Known = field(default_factory=dict)
+    #: The rules as they were read, those that a pause leaves out among them: what did not change is taken over.
+    reading: Reading | None = None
+    #: Those that a pause stops, with what it leaves of them.
+    paused: Paused = field(default_factory=dict)
 
     def find(self, slug: str) -> CompiledRule | None:
         """Return the live rule of that slug, or None."""
@@ -94,7 +92,7 @@ def alias() -> str:
 
 def refresh(*, force: bool = False) -> bool:
     """Exchange the rule set if the stored one is newer, or part of it has ended; else one query. Returns whether.
-    ``force`` compiles all rules anew; else those that changed.
+    ``force`` reads and compiles all rules anew; else those that changed (``known``).
 
     In a transaction it reads inside a savepoint, so that a missing table costs the caller nothing. Before the first
     ``migrate`` the rule set is empty. Raises ``DatabaseError`` when the tables exist and cannot be read.
@@ -106,7 +104,7 @@ def refresh(*, force: bool = False) -> bool:
                 number = RuleSetVersion.current(using)
                 if number == _current.number and not force and time.monotonic() < _current.stale_at:
                     return False
-                loaded = load(number, using, None if force else _current.known)
+                loaded = load(number, using, None if force else _current)
         except DatabaseError:
             if _tables_exist(using):
                 raise
@@ -129,38 +127,16 @@ def _tables_exist(using: str) -> bool:
         return Rule._meta.db_table in connections[using].introspection.table_names()
 
 
-def load(number: int, using: str, known: Known | None = None) -> RuleSet:
-    """Read the enabled rules and compile those that are not ``known``. The number is read before the rules: a change in
-    between is seen again."""
-    specs = Rule.objects.using(using).filter(enabled=True).specs()
+def load(number: int, using: str, last: RuleSet | None = None) -> RuleSet:
+    """Read the enabled rules at that number, and compile those that are not as they were in the ``last`` rule set."""
+    reading = read(number, using, None if last is None else last.reading)
     pauses = list(Pause.objects.using(using).current())
-    texts = {spec.slug: repr(spec) for spec in specs}
-    same = _unchanged(texts, known, using) if known else {}
-    compiled = {**same, **_compiled([spec for spec in specs if spec.slug not in same], using)}
-    rules = [compiled[spec.slug] for spec in specs]
-    live = tuple(left for rule in rules if (left := _while_paused(rule, pauses)) is not None)
-    recording = recorders(using, compiled)
-    kept = {spec.slug: (texts[spec.slug], compiled[spec.slug]) for spec in specs if _is_final(compiled[spec.slug])}
-    return RuleSet(number, live, _first_end(pauses, recording), recording, kept)
-
-
-def _unchanged(texts: Mapping[str, str], known: Known, using: str) -> dict[str, CompiledRule]:
-    """Return the known rules that are what they were, under the version that they had."""
-    newest = newest_numbers(using)
-    same = {slug: known[slug][1] for slug, text in texts.items() if slug in known and known[slug][0] == text}
-    return {slug: rule for slug, rule in same.items() if newest.get(slug) == rule.version}
-
-
-def _compiled(specs: Sequence[RuleSpec], using: str) -> dict[str, CompiledRule]:
-    if not specs:
-        return {}
-    versions = number_versions(specs, using)
-    return {spec.slug: compile_rule(spec, versions[spec.slug]) for spec in specs}
-
-
-def _is_final(rule: CompiledRule) -> bool:
-    """Say whether compiling it again would come to the same; what is missing may be registered by then."""
-    return not rule.fault and all(registry.find(action.kind) is not None for action in rule.actions)
+    rules = [known.rule for known in reading.rules.values()]
+    paused = paused_rules(rules, pauses, {} if last is None else last.paused)
+    left = (paused[rule.slug][1] if rule.slug in paused else rule for rule in rules)
+    live = tuple(rule for rule in left if rule is not None)
+    recording = recorders(using, rules)
+    return RuleSet(number, live, _first_end(pauses, recording), recording, reading, paused)
 
 
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:
@@ -170,14 +146,6 @@ def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> fl
     ends = (recorder.active_until for recorder in recording)
     left += [(end - now).total_seconds() for end in ends if end is not None]
     return time.monotonic() + min((seconds for seconds in left if seconds is not None), default=NEVER)
-
-
-def _while_paused(rule: CompiledRule, pauses: Sequence[Pause]) -> CompiledRule | None:
-    """Return the rule as the pauses leave it: None where it is not to be tried."""
-    modes = {pause.mode for pause in pauses if pause.stops(rule.slug, rule.model)}
-    if Pause.Mode.DROP in modes:
-        return None
-    return replace(rule, is_paused=True) if modes else rule
 
 
 def compile_one(rule: Rule) -> CompiledRule:

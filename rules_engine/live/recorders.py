@@ -6,9 +6,12 @@ gone. They have no slug, by which they are told apart from rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 
+from django.db.models import Q
 from django.utils import timezone
 
 from rules_engine.context.signals import MODEL_SIGNALS
@@ -24,21 +27,22 @@ OWN: frozenset[Path] = frozenset({("instance", EVERY_FIELD)})
 TOLD: frozenset[Path] = frozenset({("old", EVERY_FIELD), ("changes", EVERY_FIELD), ("changed",)})
 
 
-def recorders(using: str, live: Mapping[str, CompiledRule]) -> tuple[CompiledRule, ...]:
+def recorders(using: str, live: Sequence[CompiledRule]) -> tuple[CompiledRule, ...]:
     """Return those of the recordings that go on. One query where there is none, two more for all where there are some.
 
-    ``live`` are the rules that are compiled already, by slug.
+    ``live`` are the rules that are compiled already.
     """
     going = list(Recording.objects.using(using).current())
     if not going:
         return ()
-    # Rules that are switched off as well: they are what a backtest is for.
-    off = Rule.objects.using(using).exclude(enabled=True).specs()
-    rules = [*live.values(), *(compile_rule(spec, 0) for spec in off)]
     seconds: dict[str, float] = {}
     for recording in going:
         label = recording.model.lower()
         seconds[label] = max(recording.seconds_left, seconds.get(label, 0.0))
+    # Rules that are switched off as well: they are what a backtest is for.
+    off = Rule.objects.using(using).exclude(enabled=True)
+    of_models = reduce(or_, (Q(model__iexact=label) for label in seconds))
+    rules = [*live, *(compile_rule(spec, 0) for spec in off.filter(of_models).specs())]
     return tuple(recorder for label, left in seconds.items() for recorder in _of_model(label, left, rules))
 
 

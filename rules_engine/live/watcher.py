@@ -24,7 +24,7 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.live import cache
-from rules_engine.models import Execution, Rule, RuleAction, RuleSetVersion
+from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -149,15 +149,10 @@ def _explained(error: DatabaseError) -> str:
 
 
 def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
-    """Receive ``models.rule_set.rules_changed``: cancel what waits for a rule that went, and tell every process."""
+    """Receive ``models.rule_set.rules_changed``: cancel what waits for a rule that went, and read the rules anew."""
     if isinstance(instance, Rule) and (deleted or not instance.enabled):
         waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
         waiting.cancel(f'The rule "{instance.slug}" was {"deleted" if deleted else "disabled"}.')
-    _announce(using)
-
-
-def _announce(using: str) -> None:
-    RuleSetVersion.bump(using)
     if _in_test_case(using):
         _refresh_in_test_case()
     else:

@@ -11,7 +11,7 @@ from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
 from rules_engine.models.reservation import Reservation
 from rules_engine.models.rule import Rule, RuleAction, RuleVersion
-from rules_engine.models.rule_set import RuleSetVersion
+from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
 
 __all__ = [
     "Attempt",
@@ -29,6 +29,7 @@ __all__ = [
     "Rule",
     "RuleAction",
     "RuleError",
+    "RuleSetChange",
     "RuleSetVersion",
     "RuleVersion",
 ]

@@ -30,12 +30,16 @@ class RuleQuerySet(AnnouncingQuerySet):
 
     def specs(self) -> list[RuleSpec]:
         """These rules with their actions as plain data, in the order they are tried."""
+        return list(self.specs_by_key().values())
+
+    def specs_by_key(self) -> dict[Any, RuleSpec]:
+        """These rules with their actions as plain data, by primary key, in the order they are tried."""
         rules = list(self.order_by("position", "slug"))
         # By hand: a related manager for each of a thousand rules takes longer than all the rest.
         actions: dict[Any, list[ActionSpec]] = defaultdict(list)
         for action in RuleAction._default_manager.using(self.db).filter(rule__in=[rule.pk for rule in rules]):
             actions[action.rule_id].append(action.spec())
-        return [rule.spec_with(actions[rule.pk]) for rule in rules]
+        return {rule.pk: rule.spec_with(actions[rule.pk]) for rule in rules}
 
 
 class Rule(AnnouncingModel):
@@ -112,6 +116,7 @@ class Rule(AnnouncingModel):
     )
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
+    rule_key = "pk"
     #: The admin's form says what is wrong by itself, at its own fields and for the whole rule.
     is_checked_by_form = False
 
@@ -227,6 +232,7 @@ class RuleAction(AnnouncingModel):
         help_text=_("A relation such as instance.items, or an expression that gives a list; texts then read each."),
     )
 
+    rule_key = "rule_id"
     #: As on ``Rule``.
     is_checked_by_form = False
 
