@@ -31,6 +31,10 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
+    def is_spoilt(self, using: str) -> bool:
+        """Say yes, where something failed. See ``Database``."""
+        return True
+
     def is_shared(self, using: str) -> bool:
         """Say yes. See ``Database``."""
         return True

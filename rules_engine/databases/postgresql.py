@@ -57,6 +57,10 @@ class PostgreSQL(GenericDatabase):
             and not _is_wrapped(connection)
         )
 
+    def is_spoilt(self, using: str) -> bool:
+        """Look at what psycopg 3 knows of the transaction. See ``Database``."""
+        return bool(connections[using].connection.info.transaction_status.name == "INERROR")
+
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Take advisory locks. See ``Database``."""
         with connections[using].cursor() as cursor:

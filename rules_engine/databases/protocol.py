@@ -49,6 +49,9 @@ class Database(Protocol):
     def sends_several(self, using: str) -> bool:
         """Say whether several statements with parameters can go in one trip."""
 
+    def is_spoilt(self, using: str) -> bool:
+        """Say whether a statement has failed in the transaction, so that it takes none until that is undone."""
+
     def is_shared(self, using: str) -> bool:
         """Say whether another connection sees the database that this one sees."""
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine.databases import database_of
 
-SAVEPOINT = "rules_engine_read"
+SAVEPOINT = "rules_engine"
+#: Of more statements the text is long, and the trips are not what takes the time.
+MOST_IN_ONE_TRIP = 8
+
+#: SQL and its parameters.
+Statement: TypeAlias = tuple[str, Sequence[Any]]
 
 
 def confined(using: str) -> AbstractContextManager[None]:
@@ -51,23 +56,79 @@ def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence
     statements at once, all three go in one.
     """
     connection = connections[using]
-    if _can_spoil(using) and database_of(using).sends_several(using):
-        return _fetch_in_one_trip(connection, statement, parameters)
-    with confined(using), connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row: Sequence[Any] | None = cursor.fetchone()
-        return row
-
-
-def _fetch_in_one_trip(
-    connection: BaseDatabaseWrapper, statement: str, parameters: Sequence[Any]
-) -> Sequence[Any] | None:
+    if not _can_spoil(using) or not database_of(using).sends_several(using):
+        with confined(using), connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return _first(cursor)
     with connection.cursor() as cursor:
-        try:
-            cursor.execute(f"SAVEPOINT {SAVEPOINT}; {statement}; RELEASE SAVEPOINT {SAVEPOINT}", parameters)
-        except DatabaseError:
-            cursor.execute(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}")
-            raise
+        _in_one_trip(connection, cursor, statement, parameters)
         cursor.nextset()  # past what SAVEPOINT answered
-        row: Sequence[Any] | None = cursor.fetchone()
-        return row
+        return _first(cursor)
+
+
+def _first(cursor: Any) -> Sequence[Any] | None:
+    row: Sequence[Any] | None = cursor.fetchone()
+    return row
+
+
+def execute_together(statements: Sequence[Statement], using: str) -> None:
+    """Carry out statements that answer nothing: all of them or none. Raises ``DatabaseError``, with the caller's
+    transaction as it was; where there is none, they have one of their own."""
+    if not statements:
+        return
+    connection = connections[using]
+    connection.ensure_connection()
+    database = database_of(using)
+    if len(statements) <= MOST_IN_ONE_TRIP and database.sends_several(using):
+        sql = "; ".join(statement for statement, _ in statements)
+        parameters = [parameter for _, of_one in statements for parameter in of_one]
+        with connection.cursor() as cursor:
+            if _can_spoil(using):
+                _in_one_trip(connection, cursor, sql, parameters)
+            else:  # what is sent as one is one transaction
+                cursor.execute(sql, parameters)
+        return
+    is_quick = connection.in_atomic_block and not database.spoils_transaction
+    with _Savepoint(connection) if is_quick else transaction.atomic(using=using), connection.cursor() as cursor:
+        for statement, parameters_of_one in statements:
+            cursor.execute(statement, parameters_of_one)
+
+
+def _in_one_trip(connection: BaseDatabaseWrapper, cursor: Any, sql: str, parameters: Sequence[Any]) -> None:
+    try:
+        cursor.execute(f"SAVEPOINT {SAVEPOINT}; {sql}; RELEASE SAVEPOINT {SAVEPOINT}", parameters)
+    except DatabaseError:
+        # What the driver itself refuses, such as a NUL in a text, has not come as far as the savepoint.
+        if database_of(connection.alias).is_spoilt(connection.alias):
+            _undo(connection, cursor)
+        raise
+
+
+def _undo(connection: BaseDatabaseWrapper, cursor: Any) -> None:
+    try:
+        cursor.execute(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        cursor.execute(f"RELEASE SAVEPOINT {SAVEPOINT}")
+    except DatabaseError:
+        # As Django does: where a savepoint cannot be undone, the whole transaction has to be.
+        connection.needs_rollback = True
+
+
+class _Savepoint:
+    """A savepoint in a transaction of Django's, for statements of ours alone: ``atomic`` keeps books besides, of what a
+    caller may do inside, and takes four times as long."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SAVEPOINT {SAVEPOINT}")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self.connection.cursor() as cursor:
+            if kind is None:
+                cursor.execute(f"RELEASE SAVEPOINT {SAVEPOINT}")
+            else:
+                _undo(self.connection, cursor)

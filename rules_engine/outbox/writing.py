@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Model
@@ -12,13 +15,13 @@ from django.utils import timezone
 
 from rules_engine import conf, models, types
 from rules_engine.databases.generic import seconds_from_now
-from rules_engine.databases.insertion import insert
+from rules_engine.databases.insertion import Rows, insert_together
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import Batch, make_batch
 from rules_engine.outbox.held import released_rows
 from rules_engine.outbox.outcomes import ActionOutcome
-from rules_engine.outbox.rows import EachRows, ExecutionRow, HeldRow, Row
+from rules_engine.outbox.rows import EachRows, ErrorRow, EventRow, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
 
 logger = logging.getLogger("rules_engine")
@@ -75,12 +78,19 @@ def write(batches: Sequence[Batch], using: str) -> int:
     ``DatabaseError``, and returns what ``record`` does."""
     executions = [row for batch in batches for row in batch.executions]
     held = [row for batch in batches for row in batch.held]
-    with transaction.atomic(using=using):
-        _insert(models.Event, [batch.event for batch in batches], using)
-        _insert_executions(executions, using)
-        _insert(models.Execution, [row for batch in batches for row in batch.ended], using)
-        _insert_held(held, using)
-        _insert(models.RuleError, [row for batch in batches for row in batch.errors], using)
+    tables = [
+        *_rows(models.Event, [batch.event for batch in batches]),
+        *_rows(models.Execution, executions),
+        *_rows(models.Execution, [row for batch in batches for row in batch.ended]),
+        *_rows(models.HeldMatch, held),
+        *_rows(models.RuleError, [row for batch in batches for row in batch.errors]),
+    ]
+    if _are_due_at_once(executions, held):
+        insert_together(tables, using)
+    else:
+        with transaction.atomic(using=using):
+            insert_together(tables, using)
+            _set_due(executions, held, using)
     announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
     return len(executions) + len(held)
 
@@ -91,8 +101,9 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     now = timezone.now()
     executions = [row for match, held in matches for row in released_rows(match, held, now)]
     waiting = [row for row in executions if row.finished_at is None]
-    _insert_executions(waiting, using)
-    _insert(models.Execution, [row for row in executions if row.finished_at is not None], using)
+    ended = [row for row in executions if row.finished_at is not None]
+    insert_together([*_rows(models.Execution, waiting), *_rows(models.Execution, ended)], using)
+    _set_due(waiting, (), using)
     announce({row.queue for row in waiting}, using)
     return len(waiting)
 
@@ -103,23 +114,43 @@ def _transaction_of(matched: Sequence[CompiledRule], using: str) -> str:
     return transaction_id(using) if wants_it else ""
 
 
-def _insert(model: type[Model], new: Sequence[Row], using: str) -> None:
+def _rows(model: type[Model], new: Sequence[Row]) -> Iterator[Rows]:
+    """Yield the rows for the table; nothing where there are none."""
     if new:
-        names = type(new[0]).__slots__
-        insert(model, [{name: getattr(row, name) for name in names} for row in new], using)
+        names, values = _COLUMNS[type(new[0])]
+        yield Rows(model, names, [values(row) for row in new])
 
 
-def _insert_executions(executions: Sequence[ExecutionRow], using: str) -> None:
-    if not executions:
-        return
-    _insert(models.Execution, executions, using)
+def _columns(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Row], Sequence[Any]]]:
+    names = tuple(column.name for column in fields(kind))
+    return names, attrgetter(*names)
+
+
+#: By the kind of row, the names of its columns, and what takes their values from one.
+_COLUMNS: Mapping[type, Any] = {kind: _columns(kind) for kind in (EventRow, ExecutionRow, HeldRow, ErrorRow)}
+
+
+def _are_due_at_once(executions: Sequence[ExecutionRow], held: Sequence[HeldRow]) -> bool:
+    """Say whether the rows say themselves when they are due: the database's clock, as they are inserted."""
+    for row in executions:
+        if row.delay or row.on_failure == "stop":
+            return False
+    return not any(row.terms["coalesce"] for row in held)
+
+
+def _set_due(executions: Sequence[ExecutionRow], held: Sequence[HeldRow], using: str) -> None:
+    """Say when these are due that were just inserted and wait: by the database's clock, so one statement more for each
+    delay; there rarely is one."""
     written = models.Execution.objects.using(using)
-    # By the database's clock, so one statement more where there is a delay; there rarely is.
     for seconds in {row.delay for row in executions if row.delay}:
         ids = [row.id for row in executions if row.delay == seconds]
         written.filter(pk__in=ids).update(next_attempt_at=seconds_from_now(seconds))
     if waiting := _waiting(executions):
         written.filter(pk__in=[row.id for row in waiting]).update(next_attempt_at=None)
+    for match in held:
+        if seconds := match.terms["coalesce"]:
+            matches = models.HeldMatch.objects.using(using).filter(pk=match.id)
+            matches.update(due_at=seconds_from_now(seconds))
 
 
 def _waiting(executions: Sequence[ExecutionRow]) -> list[ExecutionRow]:
@@ -130,14 +161,6 @@ def _waiting(executions: Sequence[ExecutionRow]) -> list[ExecutionRow]:
             key = row.event_id, row.rule_slug
             first_stop[key] = min(row.position, first_stop.get(key, row.position))
     return [row for row in executions if row.position > first_stop.get((row.event_id, row.rule_slug), row.position)]
-
-
-def _insert_held(held: Sequence[HeldRow], using: str) -> None:
-    _insert(models.HeldMatch, held, using)
-    for row in held:
-        if seconds := row.terms["coalesce"]:
-            waiting = models.HeldMatch.objects.using(using).filter(pk=row.id)
-            waiting.update(due_at=seconds_from_now(seconds))
 
 
 def announce(queues: set[str], using: str) -> None:
