@@ -1,10 +1,10 @@
 """Resolve the newest versions and write them down: constraints.txt with hashes, pyproject.toml without.
 
-What the group ``interop`` wants beyond that has a file of its own, tests/interop/constraints.txt: nobody who installs
-constraints.txt, as README tells, has use for it.
+What the groups ``interop`` and ``bench`` want beyond that has files of its own, constraints.txt in tests/interop and in
+tests/benchmarks: nobody who installs constraints.txt, as README tells, has use for it.
 
 Run as ``uv run .ci/pin.py``. A pin that is there now is not held on to: this is how the versions move forward.
-``uv run .ci/pin.py interop`` adds what that group wants and moves nothing else.
+``uv run .ci/pin.py interop`` adds what that group wants and moves nothing else; so does ``bench``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = ROOT / "constraints.txt"
-BESIDE = ROOT / "tests/interop/constraints.txt"
+#: Each group that has a file of its own; what it wants and an earlier one has stands there alone.
+BESIDE = {
+    group: ROOT / f"tests/{folder}/constraints.txt"
+    for group, folder in (("interop", "interop"), ("bench", "benchmarks"))
+}
 PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 OPTIONS = (
     *("--all-extras", "--group=dev", "--group=docs"),
@@ -67,16 +71,25 @@ def with_pins(pyproject: str, *constraints: str) -> str:
 
 def main() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text()
-    only_interop = sys.argv[1:] == ["interop"]
-    constraints = PINNED.read_text() if only_interop else resolve(PINS.sub("", pyproject))
-    before = [constraints, BESIDE.read_text()] if only_interop and BESIDE.exists() else [constraints]
-    beside = beyond(constraints, resolve(with_pins(pyproject, *before), "--group=interop"))
-    if "://" in constraints + beside:
+    only = set(sys.argv[1:])
+    if unknown := only - BESIDE.keys():
+        raise SystemExit(f"No group has a file of its own that is called {' or '.join(sorted(unknown))}.")
+    # What is there now is held on to where a group alone is pinned, and by nothing else.
+    before = {group: path.read_text() for group, path in BESIDE.items() if only and path.exists()}
+    texts = {"": PINNED.read_text() if only else resolve(PINS.sub("", pyproject))}
+    for group in BESIDE:
+        if only and group not in only:
+            texts[group] = before.get(group, "")
+            continue
+        held = with_pins(pyproject, *{**before, **texts}.values())
+        texts[group] = beyond("\n".join(texts.values()), resolve(held, f"--group={group}"))
+    if any("://" in text for text in texts.values()):
         raise SystemExit("The resolved versions contain an address; nothing was written.")
-    PINNED.write_text(constraints)
-    BESIDE.write_text(beside)
-    (ROOT / "pyproject.toml").write_text(with_pins(pyproject, constraints, beside))
-    print(f"Pinned {len(requirements(constraints))} versions, and {len(requirements(beside))} for interop.")
+    for group, path in (("", PINNED), *BESIDE.items()):
+        path.write_text(texts[group])
+    (ROOT / "pyproject.toml").write_text(with_pins(pyproject, *texts.values()))
+    beside = ", and ".join(f"{len(requirements(texts[group]))} for {group}" for group in BESIDE)
+    print(f"Pinned {len(requirements(texts['']))} versions, and {beside}.")
 
 
 if __name__ == "__main__":

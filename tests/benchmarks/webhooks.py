@@ -11,11 +11,13 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
@@ -34,6 +36,8 @@ from django.test.utils import override_settings, setup_databases, setup_test_env
 from project.shop.models import Product
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.testing import create_rule
+from tests.benchmarks.site import Scale, without_rules
+from tests.benchmarks.tables import Found
 from webhooks import conf
 from webhooks.http.client import Client
 from webhooks.models import Endpoint
@@ -124,8 +128,9 @@ def ours(count: int) -> int:
     return sent
 
 
-def bare(count: int, url: str, slots: int) -> int:
+def bare(count: int, url: str) -> int:
     """Only the network: no claim, no signature, no record."""
+    slots = conf.slots()
 
     async def run() -> None:
         left = iter(range(count))
@@ -152,20 +157,52 @@ def measure(count: int) -> None:
     print(f"{connection.vendor}, {count} deliveries, {ENDPOINTS} endpoints; deliveries/s, and ms of CPU for each")
     print(f"{'receiver':<12}{'our sender':>20}{'bare aiohttp':>20}{'one task each':>20}{'ours / one task':>18}")
     for delay in (0.0, 0.05, 0.5):
-        with receiver(delay) as port:
-            setting = {"ALLOW_HTTP": True, "ALLOWED_NETWORKS": ["127.0.0.0/8"], "ALLOWED_PORTS": [port]}
-            with override_settings(WEBHOOKS=setting):
-                url = f"http://127.0.0.1:{port}/hook"
-                for endpoint in Endpoint.objects.all():
-                    endpoint.url = url
-                    endpoint.save()
-                cells = [
-                    (queue(count), measured(lambda: ours(count)))[1],
-                    measured(lambda url=url: bare(count, url, conf.slots())),
-                    measured(lambda: one_by_one(count)),
-                ]
+        with receiving(delay) as url:
+            queue(count)
+            acts = (partial(ours, count), partial(bare, count, url), partial(one_by_one, count))
+            cells = [measured(act) for act in acts]
         shown = "".join(f"{rate:>12.0f} {cpu:>6.2f} " for rate, cpu in cells)
         print(f"{delay * 1000:>5.0f} ms    {shown}{cells[0][0] / cells[2][0]:>17.0f}x", flush=True)
+
+
+@contextmanager
+def receiving(delay: float) -> Iterator[str]:
+    """All endpoints are a receiver that answers after so many seconds, while the block runs."""
+    with receiver(delay) as port:
+        setting = {"ALLOW_HTTP": True, "ALLOWED_NETWORKS": ["127.0.0.0/8"], "ALLOWED_PORTS": [port]}
+        with override_settings(WEBHOOKS=setting):
+            url = f"http://127.0.0.1:{port}/hook"
+            for endpoint in Endpoint.objects.all():
+                endpoint.url = url
+                endpoint.save()
+            yield url
+
+
+def goal(scale: Scale) -> Found:
+    """P9: our sender and bare aiohttp by turns, at a receiver that answers after 50 ms."""
+    without_rules()
+    prepare()
+    count = scale.of(4_000, 1_000)
+    acts: dict[str, Callable[[], int]] = {"our sender": partial(ours, count)}
+    found: dict[str, list[tuple[float, float]]] = {"our sender": [], "bare aiohttp": []}
+    with receiving(0.05) as url:
+        acts["bare aiohttp"] = partial(bare, count, url)
+        for _ in range(scale.of(5, 2)):
+            queue(count)
+            for name, act in acts.items():
+                found[name].append(measured(act))
+    rows = []
+    for name, taken in found.items():
+        rate, cpu = (statistics.median(column) for column in zip(*taken, strict=True))
+        rows.append((name, f"{rate:,.0f}", f"{cpu:.2f}"))
+    pairs = list(zip(*found.values(), strict=True))
+    figures = {
+        "rate": statistics.median(mine[0] / other[0] for mine, other in pairs),
+        "CPU a delivery": statistics.median(mine[1] / other[1] for mine, other in pairs),
+    }
+    Endpoint.objects.all().delete()
+    without_rules()
+    return Found(("", "a second", "ms of CPU"), tuple(rows), figures)
 
 
 def prepare() -> None:

@@ -15,8 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-#: What the tests beside other packages want beyond that.
-BESIDE = (ROOT / "tests/interop/constraints.txt").read_text(encoding="utf-8")
+#: What the tests beside other packages want beyond that, and the benchmarks.
+BESIDE = "\n".join(
+    (ROOT / f"tests/{folder}/constraints.txt").read_text(encoding="utf-8") for folder in ("interop", "benchmarks")
+)
 
 
 def _names_and_versions() -> list[str]:
