@@ -31,7 +31,7 @@ from rules_engine.rules.cascades import analyse
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
-from rules_engine.work import worker_pools
+from rules_engine.work.workers import worker_pools
 
 Apps = Sequence[AppConfig] | None
 MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"

@@ -41,6 +41,7 @@ ROOMS = """
 5  rules_engine.packs                rule packs and ready templates
 5  rules_engine.audit                the chain that seals the audit trail: sealing, verifying, forgetting
 6  rules_engine.work                 claims, attempts, queues, retention, replays
+6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.source               a rule shown as Python
 7  rules_engine.admin                brings the rooms below together
@@ -87,7 +88,6 @@ BOUNDARIES = {
     "rules_engine/capture/old_values.py": "read at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/snapshot.py": "told at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/subject.py": "read at every save: managers, fields, users; the rules concerned show it",
-    "rules_engine/work/run.py": "execution: an action may raise anything",
     "webhooks/sending/loop.py": "execution: whoever waits for the event loop must hear of its end",
     "webhooks/sending/posting.py": "execution: one that cannot be sent, or not understood, takes no other along",
 }

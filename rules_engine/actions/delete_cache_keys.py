@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
@@ -14,7 +14,7 @@ from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
 from rules_engine.rules import values
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
-from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
+from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Unread, ask
 
 #: Whoever may edit rules must not be able to log people out: Django's two session engines that use the cache.
 SESSION_PREFIXES = ("django.contrib.sessions.cache", "django.contrib.sessions.cached_db")
@@ -51,7 +51,7 @@ class DeleteCacheKeys(Action):
             if key in ("", None):
                 yield Problem(f"/keys/{index}", gettext("Write a key here, or remove the row."))
             yield from values.problems(key, rule, f"/keys/{index}")
-        alias = config.get("cache") or "default"
+        alias = _alias(config)
         if alias not in caches.settings:
             yield Problem(
                 "/cache",
@@ -64,17 +64,46 @@ class DeleteCacheKeys(Action):
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         keys = _keys(context, config)
-        details = {gettext("Keys"): "\n".join(keys), gettext("Cache"): config.get("cache") or "default"}
+        details = {gettext("Keys"): "\n".join(keys), gettext("Cache"): _alias(config)}
         return Preview(gettext("Deletes %(keys)s") % {"keys": ", ".join(keys)}, details)
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         keys = _keys(context, config)
-        try:
-            cache = caches[config.get("cache") or "default"]
-        except InvalidCacheBackendError as error:
-            raise PermanentError(f"There is no such cache: {error}") from error
-        cache.delete_many(keys)
-        return ActionResult(f"Deleted {', '.join(keys)}", {"keys": keys})
+        _cache(config).delete_many(keys)
+        return _deleted(keys)
+
+    def run_many(
+        self, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+    ) -> Sequence[ActionResult | Exception]:
+        answers = [ask(_prepared, context, config) for context, config in zip(contexts, configs, strict=True)]
+        of_caches: dict[str, tuple[Any, dict[str, None]]] = {}
+        for answer, config in zip(answers, configs, strict=True):
+            if not isinstance(answer, Unread):
+                cache, keys = answer
+                of_caches.setdefault(_alias(config), (cache, {}))[1].update(dict.fromkeys(keys))
+        for cache, all_keys in of_caches.values():
+            cache.delete_many(list(all_keys))
+        return [answer.error if isinstance(answer, Unread) else _deleted(answer[1]) for answer in answers]
+
+
+def _prepared(context: ActionContext, config: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    keys = _keys(context, config)
+    return _cache(config), keys
+
+
+def _alias(config: Mapping[str, Any]) -> str:
+    return config.get("cache") or "default"
+
+
+def _cache(config: Mapping[str, Any]) -> Any:
+    try:
+        return caches[_alias(config)]
+    except InvalidCacheBackendError as error:
+        raise PermanentError(f"There is no such cache: {error}") from error
+
+
+def _deleted(keys: list[str]) -> ActionResult:
+    return ActionResult(f"Deleted {', '.join(keys)}", {"keys": keys})
 
 
 def _keys(context: ActionContext, config: Mapping[str, Any]) -> list[str]:

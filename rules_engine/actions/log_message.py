@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.context.snapshot import clean_text
 from rules_engine.errors import Problem
 from rules_engine.logs.one_line import ESCAPED, keep_to_one_line
-from rules_engine.rules import values
+from rules_engine.rules import running, values
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
@@ -83,6 +83,11 @@ class LogMessage(Action):
         level = LEVELS[_level(config)]
         logger.log(level, "%s", message, extra={"rule": context.rule_slug, "fields": _fields(config, context)})
         return ActionResult(f"Logged: {message}")
+
+    def run_many(
+        self, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+    ) -> Sequence[ActionResult | Exception]:
+        return running.each(self.run, contexts, configs)
 
 
 def _level(config: Mapping[str, Any]) -> Any:

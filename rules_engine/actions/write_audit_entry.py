@@ -17,7 +17,7 @@ from rules_engine.rules import values
 from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.rules.scope import path_problem
-from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec
+from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec, Unread, ask
 
 
 @register_action
@@ -87,11 +87,24 @@ class WriteAuditEntry(Action):
         return Preview(summary, {name: value for name, value in details.items() if value})
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
-        event = context.event
         entry = _entry(context, config)
         AuditEntry.objects.add(entry)
-        about = f" of {event.model} {event.pk}" if event.model else ""
-        return ActionResult(f"Wrote {entry.operation}{about}", {"changed": list(entry.changes)})
+        return _written(entry, context.event)
+
+    def run_many(
+        self, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+    ) -> Sequence[ActionResult | Exception]:
+        entries = [ask(_entry, context, config) for context, config in zip(contexts, configs, strict=True)]
+        AuditEntry.objects.add(*(entry for entry in entries if isinstance(entry, AuditEntry)))
+        return [
+            entry.error if isinstance(entry, Unread) else _written(entry, context.event)
+            for entry, context in zip(entries, contexts, strict=True)
+        ]
+
+
+def _written(entry: AuditEntry, event: Event) -> ActionResult:
+    about = f" of {event.model} {event.pk}" if event.model else ""
+    return ActionResult(f"Wrote {entry.operation}{about}", {"changed": list(entry.changes)})
 
 
 def _entry(context: ActionContext, config: Mapping[str, Any]) -> AuditEntry:

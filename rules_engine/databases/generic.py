@@ -115,6 +115,21 @@ class GenericDatabase:
 
     def end(self, running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]) -> set[tuple[Any, str]]:
         """Write one after another. See ``Database``."""
+        with transaction.atomic(using=running.db):
+            return self._end_each(running, attempts, ends)
+
+    def charge_and_end(
+        self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], ends: Sequence[AttemptEnd]
+    ) -> set[tuple[Any, str]]:
+        """Charge, then end. See ``Database``."""
+        with transaction.atomic(using=waiting.db):
+            charged = set(self.charge(waiting, attempts, numbers, worker=ends[0].worker))
+            running = waiting.model._default_manager.using(waiting.db).filter(state=RUNNING)
+            return self.end(running, attempts, [end for end in ends if end.execution_id in charged])
+
+    def _end_each(
+        self, running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]
+    ) -> set[tuple[Any, str]]:
         ended = set()
         for end in ends:
             values: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""PostgreSQL: each verb is one statement, an end two, however many rows it is about.
+"""PostgreSQL: each verb is one statement, however many rows it is about.
 
 While deliveries are in flight each statement also waits for the interpreter's lock: written one by one, failures kept
 the answers of other endpoints waiting for 4 ms each, and claiming took a third of a sender's time.
@@ -163,12 +163,33 @@ class PostgreSQL(GenericDatabase):
             return {key for (key,) in cursor.fetchall()}
 
     def end(self, running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]) -> set[tuple[Any, str]]:
-        """Write all in two statements. See ``Database``."""
-        ended = _end_executions(_name(running.model, running.db), ends, running.db)
-        kept = [end for end in ends if (end.execution_id, end.worker) in ended]
-        if kept:
-            _end_attempts(_name(attempts, running.db), kept, running.db)
-        return ended
+        """Write all in one statement. See ``Database``."""
+        sql = (
+            f"WITH ended AS ({_ended(running, '')}), noted AS ("  # noqa: S608 - names of ours
+            f"UPDATE {_name(attempts, running.db)} AS a SET outcome = ended.outcome, "
+            "finished_at = STATEMENT_TIMESTAMP(), error = ended.error, error_type = ended.error_type, "
+            "detail = ended.detail FROM ended WHERE a.execution_id = ended.id AND a.finished_at IS NULL) "
+            "SELECT id, worker FROM ended"
+        )
+        with connections[running.db].cursor() as cursor:
+            cursor.execute(sql, [*_columns(ends), [RUNNING]])
+            # By the claim too: a slow delivery may be claimed again, and both of them end together.
+            return set(cursor.fetchall())
+
+    def charge_and_end(
+        self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], ends: Sequence[AttemptEnd]
+    ) -> set[tuple[Any, str]]:
+        """Write all in one statement: each row once, where charging and ending write it twice. See ``Database``."""
+        sql = (
+            f"WITH ended AS ({_ended(waiting, 'attempts = e.attempts + 1, ')}) "  # noqa: S608 - names of ours
+            f"INSERT INTO {_name(attempts, waiting.db)} "
+            "(execution_id, number, worker, outcome, error_type, error, detail, started_at, finished_at) "
+            "SELECT id, attempts, worker, outcome, error_type, error, detail, NOW(), STATEMENT_TIMESTAMP() FROM ended "
+            "RETURNING execution_id, worker"
+        )
+        with connections[waiting.db].cursor() as cursor:
+            cursor.execute(sql, [*_columns(ends), list(WAITING)])
+            return set(cursor.fetchall())
 
 
 def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:
@@ -196,45 +217,31 @@ def _name(model: type[Model], using: str) -> str:
     return connections[using].ops.quote_name(model._meta.db_table)
 
 
-def _end_executions(table: str, ends: Sequence[AttemptEnd], using: str) -> set[tuple[Any, str]]:
-    sql = (
-        f"UPDATE {table} AS e SET state = v.state, error = v.error, leased_by = '', lease_until = NULL, "  # noqa: S608
+def _ended(rows: QuerySet[Any], besides: str) -> str:
+    """Return the UPDATE of executions whose attempts have ended; its last parameter are the states that they are in."""
+    return (
+        f"UPDATE {_name(rows.model, rows.db)} AS e SET {besides}"  # noqa: S608 - names of ours
+        "state = v.state, error = v.error, leased_by = '', lease_until = NULL, "
         "summary = COALESCE(v.summary, e.summary), "
         "failures = e.failures + CASE WHEN v.summary IS NULL THEN 1 ELSE 0 END, "
         "finished_at = CASE WHEN v.wait IS NULL THEN STATEMENT_TIMESTAMP() END, next_attempt_at = "
         "CASE WHEN v.wait IS NULL THEN e.next_attempt_at ELSE STATEMENT_TIMESTAMP() + v.wait * INTERVAL '1 second' END "
-        "FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::float8[]) "
-        "AS v(id, worker, state, summary, error, wait) "
-        "WHERE e.id = v.id AND e.leased_by = v.worker AND e.state = %s RETURNING e.id, v.worker"
+        "FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::text[], "
+        "%s::text[]) AS v(id, worker, state, summary, error, wait, outcome, error_type, detail) "
+        "WHERE e.id = v.id AND e.leased_by = v.worker AND e.state = ANY(%s) "
+        "RETURNING e.id, e.attempts, v.worker, v.outcome, v.error, v.error_type, v.detail::jsonb AS detail"
     )
-    columns: list[list[Any]] = [
+
+
+def _columns(ends: Sequence[AttemptEnd]) -> list[list[Any]]:
+    return [
         [end.execution_id for end in ends],
         [end.worker for end in ends],
         [end.state for end in ends],
         [end.summary for end in ends],
         [end.error for end in ends],
         [end.wait for end in ends],
-    ]
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, [*columns, RUNNING])
-        # By the claim too: a slow delivery may be claimed again, and both of them end together.
-        return set(cursor.fetchall())
-
-
-def _end_attempts(table: str, ends: Sequence[AttemptEnd], using: str) -> None:
-    sql = (
-        f"UPDATE {table} AS a SET outcome = v.outcome, finished_at = STATEMENT_TIMESTAMP(), "  # noqa: S608
-        "error = v.error, error_type = v.type, detail = v.detail::jsonb "
-        "FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[]) "
-        "AS v(id, outcome, error, type, detail) "
-        "WHERE a.execution_id = v.id AND a.finished_at IS NULL"
-    )
-    columns: list[list[Any]] = [
-        [end.execution_id for end in ends],
         [end.outcome for end in ends],
-        [end.error for end in ends],
         [end.error_type for end in ends],
         [json.dumps(end.detail, cls=DjangoJSONEncoder) for end in ends],
     ]
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, columns)

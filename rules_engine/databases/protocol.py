@@ -114,3 +114,12 @@ class Database(Protocol):
 
         Returns the executions' keys with their claims; of the others nothing was written.
         """
+
+    def charge_and_end(
+        self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], ends: Sequence[AttemptEnd]
+    ) -> set[tuple[Any, str]]:
+        """Charge attempts and write what they came to, all at once, in the transaction that has their effects.
+
+        As ``charge`` and then ``end``, with ``numbers`` as there, of executions of one claim that are among
+        ``waiting``. The attempts began with the transaction.
+        """

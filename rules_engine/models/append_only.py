@@ -29,9 +29,9 @@ class AuditTrailProtected(RulesEngineError):
 class AppendOnlyQuerySet(UncachedQuerySet[Row]):
     """Rows can be read and added."""
 
-    def add(self, row: Row) -> None:
-        """Insert one row. No signal is sent: what a receiver of the site's raises about all models costs no row."""
-        super().bulk_create([row])
+    def add(self, *rows: Row) -> None:
+        """Insert rows. No signal is sent: what a receiver of the site's raises about all models costs no row."""
+        super().bulk_create(rows)
 
     def bulk_create(self, objs: Iterable[Row], *args: Any, **options: Any) -> list[Row]:
         """Insert rows that are not there. Raises ``AuditTrailProtected`` for one that is, whatever it is to do."""

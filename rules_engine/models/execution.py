@@ -250,6 +250,14 @@ class Execution(models.Model):
         """Whether it has not ended."""
         return self.state in LIVE
 
+    @property
+    def may_have_crashed(self) -> bool:
+        """Whether somebody had it before who did not say what became of it: a crash of this one must leave its trace.
+
+        Asked before it is begun.
+        """
+        return self.is_suspect or self.state == State.RUNNING
+
     def context(self) -> types.ActionContext:
         """What its action is given."""
         event = self.event.captured()
@@ -271,6 +279,8 @@ class Execution(models.Model):
 
     def earlier_details(self) -> list[dict[str, Any]]:
         """What the attempts before the present one recorded, in order."""
+        if self.attempts <= 1:
+            return []
         attempts = Attempt.objects.using(router.db_for_write(Attempt))
         before = attempts.filter(execution=self, number__lt=self.attempts).order_by("number")
         return list(before.values_list("detail", flat=True))

@@ -149,6 +149,25 @@ class Action:
         """
         raise NotImplementedError(f"{type(self).__name__} has no run().")
 
+    def run_many(
+        self, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+    ) -> Sequence[ActionResult | Exception]:
+        """Do several at once, each with the config at its place, and answer for each in order: a result, or the error
+        that ``run`` would have raised.
+
+        Optional; a kind without it is carried out one by one. With it attempts begin together, as many as a worker
+        claims, and end together: for what is quick, and harmless when a process dies halfway and all are done again.
+        With ``crash_safe`` all effects and records are one transaction. Where this raises, that is undone and each is
+        given to ``run``, with the same ids; so is what is not ``crash_safe``, whatever it has done by then. What it
+        changes that rules hear of counts as done by one of them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run_many().")
+
+
+def can_share(action: Action | None) -> bool:
+    """Say whether several executions of the kind can be carried out together."""
+    return action is not None and type(action).run_many is not Action.run_many
+
 
 def _filled(value: Any, data: Mapping[str, Any]) -> Any:
     if isinstance(value, str):

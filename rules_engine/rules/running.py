@@ -5,12 +5,15 @@ Workers and the process of a save ask here, so that both ask for the same permis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rules_engine.context.visible import objects_sent
 from rules_engine.rules.contract import Action
-from rules_engine.types import ActionContext, ActionResult, RuleSpec
+from rules_engine.types import ActionContext, ActionResult, RuleSpec, Unread, ask
+
+logger = logging.getLogger("rules_engine")
 
 
 def rule_as_written(slug: str, *, model: str, signal: str, context: Mapping[str, Any]) -> RuleSpec:
@@ -25,5 +28,34 @@ def run(action: Action, context: ActionContext, config: Mapping[str, Any]) -> Ac
 
     When it returns, its effect has happened: what it answers instead of a result must not make it happen again.
     """
-    result = action.run(context, config) or ActionResult()
-    return result if isinstance(result, ActionResult) else ActionResult(str(result))
+    return _result(action.run(context, config))
+
+
+def run_many(
+    action: Action, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+) -> list[ActionResult | Exception]:
+    """Run the action once for each context. Raises whatever ``run_many`` of the action raises.
+
+    What it leaves without an answer was done all the same, as in ``run``.
+    """
+    answers: Any = ask(list, action.run_many(contexts, configs) or ())
+    if isinstance(answers, Unread) or len(answers) != len(contexts):
+        logger.error('The action "%s" did not answer for each of %d.', action.kind, len(contexts))
+        answers = [] if isinstance(answers, Unread) else answers
+    results = [answer if isinstance(answer, Exception) else _result(answer) for answer in answers[: len(contexts)]]
+    return [*results, *(ActionResult() for _ in contexts[len(results) :])]
+
+
+def _result(answer: Any) -> ActionResult:
+    answer = answer or ActionResult()
+    return answer if isinstance(answer, ActionResult) else ActionResult(str(answer))
+
+
+def each(
+    run: Callable[[ActionContext, Mapping[str, Any]], ActionResult],
+    contexts: Sequence[ActionContext],
+    configs: Sequence[Mapping[str, Any]],
+) -> list[ActionResult | Exception]:
+    """Run them one after another, for kinds that share nothing but their record: each fails by itself."""
+    answers = [ask(run, context, config) for context, config in zip(contexts, configs, strict=True)]
+    return [answer.error if isinstance(answer, Unread) else answer for answer in answers]

@@ -7,8 +7,8 @@ over meanwhile is left to that one, and the verb says so by what it returns.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -69,7 +69,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
     started: list[Execution] = []
     fresh: dict[Any, Execution] = {}
     for execution in executions:
-        if not execution.is_suspect and execution.state != State.RUNNING:
+        if not execution.may_have_crashed:
             fresh[execution.pk] = execution
         elif _start_suspect(execution, worker):
             started.append(execution)
@@ -156,35 +156,26 @@ def record(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
         return until_written(partial(finish, outcomes, with_details=False), seconds)
 
 
-def finish(outcomes: Sequence[AttemptOutcome], *, with_details: bool = True) -> list[Execution]:
+def finish(
+    outcomes: Sequence[AttemptOutcome], *, with_details: bool = True, is_charged: bool = True
+) -> list[Execution]:
     """Record what attempts came to, and when the next one is, if there is one. Returns the executions recorded.
 
     What another worker has taken over since is left to that one. Raises ``DatabaseError`` as the database does; nothing
-    is recorded then, and giving all again does no harm.
+    is recorded then, and giving all again does no harm. Attempts that are not charged yet, all of one claim, are
+    charged by the same write, and were counted by ``count``.
     """
-    # Asked once for each action of a rule: hundreds of deliveries to one endpoint may fail together.
-    schedules: dict[Any, Sequence[float]] = {}
-    executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in outcomes}
-    ends = []
-    for outcome in outcomes:
-        if isinstance(outcome.result, ActionResult):
-            ends.append(_success(outcome.execution, outcome.worker, outcome.result))
-            continue
-        if isinstance(outcome.result, PutOff):
-            ends.append(_put_off(outcome.execution, outcome.worker, outcome.result))
-            continue
-        execution = outcome.execution
-        action = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
-        if action not in schedules:
-            schedules[action] = retry_schedule(execution)
-        ends.append(_failure(execution, outcome.worker, outcome.result, schedules[action]))
-    if not ends:
+    if not outcomes:
         return []
+    executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in outcomes}
+    ends = _ends(outcomes)
     if not with_details:
         ends = [_without_details(each) for each in ends]
-    running = rows().filter(state=State.RUNNING)
-    with as_recorded(list(executions.values())), transaction.atomic(using=running.db):
-        kept = database_of(running.db).end(running, Attempt, ends)
+    # What waits for another action is let go on together with that one's end.
+    is_waited_for = any(execution.on_failure == "stop" for execution in executions.values())
+    together = transaction.atomic(using=rows().db) if is_waited_for else nullcontext()
+    with as_recorded(list(executions.values())), together:
+        kept = _write(ends, executions, is_charged)
         for written in ends:
             execution = executions[written.execution_id, written.worker]
             if (written.execution_id, written.worker) in kept:
@@ -196,6 +187,42 @@ def finish(outcomes: Sequence[AttemptOutcome], *, with_details: bool = True) -> 
         recorded = [executions[key] for key in executions if key in kept]
         settle_after(recorded)
     return recorded
+
+
+def count(executions: Sequence[Execution]) -> None:
+    """Count in memory an attempt of each that is charged when it ends."""
+    for execution in executions:
+        execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+
+
+def _write(
+    ends: Sequence[AttemptEnd], executions: Mapping[tuple[Any, str], Execution], is_charged: bool
+) -> set[tuple[Any, str]]:
+    if is_charged:
+        running = rows().filter(state=State.RUNNING)
+        return database_of(running.db).end(running, Attempt, ends)
+    waiting = rows().of_claim(ends[0].worker).waiting()
+    numbers = {key: execution.attempts for (key, _worker), execution in executions.items()}
+    return database_of(waiting.db).charge_and_end(waiting, Attempt, numbers, ends)
+
+
+def _ends(outcomes: Sequence[AttemptOutcome]) -> list[AttemptEnd]:
+    # Asked once for each action of a rule: hundreds of deliveries to one endpoint may fail together.
+    schedules: dict[Any, Sequence[float]] = {}
+    ends = []
+    for outcome in outcomes:
+        execution, worker, result = outcome.execution, outcome.worker, outcome.result
+        if isinstance(result, ActionResult):
+            ends.append(_success(execution, worker, result))
+            continue
+        if isinstance(result, PutOff):
+            ends.append(_put_off(execution, worker, result))
+            continue
+        action = (execution.kind, execution.rule_slug, execution.rule_version, execution.position)
+        if action not in schedules:
+            schedules[action] = retry_schedule(execution)
+        ends.append(_failure(execution, worker, result, schedules[action]))
+    return ends
 
 
 def _without_details(end: AttemptEnd) -> AttemptEnd:

@@ -1,31 +1,29 @@
-"""Runs claimed executions: the effect, the record of the attempt, and what becomes of it."""
+"""Runs claimed executions: which of them may be carried out, part by part, until nothing is due."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, router, transaction
+from django.db import DatabaseError, InterfaceError, router
 
 from rules_engine import conf
-from rules_engine.context.actor import Cause, acting_as, caused_by, paused
+from rules_engine.context.actor import paused
 from rules_engine.context.visible import objects_sent
 from rules_engine.databases.uncached import past_caches
-from rules_engine.errors import LeaseLost
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
-from rules_engine.rules.contract import Action
 from rules_engine.rules.permissions import Authors, match_reads
-from rules_engine.types import ActionResult, ActionSpec, Path, RuleSpec, Unread, ask
-from rules_engine.work import attempts, claims
+from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
+from rules_engine.work import attempts, claims, effects
 from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.claims import Claim, LeaseKeeper
+from rules_engine.work.parts import parts_of
 from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
@@ -50,19 +48,21 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
 def run_claim(claim: Claim, end: float = float("inf")) -> int:
     """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many it ended
     or ran."""
+    left = len(claim.executions)
     with LeaseKeeper(claim.worker):
         try:
             authors = Authors()
             permitted = may_run(claim, authors)
-            ran = len(claim.executions) - len(permitted)
-            for execution in permitted:
+            left = len(permitted)
+            for part in parts_of(permitted):
                 if time.monotonic() >= end:
                     break
-                ran += 1
-                _run(execution, claim.worker, authors)
+                effects.carry_out(part, claim.worker, authors)
+                left -= len(part)
         finally:
-            against_rivals(partial(claims.give_back, claim.worker))
-    return ran
+            if left:
+                against_rivals(partial(claims.give_back, claim.worker))
+    return len(claim.executions) - left
 
 
 def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
@@ -167,75 +167,3 @@ def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     action = ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each)
     rule = running.rule_as_written(execution.rule_slug, model=event.model, signal=event.signal, context=event.context)
     return action, rule
-
-
-def _run(execution: Execution, worker: str, authors: Authors) -> None:
-    """Carry one out and record what came of it.
-
-    Where the effect is outside, the attempt is committed first, so that no crash can hide it. Where the effect is in
-    our own database alone, it commits together with its record, so that it happens exactly once: the attempt's own
-    write is spared then, unless the execution is suspect, for a crash must leave its trace.
-    """
-    action = registry.find(execution.kind)
-    if action is None:
-        return
-    if (seconds := _rests_for(action, execution)) > 0:
-        against_rivals(partial(claims.postpone, execution, worker, seconds))
-        return
-    is_charged = not action.crash_safe or execution.is_suspect
-    if is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
-        return
-    result = _carry_out(execution, worker, action, authors)
-    if result is None:
-        return
-    # What charged it was undone together with the effect.
-    if not is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
-        return
-    attempts.record([AttemptOutcome(execution, worker, result)])
-
-
-def _rests_for(action: Action, execution: Execution) -> float:
-    if type(action).rests_for is Action.rests_for:
-        return 0.0
-    answer = ask(action.rests_for, execution.config)
-    # Why it cannot be told is told by the attempt.
-    return 0.0 if isinstance(answer, Unread) else answer
-
-
-def _carry_out(execution: Execution, worker: str, action: Action, authors: Authors) -> ActionResult | Exception | None:
-    """Give the result, or what was raised; None where the result is on record already, or nothing was done."""
-    try:
-        if not action.crash_safe:
-            return _effect(execution, action, authors)
-        against_rivals(partial(_effect_with_record, execution, worker, action, authors))
-        return None
-    except LeaseLost as lost:
-        logger.warning("%s", lost)
-        return None
-    except Exception as error:  # the execution boundary: an action may raise anything, its commit included
-        return error
-
-
-def _effect_with_record(execution: Execution, worker: str, action: Action, authors: Authors) -> None:
-    """Carry it out and record it in one transaction: whatever undoes one undoes both."""
-    with attempts.as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
-        if not execution.is_suspect and not attempts.start([execution], worker):
-            return
-        outcome = AttemptOutcome(execution, worker, _effect(execution, action, authors))
-        if not attempts.finish([outcome]):
-            raise LeaseLost(f"The lease on {execution} passed to another worker; what this one did is undone.")
-
-
-def _effect(execution: Execution, action: Action, authors: Authors) -> ActionResult:
-    with _as_consequence(execution, authors):
-        return running.run(action, execution.context(), execution.config)
-
-
-@contextmanager
-def _as_consequence(execution: Execution, authors: Authors) -> Iterator[None]:
-    """What the action changes continues the event's chain, in its author's name."""
-    event = execution.event
-    cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None, execution.pk)
-    author = authors.find(execution.author_id) if execution.author_id else None
-    with caused_by(cause), acting_as(author):
-        yield

@@ -18,8 +18,9 @@ from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
-from rules_engine.work import claims, heartbeats, large_changes, queues, retention, sequence
+from rules_engine.work import claims, large_changes, queues, retention, sequence
 from rules_engine.work.repeating import against_rivals
+from rules_engine.work.workers import heartbeats
 
 logger = logging.getLogger("rules_engine")
 

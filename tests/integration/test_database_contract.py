@@ -253,6 +253,33 @@ def test_an_attempt_that_ended_before_is_left_alone(database: Database):
     assert dict(Attempt.objects.values_list("number", "outcome")) == {1: "succeeded", 7: "lost"}
 
 
+def charge_and_end(database: Database, *ends: AttemptEnd) -> set[tuple[Any, str]]:
+    waiting = Execution.objects.filter(leased_by=ends[0].worker, state__in=WAITING)
+    return database.charge_and_end(waiting, Attempt, {end.execution_id: 1 for end in ends}, ends)
+
+
+def test_what_was_not_charged_is_charged_with_its_end(database: Database):
+    well, failed = leased("me", 2)
+    columns = {"state": "retryable", "outcome": "failed", "summary": None, "error": "busy", "error_type": "Busy"}
+    ends = (ending(well, "me", detail={"to": ["a"]}), ending(failed, "me", **columns, wait=60.0))
+    assert charge_and_end(database, *ends) == {(well.pk, "me"), (failed.pk, "me")}
+    told = Execution.objects.order_by("id").values_list("state", "attempts", "failures", "summary", "leased_by")
+    assert list(told) == [("succeeded", 1, 0, "done", ""), ("retryable", 1, 1, "", "")]
+    attempts = Attempt.objects.order_by("execution_id").values_list("number", "worker", "outcome", "error", "detail")
+    assert list(attempts) == [(1, "me", "succeeded", "", {"to": ["a"]}), (1, "me", "failed", "busy", {})]
+    assert not Attempt.objects.filter(finished_at=None).exists()
+
+
+def test_what_passed_to_another_is_neither_charged_nor_ended(database: Database):
+    mine, lost, begun = leased("me", 3)
+    Execution.objects.filter(pk=lost.pk).update(leased_by="another")
+    Execution.objects.filter(pk=begun.pk).update(leased_by="another", state="running")
+    ends = [ending(execution, "me") for execution in (mine, lost, begun)]
+    assert charge_and_end(database, *ends) == {(mine.pk, "me")}
+    assert [attempt.execution_id for attempt in Attempt.objects.all()] == [mine.pk]
+    assert Execution.objects.filter(leased_by="another", attempts=0).count() == 2
+
+
 def test_the_lanes_that_have_something_due_are_told_by_name(database: Database):
     executions("b", "a", "a", "")
     executions("late", next_attempt_at=seconds_from_now(60))
@@ -293,7 +320,7 @@ def test_postgresql_takes_one_statement_for_many(statements: list[str]):
     database.end(Execution.objects.filter(state=RUNNING), Attempt, [ending(row, "me") for row in rows])
     database.lease(due(), 5, worker="x", seconds=60)
     database.lease_lanes(due_lanes, {"a": 5}, worker="x", seconds=60)
-    assert len(statements) == 5
+    assert len(statements) == 4
 
 
 def test_a_turn_is_had_until_the_commit(database: Database):

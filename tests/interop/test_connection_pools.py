@@ -16,7 +16,8 @@ from rules_engine.databases.pools import is_pooled, pool_size
 from rules_engine.live import watcher
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
-from rules_engine.work import claims, tasks, worker_pools
+from rules_engine.work import claims, tasks
+from rules_engine.work.workers import worker_pools
 from tests.zoo.models import Animal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]

@@ -16,11 +16,11 @@ from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints
 from rules_engine.outbox.releasing import release_due
 from rules_engine.work.claims import unpaused
-from rules_engine.work.heartbeats import beat
 from rules_engine.work.large_changes import tell_due
 from rules_engine.work.queues import drain
 from rules_engine.work.sequence import settle_forgotten
 from rules_engine.work.tasks import due_queues, seal
+from rules_engine.work.workers.heartbeats import beat
 
 
 class Command(BaseCommand):

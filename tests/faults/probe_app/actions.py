@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,17 @@ class Ledger(Probe):
         time.sleep(seconds)
 
 
+class ManyLedgers(Ledger):
+    """The same, for many at once."""
+
+    kind = "probe_many"
+
+    def run_many(
+        self, contexts: Sequence[ActionContext], configs: Sequence[Mapping[str, Any]]
+    ) -> Sequence[ActionResult | Exception]:
+        return [self.run(context, config) for context, config in zip(contexts, configs, strict=True)]
+
+
 class Before(Probe):
     """Stands at the gate before its effect."""
 
@@ -117,4 +128,4 @@ class Flaky(Probe):
         note(folder / "ledger", context)
 
 
-ACTIONS: tuple[type[Probe], ...] = (Ledger, Before, After, Crash, Flaky)
+ACTIONS: tuple[type[Probe], ...] = (Ledger, ManyLedgers, Before, After, Crash, Flaky)

@@ -18,7 +18,8 @@ from django.utils import timezone
 from project.shop.models import Order
 from rules_engine.models import Attempt, Execution, Heartbeat, Pause, RuleError
 from rules_engine.testing import create_rule, run_due
-from rules_engine.work import heartbeats, retention, tasks
+from rules_engine.work import retention, tasks
+from rules_engine.work.workers import heartbeats
 from tests.factories import make_endpoint
 from webhooks.models import Endpoint
 

@@ -1,0 +1,150 @@
+"""Effects: the actions of claimed executions carried out, by themselves or several together, and put on record.
+
+Where the effect is outside, the attempt is committed first, so that no crash can hide it. Where the effect is in our
+own database alone, it commits together with its record, so that it happens exactly once: the attempt's own write is
+spared then, unless the execution is suspect, for a crash must leave its trace.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from django.db import router, transaction
+
+from rules_engine.context.actor import Cause, acting_as, caused_by
+from rules_engine.errors import LeaseLost
+from rules_engine.models import Execution
+from rules_engine.rules import registry, running
+from rules_engine.rules.contract import Action
+from rules_engine.rules.permissions import Authors
+from rules_engine.types import ActionResult, Unread, ask
+from rules_engine.work import attempts, claims
+from rules_engine.work.attempts import AttemptOutcome
+from rules_engine.work.repeating import against_rivals
+
+logger = logging.getLogger("rules_engine")
+
+#: What each of some executions came to.
+Results = Sequence[ActionResult | Exception]
+
+
+def carry_out(executions: Sequence[Execution], worker: str, authors: Authors) -> None:
+    """Carry out executions of one kind and one author, several together where there are several, and record what came
+    of each. What cannot be done together is done one by one."""
+    action = registry.find(executions[0].kind)
+    if action is None:
+        return
+    ready = [execution for execution in executions if not _was_postponed(action, execution, worker)]
+    if len(ready) < 2 or not _did_together(action, ready, worker, authors):
+        for execution in ready:
+            _carry_out_one(action, execution, worker, authors)
+
+
+def _was_postponed(action: Action, execution: Execution, worker: str) -> bool:
+    if (seconds := _rests_for(action, execution)) <= 0:
+        return False
+    against_rivals(partial(claims.postpone, execution, worker, seconds))
+    return True
+
+
+def _rests_for(action: Action, execution: Execution) -> float:
+    if type(action).rests_for is Action.rests_for:
+        return 0.0
+    answer = ask(action.rests_for, execution.config)
+    # Why it cannot be told is told by the attempt.
+    return 0.0 if isinstance(answer, Unread) else answer
+
+
+def _did_together(action: Action, executions: Sequence[Execution], worker: str, authors: Authors) -> bool:
+    """Carry them out together, as far as that goes; False where nothing was done or charged."""
+    if action.crash_safe:
+        done = ask(against_rivals, partial(_effects_with_records, action, executions, worker, authors))
+        if isinstance(done, Unread):
+            # One of them may be to blame, and is not to take the others' attempts along.
+            logger.info("%d of %s are carried out one by one: %s", len(executions), action.kind, done.message)
+        return not isinstance(done, Unread)
+    started = against_rivals(partial(attempts.start, executions, worker))
+    results = ask(_effects, action, started, authors) if started else ()
+    if not isinstance(results, Unread):
+        attempts.record([AttemptOutcome(*each) for each in _with_worker(started, worker, results)])
+        return True
+    logger.info("%d of %s are carried out one by one: %s", len(started), action.kind, results.message)
+    for execution in started:
+        _record_effect(action, execution, worker, authors)
+    return True
+
+
+def _with_worker(
+    executions: Sequence[Execution], worker: str, results: Results
+) -> Iterator[tuple[Execution, str, ActionResult | Exception]]:
+    for execution, result in zip(executions, results, strict=True):
+        yield execution, worker, result
+
+
+def _carry_out_one(action: Action, execution: Execution, worker: str, authors: Authors) -> None:
+    is_charged = not action.crash_safe or execution.may_have_crashed
+    if is_charged and not against_rivals(partial(attempts.start, [execution], worker)):
+        return
+    if not action.crash_safe:
+        _record_effect(action, execution, worker, authors)
+        return
+    effect = partial(_effects_with_records, action, [execution], worker, authors, is_charged=is_charged)
+    done = ask(against_rivals, effect)
+    if not isinstance(done, Unread):
+        return
+    if isinstance(done.error, LeaseLost):
+        logger.warning("%s", done.error)
+        return
+    # What charged it was undone together with the effect.
+    if is_charged or against_rivals(partial(attempts.start, [execution], worker)):
+        attempts.record([AttemptOutcome(execution, worker, done.error)])
+
+
+def _record_effect(action: Action, execution: Execution, worker: str, authors: Authors) -> None:
+    """Do what is charged, and record what came of it."""
+    answer = ask(_effect, action, execution, authors)
+    result = answer.error if isinstance(answer, Unread) else answer
+    attempts.record([AttemptOutcome(execution, worker, result)])
+
+
+def _effects_with_records(
+    action: Action, executions: Sequence[Execution], worker: str, authors: Authors, *, is_charged: bool = False
+) -> None:
+    """Carry them out and record them in one transaction: whatever undoes one undoes both."""
+    with attempts.as_recorded(executions), transaction.atomic(using=router.db_for_write(Execution)):
+        if not is_charged:
+            attempts.count(executions)
+        if len(executions) == 1:
+            results: Results = [_effect(action, executions[0], authors)]
+        else:
+            results = _effects(action, executions, authors)
+        outcomes = [AttemptOutcome(*each) for each in _with_worker(executions, worker, results)]
+        if len(attempts.finish(outcomes, is_charged=is_charged)) < len(outcomes):
+            about = executions[0] if len(executions) == 1 else f"some of {len(executions)} executions"
+            raise LeaseLost(f"The lease on {about} passed to another worker; what this one did is undone.")
+
+
+def _effect(action: Action, execution: Execution, authors: Authors) -> ActionResult:
+    with _as_consequence(execution, authors):
+        return running.run(action, execution.context(), execution.config)
+
+
+def _effects(action: Action, executions: Sequence[Execution], authors: Authors) -> Results:
+    # What they change, if they change what rules hear of, continues the longest of their chains: all of them end.
+    deepest = max(executions, key=lambda execution: execution.event.depth)
+    with _as_consequence(deepest, authors):
+        contexts = [execution.context() for execution in executions]
+        return running.run_many(action, contexts, [execution.config for execution in executions])
+
+
+@contextmanager
+def _as_consequence(execution: Execution, authors: Authors) -> Iterator[None]:
+    """What the action changes continues the event's chain, in its author's name."""
+    event = execution.event
+    cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None, execution.pk)
+    author = authors.find(execution.author_id) if execution.author_id else None
+    with caused_by(cause), acting_as(author):
+        yield

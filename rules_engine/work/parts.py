@@ -1,0 +1,57 @@
+"""A claim in parts: which of its executions are carried out together, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from rules_engine.models import Execution
+from rules_engine.rules import registry
+from rules_engine.rules.contract import can_share
+
+
+def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
+    """Return the executions in the parts in which they are carried out, one part after another.
+
+    Together come those of one kind and one author, whatever their rules are, where the kind has a way of doing many.
+    The actions of one event, and those of one kind about one object, stay in the order in which they were claimed.
+    What may have taken its process down comes by itself.
+    """
+    parts: list[list[Execution]] = []
+    left = list(executions)
+    while left:
+        # First what comes by itself: the more of the others wait, the more of them are done at once.
+        alone, left = _take(left, _comes_alone)
+        parts += [[execution] for execution in alone]
+        if left:
+            together, left = _take(left, partial(_shares_with, left[0]))
+            parts.append(together)
+    return parts
+
+
+def _take(
+    executions: Sequence[Execution], wanted: Callable[[Execution], bool]
+) -> tuple[list[Execution], list[Execution]]:
+    """Part those that are wanted, as far as nothing has to come before them, from the others."""
+    taken: list[Execution] = []
+    left: list[Execution] = []
+    blocked: set[Any] = set()
+    for execution in executions:
+        event = execution.event
+        keys = {event.pk, (event.model, event.object_pk, execution.kind)}
+        if blocked.isdisjoint(keys) and wanted(execution):
+            taken.append(execution)
+        else:
+            left.append(execution)
+            blocked |= keys
+    return taken, left
+
+
+def _comes_alone(execution: Execution) -> bool:
+    return execution.may_have_crashed or not can_share(registry.find(execution.kind))
+
+
+def _shares_with(other: Execution, execution: Execution) -> bool:
+    is_alike = (execution.kind, execution.author_id) == (other.kind, other.author_id)
+    return is_alike and not _comes_alone(execution)
