@@ -34,6 +34,7 @@ ROOMS = """
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done
 5  rules_engine.capture.inserts      whether a save inserts a row, in which tables
+5  rules_engine.capture.earlier      what was there before a change, and what a pre-signal leaves
 5  rules_engine.actions              a kind of action, one module each; what several share is a room below
 5  rules_engine.actions.mail         sending mail
 5  rules_engine.actions.rows         writing rows of the site's models
@@ -85,7 +86,7 @@ BOUNDARIES = {
     "rules_engine/capture/receiver.py": "evaluation: a rule never breaks a save",
     "rules_engine/capture/outcome.py": "evaluation, all rules at once: who is at fault shows where each is tried alone",
     "rules_engine/capture/parts.py": "evaluation: what cannot be stored together is stored rule by rule",
-    "rules_engine/capture/old_values.py": "read at every save: a field may raise anything; the rules that ask show it",
+    "rules_engine/capture/earlier/old_values.py": "read at every save: a field may raise anything; the rules show it",
     "rules_engine/context/snapshot.py": "told at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/subject.py": "read at every save: managers, fields, users; the rules concerned show it",
     "webhooks/sending/loop.py": "execution: whoever waits for the event loop must hear of its end",

@@ -9,6 +9,7 @@ has settled on whom to call before the rules' own receiver was connected.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -17,7 +18,7 @@ from typing import Any
 from django.db import connections, models
 from django.dispatch import Signal
 
-from rules_engine.capture import other_signals, receiver
+from rules_engine.capture import other_signals, receiver, watches
 from rules_engine.context import signals
 from rules_engine.live import cache, watcher
 
@@ -61,9 +62,11 @@ def first(sender: Any, signal: Any, **sent: Any) -> None:
     _stop()
     if not receiver.hears(signal, sender):
         return
+    watches.told_early.add(threading.get_ident())
     try:
         receiver.receive(sender, signal=signal, **sent)
     finally:
+        watches.told_early.discard(threading.get_ident())
         if not is_alone:
             # The rules were loaded meanwhile, by another thread or by a worker that caught up. This round may have both
             # or not: the second is told which it was. Not before, or the call above would take it for its own.

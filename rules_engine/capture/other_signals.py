@@ -19,7 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.http import HttpRequest
 
 from rules_engine.capture import saves
-from rules_engine.capture.old_values import StoredRow
+from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context import actor, requests
 from rules_engine.context.arguments import arguments

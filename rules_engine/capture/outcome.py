@@ -33,7 +33,7 @@ class Outcome:
     matched: Sequence[CompiledRule]
     #: Those of the rules tried that are there to record every event of a model.
     recorders: Sequence[CompiledRule]
-    #: One for each rule that was tried, without recorders.
+    #: One for each rule that was tried, without recorders; of few rules also for those that were ruled out before.
     evaluations: Sequence[Evaluation]
 
 
@@ -52,8 +52,34 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
         subject,
         matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
         recorders=[rule for rule, _ in pairs if not rule.slug],
-        evaluations=[evaluation for evaluation in evaluations if evaluation.rule_slug],
+        evaluations=[evaluation for evaluation in _told(subject, rules, pairs, evaluations) if evaluation.rule_slug],
     )
+
+
+def _told(
+    subject: Subject,
+    rules: Sequence[CompiledRule],
+    pairs: Sequence[tuple[CompiledRule, Evaluation]],
+    evaluations: Sequence[Evaluation],
+) -> Sequence[Evaluation]:
+    """Return the evaluations with those of the rules that were heard of and not tried, each in its place.
+
+    A constant ruled those out: what stops them is the same that would have stopped them. Where there are many of them,
+    ``heard`` is empty, and nothing is said of them.
+    """
+    if len(subject.heard) <= len(rules):
+        return evaluations
+    asked, is_tried = match_subject(subject), {id(rule) for rule in rules}
+    said = {id(rule): evaluation for (rule, _), evaluation in zip(pairs, evaluations, strict=True)}
+    told = list[Evaluation]()
+    for rule in subject.heard:
+        if id(rule) not in is_tried:
+            told += [matching.ruled_out(rule, asked)] if matching.tried([rule], asked) else []
+        elif id(rule) in said:
+            told.append(said[id(rule)])
+            if told[-1].outcome == "matched" and matching.ends(rule):
+                break
+    return told
 
 
 def _log(evaluation: Evaluation, unread: Unread | None) -> None:

@@ -21,7 +21,7 @@ from django.db import connections, models
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from rules_engine.capture import large_changes, other_signals, relations, saves
+from rules_engine.capture import large_changes, other_signals, relations, saves, screens
 from rules_engine.capture.decision import Decision, decide
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
@@ -57,7 +57,7 @@ def connect(rule_set: cache.RuleSet) -> None:
     global _table, _was_connected
     with _lock:
         _was_connected = True
-        table = build((*rule_set.recorders, *rule_set.rules), cache.alias(), rule_set.number)
+        table = build((*rule_set.recorders, *rule_set.rules), cache.alias(), rule_set.number, _table.models)
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
@@ -119,6 +119,8 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     is_raw = is_of_models and _is_raw(signal, sent)
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
+    if is_of_models and not is_raw and _concerns_nobody(table, sender, signal, sent):
+        return
     is_kept = kept_from_caller(NOT_TRIED, sender)
     with is_kept, past_caches(table.alias):
         if not is_of_models:
@@ -128,6 +130,17 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
                 _tell(table, sender, signal, sent)
         else:
             _tell(table, sender, signal, sent)
+
+
+def _concerns_nobody(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> bool:
+    """Say whether no rule can match or fail, where that is plain; all that is not is read in full."""
+    watch = table.models.get(sender)
+    if watch is None or sent.get("using") != table.alias:
+        return False
+    try:
+        return screens.concerns_nobody(watch, signal, sent)
+    except Exception:  # noqa: BLE001 - a site's own code may raise anything; it is met again, and told, in reading
+        return False
 
 
 def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:

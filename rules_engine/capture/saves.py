@@ -1,89 +1,33 @@
 """Saves and deletes as subjects: what was there before, and what changed.
 
-What a pre-signal finds waits on the instance for its post-signal, because a save that fails in between must leave
-nothing behind. It waits on ``instance._state``, which every model instance has and no field name can collide with.
+Nearly every save concerns no rule, which ``screens`` finds out. All others are read here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import models
 
-from rules_engine.capture.decision import Decision
+from rules_engine.capture.earlier.old_values import StoredRow
+from rules_engine.capture.earlier.waiting import ATTRIBUTE as ATTRIBUTE
+from rules_engine.capture.earlier.waiting import MOST_NESTED as MOST_NESTED
+from rules_engine.capture.earlier.waiting import Before as Before
+from rules_engine.capture.earlier.waiting import begin as begin
+from rules_engine.capture.earlier.waiting import give_up as give_up
 from rules_engine.capture.inserts.keys import has_key, is_new_at, key_at
-from rules_engine.capture.old_values import StoredRow
-from rules_engine.capture.watches import ModelWatch, Reading, columns_read
+from rules_engine.capture.watches import ModelWatch, Reading, columns_read, is_heard_last
 from rules_engine.context import snapshot
 from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass, readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.live.plan import Plan, ValueOf, nothing_settled
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.texts import Allowance
 from rules_engine.types import FieldChange, Unread
-
-#: Where it waits.
-ATTRIBUTE = "rules_engine_before"
-#: A save that fails leaves its entry behind; a caller that retries for ever must not pile them up.
-MOST_NESTED = 8
-
-
-@dataclass(slots=True)
-class Before:
-    """What a pre-signal leaves for its post-signal: the stored values, and the decisions that it is to write."""
-
-    kind: str
-    old: Mapping[str, Any] | None = None
-    #: The parents of a child that is added which are there already, with their stored values.
-    parents: Sequence[tuple[ModelWatch, Mapping[str, Any]]] = ()
-    decisions: list[Decision] = field(default_factory=list)
-    #: What the texts of both signals may take together.
-    allowance: Allowance = field(default_factory=Allowance, compare=False)
-
-    def __reduce__(self) -> Any:
-        # Callers pickle and copy instances, in their own receivers too; what waits here stays here.
-        return Before, ("copied",)
-
-
-PRE_SIGNALS = {models.signals.pre_save: "save", models.signals.pre_delete: "delete"}
-POST_SIGNALS = {models.signals.post_save: "save", models.signals.post_delete: "delete"}
-
-
-def begin(signal: Any, sent: Mapping[str, Any]) -> Before:
-    """Return what this pre-signal leaves for its post-signal, or what a post-signal's pre-signal has left for it.
-
-    For all other signals that is nothing.
-    """
-    if signal in PRE_SIGNALS:
-        before = Before(PRE_SIGNALS[signal])
-        waiting: list[Before] = sent["instance"]._state.__dict__.setdefault(ATTRIBUTE, [])
-        waiting.append(before)
-        del waiting[:-MOST_NESTED]
-        return before
-    kind = POST_SIGNALS.get(signal, "")
-    return (_take(sent["instance"], kind) if kind else None) or Before(kind)
-
-
-def give_up(before: Before, sent: Mapping[str, Any]) -> None:
-    """Forget what a pre-signal left: no post-signal will come for a change that is rejected."""
-    _take(sent["instance"], before.kind)
-
-
-def _take(instance: models.Model, kind: str) -> Before | None:
-    waiting: list[Before] | None = instance._state.__dict__.get(ATTRIBUTE)
-    before = None
-    while waiting and before is None:
-        # Of another kind: left by a save or delete that failed. Calls nest, so it cannot be one that goes on.
-        last = waiting.pop()
-        before = last if last.kind == kind else None
-    if not waiting:
-        instance._state.__dict__.pop(ATTRIBUTE, None)
-    return before
 
 
 class Save(NamedTuple):
@@ -99,6 +43,8 @@ class Save(NamedTuple):
     now: datetime
     written: frozenset[str] | None = None
     is_raw: bool = False
+    #: Whether the object is added, as far as the signal says so.
+    is_added: bool = False
 
     @property
     def key(self) -> Any:
@@ -110,8 +56,19 @@ class Save(NamedTuple):
         """Whether Django will insert that row without looking."""
         return is_new_at(self.instance, self.watch.model, is_raw=self.is_raw)
 
+    def plan(self, signal: str) -> Plan | None:
+        """Return which rules on the signal this save can match; None where that is not for a plan to say.
+
+        To rules on a child's parents a save may be another thing than to those on the child, and loaded data comes
+        table by table.
+        """
+        is_plain = not self.is_raw and not (self.watch.parents and self.is_added)
+        return self.watch.plans.get(signal) if is_plain else None
+
     def possible(self, signal: str) -> Sequence[CompiledRule]:
         """Return the rules on the signal that this save can match: a field that it does not write has not changed."""
+        if (plan := self.plan(signal)) is not None:
+            return plan.possible(plan.held(self.instance, self.written), self.written)
         rules: Sequence[CompiledRule] = self.watch.rules.get(signal, ())
         if self.is_raw and self.watch.parents:
             # A raw save writes the child's own table; loaded data has the parents' rows beside it.
@@ -129,10 +86,12 @@ class Save(NamedTuple):
 
 def _save(watch: ModelWatch, signal: str, sent: Mapping[str, Any], now: datetime) -> Save:
     is_raw = bool(sent.get("raw"))
-    written = _written(watch, sent.get("update_fields"))
+    written = written_by(watch, sent.get("update_fields"))
     if is_raw and watch.model._meta.parents:
         written = with_generated(watch.model, frozenset(field.name for field in _own_columns(watch.model)))
-    return Save(watch, signal, sent["instance"], sent["using"], now, written, is_raw)
+    instance: models.Model = sent["instance"]
+    is_added = bool(sent.get("created") or instance._state.adding)
+    return Save(watch, signal, instance, sent["using"], now, written, is_raw, is_added)
 
 
 def _own_columns(model: ModelClass) -> Sequence[Field]:
@@ -140,7 +99,7 @@ def _own_columns(model: ModelClass) -> Sequence[Field]:
     return concrete._meta.local_concrete_fields if concrete is not None else ()
 
 
-def _written(watch: ModelWatch, update_fields: Collection[str] | None) -> frozenset[str] | None:
+def written_by(watch: ModelWatch, update_fields: Collection[str] | None) -> frozenset[str] | None:
     """Return the names of the fields this save writes; None is all of them. It may name them by their columns."""
     if update_fields is None:
         return None
@@ -155,19 +114,54 @@ def before_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now:
     rules = save.possible("pre_save")
     if not rules and not save.possible("post_save"):
         return ()
-    before.old = _stored(save)
+    wants_old = _wants_old(save)
+    before.old = _stored(save) if wants_old else None
     if before.old is None and watch.parents:
         before.parents = _parents_there(save)
     own, of_parents = _by_table(save, rules, before.parents)
-    readings = [(_about_to_save(save, own, before.old), own)] if own else []
-    return [*readings, *of_parents]
+    if not own:
+        return of_parents
+    subject = _about_to_save(save, own, before.old, is_read=wants_old)
+    return [*_reading(save, subject, own), *of_parents]
+
+
+def _wants_old(save: Save) -> bool:
+    """Say whether some rule that can still match wants what is stored now."""
+    plan = save.plan("pre_save")
+    if plan is not None and plan.wants_old(plan.held(save.instance, save.written), save.written):
+        return True
+    plan = save.plan("post_save")
+    if plan is not None:
+        return wants_old_after(save.watch, plan, save.instance, save.written)
+    return bool(save.watch.old)
+
+
+def wants_old_after(watch: ModelWatch, plan: Plan, instance: models.Model, written: frozenset[str] | None) -> bool:
+    """Say whether a rule on ``post_save`` that can match then wants what is stored before."""
+    if not plan.old:
+        return False
+    value_of: ValueOf = nothing_settled
+    # What another receiver, or a rule of ours, makes of the object is what is saved.
+    if not watch.alters and is_heard_last(models.signals.pre_save, watch.model):
+        value_of = plan.held(instance, written, is_before=True)
+    return plan.wants_old(value_of, written)
+
+
+def _reading(save: Save, subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[Reading]:
+    """Return the subject with those of the rules that can match now that it is known what changed; nothing for none."""
+    plan = save.plan(save.signal)
+    if plan is not None:
+        value_of = plan.held(save.instance, save.written, subject.settled)
+        rules = plan.matching(value_of, subject.changes, subject.operation)
+        subject.heard = plan.told
+    return [(subject, rules)] if rules else []
 
 
 def validated(watch: ModelWatch, instance: models.Model, using: str, now: datetime) -> Reading:
     """Read an object that is validated, as if it were saved whole."""
     save = Save(watch, "pre_save", instance, using, now)
-    rules = save.possible("pre_save")
-    return _about_to_save(save, rules, _stored(save)), rules
+    rules = watch.rules.get("pre_save", ())
+    return _about_to_save(save, rules, _stored(save), is_read=True), rules
 
 
 def after_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
@@ -180,7 +174,8 @@ def after_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: 
     own, of_parents = _by_table(save, rules, before.parents if created else ())
     if not own:
         return of_parents
-    return [(_subject(save, own, None if created else before.old, created=created), own), *of_parents]
+    subject = _subject(save, own, None if created else before.old, created=created)
+    return [*_reading(save, subject, own), *of_parents]
 
 
 def _parents_there(save: Save) -> Sequence[tuple[ModelWatch, Mapping[str, Any]]]:
@@ -229,11 +224,18 @@ READERS: Mapping[Any, Callable[[ModelWatch, Mapping[str, Any], Before, datetime]
 
 
 def _deleted(watch: ModelWatch, signal: str, instance: models.Model, now: datetime) -> Sequence[Reading]:
-    rules = watch.rules.get(signal, ())
+    rules = deleted_by(watch, signal, instance)
     if not rules:
         return ()
     old = snapshot.values_on(instance, readable_fields(type(instance)))
-    return [(Subject(signal, "delete", instance, old, occurred_at=now), rules)]
+    heard = watch.plans[signal].told
+    return [(Subject(signal, "delete", instance, old, occurred_at=now, heard=heard), rules)]
+
+
+def deleted_by(watch: ModelWatch, signal: str, instance: models.Model) -> Sequence[CompiledRule]:
+    """Return the rules that can match as the object is deleted."""
+    plan = watch.plans.get(signal)
+    return () if plan is None else plan.matching(plan.held(instance), {}, "delete")
 
 
 def _stored(save: Save) -> Mapping[str, Any] | None:
@@ -253,9 +255,13 @@ def _exists(save: Save) -> bool:
         return rows.filter(pk=save.key).exists()
 
 
-def _about_to_save(save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None) -> Subject:
+def _about_to_save(
+    save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None, *, is_read: bool
+) -> Subject:
     # Where nothing could be read of the row, that does not say that there is one.
-    is_known = bool(save.watch.old) and (old is None or any(type(value) is not Unread for value in old.values()))
+    is_known = (
+        is_read and bool(save.watch.old) and (old is None or any(type(value) is not Unread for value in old.values()))
+    )
     exists = old is not None if is_known else _exists(save)
     return _subject(save, rules, old, created=not exists)
 

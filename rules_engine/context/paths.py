@@ -22,7 +22,7 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.context import aggregates
 from rules_engine.context.aggregates import Aggregate
-from rules_engine.context.stored_form import form_of, holds_json, reader_of
+from rules_engine.context.stored_form import form_of, holds_json, is_told_plainly, reader_of
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.secret_names import is_secret
@@ -276,6 +276,7 @@ def _forget(*, setting: str, **_: object) -> None:
         aggregate_of.cache_clear()
         any_is_queried.cache_clear()
         form_of.cache_clear()
+        is_told_plainly.cache_clear()
         reader_of.cache_clear()
 
 

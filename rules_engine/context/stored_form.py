@@ -38,17 +38,7 @@ Form = Callable[[Any], Any]
 
 #: Where a field says what it stores, and what it makes of it.
 CONVERSIONS = ("to_python", "get_prep_value", "get_db_prep_value", "from_db_value")
-PLAIN = (
-    str,
-    int,
-    float,
-    decimal.Decimal,
-    datetime.date,
-    datetime.time,
-    datetime.timedelta,
-    uuid.UUID,
-    type(None),
-)
+PLAIN = (str, int, float, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta, uuid.UUID, type(None))
 BINARY = (bytes, bytearray, memoryview)
 
 
@@ -90,13 +80,14 @@ def key_of(model: type[models.Model], told: Any) -> Any:
 def reader_of(model: type[models.Model], field: Field) -> Callable[[models.Model], Any]:
     """Return what reads the field of the model's objects, in its stored form."""
     form, name = form_of(field), field.attname
-    if _is_held_plainly(model, name):
+    if is_held_plainly(model, name):
         return lambda instance: form(instance.__dict__.get(name))
     # What is saved is what the attribute gives, not what lies beneath: in which language, in which currency.
     return lambda instance: form(field.value_from_object(instance))
 
 
-def _is_held_plainly(model: type[models.Model], name: str) -> bool:
+def is_held_plainly(model: type[models.Model], name: str) -> bool:
+    """Say whether an object's attribute is no more than what the object holds: no code of its own is run for it."""
     attribute = inspect.getattr_static(model, name, None)
     return attribute is None or type(attribute).__module__.startswith("django.db.")
 
@@ -111,6 +102,15 @@ def form_of(field: Field) -> Form:
         return _file_name
     form = _form_of(field)
     return form if _is_one_value(field) else _without_secrets(form)
+
+
+@lru_cache(maxsize=4096)
+def is_told_plainly(field: Field) -> bool:
+    """Say whether a field tells one value, by nothing but Django's own conversions: whatever it holds, that raises
+    nothing."""
+    field = _stored_as(field)
+    is_own = not is_hidden(field) and not isinstance(field, models.FileField) and _is_one_value(field)
+    return is_own and all(_is_djangos(field, name) for name in CONVERSIONS)
 
 
 def _hidden_form(field: Field) -> Form:

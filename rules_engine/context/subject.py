@@ -123,6 +123,8 @@ class Subject:
     settled: Mapping[str, Any] = field(default_factory=dict)
     #: What kept from reading it at all; then it is an error of every rule that is told of it.
     unread: Unread | None = None
+    #: The rules of which an event tells where they stopped, also where they were not tried.
+    heard: Sequence[Any] = ()
     origin: actor.Origin = field(default_factory=actor.origin)
     #: The related rows that were read, for all who ask for the same of them.
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

@@ -208,6 +208,12 @@ def _evaluation(rule: CompiledRule, stop: Stop | None) -> Evaluation:
     return Evaluation(rule.slug, rule.version, stop.outcome, stop.gate.name, stop.detail)
 
 
+def ruled_out(rule: CompiledRule, subject: MatchSubject) -> Evaluation:
+    """Return where a rule stops that is known not to match: at its condition, where no gate stops it before."""
+    stop = first_stop(rule, subject, gates.OF_THE_CHANGE)
+    return _evaluation(rule, CONDITION.shut if stop is None else stop)
+
+
 def failed(rule: CompiledRule, detail: str) -> Evaluation:
     """Return the error of a rule that cannot be tried on a subject at all."""
     return Evaluation(rule.slug, rule.version, "error", None, detail)

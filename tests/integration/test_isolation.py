@@ -17,7 +17,8 @@ from django.db.models.signals import post_save
 from django.utils.functional import SimpleLazyObject
 
 from rules_engine import acting_as
-from rules_engine.capture import old_values, receiver
+from rules_engine.capture import receiver
+from rules_engine.capture.earlier import old_values
 from rules_engine.context import stored_form
 from rules_engine.errors import Rejected
 from rules_engine.models import Event, Execution, HeldMatch, RuleError

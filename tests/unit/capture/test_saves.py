@@ -34,6 +34,10 @@ def read(signal: Any, instance: models.Model, *rules: CompiledRule, **sent: Any)
     return READERS[signal](watch, {"instance": instance, "using": "default", **sent}, before, NOW)
 
 
+def slugs(rules: Sequence[CompiledRule]) -> list[str]:
+    return [rule.slug for rule in rules]
+
+
 def test_a_new_object_is_created_and_all_of_it_has_changed():
     [(subject, rules)] = read(post_save, stored(legs=0), RENAMED, created=True)
     assert (subject.signal, subject.operation, subject.created) == ("post_save", "create", True)
@@ -51,9 +55,10 @@ def test_what_changed_is_told_from_what_was_stored():
 def test_where_nothing_stored_was_read_nobody_knows_what_changed():
     [(subject, _)] = read(post_save, stored(), compiled(), created=False)
     assert not subject.knows_changes
-    [(subject, _)] = read(post_save, stored(), RENAMED, created=False)
+    [(subject, rules)] = read(post_save, stored(), RENAMED, compiled(), created=False)
     assert not subject.knows_changes
-    assert subject.changes == {}
+    assert (subject.changes, slugs(rules)) == ({}, ["rule"])
+    assert read(post_save, stored(), RENAMED, created=False) == []
 
 
 def test_a_field_that_is_not_written_has_not_changed():
