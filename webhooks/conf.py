@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,14 +77,20 @@ def allowed_networks() -> tuple[Network, ...]:
     value = _configured("ALLOWED_NETWORKS", ())
     if not isinstance(value, list | tuple) or not all(_is_network(item) for item in value):
         raise _unusable("ALLOWED_NETWORKS", 'a list of networks such as "10.20.0.0/16"', value)
-    return tuple(ipaddress.ip_network(network) for network in value)
+    return tuple(map(_network, value))
 
 
 def _is_network(value: Any) -> bool:
     try:
-        return isinstance(value, str) and ipaddress.ip_network(value) is not None
+        return isinstance(value, str) and _network(value) is not None
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=256)
+def _network(text: str) -> Network:
+    # Asked for before each delivery.
+    return ipaddress.ip_network(text)
 
 
 def allowed_ports() -> frozenset[int]:

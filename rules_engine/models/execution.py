@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import models, router
-from django.db.models import F, Q, Window
+from django.db.models import F, Prefetch, Q, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -86,7 +86,7 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         """Lease up to so many of each lane, as ``lease`` does."""
         due = self.leasable(suspects)
         keys = database_of(due.db).lease_lanes(due, rooms, worker=worker, seconds=lease)
-        return self._with_keys(keys).leased_to(worker, suspects)
+        return self._with_keys(keys).leased_to(worker, suspects, events_apart=True)
 
     def _with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
         rows = self.model._default_manager.using(router.db_for_write(self.model))
@@ -97,9 +97,19 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         rows = self.exclude(leased_by="") if suspects else self.filter(leased_by="")
         return rows.due().using(router.db_for_write(self.model)).order_by("next_attempt_at", "id")
 
-    def leased_to(self, worker: str, suspects: bool) -> list[Execution]:
-        """Those of these that the claim has got, oldest first, with their events."""
-        executions = list(self.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
+    def leased_to(self, worker: str, suspects: bool, *, events_apart: bool = False) -> list[Execution]:
+        """Those of these that the claim has got, oldest first, with their events.
+
+        ``events_apart`` reads each event once in a query of its own: what goes to many receivers shares its events,
+        and reading one takes twice as long as reading an execution.
+        """
+        mine = self.filter(leased_by=worker).order_by("next_attempt_at", "id")
+        if events_apart:
+            events = Prefetch("event", queryset=Event.objects.using(self.db))
+            # As a join does, leave out what has lost its event.
+            executions = [each for each in mine.prefetch_related(events) if Execution.event.is_cached(each)]
+        else:
+            executions = list(mine.select_related("event"))
         for execution in executions:
             execution.is_suspect = suspects
         return executions

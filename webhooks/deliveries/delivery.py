@@ -17,7 +17,7 @@ from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Una
 from webhooks.http import tls
 from webhooks.http.destination import header_problems
 from webhooks.signing.masking import masked, masked_url, url_secrets, words
-from webhooks.signing.signatures import sign
+from webhooks.signing.signatures import Signer, signed, signer
 
 if TYPE_CHECKING:
     from webhooks.http.client import Response
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 USER_AGENT = "django-signal-rules"
 #: Characters of a refusing answer that an error's message quotes.
 LONGEST_QUOTE = 200
+#: The endpoint's columns that decide how deliveries reach it and what proves who sent them.
+ROUTED_BY = (
+    *("url", "secret", "previous_secret", "previous_secret_expires_at", "headers"),
+    *("ca_certificates", "client_certificate", "verify_tls"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +72,71 @@ def usable(endpoint: Endpoint | None, slug: str, *, is_test: bool = False) -> En
     return endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What all deliveries to an endpoint have in common: made once for the endpoint as it was read.
+
+    ``made_of`` is the endpoint's columns that it was made of; ``shown_url`` is for records, which hold none of
+    ``hidden``.
+    """
+
+    made_of: tuple[Any, ...] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    signers: tuple[Signer, ...] = field(repr=False)
+    hidden: tuple[str, ...] = field(repr=False)
+    shown_url: str
+    tls: ssl.SSLContext | None
+
+
 def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any]) -> Message:
     """Make what to post now: the body is the same at every attempt, timestamp and signature are fresh.
 
     Raises ``PermanentError`` where there can be no body, and ``EncryptionKeyError``.
     """
-    if problems := header_problems(endpoint.headers):
-        # Saving refuses these; a fixture or an UPDATE may bring them all the same.
-        raise PermanentError(f'The headers of the endpoint "{endpoint.slug}" cannot be sent. {" ".join(problems)}')
+    route = _route(endpoint)
     message_id = str(context.execution_id)
     timestamp = int(_now(endpoint).timestamp())
     encoded = formats.encode(endpoint.payload_form, context.event, config.get("payload"), message_id)
     headers = {
         "User-Agent": USER_AGENT,
-        **endpoint.headers,
+        **route.headers,
         **encoded.headers,
         "Content-Type": encoded.content_type,
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(endpoint.signing_secrets(), message_id, timestamp, encoded.body),
+        "webhook-signature": signed(route.signers, message_id, timestamp, encoded.body),
     }
-    return Message(endpoint, encoded.body, headers, context.attempt, is_test(config), _tls(endpoint))
+    return Message(endpoint, encoded.body, headers, context.attempt, is_test(config), route.tls)
+
+
+def _route(endpoint: Endpoint) -> _Route:
+    """Give the endpoint's route, which is kept with the instance: each look for work reads the endpoints anew."""
+    columns = vars(endpoint)
+    kept: _Route | None = columns.get("_route")
+    if kept is None or kept.made_of != tuple(map(columns.get, ROUTED_BY)):
+        kept = columns["_route"] = _made_route(endpoint)
+    return kept
+
+
+def _made_route(endpoint: Endpoint) -> _Route:
+    if problems := header_problems(endpoint.headers):
+        # Saving refuses these; a fixture or an UPDATE may bring them all the same.
+        raise PermanentError(f'The headers of the endpoint "{endpoint.slug}" cannot be sent. {" ".join(problems)}')
+    secrets = endpoint.signing_secrets()
+    hidden = url_secrets(endpoint.url)
+    for secret in secrets:
+        hidden += [secret, secret.partition("_")[2]]
+    for value in endpoint.headers.values():
+        hidden += words(value)
+    return _Route(
+        headers=endpoint.headers,
+        signers=tuple(map(signer, secrets)),
+        hidden=tuple(hidden),
+        shown_url=masked_url(endpoint.url),
+        tls=_tls(endpoint),
+        # What was encrypted is read by now, and stands there as it is.
+        made_of=tuple(map(vars(endpoint).get, ROUTED_BY)),
+    )
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
@@ -145,12 +194,12 @@ def _quotation(excerpt: str) -> str:
 
 
 def _detail(sent: Message, response: Response) -> dict[str, Any]:
-    size = len(sent.body)
+    size, route = len(sent.body), _route(sent.endpoint)
     detail: dict[str, Any] = {
         "status": response.status,
         "duration_ms": round(response.duration * 1000),
-        "url": masked_url(sent.endpoint.url),
-        "excerpt": masked(response.excerpt, _hidden(sent)),
+        "url": route.shown_url,
+        "excerpt": masked(response.excerpt, (*_signatures(sent), *route.hidden)),
         "bytes": size,
     }
     if size > payload.LARGE:
@@ -158,14 +207,8 @@ def _detail(sent: Message, response: Response) -> dict[str, Any]:
     return detail
 
 
-def _hidden(sent: Message) -> list[str]:
-    """List what an answer may quote of the request and no record may hold."""
-    endpoint = sent.endpoint
-    hidden = [sent.headers["webhook-signature"], *url_secrets(endpoint.url)]
-    for signature in sent.headers["webhook-signature"].split():
-        hidden += [signature, signature.partition(",")[2]]
-    for secret in endpoint.signing_secrets():
-        hidden += [secret, secret.partition("_")[2]]
-    for value in endpoint.headers.values():
-        hidden += words(value)
-    return hidden
+def _signatures(sent: Message) -> list[str]:
+    """List the message's signatures, as an answer may quote them."""
+    together = sent.headers["webhook-signature"]
+    each = together.split()
+    return [together, *each, *(signature.partition(",")[2] for signature in each)]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -66,11 +66,10 @@ class Response:
 
 @dataclass(slots=True)
 class _Dialling:
-    """What became of one delivery's addresses; the socket factory and the traces write, ``deliver`` reads."""
+    """What became of one delivery's addresses; the socket factory writes, ``deliver`` reads."""
 
     refused: int = 0
     dialled: int = 0
-    reused: bool = False
     made: list[socket.socket] = field(default_factory=list)
 
 
@@ -133,7 +132,6 @@ class Client:
             auto_decompress=False,
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            trace_configs=[_tracing()],
         )
 
     def _checked_socket(self, info: Any) -> socket.socket:
@@ -205,9 +203,12 @@ class Client:
         started = time.monotonic()
         try:
             return await _send(self._session, post, started)
+        except aiohttp.ClientConnectorError:
+            raise
         except aiohttp.ClientConnectionError:
-            # A kept connection that the server closed while it idled says nothing about the server.
-            if not dialling.reused:
+            # A kept connection that the server closed while it idled says nothing about the server. It was kept where
+            # no socket was made: aiohttp's traces would tell too, for a twentieth of what a delivery costs.
+            if dialling.dialled:
                 raise
         async with self._new_session() as fresh:
             return await _send(fresh, post, started)
@@ -235,8 +236,9 @@ async def _send(session: aiohttp.ClientSession, post: _Post, started: float) -> 
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
-    content = bytearray()
-    while chunk := await response.content.read(most + 1 - len(content)):
+    content, body = bytearray(), response.content
+    # As a rule all is there with the head.
+    while not body.at_eof() and (chunk := await body.read(most + 1 - len(content))):
         content += chunk
         if len(content) > most:
             # Closed, not released: releasing would read what is left in order to use the connection again.
@@ -252,6 +254,8 @@ def _is_allowed(text: str) -> bool:
 
 def _text(content: bytes) -> str:
     text = content.decode("utf-8", errors="replace")
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
 
 
@@ -260,15 +264,6 @@ def _cut(sockets: Iterable[socket.socket]) -> None:
     for opened in list(sockets):
         with contextlib.suppress(OSError):  # it is closed already
             opened.shutdown(socket.SHUT_RDWR)
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    async def reused(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-        _dialling.get().reused = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(reused)
-    return trace
 
 
 async def deliver(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -52,20 +53,28 @@ def checked_url(url: str) -> str:
 
     Raises ``DestinationRefused`` with a sentence about what is wrong with it.
     """
+    return _checked(url, conf.allow_http(), conf.allowed_ports(), conf.allowed_networks())
+
+
+# It is asked before each delivery, for the settings may be others by then, and takes a third as long as sending one.
+# What is refused is not kept: the sentence is in the language of who asks. Of a name no address is kept, for none is
+# looked up here; each connection checks the one that it is made to.
+@lru_cache(maxsize=1024)
+def _checked(url: str, allow_http: bool, ports: frozenset[int], networks: tuple[addresses.Network, ...]) -> str:
     parts = _split(url)
     if parts.scheme not in ("http", "https"):
         raise DestinationRefused(
             gettext("The URL should begin with https://, and begins with %(scheme)s.")
             % {"scheme": parts.scheme or gettext("no scheme")}
         )
-    if parts.scheme == "http" and not conf.allow_http():
+    if parts.scheme == "http" and not allow_http:
         raise DestinationRefused(
             gettext(
                 "The URL begins with http://, which sends everything unencrypted. Use https://, or ask the "
                 'operator to set WEBHOOKS["ALLOW_HTTP"].'
             )
         )
-    host, port = _checked_host(parts.hostname or ""), _checked_port(parts)
+    host, port = _checked_host(parts.hostname or "", networks), _checked_port(parts, ports)
     netloc = f"[{host}]" if ":" in host else host
     if port is not None:
         netloc += f":{port}"
@@ -103,14 +112,13 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _checked_port(parts: SplitResult) -> int | None:
+def _checked_port(parts: SplitResult, allowed: frozenset[int]) -> int | None:
     try:
         port = parts.port
     except ValueError:
         raise DestinationRefused(gettext("The URL's port should be a number from 1 to 65535.")) from None
     usual = 443 if parts.scheme == "https" else 80
     actual = usual if port is None else port
-    allowed = conf.allowed_ports()
     if actual not in allowed:
         known = ", ".join(str(number) for number in sorted(allowed))
         raise DestinationRefused(
@@ -120,12 +128,12 @@ def _checked_port(parts: SplitResult) -> int | None:
     return None if actual == usual else actual
 
 
-def _checked_host(host: str) -> str:
+def _checked_host(host: str, networks: tuple[addresses.Network, ...]) -> str:
     if not host:
         raise DestinationRefused(gettext("The URL has no host. Write it as https://example.com/path."))
     address = addresses.parse(host) if "%" not in host else None
     if address is not None:
-        _refuse_private(host, addresses.refusal(address, conf.allowed_networks()))
+        _refuse_private(host, addresses.refusal(address, networks))
         return str(address)
     plain = unicodedata.normalize("NFKC", host).replace("。", ".").lower()
     _refuse_disguised(host, plain)

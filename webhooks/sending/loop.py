@@ -129,14 +129,13 @@ class InFlight:
 
     def _gather(self, timeout: float) -> list[Answered]:
         answers: list[Answered] = []
-        end = time.monotonic() + timeout
-        while (left := end - time.monotonic()) > 0 or not answers:
-            try:
-                answers.append(self._answers.get(timeout=max(left, 0)))
-            except queue.Empty:
-                break
-            if len(answers) == 1:
-                end = min(end, time.monotonic() + GATHER_SECONDS)
+        try:
+            answers.append(self._answers.get(timeout=timeout))
+        except queue.Empty:
+            return answers
+        if timeout and len(self._began) > 1:
+            # Asleep: to be woken by each answer takes the interpreter from the loop as often.
+            time.sleep(GATHER_SECONDS)
         while not self._answers.empty():
             answers.append(self._answers.get())
         return answers

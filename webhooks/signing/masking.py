@@ -49,7 +49,8 @@ def masked(text: str, hidden: Iterable[str]) -> str:
     cut it to what is kept of an answer."""
     if len(text) < SHORTEST:
         return text
-    forms = {form for value in hidden if len(value) >= SHORTEST for form in _forms(value)}
+    # No form is shorter than its value, and most answers are shorter than a secret.
+    forms = {form for value in hidden if SHORTEST <= len(value) <= len(text) for form in _forms(value)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, MASK)
     if len(text) <= EXCERPT_CHARACTERS:

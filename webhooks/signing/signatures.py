@@ -11,7 +11,8 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
@@ -28,6 +29,9 @@ LEAST_BYTES = 24
 MOST_BYTES = 64
 #: Bytes of an ed25519 seed and of a public key; a private key may be written as the seed, or as both (RFC 8032).
 ED25519_BYTES = 32
+
+#: Makes one signature over ``signed_content``.
+Signer = Callable[[bytes], str]
 
 
 def generate_secret() -> str:
@@ -133,22 +137,35 @@ def version_of(secret: str) -> str:
     return "v1a" if secret.startswith(PRIVATE_PREFIX) else "v1"
 
 
-def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
-    """Make the value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a secret, with spaces between.
+def signer(secret: str) -> Signer:
+    """Read the secret once for all that is signed with it. Raises ``InvalidSecret``."""
+    if secret.startswith(PRIVATE_PREFIX):
+        return partial(_signature_with_private_key, private_key_of(secret))
+    return partial(signature, key_of(secret))
 
-    ``timestamp`` is in whole seconds since 1970. During a rotation, give the new secret and the old.
-    Raises ``InvalidSecret``, and ``ValueError`` for an id with a dot, which would make the signed text ambiguous.
+
+def sign(secrets_: Iterable[str], message_id: str, timestamp: int, body: bytes) -> str:
+    """``signed``, where little is signed with these secrets. During a rotation, give the new secret and the old.
+
+    Raises ``InvalidSecret``, and what ``signed`` raises.
+    """
+    return signed(map(signer, secrets_), message_id, timestamp, body)
+
+
+def signed(signers: Iterable[Signer], message_id: str, timestamp: int, body: bytes) -> str:
+    """Make the value of ``webhook-signature``: one ``v1,…`` or ``v1a,…`` a signer, with spaces between.
+
+    ``timestamp`` is in whole seconds since 1970. Raises ``ValueError`` for an id with a dot, which would make the
+    signed text ambiguous.
     """
     if "." in message_id:
         raise ValueError(f"A message id must not contain a dot, and {message_id!r} does.")
-    return " ".join(_signature(secret, message_id, timestamp, body) for secret in secrets_)
-
-
-def _signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     content = signed_content(message_id, str(timestamp), body)
-    if secret.startswith(PRIVATE_PREFIX):
-        return "v1a," + base64.b64encode(private_key_of(secret).sign(content)).decode()
-    return signature(key_of(secret), content)
+    return " ".join(make(content) for make in signers)
+
+
+def _signature_with_private_key(key: Ed25519PrivateKey, content: bytes) -> str:
+    return "v1a," + base64.b64encode(key.sign(content)).decode()
 
 
 def signed_content(message_id: str, timestamp: str, body: bytes) -> bytes:

@@ -113,6 +113,18 @@ def test_during_a_rotation_either_receiver_can_check() -> None:
         verify(sent.body, sent.headers, [secret])
 
 
+def test_what_messages_share_is_made_anew_when_the_endpoint_changes() -> None:
+    changing, new = endpoint(headers={"X-Key": "before"}), generate_secret()
+    first = message(changing, context(), {"endpoint": "crm"})
+    changing.url, changing.headers, changing.secret = "https://other.example.com/in", {"X-Key": "after"}, new
+    second = message(changing, context(), {"endpoint": "crm"})
+    assert (first.headers["X-Key"], second.headers["X-Key"]) == ("before", "after")
+    verify(second.body, second.headers, [new])
+    result = judge(second, Response(200, new, duration=0.25)).result
+    assert isinstance(result, ActionResult)
+    assert (result.detail["url"], result.detail["excerpt"]) == ("https://other.example.com/in", "…")
+
+
 def test_every_attempt_posts_the_same_bytes_under_the_same_id() -> None:
     first, tenth = posted(attempt=1), posted(attempt=10)
     assert (first.body, first.headers["webhook-id"]) == (tenth.body, tenth.headers["webhook-id"])

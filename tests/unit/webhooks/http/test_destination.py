@@ -85,6 +85,10 @@ def test_the_operator_can_allow_http_ports_and_networks(settings: Any) -> None:
     assert checked_url("http://127.0.0.1:8001/") == "http://127.0.0.1:8001/"
     with pytest.raises(DestinationRefused, match="port 80"):
         checked_url("http://127.0.0.1/")
+    # What was allowed a moment ago is asked for anew.
+    settings.WEBHOOKS = {"ALLOW_HTTP": True, "ALLOWED_PORTS": [8001]}
+    with pytest.raises(DestinationRefused, match="this machine itself"):
+        checked_url("http://127.0.0.1:8001/")
 
 
 @pytest.mark.parametrize(
