@@ -6,9 +6,10 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
@@ -54,6 +55,24 @@ def new_id() -> uuid.UUID:
         milliseconds, counter = _last >> 12, _last & 0xFFF
     chance = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | counter << 64 | 0x2 << 62 | chance)
+
+
+Value = TypeVar("Value", bound=Hashable)
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def _first(value: Any) -> Any:
+    return value
+
+
+def shared(value: Value) -> Value:
+    """Return the equal value that was given first, so that ten thousand rules which read alike keep that once.
+
+    For texts and what is made of them: numbers that are equal may be of several types. So many are remembered; of more
+    some are kept twice.
+    """
+    first: Value = _first(value)
+    return first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

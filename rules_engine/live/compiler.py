@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,26 +18,35 @@ from rules_engine.errors import InvalidRule
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.changes import compile_changes
+from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
 from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
-from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
+from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask, shared
 
+NOTHING: frozenset[Path] = frozenset()
 #: What the rule is called and whether it is on do not change what it does.
 NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each", "objects")
+PART_OF_A_VERSION = tuple(part.name for part in fields(RuleSpec) if part.name not in NOT_PART_OF_A_VERSION)
+OF_AN_ACTION = tuple(part.name for part in fields(ActionSpec))
 
 
 def content_of(spec: RuleSpec) -> dict[str, Any]:
     """Return a rule's plain form: what versions store and compare."""
-    content: dict[str, Any] = json.loads(json.dumps(asdict(spec), default=_plain))
-    for name in NOT_PART_OF_A_VERSION:
-        del content[name]
+    content: dict[str, Any] = json.loads(json.dumps(_members(spec, PART_OF_A_VERSION), default=_plain))
     return content
 
 
+def _members(spec: RuleSpec | ActionSpec, names: Iterable[str]) -> dict[str, Any]:
+    """Return what ``asdict`` does, without copies of what is below."""
+    return {name: getattr(spec, name) for name in names}
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, ActionSpec):
+        return _members(value, OF_AN_ACTION)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return dict(value) if isinstance(value, Mapping) else str(value)
@@ -72,23 +82,23 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
     problems = type_problems(spec) or [problem.under("/condition") for problem in condition_problems(spec)]
     if problems:
         raise InvalidRule(problems)
-    condition = None if spec.condition is None else jsonlogic.compile_condition(spec.condition)
-    active = [action for action in spec.actions if action.enabled]
-    actions = tuple(_compile_action(action, spec) for action in active)
+    condition = None if spec.condition is None else jsonlogic.compile_checked(spec.condition)
+    actions = tuple(_compile_action(action, spec) for action in spec.actions if action.enabled)
     repeated = (path for action in actions if action.each is not None for path in action.each.reads)
+    reads, keys = condition.reads if condition else NOTHING, _key_reads(spec)
     return CompiledRule(
         slug=spec.slug,
         version=version,
-        model=spec.model,
-        signals=frozenset(spec.signals),
-        operations=frozenset(spec.operations),
+        model=shared(spec.model),
+        signals=shared(frozenset(spec.signals)),
+        operations=shared(frozenset(spec.operations)),
         changes=compile_changes(find_model(spec.model) if spec.model else None, spec.changes),
         condition=condition,
-        reads=condition.reads if condition else frozenset(),
+        reads=reads,
         reads_whole=reads_whole(spec),
         actions=actions,
-        action_reads=frozenset(path for action in active for path in _reads(action, spec)) | _key_reads(spec),
-        match_reads=frozenset({*(condition.reads if condition else ()), *_key_reads(spec), *repeated}),
+        action_reads=shared(keys.union(*(action.reads or NOTHING for action in actions))),
+        match_reads=shared(frozenset({*reads, *keys, *repeated})),
         shadow=spec.shadow,
         stop_processing=spec.stop_processing,
         author_id=spec.author_id,
@@ -104,31 +114,34 @@ def _compile_action(spec: ActionSpec, rule: RuleSpec) -> CompiledAction:
     action = registry.find(spec.kind)
     # A kind that is not installed here may be in the worker; there it is found, or discarded with the reason.
     route = action.route(spec.config) if action else registry.default_route()
+    reads = _all_reads(action, spec, rule)
     return CompiledAction(
         position=spec.position,
-        kind=spec.kind,
-        config=spec.config,
-        timing=spec.timing,
-        queue=route.queue,
-        lane=route.lane,
+        kind=shared(spec.kind),
+        config=_with_shared_keys(spec.config),
+        timing=shared(spec.timing),
+        queue=shared(route.queue),
+        lane=shared(route.lane),
         order_key=route.order_key,
         delay=spec.delay,
-        on_failure=spec.on_failure,
-        each=None if spec.for_each is None else compile_each(spec.for_each, _all_reads(spec, rule)),
-        reads=frozenset(_reads(spec, rule)),
+        on_failure=shared(spec.on_failure),
+        each=None if spec.for_each is None else compile_each(spec.for_each, reads),
+        reads=shared(frozenset(path for path in reads if path[:1] != (EACH,))),
     )
 
 
-def _key_reads(spec: RuleSpec) -> set[Path]:
-    return {path for path in key_reads(spec) if path_problem(spec, path) is None}
+def _with_shared_keys(value: Any) -> Any:
+    """Return JSON whose keys are those of all other rules: each that is read by itself has keys of its own."""
+    if isinstance(value, dict):
+        return {sys.intern(key) if type(key) is str else key: _with_shared_keys(item) for key, item in value.items()}
+    return [_with_shared_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def _reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
-    return {path for path in _all_reads(spec, rule) if path[:1] != (EACH,)}
+def _key_reads(spec: RuleSpec) -> frozenset[Path]:
+    return frozenset(path for path in key_reads(spec) if path_problem(spec, path) is None)
 
 
-def _all_reads(spec: ActionSpec, rule: RuleSpec) -> set[Path]:
-    action = registry.find(spec.kind)
+def _all_reads(action: Action | None, spec: ActionSpec, rule: RuleSpec) -> set[Path]:
     rule = rule_seen_by(spec, rule)
     paths = action.reads(spec.config, rule) if action else ()
     # A path that is gone must not keep the event from being recorded: the action fails by itself, where it is seen.

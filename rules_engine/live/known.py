@@ -14,6 +14,7 @@ from typing import Any
 from rules_engine.live.compiler import compile_rule
 from rules_engine.live.versions import newest_numbers, number_versions
 from rules_engine.models import Rule, RuleSetChange
+from rules_engine.models.rule import RuleQuerySet
 from rules_engine.models.rule_set import MOST_CHANGES, MOST_NAMED
 from rules_engine.rules import registry
 from rules_engine.rules.matching import CompiledRule
@@ -21,6 +22,8 @@ from rules_engine.types import RuleSpec
 
 #: Equal for rules that are alike to the type of each value; so long that no two others are.
 DIGEST_BYTES = 16
+#: Rules that are read and compiled together: what they are written as takes several times the memory of what is kept.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,20 @@ def _touched(changes: Sequence[RuleSetChange], number: int, last: Reading) -> se
 
 
 def _all(using: str, last: KnownRules) -> KnownRules:
-    specs = Rule.objects.using(using).filter(enabled=True).specs_by_key()
-    return _compiled(specs, using, last)
+    rows = Rule.objects.using(using).filter(enabled=True)
+    rules = _compiled(rows.specs_by_key(AT_ONCE), using, last)
+    if len(rules) < AT_ONCE:
+        return rules
+    keys = _in_order(rows)
+    left = [key for key in keys if key not in rules]
+    for begin in range(0, len(left), AT_ONCE):
+        rules.update(_compiled(rows.filter(pk__in=left[begin : begin + AT_ONCE]).specs_by_key(), using, last))
+    return {key: rules[key] for key in keys if key in rules}
+
+
+def _in_order(rows: RuleQuerySet) -> list[Any]:
+    """Return the keys of the rules in the order in which they are tried, as the database sorts texts."""
+    return list(rows.order_by("position", "slug").values_list("pk", flat=True))
 
 
 def _with_changes(touched: Collection[Any], using: str, last: KnownRules) -> KnownRules:
@@ -99,10 +114,8 @@ def _with_changes(touched: Collection[Any], using: str, last: KnownRules) -> Kno
     if not moved:
         return rules
     rules.update(fresh)
-    # By the database: how it sorts texts is its own.
-    order = rows.order_by("position", "slug").values_list("pk", flat=True)
     # A rule that is not there any more is one that changed since the number was read: it is seen again.
-    return {key: rules[key] for key in order if key in rules}
+    return {key: rules[key] for key in _in_order(rows) if key in rules}
 
 
 def _place(known: Known) -> tuple[int, str]:

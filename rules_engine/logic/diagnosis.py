@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import conf
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.logic.arity import arity_problems
-from rules_engine.logic.evaluator import engine_for, explain, operators
+from rules_engine.logic.evaluator import engine_for, explain, facts_of, operators
 from rules_engine.logic.shape import pointer, shape_problems
 from rules_engine.logic.variables import reading_problems
 
@@ -89,7 +89,7 @@ def _suggestion(operator: str) -> str:
 
 def _compile_problems(logic: Any) -> list[Problem]:
     try:
-        facts = engine_for(conf.condition_budget()).compile(json.dumps(logic)).facts()
+        facts = facts_of(json.dumps(logic), conf.condition_budget())
     except DataLogicError as error:
         return [Problem("", explain(error))]
     if facts["reads_complete"]:
@@ -104,7 +104,7 @@ def _constant_problems(logic: Any) -> list[Problem]:
     if not isinstance(logic, dict) or not logic:
         message = gettext("A condition is an operator, and this is the constant %(constant)s; %(remedy)s.")
         return [Problem("", message % {"constant": _shown(logic), "remedy": _ALWAYS})]
-    facts = engine_for(conf.condition_budget()).compile(json.dumps(logic)).facts()
+    facts = facts_of(json.dumps(logic), conf.condition_budget())
     if facts["reads_data"] or not facts["deterministic"]:
         return []
     message = gettext("This condition reads nothing of the event, so it always comes out the same; %(remedy)s.")

@@ -43,6 +43,16 @@ def engine_of(budget: int, own: Mapping[str, Callable[[str], str]] | None = None
     return Engine(families=list(FAMILIES), config=config, custom_operators=dict(own or {}))
 
 
+@lru_cache(maxsize=16)
+def facts_of(source: str, budget: int) -> Mapping[str, Any]:
+    """Return what the library knows of logic in JSON: what it reads, whether that is complete …
+
+    A few are kept, for it is asked thrice while one condition is checked and compiled. Raises ``DataLogicError``.
+    """
+    facts: Mapping[str, Any] = engine_for(budget).compile(source).facts()
+    return facts
+
+
 @lru_cache(maxsize=1)
 def operators() -> Mapping[str, Any]:
     """Return every operator, by name and alias: the library's description (``min_args``, ``scoped_arg``, …)."""

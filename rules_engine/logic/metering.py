@@ -109,14 +109,24 @@ def metered_engine(budget: int) -> Engine:
     return engine_of(budget, {OPERATOR: count})
 
 
-def metered_rules(logic: Any, budget: int) -> tuple[Metered, Metered]:
-    """Compile logic that has passed ``check_expression``, twice: for its value, and for whether that is true."""
+def metered_value(logic: Any, budget: int) -> Metered:
+    """Compile logic that has passed ``check_expression`` for its value. Raises ``ConditionError`` where it cannot."""
     written = metered(logic)
-    is_counted = written != logic
+    return _compiled(written, written != logic, budget)
+
+
+def metered_truth(logic: Any, budget: int) -> Metered:
+    """Compile logic that has passed ``check_expression`` for whether its value is true. Raises ``ConditionError``."""
+    written = metered(logic)
+    return _compiled(written if _comes_to_little(logic) else {TRUTH: [written]}, written != logic, budget)
+
+
+def _compiled(written: Any, is_counted: bool, budget: int) -> Metered:
     engine = metered_engine(budget) if is_counted else engine_for(budget)
-    truth = written if _comes_to_little(logic) else {TRUTH: [written]}
-    value, is_true = (Metered(engine.compile(json.dumps(each)), is_counted) for each in (written, truth))
-    return value, is_true
+    try:
+        return Metered(engine.compile(json.dumps(written)), is_counted)
+    except DataLogicError as error:
+        raise ConditionError(explain(error, _place_in_source)) from error
 
 
 def metered(logic: Any) -> Any:

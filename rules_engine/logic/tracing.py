@@ -14,7 +14,7 @@ from rules_engine.errors import ConditionError, InvalidRule
 from rules_engine.logic import cuts
 from rules_engine.logic.diagnosis import check_expression
 from rules_engine.logic.evaluator import Partial, data_handle, engine_for, operators, plain_data
-from rules_engine.logic.metering import ValueTooLargeError, metered_rules
+from rules_engine.logic.metering import ValueTooLargeError, metered_truth, metered_value
 
 #: The library repeats the whole context at each step, so tracing is bounded far below evaluating.
 TRACE_BUDGET = 2_000
@@ -46,12 +46,12 @@ def trace(logic: Any, context: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trouble(logic: Any, handle: DataHandle | Partial) -> str:
     """Say why it is not traced: the library's trace counts no bytes, and knows nothing of what was cut off."""
-    value, truth = metered_rules(logic, conf.condition_budget())
+    budget = conf.condition_budget()
     try:
         if isinstance(handle, Partial):
-            cuts.truth_of(logic, handle, truth)
+            cuts.truth_of(logic, handle, metered_truth(logic, budget))
         else:
-            value.evaluated(handle)
+            metered_value(logic, budget).evaluated(handle)
     except (ValueTooLargeError, cuts.CutOffError) as error:
         return str(error)
     except ConditionError:
