@@ -25,7 +25,7 @@ from rules_engine.context.paths import ModelClass, readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.live.plan import Plan, ValueOf, nothing_settled
+from rules_engine.live.plan import Plan, nothing_settled
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange, Unread
 
@@ -140,11 +140,11 @@ def wants_old_after(watch: ModelWatch, plan: Plan, instance: models.Model, writt
     """Say whether a rule on ``post_save`` that can match then wants what is stored before."""
     if not plan.old:
         return False
-    value_of: ValueOf = nothing_settled
+    if plan.wants_old(plan.held(instance, written, is_before=True), written):
+        return True
     # What another receiver, or a rule of ours, makes of the object is what is saved.
-    if not watch.alters and is_heard_last(models.signals.pre_save, watch.model):
-        value_of = plan.held(instance, written, is_before=True)
-    return plan.wants_old(value_of, written)
+    is_settled = not watch.alters and is_heard_last(models.signals.pre_save, watch.model)
+    return not is_settled and plan.wants_old(nothing_settled, written)
 
 
 def _reading(save: Save, subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[Reading]:

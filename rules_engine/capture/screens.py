@@ -15,7 +15,8 @@ from rules_engine.capture.earlier.waiting import Before, has_left, last_left, le
 from rules_engine.capture.inserts.keys import is_new_at, key_at
 from rules_engine.capture.saves import deleted_by, wants_old_after, written_by
 from rules_engine.capture.watches import ModelWatch
-from rules_engine.context import snapshot
+from rules_engine.context.plain_data import same
+from rules_engine.live.plan import UNSETTLED
 from rules_engine.types import FieldChange, Operation
 
 
@@ -92,11 +93,17 @@ def _changes_held(
     watch: ModelWatch, instance: models.Model, old: Mapping[str, Any] | None, written: frozenset[str] | None
 ) -> Mapping[str, FieldChange] | None:
     """Return what changed, where the instance holds what was written; None where that is to be read back."""
-    fields = [field for field in watch.old.values() if written is None or field.name in written]
-    if any(getattr(field, "generated", False) or snapshot.is_unsettled(instance, field) for field in fields):
-        return None
-    changed = snapshot.diff(fields, old, snapshot.values_on(instance, fields))
-    return {change.field: change for change in changed}
+    changes: dict[str, FieldChange] = {}
+    for name, field in watch.old.items():
+        if written is not None and field.name not in written:
+            continue
+        value, was = watch.readers[name](instance), None if old is None else old.get(name, UNSETTLED)
+        if value is UNSETTLED:
+            return None
+        is_same = value in (None, "") if old is None else was is UNSETTLED or same(was, value)
+        if not is_same:
+            changes[field.name] = FieldChange(field.name, was, value)
+    return changes
 
 
 _SCREENS: Mapping[Any, Callable[[ModelWatch, models.Model, Mapping[str, Any]], bool]] = {

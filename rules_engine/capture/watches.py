@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.context.paths import ModelClass, find_model, is_denied, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signal
 from rules_engine.context.subject import Field, Subject
-from rules_engine.live.plan import Plan
+from rules_engine.live.plan import Plan, held_reader
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, Unread
 
@@ -48,8 +48,10 @@ class ModelWatch:
     rules: Mapping[str, Rules]
     #: The columns whose earlier value some rule wants, by column name.
     old: Mapping[str, Field]
-    #: Reads those.
+    #: Reads those that are stored.
     stored: StoredRow
+    #: Reads those that an object holds, by column name.
+    readers: Mapping[str, Callable[[models.Model], Any]]
     #: The columns that the rules on a signal read, ``old`` among them, by the signal's name.
     read: Mapping[str, Mapping[str, Field]]
     #: The same for the parents of the model, each with the rules that are on it.
@@ -138,10 +140,10 @@ def build(
     relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
     named: dict[str, list[CompiledRule]] = defaultdict(list)
     sending: dict[tuple[str, ModelClass], set[ModelClass]] = {}
-    hears_raw = False
+    rules = tuple(rules)
+    found = {label: find_model(label) if label else None for label in {rule.model for rule in rules}}
     for rule in rules:
-        hears_raw = hears_raw or rule.raw
-        model = find_model(rule.model) if rule.model else None
+        model = found[rule.model]
         for name in sorted(rule.signals):
             if name not in MODEL_SIGNALS:
                 if not rule.model or (model is not None and not is_denied(model)):
@@ -163,7 +165,7 @@ def build(
         relations={through: _relation_watches(watches) for through, watches in relations.items()},
         named={name: tuple(named[name]) for of_signal in names.values() for name in of_signal},
         names=names,
-        hears_raw=hears_raw,
+        hears_raw=any(rule.raw for rule in rules),
         number=number,
     )
 
@@ -213,6 +215,7 @@ def _watch(model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], k
         rules={name: plan.rules for name, plan in plans.items()},
         old=old,
         stored=StoredRow(model, old),
+        readers={name: held_reader(model, field) for name, field in old.items()},
         read={name: {**old, **columns_read(model, plan.rules)} for name, plan in plans.items()},
         alters=any(action.timing == "before_save" for rule in before for action in rule.actions),
     )
@@ -222,22 +225,26 @@ def _watched(
     model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], known: ModelWatch | None
 ) -> ModelWatch:
     watch = _watch(model, by_signal, known)
-    return watch if watch is known else _with_parents(watch)
+    return watch if watch is known else _with_parents(watch, known)
 
 
-def _with_parents(watch: ModelWatch) -> ModelWatch:
-    """Return the watch with those of the parents that rules are on; they are made anew with each rule set."""
+def _with_parents(watch: ModelWatch, known: ModelWatch | None) -> ModelWatch:
+    """Return the watch with those of the parents that rules are on."""
     saves = {name: rules for name, rules in watch.rules.items() if name in SAVE_SIGNALS}
+    parents_known = {} if known is None else {parent.model: parent for parent in known.parents}
     parents = []
     for parent in watch.model._meta.get_parent_list():
-        of_parent = {name: [rule for rule in rules if _is_on(rule, parent)] for name, rules in saves.items()}
+        on_parent = {
+            label for label in {rule.model for rules in saves.values() for rule in rules} if _is_on(label, parent)
+        }
+        of_parent = {name: [rule for rule in rules if rule.model in on_parent] for name, rules in saves.items()}
         if any(of_parent.values()):
-            parents.append(_watch(parent, of_parent, None))
+            parents.append(_watch(parent, of_parent, parents_known.get(parent)))
     return replace(watch, parents=tuple(parents))
 
 
-def _is_on(rule: CompiledRule, parent: ModelClass) -> bool:
-    model = find_model(rule.model)
+def _is_on(label: str, parent: ModelClass) -> bool:
+    model = find_model(label)
     return model is not None and model._meta.concrete_model is parent
 
 

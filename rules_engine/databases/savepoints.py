@@ -56,8 +56,9 @@ def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence
     statements at once, all three go in one.
     """
     connection = connections[using]
-    if not _can_spoil(using) or not database_of(using).sends_several(using):
-        with confined(using), connection.cursor() as cursor:
+    can_spoil = _can_spoil(using)
+    if not can_spoil or not database_of(using).sends_several(using):
+        with transaction.atomic(using=using) if can_spoil else _Unmarked(connection), connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return _first(cursor)
     with connection.cursor() as cursor:

@@ -31,11 +31,11 @@ from typing import Any, NamedTuple, TypeAlias
 from django.db import models
 
 from rules_engine.context.paths import ModelClass, field_of
-from rules_engine.context.snapshot import is_unsettled
-from rules_engine.context.stored_form import reader_of
+from rules_engine.context.plain_data import SHORT
+from rules_engine.context.stored_form import is_held_plainly, is_told_plainly, reader_of
 from rules_engine.context.subject import Field, old_fields
 from rules_engine.errors import UnknownPath
-from rules_engine.live.constants import Key, keys_of, targets_of
+from rules_engine.live.constants import EXACT, Key, keys_of, targets_of
 from rules_engine.live.shelves import Draft, Entry, Shelves, places
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange, Operation
@@ -50,7 +50,7 @@ Written: TypeAlias = frozenset[str] | None
 ValueOf = Callable[[str], Any]
 
 
-def nothing_settled(name: str) -> Any:
+def nothing_settled(of: object) -> Any:
     """Return that a value is not settled, whichever it is."""
     return UNSETTLED
 
@@ -164,12 +164,23 @@ class Plan:
         self, value_of: ValueOf, changes: Mapping[str, FieldChange], operation: Operation | None
     ) -> Sequence[CompiledRule]:
         """Return the rules that can match or fail, in order, now that it is known what changed."""
-        rules = [
-            entry.rule
-            for entry in (*self._rest, *self._equal_to(value_of), *self._changed(changes))
-            if _is_of(entry, operation) and all(field in changes for field in entry.changing) and _fits(entry, value_of)
-        ]
-        return self._in_order(rules)
+        # No more is made than is found: this is asked at each save, and nearly always finds nothing.
+        entries: Sequence[Entry] = self._rest
+        if self._equal:
+            entries = [*entries, *self._equal_to(value_of)]
+        if changes:
+            entries = [*entries, *self._changed(changes)]
+        if not entries:
+            return []
+        return self._in_order(
+            [
+                entry.rule
+                for entry in entries
+                if _is_of(entry, operation)
+                and all(field in changes for field in entry.changing)
+                and _fits(entry, value_of)
+            ]
+        )
 
     def _in_order(self, rules: list[CompiledRule]) -> list[CompiledRule]:
         if len(rules) > 1:
@@ -227,12 +238,30 @@ def _allows(key: Key, value: Any) -> bool:
 
 def _column(model: ModelClass, name: str) -> Column:
     field = field_of(model, name)
-    tell = reader_of(model, field)
+    is_settled_before = not field.primary_key and _is_saved_as_held(field) and _are_independent(model)
+    return Column(field.name, held_reader(model, field), is_settled_before)
+
+
+def held_reader(model: ModelClass, field: Field) -> Callable[[models.Model], Any]:
+    """Return what reads the stored form of a field off the model's objects; ``UNSETTLED`` for what they do not hold."""
+    tell, name = reader_of(model, field), field.attname
+    if getattr(field, "generated", False):
+        return nothing_settled
+    # What nearly every object holds is its stored form as it is, and is told without a call.
+    is_plain = is_held_plainly(model, name) and is_told_plainly(field)
+    is_text = is_plain and isinstance(field, models.CharField | models.TextField)
+    is_number = is_plain and isinstance(field, models.IntegerField)
 
     def read(instance: models.Model) -> Any:
-        return UNSETTLED if is_unsettled(instance, field) else tell(instance)
+        value = instance.__dict__.get(name, UNSETTLED)
+        kind = type(value)
+        if kind is str and is_text and len(value) <= SHORT and value.isascii() and "\x00" not in value:
+            return value
+        if kind is int and is_number and -EXACT < value < EXACT:
+            return value
+        return UNSETTLED if value is UNSETTLED or hasattr(kind, "resolve_expression") else tell(instance)
 
-    return Column(field.name, read, not field.primary_key and _is_saved_as_held(field) and _are_independent(model))
+    return read
 
 
 def _is_saved_as_held(field: Field) -> bool:

@@ -14,7 +14,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.stored_form import form_of
+from rules_engine.context.stored_form import form_of, is_told_plainly
 from rules_engine.context.subject import Field
 from rules_engine.databases.savepoints import confined, fetch_one
 from rules_engine.databases.uncached import UncachedQuerySet
@@ -49,7 +49,7 @@ class StoredRow:
     def __init__(self, model: ModelClass, columns: Mapping[str, Field]) -> None:
         self.model = model
         self.columns = columns
-        self._statements: dict[str, tuple[str, Sequence[Convert]]] = {}
+        self._statements: dict[str, tuple[str, Sequence[Convert | None]]] = {}
 
     # Found out at the first reading, where a field whose own code raises costs none but those who ask for it.
     @cached_property
@@ -59,6 +59,11 @@ class StoredRow:
     @cached_property
     def _is_in_one_table(self) -> bool:
         return _are_in_one_table(self.model, self.columns.values())
+
+    @cached_property
+    def _has_plain_key(self) -> bool:
+        key = self.model._meta.pk
+        return isinstance(key, models.IntegerField) and is_told_plainly(key)
 
     def read(self, pk: Any, using: str) -> dict[str, Any] | None:
         """Read JSON-safe values by column name; None when there is no such row. One statement, as a rule.
@@ -95,21 +100,25 @@ class StoredRow:
         if using not in self._statements:
             self._statements[using] = self._prepare(connection)
         statement, converters = self._statements[using]
-        row = fetch_one(using, statement, [self.model._meta.pk.get_db_prep_value(pk, connection)])
-        if row is None:
-            return None
-        return [convert(value) for convert, value in zip(converters, row, strict=True)]
+        # A whole number is what the key's column takes; asking the field for that is a tenth of the whole.
+        key = pk if type(pk) is int and self._has_plain_key else self.model._meta.pk.get_db_prep_value(pk, connection)
+        row = fetch_one(using, statement, (key,))
+        if row is None or not any(converters):
+            return row
+        return [value if convert is None else convert(value) for convert, value in zip(converters, row, strict=True)]
 
-    def _prepare(self, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Convert]]:
+    def _prepare(self, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Convert | None]]:
         quote = connection.ops.quote_name
         names = ", ".join(quote(str(field.column)) for field in self.columns.values())
         table, key = quote(self.model._meta.db_table), quote(str(self.model._meta.pk.column))
         statement = f"SELECT {names} FROM {table} WHERE {key} = %s"  # noqa: S608 - names from the model's Meta
         return statement, [self._converter(field, connection) for field in self.columns.values()]
 
-    def _converter(self, field: Field, connection: BaseDatabaseWrapper) -> Convert:
+    def _converter(self, field: Field, connection: BaseDatabaseWrapper) -> Convert | None:
         column = field.get_col(self.model._meta.db_table)
         steps = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
+        if not steps:
+            return None
 
         def convert(value: Any) -> Any:
             for step in steps:
