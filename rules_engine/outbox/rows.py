@@ -162,8 +162,17 @@ def event_row(
     )
     kept = Kept(context, decimals) if conf.keep_events_whole() else shorten(Kept(context, decimals), columns)
     return EventRow(
-        **columns._asdict(),
-        **kept._asdict(),
+        id=columns.id,
+        signal=columns.signal,
+        operation=columns.operation,
+        model=columns.model,
+        occurred_at=columns.occurred_at,
+        root_id=columns.root_id,
+        depth=columns.depth,
+        actor_name=columns.actor_name,
+        request_id=columns.request_id,
+        context=kept.context,
+        decimals=kept.decimals,
         object_pk="" if event.pk is None else str(event.pk)[:255],
         cause_id=event.cause_id,
         execution_count=executions,

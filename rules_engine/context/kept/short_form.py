@@ -16,9 +16,13 @@ from uuid import UUID
 
 #: All that an event keeps. What is null of it is left out of the short form.
 PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
+ALL_PARTS = frozenset(PARTS)
+#: Those that are kept as they are.
+PLAIN_PARTS = ("instance", "old", "changed", "created", "m2m", "signal")
 
 #: Where a change's two values stand besides: by their name in ``changes``, the part.
 ALSO_IN = {"old": "old", "new": "instance"}
+SIDES = frozenset(ALSO_IN)
 
 #: Where a value stands in the context, and of those below it the pointers, each with its type's name.
 _Marks = Mapping[tuple[str, ...], Sequence[tuple[str, str]]]
@@ -47,28 +51,36 @@ class Kept(NamedTuple):
 
 
 def shorten(kept: Kept, columns: Columns) -> Kept:
-    """Return the context without what the columns, or other parts, say; as it is where that would lose something."""
-    context = kept.context
-    header = context["event"] if context.keys() == set(PARTS) else None
+    """Return the context without what the columns, or other parts, say; as it is where that would lose something.
+
+    Some 10 µs for an update, of which a save that is on record has a thousand; a third of that is less to write.
+    """
+    context, decimals = kept
+    header = context["event"] if context.keys() == ALL_PARTS else None
     if not isinstance(header, dict) or not _is_said(header, columns):
         return kept
-    cut = header.get("cut", [])
-    marks = _marks([*kept.decimals, *cut]) if kept.decimals or cut else _UNMARKED
-    short = {name: part for name, part in context.items() if part is not None}
+    cut = header.get("cut", ())
     repeated: set[str] = set()
-    if short.get("changed") is not None:
+    left: Mapping[str, Any] | None = context["changes"]
+    if context["changed"] is not None:
+        marks = _marks([*decimals, *cut]) if decimals or cut else _UNMARKED
         left = _left_of_changes(context, marks, repeated)
         if left is None:
             return kept
-        del short["changes"]
-        if left:
-            short["changes"] = left
-    short["actor"] = _short_actor(context["actor"], columns)
-    short["request"] = _short_request(context["request"], columns)
-    decimals = [pointer for pointer in kept.decimals if _place(pointer) not in repeated] if repeated else kept.decimals
-    cut = [pointer for pointer in cut if _place(pointer) not in repeated]
-    short["event"] = [header["pk"], cut] if cut else [header["pk"]]
-    return Kept({name: part for name, part in short.items() if part is not None}, decimals)
+    if repeated and (decimals or cut):
+        decimals = [pointer for pointer in decimals if _place(pointer) not in repeated]
+        cut = [pointer for pointer in cut if _place(pointer) not in repeated]
+    short: dict[str, Any] = {"event": [header["pk"], cut] if cut else [header["pk"]]}
+    for name in PLAIN_PARTS:
+        if context[name] is not None:
+            short[name] = context[name]
+    if left or (context["changed"] is None and left is not None):
+        short["changes"] = left
+    if context["actor"] is not None:
+        short["actor"] = _short_actor(context["actor"], columns)
+    if context["request"] is not None:
+        short["request"] = _short_request(context["request"], columns)
+    return Kept(short, decimals)
 
 
 def restore(kept: Kept, columns: Columns) -> Kept:
@@ -94,23 +106,37 @@ def restore(kept: Kept, columns: Columns) -> Kept:
 
 
 def _header(columns: Columns, pk: Any) -> dict[str, Any]:
-    at = columns.occurred_at
     return {
         "id": str(columns.id),
         "signal": columns.signal,
         "operation": columns.operation or None,
         "model": columns.model,
         "pk": pk,
-        # Some databases answer in a time zone of their own; an event tells its time in UTC.
-        "occurred_at": (at if at.tzinfo is None else at.astimezone(UTC)).isoformat(),
+        "occurred_at": _told_time(columns.occurred_at),
         "root_id": str(columns.root_id),
         "depth": columns.depth,
     }
 
 
+def _told_time(at: datetime) -> str:
+    # Some databases answer in a time zone of their own; an event tells its time in UTC.
+    return (at if at.tzinfo is None or at.tzinfo is UTC else at.astimezone(UTC)).isoformat()
+
+
 def _is_said(header: Mapping[str, Any], columns: Columns) -> bool:
-    """Say whether the columns have all of the header but the key and what was cut."""
-    return "pk" in header and {**header, "cut": None} == {**_header(columns, header["pk"]), "cut": None}
+    """Say whether ``_header`` makes it of the columns, but for what was cut."""
+    own = str(columns.id)
+    return (
+        len(header) == (9 if "cut" in header else 8)
+        and "pk" in header
+        and header.get("id") == own
+        and header.get("root_id") == (own if columns.root_id is columns.id else str(columns.root_id))
+        and header.get("signal") == columns.signal
+        and header.get("operation", "") == (columns.operation or None)
+        and header.get("model") == columns.model
+        and header.get("depth") == columns.depth
+        and header.get("occurred_at") == _told_time(columns.occurred_at)
+    )
 
 
 def _short_actor(actor: Any, columns: Columns) -> Any:
@@ -133,32 +159,38 @@ def _left_of_changes(context: Mapping[str, Any], marks: _Marks, repeated: set[st
     changes, names = context["changes"], context["changed"]
     if not isinstance(changes, dict) or not isinstance(names, list) or len(names) != len(changes):
         return None
+    parts = [(side, part, context[part]) for side, part in ALSO_IN.items()]
     left = {}
     for name in names:
-        change = changes.get(name) if isinstance(name, str) else None
-        if not isinstance(change, dict) or change.keys() != ALSO_IN.keys():
+        change = changes.get(name) if type(name) is str else None
+        if type(change) is not dict or change.keys() != SIDES:
             return None
-        told = {side: value for side, value in change.items() if not _stands_in(context, name, side, marks)}
-        repeated.update(f"/changes/{name}/{side}" for side in change.keys() - told.keys())
+        told = {}
+        for side, part, values in parts:
+            value = change[side]
+            if not _stands_in(values, name, value):
+                told[side] = value
+            elif not marks:
+                continue
+            elif marks.get(("changes", name, side), ()) == marks.get((part, name), ()):
+                repeated.add(f"/changes/{name}/{side}")
+            else:
+                told[side] = value
         if told:
             left[name] = told
     return left
 
 
-def _stands_in(context: Mapping[str, Any], name: str, side: str, marks: _Marks) -> bool:
-    """Say whether one side of a change stands in its part of the context too, of the same type to the last digit."""
-    part, value = context[ALSO_IN[side]], context["changes"][name][side]
-    if part is None:
+def _stands_in(values: Any, name: str, value: Any) -> bool:
+    """Say whether the value stands among these too, of the same type; where there are none, null does."""
+    if values is None:
         return value is None
-    return (
-        isinstance(part, dict)
-        and name in part
-        and _are_alike(part[name], value)
-        and marks.get(("changes", name, side), ()) == marks.get((ALSO_IN[side], name), ())
-    )
+    return isinstance(values, dict) and name in values and _are_alike(values[name], value)
 
 
 def _are_alike(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
