@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.db.models import Model, QuerySet
 
@@ -15,6 +15,8 @@ from django.db.models import Model, QuerySet
 RUNNING, WAITING, STARTED = "running", ("pending", "retryable"), "started"
 #: Executions that have not ended.
 LIVE = (*WAITING, RUNNING)
+
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,10 @@ class Database(Protocol):
 
     def due_queues(self, due: QuerySet[Any]) -> list[str]:
         """Return the queues that have a row among ``due``, by name: one probe of an index for each queue."""
+
+    def in_order(self, due: Rows) -> Rows:
+        """Return the rows of one queue that are due, such that the first of them are read from the index of their
+        order, however many there are."""
 
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Return the lanes of a queue that have a row among ``due``, by name: one probe of an index for each lane."""

@@ -17,7 +17,7 @@ from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.visible import MayView, visible
 from rules_engine.databases import database_of
-from rules_engine.databases.generic import seconds_from_now
+from rules_engine.databases.generic import expired_leases, seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event
 
@@ -64,16 +64,6 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         """Those that a worker may take now, crashed ones included."""
         return self.live().unleased().filter(next_attempt_at__lte=Now())
 
-    def claim(self, limit: int, *, worker: str, lease: float) -> list[Execution]:
-        """Lease up to ``limit`` of these that are due, oldest first, for ``lease`` seconds.
-
-        One whose lease expired comes alone, marked as suspect: its last worker died or stalled, perhaps because of
-        it, and if it takes this process down too, its neighbours lose nothing. ``worker`` must be
-        different at each claim: it is the fence that a late finish is held against.
-        """
-        suspects = self.lease(1, worker=worker, lease=lease, suspects=True)
-        return suspects or self.lease(limit, worker=worker, lease=lease)
-
     def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
         """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
         due = self.leasable(suspects)
@@ -89,13 +79,22 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         return self._with_keys(keys).leased_to(worker, suspects, events_apart=True)
 
     def _with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
-        rows = self.model._default_manager.using(router.db_for_write(self.model))
+        rows = self._outbox()
         return rows.filter(pk__in=keys) if keys else rows.none()
+
+    def _outbox(self) -> ExecutionQuerySet:
+        return ExecutionQuerySet(self.model, using=router.db_for_write(self.model))
 
     def leasable(self, suspects: bool) -> ExecutionQuerySet:
         """Those that are due, oldest first: either those that nobody had, or those whose lease expired."""
-        rows = self.exclude(leased_by="") if suspects else self.filter(leased_by="")
+        rows = self._expired() if suspects else self.filter(leased_by="")
         return rows.due().using(router.db_for_write(self.model)).order_by("next_attempt_at", "id")
+
+    def _expired(self) -> ExecutionQuerySet:
+        """Those whose lease expired."""
+        expired, keys = self.exclude(leased_by=""), expired_leases(self._outbox())
+        # Where there are many, a crash of several workers has left them, and they are looked for among all.
+        return expired if keys is None else expired.filter(pk__in=keys) if keys else self.none()
 
     def leased_to(self, worker: str, suspects: bool, *, events_apart: bool = False) -> list[Execution]:
         """Those of these that the claim has got, oldest first, with their events.
@@ -119,22 +118,23 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         place = Window(RowNumber(), partition_by=[F("lane"), F("order_key")], order_by="id")
         return self.live().annotate(place=place).filter(place=1)
 
-    def of_claim(self, worker: str) -> ExecutionQuerySet:
-        """Those that this claim still owns."""
-        return self.live().filter(leased_by=worker)
+    def of_claim(self, *workers: str) -> ExecutionQuerySet:
+        """Those that these claims still own. By what they are not: asked by the states of what is live, PostgreSQL's
+        planner, where it has no statistics yet, looks through all that waits."""
+        return self.filter(leased_by__in=workers).exclude(state__in=ENDED)
 
     def renew(self, workers: Collection[str], lease: float) -> int:
         """Push the end of the leases of these claims ``lease`` seconds into the future."""
-        return self.live().filter(leased_by__in=workers).update(lease_until=seconds_from_now(lease))
+        return self.of_claim(*workers).update(lease_until=seconds_from_now(lease))
 
     def give_back(self, worker: str) -> int:
         """Give back what a claim took and did not start; no attempt is charged."""
-        return self.waiting().filter(leased_by=worker).update(leased_by="", lease_until=None)
+        return self.of_claim(worker).exclude(state=State.RUNNING).update(leased_by="", lease_until=None)
 
     def postpone(self, worker: str, seconds: float) -> int:
         """Give back what a claim took and did not start, to be due in so many seconds; no attempt is charged."""
-        mine = self.waiting().filter(leased_by=worker)
-        return mine.update(leased_by="", lease_until=None, next_attempt_at=seconds_from_now(seconds))
+        mine, later = self.of_claim(worker).exclude(state=State.RUNNING), seconds_from_now(seconds)
+        return mine.update(leased_by="", lease_until=None, next_attempt_at=later)
 
     def cancel(self, reason: str) -> int:
         """End those that nobody has started; what is running goes on. ``reason`` is a sentence for people."""

@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
+from rules_engine.databases import database_of
 from rules_engine.databases.pools import outside_pool
 from rules_engine.models import Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
@@ -51,22 +52,40 @@ def rows() -> ExecutionQuerySet:
 def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease: float | None = None) -> Claim:
     """Lease what is due in these queues (all, when none is named), oldest first.
 
-    ``limit`` and ``lease`` (seconds) default to the settings BATCH_SIZE and LEASE_SECONDS. An execution that took its
-    process down comes alone.
+    ``limit`` and ``lease`` (seconds) default to the settings BATCH_SIZE and LEASE_SECONDS. One whose lease expired
+    comes alone, marked as suspect: its last worker died or stalled, perhaps because of it, and if it takes this process
+    down too, its neighbours lose nothing.
     """
-    due = unpaused(rows().of_queues(queues) if queues else rows())
+    every = unpaused(rows())
     if lane is not None:
-        due = due.filter(lane=lane)
-    worker = worker_name()
-    executions = due.claim(limit or conf.batch_size(), worker=worker, lease=lease or conf.lease_seconds())
+        every = every.filter(lane=lane)
+    due = every.of_queues(queues) if queues else every
+    limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
+    executions = due.lease(1, worker=worker, lease=lease, suspects=True)
+    if not executions:
+        oldest = database_of(due.db).in_order(due) if len(queues) == 1 else _oldest(every, queues, limit)
+        executions = oldest.lease(limit, worker=worker, lease=lease)
     return Claim(worker, tuple(executions))
+
+
+def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) -> ExecutionQuerySet:
+    """Return the oldest of these that are due, of several queues together (of all, when none is named).
+
+    One query a queue, each as far as it takes: there is an order in each, and all that is due would be sorted for one
+    over all of them.
+    """
+    due, database = executions.leasable(suspects=False), database_of(executions.db)
+    names = queues or database.due_queues(executions.due())
+    of_each = (database.in_order(due.filter(queue=name)) for name in names)
+    oldest = sorted(pair for rows in of_each for pair in rows.values_list("next_attempt_at", "pk")[:limit])
+    return executions.filter(pk__in=[pk for _due, pk in oldest[:limit]])
 
 
 def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False, suspects: bool = True) -> Claim:
     """Lease what is due in these lanes, up to so many of each, oldest first, what was in flight when a process died
     before the rest: what waits for one receiver must not wait behind what waits for another.
 
-    To find those, every waiting row of the lanes is looked at; without ``suspects`` they are left to another claim.
+    Without ``suspects`` those are left to another claim.
     ``in_order`` leaves out what has to wait for an earlier execution with the same order key. An execution that has
     taken a process down twice is left to ``claim_crashed``.
     """
