@@ -8,6 +8,7 @@ is the trip, and turning values into what the driver takes, which most of them a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -101,6 +102,8 @@ def _converter(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -
     prepare = partial(field.get_db_prep_save, connection=connection)
     if isinstance(getattr(field, "target_field", field), models.UUIDField):
         return _native_id if connection.features.has_native_uuid_field else _id_as_text
+    if isinstance(field, models.JSONField):
+        return partial(json.dumps, cls=field.encoder)  # as a text: the driver's own wrapper takes five times as long
     return partial(_plain, prepare) if isinstance(field, PLAIN_FIELDS) else prepare
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
 
@@ -15,6 +17,7 @@ from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
+from rules_engine.databases.keeping import kept_connection
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
@@ -35,12 +38,27 @@ _stop = threading.Event()
 @shared_task(name="rules_engine.tasks.drain", ignore_result=True)
 def drain(queue: str) -> int:
     """Run what is due in a queue until nothing is; returns how many executions it ran."""
+    with kept_connection(router.db_for_write(Execution)) if _has_a_process() else nullcontext():
+        return _drain(queue)
+
+
+def _has_a_process() -> bool:
+    """Say whether this is a task that a worker runs in a process which works on one task at a time."""
+    request = getattr(current_task, "request", None)
+    is_of_worker = request is not None and not request.called_directly and not request.is_eager
+    return is_of_worker and threading.current_thread() is threading.main_thread()
+
+
+def _drain(queue: str) -> int:
+    end = time.monotonic() + DRAIN_SECONDS
     heartbeats.beat(Heartbeat.Kind.WORK)
-    released = 0
+    # First what a hint is mostly about: somebody may be waiting for it.
+    ran, released = queues.drain(queue, seconds=DRAIN_SECONDS), 0
     if queue == conf.queue():
         with paused():
             released = large_changes.tell_due(seconds=DRAIN_SECONDS) + releasing.release_due(seconds=DRAIN_SECONDS)
-    ran = queues.drain(queue, seconds=DRAIN_SECONDS)
+        if released:
+            ran += queues.drain(queue, seconds=end - time.monotonic())
     # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
     if (ran or released) and due_queues(queue):
         hints.notify(queue)
