@@ -136,38 +136,54 @@ def build(
 
     ``known`` are the watches of the last rule set: a model whose rules are the same keeps its own.
     """
-    by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
-    relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
-    named: dict[str, list[CompiledRule]] = defaultdict(list)
-    sending: dict[tuple[str, ModelClass], set[ModelClass]] = {}
-    rules = tuple(rules)
-    found = {label: find_model(label) if label else None for label in {rule.model for rule in rules}}
+    hearing = _Hearing()
+    hears_raw = False
+    #: Of very many rules most are on the same model and signals.
+    lists: dict[tuple[str, frozenset[str]], list[list[CompiledRule]]] = {}
     for rule in rules:
-        model = found[rule.model]
-        for name in sorted(rule.signals):
+        hears_raw = hears_raw or rule.raw
+        key = rule.model, rule.signals
+        if key not in lists:
+            lists[key] = list(hearing.lists(*key))
+        for hears in lists[key]:
+            hears.append(rule)
+    names = _names_by_signal(hearing.named)
+    watches = {model: _watch(model, by_signal, known.get(model)) for model, by_signal in hearing.by_model.items()}
+    return Table(
+        alias=alias,
+        models={model: _with_parents(watch, watches, known.get(model)) for model, watch in watches.items()},
+        relations={through: _relation_watches(watches) for through, watches in hearing.relations.items()},
+        named={name: tuple(hearing.named[name]) for of_signal in names.values() for name in of_signal},
+        names=names,
+        hears_raw=hears_raw,
+        number=number,
+    )
+
+
+class _Hearing:
+    """Who hears what: the rules of each signal, by whatever sends it."""
+
+    def __init__(self) -> None:
+        self.by_model: dict[ModelClass, dict[str, list[CompiledRule]]] = defaultdict(lambda: defaultdict(list))
+        self.relations: dict[ModelClass, dict[tuple[ModelClass, str, bool], list[CompiledRule]]] = defaultdict(dict)
+        self.named: dict[str, list[CompiledRule]] = defaultdict(list)
+
+    def lists(self, label: str, signals: Iterable[str]) -> Iterator[list[CompiledRule]]:
+        """Yield the lists in which a rule on that model and these signals is to stand."""
+        model = find_model(label) if label else None
+        is_readable = model is not None and not is_denied(model)
+        for name in sorted(signals):
             if name not in MODEL_SIGNALS:
-                if not rule.model or (model is not None and not is_denied(model)):
-                    named[name].append(rule)
-            elif model is None or is_denied(model):
+                if not label or is_readable:
+                    yield self.named[name]
+            elif model is None or not is_readable:
                 continue
             elif name == "m2m_changed":
                 for through, key in _relations_of(model):
-                    relations[through].setdefault(key, []).append(rule)
+                    yield self.relations[through].setdefault(key, [])
             else:
-                if (name, model) not in sending:
-                    sending[name, model] = senders(name, model)
-                for sender in sending[name, model]:
-                    by_model[sender][name].append(rule)
-    names = _names_by_signal(named)
-    return Table(
-        alias=alias,
-        models={model: _watched(model, by_signal, known.get(model)) for model, by_signal in by_model.items()},
-        relations={through: _relation_watches(watches) for through, watches in relations.items()},
-        named={name: tuple(named[name]) for of_signal in names.values() for name in of_signal},
-        names=names,
-        hears_raw=any(rule.raw for rule in rules),
-        number=number,
-    )
+                for sender in senders(name, model):
+                    yield self.by_model[sender][name]
 
 
 def _names_by_signal(names: Iterable[str]) -> dict[int, tuple[str, ...]]:
@@ -221,37 +237,29 @@ def _watch(model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], k
     )
 
 
-def _watched(
-    model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], known: ModelWatch | None
-) -> ModelWatch:
-    watch = _watch(model, by_signal, known)
-    return watch if watch is known else _with_parents(watch, known)
-
-
-def _with_parents(watch: ModelWatch, known: ModelWatch | None) -> ModelWatch:
-    """Return the watch with those of the parents that rules are on."""
+def _with_parents(watch: ModelWatch, watches: Mapping[ModelClass, ModelWatch], known: ModelWatch | None) -> ModelWatch:
+    """Return the watch with those of the parents that rules are on, whose plans are those of the parents' own
+    ``watches`` where these have the same rules."""
+    if watch is known:
+        return watch
     saves = {name: rules for name, rules in watch.rules.items() if name in SAVE_SIGNALS}
-    parents_known = {} if known is None else {parent.model: parent for parent in known.parents}
+    labels = {rule.model for rules in saves.values() for rule in rules}
+    on = {label: model._meta.concrete_model for label in labels if (model := find_model(label)) is not None}
     parents = []
     for parent in watch.model._meta.get_parent_list():
-        on_parent = {
-            label for label in {rule.model for rules in saves.values() for rule in rules} if _is_on(label, parent)
-        }
-        of_parent = {name: [rule for rule in rules if rule.model in on_parent] for name, rules in saves.items()}
+        of_parent = {name: [rule for rule in rules if on.get(rule.model) is parent] for name, rules in saves.items()}
         if any(of_parent.values()):
-            parents.append(_watch(parent, of_parent, parents_known.get(parent)))
+            # Without parents of its own: here it stands for one of the tables of the child.
+            parents.append(replace(_watch(parent, of_parent, watches.get(parent)), parents=()))
     return replace(watch, parents=tuple(parents))
-
-
-def _is_on(label: str, parent: ModelClass) -> bool:
-    model = find_model(label)
-    return model is not None and model._meta.concrete_model is parent
 
 
 def columns_read(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, Field]:
     """Return the model's own columns that these rules and their actions read of an object as it is, by column name."""
     columns: dict[str, Field] = {}
-    for path in {path for rule in rules for path in (*rule.reads, *rule.action_reads)}:
+    # By what they read together first: of very many rules most read alike.
+    together = {reads for rule in rules for reads in (rule.reads, rule.action_reads)}
+    for path in {path for reads in together for path in reads}:
         if path[:2] == ("instance", EVERY_FIELD):
             columns.update((field.attname, field) for field in readable_fields(model))
         elif path[0] == "instance" and len(path) > 1:

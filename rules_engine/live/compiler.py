@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -59,10 +60,16 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 def compile_rule(spec: RuleSpec, version: int) -> CompiledRule:
     """Return the rule, ready to be tried. Never raises for what is written in a rule: it gets a ``fault`` instead."""
-    # Its faults are logged, and kept for whoever looks next: not in the language of who happens to load the rules.
-    with translation.override(settings.LANGUAGE_CODE):
+    with in_sites_language():
         rule = ask(_compile, spec, version)
         return _faulty(spec, version, rule.message) if isinstance(rule, Unread) else rule
+
+
+def in_sites_language() -> AbstractContextManager[None]:
+    """Return what has the faults of rules told in the site's language. They are logged, and kept for whoever looks
+    next: not in the language of who happens to load the rules."""
+    is_so = translation.get_language() == settings.LANGUAGE_CODE
+    return nullcontext() if is_so else translation.override(settings.LANGUAGE_CODE)
 
 
 def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from rules_engine.live.compiler import compile_rule
+from rules_engine.live.compiler import compile_rule, in_sites_language
 from rules_engine.live.versions import newest_numbers, number_versions
 from rules_engine.models import Rule, RuleSetChange
 from rules_engine.models.rule import RuleQuerySet
@@ -138,7 +138,8 @@ def _compile(specs: Mapping[Any, RuleSpec], using: str) -> dict[Any, CompiledRul
     if not specs:
         return {}
     versions = number_versions(specs.values(), using)
-    return {key: compile_rule(spec, versions[spec.slug]) for key, spec in specs.items()}
+    with in_sites_language():
+        return {key: compile_rule(spec, versions[spec.slug]) for key, spec in specs.items()}
 
 
 def _is_final(rule: CompiledRule) -> bool:

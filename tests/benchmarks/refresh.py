@@ -38,7 +38,7 @@ LABELS = sorted(
 
 def store(count: int, models: int) -> None:
     """Store so many rules, each with a condition and an action of its own, and one in two with a change condition."""
-    labels = ["zoo.animal"] if models == 1 else LABELS[:models]
+    labels = ["shop.order"] if models == 1 else LABELS[:models]
     fields = {label: [field.name for field in apps.get_model(label)._meta.concrete_fields] for label in labels}
     rules = Rule.objects.bulk_create(
         [

@@ -15,15 +15,19 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from rules_engine.capture import receiver
 from rules_engine.live import cache, known, watcher
+from rules_engine.live.plan import Plan
 from rules_engine.models import Pause, Rule, RuleAction, RuleSetChange, RuleSetVersion, RuleVersion
 from rules_engine.models.rule_set import MOST_CHANGES, MOST_NAMED
 from rules_engine.rules.matching import CompiledRule
 from tests.threads import SECONDS
+from tests.zoo.models import Animal, Dog, GuardDog, OldAnimal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SLUGS = [f"rule-{number:02}" for number in range(12)]
+LEGS = {"==": [{"var": "instance.legs"}, 3]}
 MODELS = ["zoo.animal", "zoo.tag", "shop.order"]
 
 
@@ -89,7 +93,7 @@ def test_an_edit_is_read_and_compiled_alone(elsewhere: None, compiled: list[str]
     look()
     before = {rule.slug: rule for rule in cache.current().rules}
     compiled.clear()
-    Rule.objects.filter(slug=SLUGS[3]).update(condition={"==": [{"var": "instance.legs"}, 3]})
+    Rule.objects.filter(slug=SLUGS[3]).update(condition=LEGS)
     fetched.clear()
     with CaptureQueriesContext(connection) as asked:
         assert look() == SLUGS
@@ -100,6 +104,28 @@ def test_an_edit_is_read_and_compiled_alone(elsewhere: None, compiled: list[str]
     after = {rule.slug: rule for rule in cache.current().rules}
     assert [slug for slug in SLUGS if after[slug] is not before[slug]] == [SLUGS[3]]
     assert after[SLUGS[3]].version == 2
+
+
+def test_an_edit_finds_a_new_place_for_its_rule_alone(elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for slug in SLUGS:
+        store(slug, model="zoo.tag" if slug == SLUGS[0] else "zoo.animal")
+    look()
+    placed: list[tuple[str, type[Any]]] = []
+
+    def entry(self: Plan, rule: CompiledRule, draft: Any, real: Any = Plan._entry) -> Any:
+        placed.append((rule.slug, self.model))
+        return real(self, rule, draft)
+
+    monkeypatch.setattr(Plan, "_entry", entry)
+    before = dict(receiver.watched())
+    Rule.objects.filter(slug=SLUGS[3]).update(stop_processing=True)
+    look()
+    # A save of each of these is one of an animal; as what they inherit they are looked at by the animals' own plan.
+    animals = [Animal, Dog, GuardDog, OldAnimal]
+    assert sorted(placed, key=str) == sorted(((SLUGS[3], model) for model in animals), key=str)
+    after = receiver.watched()
+    assert {model for model, watch in before.items() if after[model] is not watch} == set(animals)
+    assert [parent.plans["post_save"] is after[Animal].plans["post_save"] for parent in after[Dog].parents] == [True]
 
 
 def test_a_look_at_nothing_new_asks_for_one_number(elsewhere: None) -> None:
