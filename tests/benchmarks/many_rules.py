@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rules_engine.live import watcher
 from rules_engine.models import Rule, RuleAction
 from rules_engine.testing import refresh
 from tests.benchmarks.models import BY_CHANGE, BY_CONDITION
@@ -52,7 +53,8 @@ def measure(scale: Scale) -> Found:
     cases: dict[str, tuple[str, int, str, Any]] = {}
     for kind, classes in KINDS.items():
         for count in counts:
-            create(kind, count, classes[count]._meta.label_lower)
+            with watcher.without_reading():
+                create(kind, count, classes[count]._meta.label_lower)
             for label, status in (("none", "held"), ("one", "paid")):
                 cases[_name(kind, count, label)] = (kind, count, label, changing(classes[count], keys, status))
     refresh()

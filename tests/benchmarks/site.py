@@ -12,6 +12,7 @@ import redis
 from django.conf import settings
 from django.db import connection, models, transaction
 
+from rules_engine.live import watcher
 from rules_engine.models import Event, Execution, Rule
 from rules_engine.outbox import hints
 from rules_engine.testing import reset
@@ -67,7 +68,8 @@ def fields(number: int) -> dict[str, Any]:
 
 def without_rules() -> None:
     """Remove all rules: each measure begins with none."""
-    Rule.objects.all().delete()
+    with watcher.without_reading():
+        Rule.objects.all().delete()
     reset()
 
 
