@@ -7,6 +7,7 @@ from typing import Any
 from rules_engine.live import watcher
 from rules_engine.models import Rule, RuleAction
 from rules_engine.testing import refresh
+from tests.benchmarks import refresh as refreshing
 from tests.benchmarks.models import BY_CHANGE, BY_CONDITION
 from tests.benchmarks.rounds import interleave
 from tests.benchmarks.site import HAS_SOME, LOG, Scale, changing, fill, without_rules
@@ -66,7 +67,21 @@ def measure(scale: Scale) -> Found:
         if count > 1:
             figures[name] = rounds.ratio(name, _name(kind, 1, label)).middle
     without_rules()
-    return Found(head, tuple(rows), figures)
+    edit, taken, remark = edits(counts[-1])
+    if not scale.quick:
+        figures |= {"refresh after one edit of 10,000": edit, "memory a rule of 10,000": taken}
+    return Found(head, tuple(rows), figures, (remark,))
+
+
+def edits(count: int) -> tuple[float, float, str]:
+    """Return milliseconds of CPU to refresh after one edit of so many rules, KB a rule, and both in words.
+
+    Of rules on one model and of rules on twenty, whichever took more.
+    """
+    found = [refreshing.measured(count, classes) for classes in (1, 20)]
+    without_rules()
+    edit, taken = max(row[2] for row in found), max(row[3] for row in found) / 1024
+    return edit, taken, f"  {count:,} rules: {edit:.1f} ms of CPU to refresh after one edit, {taken:.1f} KB a rule"
 
 
 def _name(kind: str, count: int, label: str) -> str:

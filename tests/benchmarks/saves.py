@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from rules_engine.outbox import hints
 from rules_engine.testing import create_rule, refresh, reset
 from tests.benchmarks import models
 from tests.benchmarks.by_hand import ACTIONS
@@ -26,9 +27,11 @@ from tests.benchmarks.goals import COUNTS
 from tests.benchmarks.rounds import Rounds, Variant, interleave
 from tests.benchmarks.site import (
     BECOMES_PAID,
+    FLUSH_SECONDS,
     HAS_SOME,
     LOG,
     Scale,
+    broker,
     changes,
     changing,
     clear,
@@ -36,7 +39,8 @@ from tests.benchmarks.site import (
     repeated,
     without_rules,
 )
-from tests.benchmarks.tables import Found, of_rounds
+from tests.benchmarks.tables import RATIOS, Found, of_rounds, ratios
+from tests.benchmarks.tasks import QUEUE
 
 #: Orders of a block: enough for a mean, and over before the machine changes its mind.
 ORDERS = 40
@@ -151,16 +155,21 @@ def changed(status: str, scale: Scale) -> Rounds:
     """
     rules()
     keys = fill(ORDERS)
-    classes: dict[str, Any] = {PLAIN: models.Order, AGAIN: models.Order, ONE_RULE: models.OneRuleOrder}
-    if status != "paid":
-        classes[UNCHANGED] = models.UnchangedOrder
-    if settings.REDIS_URL:
-        classes |= {HAND: models.HandOrder, HAND_AGAIN: models.HandOrder, HAND_SNAPSHOT: models.HandSnapshotOrder}
-        classes |= peers()
-        if status == "paid":
-            classes |= {TEN: models.TenActionsOrder, HAND_TEN: models.HandTenOrder, **IDEAL}
-    variants = {name: changing(model, keys, status) for name, model in classes.items()}
+    variants = {name: changing(model, keys, status) for name, model in classes(status).items()}
     return interleave(variants, scale.rounds(16))
+
+
+def classes(status: str) -> dict[str, Any]:
+    """Return the classes that are put beside each other in such a run."""
+    found: dict[str, Any] = {PLAIN: models.Order, AGAIN: models.Order, ONE_RULE: models.OneRuleOrder}
+    if status != "paid":
+        found[UNCHANGED] = models.UnchangedOrder
+    if settings.REDIS_URL:
+        found |= {HAND: models.HandOrder, HAND_AGAIN: models.HandOrder, HAND_SNAPSHOT: models.HandSnapshotOrder}
+        found |= peers()
+        if status == "paid":
+            found |= {TEN: models.TenActionsOrder, HAND_TEN: models.HandTenOrder, **IDEAL}
+    return found
 
 
 def nothing_matches(scale: Scale) -> Found:
@@ -186,8 +195,23 @@ def matched(scale: Scale) -> Found:
         return NO_BROKER
     rounds = changed("paid", scale)
     shown = [name for name in rounds.times if name not in (TEN, HAND_TEN, AGAIN)]
-    table = of_rounds(rounds, shown, HAND)
-    return Found(*table, {"one rule": rounds.ratio(ONE_RULE, HAND).middle})
+    head, rows = of_rounds(rounds, shown, HAND)
+    rules()
+    key, by_name = fill(1), classes("paid")
+    rows = tuple((*row, *asked(by_name[name], key)) for name, row in zip(shown, rows, strict=True))
+    return Found((*head, "statements", "messages"), rows, {"one rule": rounds.ratio(ONE_RULE, HAND).middle})
+
+
+def asked(model: Any, key: list[Any]) -> tuple[str, str]:
+    """Return how many statements a change to "paid" is, and how many messages."""
+    changes(model, key, "warm")()
+    clear()
+    count = statements(changes(model, key, "paid"))
+    hints.flush(FLUSH_SECONDS)
+    client = broker()
+    assert client is not None
+    queues = (QUEUE, "celery", settings.RULES_ENGINE["QUEUE"])
+    return str(count), str(sum(client.llen(queue) for queue in queues))
 
 
 def ten_actions(scale: Scale) -> Found:
@@ -208,15 +232,12 @@ def beside_peers(scale: Scale) -> Found:
         rounds = changed(status, scale)
         for peer in (LIFECYCLE, WEBHOOK):
             if peer in rounds.times:
-                ratio = rounds.ratio(ONE_RULE, peer)
-                figures[f"{label}, to {peer}"] = ratio.middle
+                figures[f"{label}, to {peer}"] = rounds.ratio(ONE_RULE, peer).middle
                 times = [f"{rounds.seconds(name) * 1e6:,.0f}" for name in (ONE_RULE, peer)]
-                cpu = f"{rounds.cpu_ratio(ONE_RULE, peer):.2f}"
-                spread = f"{ratio.low:.2f}–{ratio.high:.2f}"
-                rows.append((f"{label}, {peer}", *times, f"{ratio.middle:.2f}", spread, cpu))
+                rows.append((f"{label}, {peer}", *times, *ratios(rounds, ONE_RULE, peer)))
     missing = [name for name in (LIFECYCLE, WEBHOOK) if name.replace("-", "_") not in settings.PEERS]
     remarks = (f"  Left out: {', '.join(missing)} is not installed.",) if missing else ()
-    return Found(("", "ours µs", "peer µs", "ratio", "quartiles", "CPU"), tuple(rows), figures, remarks)
+    return Found(("", "ours µs", "peer µs", *RATIOS), tuple(rows), figures, remarks)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,20 @@ def of_rounds(rounds: Rounds, names: Sequence[str], base: str) -> tuple[tuple[st
     """Return the head and the rows of a table of times, each to the base."""
     rows = []
     for name in names:
-        ratio = rounds.ratio(name, base)
-        spread = f"{ratio.low:.2f}–{ratio.high:.2f}"
-        cpu = f"{rounds.cpu_ratio(name, base):.2f}"
-        rows.append((name, f"{rounds.seconds(name) * 1e6:,.0f}", f"{ratio.middle:.2f}", spread, cpu))
-    return ("", "µs", "ratio", "quartiles", "CPU"), tuple(rows)
+        rows.append((name, f"{rounds.seconds(name) * 1e6:,.0f}", *ratios(rounds, name, base)))
+    return ("", "µs", *RATIOS), tuple(rows)
+
+
+#: What stands of a variant beside a base: the ratio of the median round with its quartiles, that of the fastest
+#: rounds, and that of the time on a core.
+RATIOS = ("ratio", "quartiles", "fastest", "CPU")
+
+
+def ratios(rounds: Rounds, name: str, base: str) -> tuple[str, ...]:
+    """Return the cells of ``RATIOS``."""
+    ratio = rounds.ratio(name, base)
+    others = rounds.least_ratio(name, base), rounds.cpu_ratio(name, base)
+    return f"{ratio.middle:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", *(f"{other:.2f}" for other in others)
 
 
 def text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
