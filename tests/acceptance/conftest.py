@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from django.conf import settings
 
 from project.demo.ports import HOST, free_ports
+from tests import nursery
 from tests.http_server import MisbehavingServer
 
 #: For anything to arrive; it takes a fraction of a second, and the sweep's five where a hint was lost.
@@ -48,7 +49,7 @@ class Mailbox:
 class Worker:
     """A worker process. ``log`` is all it has said."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | nursery.Child
     path: Path
 
     @property
@@ -105,16 +106,21 @@ def worker(outside: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
 
 
 @contextmanager
-def working(environment: Mapping[str, str], queues: str, folder: Path) -> Iterator[Worker]:
-    """A worker process runs while the block does; it and its children are gone afterwards, whatever happened."""
+def working(environment: Mapping[str, str], queues: str, folder: Path, by_command: bool = False) -> Iterator[Worker]:
+    """A worker process runs while the block does; it and its children are gone afterwards, whatever happened.
+
+    It is born of the nursery, or started ``by_command`` as an operator does it.
+    """
     path = folder / "worker.log"
     name = f"test{os.getpid()}@%h"
-    arguments = ["-A", "project", "worker", "-Q", queues, "-c", "2", "-n", name, "-l", "info"]
-    command = [sys.executable, "-m", "celery", *arguments]
+    arguments = ["-m", "celery", "-A", "project", "worker", "-Q", queues, "-c", "2", "-n", name, "-l", "info"]
+    process: subprocess.Popen[bytes] | nursery.Child
     with path.open("wb") as log:
-        process = subprocess.Popen(
-            command, env=dict(environment), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        if by_command:
+            command, said = [sys.executable, *arguments], subprocess.STDOUT
+            process = subprocess.Popen(command, env=dict(environment), stdout=log, stderr=said, start_new_session=True)
+        else:
+            process = nursery.born(arguments, environment, log)
     try:
         worker = Worker(process, path)
         worker.eventually(lambda: " ready." in worker.log)

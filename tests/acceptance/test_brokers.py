@@ -74,7 +74,7 @@ def test_what_one_process_saves_another_mails(
         "DJANGO_SETTINGS_MODULE": "tests.acceptance.own_queue",
         "TEST_QUEUE": QUEUE,
     }
-    with working(environment, QUEUE, tmp_path) as worker:
+    with working(environment, QUEUE, tmp_path, by_command=True) as worker:
         subprocess.run([sys.executable, "-c", SAVE], env=environment, cwd=settings.BASE_DIR, check=True, timeout=30)
         worker.eventually(lambda: mailbox.messages)
         worker.eventually(lambda: not Execution.objects.live().exists())

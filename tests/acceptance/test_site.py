@@ -198,7 +198,7 @@ def test_t03_a_deploys_migrations_are_logged_and_posted_once(
     deployed: dict[str, str], receiver: MisbehavingServer, tmp_path: Path
 ) -> None:
     secret = run(deployed, "-c", ENDPOINT, receiver.url("/deploys")).stdout.strip()
-    with working(deployed, "celery,rules,webhooks", tmp_path) as worker:
+    with working(deployed, "celery,rules,webhooks", tmp_path, by_command=True) as worker:
         manage(deployed, "migrate", "shop", "zero", "--verbosity", "0")
         worker.eventually(lambda: len(receiver.requests) == 1)
         for line in ("Migrations begin on default: shop.0001", "Migrations are done on default: shop.0001"):

@@ -21,11 +21,13 @@ import redis
 
 from project.celery import app
 from rules_engine.outbox import hints
-from tests import services
+from tests import nursery, services
 from tests.faults.processes import ROOT, closed_port
 
 #: For anything to happen; most of it takes a fraction of this.
 SECONDS = 30.0
+#: How long a worker drains at a time, unless a test says otherwise.
+DRAIN_SECONDS = 10.0
 #: Short, so that a test sees a lease end and a sweep begin. Sweeps come often enough to stand for hints.
 RULES_ENGINE: Mapping[str, Any] = {
     "LEASE_SECONDS": 2.0,
@@ -48,7 +50,7 @@ def eventually(is_met: Callable[[], Any], said: Callable[[], str] = str, seconds
 class Worker:
     """A worker in a process group of its own. ``path`` is the file with all it has said."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | nursery.Child
     path: Path
 
     @property
@@ -107,22 +109,28 @@ class Crew:
         pool: str = "",
         ready: bool = True,
         clock: float = 0,
-        drain_seconds: float = 10,
+        drain_seconds: float = DRAIN_SECONDS,
         **rules: Any,
     ) -> Worker:
-        """A new worker with that many processes; ``clock`` is how many seconds its own is ahead."""
+        """A new worker with that many processes, born of the nursery unless what it is to be differs from its start on:
+        ``clock`` is how many seconds its own is ahead."""
         name = f"worker{len(self.workers)}"
         entry = ["celery"] if not clock else ["tests.faults.wrong_clock", str(clock)]
-        command = [sys.executable, "-m", *entry, "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info"]
+        arguments = ["-m", *entry, "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info"]
         # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
-        command += ["-n", f"{name}@%h", "-c", str(processes), "-P", pool or ("solo" if solo else "prefork")]
-        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        arguments += ["-n", f"{name}@%h", "-c", str(processes), "-P", pool or ("solo" if solo else "prefork")]
+        arguments += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
+        process: subprocess.Popen[bytes] | nursery.Child
         with path.open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            if clock or pool or drain_seconds != DRAIN_SECONDS:
+                command, said = [sys.executable, *arguments], subprocess.STDOUT
+                process = subprocess.Popen(
+                    command, cwd=ROOT, env=environment, stdout=log, stderr=said, start_new_session=True
+                )
+            else:
+                process = nursery.born(arguments, environment, log)
         worker = Worker(process, path)
         self.workers.append(worker)
         if ready:

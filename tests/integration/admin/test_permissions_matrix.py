@@ -18,7 +18,6 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -28,7 +27,7 @@ from pytest_django import DjangoDbBlocker
 from project.shop.models import Order
 from rules_engine.models import Execution, HeldMatch, Pause, Recording, Rule, RuleVersion
 from rules_engine.work.run import drain
-from tests import admin_pages
+from tests import admin_pages, emptying
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data, posted_by_the_page
 from webhooks.models import Endpoint, EndpointState
 
@@ -208,7 +207,7 @@ def site(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
                 bodies = {name: PAGES[name].posted(address) for name, address in pages.items() if name in PAGES}
             yield Site(users, pages, bodies)
         finally:
-            call_command("flush", verbosity=0, interactive=False)
+            emptying.empty()
 
 
 def user_of(who: str) -> Any:
