@@ -23,7 +23,7 @@ from django.db import DatabaseError, router, transaction
 
 from rules_engine import conf
 from rules_engine.context import signals
-from rules_engine.context.paths import is_denied, is_sensitive
+from rules_engine.context.paths import find_model, is_denied, is_sensitive
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
@@ -40,7 +40,12 @@ MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
 @checks.register()
 def check_settings(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E001: every key of RULES_ENGINE is known and every value usable."""
-    return [checks.Error(problem, id="rules_engine.E001") for problem in conf.problems()]
+    problems = list(conf.problems()) or [
+        f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
+        for label in conf.old_values_at_load()
+        if find_model(label) is None
+    ]
+    return [checks.Error(problem, id="rules_engine.E001") for problem in problems]
 
 
 #: No database, a database not for us, and the ways in which Django's and pytest's runners forbid queries to tests.

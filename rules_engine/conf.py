@@ -166,6 +166,12 @@ def sensitive_fields() -> tuple[str, ...]:
 
 
 @_setting
+def old_values_at_load() -> tuple[str, ...]:
+    """Models whose old values are taken as an object is loaded, by their labels: ``["shop.order"]``. Default none."""
+    return tuple(label.lower() for label in texts("OLD_VALUES_AT_LOAD", ()))
+
+
+@_setting
 def sensitive_exceptions() -> tuple[str, ...]:
     """Names that are no secrets although they hold a word of one: ``["max_tokens", "shop.voucher.token"]``.
 

@@ -23,6 +23,7 @@ from django.utils.translation import gettext
 
 from rules_engine.capture import large_changes, other_signals, relations, saves, screens
 from rules_engine.capture.decision import Decision, decide
+from rules_engine.capture.earlier import at_load
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write, write_together
@@ -63,6 +64,7 @@ def connect(rule_set: cache.RuleSet) -> None:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
+        at_load.attach({model: watch.readers for model, watch in table.models.items() if watch.is_at_load})
         forget_troubles()
         requests.listen(table.named)
         for pair in wanted - _connected.keys():
@@ -117,6 +119,8 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     is_of_models = signal in _OF_MODELS
     # A signal of a site's own may send something called raw.
     is_raw = is_of_models and _is_raw(signal, sent)
+    if signal is models.signals.post_save:
+        at_load.was_saved(sent["instance"], sent.get("update_fields"))
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
     if is_of_models and not is_raw and _concerns_nobody(table, sender, signal, sent):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import models
 
+from rules_engine.capture.earlier import at_load
 from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.earlier.waiting import ATTRIBUTE as ATTRIBUTE
 from rules_engine.capture.earlier.waiting import MOST_NESTED as MOST_NESTED
@@ -239,10 +240,17 @@ def deleted_by(watch: ModelWatch, signal: str, instance: models.Model) -> Sequen
 
 
 def _stored(save: Save) -> Mapping[str, Any] | None:
-    """Read the stored values that some rule wants; None where no rule wants any, or where there are none."""
+    """Return the stored values that some rule wants; None where no rule wants any, or where there are none."""
     if not save.watch.old or save.is_new:
         return None
-    return save.watch.stored.read(save.key, save.using)
+    return stored_of(save.watch, save.instance, save.using)
+
+
+def stored_of(watch: ModelWatch, instance: models.Model, using: str) -> Mapping[str, Any] | None:
+    """Return the stored values of a row that may be there: read, or as the object was loaded with them."""
+    if watch.is_at_load and (taken := at_load.taken_of(instance, watch.old, using)) is not None:
+        return taken
+    return watch.stored.read(key_at(instance, watch.model), using)
 
 
 def _exists(save: Save) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 from django.db import models
 
 from rules_engine.capture.earlier.waiting import Before, has_left, last_left, leave, take
-from rules_engine.capture.inserts.keys import is_new_at, key_at
-from rules_engine.capture.saves import deleted_by, wants_old_after, written_by
+from rules_engine.capture.inserts.keys import is_new_at
+from rules_engine.capture.saves import deleted_by, stored_of, wants_old_after, written_by
 from rules_engine.capture.watches import ModelWatch
 from rules_engine.context.plain_data import same
 from rules_engine.live.plan import UNSETTLED
@@ -39,7 +39,7 @@ def _screen_before_save(watch: ModelWatch, instance: models.Model, sent: Mapping
     plan = watch.plans.get("post_save")
     if plan is not None and plan.old and wants_old_after(watch, plan, instance, written):
         is_new = is_new_at(instance, watch.model)
-        old = None if is_new else watch.stored.read(key_at(instance, watch.model), sent["using"])
+        old = None if is_new else stored_of(watch, instance, sent["using"])
         leave(instance, Before("save", old))
     elif has_left(instance):
         # A save that failed has: it is not to be taken for what this one left.

@@ -17,8 +17,9 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, models
 from django.utils import timezone
 
+from rules_engine import conf
 from rules_engine.capture.earlier.old_values import StoredRow
-from rules_engine.context.paths import ModelClass, find_model, is_denied, readable_fields, steps
+from rules_engine.context.paths import ModelClass, find_model, is_denied, label_of, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signal
 from rules_engine.context.subject import Field, Subject
 from rules_engine.live.plan import Plan, held_reader
@@ -52,6 +53,8 @@ class ModelWatch:
     stored: StoredRow
     #: Reads those that an object holds, by column name.
     readers: Mapping[str, Callable[[models.Model], Any]]
+    #: Whether those are taken as an object is loaded.
+    is_at_load: bool
     #: The columns that the rules on a signal read, ``old`` among them, by the signal's name.
     read: Mapping[str, Mapping[str, Field]]
     #: The same for the parents of the model, each with the rules that are on it.
@@ -231,6 +234,7 @@ def _watch(model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], k
         rules={name: plan.rules for name, plan in plans.items()},
         old=old,
         stored=StoredRow(model, old),
+        is_at_load=bool(old) and label_of(model) in conf.old_values_at_load(),
         readers={name: held_reader(model, field) for name, field in old.items()},
         read={name: {**old, **columns_read(model, plan.rules)} for name, plan in plans.items()},
         alters=any(action.timing == "before_save" for rule in before for action in rule.actions),

@@ -44,6 +44,7 @@ def test_an_unknown_setting_is_reported_with_the_one_that_was_meant(settings: An
         ("RETENTION_DAYS", -1),
         ("SENSITIVE_FIELDS", "iban"),
         ("EMAIL_DOMAINS", "example.com"),
+        ("OLD_VALUES_AT_LOAD", "shop.order"),
         ("TASKS", "shop.tasks.fulfil"),
         ("TASKS", {"shop.tasks.fulfil": None}),
     ],
