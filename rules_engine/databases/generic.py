@@ -92,7 +92,7 @@ class GenericDatabase:
         leased: list[Any] = []
         for lane, room in rooms.items():
             leased += self.lease(due.filter(lane=lane), room, worker=worker, seconds=seconds)
-        return leased
+        return list(due.model._default_manager.using(due.db).filter(pk__in=leased, leased_by=worker)) if leased else ()
 
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Find and lock, then lease. See ``Database``."""

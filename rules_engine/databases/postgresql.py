@@ -124,13 +124,15 @@ class PostgreSQL(GenericDatabase):
             select, params = due.values("pk")[:limit].query.sql_with_params()
         except EmptyResultSet:  # everything is paused
             return ()
-        table = _name(due.model, due.db)
-        return self._leased(due, f"({select} FOR UPDATE OF {table} SKIP LOCKED)", params, worker, seconds)
+        sql = _lease(due, f"({select} FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED)", "id")
+        with connections[due.db].cursor() as cursor:
+            cursor.execute(sql, [worker, seconds, *params])
+            return [key for (key,) in cursor.fetchall()]
 
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
     ) -> Collection[Any]:
-        """Lease in one statement. See ``Database``."""
+        """Lease and read in one statement. See ``Database``."""
         try:
             # Without the second condition the planner does not know that the index of lanes has all of them.
             of_lane = due.filter(lane=RawSQL("lanes.lane", ())).exclude(lane="")
@@ -142,21 +144,10 @@ class PostgreSQL(GenericDatabase):
             "SELECT due.id FROM unnest(%s::text[], %s::int[]) AS lanes(lane, room), "  # noqa: S608 - names of ours
             f"LATERAL ({select} LIMIT lanes.room FOR UPDATE OF {table} SKIP LOCKED) AS due(id)"
         )
-        values = (list(rooms), list(rooms.values()), *params)
-        return self._leased(due, keys, values, worker, seconds)
-
-    def _leased(
-        self, due: QuerySet[Any], keys: str, params: Sequence[Any], worker: str, seconds: float
-    ) -> Collection[Any]:
-        sql = (
-            f"UPDATE {_name(due.model, due.db)} SET leased_by = %s, "  # noqa: S608 - names of ours
-            "lease_until = STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second' "
-            # As an array the keys are looked up in the index, whatever the statistics say of their number.
-            f"WHERE id = ANY(ARRAY({keys})) RETURNING id"
-        )
-        with connections[due.db].cursor() as cursor:
-            cursor.execute(sql, [worker, seconds, *params])
-            return [key for (key,) in cursor.fetchall()]
+        values = (worker, seconds, list(rooms), list(rooms.values()), *params)
+        quote = connections[due.db].ops.quote_name
+        columns = ", ".join(quote(field.column) for field in due.model._meta.concrete_fields)
+        return list(due.model._default_manager.raw(_lease(due, keys, columns), values, using=due.db))
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str
@@ -203,6 +194,16 @@ class PostgreSQL(GenericDatabase):
         with connections[waiting.db].cursor() as cursor:
             cursor.execute(sql, [*_columns(ends), list(WAITING)])
             return set(cursor.fetchall())
+
+
+def _lease(due: QuerySet[Any], keys: str, columns: str) -> str:
+    """Return the UPDATE that leases the rows of these keys and returns these columns."""
+    return (
+        f"UPDATE {_name(due.model, due.db)} SET leased_by = %s, "  # noqa: S608 - names of ours
+        "lease_until = STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second' "
+        # As an array the keys are looked up in the index, whatever the statistics say of their number.
+        f"WHERE id = ANY(ARRAY({keys})) RETURNING {columns}"
+    )
 
 
 def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:

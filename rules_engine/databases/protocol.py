@@ -104,7 +104,7 @@ class Database(Protocol):
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
     ) -> Collection[Any]:
-        """Lease rows of ``due``, in its order, up to so many of each lane; returns their keys, as ``lease`` does."""
+        """Lease rows of ``due``, in its order, up to so many of each lane; returns the rows that the worker has got."""
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

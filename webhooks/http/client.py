@@ -81,6 +81,7 @@ class _Post:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     context: ssl.SSLContext | None
+    proxy: str | None = field(repr=False)
 
 
 _dialling: ContextVar[_Dialling] = ContextVar("webhooks_dialling")
@@ -165,14 +166,14 @@ class Client:
         if self._session is None:
             raise RuntimeError("The client is not open: use it as `async with Client() as client`.")
         target = checked_url(url)
-        seconds = conf.deadline_seconds() if deadline is None else deadline
+        seconds, proxy = conf.deadline_seconds() if deadline is None else deadline, conf.proxy()
         dialling = _Dialling()
         token, complete = _dialling.set(dialling), False
         try:
             async with asyncio.timeout(seconds):
-                if conf.proxy() is not None:
+                if proxy is not None:
                     await self._check_beforehand(target)
-                response = await self._deliver(_Post(target, body, headers, context), dialling)
+                response = await self._deliver(_Post(target, body, headers, context, proxy), dialling)
             complete = not response.truncated
             return response
         except TimeoutError:
@@ -219,11 +220,11 @@ async def _send(session: aiohttp.ClientSession, post: _Post, started: float) -> 
         URL(post.url, encoded=True),
         data=post.body,
         ssl=post.context or True,
-        proxy=conf.proxy(),
+        proxy=post.proxy,
         headers={**post.headers, "Accept-Encoding": "identity"},
         allow_redirects=False,
     ) as response:
-        if conf.proxy() is not None and response.status == PROXY_SAYS_NO:
+        if post.proxy is not None and response.status == PROXY_SAYS_NO:
             raise ProxyFailed("The proxy does not let the delivery through. It answered 407.")
         content, truncated = await _read(response, conf.response_bytes())
         return Response(

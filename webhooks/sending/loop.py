@@ -21,8 +21,11 @@ from webhooks.http.client import Client, Response
 
 logger = logging.getLogger("webhooks")
 
-#: Seconds to wait for more answers once there is one: recording them together costs a fraction of one by one.
-GATHER_SECONDS = 0.01
+#: Answers that are worth being recorded without waiting for more.
+MANY = 30
+#: Seconds to wait for more answers where there are fewer: recording them together costs a fraction of one by one. The
+#: second, as long as a look for work waits, where the last wait brought many: more are on their way.
+GATHER_SECONDS, GATHER_MANY_SECONDS = 0.01, 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class InFlight:
         self._tasks: set[asyncio.Task[Response]] = set()
         self._began: dict[object, tuple[Sent, float]] = {}
         self._by_endpoint: Counter[str] = Counter()
+        #: How many answers the last wait brought.
+        self._gathered = 0
         self._failure: Exception | None = None
         self._thread: native.Started
 
@@ -128,17 +133,24 @@ class InFlight:
         return answers
 
     def _gather(self, timeout: float) -> list[Answered]:
-        answers: list[Answered] = []
-        try:
-            answers.append(self._answers.get(timeout=timeout))
-        except queue.Empty:
-            return answers
-        if timeout and len(self._began) > 1:
+        answers = self._come()
+        if not answers:
+            try:
+                answers.append(self._answers.get(timeout=timeout))
+            except queue.Empty:
+                return answers
+        if timeout and len(answers) < min(MANY, len(self._began)):
             # Asleep: to be woken by each answer takes the interpreter from the loop as often.
-            time.sleep(GATHER_SECONDS)
-        while not self._answers.empty():
-            answers.append(self._answers.get())
+            time.sleep(GATHER_MANY_SECONDS if self._gathered >= MANY else GATHER_SECONDS)
+            answers += self._come()
+        self._gathered = len(answers)
         return answers
+
+    def _come(self) -> list[Answered]:
+        come = []
+        while not self._answers.empty():
+            come.append(self._answers.get())
+        return come
 
     def _run_loop(self) -> None:
         try:

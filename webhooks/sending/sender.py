@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -37,6 +37,7 @@ from webhooks.http.client import Response
 from webhooks.models import Endpoint
 from webhooks.models.lanes import is_test, slug_of
 from webhooks.sending import records
+from webhooks.sending.collector import Collector
 from webhooks.sending.loop import Answered, InFlight, Sent
 from webhooks.sending.pace import SLOW, STUCK, Pace
 from webhooks.sending.posting import message_of, outcome_of
@@ -51,6 +52,8 @@ LATER_AT_ONCE = 10
 LOOK = 0.025
 #: Seconds between two looks for what was in flight when another process died.
 SUSPECTS = 1.0
+#: Deliveries of one drain from which on the garbage collector passes by what was there before.
+MUCH = 200
 #: The longest wait for a rate between two looks for other work.
 PATIENCE = 0.2
 
@@ -68,6 +71,7 @@ class Sender:
         self.pace = Pace()
         self.in_flight = InFlight(self.slots)
         self.leases = LeaseKeeper()
+        self.collector = Collector()
         #: What is in flight, by ``Sent.key``, and how many of each claim there are still.
         self.started: dict[object, AttemptOutcome] = {}
         self.of_claim: dict[str, int] = {}
@@ -83,7 +87,7 @@ class Sender:
 
     def run(self) -> int:
         """Send what is due until nothing is, or the time is up. Returns how many deliveries it began."""
-        with put_off() as self.stop, self.in_flight, self.leases:
+        with put_off() as self.stop, self.in_flight, self.leases, self.collector:
             try:
                 while self._go_on():
                     pass
@@ -127,15 +131,20 @@ class Sender:
             lanes = [lane for lane in lanes if slug_of(lane) not in slow]
         if not lanes:
             return 0
-        lanes, slugs = in_turn(lanes, slow), {slug_of(lane) for lane in lanes}
-        by_slug = breaker.endpoints(list(slugs))
-        endpoints = {lane: by_slug[slug_of(lane)] for lane in lanes if slug_of(lane) in by_slug}
         # One at the start, however busy the queue is; the others when there is nothing else.
-        if not self.begun and (taken := self._take_crashed(lanes, endpoints)):
+        if not self.begun and (taken := self._take_crashed(lanes)):
             return taken
+        return self._take_rooms(lanes, slow) or self._take_crashed(lanes)
+
+    def _take_rooms(self, lanes: Sequence[str], slow: set[str]) -> int:
+        """Claim and send what fits into the shares of these lanes; returns how many executions it took."""
+        careful = slow | self.pace.unknown({slug_of(lane) for lane in lanes})
         limit = None if self.limit is None else self.limit - self.begun
-        careful = slow | self.pace.unknown(slugs)
-        room = rooms(lanes, self.in_flight.by_endpoint(), careful, slots=self.slots, limit=limit)
+        by_endpoint = self.in_flight.by_endpoint()
+        room = rooms(in_turn(lanes, slow), by_endpoint, careful, slots=self.slots, limit=limit)
+        if not room:
+            return 0
+        endpoints = _endpoints_of(room)
         unrestricted = {lane: count for lane, count in room.items() if _is_unrestricted(lane, endpoints.get(lane))}
         suspects = self._looks_for_suspects()
         taken = 0
@@ -144,7 +153,7 @@ class Sender:
             taken = self._begin(claim_lanes(conf.QUEUE, unrestricted, suspects=suspects), endpoints)
         for lane in [lane for lane in room if lane not in unrestricted]:
             taken += self._take_allowed(lane, endpoints[lane], room[lane], suspects)
-        return taken or self._take_crashed(lanes, endpoints)
+        return taken
 
     def _looks_for_suspects(self) -> bool:
         """Say whether to claim what was in flight when a process died: that costs 3 ms for 10,000 that wait. Always
@@ -168,10 +177,11 @@ class Sender:
         breaker.give_back(endpoint, allowed - (self.in_flight.of(endpoint.slug) - before), allowed)
         return taken
 
-    def _take_crashed(self, lanes: Sequence[str], endpoints: Mapping[str, Endpoint]) -> int:
+    def _take_crashed(self, lanes: Sequence[str]) -> int:
         """Send what may have taken a process down twice, with nothing beside it; returns how many it took."""
         if len(self.in_flight) or time.monotonic() >= self.end:
             return 0
+        endpoints = _endpoints_of(lanes)
         awake = [lane for lane in lanes if lane not in endpoints or breaker.is_awake(endpoints[lane])]
         claim = claim_crashed(conf.QUEUE, awake)
         self.alone = bool(claim)
@@ -195,6 +205,8 @@ class Sender:
             self.started[sent.key] = AttemptOutcome(execution, claim.worker, LookupError())
         self.of_claim[claim.worker] = len(batch)
         self.begun += len(started)
+        if self.begun >= MUCH:
+            self.collector.pass_by()
         self.in_flight.send(batch)
         record(over)
         self._let_go(claim.worker)
@@ -251,6 +263,12 @@ def _first(answers: Sequence[Answered], slow: Collection[str]) -> tuple[list[Ans
         else:
             late.append(answered)
     return prompt + late[:LATER_AT_ONCE], late[LATER_AT_ONCE:]
+
+
+def _endpoints_of(lanes: Iterable[str]) -> dict[str, Endpoint]:
+    """Read the endpoints of these lanes, by lane; those that are gone are left out."""
+    by_slug = breaker.endpoints(list({slug_of(lane) for lane in lanes}))
+    return {lane: by_slug[slug_of(lane)] for lane in lanes if slug_of(lane) in by_slug}
 
 
 def _is_unrestricted(lane: str, endpoint: Endpoint | None) -> bool:

@@ -6,13 +6,15 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from webhooks.models.lanes import is_replayed, slug_of
+from webhooks.models.lanes import is_replayed, is_test, slug_of
 
 #: In flight to one endpoint at most, however many slots are free: receivers mind more connections from one process.
 MOST = 100
 #: Of an endpoint that is slow, or that has not answered yet, at one look: to put fifty deliveries together, and to
 #: record fifty, takes a moment that an endpoint which answers at once would wait for.
 BITE = 10
+#: The part of its share up to which what is in flight to an endpoint is worth a claim that makes it full again.
+FULL = 0.75
 
 
 def in_turn(lanes: Iterable[str], slow: Collection[str]) -> list[str]:
@@ -33,7 +35,8 @@ def rooms(
 ) -> dict[str, int]:
     """Say how many each lane may take now, by lane, in the order given; those that may take none are left out.
 
-    ``in_flight`` is counted by slug; of the endpoints in ``careful`` a bite is taken at most. One share of
+    ``in_flight`` is counted by slug; of the endpoints in ``careful`` a bite is taken at most, and the others are served
+    again once a quarter of their share is free, but for tests: somebody waits for those. One share of
     the slots is always left for an endpoint that nothing was due for until now, and a replay takes half of its
     endpoint's. ``limit`` bounds them together.
     """
@@ -46,6 +49,9 @@ def rooms(
     rooms_by_lane = {}
     for lane in lanes:
         slug = slug_of(lane)
+        if in_flight.get(slug, 0) > share * FULL and slug not in careful and not is_test(lane):
+            # It is busy for now, and to claim by the handful costs each delivery a part of a dozen statements.
+            continue
         room = min(share - taken[slug], left, BITE if slug in careful else slots)
         if is_replayed(lane):
             # The other half is for what happens meanwhile, however long the replay.
