@@ -317,6 +317,7 @@ class Attempt(models.Model):
         Execution,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,  # that of the constraint begins with it
         related_name="attempt_set",
         verbose_name=_("execution"),
     )

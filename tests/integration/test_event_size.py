@@ -3,6 +3,7 @@ that earlier releases wrote."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -116,6 +117,29 @@ def test_a_row_that_is_saved_anew_stays_what_it_was() -> None:
 
 
 @pytest.mark.postgres
+def test_a_change_of_a_whole_object_says_once_what_it_was() -> None:
+    create_rule(slug="r", model=Animal, operations=["update"], actions=[("write_audit_entry", {})])
+    saved()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT context FROM rules_engine_event")
+        [[context]] = cursor.fetchall()
+        cursor.execute("SELECT pg_column_size(context) FROM rules_engine_event")
+        [[size]] = cursor.fetchall()
+    left, without = json.loads(context)["old"]
+    assert left["weight"] == "12.50"
+    assert "name" not in left
+    assert without == ["pk"]
+    assert size <= 560
+
+
+@pytest.mark.postgres
+def test_an_attempt_has_two_indexes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'rules_engine_attempt'")
+        assert cursor.fetchone() == (2,)
+
+
+@pytest.mark.postgres
 def test_an_ordinary_event_is_small() -> None:
     rule("update")
     saved()
@@ -124,7 +148,7 @@ def test_an_ordinary_event_is_small() -> None:
         [(row, context)] = cursor.fetchall()
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'rules_engine_event'")
         [indexes] = cursor.fetchone()
-    # 900 bytes on disk with its indexes: of these an entry has some 20 to 45 bytes each.
+    # 900 bytes on disk with its indexes, whose entries have some 20 to 45 bytes each.
     assert indexes == 4
     assert row <= 550
     assert context <= 320

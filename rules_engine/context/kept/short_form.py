@@ -18,14 +18,15 @@ from uuid import UUID
 PARTS = ("event", "instance", "old", "changed", "changes", "created", "actor", "request", "m2m", "signal")
 ALL_PARTS = frozenset(PARTS)
 #: Those that are kept as they are.
-PLAIN_PARTS = ("instance", "old", "changed", "created", "m2m", "signal")
+PLAIN_PARTS = ("instance", "changed", "created", "m2m", "signal")
 
 #: Where a change's two values stand besides: by their name in ``changes``, the part.
 ALSO_IN = {"old": "old", "new": "instance"}
 SIDES = frozenset(ALSO_IN)
 
 #: Where a value stands in the context, and of those below it the pointers, each with its type's name.
-_Marks = Mapping[tuple[str, ...], Sequence[tuple[str, str]]]
+_Marks = dict[tuple[str, ...], list[tuple[str, str]]]
+#: Of most contexts: nobody adds to it.
 _UNMARKED: _Marks = {}
 
 
@@ -61,25 +62,27 @@ def shorten(kept: Kept, columns: Columns) -> Kept:
         return kept
     cut = header.get("cut", ())
     repeated: set[str] = set()
+    marks = _marks([*decimals, *cut]) if decimals or cut else _UNMARKED
     left: Mapping[str, Any] | None = context["changes"]
     if context["changed"] is not None:
-        marks = _marks([*decimals, *cut]) if decimals or cut else _UNMARKED
         left = _left_of_changes(context, marks, repeated)
         if left is None:
             return kept
+    old = _left_of_old(context["old"], context["instance"], marks, repeated)
     if repeated and (decimals or cut):
         decimals = [pointer for pointer in decimals if _place(pointer) not in repeated]
         cut = [pointer for pointer in cut if _place(pointer) not in repeated]
     short: dict[str, Any] = {"event": [header["pk"], cut] if cut else [header["pk"]]}
-    for name in PLAIN_PARTS:
-        if context[name] is not None:
-            short[name] = context[name]
-    if left or (context["changed"] is None and left is not None):
-        short["changes"] = left
-    if context["actor"] is not None:
-        short["actor"] = _short_actor(context["actor"], columns)
-    if context["request"] is not None:
-        short["request"] = _short_request(context["request"], columns)
+    parts = {
+        **{name: context[name] for name in PLAIN_PARTS},
+        "old": old,
+        "changes": left if left or context["changed"] is None else None,
+        "actor": _short_actor(context["actor"], columns),
+        "request": _short_request(context["request"], columns),
+    }
+    for name, part in parts.items():
+        if part is not None:
+            short[name] = part
     return Kept(short, decimals)
 
 
@@ -90,11 +93,13 @@ def restore(kept: Kept, columns: Columns) -> Kept:
     if not isinstance(header, list):
         return kept
     pk, cut = header[0], list(header[1]) if len(header) > 1 else []
-    decimals = list(kept.decimals)
+    pointers = _Pointers(list(kept.decimals), cut)
     context: dict[str, Any] = {**dict.fromkeys(PARTS), **short}
+    if isinstance(context["old"], list):
+        left, without = context["old"]
+        context["old"] = _all_of_old(left, without, context["instance"], pointers)
     if context["changed"] is not None:
-        marks = _marks([*decimals, *cut]) if decimals or cut else _UNMARKED
-        context["changes"] = _all_changes(context, marks, decimals, cut)
+        context["changes"] = _all_changes(context, pointers)
     context["event"] = _header(columns, pk)
     if cut:
         context["event"]["cut"] = cut
@@ -102,7 +107,24 @@ def restore(kept: Kept, columns: Columns) -> Kept:
         context["actor"] = {"id": context["actor"], "username": columns.actor_name}
     if context["request"] is not None:
         context["request"] = {"id": columns.request_id, **context["request"]}
-    return Kept(context, decimals)
+    return Kept(context, pointers.decimals)
+
+
+class _Pointers:
+    """The pointers of a context that is restored."""
+
+    def __init__(self, decimals: list[str], cut: list[str]) -> None:
+        self.decimals, self.cut = decimals, cut
+        self._marks = _marks([*decimals, *cut]) if decimals or cut else _UNMARKED
+
+    def copy(self, value: Any, source: tuple[str, ...], place: tuple[str, ...]) -> Any:
+        """Return the value, which stands at ``source``, for another place, and point to the same in it there."""
+        if self._marks and (marks := self._marks.get(source)):
+            self._marks[place] = marks
+            at = "/".join(place)
+            for kind, below in marks:
+                (self.cut if kind else self.decimals).append(f"{kind}/{at}{below}")
+        return copy.deepcopy(value) if isinstance(value, dict | list) else value
 
 
 def _header(columns: Columns, pk: Any) -> dict[str, Any]:
@@ -200,23 +222,44 @@ def _are_alike(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _all_changes(context: Mapping[str, Any], marks: _Marks, decimals: list[str], cut: list[str]) -> dict[str, Any]:
-    """Return all changes, and add the pointers of the values that are taken from elsewhere."""
+def _left_of_old(old: Any, instance: Any, marks: _Marks, repeated: set[str]) -> Any:
+    """Return what the object does not say of its old values, with the names of what it has and they have not. All of
+    them, where it says little."""
+    if not isinstance(old, dict) or not isinstance(instance, dict) or 2 * len(old) <= len(instance):
+        return old
+    same = {name for name, value in old.items() if _stands_in(instance, name, value)}
+    if marks:
+        same = {name for name in same if marks.get(("old", name)) == marks.get(("instance", name))}
+    if 2 * len(same) <= len(instance):
+        return old
+    repeated.update(f"/old/{name}" for name in same)
+    left = {name: value for name, value in old.items() if name not in same}
+    return [left, [name for name in instance if name not in old]]
+
+
+def _all_of_old(left: dict[str, Any], without: list[str], instance: dict[str, Any], pointers: _Pointers) -> Any:
+    for name in instance.keys() - left.keys() - set(without):
+        left[name] = pointers.copy(instance[name], ("instance", name), ("old", name))
+    return left
+
+
+def _all_changes(context: Mapping[str, Any], pointers: _Pointers) -> dict[str, Any]:
+    """Return all changes, those values taken from elsewhere that stand there."""
     left, changes = context["changes"] or {}, {}
     for name in context["changed"]:
-        change = dict(left.get(name, ()))
-        for side, part in ALSO_IN.items():
-            if side not in change:
-                change[side] = copy.deepcopy((context[part] or {}).get(name))
-                for kind, below in marks.get((part, name), ()):
-                    (cut if kind else decimals).append(f"{kind}/changes/{name}/{side}{below}")
-        changes[name] = {side: change[side] for side in ALSO_IN}
+        change = left.get(name, {})
+        changes[name] = {
+            side: change[side]
+            if side in change
+            else pointers.copy((context[part] or {}).get(name), (part, name), ("changes", name, side))
+            for side, part in ALSO_IN.items()
+        }
     return changes
 
 
 def _marks(pointers: Iterable[str]) -> _Marks:
     """Return the pointers by the value that each is of or in: of a change one of its sides, else of a field."""
-    marks: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    marks: _Marks = {}
     for pointer in pointers:
         kind, part, *steps = pointer.split("/")
         length = 2 if part == "changes" else 1
@@ -226,5 +269,6 @@ def _marks(pointers: Iterable[str]) -> _Marks:
 
 
 def _place(pointer: str) -> str:
-    """Return the place of the change's side that a pointer is of or in."""
-    return "/" + "/".join(pointer.split("/")[1:4])
+    """Return the place of the value that a pointer is of or in."""
+    _kind, part, *steps = pointer.split("/")
+    return "/".join(("", part, *steps[: 2 if part == "changes" else 1]))

@@ -84,6 +84,12 @@ def contexts(draw: st.DrawFn) -> dict[str, Any]:
             for part, side in ((instance, "new"), (old, "old")):
                 if part is not None and draw(st.booleans()):
                     part[name] = copy.deepcopy(change[side])
+    if instance is not None and old is not None and draw(st.booleans()):
+        old |= {
+            name: copy.deepcopy(instance[name])
+            for name in draw(st.lists(st.sampled_from(list(instance) or [""])))
+            if name in instance
+        }
     names = None if changes is None else draw(st.just(list(changes)) | st.lists(NAMES, max_size=2))
     told = {"instance": instance, "old": old, "changes": changes, "changed": names, "created": draw(st.booleans())}
     return {**told, "actor": draw(ACTORS), "request": draw(REQUESTS), "signal": draw(st.none() | PART)}
@@ -133,6 +139,18 @@ def test_an_update_says_each_value_once() -> None:
     }
     assert short.decimals == ["/instance/weight"]
     assert sorted(restore(short, COLUMNS).decimals) == ["/changes/weight/new", "/instance/weight"]
+
+
+def test_of_what_an_object_was_only_the_difference_is_kept() -> None:
+    instance = {"pk": 5, "id": 5, "name": "b", "weight": TOTAL, "notes": CutText("long…1234abcd"), "keeper": {"pk": 1}}
+    old = {"id": 5, "name": "a", "weight": TOTAL, "notes": CutText("long…1234abcd")}
+    short = shorten(stored({"instance": {**instance, "legs": 4}, "old": {**old, "legs": 4}}), COLUMNS)
+    assert short.context["old"] == [{"name": "a"}, ["pk", "keeper"]]
+    assert (short.decimals, short.context["event"]) == (["/instance/weight"], [5, ["CutText/instance/notes"]])
+    whole = restore(through_a_database(short), COLUMNS)
+    assert whole.context["old"] == {"id": 5, "name": "a", "weight": "12.50", "notes": "long…1234abcd", "legs": 4}
+    assert sorted(whole.decimals) == ["/instance/weight", "/old/weight"]
+    assert whole.context["event"]["cut"] == ["CutText/instance/notes", "CutText/old/notes"]
 
 
 def test_a_create_has_its_values_once_cut_ones_too() -> None:
