@@ -26,12 +26,14 @@ def arity_problems(logic: Any) -> list[Problem]:
 def _walk(node: Any, at: str) -> Iterator[Problem]:
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _walk(item, f"{at}{pointer(index)}")
+            if isinstance(item, list | Mapping):
+                yield from _walk(item, f"{at}/{index}")
     elif isinstance(node, Mapping):
         if len(node) == 1:
             yield from _operator_problems(*next(iter(node.items())), at)
         for key, item in node.items():
-            yield from _walk(item, f"{at}{pointer(key)}")
+            if isinstance(item, list | Mapping):
+                yield from _walk(item, f"{at}{pointer(key)}")
 
 
 def _operator_problems(name: str, arguments: Any, at: str) -> Iterator[Problem]:

@@ -49,8 +49,10 @@ def check_expression(logic: Any) -> list[Problem]:
 
 
 def _diagnostics(logic: Any) -> list[Problem]:
-    diagnostics = engine_for(conf.condition_budget()).check(json.dumps(logic))
-    thrown = [Problem(place, str(_THROW)) for place in _places_of(logic, "throw", "")]
+    text = json.dumps(logic)
+    diagnostics = engine_for(conf.condition_budget()).check(text)
+    places = _places_of(logic, "throw", "") if '"throw"' in text else []
+    thrown = [Problem(place, str(_THROW)) for place in places]
     return [Problem(diagnostic["pointer"], _sentence(diagnostic)) for diagnostic in diagnostics] + thrown
 
 

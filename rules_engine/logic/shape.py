@@ -22,7 +22,7 @@ _BAD_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 def pointer(*steps: str | int) -> str:
     """Return the RFC 6901 pointer of those steps: ``pointer("/", 0)`` is ``"/~1/0"``."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "".join(["/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps])
 
 
 class _Node(NamedTuple):

@@ -91,7 +91,8 @@ def _odd_path(read: Variable) -> str | None:
 def _walk(node: Any, at: str, scopes: _Scopes) -> Iterator[Variable | Problem]:
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _walk(item, f"{at}/{index}", scopes)
+            if isinstance(item, list | dict):
+                yield from _walk(item, f"{at}/{index}", scopes)
     elif isinstance(node, dict) and len(node) == 1:
         ((operator, value),) = node.items()
         listed = isinstance(value, list)
@@ -99,8 +100,9 @@ def _walk(node: Any, at: str, scopes: _Scopes) -> Iterator[Variable | Problem]:
         here = at + pointer(operator)
         yield from _reads(operator, arguments, at, scopes)
         for index, argument in enumerate(arguments):
-            place = f"{here}/{index}" if listed else here
-            yield from _walk(argument, place, _inner(operator, arguments, index, scopes))
+            if isinstance(argument, list | dict):
+                place = f"{here}/{index}" if listed else here
+                yield from _walk(argument, place, _inner(operator, arguments, index, scopes))
 
 
 def _inner(operator: str, arguments: list[Any], index: int, scopes: _Scopes) -> _Scopes:

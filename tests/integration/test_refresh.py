@@ -50,8 +50,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     rows: list[str] = []
     for model in (Rule, RuleAction):
 
-        def from_db(cls: Any, *values: Any, real: Any = model.from_db) -> Any:
-            row = real(*values)
+        def from_db(cls: Any, *values: Any, real: Any = model.from_db, **options: Any) -> Any:
+            row = real(*values, **options)
             rows.append(getattr(row, "slug", None) or f"{row.rule.slug}/{row.position}")
             return row
 
