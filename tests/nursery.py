@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -75,6 +76,46 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
+class Talker(Child):
+    """One with pipes to its input and from its output; what it says of errors is kept in a file."""
+
+    def __init__(self, nursery: Nursery, question: Mapping[str, Any]) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed, as the pipes, by communicate()
+        (input_read, input_write), (output_read, output_write) = os.pipe(), os.pipe()
+        super().__init__(nursery, nursery.ask(question, [input_read, output_write, self._errors.fileno()]))
+        os.close(input_read)
+        os.close(output_write)
+        self.stdin: IO[str] | None = os.fdopen(input_write, "w")
+        self.stdout: IO[str] | None = os.fdopen(output_read)
+
+    def communicate(self, timeout: float = 60) -> tuple[str, str]:
+        """Close its input, read on to the end of its output, and wait for its own end; gives output and errors. Raises
+        ``subprocess.TimeoutExpired`` when it has to be killed."""
+        assert self.stdin is not None
+        assert self.stdout is not None
+        killed = threading.Event()
+
+        def kill() -> None:
+            killed.set()
+            self.kill()
+
+        late = threading.Timer(timeout, kill)
+        late.start()
+        try:
+            with self._errors, self.stdout:
+                with suppress(BrokenPipeError):
+                    self.stdin.close()
+                output = self.stdout.read()
+                self.wait()
+                self._errors.seek(0)
+                errors = self._errors.read()
+        finally:
+            late.cancel()
+        if killed.is_set():
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout, output, errors)
+        return output, errors
+
+
 class Nursery:
     """The test's end: starts the process that forks, and asks it for children and their ends."""
 
@@ -106,14 +147,26 @@ _nurseries: dict[str, Nursery] = {}
 
 def born(arguments: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> Child:
     """Start ``python arguments…`` at the project's root, in a session of its own; all it says goes to the log."""
+    nursery, question = _nursery_for(environment), _question(arguments, environment)
+    with open(os.devnull, "rb") as nothing:
+        return Child(nursery, nursery.ask(question, [nothing.fileno(), log.fileno(), log.fileno()]))
+
+
+def talking(arguments: Sequence[str], environment: Mapping[str, str]) -> Talker:
+    """Start ``python arguments…`` likewise, with pipes."""
+    return Talker(_nursery_for(environment), _question(arguments, environment))
+
+
+def _question(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    return {"arguments": list(arguments), "environment": dict(environment)}
+
+
+def _nursery_for(environment: Mapping[str, str]) -> Nursery:
     module = environment["DJANGO_SETTINGS_MODULE"]
     if module not in _nurseries:
         _nurseries[module] = nursery = Nursery(environment)
         atexit.register(nursery.end)
-    question = {"arguments": list(arguments), "environment": dict(environment)}
-    with open(os.devnull, "rb") as nothing:
-        descriptors = [nothing.fileno(), log.fileno(), log.fileno()]
-        return Child(_nurseries[module], _nurseries[module].ask(question, descriptors))
+    return _nurseries[module]
 
 
 # The process that forks

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import nursery
+
 ROOT = Path(__file__).resolve().parents[2]
 PRELUDE = """
 import json, os, signal, sys, time
@@ -30,23 +32,28 @@ CONNECT = "connection.ensure_connection()\n"
 
 
 def python(
-    code: str, environment: Mapping[str, str], *, first: str = "", connects: bool = True, **options: Any
-) -> subprocess.Popen[str]:
+    code: str, environment: Mapping[str, str], *, first: str = "", connects: bool = True
+) -> subprocess.Popen[str] | nursery.Talker:
     """Start a Python process of the demo project that runs ``code`` after ``PRELUDE``, and ``first`` before it.
-    Unless it ``connects``, it has asked nothing of the database by then."""
+    Unless it ``connects``, it has asked nothing of the database by then.
+
+    One whose beginning is what a test looks at is started by the command, all others are born of the nursery.
+    """
+    arguments = ["-c", first + PRELUDE + CONNECT * connects + textwrap.dedent(code)]
+    if connects and not first:
+        return nursery.talking(arguments, environment)
     return subprocess.Popen(
-        [sys.executable, "-c", first + PRELUDE + CONNECT * connects + textwrap.dedent(code)],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=dict(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
-def said(process: subprocess.Popen[str], seconds: float = 60) -> list[dict[str, Any]]:
+def said(process: subprocess.Popen[str] | nursery.Talker, seconds: float = 60) -> list[dict[str, Any]]:
     """What the process printed, a JSON object a line, once it has ended."""
     out, err = process.communicate(timeout=seconds)
     assert out or process.returncode < 0, err
