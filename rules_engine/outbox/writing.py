@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Model
@@ -115,19 +115,39 @@ def _transaction_of(matched: Sequence[CompiledRule], using: str) -> str:
 
 
 def _rows(model: type[Model], new: Sequence[Row]) -> Iterator[Rows]:
-    """Yield the rows for the table; nothing where there are none."""
+    """Yield the rows for the table; nothing where there are none. What is usual in all of them is not named."""
     if new:
-        names, values = _COLUMNS[type(new[0])]
+        columns = _COLUMNS[type(new[0])]
+        is_usual = all(columns.usual(row) == columns.defaults for row in new)
+        names, values = columns.short if is_usual else columns.whole
         yield Rows(model, names, [values(row) for row in new])
 
 
-def _columns(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Row], Sequence[Any]]]:
+class _Columns(NamedTuple):
+    """The names of a kind of row's columns, and what takes their values from one: of all, and of those that have no
+    default; ``usual`` takes the values of the others, which are ``defaults`` as a rule."""
+
+    whole: tuple[tuple[str, ...], Callable[[Row], Any]]
+    short: tuple[tuple[str, ...], Callable[[Row], Any]]
+    usual: Callable[[Row], Any]
+    defaults: Any
+
+
+def _columns(kind: type[Any]) -> _Columns:
     names = tuple(column.name for column in fields(kind))
-    return names, attrgetter(*names)
+    # Rows have a default of an order key as well, and nearly all have a key.
+    usual = {c.name: c.default for c in fields(kind) if c.default is not MISSING and c.name != "order_key"}
+    short = tuple(name for name in names if name not in usual)
+    if len(usual) < 2:
+        return _Columns((names, attrgetter(*names)), (names, attrgetter(*names)), _nothing, ())
+    return _Columns((names, attrgetter(*names)), (short, attrgetter(*short)), attrgetter(*usual), tuple(usual.values()))
 
 
-#: By the kind of row, the names of its columns, and what takes their values from one.
-_COLUMNS: Mapping[type, Any] = {kind: _columns(kind) for kind in (EventRow, ExecutionRow, HeldRow, ErrorRow)}
+def _nothing(_row: Row) -> tuple[()]:
+    return ()
+
+
+_COLUMNS: Mapping[type, _Columns] = {kind: _columns(kind) for kind in (EventRow, ExecutionRow, HeldRow, ErrorRow)}
 
 
 def _are_due_at_once(executions: Sequence[ExecutionRow], held: Sequence[HeldRow]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -11,7 +13,9 @@ from rules_engine.databases import insertion
 from rules_engine.databases.insertion import Rows, insert_together
 from rules_engine.databases.savepoints import MOST_IN_ONE_TRIP, fetch_one
 from rules_engine.models import Event, Execution, RuleError
+from rules_engine.outbox.rows import EventRow, ExecutionRow
 from rules_engine.testing import create_rule
+from rules_engine.types import new_id
 from tests.integration.test_confinement import WRAPPERS
 from tests.statements import statements_of, trips_of
 from tests.zoo.models import Animal, Tag
@@ -28,6 +32,12 @@ def tags(*names: str) -> Rows:
 def taken(key: int) -> Rows:
     """A row whose key another has."""
     return Rows(Tag, ("id", "name"), [(key, "taken")])
+
+
+def ours(*keys: UUID) -> Rows:
+    """Rows whose keys are named, as those of events and executions are."""
+    names = ("id", "event_id", "rule_slug", "rule_version", "kind", "queue")
+    return Rows(Execution, names, [(key, new_id(), "r", 1, "log_message", "rules") for key in keys])
 
 
 def saved(animal: Animal, name: str) -> None:
@@ -122,3 +132,35 @@ def test_nothing_is_written_in_a_transaction_that_is_lost() -> None:
         transaction.set_rollback(True)
         insert_together([tags("new")], "default")
     assert not Tag.objects.exists()
+
+
+def test_what_was_inserted_before_the_row_that_fails_is_undone() -> None:
+    there, new = new_id(), new_id()
+    insert_together([ours(there)], "default")
+    with transaction.atomic():
+        for rows in ([ours(new), ours(there)], [ours(there), ours(new)], [ours(new), tags("a"), ours(there)]):
+            with pytest.raises(DatabaseError):
+                insert_together(rows, "default")
+            assert list(Execution.objects.values_list("pk", flat=True)) == [there], "and nothing that was there before"
+        insert_together([ours(new)], "default")
+    assert set(Execution.objects.values_list("pk", flat=True)) == {there, new}
+    assert not Tag.objects.exists()
+
+
+@pytest.mark.parametrize(("kind", "model"), [(ExecutionRow, Execution), (EventRow, Event)])
+def test_what_a_row_leaves_out_is_what_its_column_has_anyhow(kind: Any, model: Any) -> None:
+    for column in fields(kind):
+        if column.default is not MISSING and column.name != "order_key":
+            field = model._meta.get_field(column.name)
+            assert column.default == field.get_default(), column.name
+            assert not field.has_db_default(), column.name
+
+
+def test_unusual_and_usual_rows_are_written_alike() -> None:
+    create_rule(Animal, actions=[*LOG, ("log_message", {"message": "y"}, {"delay": 60})])
+    create_rule(Animal, actions=LOG)
+    Animal.objects.create(name="a")
+    assert sorted(Execution.objects.values_list("delay", flat=True)) == [0, 0, 60]
+    assert set(Execution.objects.values_list("state", "lane", "attempts", "given", "error", "leased_by")) == {
+        ("pending", "", 0, None, "", "")
+    }
