@@ -4,7 +4,8 @@ Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the b
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
-deletes are left to the database; I016 fields are hidden.
+deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, or its clock is not
+UTC; W018 SQLite's transactions begin as readers.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -24,6 +25,7 @@ from django.db import DatabaseError, router, transaction
 from rules_engine import conf
 from rules_engine.context import signals
 from rules_engine.context.paths import find_model, is_denied, is_sensitive
+from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
@@ -213,6 +215,20 @@ def check_one_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]
         return []
     message = f'Rules are stored in "{rules}" and executions in "{outbox}"; they must share a database.'
     return [checks.Error(message, hint="Route the app rules_engine to one alias.", id="rules_engine.E005")]
+
+
+@checks.register()
+def check_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E017, W018: what keeps the engine from working on the database as it is set up."""
+    using = router.db_for_write(Execution)
+    try:
+        trouble = database_of(using).setup_trouble(using)
+    except DatabaseError:  # it does not answer; whoever needs it says so
+        return []
+    if trouble is None:
+        return []
+    level, id_ = (checks.Error, "rules_engine.E017") if trouble.is_error else (checks.Warning, "rules_engine.W018")
+    return [level(trouble.message, hint=trouble.hint, id=id_)]
 
 
 @checks.register(deploy=True)

@@ -117,4 +117,5 @@ def database_url() -> str:
         return f"sqlite:///{values['NAME']}"
     login = f"{values['USER']}:{values['PASSWORD']}@" if values["USER"] else ""
     port = f":{values['PORT']}" if values["PORT"] else ""
-    return f"postgres://{login}{values['HOST']}{port}/{values['NAME']}"
+    scheme = "postgres" if connection.vendor == "postgresql" else connection.vendor
+    return f"{scheme}://{login}{values['HOST']}{port}/{values['NAME']}"

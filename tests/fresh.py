@@ -30,7 +30,7 @@ def fresh_database(folder: Path) -> Iterator[str]:
         yield database_url().rpartition("/")[0] + f"/{name}"
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {quoted} WITH (FORCE)")
+            cursor.execute(f"DROP DATABASE {quoted}{' WITH (FORCE)' if connection.vendor == 'postgresql' else ''}")
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:

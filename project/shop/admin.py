@@ -99,7 +99,7 @@ class OrderAdmin(RulesOfObjectMixin, admin.ModelAdmin):
 
     def _mark(self, request: HttpRequest, orders: QuerySet[Order], status: Order.Status | None, signal: Signal) -> None:
         with transaction.atomic():
-            for order in orders.select_for_update(of=("self",)):
+            for order in orders.select_related(None).select_for_update():
                 if status is not None:
                     order.status = status
                     order.save()

@@ -7,12 +7,14 @@ from functools import cache
 from django.db import connections
 
 from rules_engine.databases.generic import GenericDatabase
+from rules_engine.databases.mysql import MySQL
 from rules_engine.databases.postgresql import PostgreSQL
 from rules_engine.databases.protocol import Database
 from rules_engine.databases.sqlite import SQLite
 
 _GENERIC = GenericDatabase()
 _BY_VENDOR: dict[str, Database] = {
+    "mysql": MySQL(),
     "postgresql": PostgreSQL(),
     "sqlite": SQLite(),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, transaction
@@ -12,7 +13,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, Model, QuerySe
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
-from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows
+from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows, SetupTrouble
 
 #: Expired leases that are looked up by their keys. More are left where a worker dies with its batch, rarely; and of
 #: so few the planner knows without statistics that it had better take them from their index.
@@ -24,12 +25,30 @@ def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
     return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
 
 
+def passing_locked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the rows locked, and without those that others have locked, as far as the database locks rows."""
+    features = connections[rows.db].features
+    if not features.has_select_for_update_skip_locked:
+        return rows
+    return rows.select_for_update(skip_locked=True, of=("self",) if features.has_select_for_update_of else ())
+
+
 class GenericDatabase:
     """A database of which nothing is known but what Django tells: the careful way of everything."""
 
     spoils_transaction = True
     rounds_decimals = False
     can_reserve = False
+
+    def setup_trouble(self, using: str) -> SetupTrouble | None:
+        """Say that nobody has tried it. See ``Database``."""
+        kind = connections[using].display_name
+        return SetupTrouble(
+            f'"{using}" is {kind}, and the engine is tested on PostgreSQL, MariaDB, MySQL and SQLite: what rules match '
+            "may be stored and never carried out.",
+            "Keep the tables of rules_engine, and the models that rules watch, in one of those.",
+            is_error=True,
+        )
 
     def sends_several(self, using: str) -> bool:
         """Say no. See ``Database``."""
@@ -50,7 +69,7 @@ class GenericDatabase:
         """Say yes. See ``Database``."""
         return True
 
-    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
+    def pass_reserved(self, table: type[Model], digests: Sequence[UUID], using: str) -> tuple[str, int | None]:
         """Pass none. See ``Database``."""
         return "", 0
 
@@ -72,6 +91,14 @@ class GenericDatabase:
     def is_rivalry(self, error: Exception) -> bool:
         """Say no. See ``Database``."""
         return False
+
+    def ends_transaction(self, error: Exception) -> bool:
+        """Say no. See ``Database``."""
+        return False
+
+    def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
+        """Return a subquery with a limit. See ``Database``."""
+        return rows.values("pk")[:limit]
 
     def due_queues(self, due: QuerySet[Any]) -> list[str]:
         """Walk from queue to queue. See ``Database``."""
@@ -97,9 +124,11 @@ class GenericDatabase:
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Find and lock, then lease. See ``Database``."""
         with transaction.atomic(using=due.db):
-            locked = due
-            if transaction.get_connection(due.db).features.has_select_for_update_skip_locked:
-                locked = due.select_for_update(skip_locked=True, of=("self",))
+            locked, features = due, transaction.get_connection(due.db).features
+            if features.has_select_for_update_skip_locked:
+                locked = due.select_for_update(
+                    skip_locked=True, of=("self",) if features.has_select_for_update_of else ()
+                )
             keys = list(locked.values_list("pk", flat=True)[:limit])
             if keys:
                 # SQLite has no row locks: the conditions stand in the UPDATE again, and the fence tells who won.

@@ -20,7 +20,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
 from rules_engine.databases.generic import GenericDatabase
-from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows
+from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows, SetupTrouble
 from rules_engine.databases.reserving import reserve
 
 NOW, LATER = "STATEMENT_TIMESTAMP()", "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
@@ -52,6 +52,10 @@ class PostgreSQL(GenericDatabase):
     rounds_decimals = True
     can_reserve = True
 
+    def setup_trouble(self, using: str) -> SetupTrouble | None:
+        """See none. See ``Database``."""
+        return None
+
     def sends_several(self, using: str) -> bool:
         """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise, and nobody
         stands between us and it."""
@@ -78,14 +82,14 @@ class PostgreSQL(GenericDatabase):
             [won] = cursor.fetchone() or [False]
         return bool(won)
 
-    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
+    def pass_reserved(self, table: type[Model], digests: Sequence[UUID], using: str) -> tuple[str, int | None]:
         """Try advisory locks in order, up to ``MOST_LOCKS`` in one transaction. See ``Database``."""
         with connections[using].cursor() as cursor:
             cursor.execute(_SETTINGS, [LOCK_TIMEOUT])
             timeout, _, locks = cursor.fetchone()
             if locks > MOST_LOCKS:
                 return timeout, 0
-            cursor.execute(_LOCK, [list(keys)])
+            cursor.execute(_LOCK, [[_lock_key(digest) for digest in digests]])
             row = cursor.fetchone()
             return timeout, None if row is None else row[0]
 
@@ -220,6 +224,10 @@ def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:
         or type(driver).__module__.partition(".")[0] != "psycopg"
         or not driver.cursor_factory.__module__.startswith("django.")
     )
+
+
+def _lock_key(digest: UUID) -> int:
+    return int.from_bytes(digest.bytes[:8], signed=True)
 
 
 def _state(error: Exception) -> str | None:

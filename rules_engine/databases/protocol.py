@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
@@ -38,6 +39,15 @@ class AttemptEnd:
     wait: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SetupTrouble:
+    """What is wrong with how a database is set up, and what to do; ``is_error`` where rules would not work at all."""
+
+    message: str
+    hint: str
+    is_error: bool
+
+
 class Database(Protocol):
     """One kind of database. All verbs take lists and use the database's clock."""
 
@@ -47,6 +57,9 @@ class Database(Protocol):
     rounds_decimals: bool
     #: Whether values can be reserved: an INSERT that says what to do about a row that is there.
     can_reserve: bool
+
+    def setup_trouble(self, using: str) -> SetupTrouble | None:
+        """Return what keeps the engine from working as it should with how this database is set up, if anything does."""
 
     def sends_several(self, using: str) -> bool:
         """Say whether several statements with parameters can go in one trip."""
@@ -63,8 +76,8 @@ class Database(Protocol):
     def has_turn(self, number: int, using: str) -> bool:
         """Take a lock until the commit, or say that somebody else has it."""
 
-    def pass_reserved(self, keys: Sequence[int], using: str) -> tuple[str, int | None]:
-        """Take the first of these locks that nobody has, for the open transaction, and bound what it waits for others.
+    def pass_reserved(self, table: type[Model], digests: Sequence[UUID], using: str) -> tuple[str, int | None]:
+        """Lock the first of these keys that nobody has, for the open transaction, and bound what it waits for others.
 
         Returns what ``restore`` is given afterwards, and how many were passed over; None where others have them all.
         """
@@ -83,6 +96,12 @@ class Database(Protocol):
 
     def is_rivalry(self, error: Exception) -> bool:
         """Say whether another transaction was in the way, so that this one is undone and may be tried again."""
+
+    def ends_transaction(self, error: Exception) -> bool:
+        """Say whether the error tells that the whole transaction was undone, and not just the statement."""
+
+    def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
+        """Return the keys of the first so many rows, in their order, as ``pk__in`` takes them: no query of its own."""
 
     def due_queues(self, due: QuerySet[Any]) -> list[str]:
         """Return the queues that have a row among ``due``, by name: one probe of an index for each queue."""

@@ -47,8 +47,11 @@ class _Unmarked:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        if isinstance(error, DatabaseError) and database_of(self.connection.alias).ends_transaction(error):
+            # What the caller did before is undone with it: nobody is to commit the rest.
+            self.connection.needs_rollback = self.connection.in_atomic_block
+        elif kind is not None:
             self.connection.needs_rollback = self.was_marked
 
 

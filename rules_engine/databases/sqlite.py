@@ -6,6 +6,7 @@ from django.db import OperationalError, connections
 from django.db.models import Model
 
 from rules_engine.databases.generic import GenericDatabase
+from rules_engine.databases.protocol import SetupTrouble
 from rules_engine.databases.reserving import reserve
 
 NOW = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
@@ -17,6 +18,20 @@ class SQLite(GenericDatabase):
 
     spoils_transaction = False
     can_reserve = True
+
+    def setup_trouble(self, using: str) -> SetupTrouble | None:
+        """Look whether transactions begin as writers. See ``Database``."""
+        if str(connections[using].settings_dict["OPTIONS"].get("transaction_mode")).upper() in (
+            "IMMEDIATE",
+            "EXCLUSIVE",
+        ):
+            return None
+        return SetupTrouble(
+            f'Transactions of "{using}" begin as readers: one that reads, and writes later, fails at once with '
+            '"database is locked" where another has written meanwhile, however long its timeout.',
+            f'Set DATABASES["{using}"]["OPTIONS"]["transaction_mode"] to "IMMEDIATE".',
+            is_error=False,
+        )
 
     def is_shared(self, using: str) -> bool:
         """Say no for a database in memory: another connection to it is another database. See ``Database``."""

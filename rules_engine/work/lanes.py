@@ -66,6 +66,10 @@ def _tried(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:
     return _rows(queue, lanes).filter(attempts__gt=0).order_by("-created_at")
 
 
+def _first(executions: ExecutionQuerySet, limit: int) -> Any:
+    return database_of(executions.db).first_keys(executions, limit)
+
+
 def lane_figures(queue: str, lanes: Sequence[str], *since: datetime, sample: int = SAMPLE) -> list[LaneFigures]:
     """Say how the attempts since each of these times went, of the latest ``sample`` executions of these lanes.
 
@@ -73,9 +77,7 @@ def lane_figures(queue: str, lanes: Sequence[str], *since: datetime, sample: int
     attempt's two records. Attempts that were lost with their process say nothing and are left out.
     """
     tried = _tried(queue, lanes)
-    attempts = Attempt.objects.filter(
-        execution__in=tried.values("pk")[:sample], started_at__gte=min(since), outcome__in=TOLD
-    )
+    attempts = Attempt.objects.filter(execution__in=_first(tried, sample), started_at__gte=min(since), outcome__in=TOLD)
     rows = list(attempts.order_by().values_list("started_at", "outcome", "detail__duration_ms", "finished_at"))
     oldest = tried.values_list("created_at", flat=True)[sample - 1 : sample].first()
     return [
@@ -113,8 +115,7 @@ def lane_counts(
 
 def _latest_keys(queue: str, lane: str, sample: int) -> Any:
     # One lane each, so that the index gives the latest at once; a level down, for SQLite takes no limit in a union.
-    latest = _tried(queue, [lane]).values("pk")[:sample]
-    return Execution.objects.filter(pk__in=latest).order_by().values("pk")
+    return Execution.objects.filter(pk__in=_first(_tried(queue, [lane]), sample)).order_by().values("pk")
 
 
 def _seconds(duration: Any, started: datetime, finished: datetime | None) -> float:
@@ -137,7 +138,7 @@ def lane_backlog(queue: str, lanes: Sequence[str]) -> LaneBacklog:
 def lane_failures(queue: str, lanes: Sequence[str], limit: int, *, sample: int = SAMPLE) -> list[Execution]:
     """Give the latest that were given up or wait to be tried again, with their events, of the latest ``sample`` that
     were tried."""
-    failed = Execution.objects.filter(pk__in=_tried(queue, lanes).values("pk")[:sample])
+    failed = Execution.objects.filter(pk__in=_first(_tried(queue, lanes), sample))
     failed = failed.filter(state__in=(State.DISCARDED, State.REFUSED, State.RETRYABLE), failures__gt=0)
     return list(failed.select_related("event").order_by("-created_at")[:limit])
 

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.audit.hashing import keys_of
+from rules_engine.databases.generic import passing_locked
 from rules_engine.models import (
     Attempt,
     AuditEntry,
@@ -156,9 +157,7 @@ def _remove_batch(old: Old, keys: Sequence[Any], using: str) -> list[tuple[type[
     """Remove those of these rows that are still old, and that nobody is writing to, each with its parts."""
     model, rows = old.rows.model, old.rows.using(using).order_by()
     with transaction.atomic(using=using):
-        if transaction.get_connection(using).features.has_select_for_update_skip_locked:
-            free = rows.filter(pk__in=keys).select_for_update(skip_locked=True, of=("self",))
-            keys = list(free.values_list("pk", flat=True))
+        keys = list(passing_locked(rows.filter(pk__in=keys)).values_list("pk", flat=True))
         # Without Django's collector: none of these tables has rows that hang on it by a constraint.
         removed = [(model, rows.filter(pk__in=keys)._raw_delete(using))]
         if old.parts is not None:

@@ -29,7 +29,7 @@ TABLES = [Event._meta.db_table, Execution._meta.db_table, RuleError._meta.db_tab
 
 def rename(old: str, new: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'ALTER TABLE "{old}" RENAME TO "{new}"')
+        cursor.execute("ALTER TABLE {} RENAME TO {}".format(*map(connection.ops.quote_name, (old, new))))
 
 
 @pytest.mark.parametrize("table", TABLES[:2])

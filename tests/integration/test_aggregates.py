@@ -120,7 +120,8 @@ def test_both_databases_find_the_same() -> None:
     expected: dict[str, Any] = {
         "meals__count": 3,
         "meals__portions__sum": 10,
-        "meals__portions__avg": 3.33333333333333,
+        # MySQL and MariaDB divide to four digits more than a number has.
+        "meals__portions__avg": 3.3333 if connection.vendor == "mysql" else 3.33333333333333,
         "meals__portions__min": 1,
         "meals__doubled__sum": 20,
         "meals__doubled__max": 14,

@@ -40,7 +40,8 @@ def without_column(model: type[models.Model], column: str) -> Iterator[None]:
 
 def _rename(model: type[models.Model], old: str, new: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'ALTER TABLE "{model._meta.db_table}" RENAME COLUMN "{old}" TO "{new}"')
+        table, *columns = map(connection.ops.quote_name, (model._meta.db_table, old, new))
+        cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {' TO '.join(columns)}")
 
 
 @contextmanager

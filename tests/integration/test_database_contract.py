@@ -369,7 +369,7 @@ def test_a_reservation_holds_as_long_as_it_says():
 def test_the_first_value_that_nobody_reserves_is_passed_to():
     database = database_of("default")
     with transaction.atomic():
-        before, passed = database.pass_reserved([1, 2, 3], "default")
+        before, passed = database.pass_reserved(Reservation, [new_id() for _ in range(3)], "default")
         assert passed == 0
         if before:
             database.restore(before, "default")

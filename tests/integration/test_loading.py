@@ -160,7 +160,7 @@ def test_a_thread_that_connects_while_another_loads_waits_for_the_rules(
         Animal.objects.create(name="a")
 
     monkeypatch.setattr(cache, "load", load)
-    in_threads(connection.ensure_connection, save)
+    in_threads(lambda: connection.ensure_connection(), save)
     assert Event.objects.count() == 1
 
 
@@ -291,7 +291,8 @@ def test_a_rule_that_a_test_makes_is_read_once() -> None:
     with CaptureQueriesContext(connection) as asked:
         rule = create_rule(Animal, actions=[LOG])
     assert cache.current().find(rule.slug)
-    reads = [query for query in asked.captured_queries if ' FROM "rules_engine_rule" ' in query["sql"]]
+    table = connection.ops.quote_name("rules_engine_rule")
+    reads = [query for query in asked.captured_queries if f" FROM {table} " in query["sql"]]
     assert len(reads) == 1, reads
 
 

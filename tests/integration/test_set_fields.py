@@ -121,7 +121,7 @@ def test_it_adds_no_statement_before_the_save() -> None:
     doctor = Doctor(first_name="Ada", last_name="B", email="a@example.com", slug="a")
     with CaptureQueriesContext(connection) as captured:
         doctor.save()
-    assert captured.captured_queries[0]["sql"].startswith('INSERT INTO "clinic_doctor"')
+    assert captured.captured_queries[0]["sql"].startswith(f"INSERT INTO {connection.ops.quote_name('clinic_doctor')}")
 
 
 def test_an_author_who_may_not_change_the_model_sets_nothing() -> None:

@@ -102,7 +102,9 @@ def test_a_copy_of_an_object_gets_a_slug_of_its_own() -> None:
 
 
 def test_other_values_of_one_beginning_or_case_count_for_nothing() -> None:
-    for slug in ("oak-chair-red", "oak-chair-3x", "Oak-Chair", "oak", "oak_chair", "oak%"):
+    # Where the database compares without case, as MySQL and MariaDB do unless told otherwise, that one is taken.
+    other_case = () if connection.vendor == "mysql" else ("Oak-Chair",)
+    for slug in ("oak-chair-red", "oak-chair-3x", *other_case, "oak", "oak_chair", "oak%"):
         make(slug=slug)
     unique()
     assert make().slug == "oak-chair"
@@ -218,7 +220,7 @@ def test_without_its_table_the_callers_transaction_goes_on(in_transaction: bool)
 
 def rename(table: str, to: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'ALTER TABLE "{table}" RENAME TO "{to}"')
+        cursor.execute("ALTER TABLE {} RENAME TO {}".format(*map(connection.ops.quote_name, (table, to))))
 
 
 def test_reservations_are_forgotten_a_day_after_they_ended() -> None:

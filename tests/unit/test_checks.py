@@ -12,6 +12,7 @@ from celery import current_app
 from django.db import models
 
 from rules_engine import checks
+from rules_engine.databases import generic, mysql, postgresql, sqlite
 from rules_engine.types import RuleSpec
 from tests.zoo.models import Meal
 
@@ -206,3 +207,47 @@ def test_a_rule_that_misses_what_the_database_does_is_a_warning(monkeypatch: pyt
     [(id_, text)] = said(checks.check_unsent_deletes(None))
     assert id_ == "rules_engine.W015"
     assert text.startswith('Rule fed: it does not hear of what goes with a deleted animal: "animal" is DB_CASCADE.')
+
+
+class Answering:
+    """A connection that answers every query with one row."""
+
+    display_name = "Oracle"
+
+    def __init__(self, row: Any = None, **options: Any) -> None:
+        self.row, self.settings_dict = row, {"OPTIONS": options}
+
+    def cursor(self) -> Answering:
+        return self
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def execute(self, sql: str) -> None: ...
+
+    def fetchone(self) -> Any:
+        return self.row
+
+
+@pytest.mark.parametrize(
+    ("database", "connection", "told"),
+    [
+        (generic.GenericDatabase(), Answering(), [("rules_engine.E017", "Oracle")]),
+        (mysql.MySQL(), Answering((0,)), []),
+        (mysql.MySQL(), Answering((-300,)), [("rules_engine.E017", "-300 minutes from UTC")]),
+        (sqlite.SQLite(), Answering(transaction_mode="IMMEDIATE"), []),
+        (sqlite.SQLite(), Answering(), [("rules_engine.W018", "begin as readers")]),
+        (postgresql.PostgreSQL(), Answering(), []),
+    ],
+)
+def test_a_database_that_is_not_known_or_not_well_set_up_is_told(
+    monkeypatch: pytest.MonkeyPatch, database: Any, connection: Any, told: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(checks, "database_of", lambda using: database)
+    for module in (generic, mysql, sqlite):
+        monkeypatch.setattr(module, "connections", {"default": connection})
+    found = said(checks.check_database(None))
+    assert [id_ for id_, _ in found] == [id_ for id_, _ in told]
+    assert all(part in text for (_, text), (_, part) in zip(found, told, strict=True))

@@ -54,7 +54,7 @@ def reserve_first(using: str, digests: Sequence[uuid.UUID], is_stored: Callable[
             raise Busy
         try:
             with transaction.atomic(using=using):
-                before, passed = database.pass_reserved([_lock_key(digest) for digest in digests[start:]], using)
+                before, passed = database.pass_reserved(Reservation, digests[start:], using)
                 if passed is None:
                     return None
                 start += passed
@@ -72,7 +72,3 @@ def reserve_first(using: str, digests: Sequence[uuid.UUID], is_stored: Callable[
             if not database.is_lost_race(error):
                 raise
     return None
-
-
-def _lock_key(digest: uuid.UUID) -> int:
-    return int.from_bytes(digest.bytes[:8], signed=True)

@@ -159,8 +159,7 @@ def _parts(base: str, length: int | None) -> Iterator[list[str]]:
 
 
 def _reserved(column: _Column, free: Sequence[str]) -> str | None:
-    """Return the first of these that could be reserved; on other databases than PostgreSQL and SQLite simply the
-    first."""
+    """Return the first of these that could be reserved; on a database that cannot reserve simply the first."""
     if not reserving.can_reserve(column.using):
         return next(iter(free), None)
     digests = [column.digest(value) for value in free]

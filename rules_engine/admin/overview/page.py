@@ -21,6 +21,7 @@ from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.pauses import scope_words
 from rules_engine.admin.reading import mail
 from rules_engine.admin.reading.states import DAY
+from rules_engine.databases import database_of
 from rules_engine.models import Attempt, Execution, Heartbeat, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import LIVE, TROUBLED, State
 from rules_engine.rules import registry
@@ -168,7 +169,8 @@ def _left_out(count: int) -> Sequence[str]:
 
 def slowest(names: dict[str, str]) -> OverviewTable:
     """The actions that took longest, of the latest executions."""
-    latest = Execution.objects.filter(attempts__gt=0).order_by("-created_at").values("pk")[:SAMPLE]
+    tried = Execution.objects.filter(attempts__gt=0).order_by("-created_at")
+    latest = database_of(tried.db).first_keys(tried, SAMPLE)
     ended: Any = Attempt.objects.filter(execution__in=latest, finished_at__isnull=False).order_by()
     took = F("finished_at") - F("started_at")
     figures = ended.values(slug=F("execution__rule_slug"), kind=F("execution__kind")).annotate(

@@ -64,7 +64,7 @@ def failing(error: Exception, table: str, times: float = 1, *, state: str = "") 
     left = [times]
 
     def fail(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if left[0] and f'UPDATE "{table}"' in sql and (not state or state in str(params)):
+        if left[0] and f"UPDATE {connection.ops.quote_name(table)}" in sql and (not state or state in str(params)):
             left[0] -= 1
             raise error
         return execute(sql, params, many, context)
@@ -76,6 +76,8 @@ def rivalry() -> OperationalError:
     """What the database says of another transaction that was in the way."""
     if connection.vendor == "sqlite":
         return OperationalError("database is locked")
+    if connection.vendor == "mysql":
+        return OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
     cause = Exception()
     cause.sqlstate = "40001"  # type: ignore[attr-defined]
     error = OperationalError("could not serialize access due to concurrent update")

@@ -54,7 +54,7 @@ def at_the_first(word: str, table: str, do: Callable[[], Any]) -> Iterator[None]
     waiting = [do]
 
     def look(execute: Any, sql: str, *rest: Any) -> Any:
-        if waiting and sql.startswith(word) and f'{word} FROM "{table}"' in sql:
+        if waiting and sql.startswith(word) and f"{word} FROM {connection.ops.quote_name(table)}" in sql:
             waiting.pop()()
         return execute(sql, *rest)
 

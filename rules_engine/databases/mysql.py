@@ -1,0 +1,146 @@
+"""MySQL 8.0 and MariaDB 10.6, and later: locked rows are passed over, and a statement that fails spoils nothing.
+
+Locks that are held until the commit are those of rows here: this database's named locks belong to the session, and
+Django tells nobody of a rollback that would have to give them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import EmptyResultSet
+from django.db import DatabaseError, OperationalError, connections
+from django.db.models import Model, QuerySet
+from django.db.models.expressions import RawSQL
+
+from rules_engine.databases.generic import GenericDatabase
+from rules_engine.databases.protocol import SetupTrouble
+
+#: The table whose rows stand for locks: that of reservations, each known by a key of 16 bytes.
+LOCKS = "rules_engine_reservation"
+NOW, LATER = "NOW(6)", "NOW(6) + INTERVAL %s SECOND"
+#: What an INSERT says of a row that is there and holds still.
+REFUSED = 7
+DEADLOCK, LOCK_TIMEOUT, LOCKED_NOW, CHANGED_SINCE = 1213, 1205, 3572, 1020
+
+
+class MySQL(GenericDatabase):
+    """MySQL and MariaDB, which Django takes for one."""
+
+    spoils_transaction = False
+    rounds_decimals = True
+    can_reserve = True
+
+    def setup_trouble(self, using: str) -> SetupTrouble | None:
+        """Compare the session's clock with UTC, which Django stores. See ``Database``."""
+        if not settings.USE_TZ:
+            return None
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT TIMESTAMPDIFF(MINUTE, UTC_TIMESTAMP(), NOW())")
+            [minutes] = cursor.fetchone()
+        if not minutes:
+            return None
+        return SetupTrouble(
+            f'Sessions of "{using}" are {minutes} minutes from UTC, in which Django stores times: a time that the '
+            "database tells is taken for another one, and actions begin too late or too early.",
+            f'Set DATABASES["{using}"]["OPTIONS"]["init_command"] to "SET time_zone = \'+00:00\'".',
+            is_error=True,
+        )
+
+    def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
+        """Lock a row for each. See ``Database``."""
+        for number in numbers:
+            _lock(_key(number), using)
+
+    def has_turn(self, number: int, using: str) -> bool:
+        """Lock a row if nobody has. See ``Database``."""
+        if self._is_locked(_key(number), using):
+            return False
+        _lock(_key(number), using)
+        return True
+
+    def pass_reserved(self, table: type[Model], digests: Sequence[UUID], using: str) -> tuple[str, int | None]:
+        """Look for one whose row nobody is writing. Who is quicker then is waited for. See ``Database``."""
+        free = (place for place, digest in enumerate(digests) if not self._is_locked(digest, using))
+        return "", next(free, None)
+
+    def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
+        """Write it, or take it over. See ``Database``.
+
+        In one statement, which locks a row that is there for writing at once: INSERT IGNORE locks it for reading first,
+        and of twenty who then want to write all but one are undone as a deadlock, with what their callers did before.
+        Django counts rows found and not changed, so which it did is told by what stands for an inserted number.
+        """
+        name = connections[using].ops.quote_name(table._meta.db_table)
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {name} (digest, held_until) VALUES (%s, {LATER}) "  # noqa: S608 - a name of ours
+                f"ON DUPLICATE KEY UPDATE held_until = IF(held_until <= {NOW}, VALUES(held_until), "
+                f"IF(LAST_INSERT_ID({REFUSED}), held_until, held_until))",
+                [_stored(UUID(key), using), seconds],
+            )
+            return bool(cursor.lastrowid != REFUSED)
+
+    def is_lost_race(self, error: Exception) -> bool:
+        """Look at the code. See ``Database``."""
+        return _code(error) == CHANGED_SINCE
+
+    def is_lock_timeout(self, error: Exception) -> bool:
+        """Look at the code. See ``Database``."""
+        return _code(error) in (LOCK_TIMEOUT, LOCKED_NOW)
+
+    def is_rivalry(self, error: Exception) -> bool:
+        """Look at the code. See ``Database``."""
+        return _code(error) in (DEADLOCK, LOCK_TIMEOUT, CHANGED_SINCE)
+
+    def ends_transaction(self, error: Exception) -> bool:
+        """Say yes for a deadlock. See ``Database``."""
+        return _code(error) in (DEADLOCK, CHANGED_SINCE)
+
+    def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
+        """Return a subquery of a subquery, where alone a limit may stand. See ``Database``."""
+        try:
+            select, params = rows.values("pk")[:limit].query.sql_with_params()
+        except EmptyResultSet:
+            return []
+        return RawSQL(f"SELECT * FROM ({select}) AS first_keys", params)  # noqa: S608, S611 - what the ORM has compiled
+
+    def _is_locked(self, key: UUID, using: str) -> bool:
+        try:
+            with connections[using].cursor() as cursor:
+                cursor.execute(
+                    f"SELECT 1 FROM {LOCKS} WHERE digest = %s FOR UPDATE NOWAIT",  # noqa: S608 - a name of ours
+                    [_stored(key, using)],
+                )
+        except OperationalError as error:
+            if self.is_lock_timeout(error):
+                return True
+            raise
+        return False
+
+
+def _code(error: Exception) -> int | None:
+    return error.args[0] if isinstance(error, DatabaseError) and error.args else None
+
+
+def _key(number: int) -> UUID:
+    """Return the key of a lock's row: its number, where digests of values have eight random bytes more."""
+    return UUID(int=number % 2**64)
+
+
+def _stored(key: UUID, using: str) -> str:
+    # MariaDB 10.7 and later have a type of their own for these, which Django uses, and which takes no version above 7.
+    key = UUID(bytes=key.bytes, version=5)
+    return str(key) if connections[using].features.has_native_uuid_field else key.hex
+
+
+def _lock(key: UUID, using: str) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {LOCKS} (digest, held_until) VALUES (%s, {NOW}) "  # noqa: S608 - a name of ours
+            "ON DUPLICATE KEY UPDATE digest = digest",
+            [_stored(key, using)],
+        )
