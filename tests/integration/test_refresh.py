@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from threading import Event as Flag
 from threading import Thread
 from typing import Any
@@ -14,11 +16,12 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from rules_engine.capture import receiver
 from rules_engine.live import cache, known, watcher
 from rules_engine.live.plan import Plan
-from rules_engine.models import Pause, Rule, RuleAction, RuleSetChange, RuleSetVersion, RuleVersion
+from rules_engine.models import Pause, Recording, Rule, RuleAction, RuleSetChange, RuleSetVersion, RuleVersion
 from rules_engine.models.rule_set import MOST_CHANGES, MOST_NAMED
 from rules_engine.rules.matching import CompiledRule
 from tests.threads import SECONDS
@@ -462,6 +465,12 @@ class Editor:
     def do_resume(self) -> None:
         Pause.objects.all().delete()
 
+    def do_record(self) -> None:
+        Recording.objects.create(model=self.chance.choice(MODELS), until=timezone.now() + timedelta(hours=1))
+
+    def do_stop_recording(self) -> None:
+        Recording.objects.all().delete()
+
     def do_install_pack(self) -> None:
         out = io.StringIO()
         call_command("rulepack", "install", "clinic", overwrite=self.chance.random() < 0.5, stdout=out, stderr=out)
@@ -475,7 +484,8 @@ class Editor:
 
 def known_to(rule_set: cache.RuleSet) -> list[Any]:
     assert rule_set.reading is not None
-    return [rule_set.reading.stamp, *rule_set.reading.rules.items()]
+    recorders = [replace(recorder, active_until=None) for recorder in rule_set.recorders]
+    return [rule_set.reading.stamp, *rule_set.reading.rules.items(), *recorders]
 
 
 @pytest.mark.parametrize("seed", range(6))
