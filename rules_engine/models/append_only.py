@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from django.db import models, router
 from django.db.models.signals import pre_delete
 
+from rules_engine.databases.insertion import insert
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import RulesEngineError
 
@@ -31,7 +32,13 @@ class AppendOnlyQuerySet(UncachedQuerySet[Row]):
 
     def add(self, *rows: Row) -> None:
         """Insert rows. No signal is sent: what a receiver of the site's raises about all models costs no row."""
-        super().bulk_create(rows)
+        if len(rows) < 2:
+            super().bulk_create(rows)
+            return
+        self._for_write = True
+        using = self.db
+        names = [field.attname for field in self.model._meta.concrete_fields if not field.has_db_default()]
+        insert(self.model, [{name: getattr(row, name) for name in names} for row in rows], using)
 
     def bulk_create(self, objs: Iterable[Row], *args: Any, **options: Any) -> list[Row]:
         """Insert rows that are not there. Raises ``AuditTrailProtected`` for one that is, whatever it is to do."""
