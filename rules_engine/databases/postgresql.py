@@ -139,19 +139,25 @@ class PostgreSQL(GenericDatabase):
         """Lease and read in one statement. See ``Database``."""
         try:
             # Without the second condition the planner does not know that the index of lanes has all of them.
-            of_lane = due.filter(lane=RawSQL("lanes.lane", ())).exclude(lane="")
-            select, params = of_lane.values("pk").query.sql_with_params()
+            keys, params = _of_each(due.filter(lane=RawSQL("named.name", ())).exclude(lane=""), rooms)
         except EmptyResultSet:
             return ()
-        table = _name(due.model, due.db)
-        keys = (
-            "SELECT due.id FROM unnest(%s::text[], %s::int[]) AS lanes(lane, room), "  # noqa: S608 - names of ours
-            f"LATERAL ({select} LIMIT lanes.room FOR UPDATE OF {table} SKIP LOCKED) AS due(id)"
-        )
-        values = (worker, seconds, list(rooms), list(rooms.values()), *params)
         quote = connections[due.db].ops.quote_name
         columns = ", ".join(quote(field.column) for field in due.model._meta.concrete_fields)
+        values = (worker, seconds, *params)
         return list(due.model._default_manager.raw(_lease(due, keys, columns), values, using=due.db))
+
+    def lease_rules(
+        self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
+    ) -> Collection[Any]:
+        """Lease in one statement. See ``Database``."""
+        try:
+            keys, params = _of_each(due.filter(rule_slug=RawSQL("named.name", ()), lane=""), rooms)
+        except EmptyResultSet:
+            return ()
+        with connections[due.db].cursor() as cursor:
+            cursor.execute(_lease(due, keys, "id"), [worker, seconds, *params])
+            return [key for (key,) in cursor.fetchall()]
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str
@@ -198,6 +204,17 @@ class PostgreSQL(GenericDatabase):
         with connections[waiting.db].cursor() as cursor:
             cursor.execute(sql, [_as_json(ends), list(WAITING)])
             return set(cursor.fetchall())
+
+
+def _of_each(due: QuerySet[Any], rooms: Mapping[str, int]) -> tuple[str, list[Any]]:
+    """Return the SELECT of the keys of up to so many of these for each name, which they know as ``named.name``, and
+    lock them. Raises ``EmptyResultSet`` where everything is paused."""
+    select, params = due.values("pk").query.sql_with_params()
+    sql = (
+        "SELECT due.id FROM unnest(%s::text[], %s::int[]) AS named(name, room), "  # noqa: S608 - names of ours
+        f"LATERAL ({select} LIMIT named.room FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED) AS due(id)"
+    )
+    return sql, [list(rooms), list(rooms.values()), *params]
 
 
 def _lease(due: QuerySet[Any], keys: str, columns: str) -> str:

@@ -113,6 +113,10 @@ class Database(Protocol):
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Return the lanes of a queue that have a row among ``due``, by name: one probe of an index for each lane."""
 
+    def due_rules(self, due: QuerySet[Any], queue: str) -> list[str]:
+        """Return the rules that have a row of no lane among ``due``, by slug: one probe of an index for each that has
+        one in that queue."""
+
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Lease up to ``limit`` rows of ``due``, in its order, for so many seconds; returns their keys.
 
@@ -124,6 +128,12 @@ class Database(Protocol):
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
     ) -> Collection[Any]:
         """Lease rows of ``due``, in its order, up to so many of each lane; returns the rows that the worker has got."""
+
+    def lease_rules(
+        self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
+    ) -> Collection[Any]:
+        """Lease rows of ``due`` that are in no lane, in its order, up to so many of each rule; returns their keys, as
+        ``lease`` does."""
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

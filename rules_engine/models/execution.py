@@ -36,6 +36,8 @@ class State(models.TextChoices):
 
 WAITING = (State.PENDING, State.RETRYABLE)
 LIVE = (State.PENDING, State.RETRYABLE, State.RUNNING)
+IS_LIVE = Q(state__in=LIVE)
+IN_TURN = Q(state__in=LIVE, lane="")
 #: States that an execution ends in without having done its work.
 FAILED = (State.DISCARDED, State.CANCELLED, State.REFUSED)
 #: States that say that something went wrong, for good or for now.
@@ -68,7 +70,7 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
         due = self.leasable(suspects)
         keys = database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
-        return self._with_keys(keys).leased_to(worker, suspects)
+        return self.with_keys(keys).leased_to(worker, suspects)
 
     def lease_lanes(
         self, rooms: Mapping[str, int], *, worker: str, lease: float, suspects: bool = False
@@ -87,7 +89,8 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         with_events = [execution for execution in leased if Execution.event.is_cached(execution)]
         return sorted(with_events, key=lambda execution: (execution.next_attempt_at, execution.pk))
 
-    def _with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
+    def with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
+        """Those with these keys."""
         rows = self._outbox()
         return rows.filter(pk__in=keys) if keys else rows.none()
 
@@ -227,11 +230,12 @@ class Execution(models.Model):
         indexes = [
             # Claiming: only what has not ended is in it, so it stays small however long the table grows.
             # In the order of claims to the last column, or what one transaction wrote would be sorted whole each time.
+            models.Index(fields=["queue", "next_attempt_at", "id"], name="rules_execution_due", condition=IS_LIVE),
+            # Where much waits, rules take turns; batch senders have lanes for that.
             models.Index(
-                fields=("queue", "next_attempt_at", "id"), name="rules_execution_due", condition=Q(state__in=LIVE)
+                fields=["queue", "rule_slug", "next_attempt_at", "id"], name="rules_execution_turn", condition=IN_TURN
             ),
-            # What workers hold: those that a claim renews and gives back, and those whose worker died. As few as are
-            # in flight, where 200,000 that wait would be looked through for them.
+            # What workers hold, or held when they died: as few as are in flight, however many wait.
             models.Index(fields=("leased_by",), name="rules_execution_leased", condition=~Q(leased_by="")),
             # Batch senders claim by lane.
             models.Index(
@@ -261,10 +265,7 @@ class Execution(models.Model):
 
     @property
     def may_have_crashed(self) -> bool:
-        """Whether somebody had it before who did not say what became of it: a crash of this one must leave its trace.
-
-        Asked before it is begun.
-        """
+        """Whether, before it is begun, somebody had it who did not end it: a crash must leave a trace."""
         return self.is_suspect or self.state == State.RUNNING
 
     def context(self) -> types.ActionContext:

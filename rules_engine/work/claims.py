@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import socket
 import threading
 import uuid
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from django.db import connections, router
 from django.db.models import Q
@@ -79,6 +81,29 @@ def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) ->
     of_each = (database.in_order(due.filter(queue=name)) for name in names)
     oldest = sorted(pair for rows in of_each for pair in rows.values_list("next_attempt_at", "pk")[:limit])
     return executions.filter(pk__in=[pk for _due, pk in oldest[:limit]])
+
+
+def claim_in_turn(queue: str, limit: int) -> Claim:
+    """Lease what is due in this queue, of each rule as many, and the oldest of them; else as ``claim``: where more
+    waits than is claimed at once, one rule with a flood must not hold up all others.
+
+    The order of what one rule does stays. What is over, because some have less than their share, goes to the oldest of
+    all.
+    """
+    every, worker, lease = unpaused(rows().of_queues([queue])), worker_name(), conf.lease_seconds()
+    suspects = every.lease(1, worker=worker, lease=lease, suspects=True)
+    if suspects:
+        return Claim(worker, tuple(suspects))
+    database, keys = database_of(every.db), list[Any]()
+    due = database.in_order(every.leasable(suspects=False))
+    slugs = database.due_rules(due, queue)
+    if len(slugs) > 1:
+        chosen = random.sample(slugs, limit) if len(slugs) > limit else slugs
+        rooms = dict.fromkeys(chosen, limit // len(chosen))
+        keys += database.lease_rules(due, rooms, worker=worker, seconds=lease)
+    if len(keys) < limit:
+        keys += database.lease(due, limit - len(keys), worker=worker, seconds=lease)
+    return Claim(worker, tuple(due.with_keys(keys).leased_to(worker, suspects=False)))
 
 
 def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False, suspects: bool = True) -> Claim:

@@ -33,14 +33,22 @@ Reads = Mapping[tuple[str, int], Collection[Path]]
 
 
 def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
-    """Claim and run what is due in these queues until nothing is, or the time is up. Returns how many it ran."""
-    end, total = time.monotonic() + seconds, 0
+    """Claim and run what is due in these queues until nothing is, or the time is up. Returns how many it ran.
+
+    Oldest first; where more waits in a queue than one batch, its rules take turns.
+    """
+    end, total, is_behind = time.monotonic() + seconds, 0, False
     while time.monotonic() < end and (limit is None or total < limit):
         batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - total)
+        if is_behind and len(queues) == 1:
+            claiming = partial(claims.claim_in_turn, queues[0], batch)
+        else:
+            claiming = partial(claims.claim, *queues, limit=batch)
         with paused():  # the engine's own connecting is no event, or a rule on connection_created would never end
-            claim = against_rivals(partial(claims.claim, *queues, limit=batch))
+            claim = against_rivals(claiming)
         if not claim:
             break
+        is_behind = len(claim.executions) == batch
         total += run_claim(claim, end)
     return total
 
