@@ -266,3 +266,25 @@ def test_what_is_not_begun_in_time_is_given_back(many: Any) -> None:
     due([("many", {}), LOG], "a", "b")
     assert run_claim(claims.claim(), end=0) == 0
     assert set(Execution.objects.values_list("state", "attempts", "leased_by")) == {("pending", 0, "")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [
+        # Charged, counted in the hour's mails under a lock, and ended.
+        (("send_email", {"to": ["a@example.com"], "subject": "S", "body": "B"}), 8),
+        (("create_object", {"model": "zoo.tag", "values": [{"field": "name", "value": "t"}]}), 5),
+    ],
+    ids=["send_email", "create_object"],
+)
+@pytest.mark.postgres
+def test_one_more_by_itself_takes_as_many_statements(kind: Any, most: int) -> None:
+    taken = []
+    due([kind])
+    for count in (1, 5):
+        make_animals(*names(count))
+        with CaptureQueriesContext(connection) as queries:
+            assert run.drain("rules", seconds=60, limit=count) == count
+        taken.append(len(queries))
+        assert not Execution.objects.exclude(state="succeeded").exists()
+    assert (taken[1] - taken[0]) / 4 <= most

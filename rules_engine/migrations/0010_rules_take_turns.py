@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0008_rule_set_changes'),
+        ('rules_engine', '0009_attempt_index'),
     ]
 
     operations = [
