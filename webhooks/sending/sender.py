@@ -140,8 +140,8 @@ class Sender:
         """Claim and send what fits into the shares of these lanes; returns how many executions it took."""
         careful = slow | self.pace.unknown({slug_of(lane) for lane in lanes})
         limit = None if self.limit is None else self.limit - self.begun
-        by_endpoint = self.in_flight.by_endpoint()
-        room = rooms(in_turn(lanes, slow), by_endpoint, careful, slots=self.slots, limit=limit)
+        by_endpoint, quick = self.in_flight.by_endpoint(), self.pace.quick() - slow
+        room = rooms(in_turn(lanes, slow), by_endpoint, careful, quick, slots=self.slots, limit=limit)
         if not room:
             return 0
         endpoints = _endpoints_of(room)

@@ -29,16 +29,17 @@ def rooms(
     lanes: Iterable[str],
     in_flight: Mapping[str, int],
     careful: Collection[str],
+    quick: Collection[str] = (),
     *,
     slots: int,
     limit: int | None = None,
 ) -> dict[str, int]:
     """Say how many each lane may take now, by lane, in the order given; those that may take none are left out.
 
-    ``in_flight`` is counted by slug; of the endpoints in ``careful`` a bite is taken at most, and the others are served
-    again once a quarter of their share is free, but for tests: somebody waits for those. One share of
-    the slots is always left for an endpoint that nothing was due for until now, and a replay takes half of its
-    endpoint's. ``limit`` bounds them together.
+    ``in_flight`` is counted by slug. Of the endpoints in ``careful`` a bite is taken at most. Those in ``quick`` are
+    served again once a quarter of their share is free, but for tests: somebody waits for those. One share of the slots
+    is always left for an endpoint that nothing was due for until now, and a replay takes half of its endpoint's.
+    ``limit`` bounds them together.
     """
     lanes = list(lanes)
     taken = Counter({slug: count for slug, count in in_flight.items() if count})
@@ -49,7 +50,7 @@ def rooms(
     rooms_by_lane = {}
     for lane in lanes:
         slug = slug_of(lane)
-        if in_flight.get(slug, 0) > share * FULL and slug not in careful and not is_test(lane):
+        if slug in quick and in_flight.get(slug, 0) > share * FULL and not is_test(lane):
             # It is busy for now, and to claim by the handful costs each delivery a part of a dozen statements.
             continue
         room = min(share - taken[slug], left, BITE if slug in careful else slots)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhooks.sending.pace import SLOW, Pace
+from webhooks.sending.pace import QUICK, SLOW, Pace
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -22,6 +22,16 @@ def test_a_quick_endpoint_is_slow_only_when_it_is_stuck():
     pace.note("crm", 0.1)
     assert pace.slow(waiting={"crm"}, stuck=NOBODY) == set()
     assert pace.slow(waiting={"crm"}, stuck={"crm"}) == {"crm"}
+
+
+def test_an_endpoint_is_quick_by_what_it_took_lately():
+    pace = Pace()
+    assert pace.quick() == set(), "nothing is known of any"
+    pace.note("crm", QUICK)
+    pace.note("erp", SLOW)
+    assert pace.quick() == {"crm"}
+    pace.note("crm", SLOW)
+    assert pace.quick() == set()
 
 
 def test_an_endpoint_that_answered_slowly_is_slow_though_nothing_waits():

@@ -31,6 +31,15 @@ def test_a_slow_endpoint_takes_little_at_a_time():
     assert rooms(["slow", "well"], {}, {"slow"}, slots=300) == {"slow": BITE, "well": 100}
 
 
+def test_a_quick_endpoint_is_served_again_once_a_quarter_is_free():
+    lanes, slots = ["crm", "crm:test"], 80
+    assert rooms(["crm"], {"crm": 31}, set(), {"crm"}, slots=slots) == {}
+    assert rooms(["crm"], {"crm": 30}, set(), {"crm"}, slots=slots) == {"crm": 10}
+    assert rooms(["crm"], {"crm": 31}, set(), {"erp"}, slots=slots) == {"crm": 9}
+    assert rooms(lanes, {"crm": 31}, set(), {"crm"}, slots=slots) == {"crm:test": 9}, "somebody waits for a test"
+    assert rooms(["crm"], {"crm": 2}, set(), {"crm"}, slots=6) == {"crm": 1}, "of a small share each slot is a third"
+
+
 def test_more_lanes_than_slots_take_one_each_as_far_as_they_go():
     shares = rooms([f"e{number}" for number in range(10)], {}, set(), slots=4)
     assert shares == {"e0": 1, "e1": 1, "e2": 1, "e3": 1}
