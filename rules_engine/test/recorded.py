@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rules_engine.context.paths import ModelClass, field_of, find_model, readable_fields, steps
+from rules_engine.context.plain_data import same
 from rules_engine.context.signals import SAVE_SIGNALS
 from rules_engine.context.visible import read_by
 from rules_engine.errors import UnknownPath
-from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.matching import CompiledChange, CompiledRule
 from rules_engine.types import EVERY_FIELD, Event, FieldChange, MatchSubject, Path
 
 
@@ -19,9 +20,9 @@ def recorded_subject(rule: CompiledRule, event: Event) -> MatchSubject:
     changes, unknown = dict(stored.changes), set()
     for asked in rule.changes:
         change = stored.change(asked.field)
-        if change is _UNKNOWN:
+        if change is _UNKNOWN and not stored.rules_out(asked):
             unknown.add(asked.field)
-        elif change is not None:
+        elif change is not None and change is not _UNKNOWN:
             changes[asked.field] = change
     # Live it is given nothing else: what other rules read is no business of its own.
     own = read_by(rule.reads, event.context, event.model) if rule.reads_whole else event.context
@@ -77,6 +78,14 @@ class _Stored:
         if self.event.operation == "update":
             return None if column in (self.context.get("old") or {}) else _UNKNOWN
         return self._set_on_create(name, column)
+
+    def rules_out(self, asked: CompiledChange) -> bool:
+        """Say whether the field holds another value than it was to change to: whatever it was, that is no such change.
+
+        Live that is found out first, and no old value is read for the rule.
+        """
+        now, column = self.context.get("instance") or {}, self._column(asked.field)
+        return asked.has_new and column is not None and column in now and not same(now[column], asked.new)
 
     def _set_on_create(self, name: str, column: str) -> Any:
         now = self.context.get("instance") or {}

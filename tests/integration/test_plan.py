@@ -19,6 +19,7 @@ from rules_engine.live import plan
 from rules_engine.logic.metering import Metered
 from rules_engine.models import Event, Rule, RuleAction
 from rules_engine.rules import matching
+from rules_engine.test import why
 from rules_engine.testing import create_rule, refresh, reset
 from tests.zoo.models import Animal, Keeper
 
@@ -167,6 +168,22 @@ def test_of_few_rules_an_event_tells_where_each_stopped() -> None:
         ("b-three", "not_matched", "condition"),
         ("c-every", "matched", None),
     ]
+
+
+def test_of_many_rules_the_rest_is_worked_out_from_what_was_stored() -> None:
+    for number in range(plan.FEW):
+        create_rule(Animal, slug=f"changed-{number}", changes=[{"field": "name", "to": f"s{number}"}], actions=LOG)
+        create_rule(Animal, slug=f"equal-{number}", condition={"==": [{"var": "instance.name"}, f"s{number}"]})
+    create_rule(Animal, slug="every", actions=LOG)
+    animal = Animal.objects.create(name="open")
+    Event.objects.all().delete()
+    animal.save()
+    event = Event.objects.get()
+    assert [said["rule"] for said in event.evaluations] == ["every"]
+    [told] = why.tell([event], list(why.rules_on({"zoo.animal"})))
+    said = {one.slug: (one.verdict, one.gate) for one in told.said}
+    assert (said["every"], said["changed-3"]) == (("matched", ""), ("not_matched", "changes"))
+    assert said["equal-3"] == ("not_matched", "condition")
 
 
 NAMES = ["open", "paid", "1", "", "2026-01-01"]

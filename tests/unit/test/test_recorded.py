@@ -51,6 +51,15 @@ def test_where_no_rule_asked_what_changed_nothing_is_known() -> None:
     assert seen(event(changed=None, changes=None, old={"legs": 4}), "legs").unknown == {"legs"}
 
 
+def test_a_field_that_holds_another_value_did_not_change_to_the_one_asked_for() -> None:
+    for now, unknown in (("b", set()), ("a", {"name"})):
+        recorded = event(changed=None, changes=None, instance={"name": now})
+        rule = CompiledRule(
+            "r", 1, "zoo.animal", frozenset({"post_save"}), changes=(CompiledChange("name", has_new=True, new="a"),)
+        )
+        assert recorded_subject(rule, recorded).unknown == unknown
+
+
 def test_what_is_created_comes_from_null() -> None:
     created = event("create", changed=[], changes={}, instance={"name": "a", "notes": "", "born": None})
     subject = seen(created, "name", "notes", "born", "legs")
