@@ -51,7 +51,7 @@ def test_where_no_rule_asked_what_changed_nothing_is_known() -> None:
     assert seen(event(changed=None, changes=None, old={"legs": 4}), "legs").unknown == {"legs"}
 
 
-def test_a_field_that_holds_another_value_did_not_change_to_the_one_asked_for() -> None:
+def test_a_field_that_holds_another_value_did_not_change_to_that() -> None:
     for now, unknown in (("b", set()), ("a", {"name"})):
         recorded = event(changed=None, changes=None, instance={"name": now})
         rule = CompiledRule(
