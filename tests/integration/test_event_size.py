@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.db import connection
 from rules_engine import acting_as
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, run_due
+from rules_engine.types import CutText, new_id
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,6 +85,49 @@ def test_the_columns_and_the_context_of_an_event_agree() -> None:
     assert event.context["actor"] == {"id": int(event.actor_id), "username": "ada"}
     assert event.context["changes"]["weight"] == {"old": "12.50", "new": "13.00"}
     assert event.context["m2m"] is None
+
+
+def test_a_row_that_an_earlier_release_wrote_is_read_as_it_stands() -> None:
+    pk, at = new_id(), datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
+    header = {"id": str(pk), "signal": "post_save", "operation": "update", "model": "zoo.animal", "pk": 5}
+    header |= {"occurred_at": at.isoformat(), "root_id": str(pk), "depth": 0, "cut": ["CutText/instance/notes"]}
+    changes = {"weight": {"old": None, "new": "12.50"}}
+    context = {
+        "event": header,
+        "instance": {"weight": "12.50", "notes": "long…1234abcd"},
+        "old": {"weight": None},
+        "changed": ["weight"],
+        "changes": changes,
+        "created": False,
+        "actor": None,
+        "request": None,
+        "m2m": None,
+        "signal": None,
+    }
+    decimals = ["/changes/weight/new", "/instance/weight"]
+    evaluations = [{"rule": "r", "version": 1, "outcome": "matched", "gate": None, "detail": ""}]
+    Event.objects.bulk_create(
+        [
+            Event(
+                pk=pk,
+                root_id=pk,
+                signal="post_save",
+                operation="update",
+                model="zoo.animal",
+                object_pk="5",
+                occurred_at=at,
+                context=context,
+                decimals=decimals,
+                evaluations=evaluations,
+            )
+        ]
+    )
+    event = Event.objects.get()
+    assert (event.context, event.decimals, event.evaluations) == (context, decimals, evaluations)
+    told = event.captured()
+    assert told.pk == 5
+    assert told.context["changes"]["weight"]["new"] == told.context["instance"]["weight"] == Decimal("12.50")
+    assert isinstance(told.context["instance"]["notes"], CutText)
 
 
 @pytest.mark.parametrize("form", [{}, WHOLE])
