@@ -203,9 +203,17 @@ class AnnouncingQuerySet(UncachedQuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         self._for_write = True
         with changing(self.db) as touched:
-            rows = list(self)
+            # Without what joins a row that may be none, which cannot be held.
+            plain = self.select_related(None).order_by("pk")
+            rows = list(plain.select_for_update() if self._can_be_held() else self)
             touched.add(key for row in rows for key in row.rules_touched())
-            done = super().delete()
+            doomed = self
+            if not self._can_be_held():
+                touched.may_be_any()
+            elif len(rows) <= MOST_NAMED:
+                # No others, that came meanwhile: it was not said whose they are.
+                doomed = self.filter(pk__in=[row.pk for row in rows])
+            done = super(AnnouncingQuerySet, doomed).delete()
         for row in rows:
             rules_changed.send(self.model, using=self.db, instance=row, deleted=True)
         return done
@@ -254,6 +262,7 @@ class AnnouncingModel(models.Model):
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         with changing(self._state.db) as touched:
+            touched.add(self._rules_touched_before(self._state.db))
             touched.add(self.rules_touched())
             done = super().delete(*args, **options)
         rules_changed.send(type(self), using=self._state.db, instance=self, deleted=True)

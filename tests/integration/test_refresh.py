@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, connections, transaction
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -219,6 +220,32 @@ def test_an_action_that_moves_touches_the_rule_that_it_leaves(elsewhere: None) -
     RuleAction.objects.filter(pk=action.pk).update(rule=Rule.objects.get(slug="one"))
     look()
     assert [len(rule.actions) for rule in cache.current().rules] == [1, 1]
+
+
+def test_an_action_that_moved_meanwhile_is_deleted_from_where_it_is(elsewhere: None) -> None:
+    store("one")
+    two = store("two")
+    action = RuleAction.objects.get(rule__slug="one")
+    RuleAction.objects.filter(pk=action.pk).update(rule=two, position=1)
+    look()
+    assert [len(rule.actions) for rule in cache.current().rules] == [0, 2]
+    action.delete()
+    assert slugs_touched() == ["one", "two"]
+    look()
+    assert [len(rule.actions) for rule in cache.current().rules] == [0, 1]
+
+
+def test_what_is_read_beside_the_rules_keeps_nobody_from_deleting_them(elsewhere: None) -> None:
+    for slug in ("one", "two", "three", "four"):
+        store(slug)
+    Rule.objects.select_related("author").filter(slug="one").delete()
+    Rule.objects.order_by("author__username").filter(slug="two").delete()
+    by_nobody = Q(author__username="nobody") | Q(author__isnull=True)
+    Rule.objects.filter(by_nobody, slug="three").delete()
+    assert RuleSetChange.objects.latest("number").rules is None
+    Rule.objects.select_related("author").order_by("author__username").filter(by_nobody).update(shadow=True)
+    assert look() == ["four"]
+    assert cache.current().rules[0].shadow
 
 
 def test_an_update_by_what_it_changes_names_the_rules_that_it_changed(elsewhere: None) -> None:
