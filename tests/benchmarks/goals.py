@@ -76,8 +76,10 @@ GOALS = (
         "Get, change, save in a transaction, nothing can match, to the same without rules",
         (
             most("watched field unchanged", 1.05),
+            most("unchanged, old values at load", 1.05),
             most("constants rule it out", 1.05),
             most("statements more, unchanged", 0, "statements"),
+            most("statements more, unchanged, old values at load", 0, "statements"),
             most("statements more, constants", 0, "statements"),
         ),
     ),

@@ -59,7 +59,7 @@ def measure(scale: Scale) -> Found:
             for label, status in (("none", "held"), ("one", "paid")):
                 cases[_name(kind, count, label)] = (kind, count, label, changing(classes[count], keys, status))
     refresh()
-    rounds = interleave({name: case[3] for name, case in cases.items()}, scale.rounds(12))
+    rounds = interleave({name: case[3] for name, case in cases.items()}, scale.rounds(10))
     figures, rows = {}, []
     for name, (kind, count, label, _variant) in cases.items():
         head, [row] = of_rounds(rounds, [name], _name(kind, 1, label))

@@ -42,13 +42,14 @@ from tests.benchmarks.site import (
 from tests.benchmarks.tables import RATIOS, Found, of_rounds, ratios
 from tests.benchmarks.tasks import QUEUE
 
-#: Orders of a block: enough for a mean, and over before the machine changes its mind.
-ORDERS = 40
-SAVES = 200
+#: Orders of a block, and saves of one order: enough for a mean, and over before the machine changes its mind.
+ORDERS = 20
+SAVES = 100
 PLAIN, AGAIN = "plain save", "plain save again (A/A)"
 HAND, HAND_AGAIN = "by hand", "by hand again (A/A)"
 HAND_SNAPSHOT, HAND_TEN = "by hand, status remembered at load", "by hand, ten .delay()"
 ONE_RULE, TEN, UNCHANGED = "one rule", "one rule, ten actions", "watched field unchanged"
+ONE_RULE_AT_LOAD, AT_LOAD = "one rule, old values at load", "unchanged, old values at load"
 LIFECYCLE, WEBHOOK = "django-lifecycle", "django-webhook"
 IDEAL = {
     "ideal: snapshot, row, message": models.IdealOutboxOrder,
@@ -98,7 +99,7 @@ def unwatched_save(scale: Scale) -> Found:
         AGAIN: Variant(act, SAVES, before=reset),
         name: Variant(act, SAVES, before=refresh),
     }
-    rounds = interleave(variants, scale.rounds(30))
+    rounds = interleave(variants, scale.rounds(60))
     without_rules()
     return Found(*of_rounds(rounds, list(variants), PLAIN), {"save": rounds.ratio(name, PLAIN).middle})
 
@@ -117,7 +118,7 @@ def old_value(scale: Scale) -> Found:
         UNCHANGED: models.UnchangedOrder,
     }
     orders = {name: model._default_manager.get() for name, model in classes.items()}
-    rounds = interleave({name: Variant(repeated(row, SAVES), SAVES) for name, row in orders.items()}, scale.rounds(24))
+    rounds = interleave({name: Variant(repeated(row, SAVES), SAVES) for name, row in orders.items()}, scale.rounds(48))
     more = statements(repeated(orders[name], 1)) - statements(repeated(orders[PLAIN], 1))
     figures = {"old value read": rounds.ratio(name, PLAIN).middle, "statements more": float(more)}
     without_rules()
@@ -128,6 +129,8 @@ def rules() -> None:
     """The rules of the two runs below."""
     without_rules()
     create_rule(models.OneRuleOrder, changes=BECOMES_PAID, condition=HAS_SOME, actions=[LOG])
+    create_rule(models.OneRuleAtLoadOrder, changes=BECOMES_PAID, condition=HAS_SOME, actions=[LOG])
+    create_rule(models.UnchangedAtLoadOrder, changes=[{"field": "email"}], actions=[LOG])
     create_rule(models.TenActionsOrder, changes=BECOMES_PAID, condition=HAS_SOME, actions=[LOG] * ACTIONS)
     create_rule(models.UnchangedOrder, changes=[{"field": "email"}], actions=[LOG])
 
@@ -156,18 +159,19 @@ def changed(status: str, scale: Scale) -> Rounds:
     rules()
     keys = fill(ORDERS)
     variants = {name: changing(model, keys, status) for name, model in classes(status).items()}
-    return interleave(variants, scale.rounds(16))
+    return interleave(variants, scale.rounds(32))
 
 
 def classes(status: str) -> dict[str, Any]:
     """Return the classes that are put beside each other in such a run."""
     found: dict[str, Any] = {PLAIN: models.Order, AGAIN: models.Order, ONE_RULE: models.OneRuleOrder}
     if status != "paid":
-        found[UNCHANGED] = models.UnchangedOrder
+        found |= {UNCHANGED: models.UnchangedOrder, AT_LOAD: models.UnchangedAtLoadOrder}
     if settings.REDIS_URL:
         found |= {HAND: models.HandOrder, HAND_AGAIN: models.HandOrder, HAND_SNAPSHOT: models.HandSnapshotOrder}
         found |= peers()
         if status == "paid":
+            found |= {ONE_RULE_AT_LOAD: models.OneRuleAtLoadOrder}
             found |= {TEN: models.TenActionsOrder, HAND_TEN: models.HandTenOrder, **IDEAL}
     return found
 
@@ -177,15 +181,21 @@ def nothing_matches(scale: Scale) -> Found:
     rounds = changed("held", scale)
     figures = {
         "watched field unchanged": rounds.ratio(UNCHANGED, PLAIN).middle,
+        AT_LOAD: rounds.ratio(AT_LOAD, PLAIN).middle,
         "constants rule it out": rounds.ratio(ONE_RULE, PLAIN).middle,
     }
     keys = fill(1)
     clear()
     plain = statements(changes(models.Order, keys, "held"))
-    for name, model in (("unchanged", models.UnchangedOrder), ("constants", models.OneRuleOrder)):
+    compared = {
+        "unchanged": models.UnchangedOrder,
+        AT_LOAD: models.UnchangedAtLoadOrder,
+        "constants": models.OneRuleOrder,
+    }
+    for name, model in compared.items():
         clear()
         figures[f"statements more, {name}"] = float(statements(changes(model, keys, "held")) - plain)
-    shown = [name for name in (PLAIN, AGAIN, UNCHANGED, ONE_RULE, HAND, HAND_SNAPSHOT) if name in rounds.times]
+    shown = [name for name in (PLAIN, AGAIN, UNCHANGED, AT_LOAD, ONE_RULE, HAND, HAND_SNAPSHOT) if name in rounds.times]
     return Found(*of_rounds(rounds, shown, PLAIN), figures)
 
 

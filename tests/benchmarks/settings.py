@@ -22,6 +22,7 @@ PEERS = [name for name in ("django_lifecycle", "django_webhook") if find_spec(na
 INSTALLED_APPS = [*INSTALLED_APPS, *(name for name in PEERS if name == "django_webhook"), "tests.benchmarks"]
 RULES_ENGINE = {
     **RULES_ENGINE,
+    "OLD_VALUES_AT_LOAD": ["benchmarks.unchangedatloadorder", "benchmarks.oneruleatloadorder"],
     "QUEUE": os.environ.get("BENCH_QUEUE", "rules"),
     "HINTS": os.environ.get("BENCH_HINTS", "1") == "1",
 }

@@ -187,7 +187,7 @@ def goal(scale: Scale) -> Found:
     found: dict[str, list[tuple[float, float]]] = {"our sender": [], "bare aiohttp": []}
     with receiving(0.05) as url:
         acts["bare aiohttp"] = partial(bare, count, url)
-        for _ in range(scale.of(5, 2)):
+        for _ in range(scale.of(5, 3)):
             queue(count)
             for name, act in acts.items():
                 found[name].append(measured(act))

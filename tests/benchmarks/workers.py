@@ -41,7 +41,7 @@ def measure(scale: Scale) -> Found:
     runs |= {DEFAULTS: partial(theirs, count, "0"), KEPT: partial(theirs, count, "1")}
     found: dict[str, list[float]] = {name: [] for name in runs}
     chance = random.Random(1)
-    for _ in range(scale.of(5, 2)):
+    for _ in range(scale.of(3, 2)):
         names = list(runs)
         chance.shuffle(names)
         for name in names:
