@@ -67,10 +67,6 @@ class Rounds:
         """Return the ratio of the clock's times, round by round."""
         return Spread.of([one / other for one, other in zip(self.times[name].wall, self.times[base].wall, strict=True)])
 
-    def least_ratio(self, name: str, base: str) -> float:
-        """Return the ratio of the fastest rounds: those that nothing else held up."""
-        return min(self.times[name].wall) / min(self.times[base].wall)
-
     def cpu_ratio(self, name: str, base: str) -> float:
         """Return the median ratio of CPU times; 0 where the clock of the CPU did not move."""
         pairs = zip(self.times[name].cpu, self.times[base].cpu, strict=True)

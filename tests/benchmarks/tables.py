@@ -28,16 +28,14 @@ def of_rounds(rounds: Rounds, names: Sequence[str], base: str) -> tuple[tuple[st
     return ("", "µs", *RATIOS), tuple(rows)
 
 
-#: What stands of a variant beside a base: the ratio of the median round with its quartiles, that of the fastest
-#: rounds, and that of the time on a core.
-RATIOS = ("ratio", "quartiles", "fastest", "CPU")
+#: What stands of a variant beside a base: the ratio of the median round, its quartiles, and that of the time on a core.
+RATIOS = ("ratio", "quartiles", "CPU")
 
 
 def ratios(rounds: Rounds, name: str, base: str) -> tuple[str, ...]:
     """Return the cells of ``RATIOS``."""
     ratio = rounds.ratio(name, base)
-    others = rounds.least_ratio(name, base), rounds.cpu_ratio(name, base)
-    return f"{ratio.middle:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", *(f"{other:.2f}" for other in others)
+    return f"{ratio.middle:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", f"{rounds.cpu_ratio(name, base):.2f}"
 
 
 def text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

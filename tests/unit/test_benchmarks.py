@@ -55,7 +55,6 @@ def test_a_ratio_is_taken_round_by_round():
         {"base": Times((1.0, 10.0, 2.0), (1.0, 0.0, 1.0)), "other": Times((2.0, 20.0, 8.0), (3.0, 1.0, 3.0))}
     )
     assert found.ratio("other", "base") == Spread(2.0, 2.0, 4.0)
-    assert found.least_ratio("other", "base") == 2.0
     assert found.cpu_ratio("other", "base") == 3.0
     assert found.seconds("base") == 2.0
 
