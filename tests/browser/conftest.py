@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,9 +43,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _database_before_server(django_db_setup: None) -> None:
+def _database_before_server(django_db_setup: None) -> Iterator[None]:
     """The test database is there before the live server starts, which shares its connection with all threads if the
-    name is that of a database in memory still; two threads at once in one SQLite connection end the process."""
+    name is that of a database in memory still; two threads at once in one SQLite connection end the process. And it
+    stays until the threads that have answered the browser have closed theirs: one in use cannot be dropped."""
+    yield
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(20)
 
 
 @pytest.fixture(scope="package")
