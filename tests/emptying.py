@@ -8,6 +8,7 @@ Here it is kept, unless the test has left it in another state than it found it i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -49,7 +50,13 @@ def after_a_test(case: Any) -> None:
 
 
 def has_to_be_reloaded(case: TransactionTestCase) -> bool:
-    """Say that the next test may have the connections of this one; those that are not as they were are closed."""
+    """Say whether the next test is to have new connections. Those that are not as they were found are closed here.
+
+    Beside a running loop, which a browser's driver leaves in this thread, a thread has other connections than without
+    one, and nobody would close those in the end.
+    """
+    if asyncio._get_running_loop() is not None:
+        return True
     for connection in connections.all(initialized_only=True):
         if not _is_as_it_was(connection):
             connection.close()
