@@ -106,7 +106,7 @@ def rule_form(chance: random.Random) -> tuple[str, dict[str, Any]]:
     }
     for index in range(count):
         row = action(chance)["fields"]
-        kind = chance.choice((row["kind"], chance.choice([*registry.kinds()])))
+        kind = _printable(str(chance.choice((row["kind"], chance.choice([*registry.kinds()])))))
         values = {"kind": kind, "config": _text_of(chance, row["config"]), "enabled": "on", "position": "", "id": ""}
         values |= posted(chance, ("timing", "for_each", "delay", "on_failure", "position", "id"))
         data |= {f"actions-{index}-{name}": value for name, value in values.items()}
