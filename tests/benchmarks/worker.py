@@ -71,8 +71,8 @@ def working(queues: str = IDLE_QUEUE, broker: str = "", **own: str) -> Iterator[
 
 
 def listen(name: str, queue: str) -> None:
-    """Make it take what is in that queue, from now on."""
-    app.control.add_consumer(queue, destination=[name], reply=True, timeout=5)
+    """Make it take what is in that queue, from now on: it is told until it says so, since it may not listen yet."""
+    wait_for(lambda: app.control.add_consumer(queue, destination=[name], reply=True, timeout=2))
 
 
 def wait_for(is_met: Callable[[], Any], pause: float = 0.02) -> None:
