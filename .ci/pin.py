@@ -20,7 +20,7 @@ PINNED = ROOT / "constraints.txt"
 #: Each group that has a file of its own; what it wants and an earlier one has stands there alone.
 BESIDE = {
     group: ROOT / f"tests/{folder}/constraints.txt"
-    for group, folder in (("interop", "interop"), ("bench", "benchmarks"))
+    for group, folder in (("interop", "interop"), ("bench", "benchmarks"), ("mysql", "integration"))
 }
 PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 OPTIONS = (

@@ -17,7 +17,8 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(en
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 #: What the tests beside other packages want beyond that, and the benchmarks.
 BESIDE = "\n".join(
-    (ROOT / f"tests/{folder}/constraints.txt").read_text(encoding="utf-8") for folder in ("interop", "benchmarks")
+    (ROOT / f"tests/{folder}/constraints.txt").read_text(encoding="utf-8")
+    for folder in ("interop", "benchmarks", "integration")
 )
 
 
