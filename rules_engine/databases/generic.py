@@ -92,7 +92,7 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
-    def ends_transaction(self, error: Exception) -> bool:
+    def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say no. See ``Database``."""
         return False
 

@@ -96,7 +96,7 @@ class MySQL(GenericDatabase):
         """Look at the code. See ``Database``."""
         return _code(error) in (DEADLOCK, LOCK_TIMEOUT, CHANGED_SINCE)
 
-    def ends_transaction(self, error: Exception) -> bool:
+    def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say yes for a deadlock. See ``Database``."""
         return _code(error) in (DEADLOCK, CHANGED_SINCE)
 

@@ -97,7 +97,7 @@ class Database(Protocol):
     def is_rivalry(self, error: Exception) -> bool:
         """Say whether another transaction was in the way, so that this one is undone and may be tried again."""
 
-    def ends_transaction(self, error: Exception) -> bool:
+    def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say whether the error tells that the whole transaction was undone, and not just the statement."""
 
     def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:

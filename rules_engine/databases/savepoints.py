@@ -48,11 +48,15 @@ class _Unmarked:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
-        if isinstance(error, DatabaseError) and database_of(self.connection.alias).ends_transaction(error):
-            # What the caller did before is undone with it: nobody is to commit the rest.
+        if _is_ended_by(error, self.connection):
             self.connection.needs_rollback = self.connection.in_atomic_block
         elif kind is not None:
             self.connection.needs_rollback = self.was_marked
+
+
+def _is_ended_by(error: BaseException | None, connection: BaseDatabaseWrapper) -> bool:
+    """Say whether what the caller did before is undone with what failed: then nobody is to commit the rest."""
+    return isinstance(error, DatabaseError) and database_of(connection.alias).ends_transaction(error, connection.alias)
 
 
 def _can_spoil(using: str) -> bool:
@@ -142,8 +146,10 @@ class _Undoing:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        if _is_ended_by(error, self.connection):
+            self.connection.needs_rollback = True
+        elif kind is not None:
             _undo(self.connection, [statement.undo() for statement in self.done if statement.undo is not None])
 
 

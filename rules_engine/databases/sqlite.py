@@ -41,6 +41,12 @@ class SQLite(GenericDatabase):
         """Look at the text: Python 3.11 has a code for it, and Django's error has not. See ``Database``."""
         return isinstance(error, OperationalError) and "is locked" in str(error)
 
+    def ends_transaction(self, error: Exception, using: str) -> bool:
+        """Ask the driver: where the disk is full or cannot be read, SQLite goes back to the beginning by itself. See
+        ``Database``."""
+        connection = connections[using]
+        return connection.in_atomic_block and not connection.connection.in_transaction
+
     def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
         """Write it, or take it over. See ``Database``."""
         return reserve(table, key, seconds, using, now=NOW, later=LATER)

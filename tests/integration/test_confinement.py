@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.db.models.signals import post_save, pre_save
+from django.db.transaction import TransactionManagementError
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
@@ -171,6 +172,25 @@ def test_a_pre_save_event_that_cannot_be_written_silences_no_other(monkeypatch: 
     Animal.objects.create(name="a")
     assert [event.signal for event in Event.objects.all()] == ["post_save"]
     assert capture.faults == before + 1
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL ends no transaction by itself")
+def test_nobody_commits_the_rest_of_what_the_database_has_undone() -> None:
+    create_rule(Animal, actions=[("log_message", {"message": "x"})])
+    deadlock = OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")
+    executions = connection.ops.quote_name("rules_engine_execution")
+
+    def end(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        """As MySQL does at a deadlock, and SQLite where its disk is full: it is back where the transaction began."""
+        if sql.startswith(f"INSERT INTO {executions}"):
+            connection.connection.rollback()
+            raise deadlock if connection.vendor == "mysql" else OperationalError("database or disk is full")
+        return execute(sql, *rest)
+
+    with pytest.raises(TransactionManagementError), connection.execute_wrapper(end), transaction.atomic():
+        Animal.objects.create(name="what goes before")
+        Animal.objects.create(name="the rest")
+    assert not Animal.objects.exists()
 
 
 def test_a_rule_that_cannot_be_tried_fills_no_table() -> None:
