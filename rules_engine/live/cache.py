@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
 
+from rules_engine.context.actor import paused
 from rules_engine.live.compiler import compile_rule
 from rules_engine.live.known import Reading, read
 from rules_engine.live.paused import Paused, paused_rules
@@ -119,7 +120,8 @@ def catch_up(number: int) -> None:
     Raises ``DatabaseError`` where the rules cannot be read.
     """
     if number > _current.number:
-        refresh()
+        with paused():  # that it connects is no event
+            refresh()
 
 
 def _tables_exist(using: str) -> bool:
@@ -132,11 +134,11 @@ def load(number: int, using: str, last: RuleSet | None = None) -> RuleSet:
     reading = read(number, using, None if last is None else last.reading)
     pauses = list(Pause.objects.using(using).current())
     rules = [known.rule for known in reading.rules.values()]
-    paused = paused_rules(rules, pauses, {} if last is None else last.paused)
-    left = (paused[rule.slug][1] if rule.slug in paused else rule for rule in rules)
+    stopped = paused_rules(rules, pauses, {} if last is None else last.paused)
+    left = (stopped[rule.slug][1] if rule.slug in stopped else rule for rule in rules)
     live = tuple(rule for rule in left if rule is not None)
     recording = recorders(using, rules)
-    return RuleSet(number, live, _first_end(pauses, recording), recording, reading, paused)
+    return RuleSet(number, live, _first_end(pauses, recording), recording, reading, stopped)
 
 
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:

@@ -93,10 +93,12 @@ class Event(models.Model):
     def captured_of(context: Any, decimals: Any, *said: Any) -> types.Event:
         """Return as plain data the columns ``CAPTURED``, for whoever reads thousands and needs no instances."""
         columns = short_form.Columns(*said)
-        context, decimals = whole_of(context, decimals, *said)
+        if isinstance(context.get("event"), list):  # in its short form, where no row was read
+            context, decimals = whole_of(context, decimals, *said)
         header: Mapping[str, Any] = context.get("event", {})
         operation: Any = columns.operation or None
-        context = snapshot.restore(context, [*header.get("cut", ()), *decimals])
+        if pointers := [*header.get("cut", ()), *decimals]:
+            context = snapshot.restore(context, pointers)
         return types.Event(
             id=columns.id,
             signal=columns.signal,

@@ -69,7 +69,7 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
     def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
         """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
         due = self.leasable(suspects)
-        keys = database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
+        keys = () if due.query.is_empty() else database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
         return self.with_keys(keys).leased_to(worker, suspects)
 
     def lease_lanes(
@@ -284,7 +284,7 @@ class Execution(models.Model):
             rule_slug=self.rule_slug,
             rule_version=self.rule_version,
             author_id=self.author_id or None,
-            earlier=self.earlier_details,
+            earlier=self.earlier_details if self.attempts > 1 else tuple,
         )
 
     def earlier_details(self) -> list[dict[str, Any]]:

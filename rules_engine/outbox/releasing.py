@@ -55,11 +55,18 @@ def release_due(*, seconds: float = float("inf")) -> int:
 
 def _next_rule(elsewhere: Collection[str]) -> str | None:
     rows = _due().exclude(rule_slug__in=elsewhere)
+    first = _rule_of_first(rows)
+    if first is None:  # as nearly always, and then no pause matters
+        return None
     pauses = Pause.objects.using(rows.db).current()
-    if pauses.exists():
-        waiting = rows.order_by().values_list("rule_slug", flat=True).distinct()
-        paused = pauses.paused_slugs(_models_of(waiting, rows.db).items())
-        rows = rows.exclude(rule_slug__in=paused)
+    if not pauses.exists():
+        return first
+    waiting = rows.order_by().values_list("rule_slug", flat=True).distinct()
+    paused = pauses.paused_slugs(_models_of(waiting, rows.db).items())
+    return _rule_of_first(rows.exclude(rule_slug__in=paused))
+
+
+def _rule_of_first(rows: Matches) -> str | None:
     return rows.order_by("due_at").values_list("rule_slug", flat=True).first()
 
 

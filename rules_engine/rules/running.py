@@ -20,7 +20,8 @@ def rule_as_written(slug: str, *, model: str, signal: str, context: Mapping[str,
     """Return the rule as far as an event of it tells: enough to say which permissions one of its actions needs."""
     relation = context.get("m2m")
     changes = ({"field": relation["field"]},) if relation else ()
-    return RuleSpec(slug=slug, model=model, signals=(signal,), changes=changes, objects=objects_sent(context))
+    sent = objects_sent(context) if context.get("signal") else {}
+    return RuleSpec(slug=slug, model=model, signals=(signal,), changes=changes, objects=sent)
 
 
 def run(action: Action, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
@@ -28,7 +29,8 @@ def run(action: Action, context: ActionContext, config: Mapping[str, Any]) -> Ac
 
     When it returns, its effect has happened: what it answers instead of a result must not make it happen again.
     """
-    return _result(action.run(context, config))
+    answer = action.run(context, config)
+    return answer if isinstance(answer, ActionResult) else _result(answer)
 
 
 def run_many(

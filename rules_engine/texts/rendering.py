@@ -33,6 +33,7 @@ from rules_engine.texts.allowance import of_save
 from rules_engine.texts.filters import FALLBACKS, FILTERS
 from rules_engine.texts.limits import NESTING, OUTPUT, SAVE_SECONDS, SAVE_STEPS, SECONDS, STEPS
 from rules_engine.texts.plain import MISSING, Record, child, kind, may_lack, plain, printed
+from rules_engine.types import Path
 
 #: What filters raise at values they were not made for.
 UNSUITABLE = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, SuspiciousOperation)
@@ -107,6 +108,11 @@ class Expression(FilterExpression):
     def terms(self) -> list[Any]:
         """Return the value and every filter's argument: each a Django ``Variable``, or a literal text."""
         return [self.var, *(argument for _, arguments in self.filters for _, argument in arguments)]
+
+    @property
+    def path(self) -> Path | None:
+        """Return the steps to the value, where that is all that stands there; None beside a filter or of a literal."""
+        return self.var.lookups if not self.filters and isinstance(self.var, Variable) else None
 
     @property
     def has_fallback(self) -> bool:
@@ -256,9 +262,25 @@ class TextTemplate(Template):
         expression = nodes[0].filter_expression if len(nodes) == 1 and isinstance(nodes[0], Value) else None
         return expression if isinstance(expression, Expression) else None
 
+    @property
+    def pieces(self) -> tuple[str | Path, ...] | None:
+        """Return its words, and the paths of the few values between them; None where there is more to it than that."""
+        # So few that neither steps nor characters nor time can run out.
+        if sum(isinstance(node, Value) for node in self.nodelist) > SAVE_STEPS:
+            return None
+        pieces = [piece for node in self.nodelist if (piece := _piece(node)) is not None]
+        return tuple(pieces) if len(pieces) == len(self.nodelist) else None
+
     def _render(self, context: Any) -> str:
         # Under test runners Django's sends ``template_rendered`` with the whole context, which rules may listen to.
         return str(self.nodelist.render(context))
+
+
+def _piece(node: Node) -> str | Path | None:
+    if isinstance(node, Words):
+        return node.s
+    expression = node.filter_expression if isinstance(node, Value) else None
+    return expression.path if isinstance(expression, Expression) else None
 
 
 class TextEngine(Engine):

@@ -66,17 +66,17 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
 
     The others are another worker's by now, or have taken ``MAX_CRASHES`` processes down and are given up.
     """
+    waiting = rows().of_claim(worker).waiting()
     started: list[Execution] = []
     fresh: dict[Any, Execution] = {}
+    numbers: dict[Any, int] = {}
     for execution in executions:
         if not execution.may_have_crashed:
-            fresh[execution.pk] = execution
+            fresh[execution.pk], numbers[execution.pk] = execution, execution.attempts + 1
         elif _start_suspect(execution, worker):
             started.append(execution)
     if not fresh:
         return started
-    numbers = {key: execution.attempts + 1 for key, execution in fresh.items()}
-    waiting = rows().of_claim(worker).waiting()
     charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker))
     if len(charged) != len(fresh):
         logger.warning("%d executions passed to other workers before they were begun.", len(fresh) - len(charged))
@@ -185,7 +185,8 @@ def finish(
                     "The lease on %s passed to another worker; what this one did is not recorded.", execution
                 )
         recorded = [executions[key] for key in executions if key in kept]
-        settle_after(recorded)
+        if is_waited_for:
+            settle_after(recorded)
     return recorded
 
 

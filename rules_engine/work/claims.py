@@ -58,27 +58,30 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     comes alone, marked as suspect: its last worker died or stalled, perhaps because of it, and if it takes this process
     down too, its neighbours lose nothing.
     """
+    limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
     every = unpaused(rows())
     if lane is not None:
         every = every.filter(lane=lane)
     due = every.of_queues(queues) if queues else every
-    limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
     executions = due.lease(1, worker=worker, lease=lease, suspects=True)
     if not executions:
-        oldest = database_of(due.db).in_order(due) if len(queues) == 1 else _oldest(every, queues, limit)
-        executions = oldest.lease(limit, worker=worker, lease=lease)
+        database = database_of(every.db)
+        names = queues or database.due_queues(every.due())
+        if len(names) == 1:
+            executions = database.in_order(every.filter(queue=names[0])).lease(limit, worker=worker, lease=lease)
+        elif names:
+            executions = _oldest(every, names, limit).lease(limit, worker=worker, lease=lease)
     return Claim(worker, tuple(executions))
 
 
 def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) -> ExecutionQuerySet:
-    """Return the oldest of these that are due, of several queues together (of all, when none is named).
+    """Return the oldest of these that are due, of several queues together.
 
     One query a queue, each as far as it takes: there is an order in each, and all that is due would be sorted for one
-    over all of them.
+    over all of them. Of one queue the lease itself finds them.
     """
     due, database = executions.leasable(suspects=False), database_of(executions.db)
-    names = queues or database.due_queues(executions.due())
-    of_each = (database.in_order(due.filter(queue=name)) for name in names)
+    of_each = (database.in_order(due.filter(queue=name)) for name in queues)
     oldest = sorted(pair for rows in of_each for pair in rows.values_list("next_attempt_at", "pk")[:limit])
     return executions.filter(pk__in=[pk for _due, pk in oldest[:limit]])
 

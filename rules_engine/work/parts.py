@@ -20,14 +20,14 @@ def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
     """
     parts: list[list[Execution]] = []
     left = list(executions)
-    while left:
+    while len(left) > 1:
         # First what comes by itself: the more of the others wait, the more of them are done at once.
         alone, left = _take(left, _comes_alone)
         parts += [[execution] for execution in alone]
         if left:
             together, left = _take(left, partial(_shares_with, left[0]))
             parts.append(together)
-    return parts
+    return [*parts, left] if left else parts
 
 
 def _take(

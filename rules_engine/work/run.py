@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -89,14 +90,7 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
             against_rivals(partial(attempts.end, execution, claim.worker, State.CANCELLED, reason))
             continue
-        # Alike for each event of one kind, and worth asking once; what no rule asked for has a config of its own.
-        relation = execution.event.context.get("m2m") or {}
-        key = (
-            None if execution.rule_slug else execution.pk,
-            *(execution.rule_slug, execution.rule_version, execution.position, execution.author_id, execution.kind),
-            *(execution.event.model, execution.event.signal, relation.get("field")),
-            *sorted(objects_sent(execution.event.context).items()),
-        )
+        key = _likeness(execution)
         if key not in verdicts:
             verdicts[key] = _refusal(execution, authors, reads)
         refusal = verdicts[key]
@@ -108,23 +102,37 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
         elif registry.find(execution.kind) is None:
             attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
         else:
-            execution.author_sees = authors.viewing(execution.author_id)
+            execution.author_sees = authors.viewing(execution.author_id) if execution.author_id else None
             permitted.append(execution)
     return permitted
+
+
+def _likeness(execution: Execution) -> tuple[Any, ...]:
+    """What is alike for each event of one kind, and worth asking once; what no rule asked for has a config of its
+    own."""
+    event = execution.event
+    relation = event.context.get("m2m") or {}
+    sent = objects_sent(event.context) if event.context.get("signal") else {}
+    return (
+        None if execution.rule_slug else execution.pk,
+        *(execution.rule_slug, execution.rule_version, execution.position, execution.author_id, execution.kind),
+        *(event.model, event.signal, relation.get("field")),
+        *sorted(sent.items()),
+    )
 
 
 def _catch_up(executions: Iterable[Execution]) -> None:
     """Read the rules anew where one of these was matched by newer ones: what its action changes is tried on ours."""
     matched_by = [execution.event.rule_set for execution in executions if execution.event.rule_set is not None]
     if matched_by:
-        with paused():
-            cache.catch_up(max(matched_by))
+        cache.catch_up(max(matched_by))
 
 
 def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
     """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
-    with past_caches(router.db_for_write(Execution)):
+    # Of nobody nothing is read.
+    with past_caches(router.db_for_write(Execution)) if execution.author_id else nullcontext():
         answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
     if not isinstance(answer, Unread):
         return answer
@@ -171,7 +179,6 @@ def _matching(content: Mapping[str, Any]) -> RuleSpec:
 def _as_written(execution: Execution) -> tuple[ActionSpec, RuleSpec]:
     """The action and the rule as far as the execution keeps them."""
     event = execution.event
-    for_each = (execution.given or {}).get("for_each")
-    action = ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each)
     rule = running.rule_as_written(execution.rule_slug, model=event.model, signal=event.signal, context=event.context)
-    return action, rule
+    for_each = (execution.given or {}).get("for_each")
+    return ActionSpec(execution.kind, execution.config, execution.position, for_each=for_each), rule

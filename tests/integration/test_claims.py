@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from project.clinic.models import Doctor
 from rules_engine import sending
@@ -81,6 +83,26 @@ def test_a_lease_that_expires_unstarted_costs_no_attempt() -> None:
     let_leases_expire()
     [execution] = claims.claim().executions
     assert (execution.attempts, execution.crashes) == (0, 0)
+
+
+def test_what_waits_in_one_queue_is_claimed_of_all_queues_as_of_that_one() -> None:
+    pending_probes()
+    asked = []
+    for queues in ((), ("rules",)):
+        with CaptureQueriesContext(connection) as queries:
+            claim = claims.claim(*queues)
+        assert len(claim.executions) == 1
+        claims.give_back(claim.worker)
+        asked.append(len(queries))
+    assert asked[0] == asked[1] + 1  # which queues there are
+
+
+def test_a_look_that_finds_nothing_asks_once_for_pauses() -> None:
+    pending_probes()
+    run_due()
+    with CaptureQueriesContext(connection) as queries:
+        assert run_due() == 0
+    assert sum("rules_engine_pause" in query["sql"] for query in queries) == 1
 
 
 def test_work_that_is_given_back_is_due_at_once() -> None:

@@ -176,7 +176,7 @@ def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], out
     sent = ask(_hand_over, mailer, letter)
     if isinstance(sent, Unread):
         _note_failure(address, sent.error, outcome, watch)
-    elif verdicts.held_back(mailer, sent):
+    elif sent == 0 and verdicts.counts_held_back(mailer):
         outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
     else:
         outcome.took(address)
@@ -261,6 +261,8 @@ class Ledger:
     refused: Mapping[str, str]
     #: How often each letter was tried and not taken: the same ones would keep all later ones from their turn.
     not_taken: Mapping[str, int] = field(default_factory=dict)
+    #: When the last attempt's were put off first, as ISO 8601, or empty.
+    waiting_since: str = ""
 
     @classmethod
     def of(cls, earlier: Sequence[Mapping[str, Any]]) -> Ledger:
@@ -271,7 +273,8 @@ class Ledger:
         last = tried[-1] if tried else {}
         not_taken = Counter(address.lower() for detail in tried for address in detail.get("not_taken") or ())
         refused = dict(last.get("refused") or {}) if last.get("left") else {}
-        return cls(sent, refused, not_taken)
+        since = earlier[-1].get("waiting_since") if earlier else None
+        return cls(sent, refused, not_taken, since if isinstance(since, str) else "")
 
     def owed(self, addresses: Iterable[str]) -> list[str]:
         """Return those who are still to be mailed: whose letters were not taken twice after the others."""

@@ -82,7 +82,7 @@ def _written(item: Any, data: Mapping[str, Any]) -> Iterator[Any]:
         # Before Django 6.0 each is a name and an address, since then one text.
         yield from (parseaddr(address)[1] if isinstance(address, str) else address[1] for address in people)
         return
-    value = values.evaluate(item, data)
+    value = item if isinstance(item, str) and is_constant(item) else values.evaluate(item, data)
     for address in value if isinstance(value, list) else [value]:
         if address is not None and (not isinstance(address, str) or address.strip()):
             yield address

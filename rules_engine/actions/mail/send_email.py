@@ -101,12 +101,13 @@ class SendEmail(Action):
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         addresses, unusable, letter = _written(context, config)
-        earlier = context.earlier()
-        ledger = Ledger.of(earlier)
+        ledger = Ledger.of(context.earlier())
         owed = ledger.owed(addresses)
-        room = hourly.take(context.rule_slug, len(owed), _waiting_since(earlier))
-        outcome = mailing.send((address, partial(_message, context, letter, address)) for address in owed[: room.now])
-        hourly.give_back(room, room.now - len(outcome.sent) - len(outcome.refused) - len(outcome.not_taken))
+        room = hourly.take(context.rule_slug, len(owed), ledger.waiting_since)
+        outcome = mailing.send([(address, partial(_message, context, letter, address)) for address in owed[: room.now]])
+        not_handed_over = room.now - len(outcome.sent) - len(outcome.refused) - len(outcome.not_taken)
+        if not_handed_over:
+            hourly.give_back(room, not_handed_over)
         late = outcome.refused if room.wait is None else outcome.put_off
         late.update(dict.fromkeys(owed[room.now :], room.reason))
         outcome.refused = {**ledger.refused, **outcome.refused}
@@ -118,18 +119,14 @@ class SendEmail(Action):
         return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]}, room)
 
 
-def _waiting_since(earlier: Sequence[Mapping[str, Any]]) -> str:
-    since = earlier[-1].get("waiting_since") if earlier else None
-    return since if isinstance(since, str) else ""
-
-
 def _written(
     context: ActionContext, config: Mapping[str, Any]
 ) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
     """Work out whom it goes to, why others cannot be mailed, and what it says."""
+    data = context.data
     try:
-        addresses, unusable = recipients.find(config, context.data)
-        letter = _letter(context, config)
+        addresses, unusable = recipients.find(config, data)
+        letter = _letter(context, config, data)
     except (TemplateError, ConditionError) as error:
         raise PermanentError(str(error)) from error
     _check_number(addresses, unusable)
@@ -164,22 +161,21 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
         raise next(iter([*refused, *unusable]), empty)
 
 
-def _letter(context: ActionContext, config: Mapping[str, Any]) -> dict[str, Any]:
+def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
-    data = context.data
     subject = texts.single_line(_text(config, "subject", data))
-    reply_to = _text(config, "reply_to", data).strip()
+    reply_to = _text(config, "reply_to", data).strip() if config.get("reply_to") else ""
     return {
         "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
         "body": _text(config, "body", data),
         "html": texts.render(config["html"], data, autoescape=True) if config.get("html") else "",
         "reply_to": [_reply_to(reply_to)] if reply_to else None,
-        "files": attachments.load(context, config),
+        "files": attachments.load(context, config) if config.get("attachments") else [],
     }
 
 
 def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:
-    text = values.text(config[key] if key in ("subject", "body") else config.get(key), data)
+    text = values.text(config[key], data)
     if len(text) > OUTPUT:
         raise PermanentError(
             gettext("The %(key)s comes to more than %(most)s characters; print fewer values or rows.")

@@ -43,10 +43,10 @@ def is_for_all(error: Exception) -> bool:
     return isinstance(error, OSError) and not list(_answers(error))
 
 
-def held_back(mailer: Any, count: Any) -> bool:
-    """Say whether the backend counts none because it did not send, though it raised nothing."""
+def counts_held_back(mailer: Any) -> bool:
+    """Say whether the backend, where it counts none and raises nothing, did not send."""
     packages = {base.__module__.partition(".")[0] for base in type(mailer).__mro__}
-    return count == 0 and not COUNTING.isdisjoint(packages)
+    return not COUNTING.isdisjoint(packages)
 
 
 def _answers(error: BaseException) -> Iterator[tuple[int, Any]]:
