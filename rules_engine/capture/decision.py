@@ -15,7 +15,7 @@ from rules_engine.capture import in_process
 from rules_engine.capture.outcome import Outcome
 from rules_engine.context import snapshot
 from rules_engine.context.paths import label_of
-from rules_engine.context.subject import Subject
+from rules_engine.context.subject import BEFORE, Subject
 from rules_engine.errors import ChangeUndone, ConditionError, Rejected, not_read, said_by
 from rules_engine.outbox import chains, fitting, writing
 from rules_engine.outbox.batch import Batch, cut
@@ -27,7 +27,6 @@ from rules_engine.types import Evaluation, Event, Path, Timing, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
-BEFORE = ("pre_save", "pre_delete")
 SAVED_BEFORE = gettext_lazy("The change itself was committed before, since no transaction was open around it.")
 
 

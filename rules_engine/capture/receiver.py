@@ -28,7 +28,7 @@ from rules_engine.capture.inserts import callers
 from rules_engine.capture.outcome import Outcome, forget_troubles, match
 from rules_engine.capture.parts import write, write_together
 from rules_engine.capture.saves import Before
-from rules_engine.capture.watches import ModelWatch, Pair, Reading, Table, build, unread
+from rules_engine.capture.watches import NOBODY, Found, ModelWatch, Pair, Reading, Table, build, unread
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
@@ -119,11 +119,12 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     is_of_models = signal in _OF_MODELS
     # A signal of a site's own may send something called raw.
     is_raw = is_of_models and _is_raw(signal, sent)
-    if signal is models.signals.post_save:
+    if signal is models.signals.post_save and type(sent["instance"]) in at_load.attached:
         at_load.was_saved(sent["instance"], sent.get("update_fields"))
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
-    if is_of_models and not is_raw and _concerns_nobody(table, sender, signal, sent):
+    found = _found(table, sender, signal, sent) if is_of_models and not is_raw else None
+    if found is NOBODY:
         return
     is_kept = kept_from_caller(NOT_TRIED, sender)
     with is_kept, past_caches(table.alias):
@@ -133,18 +134,18 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
             with actor.loading():
                 _tell(table, sender, signal, sent)
         else:
-            _tell(table, sender, signal, sent)
+            _tell(table, sender, signal, sent, found)
 
 
-def _concerns_nobody(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> bool:
-    """Say whether no rule can match or fail, where that is plain; all that is not is read in full."""
+def _found(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> Found | None:
+    """Return which rules can match or fail, where that is plain; all that is not is read in full."""
     watch = table.models.get(sender)
     if watch is None or sent.get("using") != table.alias:
-        return False
+        return None
     try:
-        return screens.concerns_nobody(watch, signal, sent)
+        return screens.found_by(watch, signal, sent)
     except Exception:  # noqa: BLE001 - a site's own code may raise anything; it is met again, and told, in reading
-        return False
+        return None
 
 
 def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
@@ -152,26 +153,22 @@ def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
     return bool(sent.get("raw")) or (signal is models.signals.m2m_changed and callers.is_loading())
 
 
-def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found: Found | None = None) -> None:
     """Go the whole way of one signal: read what happened, match, decide, write."""
     before = saves.begin(signal, sent)
-    for deferred in before.decisions:
-        # One deferred write that fails must not silence the others, nor the post-signal's rules.
-        with (
-            kept_from_caller("What %s matched could not be written.", deferred.event.signal),
-            in_save(before.allowance),
-        ):
-            write(deferred, table.alias, table.number)
-    decisions: list[Decision] = []
-    for subject, rules in _read_or_unread(table, sender, signal, sent, before):
-        # What goes wrong with one object of a relation is not to silence the others.
-        with kept_from_caller(NOT_TRIED, sender):
-            outcome = match(subject, rules)
-            if outcome is not None:
-                with in_save(before.allowance):
+    with in_save(before.allowance):
+        for deferred in before.decisions:
+            # One deferred write that fails must not silence the others, nor the post-signal's rules.
+            with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
+                write(deferred, table.alias, table.number)
+        decisions: list[Decision] = []
+        for subject, rules in _read_or_unread(table, sender, signal, sent, before, found):
+            # What goes wrong with one object of a relation is not to silence the others.
+            with kept_from_caller(NOT_TRIED, sender):
+                outcome = match(subject, rules)
+                if outcome is not None:
                     decisions += _carry_out(outcome, table, sent, before)
-    if decisions:
-        with in_save(before.allowance):
+        if decisions:
             _write_all(decisions, table)
 
 
@@ -224,19 +221,22 @@ def _write_all(decisions: Sequence[Decision], table: Table) -> None:
 
 
 def _read_or_unread(
-    table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before
+    table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before, found: Found | None
 ) -> Iterator[Reading]:
     """Read what happened. Where that cannot be done at all, it is an error of each rule that hears of it."""
     global faults
     try:
-        yield from read(table, sender, signal, sent, before)
+        yield from read(table, sender, signal, sent, before, found)
     except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the rules show it
         faults += 1
         yield from unread(table, sender, signal, sent, error)
 
 
-def read(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before) -> Iterable[Reading]:
+def read(
+    table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before, found: Found | None = None
+) -> Iterable[Reading]:
     """Read what happened: subjects, each with the rules that may match it. A save has one, a relation may have many.
+    ``found`` is what is known of these rules already.
 
     Raises ``StoredElsewhere`` for a change in another database than the rules are in, and whatever reading raises.
     """
@@ -249,7 +249,7 @@ def read(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before
     if signal is models.signals.m2m_changed:
         return relations.changed(table.relations.get(sender, ()), sent, now)
     watch = table.models.get(sender)
-    return saves.READERS[signal](watch, sent, before, now) if watch is not None else ()
+    return saves.READERS[signal](watch, sent, before, now, found) if watch is not None else ()
 
 
 def _elsewhere(model: ModelClass, using: str, alias: str) -> str:

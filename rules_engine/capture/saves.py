@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 from django.db import models
 
 from rules_engine.capture.earlier import at_load
-from rules_engine.capture.earlier.old_values import StoredRow
+from rules_engine.capture.earlier.old_values import StoredRow, missing_columns
 from rules_engine.capture.earlier.waiting import ATTRIBUTE as ATTRIBUTE
 from rules_engine.capture.earlier.waiting import MOST_NESTED as MOST_NESTED
 from rules_engine.capture.earlier.waiting import Before as Before
 from rules_engine.capture.earlier.waiting import begin as begin
 from rules_engine.capture.earlier.waiting import give_up as give_up
 from rules_engine.capture.inserts.keys import has_key, is_new_at, key_at
-from rules_engine.capture.watches import ModelWatch, Reading, columns_read, is_heard_last
+from rules_engine.capture.watches import Found, ModelWatch, Reading, columns_read, is_heard_last
 from rules_engine.context import snapshot
 from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass, readable_fields, steps
@@ -29,6 +29,11 @@ from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.live.plan import Plan, nothing_settled
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange, Unread
+
+#: What a signal sends.
+Sent = Mapping[str, Any]
+#: What a look at the save or delete has found; None where that was not plain.
+Known = Found | None
 
 
 class Save(NamedTuple):
@@ -109,7 +114,7 @@ def written_by(watch: ModelWatch, update_fields: Collection[str] | None) -> froz
     return with_generated(watch.model, names)
 
 
-def before_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
+def before_save(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
     """Read a ``pre_save``, and for its post-signal the old values that some rule wants which can still match."""
     save = _save(watch, "pre_save", sent, now)
     rules = save.possible("pre_save")
@@ -165,17 +170,21 @@ def validated(watch: ModelWatch, instance: models.Model, using: str, now: dateti
     return _about_to_save(save, rules, _stored(save), is_read=True), rules
 
 
-def after_save(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
+def after_save(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
     """Read a ``post_save``: what was written, and what that changed."""
     save = _save(watch, "post_save", sent, now)
-    rules = save.possible("post_save")
+    rules = save.possible("post_save") if found is None else found.rules
     if not rules:
         return ()
     created: bool = sent["created"]
     own, of_parents = _by_table(save, rules, before.parents if created else ())
     if not own:
         return of_parents
-    subject = _subject(save, own, None if created else before.old, created=created)
+    known = None if found is None else found.changes
+    subject = _subject(save, own, None if created else before.old, created=created, known=known)
+    if found is not None and not subject.settled:
+        subject.heard = found.heard
+        return [(subject, own)]
     return [*_reading(save, subject, own), *of_parents]
 
 
@@ -205,18 +214,18 @@ def _by_table(
     return rules, of_parents
 
 
-def before_delete(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
+def before_delete(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
     """Read a ``pre_delete``: the last moment at which related rows can be read."""
-    return _deleted(watch, "pre_delete", sent["instance"], now)
+    return _deleted(watch, "pre_delete", sent["instance"], now, found)
 
 
-def after_delete(watch: ModelWatch, sent: Mapping[str, Any], before: Before, now: datetime) -> Sequence[Reading]:
+def after_delete(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
     """Read a ``post_delete``: the object's own values are still at hand; its many-to-many rows are gone."""
-    return _deleted(watch, "post_delete", sent["instance"], now)
+    return _deleted(watch, "post_delete", sent["instance"], now, found)
 
 
-#: What reads each signal.
-READERS: Mapping[Any, Callable[[ModelWatch, Mapping[str, Any], Before, datetime], Sequence[Reading]]] = {
+#: What reads each signal; with what a look at it has found.
+READERS: Mapping[Any, Callable[[ModelWatch, Sent, Before, datetime, Known], Sequence[Reading]]] = {
     models.signals.pre_save: before_save,
     models.signals.post_save: after_save,
     models.signals.pre_delete: before_delete,
@@ -224,8 +233,8 @@ READERS: Mapping[Any, Callable[[ModelWatch, Mapping[str, Any], Before, datetime]
 }
 
 
-def _deleted(watch: ModelWatch, signal: str, instance: models.Model, now: datetime) -> Sequence[Reading]:
-    rules = deleted_by(watch, signal, instance)
+def _deleted(watch: ModelWatch, signal: str, instance: models.Model, now: datetime, found: Known) -> Sequence[Reading]:
+    rules = deleted_by(watch, signal, instance) if found is None else found.rules
     if not rules:
         return ()
     old = snapshot.values_on(instance, readable_fields(type(instance)))
@@ -274,16 +283,27 @@ def _about_to_save(
     return _subject(save, rules, old, created=not exists)
 
 
-def _subject(save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None, *, created: bool) -> Subject:
+def _subject(
+    save: Save,
+    rules: Sequence[CompiledRule],
+    old: Mapping[str, Any] | None,
+    *,
+    created: bool,
+    known: Mapping[str, FieldChange] | None = None,
+) -> Subject:
+    """Return the save as a subject. ``known`` is what changed, as far as the object holds what was written."""
     settled = _settled(save, rules, old, created)
     # Without an old value nothing can be said of a change, but that all is new of a new object.
     knows_changes = bool(save.watch.old) and (old is not None or created)
+    changes: Mapping[str, FieldChange] = {}
+    if knows_changes:
+        changes = known if known is not None and not settled else _changes(save, old, settled)
     return Subject(
         save.signal,
         "create" if created else "update",
         save.instance,
         old,
-        changes=_changes(save, old, settled) if knows_changes else {},
+        changes=changes,
         knows_changes=knows_changes,
         created=created,
         occurred_at=save.now,
@@ -301,7 +321,7 @@ def _settled(
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
     missing = missing_columns(save.instance, save.columns(rules), save.written, created)
-    unread = {name: column for name, column in missing.items() if name not in settled}
+    unread = {name: column for name, column in missing.items() if name not in settled} if missing else missing
     if not unread:
         return settled
     if save.signal == "pre_save" and created:
@@ -318,21 +338,6 @@ def _values_of_parents(save: Save, columns: Mapping[str, Field]) -> dict[str, An
         if theirs and has_key(key):
             values.update(StoredRow(parent, theirs).read(key, save.using) or {})
     return values
-
-
-def missing_columns(
-    instance: models.Model, columns: Mapping[str, Field], written: frozenset[str] | None, created: bool | None
-) -> dict[str, Field]:
-    """Return those of the columns whose stored value the instance does not hold: deferred, an expression, left out of
-    what the save writes, or generated by the database (which Django 5.2 reads back on insert alone)."""
-    unsettled = snapshot.unsettled(instance, columns.values())
-    return {
-        name: column
-        for name, column in columns.items()
-        if name in unsettled
-        or (written is not None and column.name not in written and not column.primary_key)
-        or (not created and getattr(column, "generated", False))
-    }
 
 
 def _changes(save: Save, old: Mapping[str, Any] | None, settled: Mapping[str, Any]) -> dict[str, FieldChange]:

@@ -1,7 +1,7 @@
-"""Whether a save or delete concerns any rule, found out with as little made as can be: nearly always it concerns none.
+"""Which rules a save or delete concerns, found out with as little made as can be: nearly always it concerns none.
 
-What is let through here goes the whole way of ``receiver``, where rules are tried. So a screen may let through what no
-rule matches, and never keeps what one might match, or fail on.
+What concerns some goes the whole way of ``receiver``, where those are tried, and nobody looks for them again. So a
+screen may find rules that do not match, and never leaves out one that might match, or fail.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ from typing import Any
 
 from django.db import models
 
-from rules_engine.capture.earlier.waiting import Before, has_left, last_left, leave, take
+from rules_engine.capture.earlier.waiting import ATTRIBUTE, Before, has_left, last_left, leave, take
 from rules_engine.capture.inserts.keys import is_new_at
 from rules_engine.capture.saves import deleted_by, stored_of, wants_old_after, written_by
-from rules_engine.capture.watches import ModelWatch
+from rules_engine.capture.watches import NOBODY, Found, ModelWatch
 from rules_engine.context.plain_data import same
 from rules_engine.live.plan import UNSETTLED
 from rules_engine.types import FieldChange, Operation
 
 
-def concerns_nobody(watch: ModelWatch, signal: Any, sent: Mapping[str, Any]) -> bool:
-    """Say whether no rule can match or fail at this save or delete; what its post-signal needs of it is left then.
+def found_by(watch: ModelWatch, signal: Any, sent: Mapping[str, Any]) -> Found | None:
+    """Return which rules can match or fail at this save or delete, which is of no loaded data. ``NOBODY`` where none
+    can, and then what its post-signal needs of it is left; None where that is not plain.
 
-    Nearly always so, and passed at every save: nothing is made for it, and no more is read than the old values.
+    Nearly always nobody, and passed at every save: nothing is made for it, and no more is read than the old values.
     """
     screen = _SCREENS.get(signal)
-    return screen is not None and not sent.get("raw") and screen(watch, sent["instance"], sent)
+    return None if screen is None else screen(watch, sent["instance"], sent)
 
 
-def _screen_before_save(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> bool:
+def _screen_before_save(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
     if watch.parents and instance._state.adding:
-        return False
+        return None
     written = written_by(watch, sent.get("update_fields"))
     plan = watch.plans.get("pre_save")
     if plan is not None and plan.can_match(plan.held(instance, written), written):
-        return False
+        return None
     plan = watch.plans.get("post_save")
     if plan is not None and plan.old and wants_old_after(watch, plan, instance, written):
         is_new = is_new_at(instance, watch.model)
@@ -44,49 +45,55 @@ def _screen_before_save(watch: ModelWatch, instance: models.Model, sent: Mapping
     elif has_left(instance):
         # A save that failed has: it is not to be taken for what this one left.
         leave(instance, Before("save"))
-    return True
+    return NOBODY
 
 
-def _screen_after_save(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> bool:
+def _screen_after_save(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
     created: bool = sent["created"]
-    before = last_left(instance)
-    if (watch.parents and created) or not _is_bare(before, "save"):
-        return False
+    # As a rule nothing waits, which is seen without a call.
+    before = last_left(instance) if ATTRIBUTE in instance._state.__dict__ else None
+    if (watch.parents and created) or not (before is None or _is_bare(before, "save")):
+        return None
     plan = watch.plans.get("post_save")
     if plan is not None:
-        written = written_by(watch, sent.get("update_fields"))
+        update_fields = sent.get("update_fields")
+        written = None if update_fields is None else written_by(watch, update_fields)
         old = None if created or before is None else before.old
         changes: Mapping[str, FieldChange] | None = {}
         if watch.old and (created or old is not None):
             changes = _changes_held(watch, instance, old, written)
         operation: Operation = "create" if created else "update"
-        if changes is None or plan.matching(plan.held(instance, written), changes, operation):
-            return False
+        if changes is None:
+            return None
+        if rules := plan.matching(plan.held(instance, written), changes, operation):
+            return Found(rules, changes, plan.told)
     if before is not None:
         take(instance, "save")
-    return True
+    return NOBODY
 
 
-def _screen_before_delete(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> bool:
-    if deleted_by(watch, "pre_delete", instance):
-        return False
+def _screen_before_delete(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
+    if rules := deleted_by(watch, "pre_delete", instance):
+        return Found(rules)
     if has_left(instance):
         leave(instance, Before("delete"))
-    return True
+    return NOBODY
 
 
-def _screen_after_delete(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> bool:
+def _screen_after_delete(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
     before = last_left(instance)
-    if not _is_bare(before, "delete") or deleted_by(watch, "post_delete", instance):
-        return False
+    if before is not None and not _is_bare(before, "delete"):
+        return None
+    if rules := deleted_by(watch, "post_delete", instance):
+        return Found(rules)
     if before is not None:
         take(instance, "delete")
-    return True
+    return NOBODY
 
 
-def _is_bare(before: Before | None, kind: str) -> bool:
+def _is_bare(before: Before, kind: str) -> bool:
     """Say whether nothing is to be done with what was left but to take it away."""
-    return before is None or (before.kind == kind and not before.decisions and not before.parents)
+    return before.kind == kind and not before.decisions and not before.parents
 
 
 def _changes_held(
@@ -106,7 +113,7 @@ def _changes_held(
     return changes
 
 
-_SCREENS: Mapping[Any, Callable[[ModelWatch, models.Model, Mapping[str, Any]], bool]] = {
+_SCREENS: Mapping[Any, Callable[[ModelWatch, models.Model, Mapping[str, Any]], Found | None]] = {
     models.signals.pre_save: _screen_before_save,
     models.signals.post_save: _screen_after_save,
     models.signals.pre_delete: _screen_before_delete,

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, models
@@ -24,7 +24,7 @@ from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signa
 from rules_engine.context.subject import Field, Subject
 from rules_engine.live.plan import Plan, held_reader
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import EVERY_FIELD, Unread
+from rules_engine.types import EVERY_FIELD, FieldChange, Unread
 
 Rules = tuple[CompiledRule, ...]
 #: Where the receiver is.
@@ -36,6 +36,19 @@ _NAMES = {signal: name for name, signal in MODEL_SIGNALS.items()}
 Pair = tuple[str, Any]
 #: What was read of one signal: a subject, and the rules that may match it.
 Reading = tuple[Subject, Sequence[CompiledRule]]
+
+
+class Found(NamedTuple):
+    """What a look at a save or delete has found, before it is read: the rules that can match it or fail, what changed,
+    and the rules of which an event tells where they stopped."""
+
+    rules: Sequence[CompiledRule] = ()
+    changes: Mapping[str, FieldChange] = MappingProxyType({})
+    heard: Sequence[CompiledRule] = ()
+
+
+#: It concerns no rule.
+NOBODY = Found()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,6 @@ def is_unsettled(instance: models.Model, field: models.Field[Any, Any]) -> bool:
     return hasattr(type(instance.__dict__[field.attname]), "resolve_expression")
 
 
-def unsettled(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> set[str]:
-    """Return the column names of those of the fields whose value the instance does not hold."""
-    return {field.attname for field in fields if is_unsettled(instance, field)}
-
-
 def values_on(instance: models.Model, fields: Iterable[models.Field[Any, Any]]) -> dict[str, Any]:
     """Return the JSON-safe values of those of the fields that the instance holds, by column name; ``Unread`` for those
     whose field cannot tell them."""
@@ -130,24 +125,47 @@ def read(
     model = type(instance)
     known = steps(model)
     values: dict[str, Any] = {}
+    own: dict[str, models.Field[Any, Any]] = {}
+    others: list[str] = []
     for name, below in tree.items():
+        step = known.get(name)
         if name == EVERY_FIELD:
-            for field in readable_fields(model):
-                values[field.attname] = (
-                    known_value(settled[field.attname])
-                    if field.attname in settled
-                    else _settled(instance, field, value_of)
-                )
-            values.setdefault("pk", key_value(instance))
-        elif name == "pk":
-            values["pk"] = key_value(instance)
+            own.update((field.attname, field) for field in readable_fields(model))
+            own.setdefault("pk", model._meta.pk)
+        elif step is None:
+            others.append(name)
+        elif step.kind == "value":
+            own[name] = step.field
         elif name in settled:
             values[name] = known_value(settled[name])
-        elif name in known:
-            values[name] = _read_step(instance, known[name], below, value_of)
-    if others := [name for name in tree if name not in known and name != EVERY_FIELD]:
+        else:
+            values[name] = _related(instance, step, below)
+    values.update(_own_values(instance, own, value_of, settled))
+    if others:
         aggregated = aggregates.read(instance, [aggregate_of(model, name) for name in others])
         values.update((name, _told(aggregate_of(model, name), value)) for name, value in aggregated.items())
+    return values
+
+
+def _own_values(
+    instance: models.Model, fields: Mapping[str, models.Field[Any, Any]], value_of: ValueOf, settled: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the values of the object's own fields. No call is made for each but what tells the value."""
+    held, values = instance.__dict__, dict[str, Any]()
+    for name, field in fields.items():
+        if name in settled:
+            value = settled[name]
+            if type(value) is Unread:
+                raise value.error
+            values[name] = value
+        elif name == "pk":
+            values[name] = key_value(instance)
+        # As ``is_unsettled`` says. A deferred field would be a query of its own here; capture settles what its rules
+        # read in one query beforehand.
+        elif field.attname not in held or hasattr(type(held[field.attname]), "resolve_expression"):
+            values[name] = None
+        else:
+            values[name] = value_of(instance, field)
     return values
 
 
@@ -164,14 +182,7 @@ def known_value(value: Any) -> Any:
     return value
 
 
-def _settled(instance: models.Model, field: models.Field[Any, Any], value_of: ValueOf) -> Any:
-    # A deferred field would be a query of its own here; capture settles what its rules read in one query beforehand.
-    return None if is_unsettled(instance, field) else value_of(instance, field)
-
-
-def _read_step(instance: models.Model, step: Step, below: Tree, value_of: ValueOf) -> Any:
-    if step.kind == "value":
-        return _settled(instance, step.field, value_of)
+def _related(instance: models.Model, step: Step, below: Tree) -> Any:
     if step.kind == "to_many":
         return _rows(instance, step.name, below)
     try:

@@ -15,6 +15,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.conf import settings
@@ -23,7 +24,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils import timezone
 
 from rules_engine.context import ranges
-from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, clean_text, safe
+from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, SHORT, clean_text, safe
 from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.hidden.values import hidden
@@ -60,9 +61,7 @@ def row_value(instance: models.Model, field: Field) -> Any:
 def key_value(instance: models.Model) -> Any:
     """Return an object's primary key in its stored form; a key of many columns is a list."""
     key = instance.pk
-    if type(key) is int or key is None:
-        return safe(key)
-    return form_of(instance._meta.pk)(key)
+    return safe(key) if type(key) is int or key is None else form_of(instance._meta.pk)(key)
 
 
 def key_of(model: type[models.Model], told: Any) -> Any:
@@ -86,6 +85,7 @@ def reader_of(model: type[models.Model], field: Field) -> Callable[[models.Model
     return lambda instance: form(field.value_from_object(instance))
 
 
+@lru_cache(maxsize=4096)
 def is_held_plainly(model: type[models.Model], name: str) -> bool:
     """Say whether an object's attribute is no more than what the object holds: no code of its own is run for it."""
     attribute = inspect.getattr_static(model, name, None)
@@ -192,10 +192,17 @@ def _parts_form(key: Any) -> Form:
 
 def _djangos_form(field: Field) -> Form:
     to_python, settled = field.to_python, _settling(field)
+    is_text, is_number = isinstance(field, models.CharField | models.TextField), isinstance(field, models.IntegerField)
 
     def form(value: Any) -> Any:
-        if value is None:
-            return None
+        # What nearly every value is, is told without a call.
+        kind = type(value)
+        if value is None or (is_number and kind is int and -(2**63) <= value < 2**63):
+            return value
+        if is_text and issubclass(kind, str):
+            text = str.__str__(value)  # of an Enum, str() is the member's name
+            if len(text) <= SHORT and text.isascii() and "\x00" not in text:
+                return text
         try:
             python = to_python(value)
         except NO_VALUE:
@@ -334,13 +341,8 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     return isinstance(value, list | tuple) and all(_is_plain(item, depth + 1) for item in value)
 
 
-class _Holder:
-    """Stands in for an instance that holds one value, for ``value_to_string``."""
-
-
 def _text_of(field: Field, value: Any) -> str:
-    holder: Any = _Holder()
-    setattr(holder, getattr(field, "attname", "") or "value", value)
+    holder: Any = SimpleNamespace(**{getattr(field, "attname", "") or "value": value})
     try:
         return str(field.value_to_string(holder))
     except NO_VALUE:

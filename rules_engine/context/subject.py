@@ -15,12 +15,18 @@ from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
+from rules_engine.context.plain_data import PLAIN_TYPES
+from rules_engine.context.stored_form import is_held_plainly
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.types import EVERY_FIELD, CutRows, Event, FieldChange, Operation, Path, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
 
+#: The signals after which an object may still be altered, before its save or delete.
+BEFORE = ("pre_save", "pre_delete")
+#: Whole numbers within this are told as they are by any field.
+EXACT = 2**53
 #: How an object fetches what it does not hold, since Django 6.1; None before.
 FETCH_ONE: Any = getattr(models, "FETCH_ONE", None)
 
@@ -61,6 +67,11 @@ def _without_caches(instance: models.Model) -> models.Model:
 
 def _key_or_mark(instance: models.Model) -> Any:
     """Return an object's key as JSON has it; what its field raises instead, for an event is told with it or without."""
+    # Nearly every key is a number that the object holds, and told without a call.
+    name = instance._meta.pk.attname
+    key = instance.__dict__.get(name)
+    if type(key) is int and -EXACT < key < EXACT and is_held_plainly(type(instance), name):
+        return key
     key = ask(snapshot.key_value, instance)
     if not isinstance(key, Unread):
         return key
@@ -126,7 +137,9 @@ class Subject:
     #: The rules of which an event tells where they stopped, also where they were not tried.
     heard: Sequence[Any] = ()
     origin: actor.Origin = field(default_factory=actor.origin)
-    #: The related rows that were read, for all who ask for the same of them.
+    #: Plain values that were read off the instance, for all who ask for the same of it.
+    _held: dict[str, Any] = field(default_factory=dict)
+    #: The related rows that were read, likewise.
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _id: uuid.UUID | None = None
     _pk: Any = None
@@ -224,6 +237,8 @@ class Subject:
 
     def _actor(self, *, is_asked: bool) -> Mapping[str, Any] | None:
         """Return who acts. A record that no rule asked for says what it came to where that cannot be read."""
+        if self.origin is actor.NOWHERE:
+            return None
         if is_asked:
             return self.origin.actor()
         told = ask(self.origin.actor)
@@ -241,11 +256,16 @@ class Subject:
     def _instance(self, tree: snapshot.Tree | None) -> dict[str, Any] | None:
         if self.instance is None:
             return None
+        settled = {**self._held, **self.settled} if self._held else self.settled
         if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event(self._rows):
-                return snapshot.read(_without_caches(self.instance), tree, settled=self.settled)
-        return snapshot.read(self.instance, tree or {}, settled=self.settled)
+                return snapshot.read(_without_caches(self.instance), tree, settled=settled)
+        values = snapshot.read(self.instance, tree or {}, settled=settled)
+        # Before a save a rule may alter the object yet.
+        if self.signal not in BEFORE:
+            self._held = {name: value for name, value in values.items() if type(value) in PLAIN_TYPES}
+        return values
 
     def keys(self, path: Path, most: int) -> tuple[ModelClass, list[Any]] | None:
         """Return the model and the keys of the rows at a path from the instance, as many as asked; None where there are

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
@@ -29,18 +29,22 @@ ASKING = {
     name: inspect.unwrap(getattr(QuerySet, name))
     for name in ("_fetch_all", "aggregate", "count", "exists", "first", "get", "last")
 }
+#: What is done about caches where there are none.
+NO_CACHE = nullcontext()
 
 
-@contextmanager
-def past_caches(using: str) -> Iterator[None]:
+def past_caches(using: str) -> AbstractContextManager[None]:
     """Have every SELECT of this thread's connection go to the database in the block, whoever makes it.
 
     Past caches that stand before ``SQLCompiler``, that is; those that stand before ``QuerySet`` want ``uncached``.
     """
     operations: Any = connections[using].ops
-    if SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations):
-        yield
-        return
+    is_past = SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations)
+    return NO_CACHE if is_past else _past_caches(operations)
+
+
+@contextmanager
+def _past_caches(operations: Any) -> Iterator[None]:
     operations.compiler = partial(_compiler, operations.compiler)
     try:
         yield

@@ -255,8 +255,10 @@ def held_reader(model: ModelClass, field: Field) -> Callable[[models.Model], Any
     def read(instance: models.Model) -> Any:
         value = instance.__dict__.get(name, UNSETTLED)
         kind = type(value)
-        if kind is str and is_text and len(value) <= SHORT and value.isascii() and "\x00" not in value:
-            return value
+        if is_text and issubclass(kind, str):
+            text = str.__str__(value)  # of an Enum, str() is the member's name
+            if len(text) <= SHORT and text.isascii() and "\x00" not in text:
+                return text
         if kind is int and is_number and -EXACT < value < EXACT:
             return value
         return UNSETTLED if value is UNSETTLED or hasattr(kind, "resolve_expression") else tell(instance)

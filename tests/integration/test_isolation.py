@@ -21,6 +21,7 @@ from rules_engine.capture import receiver
 from rules_engine.capture.earlier import old_values
 from rules_engine.context import stored_form
 from rules_engine.errors import Rejected
+from rules_engine.live import constants
 from rules_engine.models import Event, Execution, HeldMatch, RuleError
 from rules_engine.outbox import writing
 from rules_engine.testing import create_rule, run_due
@@ -72,11 +73,14 @@ def refusing(model: type[models.Model], error: BaseException) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forms_anew() -> Iterator[None]:
     """How a field stores its values is found out once a field; these tests give fields other code."""
-    stored_form.form_of.cache_clear()
-    stored_form.reader_of.cache_clear()
+    _forget_forms()
     yield
-    stored_form.form_of.cache_clear()
-    stored_form.reader_of.cache_clear()
+    _forget_forms()
+
+
+def _forget_forms() -> None:
+    for known in (stored_form.form_of, stored_form.reader_of, stored_form.is_told_plainly, constants._is_plain_on):
+        known.cache_clear()
 
 
 def raising(error: BaseException, at: str = "bad") -> Callable[..., Any]:
@@ -337,6 +341,8 @@ def test_a_key_that_cannot_be_told_silences_no_rule(monkeypatch: pytest.MonkeyPa
     innocent()
     create_rule(model=Keeper, slug="tells", actions=[("log_message", {"message": "{{ instance.pk }}"})])
     monkeypatch.setattr("rules_engine.context.snapshot.key_value", _raise(RuntimeError("no key")))
+    # As of a key with code of its own, which is asked: a plain number is not.
+    monkeypatch.setattr("rules_engine.context.subject.is_held_plainly", lambda model, name: False)
     Keeper.objects.create(name="a")
     assert (acted(), failed()) == ({"innocent"}, {"tells"})
     assert Event.objects.get().object_pk == "<RuntimeError>"

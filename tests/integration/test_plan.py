@@ -249,5 +249,5 @@ def test_with_a_plan_the_same_is_told_as_without(seed: int, monkeypatch: pytest.
     found = told_of(seed)
     monkeypatch.setattr(plan, "keys_of", lambda rule, model: ())
     monkeypatch.setattr(plan, "targets_of", lambda rule, model: ())
-    monkeypatch.setattr(receiver, "_concerns_nobody", lambda *sent: False)
+    monkeypatch.setattr(receiver, "_found", lambda *sent: None)
     assert told_of(seed) == found

@@ -32,8 +32,8 @@ class Loaded(NamedTuple):
     values: Mapping[str, Any]
 
 
-#: What is taken of the models that are attached.
-_readers: dict[ModelClass, Readers] = {}
+#: The models that are attached, with what is taken of them. Of nearly all sites there are none.
+attached: dict[ModelClass, Readers] = {}
 #: What they had of their own under the names of ``METHODS``.
 _own: dict[ModelClass, Mapping[str, Any]] = {}
 
@@ -42,7 +42,7 @@ def attach(readers: Mapping[ModelClass, Readers]) -> None:
     """Take these values from now on, of objects of these very models, and of no others."""
     for model in [model for model in _own if model not in readers]:
         _detach(model)
-    _readers.update(readers)
+    attached.update(readers)
     for model in readers:
         if model not in _own:
             _own[model] = {name: vars(model)[name] for name in METHODS if name in vars(model)}
@@ -52,7 +52,7 @@ def attach(readers: Mapping[ModelClass, Readers]) -> None:
 
 def _detach(model: ModelClass) -> None:
     own = _own.pop(model)
-    _readers.pop(model, None)
+    attached.pop(model, None)
     for name in METHODS:
         if name in own:
             setattr(model, name, own[name])
@@ -89,7 +89,7 @@ def _take(instance: models.Model, fields: Collection[str] | None = None) -> None
 
     A value that cannot be told is not taken: then the row is read at the save, and the rules are told what is wrong.
     """
-    readers = _readers.get(type(instance))
+    readers = attached.get(type(instance))
     if readers is None:
         return
     state = instance._state.__dict__
@@ -111,8 +111,7 @@ def _columns(instance: models.Model, readers: Readers, fields: Collection[str]) 
 
 def was_saved(instance: models.Model, update_fields: Collection[str] | None) -> None:
     """Move on to what a save has written; of a model that is not attached nothing is done."""
-    if type(instance) in _readers:
-        _take(instance, update_fields)
+    _take(instance, update_fields)
 
 
 def taken_of(instance: models.Model, names: Iterable[str], using: str) -> Mapping[str, Any] | None:

@@ -31,7 +31,7 @@ def stored(**fields: Any) -> Animal:
 def read(signal: Any, instance: models.Model, *rules: CompiledRule, **sent: Any) -> Sequence[Reading]:
     watch = build(rules, "default").models[type(instance)]
     before = sent.pop("before", Before("save"))
-    return READERS[signal](watch, {"instance": instance, "using": "default", **sent}, before, NOW)
+    return READERS[signal](watch, {"instance": instance, "using": "default", **sent}, before, NOW, None)
 
 
 def slugs(rules: Sequence[CompiledRule]) -> list[str]:
