@@ -116,6 +116,13 @@ def caused_by(cause: Cause) -> Iterator[None]:
 
 
 @contextmanager
+def as_consequence(cause: Cause, author: Any) -> Iterator[None]:
+    """Record the changes made inside as consequences of an execution, in its author's name; None is nobody's."""
+    with _within(cause=cause, user=author):
+        yield
+
+
+@contextmanager
 def again(origin: Origin) -> Iterator[None]:
     """Record what happens inside as what that origin did, whatever the process does meanwhile."""
     token = _origin.set(origin)

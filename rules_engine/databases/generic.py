@@ -15,10 +15,6 @@ from django.db.models.functions import Now
 
 from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows, SetupTrouble
 
-#: Expired leases that are looked up by their keys. More are left where a worker dies with its batch, rarely; and of
-#: so few the planner knows without statistics that it had better take them from their index.
-MOST_EXPIRED = 25
-
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
     """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour."""
@@ -210,17 +206,6 @@ class GenericDatabase:
                 detail=end.detail,
             )
         return ended
-
-
-def expired_leases(rows: QuerySet[Any]) -> list[Any] | None:
-    """Return the keys of those of a whole outbox whose lease expired; None where there are ``MOST_EXPIRED`` or more.
-
-    Rarely any are, and a query of its own finds that: PostgreSQL's planner, where it has no statistics yet, would look
-    through all that waits in a queue for them instead.
-    """
-    expired = rows.exclude(leased_by="").filter(lease_until__lte=Now()).order_by("leased_by")
-    keys = list(expired.values_list("pk", flat=True)[:MOST_EXPIRED])
-    return keys if len(keys) < MOST_EXPIRED else None
 
 
 def _walk(column: str, due: QuerySet[Any], among: str, values: Sequence[Any], order: Sequence[str] = ()) -> list[str]:

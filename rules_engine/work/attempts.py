@@ -80,9 +80,11 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
     charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker))
     if len(charged) != len(fresh):
         logger.warning("%d executions passed to other workers before they were begun.", len(fresh) - len(charged))
-    for key in charged:
-        fresh[key].state, fresh[key].attempts = State.RUNNING, numbers[key]
-    return [*started, *(execution for key, execution in fresh.items() if key in charged)]
+    for key, execution in fresh.items():
+        if key in charged:
+            execution.state, execution.attempts = State.RUNNING, numbers[key]
+            started.append(execution)
+    return started
 
 
 def _start_suspect(execution: Execution, worker: str) -> bool:
@@ -109,8 +111,8 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
 
 def _record_crash(execution: Execution) -> None:
     execution.crashes += 1
-    open_attempts = Attempt.objects.using(router.db_for_write(Attempt)).open_of([execution])
-    open_attempts.update(
+    attempts = Attempt.objects.using(router.db_for_write(Attempt))
+    attempts.filter(execution=execution, finished_at__isnull=True).update(
         outcome=Attempt.Outcome.LOST, finished_at=Now(), error="The process ended, or lost its lease, in this attempt."
     )
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 
 from django.db import router, transaction
 
-from rules_engine.context.actor import Cause, acting_as, caused_by
+from rules_engine.context.actor import Cause, as_consequence
 from rules_engine.errors import LeaseLost
 from rules_engine.models import Execution
-from rules_engine.rules import registry, running
+from rules_engine.rules import running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.permissions import Authors
 from rules_engine.types import ActionResult, Unread, ask
@@ -34,9 +34,7 @@ Results = Sequence[ActionResult | Exception]
 def carry_out(executions: Sequence[Execution], worker: str, authors: Authors) -> None:
     """Carry out executions of one kind and one author, several together where there are several, and record what came
     of each. What cannot be done together is done one by one."""
-    action = registry.find(executions[0].kind)
-    if action is None:
-        return
+    action = executions[0].action
     ready = [execution for execution in executions if not _was_postponed(action, execution, worker)]
     if len(ready) < 2 or not _did_together(action, ready, worker, authors):
         for execution in ready:
@@ -140,11 +138,9 @@ def _effects(action: Action, executions: Sequence[Execution], authors: Authors) 
         return running.run_many(action, contexts, [execution.config for execution in executions])
 
 
-@contextmanager
-def _as_consequence(execution: Execution, authors: Authors) -> Iterator[None]:
-    """What the action changes continues the event's chain, in its author's name."""
+def _as_consequence(execution: Execution, authors: Authors) -> AbstractContextManager[None]:
+    """What the action changes in the block continues the event's chain, in its author's name."""
     event = execution.event
     cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None, execution.pk)
     author = authors.find(execution.author_id) if execution.author_id else None
-    with caused_by(cause), acting_as(author):
-        yield
+    return as_consequence(cause, author)

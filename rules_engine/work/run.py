@@ -75,7 +75,7 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
 
 
 def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
-    """Return those of a claim that may be carried out, and what their authors may see.
+    """Return those of a claim that may be carried out, with their actions and what their authors may see.
 
     The others end here: their rule is gone, their author may not, nobody knows their kind, or asking that failed.
     From here on this process works by rules at least as new as those that matched.
@@ -99,9 +99,10 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             attempts.record([AttemptOutcome(each, claim.worker, refusal) for each in started])
         elif refusal is not None:
             against_rivals(partial(attempts.end, execution, claim.worker, State.REFUSED, refusal))
-        elif registry.find(execution.kind) is None:
+        elif (action := registry.find(execution.kind)) is None:
             attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
         else:
+            execution.action = action
             execution.author_sees = authors.viewing(execution.author_id) if execution.author_id else None
             permitted.append(execution)
     return permitted

@@ -141,27 +141,27 @@ class Outcome:
         where[address] = f"The mail server answered: {code} {_text(answer)}"
 
 
-Letters = Iterable[tuple[str, Callable[[], EmailMessage]]]
+Letter = Callable[[str], EmailMessage]
 
 
-def send(letters: Letters) -> Outcome:
+def send(addresses: Sequence[str], letter: Letter) -> Outcome:
     """Mail each address its letter, as far as the server goes along. Never raises for what server or backend do."""
     outcome = Outcome()
     watch = Watch(conf.email_seconds())
-    waiting = list(letters)
+    waiting = list(addresses)
     mailer = _mailer(watch)
     try:
         watch.restart()
         outcome.trouble = _opened(mailer, watch)
         while waiting and outcome.trouble is None:
-            address, letter = waiting.pop(0)
+            address = waiting.pop(0)
             watch.restart()
             _send_one(mailer, address, letter, outcome, watch)
         _close(mailer)
     finally:
         watch.close()
     outcome.not_taken = list(outcome.left)
-    outcome.left.update((address, str(outcome.trouble)) for address, _ in waiting)
+    outcome.left.update(dict.fromkeys(waiting, str(outcome.trouble)))
     return outcome
 
 
@@ -171,9 +171,9 @@ def _opened(mailer: Any, watch: Watch) -> TransientError | None:
     return _unusable(opened.error, watch) if isinstance(opened, Unread) else None
 
 
-def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], outcome: Outcome, watch: Watch) -> None:
+def _send_one(mailer: Any, address: str, letter: Letter, outcome: Outcome, watch: Watch) -> None:
     # Whatever comes of it: who was mailed has to be recorded, or they would be mailed again.
-    sent = ask(_hand_over, mailer, letter)
+    sent = ask(_hand_over, mailer, address, letter)
     if isinstance(sent, Unread):
         _note_failure(address, sent.error, outcome, watch)
     elif sent == 0 and verdicts.counts_held_back(mailer):
@@ -182,8 +182,8 @@ def _send_one(mailer: Any, address: str, letter: Callable[[], EmailMessage], out
         outcome.took(address)
 
 
-def _hand_over(mailer: Any, letter: Callable[[], EmailMessage]) -> Any:
-    count = mailer.send_messages([letter()])
+def _hand_over(mailer: Any, address: str, letter: Letter) -> Any:
+    count = mailer.send_messages([letter(address)])
     # Django's own counts what a server took. One that queues (django-post-office) says 0 of what is in its queue.
     if count == 0 and isinstance(mailer, EmailBackend):
         raise smtplib.SMTPException("the backend says that it sent nothing")

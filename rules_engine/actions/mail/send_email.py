@@ -104,7 +104,7 @@ class SendEmail(Action):
         ledger = Ledger.of(context.earlier())
         owed = ledger.owed(addresses)
         room = hourly.take(context.rule_slug, len(owed), ledger.waiting_since)
-        outcome = mailing.send([(address, partial(_message, context, letter, address)) for address in owed[: room.now]])
+        outcome = mailing.send(owed[: room.now], partial(_message, context, letter))
         not_handed_over = room.now - len(outcome.sent) - len(outcome.refused) - len(outcome.not_taken)
         if not_handed_over:
             hourly.give_back(room, not_handed_over)

@@ -10,8 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from rules_engine.databases import generic
-from rules_engine.models import Execution
+from rules_engine.models import Execution, execution
 from rules_engine.work import claims
 from rules_engine.work.tasks import due_queues
 
@@ -114,7 +113,7 @@ def test_the_oldest_of_several_queues_are_taken_first(backlog: None) -> None:
 
 
 def test_where_very_many_leases_expired_all_are_looked_at(backlog: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generic, "MOST_EXPIRED", 3)
+    monkeypatch.setattr(execution, "MOST_EXPIRED", 3)
     Execution.objects.filter(queue="webhooks").update(leased_by="a", lease_until=timezone.now() - timedelta(seconds=1))
     last = Execution.objects.filter(queue="rules").latest("id")
     Execution.objects.filter(pk=last.pk).update(leased_by="z", lease_until=timezone.now() - timedelta(seconds=1))
