@@ -203,11 +203,11 @@ class Event:
         return frozenset(self.context.get("changed") or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What came of testing one rule on one event. ``gate`` is where it stopped, None where it matched.
 
     ``is_known`` is an error that was told a moment ago: it stands on the event, and gets no row of its own again.
+    A tuple, as ``MatchSubject`` is: one is made for each rule that an event tells of.
     """
 
     rule_slug: str

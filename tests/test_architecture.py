@@ -83,9 +83,9 @@ FACE_LAYER = 9
 #: Where an error of any kind is caught, and why that is right.
 BOUNDARIES = {
     "rules_engine/types.py": "ask: whatever a site's own code raises is an answer, which whoever asked has to tell",
-    "rules_engine/capture/receiver.py": "evaluation: a rule never breaks a save",
+    "rules_engine/capture/receiver.py": "evaluation: a rule never breaks a save; what cannot be stored together is "
+    "stored rule by rule",
     "rules_engine/capture/outcome.py": "evaluation, all rules at once: who is at fault shows where each is tried alone",
-    "rules_engine/capture/parts.py": "evaluation: what cannot be stored together is stored rule by rule",
     "rules_engine/capture/earlier/old_values.py": "read at every save: a field may raise anything; the rules show it",
     "rules_engine/context/snapshot.py": "told at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/subject.py": "read at every save: managers, fields, users; the rules concerned show it",

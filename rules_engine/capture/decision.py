@@ -53,6 +53,11 @@ class Decision:
         """Say whether some of it is carried out in the transaction of the change."""
         return any(action.timing == "in_transaction" for rule in self.matched for action in rule.actions)
 
+    @property
+    def is_record_alone(self) -> bool:
+        """Say whether nothing is left to do but to record it, which can be done for many at once."""
+        return not self.is_deferred and self.rejection is None and not self.acts_in_transaction
+
 
 def decide(outcome: Outcome, using: str) -> Decision | None:
     """Say what is to be done. Vetoes are asked here, and what acts before a save acts, for it changes what is saved.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -180,7 +180,7 @@ def _marked(pairs: Sequence[tuple[CompiledRule, Evaluation]], subject: Subject) 
     now = subject.occurred_at
     is_told_seldom = subject.unread is not None
     return [
-        replace(evaluation, is_known=True)
+        evaluation._replace(is_known=True)
         if (rule.fault or is_told_seldom) and now and _is_known(evaluation, now)
         else evaluation
         for rule, evaluation in pairs

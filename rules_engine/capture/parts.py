@@ -24,26 +24,9 @@ logger = logging.getLogger("rules_engine")
 OF_ALL = (OperationalError, InterfaceError)
 
 
-def write(decision: Decision, using: str, rule_set: int | None) -> None:
-    """Write the decision (``decision.write``); where that fails, each rule's part, and which could not be written.
-
-    Raises what ``decision.write`` raises where nothing can be stored just now, whosever it is.
-    """
-    try:
-        decision_module.write(decision, using, rule_set)
-    except (Rejected, ChangeUndone, *OF_ALL):
-        raise
-    except Exception:
-        if not decision.matched:
-            raise
-        name = decision.event.model or decision.event.signal
-        logger.exception("What an event of %s led to is written rule by rule.", name)
-        _write_apart(decision, using, rule_set)
-
-
 def write_together(decisions: Sequence[Decision], using: str, rule_set: int | None) -> bool:
     """Write many decisions by few statements. Says whether that was possible; where it is not, nothing is written, and
-    each can be tried by itself. Raises what ``write`` raises where nothing can be stored just now."""
+    each can be tried by itself. Raises what ``decision.write`` raises where nothing can be stored just now."""
     written = ask(decision_module.write_together, decisions, using, rule_set)
     if not isinstance(written, Unread):
         return True
@@ -53,7 +36,14 @@ def write_together(decisions: Sequence[Decision], using: str, rule_set: int | No
     return False
 
 
-def _write_apart(decision: Decision, using: str, rule_set: int | None) -> None:
+def write_apart(decision: Decision, using: str, rule_set: int | None) -> None:
+    """Write what the decision says of each rule by itself, after it could not be written as a whole, and of which rules
+    that failed too. To be called while that error is handled, which is logged.
+
+    Raises what ``decision.write`` raises where nothing can be stored just now, whosever it is.
+    """
+    name = decision.event.model or decision.event.signal
+    logger.exception("What an event of %s led to is written rule by rule.", name)
     lost: dict[str, Exception] = {}
     for part in parts_of(decision):
         written = ask(decision_module.write, part, using, rule_set)

@@ -22,11 +22,11 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.capture import large_changes, other_signals, relations, saves, screens
-from rules_engine.capture.decision import Decision, decide
+from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier import at_load
 from rules_engine.capture.inserts import callers
-from rules_engine.capture.outcome import Outcome, forget_troubles, match
-from rules_engine.capture.parts import write, write_together
+from rules_engine.capture.outcome import forget_troubles, match
+from rules_engine.capture.parts import OF_ALL, write_apart, write_together
 from rules_engine.capture.saves import Before
 from rules_engine.capture.watches import NOBODY, Found, ModelWatch, Pair, Reading, Table, build, unread
 from rules_engine.context import actor, requests
@@ -160,32 +160,44 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found
         for deferred in before.decisions:
             # One deferred write that fails must not silence the others, nor the post-signal's rules.
             with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
-                write(deferred, table.alias, table.number)
+                _write(deferred, table)
         decisions: list[Decision] = []
         for subject, rules in _read_or_unread(table, sender, signal, sent, before, found):
             # What goes wrong with one object of a relation is not to silence the others.
             with kept_from_caller(NOT_TRIED, sender):
                 outcome = match(subject, rules)
-                if outcome is not None:
-                    decisions += _carry_out(outcome, table, sent, before)
+                decision = None if outcome is None else decide(outcome, table.alias)
+                if decision is not None and decision.is_record_alone:
+                    decisions.append(decision)
+                elif decision is not None:
+                    _carry_out(decision, table, sent, before)
         if decisions:
             _write_all(decisions, table)
 
 
-def _carry_out(outcome: Outcome, table: Table, sent: Mapping[str, Any], before: Before) -> Sequence[Decision]:
-    """Do what is to be done. Returns the decision where it has but to be recorded, which is done for many at once."""
-    decision = decide(outcome, table.alias)
-    if decision is None:
-        return ()
+def _carry_out(decision: Decision, table: Table, sent: Mapping[str, Any], before: Before) -> None:
+    """Do what is to be done now; what waits for the change to be in the database is left for its post-signal."""
     if decision.is_deferred:
         before.decisions.append(decision)
-        return ()
+        return
     if decision.rejection is not None:
         saves.give_up(before, sent)
-    if decision.rejection is None and not decision.acts_in_transaction:
-        return (decision,)
-    write(decision, table.alias, table.number)
-    return ()
+    _write(decision, table)
+
+
+def _write(decision: Decision, table: Table) -> None:
+    """Write the decision; where that fails, each rule's part, and which could not be written.
+
+    Raises what ``decision.write`` raises where nothing can be stored just now, whosever it is.
+    """
+    try:
+        write(decision, table.alias, table.number)
+    except (Rejected, ChangeUndone, *OF_ALL):
+        raise
+    except Exception:  # the evaluation boundary: what cannot be stored together is stored rule by rule
+        if not decision.matched:
+            raise
+        write_apart(decision, table.alias, table.number)
 
 
 def tell_large_change(change: LargeChange) -> None:
@@ -209,7 +221,7 @@ def tell_large_change(change: LargeChange) -> None:
         if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
             return
         for decision in decisions:
-            write(decision, table.alias, table.number)
+            _write(decision, table)
 
 
 def _write_all(decisions: Sequence[Decision], table: Table) -> None:
@@ -217,7 +229,7 @@ def _write_all(decisions: Sequence[Decision], table: Table) -> None:
         return
     for decision in decisions:
         with kept_from_caller("What %s matched could not be written.", decision.event.signal):
-            write(decision, table.alias, table.number)
+            _write(decision, table)
 
 
 def _read_or_unread(

@@ -134,10 +134,8 @@ def read(
             own.setdefault("pk", model._meta.pk)
         elif step is None:
             others.append(name)
-        elif step.kind == "value":
+        elif step.kind == "value" or name in settled:
             own[name] = step.field
-        elif name in settled:
-            values[name] = known_value(settled[name])
         else:
             values[name] = _related(instance, step, below)
     values.update(_own_values(instance, own, value_of, settled))
@@ -173,13 +171,6 @@ def _told(aggregate: Aggregate, value: Any) -> Any:
     # The least and the greatest are values of the field; a sum may have more digits than one.
     is_of_field = aggregate.function in ("min", "max") and len(aggregate.fields) == 1
     return column_value(aggregate.fields[0], value) if is_of_field else safe(value)
-
-
-def known_value(value: Any) -> Any:
-    """Return the value itself. Raises the error of one that could not be read."""
-    if type(value) is Unread:
-        raise value.error
-    return value
 
 
 def _related(instance: models.Model, step: Step, below: Tree) -> Any:

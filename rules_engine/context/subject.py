@@ -264,7 +264,9 @@ class Subject:
         values = snapshot.read(self.instance, tree or {}, settled=settled)
         # Before a save a rule may alter the object yet.
         if self.signal not in BEFORE:
-            self._held = {name: value for name, value in values.items() if type(value) in PLAIN_TYPES}
+            for name, value in values.items():
+                if type(value) in PLAIN_TYPES:
+                    self._held[name] = value
         return values
 
     def keys(self, path: Path, most: int) -> tuple[ModelClass, list[Any]] | None:

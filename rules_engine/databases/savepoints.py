@@ -101,6 +101,11 @@ def execute_together(statements: Sequence[Statement], using: str) -> None:
     database = database_of(using)
     if len(statements) > MOST_IN_ONE_TRIP:
         _one_by_one(connection, statements)
+    elif not database.spoils_transaction:
+        if connection.in_atomic_block:
+            _with_undoing(connection, statements)
+        else:
+            _one_by_one(connection, statements)
     elif database.sends_several(using):
         sql = "; ".join(statement.sql for statement in statements)
         parameters = [parameter for statement in statements for parameter in statement.parameters]
@@ -109,10 +114,8 @@ def execute_together(statements: Sequence[Statement], using: str) -> None:
                 _in_one_trip(connection, cursor, sql, parameters)
             else:  # what is sent as one is one transaction
                 cursor.execute(sql, parameters)
-    elif database.spoils_transaction or not connection.in_atomic_block:
-        _one_by_one(connection, statements)
     else:
-        _with_undoing(connection, statements)
+        _one_by_one(connection, statements)
 
 
 def _one_by_one(connection: BaseDatabaseWrapper, statements: Sequence[Statement]) -> None:

@@ -208,7 +208,10 @@ class Plan:
     def _equal_to(self, value_of: ValueOf) -> Iterator[Entry]:
         for name, kind, shelf in self._equal:
             value = value_of(name)
-            yield from shelf.every.values() if value is UNSETTLED else shelf.equal_to(value, kind)
+            if type(value) is kind:  # as nearly always
+                yield from shelf.by_value.get(value, ())
+            else:
+                yield from shelf.every.values() if value is UNSETTLED else shelf.near(value, kind)
 
     def _changed(self, changes: Mapping[str, FieldChange]) -> Iterator[Entry]:
         for field, change in changes.items():

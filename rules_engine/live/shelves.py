@@ -42,14 +42,12 @@ class Shelf:
         self.by_value: dict[Any, tuple[Entry, ...]] = dict(by_value)
         self.every: dict[int, Entry] = dict(every)
 
-    def equal_to(self, value: Any, kind: type) -> Iterable[Entry]:
-        """Return the rules of which a constant of this type equals the value, and those of which that is not sure."""
+    def near(self, value: Any, kind: type) -> Iterable[Entry]:
+        """Return the rules of which a constant of this type equals the value, which is of another, and those of which
+        that is not sure."""
         if value is None:
             return ()
-        given = type(value)
-        if given is kind:
-            return self.by_value.get(value, ())
-        if kind is int and given in NUMBERS:
+        if kind is int and type(value) in NUMBERS:
             return self.by_value.get(number_of(value), ())
         return self.every.values()
 

@@ -71,7 +71,9 @@ def make_batch(
             evaluations = [*evaluations, cut(rule, message)]
         else:
             held.append(row)
-    count = len(executions) + len(ended) + sum(row.executions for row in held)
+    count = len(executions) + len(ended)
+    if held:
+        count += sum(row.executions for row in held)
     return Batch(
         event_row(event, evaluations, count, rule_set),
         executions,
