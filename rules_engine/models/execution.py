@@ -130,7 +130,7 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
     def of_claim(self, *workers: str) -> ExecutionQuerySet:
         """Those that these claims still own. By what they are not: asked by the states of what is live, PostgreSQL's
         planner, where it has no statistics yet, looks through all that waits."""
-        return self.filter(leased_by__in=workers).exclude(state__in=ENDED)
+        return self.using(router.db_for_write(self.model)).filter(leased_by__in=workers).exclude(state__in=ENDED)
 
     def renew(self, workers: Collection[str], lease: float) -> int:
         """Push the end of the leases of these claims ``lease`` seconds into the future."""

@@ -66,7 +66,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
 
     The others are another worker's by now, or have taken ``MAX_CRASHES`` processes down and are given up.
     """
-    waiting = rows().of_claim(worker).waiting()
+    waiting = Execution.objects.of_claim(worker).waiting()
     started: list[Execution] = []
     fresh: dict[Any, Execution] = {}
     numbers: dict[Any, int] = {}
@@ -93,7 +93,7 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
     with as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
         if crashed:
             _record_crash(execution)
-        own = rows().of_claim(worker).filter(pk=execution.pk, state=execution.state)
+        own = Execution.objects.of_claim(worker).filter(pk=execution.pk, state=execution.state)
         if execution.crashes >= conf.max_crashes():
             reason = f"Given up: {execution.crashes} attempts ended with the process that made them."
             if own.update(**_ended(State.DISCARDED, reason), crashes=execution.crashes):
@@ -136,7 +136,7 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
     """
     logger.warning("%s was not begun: %s", execution, reason)
     with as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
-        if not rows().of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
+        if not Execution.objects.of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
             logger.warning("The lease on %s passed to another worker.", execution)
             return False
         _now_is([execution], state, reason)
@@ -204,7 +204,7 @@ def _write(
     if is_charged:
         running = rows().filter(state=State.RUNNING)
         return database_of(running.db).end(running, Attempt, ends)
-    waiting = rows().of_claim(ends[0].worker).waiting()
+    waiting = Execution.objects.of_claim(ends[0].worker).waiting()
     numbers = {key: execution.attempts for (key, _worker), execution in executions.items()}
     return database_of(waiting.db).charge_and_end(waiting, Attempt, numbers, ends)
 
