@@ -65,7 +65,8 @@ def _can_spoil(using: str) -> bool:
         return False
     if connection.connection is None:  # nor is there a transaction, unless connecting begins one
         return not connection.settings_dict["AUTOCOMMIT"]
-    return not connection.get_autocommit()
+    # As its method says, which would connect first.
+    return not connection.autocommit
 
 
 def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence[Any] | None:

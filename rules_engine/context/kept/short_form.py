@@ -181,10 +181,12 @@ def _left_of_changes(context: Mapping[str, Any], marks: _Marks, repeated: set[st
     changes, names = context["changes"], context["changed"]
     if not isinstance(changes, dict) or not isinstance(names, list) or len(names) != len(changes):
         return None
+    if changes.keys() != {name for name in names if type(name) is str}:
+        return None
     parts = [(side, part, context[part]) for side, part in ALSO_IN.items()]
     left = {}
     for name in names:
-        change = changes.get(name) if type(name) is str else None
+        change = changes[name]
         if type(change) is not dict or change.keys() != SIDES:
             return None
         told = {}
