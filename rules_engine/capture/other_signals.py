@@ -18,9 +18,9 @@ from django.core import signals as core
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.http import HttpRequest
 
-from rules_engine.capture.earlier.old_values import StoredRow, missing_columns
+from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.watches import Reading, columns_read
-from rules_engine.context import actor, requests
+from rules_engine.context import actor, requests, snapshot
 from rules_engine.context.arguments import arguments
 from rules_engine.context.paths import ModelClass, find_model
 from rules_engine.context.signals import INSTANCE, find_signal
@@ -117,7 +117,7 @@ def _about(rules: Rules, instance: Any) -> tuple[Rules, Unread | None]:
 def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], rules: Rules, now: datetime) -> Subject:
     model = type(instance)
     settled: Mapping[str, Any] = {}
-    missing = missing_columns(instance, columns_read(model, rules), None, None)
+    missing = snapshot.missing_columns(instance, columns_read(model, rules), None, None)
     if missing and instance.pk is not None:
         settled = StoredRow(model, missing).read(instance.pk, instance._state.db or DEFAULT_DB_ALIAS) or {}
     return Subject(name, instance=instance, arguments=shown, knows_changes=False, occurred_at=now, settled=settled)

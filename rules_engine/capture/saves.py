@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import models
 
 from rules_engine.capture.earlier import at_load
-from rules_engine.capture.earlier.old_values import StoredRow, missing_columns
+from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.earlier.waiting import ATTRIBUTE as ATTRIBUTE
 from rules_engine.capture.earlier.waiting import MOST_NESTED as MOST_NESTED
 from rules_engine.capture.earlier.waiting import Before as Before
@@ -320,7 +320,7 @@ def _settled(
     if old is not None and save.written is not None:
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
-    missing = missing_columns(save.instance, save.columns(rules), save.written, created)
+    missing = snapshot.missing_columns(save.instance, save.columns(rules), save.written, created)
     unread = {name: column for name, column in missing.items() if name not in settled} if missing else missing
     if not unread:
         return settled
