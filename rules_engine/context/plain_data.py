@@ -195,18 +195,26 @@ def _marked(value: Any) -> dict[str, str]:
     return {"type": type(value).__qualname__, "text": clean_text(text)}
 
 
+#: What is asked for its own size; a tuple, for to put the types together takes longer than to ask.
+_SIZED = (str, dict, list)
+
+
 def size_of(value: Any) -> int:
     """Return about how many bytes JSON takes for plain data."""
     if isinstance(value, str):
         return len(value) + 2 if value.isascii() else len(value.encode("utf-8", "replace")) + 2
     if isinstance(value, dict | MappingProxyType):
-        return sum(map(len, value)) + _size_of_items(value.values())
+        size = 2
+        for key, item in value.items():
+            # As of items, in one loop: of a thousand rows this is asked while a save waits.
+            size += len(key) + (size_of(item) + 4 if isinstance(item, _SIZED) else 12)
+        return size
     return _size_of_items(value) if isinstance(value, list | tuple) else 8
 
 
 def _size_of_items(items: Iterable[Any]) -> int:
     # Numbers are told apart here, for a call for each would be most of what this takes.
-    return 2 + sum(size_of(item) + 4 if isinstance(item, str | dict | list) else 12 for item in items)
+    return 2 + sum(size_of(item) + 4 if isinstance(item, _SIZED) else 12 for item in items)
 
 
 def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: list[str] | None = None) -> Any:

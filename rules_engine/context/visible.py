@@ -128,8 +128,16 @@ def _named_ends(m2m: Mapping[str, Any], model: ModelClass, tree: Tree) -> Mappin
     return {name: value for name, value in m2m.items() if name != "objects"}
 
 
+def _may_lead(model: ModelClass, name: str) -> bool:
+    step = steps(model).get(name)
+    return BETWEEN in name or (step is not None and step.model is not None)
+
+
 def _named(value: Any, model: ModelClass, tree: Tree) -> Any:
     if isinstance(value, list):
+        # Rows are read alike: where the first leads to no other object none does, and thousands are not copied.
+        if value and isinstance(value[0], Mapping) and not any(_may_lead(model, name) for name in value[0]):
+            return value
         return [_named(row, model, tree) for row in value]
     if not isinstance(value, Mapping):
         return value

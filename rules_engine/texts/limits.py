@@ -16,7 +16,7 @@ OUTPUT = 200_000
 STEPS, SECONDS = 10_000, 1.0
 #: Seconds that all texts of one save may take together, while whoever saves waits: keys of rules that hold back, and
 #: texts of actions that act at once. And the steps that each of them may take in any case.
-SAVE_SECONDS, SAVE_STEPS = 0.01, 20
+SAVE_SECONDS, SAVE_STEPS = 0.005, 20
 
 #: An error text, which may quote the template.
 MESSAGE = 600
