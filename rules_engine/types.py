@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -176,9 +176,8 @@ class MatchSubject(NamedTuple):
     missing: Sequence[Path] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One captured occurrence.
+class Event(NamedTuple):
+    """One captured occurrence; a tuple, as ``MatchSubject`` is.
 
     ``context`` is the JSON-safe tree that conditions and texts read, holding only what the candidate rules read;
     ``model`` is a label such as ``"clinic.doctor"``, empty for a signal without a model; ``pk`` is the object's key as
@@ -277,8 +276,7 @@ class RuleSpec:
     objects: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(NamedTuple):
     """What an action is given: the event and which execution of it this is.
 
     ``execution_id`` is the same at every attempt, and so the idempotency key of any effect outside the database;
@@ -304,9 +302,8 @@ class ActionContext:
         return self.event.context
 
 
-@dataclass(frozen=True, slots=True)
-class ActionResult:
+class ActionResult(NamedTuple):
     """What an action did: one line for people, and JSON-safe detail for the attempt's record."""
 
     summary: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})

@@ -89,6 +89,8 @@ BOUNDARIES = {
     "rules_engine/capture/earlier/old_values.py": "read at every save: a field may raise anything; the rules show it",
     "rules_engine/context/snapshot.py": "told at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/subject.py": "read at every save: managers, fields, users; the rules concerned show it",
+    "rules_engine/work/effects.py": "execution: whatever an action raises is what its attempt came to",
+    "rules_engine/actions/mail/mailing.py": "execution: a backend may be a site's own; who was mailed is recorded",
     "webhooks/sending/loop.py": "execution: whoever waits for the event loop must hear of its end",
     "webhooks/sending/posting.py": "execution: one that cannot be sent, or not understood, takes no other along",
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -138,7 +137,7 @@ def _in_savepoints(
         yield _ended_or_undone(rule, action, PermanentError(rows), new_id())
         return
     for row in [None] if rows is None else rows:
-        about = event if rows is None else replace(event, context={**event.context, "each": row})
+        about = event if rows is None else event._replace(context={**event.context, "each": row})
         execution_id = new_id()
         with caused_by(_cause(event, rule, execution_id)):
             answer = _run(execution_id, about, rule, action, savepoint_in=using)
@@ -215,7 +214,7 @@ def _carry_out(
         context = ActionContext(
             execution_id,
             attempt=1,
-            event=replace(event, context=trusted.sees(_author_of(rule), event, data)),
+            event=event._replace(context=trusted.sees(_author_of(rule), event, data)),
             rule_slug=rule.slug,
             rule_version=rule.version,
             author_id=rule.author_id,

@@ -77,7 +77,7 @@ def rest_of(decision: Decision, lost: Mapping[str, Exception]) -> Decision:
         message = gettext("What it matched could not be stored (%s).") % type(error).__name__
         evaluations.append(cut(matched[slug], message))
     ended = [end for end in decision.ended if end.rule.slug not in matched]
-    event = replace(decision.event, context={"event": decision.event.context.get("event")})
+    event = decision.event._replace(context={"event": decision.event.context.get("event")})
     return replace(decision, event=event, evaluations=evaluations, matched=(), ended=ended, rows=None)
 
 
@@ -85,7 +85,7 @@ def _event_for(rule: CompiledRule, event: Event) -> Event:
     tree = snapshot.tree_of(rule.reads | rule.action_reads)
     read = {name: _only(value, tree.get(name)) for name, value in event.context.items()}
     event_id = new_id()
-    return replace(event, id=event_id, context={**read, "event": {**(read.get("event") or {}), "id": str(event_id)}})
+    return event._replace(id=event_id, context={**read, "event": {**(read.get("event") or {}), "id": str(event_id)}})
 
 
 def _only(value: Any, tree: snapshot.Tree | None) -> Any:

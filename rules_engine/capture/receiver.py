@@ -36,7 +36,7 @@ from rules_engine.databases.uncached import past_caches
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.models import LargeChange
-from rules_engine.texts import in_save
+from rules_engine.texts import SAVE
 
 logger = logging.getLogger("rules_engine")
 
@@ -156,7 +156,8 @@ def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found: Found | None = None) -> None:
     """Go the whole way of one signal: read what happened, match, decide, write."""
     before = saves.begin(signal, sent)
-    with in_save(before.allowance):
+    token = SAVE.set(before)
+    try:
         for deferred in before.decisions:
             # One deferred write that fails must not silence the others, nor the post-signal's rules.
             with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
@@ -173,6 +174,8 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found
                     _carry_out(decision, table, sent, before)
         if decisions:
             _write_all(decisions, table)
+    finally:
+        SAVE.reset(token)
 
 
 def _carry_out(decision: Decision, table: Table, sent: Mapping[str, Any], before: Before) -> None:

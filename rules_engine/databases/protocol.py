@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
@@ -20,8 +20,7 @@ LIVE = (*WAITING, RUNNING)
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnd:
+class AttemptEnd(NamedTuple):
     """What an attempt came to, as it is written: into its execution's row, and into its own.
 
     ``summary`` is None where the attempt failed, ``wait`` the seconds until the next attempt, or None where there is

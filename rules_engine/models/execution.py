@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -281,10 +280,10 @@ class Execution(models.Model):
         event = self.event.captured()
         if self.given:
             own = snapshot.restore(self.given["context"], self.given.get("decimals", ()))
-            event = replace(event, context={**event.context, **own})
+            event = event._replace(context={**event.context, **own})
         if self.author_sees is not None:
             # The event holds what other rules read as well.
-            event = replace(event, context=visible(event.context, event.model, self.author_sees)[0])
+            event = event._replace(context=visible(event.context, event.model, self.author_sees)[0])
         return types.ActionContext(
             execution_id=self.id,
             attempt=self.attempts,

@@ -23,7 +23,7 @@ from rules_engine.outbox.rows import (
     execution_row,
 )
 from rules_engine.rules.matching import CompiledAction, CompiledRule
-from rules_engine.types import Unread, ask
+from rules_engine.types import Unread, ask, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def make_batch(
     for rule in matched:
         actions = _later_actions(rule, stopped)
         if not actions or not _is_decided_later(rule):
-            executions += [execution_row(event, rule, action) for action in actions]
+            executions += [execution_row(new_id(), event, rule, action) for action in actions]
             continue
         # A key is rendered over a site's data.
         row = ask(held_row, event, rule, actions, each_rows, transaction)

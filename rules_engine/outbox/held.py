@@ -48,7 +48,7 @@ def held_row(
 def _held_action(
     event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | RowsLater | str | None
 ) -> dict[str, Any]:
-    execution = execution_row(event, rule, action)
+    execution = execution_row(types.new_id(), event, rule, action)
     held = {name: getattr(execution, name) for name in HELD_COLUMNS}
     if rows is None:
         return held

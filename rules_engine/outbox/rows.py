@@ -203,10 +203,10 @@ def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
     return stored
 
 
-def execution_row(event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
+def execution_row(key: UUID, event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
     """Make the row of an action that waits for a worker."""
     return ExecutionRow(
-        id=types.new_id(),
+        id=key,
         event_id=event.id,
         rule_slug=rule.slug,
         rule_version=rule.version,
@@ -237,8 +237,7 @@ def ended_row(event: types.Event, ended: ActionOutcome) -> ExecutionRow:
     succeeded = ended.state == State.SUCCEEDED
     text = snapshot.clean_text(ended.text)
     return replace(
-        execution_row(event, ended.rule, ended.action),
-        id=ended.id,
+        execution_row(ended.id, event, ended.rule, ended.action),
         state=ended.state.value,
         attempts=0 if ended.state == State.CANCELLED else 1,
         summary=text if succeeded else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -111,7 +111,7 @@ def run(
         event = Event.captured_of(*captured)
         if may_view is not None and event.context.get("signal"):
             # Of which models the objects are that a signal sent is known now, and not when the page was opened.
-            event = replace(event, context=visible(event.context, event.model, may_view)[0])
+            event = event._replace(context=visible(event.context, event.model, may_view)[0])
         stop = first_shut(rule, recorded_subject(rule, event))
         result.count(stop, event, object_pk)
         result.compare(_state_at(stop), baseline.state(event, evaluations), event, object_pk)

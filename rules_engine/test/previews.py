@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext
@@ -43,7 +43,7 @@ class Planner:
     def __init__(self, spec: RuleSpec, event: Event, user: Any, instance: Any = None) -> None:
         self.spec, self.user, self.instance = spec, user, instance
         is_holding = spec.throttle_count is not None or spec.coalesce_seconds is not None
-        self.event = replace(event, context={**event.context, "held": HELD}) if is_holding else event
+        self.event = event._replace(context={**event.context, "held": HELD}) if is_holding else event
 
     def plan(self, rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
         """Return each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by
@@ -73,7 +73,7 @@ class Planner:
         return Planned(action, label, count=count, trouble=previews.message)
 
     def _context(self, row: Any, is_row: bool) -> ActionContext:
-        event = replace(self.event, context={**self.event.context, "each": row}) if is_row else self.event
+        event = self.event._replace(context={**self.event.context, "each": row}) if is_row else self.event
         author = self.spec.author_id
         return ActionContext(new_id(), 1, event, self.spec.slug, NO_VERSION, author, self.instance)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models, router, transaction
@@ -87,7 +87,7 @@ def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
     """Test the rule on an event as it was recorded."""
     rule = compile_rule(spec, 0)
     # It was recorded with what other rules read as well.
-    event = replace(event, context=visible(event.context, event.model, may_view(user))[0])
+    event = event._replace(context=visible(event.context, event.model, may_view(user))[0])
     with without_consequence():
         gates = all_seen(rule, recorded_subject(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))

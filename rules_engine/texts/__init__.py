@@ -31,8 +31,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
+from rules_engine.texts.allowance import SAVE as SAVE
 from rules_engine.texts.allowance import Allowance as Allowance
-from rules_engine.texts.allowance import in_save as in_save
 from rules_engine.texts.allowance import of_save
 from rules_engine.texts.limits import MESSAGE, SOURCE, TAGS, VALUE
 from rules_engine.texts.paths import VariableUse, uses
@@ -40,7 +40,7 @@ from rules_engine.texts.plain import cut, unwrapped
 from rules_engine.texts.rendering import TextContext, TextEngine, TextTemplate, named
 from rules_engine.types import EVERY_FIELD, Path
 
-__all__ = ["Allowance", "Text", "VariableUse", "compile_text", "in_save", "render", "single_line"]
+__all__ = ["SAVE", "Allowance", "Text", "VariableUse", "compile_text", "render", "single_line"]
 
 #: What Django's parser raises, besides its own error, at tags that make no sense.
 MALFORMED = (ValueError, TypeError, LookupError, StopIteration)

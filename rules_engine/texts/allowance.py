@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
 from rules_engine.texts.limits import SAVE_SECONDS
 
@@ -33,19 +34,20 @@ class Allowance:
             self.left = max(0.0, self.left - (time.thread_time() - began))
 
 
-_of_save: ContextVar[Allowance | None] = ContextVar("rules_engine_texts_of_save", default=None)
+class WaitingSave(Protocol):
+    """A save for which somebody waits."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """What its texts have left; most saves have no text, so it is made where there is one."""
+
+
+#: The save for which texts are worked out here; None where nobody waits for one. It is set at every save that a rule
+#: may match, which a call would lengthen.
+SAVE: ContextVar[WaitingSave | None] = ContextVar("rules_engine_texts_save", default=None)
 
 
 def of_save() -> Allowance | None:
     """Return what the texts of this save have left; None where no save waits."""
-    return _of_save.get()
-
-
-@contextmanager
-def in_save(allowance: Allowance) -> Iterator[None]:
-    """Have all texts that are worked out in the block share what is left."""
-    token = _of_save.set(allowance)
-    try:
-        yield
-    finally:
-        _of_save.reset(token)
+    save = SAVE.get()
+    return None if save is None else save.allowance

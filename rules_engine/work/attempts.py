@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -230,7 +230,7 @@ def _ends(outcomes: Sequence[AttemptOutcome]) -> list[AttemptEnd]:
 
 def _without_details(end: AttemptEnd) -> AttemptEnd:
     summary = None if end.summary is None else ""
-    return replace(end, summary=summary, error=clean_text(end.error_type, 200), error_type="", detail={})
+    return end._replace(summary=summary, error=clean_text(end.error_type, 200), error_type="", detail={})
 
 
 def _success(execution: Execution, worker: str, result: ActionResult) -> AttemptEnd:

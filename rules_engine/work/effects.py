@@ -103,8 +103,11 @@ def _carry_out_one(action: Action, execution: Execution, worker: str, authors: A
 
 def _record_effect(action: Action, execution: Execution, worker: str, authors: Authors) -> None:
     """Do what is charged, and record what came of it."""
-    answer = ask(_effect, action, execution, authors)
-    result = answer.error if isinstance(answer, Unread) else answer
+    result: ActionResult | Exception
+    try:
+        result = _effect(action, execution, authors)
+    except Exception as error:  # noqa: BLE001 - an action may be a site's own: whatever it raises ends its attempt
+        result = error
     attempts.record([AttemptOutcome(execution, worker, result)])
 
 

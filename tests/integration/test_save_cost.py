@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from project.accounts.models import User
 from rules_engine import acting_as
 from rules_engine.capture import decision, large_changes
+from rules_engine.capture.earlier.waiting import Before
 from rules_engine.context import snapshot
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.models import Event, Execution, HeldMatch, LargeChange, RuleError
@@ -68,10 +69,11 @@ def test_texts_before_a_save_share_the_same_milliseconds(monkeypatch: pytest.Mon
 
 
 def test_what_a_text_takes_is_taken_from_those_after_it() -> None:
-    left = allowance.Allowance()
-    with allowance.in_save(left):
-        assert render("{{ a|add:1 }}", {"a": 1}) == "2"
-    assert 0 < left.left < allowance.SAVE_SECONDS
+    save = Before("save")
+    token = allowance.SAVE.set(save)
+    assert render("{{ a|add:1 }}", {"a": 1}) == "2"
+    allowance.SAVE.reset(token)
+    assert 0 < save.allowance.left < allowance.SAVE_SECONDS
     assert allowance.of_save() is None
 
 

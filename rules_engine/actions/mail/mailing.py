@@ -24,7 +24,6 @@ from rules_engine import conf
 from rules_engine.actions.mail import verdicts
 from rules_engine.context.exceptions import text_of
 from rules_engine.errors import PermanentError, TransientError
-from rules_engine.types import Unread, ask
 
 #: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
 LOGIN = frozenset({530, 534, 535, 538})
@@ -166,17 +165,21 @@ def send(addresses: Sequence[str], letter: Letter) -> Outcome:
 
 
 def _opened(mailer: Any, watch: Watch) -> TransientError | None:
-    opened = ask(mailer.open)
-    # Whatever the code: before any message it is about the site, and an operator will mend it.
-    return _unusable(opened.error, watch) if isinstance(opened, Unread) else None
+    try:
+        mailer.open()
+    except Exception as error:  # noqa: BLE001 - a mail backend may be a site's own
+        # Whatever the code: before any message it is about the site, and an operator will mend it.
+        return _unusable(error, watch)
+    return None
 
 
 def _send_one(mailer: Any, address: str, letter: Letter, outcome: Outcome, watch: Watch) -> None:
-    # Whatever comes of it: who was mailed has to be recorded, or they would be mailed again.
-    sent = ask(_hand_over, mailer, address, letter)
-    if isinstance(sent, Unread):
-        _note_failure(address, sent.error, outcome, watch)
-    elif sent == 0 and verdicts.counts_held_back(mailer):
+    try:
+        sent = _hand_over(mailer, address, letter)
+    except Exception as error:  # noqa: BLE001 - who was mailed has to be recorded, or they would be mailed again
+        _note_failure(address, error, outcome, watch)
+        return
+    if sent == 0 and verdicts.counts_held_back(mailer):
         outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
     else:
         outcome.took(address)
