@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -214,6 +213,6 @@ def test_an_evaluation_is_stored_without_what_is_empty() -> None:
 
 
 def test_an_event_keeps_what_its_object_was_before_a_chain() -> None:
-    caused = replace(event(), root_id=UUID(int=2), depth=3)
-    caused = replace(caused, context={**caused.context, "event": header(root_id=str(UUID(int=2)), depth=3)})
+    caused = event()._replace(root_id=UUID(int=2), depth=3)
+    caused = caused._replace(context={**caused.context, "event": header(root_id=str(UUID(int=2)), depth=3)})
     assert event_row(caused, (), 0).context == {"event": [5]}
