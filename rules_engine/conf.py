@@ -22,6 +22,7 @@ from rules_engine.setting_values import (
     configured_signal,
     count,
     flag,
+    is_address,
     is_number,
     is_schedule,
     is_signals,
@@ -255,6 +256,16 @@ def email_seconds() -> float:
 def email_attachment_bytes() -> int:
     """Bytes that all files of one message may have together. Default 10,000,000."""
     return count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
+
+
+@_setting
+def site_url() -> str:
+    """Where the site is reached, such as "https://shop.example.com": mails and chats then link to the admin's pages.
+
+    Default "", without links.
+    """
+    accepts = lambda v: isinstance(v, str) and (v == "" or is_address(v))  # noqa: E731
+    return str(usable("SITE_URL", "", accepts, 'an address such as "https://shop.example.com"')).rstrip("/")
 
 
 @_setting

@@ -5,6 +5,7 @@ All raise ``SettingsError`` for a value that cannot be used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,11 @@ def flag(name: str, default: bool) -> bool:
 def is_texts(value: Any) -> bool:
     """Tell whether a value is a list of strings."""
     return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
+def is_address(value: str) -> bool:
+    """Tell whether a text is the address of a site: a scheme and a host, perhaps with a port and a path."""
+    return re.fullmatch(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", value) is not None
 
 
 def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from webhooks import conf
 from webhooks.deliveries import payload
 from webhooks.errors import MissingExtra
 from webhooks.models import lanes
+from webhooks.models.choices import CHATS
 
 #: All that a context can hold, for the default payload; what is not named here is in every context.
 WHOLE_CONTEXT = (("instance", "*"), ("old", "*"), ("changes", "*"), ("changed",), ("actor",), ("request",))
@@ -64,19 +65,28 @@ class Webhook(Action):
     }
 
     def form_schema(self, user: Any) -> Mapping[str, Any]:
-        """Add the endpoints to choose from, for whoever may view them."""
+        """Add the endpoints to choose from, for whoever may view them; of those that are chats, a message is asked."""
         from webhooks.models import Endpoint
 
         if user is None or not user.has_perm("webhooks.view_endpoint"):
             return self.schema
-        endpoints = Endpoint.objects.order_by("name").values_list("slug", "name")
-        choices = [{"title": f"{name} ({slug})", "value": slug} for slug, name in endpoints]
+        endpoints = list(Endpoint.objects.order_by("name").values_list("slug", "name", "payload_form"))
+        choices = [{"title": f"{name} ({slug})", "value": slug} for slug, name, _form in endpoints]
         if not choices:
             return self.schema
         keys = self.schema["keys"]
         help_text = gettext("Where it goes; added under Webhooks › Endpoints.")
         endpoint = {**keys["endpoint"], "choices": choices, "open": True, "helpText": help_text}
-        return {**self.schema, "keys": {**keys, "endpoint": endpoint}}
+        message = {
+            "of": "endpoint",
+            "values": [slug for slug, _name, form in endpoints if form in CHATS],
+            "title": gettext("Message"),
+            "helpText": gettext("What the chat shows. Empty: what happened, such as “Order 2: status Draft → Paid”."),
+        }
+        return {
+            **self.schema,
+            "keys": {**keys, "endpoint": endpoint, "payload": {**keys["payload"], "variant": message}},
+        }
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         known = ", ".join(self.schema["keys"])

@@ -96,6 +96,13 @@ class Action:
         """
         return self.schema
 
+    def initial_config(self, user: Any) -> Mapping[str, Any]:
+        """Give what the admin's form of a new action begins with for this user; nothing unless a kind says otherwise.
+
+        It is filled in where somebody sees it, and stored like what they type.
+        """
+        return {}
+
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         """Say what is wrong with ``config``, each with a pointer into it (``/subject``); nothing: it is fine."""
         return ()

@@ -14,6 +14,7 @@ from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
 from rules_engine.rules.signals import argument_problem
+from rules_engine.texts.happened import READS as DERIVED
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
 #: The parts of a context, and what each one holds; None is free, or checked elsewhere.
@@ -87,6 +88,8 @@ def _unknown_root(rule: RuleSpec, root: str) -> str:
         return gettext(
             'There is no "each" here: the action is carried out once. Say what it is to be done for in "for_each".'
         )
+    if root in DERIVED:
+        return gettext('"%(name)s" stands in texts alone: write {{ %(name)s }} there.') % {"name": root}
     model = find_model(rule.model) if rule.model else None
     if model is not None:
         try:
@@ -96,7 +99,7 @@ def _unknown_root(rule: RuleSpec, root: str) -> str:
         else:
             return gettext('"%(name)s" is not known here. Did you mean "instance.%(name)s"?') % {"name": root}
     message = gettext('"%(name)s" is not known here.%(hint)s A path begins with one of: %(known)s.')
-    return message % {"name": root, "hint": did_you_mean(root, list(ROOTS)), "known": ", ".join(ROOTS)}
+    return message % {"name": root, "hint": did_you_mean(root, [*ROOTS, *DERIVED]), "known": ", ".join(ROOTS)}
 
 
 def _model_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:

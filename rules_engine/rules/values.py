@@ -53,6 +53,8 @@ def _text_problems(source: str, rule: RuleSpec, pointer: str, check: PathCheck) 
         yield Problem(pointer, str(error))
         return
     for variable in text.variables:
+        if len(variable.path) == 1 and variable.path[0] in text.derived:
+            continue
         trouble = check(rule, variable.path, variable.rows)
         if trouble is not None:
             yield Problem(pointer, gettext("Line %(line)s: %(trouble)s") % {"line": variable.line, "trouble": trouble})

@@ -222,7 +222,28 @@ def _signal(writer: Writer, rest: Path) -> Value:
     return Value(f"{writer.module.function('read')}(kwargs, {', '.join(map(quoted, rest))})")
 
 
+def _what_happened(writer: Writer, rest: Path) -> Value:
+    has_changes = bool({"pre_save", "post_save"} & set(writer.signals))
+    event = {name: _event(writer, (name,)).code for name in ("model", "signal", "operation", "pk")}
+    parts = {
+        "event": mapping(event),
+        "instance": '{name: getattr(instance, name, None) for name in ("name", "title")}' if writer.model else "None",
+        "changes": "changes" if has_changes else "{}",
+        "actor": mapping({"username": _actor(writer, ("username",)).code}),
+    }
+    if "m2m_changed" in writer.signals:
+        parts["m2m"] = mapping({name: _m2m(writer, (name,)).code for name in ("field", "action", "count")})
+    return Value(f"{writer.module.function('what_happened')}({mapping(parts)})", "text", False)
+
+
+def _admin_url(writer: Writer, rest: Path) -> Value:
+    event = {name: _event(writer, (name,)).code for name in ("model", "operation", "pk")}
+    return Value(f"{writer.module.function('admin_url')}({mapping(event)})", "text", False)
+
+
 _ROOTS = {
+    "what_happened": _what_happened,
+    "admin_url": _admin_url,
     "old": _old,
     "changed": lambda writer, rest: Value("changed", "list", False),
     "changes": _changes,

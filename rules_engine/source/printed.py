@@ -179,6 +179,24 @@ FUNCTIONS = {
             return None
         '''
     ),
+    "what_happened": _printed(
+        '''
+        def what_happened(context):
+            """What happened as one line, in the engine's words."""
+            return actions.render("{{ what_happened }}", plain(context))
+        ''',
+        ("rules_engine", "actions"),
+        functions=("plain",),
+    ),
+    "admin_url": _printed(
+        '''
+        def admin_url(event):
+            """The address of the object's page in the admin, if the engine's SITE_URL is set."""
+            return actions.render("{{ admin_url }}", plain({"event": event}))
+        ''',
+        ("rules_engine", "actions"),
+        functions=("plain",),
+    ),
     "changes_of": _printed(
         '''
         def changes_of(instance, old, names, update_fields=None):

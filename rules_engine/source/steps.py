@@ -79,9 +79,14 @@ def _send_email(writer: Writer, config: Config) -> Step:
         else call(writer.module.function("one_line"), [subject.code])
     )
     lines = [f"subject = {one_line}", f"body = {text_of(writer, config.get('body')).code}"]
-    html = bool(config.get("html"))
-    if html:
+    html = bool(config.get("html")) or config.get("html_from_text") is True
+    if config.get("html"):
         lines.append(f"html = {text_of(writer, config['html'], autoescape=True).code}")
+    elif html:
+        lines.append(
+            f"html = {writer.module.use('django.utils.html', 'linebreaks')}"
+            f"({writer.module.use('django.utils.html', 'urlize')}(body, autoescape=True))"
+        )
     if all(address.constant for address in addresses):
         lines.append(f"for address in {listed}:")
     else:

@@ -14,6 +14,7 @@ from rules_engine.source.literals import call, keywords, literal, quoted
 from rules_engine.source.logic import expression
 from rules_engine.source.names import context_value, unsupported
 from rules_engine.source.writer import Value, Writer
+from rules_engine.texts.happened import READS
 from rules_engine.types import Path
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
@@ -157,6 +158,7 @@ def _variable(writer: Writer, contents: str) -> str:
 
 _ROOTS = frozenset(
     {"instance", "old", "changed", "changes", "created", "actor", "request", "event", "m2m", "row", "each", "signal"}
+    | READS.keys()
 )
 _READ = re.compile(r"\b(?:instance|row|each)(?:\.\w+)+", re.ASCII)
 _TEXTS = re.compile(r'("[^"]*"|\'[^\']*\')')

@@ -10,6 +10,7 @@ waits ``allowance``). What it prints:
   name is never a silent blank. ``default`` and ``default_if_none`` directly after the path forgive it. What JSON does
   not have, a key or a place in a list, is null as it is to conditions, and in ``changes`` so is a field that did not
   change;
+* ``what_happened`` and ``admin_url`` are made of the event where they are printed (``happened``);
 * dates are ISO 8601 strings, which the filters ``date`` and ``time`` read; decimals are exact strings, which
   ``floatformat`` reads and comparisons with numbers understand (a "0.00" alone is not empty: compare it with 0);
 * a loop over a record gives its keys, and with two names its keys and values: ``{% for field, change in changes %}``.
@@ -31,6 +32,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import TemplateError
+from rules_engine.texts import happened
 from rules_engine.texts.allowance import SAVE as SAVE
 from rules_engine.texts.allowance import Allowance as Allowance
 from rules_engine.texts.allowance import of_save
@@ -61,6 +63,8 @@ class Text:
     variables: tuple[VariableUse, ...]
     _template: TextTemplate = field(repr=False, compare=False)
     _pieces: tuple[str | Path, ...] | None = field(repr=False, compare=False)
+    #: What it prints that no context holds but is made of one: ``what_happened``, for one.
+    derived: frozenset[str] = frozenset()
 
     @property
     def reads(self) -> frozenset[Path]:
@@ -71,7 +75,8 @@ class Text:
         """
         beyond = [use for use in self.variables if use.rows is not None and len(use.path) > 1]
         of_rows = {path for use in beyond for path in ((*use.rows, EVERY_FIELD), (*use.rows, *use.path))}  # type: ignore[misc]
-        return frozenset({use.path for use in self.variables if use.rows is None} | of_rows)
+        named = {use.path for use in self.variables if use.rows is None and use.path[0] not in happened.READS}
+        return frozenset(named | of_rows).union(*(happened.READS[name] for name in self.derived))
 
     @property
     def row_reads(self) -> frozenset[tuple[Path, Path]]:
@@ -81,30 +86,40 @@ class Text:
         """
         return frozenset((use.rows, use.path) for use in self.variables if use.rows is not None)
 
-    def render(self, context: Mapping[str, Any], *, autoescape: bool = False) -> str:
-        """Render the text for this context; with ``autoescape``, values are escaped for HTML.
+    def render(
+        self, context: Mapping[str, Any], *, autoescape: bool = False, escape: Callable[[str], str] | None = None
+    ) -> str:
+        """Render the text for this context; with ``autoescape``, values are escaped for HTML, with ``escape`` by that.
 
         Raises ``TemplateError``, naming the line, for a path that is missing, a value that a filter or an operator
         cannot use, data that is not plain, and a text that costs too much.
         """
         if "{" not in self.source:  # most recipients, and many subjects: nothing is read, and nothing can fail
             return self.source
-        if self._pieces is not None and not autoescape:
+        context = happened.with_derived(context, self.derived)
+        if self._pieces is not None and not autoescape and escape is None:
             joined = _joined(self._pieces, context)
             if joined is not None:
                 return joined
-        return str(self._worked_out(self._template.render, context, autoescape=autoescape))
+        return str(self._worked_out(self._template.render, context, autoescape=autoescape, escape=escape))
 
     def value(self, context: Mapping[str, Any]) -> Any:
         """Return the value itself, a list or an object perhaps, where the whole text is one ``{{ … }}``; else the text.
 
         Raises what ``render`` does.
         """
-        place = self._template.only_place
+        context, place = happened.with_derived(context, self.derived), self._template.only_place
         return self.render(context) if place is None else unwrapped(self._worked_out(place.resolve, context))
 
-    def _worked_out(self, work: Callable[[Any], Any], context: Mapping[str, Any], *, autoescape: bool = False) -> Any:
-        names, allowance = TextContext(named(dict(context)), autoescape=autoescape), of_save()
+    def _worked_out(
+        self,
+        work: Callable[[Any], Any],
+        context: Mapping[str, Any],
+        *,
+        autoescape: bool = False,
+        escape: Callable[[str], str] | None = None,
+    ) -> Any:
+        names, allowance = TextContext(named(dict(context)), autoescape=autoescape, escape=escape), of_save()
         try:
             with nullcontext() if allowance is None else allowance.spent():
                 return work(names)
@@ -160,9 +175,18 @@ def _grouped(number: int) -> str:
     return number_format(number, force_grouping=True)
 
 
-def render(source: str, context: Mapping[str, Any], autoescape: bool = False) -> str:
-    """Render a text for this context; with ``autoescape``, for HTML. Raises ``TemplateError``."""
-    return compile_text(source).render(context, autoescape=autoescape)
+def render(
+    source: str,
+    context: Mapping[str, Any],
+    autoescape: bool = False,
+    *,
+    escape: Callable[[str], str] | None = None,
+) -> str:
+    """Render a text for this context; with ``autoescape`` for HTML, with ``escape`` with each value as that gives it.
+
+    Raises ``TemplateError``.
+    """
+    return compile_text(source).render(context, autoescape=autoescape, escape=escape)
 
 
 def single_line(text: str) -> str:
@@ -175,7 +199,9 @@ def single_line(text: str) -> str:
 def _compiled(source: str) -> Text:
     try:
         template = TextTemplate(source, engine=_engine)
-        return Text(source, uses(template.nodelist), template, template.pieces)
+        found = uses(template.nodelist)
+        derived = frozenset(use.path[0] for use in found if use.rows is None) & happened.READS.keys()
+        return Text(source, found, template, template.pieces, derived)
     except TemplateSyntaxError as error:
         raise TemplateError(cut(_place(error) + _sentence(str(error)), MESSAGE)) from None
     except MALFORMED as error:

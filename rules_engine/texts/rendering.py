@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -83,8 +83,10 @@ class Budget:
 class TextContext(Context):
     """Django's stack of names, with the budget of this rendering and the line it has come to."""
 
-    def __init__(self, names: dict[str, Any], *, autoescape: bool) -> None:
+    def __init__(self, names: dict[str, Any], *, autoescape: bool, escape: Callable[[str], str] | None = None) -> None:
         super().__init__(names, autoescape=autoescape, use_l10n=False, use_tz=False)
+        #: How values are made safe for where the text goes, where that is no HTML.
+        self.escape = escape
         self.budget = Budget()
         self.line = 1
 
@@ -188,8 +190,10 @@ class Value(VariableNode):
 
 
 def print_value(value: Any, context: Any) -> str:
-    """Write a value, escaped where the text is for HTML, as far as the budget of the rendering goes."""
+    """Write a value, escaped for where the text goes, as far as the budget of the rendering goes."""
     text = printed(value)
+    if context.escape is not None:
+        return str(context.budget.write(context.escape(str(text))))
     return str(context.budget.write(conditional_escape(text) if context.autoescape else text))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext
 
 from rules_engine.actions import ActionContext, ActionResult, PermanentError
-from webhooks.deliveries import formats, payload, verdict
+from webhooks.deliveries import chats, formats, payload, verdict
 from webhooks.endpoints.policy import Report
 from webhooks.errors import DeliveryError, DestinationRefused, EndpointGone, Unanswered, Undeliverable
 from webhooks.http import tls
@@ -157,15 +157,20 @@ def judge(sent: Message, answer: Response | DeliveryError) -> DeliveryOutcome:
     """Tell what came of it, for the execution and for the endpoint."""
     if isinstance(answer, DeliveryError):
         return _unanswered(sent.endpoint, answer)
-    detail = _detail(sent, answer)
-    if verdict.succeeded(answer.status):
+    detail, refusal = _detail(sent, answer), _refusal(sent, answer)
+    if refusal is None:
         result = ActionResult(f"{sent.endpoint.slug} answered {answer.status}", detail)
         return DeliveryOutcome(result, Report(taken=True))
-    return _refused(sent, answer, detail)
+    return _refused(sent, answer, detail, refusal)
 
 
-def _refused(sent: Message, answer: Response, detail: dict[str, Any]) -> DeliveryOutcome:
-    refusal = verdict.refusal_text(answer.status, is_test=sent.is_test)
+def _refusal(sent: Message, answer: Response) -> str | None:
+    if verdict.succeeded(answer.status):
+        return chats.refusal(sent.endpoint.payload_form, answer.excerpt)
+    return verdict.refusal_text(answer.status, is_test=sent.is_test)
+
+
+def _refused(sent: Message, answer: Response, detail: dict[str, Any], refusal: str) -> DeliveryOutcome:
     # What the receiver said may quote what it was sent. That is for whoever may view the event's model, and stands on
     # the execution alone; how an endpoint does is told to everybody who sees endpoints.
     text = refusal + _quotation(detail["excerpt"])
@@ -173,6 +178,8 @@ def _refused(sent: Message, answer: Response, detail: dict[str, Any]) -> Deliver
         return DeliveryOutcome(EndpointGone(text, detail), Report(taken=False, error=refusal))
     answered_at = _now(sent.endpoint) + timedelta(seconds=answer.duration)
     asked = verdict.retry_after_seconds(answer.retry_after, answered_at)
+    if answer.status == verdict.TOO_MANY:
+        asked = verdict.longer(asked, chats.asked_wait(sent.endpoint.payload_form, answer.excerpt))
     wait = verdict.wait(asked, sent.attempt, sent.endpoint.retry_schedule())
     report = Report(taken=False, error=refusal, asked=asked)
     return DeliveryOutcome(Unanswered(text, detail, retry_after=wait), report)

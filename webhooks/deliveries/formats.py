@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from rules_engine.actions import Event, PermanentError, TemplateError, render
 from webhooks import conf
-from webhooks.deliveries import payload
+from webhooks.deliveries import chats, payload
 
 JSON = "application/json; charset=utf-8"
 CLOUDEVENTS_JSON = "application/cloudevents+json; charset=utf-8"
@@ -64,13 +64,20 @@ def chat(event: Event, template: Any, message_id: str) -> Encoded:
 
     The template is the text; one that is a JSON object is sent as it is, for blocks and cards.
     """
-    if isinstance(template, Mapping) or (isinstance(template, str) and template.lstrip().startswith('{"')):
+    if chats.is_object(template):
         return whole(event, template, message_id)
     text = template if isinstance(template, str) and template.strip() else _headline(event)
     try:
         return Encoded(payload.checked({"text": render(text, event.context)}))
     except TemplateError as error:
         raise PermanentError(gettext("The message cannot be filled in: %(error)s") % {"error": error}) from error
+
+
+def _chat_of(form: str) -> Format:
+    def message(event: Event, template: Any, message_id: str) -> Encoded:
+        return Encoded(payload.checked(chats.content(form, event, template)))
+
+    return message
 
 
 def _headline(event: Event) -> str:
@@ -98,6 +105,7 @@ FORMATS: Mapping[str, Format] = {
     "cloudevents": cloudevent,
     "cloudevents_binary": cloudevent_binary,
     "chat": chat,
+    **{form: _chat_of(form) for form in chats.CHATS},
 }
 
 

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 #: The longest that one answer may put off the next attempt, in seconds.
 LONGEST_RETRY_AFTER = 86_400.0
-GONE = 410
+GONE, TOO_MANY = 410, 429
 FORMER_ADDRESS_GONE = "The endpoint's former address answered 410. It has another one by now, which is tried next."
 
 
@@ -45,6 +45,12 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
             return None
         seconds = (moment - now).total_seconds()
     return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
+
+
+def longer(asked: float | None, also: float | None) -> float | None:
+    """Give the longer of two waits that an answer asks for, at most a day; None where it asks for none."""
+    waits = [wait for wait in (asked, also) if wait is not None]
+    return min(max(waits), LONGEST_RETRY_AFTER) if waits else None
 
 
 def _moment(text: str) -> datetime | None:

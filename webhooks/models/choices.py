@@ -13,4 +13,13 @@ class PayloadForm(models.TextChoices):
     THIN = "thin", _("which object it was, and no more")
     CLOUDEVENTS = "cloudevents", _("CloudEvents 1.0, structured")
     CLOUDEVENTS_BINARY = "cloudevents_binary", _("CloudEvents 1.0, binary")
-    CHAT = "chat", _("a chat message (Slack, Mattermost, Google Chat)")
+    SLACK = "slack", _("a message in Slack")
+    TEAMS = "teams", _("a message in Microsoft Teams")
+    DISCORD = "discord", _("a message in Discord")
+    MATTERMOST = "mattermost", _("a message in Mattermost")
+    GOOGLE_CHAT = "google_chat", _("a message in Google Chat")
+    CHAT = "chat", _('a message in another chat, as {"text": …}')
+
+
+#: The forms that are messages to people, of which a rule says the text.
+CHATS = frozenset({"slack", "teams", "discord", "mattermost", "google_chat", "chat"})

@@ -17,6 +17,7 @@ from rules_engine import conf, texts
 from rules_engine.actions.mail import attachments, hourly, mailing, recipients
 from rules_engine.actions.mail.attachments import Attachment
 from rules_engine.actions.mail.hourly import Room
+from rules_engine.actions.mail.html import html_of
 from rules_engine.actions.mail.mailing import Ledger, Outcome
 from rules_engine.errors import (
     ConditionError,
@@ -56,6 +57,11 @@ class SendEmail(Action):
             "subject": {"type": "string", "title": _("Subject"), "required": True},
             "body": {"type": "string", "widget": "textarea", "title": _("Text"), "required": True},
             "html": {"type": "string", "widget": "textarea", "title": _("HTML"), "helpText": _("Optional.")},
+            "html_from_text": {
+                "type": "boolean",
+                "title": _("As HTML too"),
+                "helpText": _("The text with its paragraphs and links as HTML, where no HTML is written above."),
+            },
             "reply_to": {"type": "string", "title": _("Reply to"), "helpText": _("Optional.")},
             "attachments": {
                 "type": "array",
@@ -67,6 +73,13 @@ class SendEmail(Action):
             },
         },
     }
+
+    def initial_config(self, user: Any) -> Mapping[str, Any]:
+        """Begin with a mail to whoever writes it: what happened, with a link where the site's address is known."""
+        address = getattr(user, "email", "") or ""
+        body = "{{ what_happened }}\n\n{{ admin_url }}" if conf.site_url() else "{{ what_happened }}"
+        known = {"to": [address]} if address else {}
+        return {**known, "subject": "{{ what_happened }}", "body": body, "html_from_text": True}
 
     def validate_config(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Problem]:
         yield from recipients.problems(config, rule)
@@ -165,13 +178,20 @@ def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str
     """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
     subject = texts.single_line(_text(config, "subject", data))
     reply_to = _text(config, "reply_to", data).strip() if config.get("reply_to") else ""
+    body = _text(config, "body", data)
     return {
         "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
-        "body": _text(config, "body", data),
-        "html": texts.render(config["html"], data, autoescape=True) if config.get("html") else "",
+        "body": body,
+        "html": _html(config, body, data),
         "reply_to": [_reply_to(reply_to)] if reply_to else None,
         "files": attachments.load(context, config) if config.get("attachments") else [],
     }
+
+
+def _html(config: Mapping[str, Any], body: str, data: Mapping[str, Any]) -> str:
+    if config.get("html"):
+        return texts.render(config["html"], data, autoescape=True)
+    return html_of(body) if config.get("html_from_text") is True else ""
 
 
 def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:

@@ -38,9 +38,13 @@ def _shown(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def forms_by_kind(user: Any = None) -> dict[str, dict[str, Any]]:
-    """What the browser needs for each kind: ``{"schema": …, "timings": […]}``."""
+    """What the browser needs for each kind: ``{"schema": …, "timings": […], "initial": {…}}``."""
     return {
-        kind: {"schema": _shown(_plain(action.form_schema(user))), "timings": list(action.timings)}
+        kind: {
+            "schema": _shown(_plain(action.form_schema(user))),
+            "timings": list(action.timings),
+            "initial": _plain(action.initial_config(user)),
+        }
         for kind, action in registry.kinds().items()
     }
 

@@ -38,10 +38,14 @@
     return !choices || choices.includes(value);
   }
 
-  /** The schema with each stored value among the choices of its setting, where those are open to others. */
+  /** The schema as it is for a value: each stored value among the choices of its setting, where those are open to
+   *  others, and settings called what they are beside the others' values (``variant``). */
   function opened(schema, value) {
     const keys = {};
-    Object.entries(schema.keys || {}).forEach(([key, field]) => {
+    Object.entries(schema.keys || {}).forEach(([key, described]) => {
+      const variant = described.variant;
+      const field = variant && value && variant.values.includes(value[variant.of])
+        ? { ...described, title: variant.title, helpText: variant.helpText } : described;
       const isOther = field.open && value && typeof value[key] === "string" && !choicesOf(field).includes(value[key]);
       keys[key] = isOther ? { ...field, choices: [...field.choices, value[key]] } : field;
     });
@@ -118,8 +122,11 @@
       const known = this.kinds[this.before];
       const value = parsed(text);
       const fits = known && value !== undefined && isDrawable(opened(known.schema, value), value);
+      // What was filled in for the kind before, and left as it was, goes with it.
+      const isUntouched = !text.trim() || text === this.filledIn;
       if (this.before in this.texts) this.textarea.value = this.texts[this.before];
-      else if (known && !fits) this.textarea.value = "";
+      else if (known && (isUntouched || !fits)) this.textarea.value = this.text(known.initial || {});
+      this.filledIn = this.textarea.value;
       this.errors = {};
       this.byHand = false;
       this.limitTimings();
@@ -179,6 +186,7 @@
       form.addEventListener("change", (change) => {
         filled = filled || change.prevData;
         this.write(text, stored, filled, change.data);
+        this.redrawVariants(schema);
       });
       this.observer = new MutationObserver(() => this.tieLabels());
       this.observer.observe(this.container, { childList: true, subtree: true });
@@ -197,6 +205,16 @@
         else if (!untouched) kept[key] = now[key];
       });
       this.textarea.value = same(kept, stored) ? text : this.text(kept);
+    }
+
+    /** Draws the form again where a setting is called otherwise by now, with the focus where it was. */
+    redrawVariants(drawn) {
+      const now = opened(this.kinds[this.kind.value].schema, parsed(this.textarea.value));
+      if (!Object.keys(now.keys || {}).some((key) => now.keys[key].title !== drawn.keys[key].title)) return;
+      const controls = () => Array.from(this.holder.querySelectorAll("input, select, textarea"));
+      const place = controls().indexOf(document.activeElement);
+      this.draw();
+      if (place >= 0 && controls()[place]) controls()[place].focus();
     }
 
     text(value) {
