@@ -5,7 +5,7 @@ set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, or its clock is not
-UTC; W018 SQLite's transactions begin as readers.
+UTC; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -30,6 +30,7 @@ from rules_engine.hidden.fields import is_hidden
 from rules_engine.live.watcher import is_test_environment
 from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
+from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
@@ -82,6 +83,16 @@ def _enabled_rules() -> list[RuleSpec]:
             return Rule.objects.using(using).filter(enabled=True).specs()
     except CANNOT_LOOK:
         return []  # also before the first migrate: no table, and so no rule
+
+
+@checks.register()
+def check_constant_keys(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W019: enabled rules whose key holds no value, so that all their matches are counted, or taken, together."""
+    return [
+        checks.Warning(f"Rule {spec.slug}: {problem}", hint="Open the rule in the admin.", id="rules_engine.W019")
+        for spec in _enabled_rules()
+        for problem in constant_keys(spec)
+    ]
 
 
 @checks.register(deploy=True)

@@ -49,6 +49,7 @@ ROOMS = """
 7  rules_engine.admin.parts          what pages share
 7  rules_engine.admin.conditions     the condition builder, and conditions in words
 7  rules_engine.admin.reading        a rule as it is read, and its versions
+7  rules_engine.admin.limits         how often a rule acts, as people say it
 7  rules_engine.admin.pauses         pauses
 7  rules_engine.admin.overview       the overview page
 7  rules_engine.admin.test           the pages that test a rule

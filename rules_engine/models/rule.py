@@ -16,7 +16,7 @@ from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules import registry
-from rules_engine.rules.holding import LONGEST_DELAY
+from rules_engine.rules.holding import LONGEST_DELAY, constant_keys
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -138,7 +138,8 @@ class Rule(AnnouncingModel):
     def clean(self) -> None:
         """Raise what ``full_clean`` says of the rule without its actions: each problem at its field."""
         if not self.is_checked_by_form:
-            _raise_problems(rule_problems(self.spec_with([])))
+            spec = self.spec_with([])
+            _raise_problems([*rule_problems(spec), *new_constant_keys(spec)])
 
     def natural_key(self) -> tuple[str]:
         """Return what fixtures call this rule."""
@@ -178,6 +179,20 @@ class Rule(AnnouncingModel):
             author_id=self.author_id,
             actions=tuple(actions),
         )
+
+
+def new_constant_keys(rule: RuleSpec) -> list[Problem]:
+    """Say of the rule's keys that are constant, and not stored so already, what is wrong with them."""
+    problems = list(constant_keys(rule))
+    if not problems:
+        return []
+    stored = Rule.objects.filter(slug=rule.slug).first()
+    names = {problem: problem.pointer.removeprefix("/") for problem in problems}
+    return [
+        problem
+        for problem, name in names.items()
+        if stored is None or getattr(stored, name).strip() != getattr(rule, name).strip()
+    ]
 
 
 def _raise_problems(problems: Iterable[Problem]) -> None:

@@ -16,6 +16,7 @@ from django.utils.timezone import is_naive, make_aware
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.logic.shape import shape_problems
 from rules_engine.models import Rule, RuleAction
+from rules_engine.models.rule import new_constant_keys
 from rules_engine.packs.fields import brief, field_problems
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
@@ -193,7 +194,7 @@ def _take_action(
 def _take_whole(pack: Pack, rule: RuleSpec, actions: Mapping[int, ActionSpec]) -> None:
     whole = replace(rule, actions=tuple(action for _, action in sorted(actions.items())))
     pack.rules.append(whole)
-    pack.report(whole.slug, problems_of(whole), as_notes=not whole.enabled)
+    pack.report(whole.slug, [*problems_of(whole), *new_constant_keys(whole)], as_notes=not whole.enabled)
     pack.remarks += [Finding(whole.slug, Problem("/signals", message)) for message in hearing(whole)]
 
 

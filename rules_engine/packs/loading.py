@@ -12,6 +12,7 @@ from rules_engine.logic.shape import shape_problems
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs.checking import Finding, problems_of
 from rules_engine.packs.fields import FIELDS, value_problems
+from rules_engine.rules.holding import constant_keys
 
 
 class UnusableRow(InvalidRule):
@@ -47,10 +48,15 @@ def _name(instance: Rule | RuleAction) -> str:
     return f'Action {instance.position} of the rule "{slug}"'
 
 
-def loaded_problems(pks: Iterable[Any], using: str) -> tuple[list[Finding], list[Finding]]:
-    """Say what is wrong with rules that were just loaded: those switched on, and those switched off."""
+def loaded_problems(pks: Iterable[Any], using: str) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """Say what is wrong with rules that were just loaded: those switched on, those switched off, and what stops none.
+
+    A key that is constant stops none: a dump of what ran elsewhere is to come back whole.
+    """
     on: list[Finding] = []
     off: list[Finding] = []
+    running: list[Finding] = []
     for spec in Rule.objects.using(using).filter(pk__in=list(pks)).specs():
         (on if spec.enabled else off).extend(Finding(spec.slug, problem) for problem in problems_of(spec))
-    return on, off
+        running.extend(Finding(spec.slug, problem) for problem in constant_keys(spec))
+    return on, off, running

@@ -12,10 +12,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine import texts
+from rules_engine.context.paths import ModelClass, find_model, resolve, steps
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.context.snapshot import clean_text
 from rules_engine.context.visible import read_by
-from rules_engine.errors import Problem
+from rules_engine.errors import Problem, TemplateError, UnknownPath
 from rules_engine.rules import values
 from rules_engine.types import Event, Path, RuleSpec
 
@@ -25,6 +26,8 @@ LONGEST_HOLD_KEY = 255
 LARGEST_COLUMN_NUMBER = 2_147_483_647
 #: Seconds that a match or an action may be put off: thirty days, after which events are forgotten.
 LONGEST_DELAY = 30 * 24 * 3600
+#: The fields whose texts say what is counted, or taken together, by itself.
+KEYS = ("throttle_by", "coalesce_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def hold_problems(rule: RuleSpec) -> Iterator[Problem]:
 
 
 def _key_problems(rule: RuleSpec) -> Iterator[Problem]:
-    for name in ("throttle_by", "coalesce_by"):
+    for name in KEYS:
         value = getattr(rule, name)
         if not isinstance(value, str):
             message = gettext("Expected a text such as {{ instance.pk }}, and got %(got)s.") % {"got": repr(value)}
@@ -130,6 +133,61 @@ def _key_problems(rule: RuleSpec) -> Iterator[Problem]:
         yield Problem("/throttle_by", gettext("Say how many times in how many seconds, or leave this empty."))
     if rule.coalesce_by and rule.coalesce_seconds is None:
         yield Problem("/coalesce_by", gettext("Say for how many seconds to wait, or leave this empty."))
+
+
+def constant_keys(rule: RuleSpec) -> Iterator[Problem]:
+    """Yield what is wrong with keys that hold no value, so that they are the same for every match.
+
+    A throttle without a text counts all matches together already. All of them may be taken together by any word, so
+    there it is a mistake alone where the word names a value. Rules that are stored so run as they always did.
+    """
+    for name in KEYS:
+        text = getattr(rule, name)
+        if not isinstance(text, str) or not text.strip() or not _is_constant(text):
+            continue
+        if meant := _meant(rule.model, text):
+            message = gettext('"%(text)s" is the same for every match. Did you mean "%(meant)s"?')
+            yield Problem(f"/{name}", message % {"text": text.strip(), "meant": meant})
+        elif name == "throttle_by":
+            message = gettext(
+                '"%(text)s" is the same for every match, so all are counted together: leave it empty for that, or name '
+                "a value, such as {{ instance.pk }}."
+            )
+            yield Problem(f"/{name}", message % {"text": text.strip()})
+
+
+def _is_constant(text: str) -> bool:
+    try:
+        return not texts.compile_text(text).variables
+    except TemplateError:
+        return False  # said of the text by itself
+
+
+def _meant(label: str, text: str) -> str:
+    """Return the text with a value that somebody meant who wrote ``customer`` or ``instance.customer``; or nothing."""
+    word = text.strip(" \t\r\n{}%")
+    model = find_model(label) if label else None
+    if model is None:
+        root, dot, rest = word.partition(".")
+        is_path = root in ("signal", "actor", "request") and bool(dot) and rest.replace(".", "").isidentifier()
+        return f"{{{{ {word} }}}}" if is_path else ""
+    path = _path_to(model, word)
+    try:
+        step = resolve(model, path)
+    except UnknownPath:
+        return ""
+    if step.kind == "to_one":
+        path = (*path[:-1], step.field.attname) if getattr(step.field, "attname", "") else (*path, "pk")
+    return f"{{{{ instance.{'.'.join(path)} }}}}" if step.kind in ("value", "to_one") else ""
+
+
+def _path_to(model: ModelClass, word: str) -> Path:
+    """Return the path that a word stands for: a field's title, or names with dots, with or without ``instance``."""
+    titles = {str(getattr(step.field, "verbose_name", "")).lower(): name for name, step in steps(model).items()}
+    if word not in steps(model) and word.lower() in titles:
+        return (titles[word.lower()],)
+    first, *rest = word.split(".")
+    return tuple(rest) if first == "instance" and rest else (first, *rest)
 
 
 def _date_problems(rule: RuleSpec) -> Iterator[Problem]:

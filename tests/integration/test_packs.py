@@ -608,3 +608,13 @@ def test_loaddata_of_other_data_is_untouched_and_fires_nothing(pack, clinic):
     call_command("loaddata", pack(doctor), verbosity=0)
     assert Doctor.objects.get().pk == 77
     assert run_due() == 0
+
+
+def test_a_new_constant_key_is_refused_and_one_that_runs_here_is_not(pack, capsys):
+    path = pack(rule(throttle_count=1, throttle_seconds=60, throttle_by="email"), action())
+    with pytest.raises(CommandError, match="1 problem"):
+        rulepack("install", path)
+    assert not Rule.objects.exists()
+    call_command("loaddata", path, verbosity=0)
+    assert 'note: a-rule /throttle_by: "email" is the same for every match.' in capsys.readouterr().err
+    assert "Nothing to change" in rulepack("install", path)

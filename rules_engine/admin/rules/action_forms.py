@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.limits.spans import Span, SpanField
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.json_fields import (
     JSONTextField,
@@ -60,13 +61,12 @@ class RuleActionForm(forms.ModelForm):
             "the one as each: {{ each.name }}. Empty: once."
         ),
     )
-    delay = forms.IntegerField(
-        label=_("Delay, in seconds"),
-        required=False,
-        min_value=0,
-        max_value=LONGEST_DELAY,
-        initial=0,
-        help_text=_("Counted from the commit. 3600 is an hour, 86400 a day; at most 30 days."),
+    delay = SpanField(
+        label=_("Delay"),
+        least=0,
+        most=LONGEST_DELAY,
+        suggested=Span("", "minutes"),
+        help_text=_("Counted from the commit; at most 30 days. Empty: at once."),
     )
     on_failure = forms.ChoiceField(
         label=_("If it fails"),

@@ -11,6 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.builder import ChangesField, ConditionField
+from rules_engine.admin.limits.keys import COALESCE, THROTTLE, KeyField, offers
+from rules_engine.admin.limits.spans import Span, SpanField
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.json_fields import (
     NamesField,
@@ -21,11 +23,14 @@ from rules_engine.admin.parts.json_fields import (
 from rules_engine.admin.rules.edit_conflicts import SeenForm
 from rules_engine.errors import Problem
 from rules_engine.models import Rule
+from rules_engine.models.rule import new_constant_keys
+from rules_engine.rules.holding import KEYS, LARGEST_COLUMN_NUMBER, LONGEST_DELAY
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 
-TEXTS = ("description", "throttle_by", "coalesce_by")
-ONE_LINE = {"rows": 1, "cols": 60, "class": "rules-one-line"}
+TEXTS = ("description", *KEYS)
+#: Labels that are read on into what stands behind them: at most [1] times in [1 hour] for each [customer].
+READ_ON = ("throttle_count", "throttle_seconds", "coalesce_seconds", *KEYS)
 #: What decides how often, and when, a rule acts.
 HOLDING = (
     "active_from", "active_until", "sample_percent", "raw", "once", "throttle_count", "throttle_seconds",
@@ -60,21 +65,25 @@ class RuleForm(SeenForm):
     changes = ChangesField()
     condition = ConditionField()
     description = PlainTextField(label=_("Description"), widget=forms.Textarea(attrs={"rows": 2, "cols": 80}))
-    throttle_by = PlainTextField(
-        label=_("Counted separately for each"),
-        widget=forms.Textarea(attrs=ONE_LINE),
-        help_text=_(
-            "A text such as {{ instance.customer_id }}: each customer's matches are counted "
-            "by themselves. Empty: all together."
-        ),
+    throttle_seconds = SpanField(
+        label=_("times in"), most=LARGEST_COLUMN_NUMBER, suggested=Span("1", "hours"), beside="throttle_count"
     )
-    coalesce_by = PlainTextField(
-        label=_("Taken together by"),
-        widget=forms.Textarea(attrs=ONE_LINE),
-        help_text=_(
-            "A text such as {{ signal.path }}: matches for which it is the same are one "
-            "group. Empty: those of the same object."
-        ),
+    throttle_by = KeyField(
+        THROTTLE,
+        label=_("for each"),
+        help_text=_("What comes above that is left out, and counted. No number: no limit."),
+    )
+    coalesce_seconds = SpanField(
+        label=_("Wait for more"),
+        least=0,
+        most=LONGEST_DELAY,
+        suggested=Span("", "minutes"),
+        in_transaction=True,
+    )
+    coalesce_by = KeyField(
+        COALESCE,
+        label=_("together for each"),
+        help_text=_("Of several matches in that time only the last acts, at its end. No number: each acts at once."),
     )
     sample_percent = forms.IntegerField(
         label=_("Sample, in percent"),
@@ -91,17 +100,13 @@ class RuleForm(SeenForm):
             "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
             "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
+        labels = {"throttle_count": _("At most")}
         help_texts = {
             "enabled": _("A rule that is on acts as soon as it is saved; one that is off can be tested first."),
             "position": _("Rules are tried from the lowest number up; those of one number by their slug."),
             "active_from": _("Empty: at once."),
             "active_until": _("Empty: for good."),
-            "throttle_count": _("Such as 5. What comes above that is held back, and counted. Empty: no limit."),
-            "throttle_seconds": _("3600 is an hour, 86400 a day."),
-            "coalesce_seconds": _(
-                "Of several matches in that time only the last one acts, at its end. 0: the last of each transaction. "
-                "Empty: each one acts."
-            ),
+            "throttle_count": "",
             "debounce": _("Each further match starts the wait again, so it acts when nothing more comes."),
         }
 
@@ -125,10 +130,24 @@ class RuleForm(SeenForm):
             if name in self.fields and rule.pk:
                 value = getattr(rule, name)
                 self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
-
+        self._offer_keys()
+        for name in READ_ON:
+            if name in self.fields:
+                self.fields[name].label_suffix = ""
         for name in ("active_from", "active_until"):
             if name in self.fields:
                 name_halves(self.fields[name])
+
+    def _offer_keys(self) -> None:
+        keys = [self.fields[name].widget for name in KEYS if name in self.fields]
+        if not keys:
+            return
+        model, signals = (
+            self[name].value() if name in self.fields else getattr(self.instance, name) for name in ("model", "signals")
+        )
+        offered = offers(str(model or ""), [str(name) for name in _names(signals)], self.user)
+        for widget in keys:
+            widget.offered = offered
 
     def clean_sample_percent(self) -> int:
         """All of them, where nothing was posted."""
@@ -138,7 +157,7 @@ class RuleForm(SeenForm):
         self.instance.is_checked_by_form = True
         super()._post_clean()  # type: ignore[misc]
         spec = self.instance.spec_with([])
-        for problem in rule_problems(spec):
+        for problem in [*rule_problems(spec), *new_constant_keys(spec)]:
             self._say(problem)
         if self.user is not None and not self.errors and (missing := lacking(self.user, needed(spec))):
             self.add_error(None, ValidationError(ceiling_sentence(missing), code="ceiling"))

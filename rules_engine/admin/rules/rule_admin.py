@@ -42,10 +42,9 @@ LATEST_ERRORS = 5
 WHEN = ("model", "signals", "operations", "changes")
 HOLDING_ROWS = (
     ("active_from", "active_until"),
-    ("throttle_count", "throttle_seconds"),
-    "throttle_by",
-    ("coalesce_seconds", "debounce"),
-    "coalesce_by",
+    ("throttle_count", "throttle_seconds", "throttle_by"),
+    ("coalesce_seconds", "coalesce_by"),
+    "debounce",
     "once",
     "sample_percent",
     "raw",

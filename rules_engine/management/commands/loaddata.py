@@ -24,7 +24,9 @@ class Command(loaddata.Command):
             super().loaddata(fixture_labels)
         if not self.loaded_rules:
             return
-        problems, notes = loaded_problems(self.loaded_rules, self.using)
+        problems, notes, running = loaded_problems(self.loaded_rules, self.using)
+        for note in running:
+            self.stderr.write(f"note: {shown(note)}")
         for note in notes:
             self.stderr.write(f"note: {shown(note)} (The rule is switched off.)")
         if problems:

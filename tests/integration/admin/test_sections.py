@@ -103,7 +103,7 @@ def test_an_error_is_at_its_field_and_its_section_is_open(
 @pytest.mark.parametrize(
     ("fields", "field", "words"),
     [
-        ({"delay": "-1"}, "delay", "greater than or equal to 0"),
+        ({"delay": "-1"}, "delay", "from 0 up"),
         ({"for_each": "instance.itms"}, "for_each", 'Did you mean "items"?'),
         ({"for_each": "instance.customer"}, "for_each", "no list"),
         ({"for_each": '{"var": '}, "for_each", "line 1"),
