@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from typing import Any, Self
 
+import django
 from aiosmtpd.controller import Controller
 
 from project.demo.ports import HOST, free_ports
@@ -39,6 +40,10 @@ class MailServer:
         self.hang_ups = 1_000
         self.keeps_then = False
         self.asked: list[str] = []
+        #: How many connections were greeted.
+        self.greeted = 0
+        #: After how many messages it hangs up on who asks whether it is there.
+        self.silent_after: int | None = None
         #: Where it listens.
         [self.port] = free_ports(1)
         self._controller = Controller(self, hostname=HOST, port=self.port)
@@ -50,7 +55,19 @@ class MailServer:
     def __exit__(self, *_: object) -> None:
         self._controller.stop(no_assert=True)
 
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's names
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's names
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.greeted += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_NOOP(self, server: Any, session: Any, envelope: Any, arg: str) -> str:  # noqa: N802
+        if len(self.to) == self.silent_after:
+            server.transport.abort()
+        return "250 OK"
+
+    async def handle_MAIL(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         envelope.mail_from = address
@@ -82,6 +99,16 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         self.messages.append(message)
         self.to += envelope.rcpt_tos
+
+
+def mail_goes_to(settings: Any, port: int) -> None:
+    """Have the site send its mail there."""
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"host": HOST, "port": port}}}
+    else:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = backend, HOST, port
+        settings.EMAIL_TIMEOUT = None
 
 
 @contextmanager

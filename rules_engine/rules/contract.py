@@ -16,6 +16,7 @@ A site writes one by subclassing ``Action`` in a module called ``rule_actions`` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -169,6 +170,11 @@ class Action:
         changes that rules hear of counts as done by one of them.
         """
         raise NotImplementedError(f"{type(self).__name__} has no run_many().")
+
+    def session(self) -> AbstractContextManager[object]:
+        """Keep something open in the block, in which a worker carries out several executions of the kind one after
+        another, as mails go over one connection. Optional; what raises in here is logged, and they go on without it."""
+        return nullcontext()
 
 
 def can_share(action: Action | None) -> bool:

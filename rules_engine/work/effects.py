@@ -8,8 +8,9 @@ spared then, unless the execution is suspect, for a crash must leave its trace.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from django.db import router, transaction
@@ -39,6 +40,35 @@ def carry_out(executions: Sequence[Execution], worker: str, authors: Authors) ->
     if len(ready) < 2 or not _did_together(action, ready, worker, authors):
         for execution in ready:
             _carry_out_one(action, execution, worker, authors)
+
+
+@contextmanager
+def sessions(executions: Iterable[Execution]) -> Iterator[None]:
+    """Keep open in the block what the kinds keep open of which there are several executions."""
+    counts = Counter(execution.action for execution in executions)
+    kinds = [action for action, count in counts.items() if count > 1 and type(action).session is not Action.session]
+    opened = [] if not kinds else [session for action in kinds if (session := _opened(action)) is not None]
+    try:
+        yield
+    finally:
+        for session in opened:
+            ended = ask(session.__exit__, None, None, None)
+            if isinstance(ended, Unread):
+                logger.error("What a worker kept open for actions of one kind was not closed.", exc_info=ended.error)
+
+
+def _opened(action: Action) -> AbstractContextManager[object] | None:
+    session = ask(_entered, action)
+    if isinstance(session, Unread):
+        logger.error('The action "%s" keeps nothing open.', action.kind, exc_info=session.error)
+        return None
+    return session
+
+
+def _entered(action: Action) -> AbstractContextManager[object]:
+    session = action.session()
+    session.__enter__()
+    return session
 
 
 def _was_postponed(action: Action, execution: Execution, worker: str) -> bool:

@@ -63,11 +63,12 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
             authors = Authors()
             permitted = may_run(claim, authors)
             left = len(permitted)
-            for part in parts_of(permitted):
-                if time.monotonic() >= end:
-                    break
-                effects.carry_out(part, claim.worker, authors)
-                left -= len(part)
+            with effects.sessions(permitted) if left > 1 else nullcontext():
+                for part in parts_of(permitted):
+                    if time.monotonic() >= end:
+                        break
+                    effects.carry_out(part, claim.worker, authors)
+                    left -= len(part)
         finally:
             if left:
                 against_rivals(partial(claims.give_back, claim.worker))

@@ -18,14 +18,13 @@ from django.test.utils import CaptureQueriesContext
 
 from project.accounts.models import User
 from project.clinic.models import Appointment, Doctor, Patient
-from project.demo.ports import HOST
 from project.shop.models import Product, ProductImage
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.testing import ActionContractTests, create_rule, run_due
 from rules_engine.types import RuleSpec
 from tests.faults.processes import closed_port
-from tests.mail_server import MailServer, dripping, sleeping
+from tests.mail_server import MailServer, dripping, mail_goes_to, sleeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,18 +43,8 @@ class TestSendEmailContract(ActionContractTests):
 def server(settings: Any) -> Iterator[MailServer]:
     """The site's mail server."""
     with MailServer() as running:
-        use(settings, running.port)
+        mail_goes_to(settings, running.port)
         yield running
-
-
-def use(settings: Any, port: int) -> None:
-    """The site's mail goes there."""
-    backend = "django.core.mail.backends.smtp.EmailBackend"
-    if django.VERSION >= (6, 1):
-        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": {"host": HOST, "port": port}}}
-    else:
-        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = backend, HOST, port
-        settings.EMAIL_TIMEOUT = None
 
 
 def config(**changed: Any) -> dict[str, Any]:
@@ -501,7 +490,7 @@ def test_a_password_that_the_server_does_not_take_is_tried_again(server: MailSer
 def test_a_server_that_drips_is_given_up_in_time(settings: Any, greeting: bytes) -> None:
     settings.RULES_ENGINE = {"EMAIL_SECONDS": 0.5}
     with dripping(greeting) as port:
-        use(settings, port)
+        mail_goes_to(settings, port)
         execution = mailed()
     assert execution.state == "retryable"
     assert "EMAIL_SECONDS" in execution.error
@@ -510,12 +499,12 @@ def test_a_server_that_drips_is_given_up_in_time(settings: Any, greeting: bytes)
 def test_a_server_that_says_nothing_is_given_up_in_time(settings: Any) -> None:
     settings.RULES_ENGINE = {"EMAIL_SECONDS": 0.5}
     with sleeping() as port:
-        use(settings, port)
+        mail_goes_to(settings, port)
         assert mailed().state == "retryable"
 
 
 def test_without_a_server_all_are_left(settings: Any) -> None:
-    use(settings, closed_port())
+    mail_goes_to(settings, closed_port())
     execution = mailed()
     assert execution.state == "retryable"
     assert Attempt.objects.get().detail["left"] == FIVE

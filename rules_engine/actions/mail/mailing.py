@@ -1,7 +1,8 @@
 """Handing messages to the site's mail backend, one by one, and keeping who got theirs.
 
 What a server says decides whether another try makes sense (RFC 5321 §4.2.1). An attempt that fails records whom it
-mailed, who was refused for good and who is left, so that the next one mails only those who are left.
+mailed, who was refused for good and who is left, so that the next one mails only those who are left. What a worker
+has claimed together goes over one connection.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import copy
 import smtplib
 import socket
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +95,96 @@ class _Watched:
         return reply
 
 
+@dataclass(slots=True)
+class Connection:
+    """The site's mail backend, and what ends a conversation with its server that takes too long."""
+
+    mailer: Any
+    watch: Watch
+
+    def answers(self) -> bool:
+        """Say whether the server still answers on it (NOOP, RFC 5321 §4.1.1.9): many hang up on who is silent."""
+        self.watch.restart()
+        with suppress(smtplib.SMTPException, OSError):
+            code, _answer = self.mailer.connection.noop()
+            return bool(code == 250) and not self.watch.is_over
+        return False
+
+    def close(self) -> None:
+        """Say goodbye, and let go of the socket."""
+        self.watch.restart()
+        # The messages are with the server; how it says goodbye changes nothing.
+        with suppress(smtplib.SMTPException, OSError):
+            self.mailer.close()
+        self.watch.close()
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is left open for the next letter, if anything is."""
+
+    connection: Connection | None = None
+
+
+_kept: ContextVar[_Kept | None] = ContextVar("rules_engine_mail_connection", default=None)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Have the letters of this thread in the block go over one connection, as long as the server keeps it.
+
+    That goes for Django's SMTP backend: whether another one's may stay open, only that one knows.
+    """
+    room = _Kept()
+    token = _kept.set(room)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        if room.connection is not None:
+            room.connection.close()
+
+
+def take() -> Connection:
+    """Return the connection that was left open, where the server still answers on it; else a new one, not open yet."""
+    room = _kept.get()
+    if room is not None and room.connection is not None:
+        connection, room.connection = room.connection, None
+        if connection.answers():
+            return connection
+        connection.close()
+    watch = Watch(conf.email_seconds())
+    return Connection(_mailer(watch), watch)
+
+
+def leave(connection: Connection, *, is_sound: bool) -> None:
+    """Leave the connection open for the next letter where such may come, else close it."""
+    room = _kept.get()
+    is_of_django = isinstance(connection.mailer, EmailBackend)
+    if room is not None and is_sound and is_of_django and not connection.watch.is_over:
+        connection.watch.stop()
+        room.connection = connection
+    else:
+        connection.close()
+
+
+def _mailer(watch: Watch) -> Any:
+    """Return the site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
+    mailers = getattr(mail, "mailers", None)
+    mailer: Any = mail.get_connection() if mailers is None else mailers.default
+    return _watched(mailer, watch) if isinstance(mailer, EmailBackend) else mailer
+
+
+def _watched(mailer: Any, watch: Watch) -> Any:
+    """Return that backend on a connection that is watched, and whose socket has a timeout."""
+    connection = type("WatchedConnection", (_Watched, mailer.connection_class), {"watch": watch})
+    mailer = copy.copy(mailer)
+    mailer.__class__ = type(type(mailer).__name__, (type(mailer),), {"connection_class": connection})
+    if mailer.timeout is None:
+        mailer.timeout = watch.seconds
+    return mailer
+
+
 @dataclass
 class Outcome:
     """Who was mailed, who was refused and who is left, each with what was said."""
@@ -146,40 +237,38 @@ Letter = Callable[[str], EmailMessage]
 def send(addresses: Sequence[str], letter: Letter) -> Outcome:
     """Mail each address its letter, as far as the server goes along. Never raises for what server or backend do."""
     outcome = Outcome()
-    watch = Watch(conf.email_seconds())
     waiting = list(addresses)
-    mailer = _mailer(watch)
+    connection = take()
     try:
-        watch.restart()
-        outcome.trouble = _opened(mailer, watch)
+        outcome.trouble = _opened(connection)
         while waiting and outcome.trouble is None:
             address = waiting.pop(0)
-            watch.restart()
-            _send_one(mailer, address, letter, outcome, watch)
-        _close(mailer)
+            connection.watch.restart()
+            _send_one(connection, address, letter, outcome)
     finally:
-        watch.close()
+        leave(connection, is_sound=outcome.trouble is None)
     outcome.not_taken = list(outcome.left)
     outcome.left.update(dict.fromkeys(waiting, str(outcome.trouble)))
     return outcome
 
 
-def _opened(mailer: Any, watch: Watch) -> TransientError | None:
+def _opened(connection: Connection) -> TransientError | None:
+    connection.watch.restart()
     try:
-        mailer.open()
+        connection.mailer.open()
     except Exception as error:  # noqa: BLE001 - a mail backend may be a site's own
         # Whatever the code: before any message it is about the site, and an operator will mend it.
-        return _unusable(error, watch)
+        return _unusable(error, connection.watch)
     return None
 
 
-def _send_one(mailer: Any, address: str, letter: Letter, outcome: Outcome, watch: Watch) -> None:
+def _send_one(connection: Connection, address: str, letter: Letter, outcome: Outcome) -> None:
     try:
-        sent = _hand_over(mailer, address, letter)
+        sent = _hand_over(connection.mailer, address, letter)
     except Exception as error:  # noqa: BLE001 - who was mailed has to be recorded, or they would be mailed again
-        _note_failure(address, error, outcome, watch)
+        _note_failure(address, error, outcome, connection.watch)
         return
-    if sent == 0 and verdicts.counts_held_back(mailer):
+    if sent == 0 and verdicts.counts_held_back(connection.mailer):
         outcome.refused[address] = "The mail backend held it back: it raised nothing, and says that it sent none."
     else:
         outcome.took(address)
@@ -204,12 +293,6 @@ def _note_failure(address: str, error: Exception, outcome: Outcome, watch: Watch
         outcome.stopped(address, _unusable(error, watch))
     else:
         outcome.failed(address, error)
-
-
-def _close(mailer: Any) -> None:
-    # The messages are with the server; how it says goodbye changes nothing.
-    with suppress(smtplib.SMTPException, OSError):
-        mailer.close()
 
 
 def _unusable(error: Exception, watch: Watch) -> TransientError:
@@ -237,52 +320,3 @@ def _by_code(error: smtplib.SMTPResponseException) -> PermanentError | Transient
 def _text(answer: object) -> str:
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
     return " ".join(text.split())[:LONGEST_ANSWER]
-
-
-def _mailer(watch: Watch) -> Any:
-    """Return the site's default mail backend. Django 6.1 has ``mailers`` for it and deprecates ``get_connection``."""
-    mailers = getattr(mail, "mailers", None)
-    mailer: Any = mail.get_connection() if mailers is None else mailers.default
-    return _watched(mailer, watch) if isinstance(mailer, EmailBackend) else mailer
-
-
-def _watched(mailer: Any, watch: Watch) -> Any:
-    """Return that backend on a connection that is watched, and whose socket has a timeout."""
-    connection = type("WatchedConnection", (_Watched, mailer.connection_class), {"watch": watch})
-    mailer = copy.copy(mailer)
-    mailer.__class__ = type(type(mailer).__name__, (type(mailer),), {"connection_class": connection})
-    if mailer.timeout is None:
-        mailer.timeout = watch.seconds
-    return mailer
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """What the attempts before this one did, by address in lower case."""
-
-    sent: frozenset[str]
-    refused: Mapping[str, str]
-    #: How often each letter was tried and not taken: the same ones would keep all later ones from their turn.
-    not_taken: Mapping[str, int] = field(default_factory=dict)
-    #: When the last attempt's were put off first, as ISO 8601, or empty.
-    waiting_since: str = ""
-
-    @classmethod
-    def of(cls, earlier: Sequence[Mapping[str, Any]]) -> Ledger:
-        """From the attempts' details. Who was refused is not asked again, unless a person wants another try:
-        that is so when the last attempt had left nobody over."""
-        sent = frozenset(address.lower() for detail in earlier for address in detail.get("to") or ())
-        tried = [detail for detail in earlier if "refused" in detail]
-        last = tried[-1] if tried else {}
-        not_taken = Counter(address.lower() for detail in tried for address in detail.get("not_taken") or ())
-        refused = dict(last.get("refused") or {}) if last.get("left") else {}
-        since = earlier[-1].get("waiting_since") if earlier else None
-        return cls(sent, refused, not_taken, since if isinstance(since, str) else "")
-
-    def owed(self, addresses: Iterable[str]) -> list[str]:
-        """Return those who are still to be mailed: whose letters were not taken twice after the others."""
-        return sorted(filter(self.owes, addresses), key=lambda address: self.not_taken.get(address.lower(), 0) // 2)
-
-    def owes(self, address: str) -> bool:
-        """Say whether the address is still to be mailed."""
-        return address.lower() not in self.sent and address not in self.refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from email.utils import make_msgid
 from functools import partial
 from typing import Any
@@ -18,7 +19,8 @@ from rules_engine.actions.mail import attachments, hourly, mailing, recipients
 from rules_engine.actions.mail.attachments import Attachment
 from rules_engine.actions.mail.hourly import Room
 from rules_engine.actions.mail.html import html_of
-from rules_engine.actions.mail.mailing import Ledger, Outcome
+from rules_engine.actions.mail.ledger import Ledger
+from rules_engine.actions.mail.mailing import Outcome
 from rules_engine.errors import (
     ConditionError,
     PermanentError,
@@ -111,6 +113,9 @@ class SendEmail(Action):
         }
         summary = gettext("Mails %(addresses)s") % {"addresses": ", ".join(addresses)}
         return Preview(summary, {name: value for name, value in details.items() if value})
+
+    def session(self) -> AbstractContextManager[object]:
+        return mailing.kept()
 
     def run(self, context: ActionContext, config: Mapping[str, Any]) -> ActionResult:
         addresses, unusable, letter = _written(context, config)
