@@ -83,6 +83,9 @@ class Action:
     timings: ClassVar[Sequence[Timing]] = ("after_commit",)
     #: True when the only effect is in our own database: effect and record then commit together, exactly once.
     crash_safe: ClassVar[bool] = False
+    #: True for a ``crash_safe`` kind whose effects may wait for each other's commit: those that a worker has claimed
+    #: together are carried out one after another in one transaction. Not for what locks rows that people save.
+    shares_transaction: ClassVar[bool] = False
     #: True for a kind whose ``run`` raises ``Rejected`` before a save or a delete that is not to be.
     vetoes: ClassVar[bool] = False
     #: True for a kind that code orders and no rule may have; the form of a rule does not offer it.
@@ -179,7 +182,12 @@ class Action:
 
 def can_share(action: Action | None) -> bool:
     """Say whether several executions of the kind can be carried out together."""
-    return action is not None and type(action).run_many is not Action.run_many
+    return action is not None and (does_many(action) or (action.crash_safe and action.shares_transaction))
+
+
+def does_many(action: Action) -> bool:
+    """Say whether the kind has a way of its own of doing many at once."""
+    return type(action).run_many is not Action.run_many
 
 
 def _filled(value: Any, data: Mapping[str, Any]) -> Any:

@@ -19,12 +19,12 @@ from rules_engine.context.actor import Cause, as_consequence
 from rules_engine.errors import LeaseLost
 from rules_engine.models import Execution
 from rules_engine.rules import running
-from rules_engine.rules.contract import Action
+from rules_engine.rules.contract import Action, does_many
 from rules_engine.rules.permissions import Authors
 from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work import attempts, claims
 from rules_engine.work.attempts import AttemptOutcome
-from rules_engine.work.repeating import against_rivals
+from rules_engine.work.repeating import PASSING, against_rivals
 
 logger = logging.getLogger("rules_engine")
 
@@ -163,7 +163,25 @@ def _effect(action: Action, execution: Execution, authors: Authors) -> ActionRes
         return running.run(action, execution.context(), execution.config)
 
 
+def _effect_or_error(action: Action, execution: Execution, authors: Authors) -> ActionResult | Exception:
+    """Carry out one of several in a transaction: what it raises undoes its own effect, and is its answer. Raises what
+    the database says of the whole transaction."""
+    answer = ask(_effect_in_savepoint, action, execution, authors)
+    if not isinstance(answer, Unread):
+        return answer
+    if isinstance(answer.error, PASSING):
+        raise answer.error
+    return answer.error
+
+
+def _effect_in_savepoint(action: Action, execution: Execution, authors: Authors) -> ActionResult:
+    with transaction.atomic(using=router.db_for_write(Execution)):
+        return _effect(action, execution, authors)
+
+
 def _effects(action: Action, executions: Sequence[Execution], authors: Authors) -> Results:
+    if not does_many(action):
+        return [_effect_or_error(action, execution, authors) for execution in executions]
     # What they change, if they change what rules hear of, continues the longest of their chains: all of them end.
     deepest = max(executions, key=lambda execution: execution.event.depth)
     with _as_consequence(deepest, authors):

@@ -38,6 +38,7 @@ class CreateObject(Action):
     kind = "create_object"
     label = _("Create an object")
     crash_safe = True
+    shares_transaction = True
     timings = ("after_commit", "in_transaction")
     schema = {
         "type": "object",

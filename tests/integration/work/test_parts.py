@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from rules_engine.actions import Action, ActionContext, ActionResult, PermanentError, register_action
 from rules_engine.databases.generic import seconds_from_now
-from rules_engine.models import Attempt, AuditEntry, Execution
+from rules_engine.models import Attempt, AuditEntry, Event, Execution
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import claims, run
@@ -24,6 +24,8 @@ from tests.zoo.models import Animal, Tag
 pytestmark = pytest.mark.django_db(transaction=True)
 
 AUDIT = ("write_audit_entry", {"note": "{{ instance.name }}"})
+CREATE = ("create_object", {"model": "zoo.tag", "values": [{"field": "name", "value": "{{ instance.name }}"}]})
+UPDATE = ("update_objects", {"values": [{"field": "notes", "value": "{{ instance.name }}"}]})
 LOG = ("log_message", {"message": "{{ instance.name }}"})
 CACHE = ("delete_cache_keys", {"keys": ["animal_{{ instance.name }}"]})
 
@@ -94,6 +96,13 @@ def claimed() -> list[list[tuple[str, str]]]:
     return [[(each.kind, each.event.context["instance"]["name"]) for each in part] for part in parts]
 
 
+def claimed_sizes() -> list[int]:
+    """How many are in each part of what is due, which is given back."""
+    claim = claims.claim()
+    claims.give_back(claim.worker)
+    return [len(part) for part in parts_of(claim.executions)]
+
+
 @pytest.mark.parametrize("kind", [AUDIT, LOG, CACHE, ("many", {})], ids=lambda action: action[0])
 @pytest.mark.parametrize("crash_safe", [False, True])
 @pytest.mark.postgres
@@ -141,15 +150,15 @@ def test_what_is_about_one_object_stays_in_order() -> None:
 def test_authors_and_what_cannot_be_shared_come_by_themselves() -> None:
     for name in ("root", "other"):
         author = get_user_model().objects.create_superuser(name)
-        create_rule(model=Animal, actions=[LOG, ("create_object", {"model": "zoo.tag", "values": []})], author=author)
+        create_rule(model=Animal, actions=[LOG, UPDATE], author=author)
     make_animals("a", "b")
     kinds = [[kind for kind, _name in part] for part in claimed()]
-    assert sorted(kinds) == [["create_object"]] * 4 + [["log_message"] * 2] * 2
+    assert sorted(kinds) == [["log_message"] * 2] * 2 + [["update_objects"]] * 4
 
 
 def test_what_comes_by_itself_keeps_nothing_apart() -> None:
-    due([("create_object", {"model": "zoo.tag", "values": []}), LOG], "a", "b", "c")
-    assert [[kind for kind, _name in part] for part in claimed()] == [["create_object"]] * 3 + [["log_message"] * 3]
+    due([UPDATE, LOG], "a", "b", "c")
+    assert [[kind for kind, _name in part] for part in claimed()] == [["update_objects"]] * 3 + [["log_message"] * 3]
 
 
 def test_rules_share_what_they_do_alike(many: Any) -> None:
@@ -213,6 +222,46 @@ def test_a_bad_row_takes_no_other_entry_along() -> None:
     assert [state for state, _attempts, _summary in told()] == ["succeeded", "retryable", "succeeded"]
 
 
+def test_rows_are_created_together_and_one_that_fails_leaves_the_others() -> None:
+    due([CREATE], "a", "b" * 100, "c")
+    config = {"model": "zoo.tag", "values": [{"field": "name", "value": "{{ instance.name }}!"}]}
+    Execution.objects.filter(pk=Execution.objects.order_by("id")[1].pk).update(config=config)
+    assert claimed_sizes() == [3]
+    run_due()
+    assert [(state, attempts) for state, attempts, _ in told()] == [
+        ("succeeded", 1),
+        ("discarded", 1),
+        ("succeeded", 1),
+    ]
+    assert done() == ["a", "c"]
+
+
+def test_what_follows_a_row_created_with_others_is_told_as_its_own() -> None:
+    due([CREATE], "a", "b", "c")
+    create_rule(model=Tag, actions=[LOG])
+    run_due()
+    causes = dict(Event.objects.filter(model="zoo.tag").values_list("context__instance__name", "cause_id"))
+    own = {each.event.context["instance"]["name"]: each.pk for each in Execution.objects.filter(kind="create_object")}
+    assert causes == own
+
+
+def test_a_rival_of_one_has_all_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    due([CREATE], "a", "b", "c")
+    action = type(registry.find("create_object"))
+    usual, tries = action.run, []
+
+    def run_once_beside_a_rival(self: Any, context: ActionContext, config: Any) -> ActionResult:
+        tries.append(context.data["instance"]["name"])
+        if len(tries) == 2:
+            raise OperationalError("the server went away")
+        return usual(self, context, config)
+
+    monkeypatch.setattr(action, "run", run_once_beside_a_rival)
+    run_due()
+    assert tries == ["a", "b", "a", "b", "c"]
+    assert (done(), {state for state, _attempts, _ in told()}) == (["a", "b", "c"], {"succeeded"})
+
+
 def test_a_process_that_dies_amid_database_effects_did_nothing(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     many.crash_safe, many.fails = True, {"run_many": SystemExit(9)}
     due([("many", {})], "a", "b", "c")
@@ -273,7 +322,7 @@ def test_what_is_not_begun_in_time_is_given_back(many: Any) -> None:
     [
         # Charged, counted in the hour's mails under a lock, and ended.
         (("send_email", {"to": ["a@example.com"], "subject": "S", "body": "B"}), 8),
-        # Looked up, written and recorded in a transaction.
+        # Written within three savepoints, and recorded with the others by what all share.
         (("create_object", {"model": "zoo.tag", "values": [{"field": "name", "value": "t"}]}), 8),
     ],
     ids=["send_email", "create_object"],
