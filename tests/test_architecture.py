@@ -55,6 +55,7 @@ ROOMS = """
 7  rules_engine.admin.test           the pages that test a rule
 7  rules_engine.admin.records        events, executions, held matches, recordings, audit entries
 7  rules_engine.admin.rules          the list of rules and the form
+7  rules_engine.templatetags         tags for the pages of a site
 7  rules_engine.management           what commands share
 7  rules_engine.management.commands  the commands
 0  webhooks                          the ground (errors, conf) and the face towards Django (see FACES)

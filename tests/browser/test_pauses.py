@@ -60,8 +60,10 @@ def test_everything_is_paused_and_resumed(browse: Any, look: str, tmp_path: Path
     picture("rules-paused")
     page.goto(f"/admin/rules_engine/pause/{Pause.objects.get().pk}/change/")
     picture("pause")
-    page.goto("/admin/rules_engine/rule/")
-    page.get_by_role("link", name="Resume").click()
+    page.goto("/admin/")
+    page.get_by_text("Paused: everything.").wait_for()
+    picture("index-paused")
+    page.get_by_role("link", name="Resume", exact=True).click()
     page.get_by_text("1 action that waits is carried out").wait_for()
     picture("resume")
     page.get_by_role("button", name="Resume").click()
@@ -74,3 +76,23 @@ def test_everything_is_paused_and_resumed(browse: Any, look: str, tmp_path: Path
     page.get_by_role("button", name="Release now").click()
     page.get_by_text("1 match was released.").wait_for()
     assert HeldMatch.objects.get().state == "released"
+
+
+def test_the_form_names_what_neither_choice_makes_up_for(browse: Any) -> None:
+    """Only of what would be stopped: it follows what is chosen to be paused."""
+    setting = ("set_fields", {"fields": [{"field": "status", "value": "paid"}]}, {"timing": "before_save"})
+    create_rule(model=Order, slug="setting", name="Set it", signals=["pre_save"], actions=[setting])
+    create_rule(model=Order, slug="mail", name="Mail the customer", actions=[LOG])
+    root = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    page = browse(root).new_page()
+    page.goto("/admin/rules_engine/pause/add/?rule_slug=mail")
+    named = page.get_by_text("Set it: Set fields before the save")
+    expect(named).to_be_hidden()
+    page.get_by_label("Which rule").select_option("setting")
+    expect(named).to_be_visible()
+    page.get_by_label("all rules that watch a model").check()
+    expect(named).to_be_hidden()
+    page.get_by_label("Which model").select_option("shop.order")
+    expect(named).to_be_visible()
+    page.get_by_label("everything: all rules").check()
+    expect(named).to_be_visible()

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 
 from rules_engine import conf
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
-from rules_engine.admin.pauses.pauses import scope_words
+from rules_engine.admin.pauses.notices import named, scope_words
 from rules_engine.admin.reading import mail
 from rules_engine.admin.reading.states import DAY
 from rules_engine.databases import database_of
@@ -201,7 +201,7 @@ def paused(user: Any) -> OverviewTable:
             pause.paused_by or "–",
             pause.reason,
         )
-        for pause in pauses[:MOST_ROWS]
+        for pause in named(pauses[:MOST_ROWS])
     ]
     headings = (
         gettext("What"),

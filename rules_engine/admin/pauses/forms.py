@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import model_title
+from rules_engine.admin.pauses.at_once import acting_at_once, left_out_block, stopped_by
 from rules_engine.models import Pause, Rule
 
 SCOPES = [
@@ -19,8 +21,17 @@ SCOPES = [
     ("everything", _("everything: all rules of this site")),
 ]
 MODES = [
-    (Pause.Mode.HOLD, _("Hold: what happens meanwhile is kept, and acted on when you resume.")),
-    (Pause.Mode.DROP, _("Drop: what happens meanwhile is not looked at, and is never made up for.")),
+    (
+        Pause.Mode.HOLD,
+        _(
+            "Hold: what happens meanwhile is kept, and acted on when you resume. Left out for good is what belongs to "
+            "a save itself: fields to set, changes to refuse, and whatever is done in the same transaction."
+        ),
+    ),
+    (
+        Pause.Mode.DROP,
+        _("Drop: what happens meanwhile is not looked at, leaves no record, and is never made up for."),
+    ),
 ]
 
 
@@ -75,10 +86,6 @@ class PauseForm(forms.ModelForm):
         choices=MODES,
         widget=forms.RadioSelect,
         initial=Pause.Mode.HOLD,
-        help_text=_(
-            "What belongs to the save itself is left out either way, and not made up for: setting fields, rejecting, "
-            "and whatever is done in the same transaction."
-        ),
     )
 
     lasts = lasts_field(
@@ -98,13 +105,19 @@ class PauseForm(forms.ModelForm):
             inputs: Any = getattr(self.fields["until"].widget, "widgets", ())
             for part, name in zip(inputs, (_("date"), _("time")), strict=False):
                 part.attrs["aria-label"] = name
+        if "mode" in self.fields:
+            rules = stopped_by(self.instance) if self.instance.pk else acting_at_once()
+            self.fields["mode"].help_text = left_out_block(rules)
         if "rule_slug" in self.fields:
-            rules = Rule.objects.order_by("name", "slug").values_list("slug", "name", "model")
-            listed = [(slug, f"{name} ({slug})" if name else slug) for slug, name, _model in rules]
-            watched = sorted({label for _slug, _name, label in rules if label})
-            self.fields["rule_slug"].choices = [("", "–"), *listed]  # type: ignore[attr-defined]
-            named = [(label, f"{model_title(label)} ({label})") for label in watched]
-            self.fields["model"].choices = [("", "–"), *named]  # type: ignore[attr-defined]
+            self._offer_scopes()
+
+    def _offer_scopes(self) -> None:
+        rules = list(Rule.objects.order_by("name", "slug").values_list("slug", "name", "model"))
+        listed = [(slug, f"{name} ({slug})" if name else slug) for slug, name, _model in rules]
+        watching = Counter(label for _slug, _name, label in rules if label)
+        named = [(label, _model_choice(label, number)) for label, number in sorted(watching.items())]
+        self.fields["rule_slug"].choices = [("", "–"), *listed]  # type: ignore[attr-defined]
+        self.fields["model"].choices = [("", "–"), *named]  # type: ignore[attr-defined]
 
     def clean(self) -> Any:
         """Take what belongs to the chosen scope, and say where it is missing."""
@@ -126,3 +139,8 @@ class PauseForm(forms.ModelForm):
             self.add_error("until", gettext("Say until when, or choose how long above."))
         elif given["until"] <= timezone.now():
             self.add_error("until", gettext("That is over already."))
+
+
+def _model_choice(label: str, number: int) -> str:
+    text = ngettext("%(model)s (%(label)s), %(count)s rule", "%(model)s (%(label)s), %(count)s rules", number)
+    return text % {"model": model_title(label), "label": label, "count": number}

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from rules_engine.admin.parts.rendering import list_url, page_url
+from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.context.stored_form import key_value
 from rules_engine.models import Execution
 from rules_engine.models.inheritance import names_of, of_names
@@ -52,8 +53,9 @@ def _label(instance: Any) -> str:
 
 
 def rules_of_object(instance: Any, user: Any) -> dict[str, Any]:
-    """For the template: rules that watch the object, and its latest executions. Five queries at most, and one for each
-    model below its own that rules watch."""
+    """For the template: rules that watch the object, what is paused of them, and its latest executions. Seven queries
+    at most, and one for each model below its own that rules watch."""
+    pauses = Pauses(user)
     label, pk = _label(instance), str(key_value(instance))
     names = [name for name in names_of(label, pk) if may_view_data(user, name.label)]
     about = of_names(names, "event__model", "event__object_pk")
@@ -62,7 +64,9 @@ def rules_of_object(instance: Any, user: Any) -> dict[str, Any]:
     rules = rules_on(labels_there(names)).prefetch_related(None)
     named = list(rules[: NAMED + 1])
     titles = {rule.slug: str(rule) for rule in named}
+    paused = pauses.of_rules(rules.order_by().values_list("slug", "model"))
     return {
+        "paused": pauses.banner(paused),
         "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
         "executions": [

@@ -19,7 +19,8 @@ from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_w
 from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url, text_block
 from rules_engine.admin.parts.rule_page import switch_on_url
-from rules_engine.admin.pauses.pauses import Pauses
+from rules_engine.admin.pauses import of_rules
+from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block, trigger_words
@@ -136,20 +137,24 @@ class RuleAdmin(
     RulePagesMixin,
     FieldsMixin,
     switching.SwitchingMixin,
+    of_rules.PausingMixin,
     GuardedAdmin,
 ):
     """Rules and their actions."""
 
     form = RuleForm
     inlines = (RuleActionInline,)
-    actions = (switching.enable, switching.disable, switching.duplicate, switching.export, switching.pause)
+    actions = (
+        *(switching.enable, switching.disable, switching.duplicate, switching.export),
+        *(of_rules.pause, of_rules.resume),
+    )
     prepopulated_fields = {"slug": ("name",)}
     save_on_top = True
     change_form_template = "admin/rules_engine/rule/change_form.html"
     change_list_template = "admin/rules_engine/rule/change_list.html"
 
     class Media:
-        css = {"all": ["rules_engine/admin.css"]}
+        css = {"all": ["rules_engine/admin.css", "rules_engine/pauses.css"]}
 
     # The form
 
@@ -159,10 +164,6 @@ class RuleAdmin(
     def has_enable_permission(self, request: HttpRequest) -> bool:
         """Whether the user may switch rules on and off."""
         return request.user.has_perm("rules_engine.enable_rule")
-
-    def has_pause_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may hold rules still for a while."""
-        return request.user.has_perm("rules_engine.add_pause")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # To change what a rule that is on does is to switch on another one. Remembered, since the form writes into it.
@@ -289,7 +290,7 @@ def _unseen_of_signals(missing: list[str]) -> str:
 
 def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     """What a rule's page says above its form."""
-    pauses = Pauses(request)
+    pauses = Pauses(request.user)
     activity = states.last_day([rule.slug])[rule.slug]
     problems = [*map(str, rule_problems(rule.spec())), *states.author_faults(rule)]
     errors = list(RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS])

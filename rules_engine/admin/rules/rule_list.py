@@ -16,7 +16,8 @@ from rules_engine.admin.parts.charts import hours_chart
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url, time_words
-from rules_engine.admin.pauses.pauses import Pauses
+from rules_engine.admin.pauses.notices import Pauses
+from rules_engine.admin.pauses.of_rules import row_link
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import trigger_words
 from rules_engine.models import Rule
@@ -78,12 +79,13 @@ class RuleListMixin:
         changelist = super().get_changelist_instance(request)  # type: ignore[misc]
         rules: Any = changelist.result_list
         activity = states.last_day([rule.slug for rule in rules])
-        pauses = Pauses(request)
+        pauses = Pauses(request.user)
         for rule in rules:
             rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
+            rule.pause_link = row_link(request.user, rule, rule.pauses)
             if rule.activity.last_error and not may_view_outcomes(request.user, rule.model):
                 rule.activity.last_error = str(UNSEEN)
-        changelist.pauses = pauses.notices(pause for pause in pauses.all if pause.is_everything)
+        changelist.paused = pauses.banner([pause for pause in pauses.all if not pause.rule_slug])
         return changelist
 
     @admin.display(description=_("name"), ordering="name")
@@ -103,7 +105,8 @@ class RuleListMixin:
         if rule.activity.held:
             held = gettext("%(count)s held") % {"count": rule.activity.held}
             badges.append(format_html('<a href="{}">{}</a>', Pauses.held_url(rule), held))
-        return format_html_join(" ", "{}", ((badge,) for badge in (*badges, *map(shortened, state.reasons[:1]))))
+        shown = (*badges, *map(shortened, state.reasons[:1]), rule.pause_link)
+        return format_html_join(" ", "{}", ((badge,) for badge in shown if badge))
 
     @admin.display(description=_("Last 24 hours"), ordering="trouble")
     def last_day(self, rule: Any) -> SafeString:

@@ -6,24 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, LogEntry
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.rule_page import ENABLE, rule_for
-from rules_engine.admin.pauses.forms import PausingForm
-from rules_engine.models import Pause, Rule, RuleAction
+from rules_engine.models import Rule, RuleAction
 from rules_engine.packs import writing
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 
 LONGEST_SLUG = 100
-#: Rules that the page which asks for how long names; of more it says how many.
-MOST_NAMED = 20
 
 
 @admin.action(description=_("Enable selected rules"), permissions=["enable"])
@@ -58,36 +53,6 @@ def export(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpRespons
     text = writing.text(writing.without_secrets(spec)[0] for spec in chosen.specs())
     headers = {"Content-Disposition": 'attachment; filename="rules.json"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(text, content_type="application/json", headers=headers)
-
-
-@admin.action(description=_("Pause selected rules"), permissions=["pause"])
-def pause(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponseBase | None:
-    """Ask how long, and what is to become of what happens meanwhile; then hold the rules still."""
-    rules = list(queryset.order_by("position", "slug"))
-    form = PausingForm(request.POST if "post" in request.POST else None)
-    if form.is_valid():
-        made = [form.pause(rule.slug, request.user.get_username()) for rule in rules]
-        with transaction.atomic():
-            Pause.objects.bulk_create(made)
-            LogEntry.objects.log_actions(request.user.pk, made, ADDITION, gettext("Paused."))  # type: ignore[arg-type]
-        text = ngettext("%(count)s rule is paused.", "%(count)s rules are paused.", len(made)) % {"count": len(made)}
-        model_admin.message_user(request, text, messages.SUCCESS)
-        return None
-    across = request.POST.get("select_across") == "1"
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": gettext("Pause rules"),
-        "opts": model_admin.opts,
-        "media": model_admin.media,
-        "form": form,
-        "rules": rules[:MOST_NAMED],
-        "more": max(0, len(rules) - MOST_NAMED),
-        # All that the list found are named by its own address, one of them for form's sake: there is room for a
-        # thousand fields.
-        "across": across,
-        "chosen": [rule.pk for rule in (rules[:1] if across else rules)],
-    }
-    return TemplateResponse(request, "admin/rules_engine/rule/pause_selected.html", context)
 
 
 class SwitchingMixin:

@@ -159,6 +159,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "rule: duplicate": AUTHORS,
     "rule: export": SEEING,
     "rule: pause": with_root("operator"),
+    "rule: resume": ROOT,
     "pause: delete_selected": ROOT,
     "recording: delete_selected": ROOT,
     "execution: retry_selected": with_root("retrier"),

@@ -1,0 +1,18 @@
+"""``{% load rules_engine %}``: what a site's own pages in the admin can show of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+
+from rules_engine.admin.pauses.notices import index_banner
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/rules_engine/pauses_banner.html", takes_context=True)
+def rules_paused(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Show what is paused, to whoever may view rules; nothing where nothing is."""
+    return index_banner(context.get("request"))
