@@ -14,6 +14,13 @@ from rules_engine import types
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event
 
+#: Why a match was held back, as its row says it: the rule acts once, another acts in its place, there is no such rule.
+ACTED_BEFORE = "It has acted on this object before."
+TAKEN_TOGETHER = "A later match of the same acts in its place."
+RULE_GONE = "The rule was disabled or deleted."
+#: The throttle's reason begins so.
+USED_UP = "The rule acts at most"
+
 
 class HeldMatchQuerySet(UncachedQuerySet["HeldMatch"]):
     """Held matches, as ``HeldMatch.objects`` gives them."""

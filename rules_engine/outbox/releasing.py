@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
 from rules_engine.models import HeldMatch, Pause, Rule
+from rules_engine.models.held import ACTED_BEFORE, RULE_GONE, TAKEN_TOGETHER, USED_UP
 from rules_engine.outbox import writing
 
 #: Matches of one rule decided in one transaction.
@@ -86,7 +87,7 @@ def _decide_rule(slug: str) -> int:
         decision = _Decision(slug, using)
         for match in matches:
             if not is_live:
-                decision.drop([match.pk], "The rule was disabled or deleted.", stands_for=None)
+                decision.drop([match.pk], RULE_GONE, stands_for=None)
             elif match.pk not in decision.decided:
                 decision.decide(match)
         return len(matches)
@@ -161,14 +162,14 @@ class _Decision:
     def decide(self, match: HeldMatch) -> None:
         """Release the match, drop it, or leave it to wait on."""
         if match.once_key and self._has_acted_on(match.once_key):
-            self.drop([match.pk], "It has acted on this object before.", stands_for=None)
+            self.drop([match.pk], ACTED_BEFORE, stands_for=None)
             return
         if match.terms["coalesce"] is not None and (match := self._last_of(match)) is None:  # type: ignore[assignment]
             return
         throttle = match.terms["throttle"]
         if throttle is not None and self._is_used_up(match.throttle_key, *throttle):
             count, seconds = throttle
-            reason = f"The rule acts at most {count:,} times in {seconds:,} seconds."
+            reason = f"{USED_UP} {count:,} times in {seconds:,} seconds."
             self.drop([match.pk], reason, stands_for=match.stands_for)
             return
         self.release(match)
@@ -182,7 +183,7 @@ class _Decision:
         together = list(group.values_list("created_at", "pk", "waits_since", "stands_for"))
         # By the database's clock first: two servers' own may differ, and ids are made by those.
         _, last_pk, _, _ = max(together)
-        self.drop([pk for _, pk, _, _ in together if pk != last_pk], "A later match of the same acts in its place.")
+        self.drop([pk for _, pk, _, _ in together if pk != last_pk], TAKEN_TOGETHER)
         last = self.rows.get(pk=last_pk)
         if len(together) > 1:
             last.waits_since = min(since for _, _, since, _ in together)

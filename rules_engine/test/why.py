@@ -22,7 +22,9 @@ from rules_engine.test.recorded import missing_of, recorded_subject
 from rules_engine.types import MatchSubject, Path
 
 #: ``untried`` are those that did not come to be asked: off, of another signal, stopped by another rule.
-Verdict = Literal["matched", "not_matched", "error", "untried", "not_recorded"]
+Answer = Literal["matched", "not_matched", "error", "untried", "not_recorded"]
+#: Why a rule was not asked. ``unknown``: it was off or paused then, or is younger than the event.
+Untried = Literal["other_signal", "off", "own_change", "ended_by", "unknown"]
 LATEST = 10
 #: Those that acted or failed come first, then those that came furthest through the gates, then those without a record.
 DISTANCES: Mapping[str, int] = {"": 0, **{gate.name: place for place, gate in enumerate(reversed(GATES), start=1)}}
@@ -41,7 +43,7 @@ class Said:
 
     rule: Rule | None
     slug: str
-    verdict: Verdict
+    verdict: Answer
     gate: str = ""
     detail: str = ""
     is_recorded: bool = False
@@ -49,15 +51,18 @@ class Said:
     stop: GateSeen | None = None
     stored: Mapping[str, Any] = field(default_factory=dict)
     missing: Sequence[str] = ()
+    #: Why it was not asked, where it was not; empty for all else.
+    untried: Untried | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event with what each rule on its model said to it."""
+    """An event with what each rule on its model said to it. ``caused_by`` is the slug of the rule whose action made
+    the change."""
 
     event: Event
     said: Sequence[Said]
-    executions: Sequence[Execution]
+    caused_by: str | None = None
 
 
 def rules_on(labels: Collection[str]) -> QuerySet[Rule]:
@@ -119,13 +124,13 @@ def tell(events: Iterable[Event], rules: Sequence[Rule], only: Collection[str] |
     # Those alone that were asked: to compare all takes long where there are many.
     asked = {str(evaluation.get("rule")) for event in events for evaluation in event.evaluations}
     unchanged = _unchanged(rule for rule in rules if rule.slug in asked)
-    ends, executions = _ends_among(events), _executions_of(events, only)
+    ends = _ends_among(events)
     told = []
     hearing: dict[tuple[str, str, str], bool] = {}
     for event in events:
         listening = [rule for rule in rules if _hears(rule, event, hearing)]
         around = _Around(listening, unchanged, causing.get(event.cause_id), _ended_by(event, ends), only)
-        told.append(Told(event, _said_to(event, around), executions.get(event.pk, ())))
+        told.append(Told(event, _said_to(event, around), around.caused_by))
     return told
 
 
@@ -135,16 +140,6 @@ def _hears(rule: Rule, event: Event, known: dict[tuple[str, str, str], bool]) ->
     if key not in known:
         known[key] = event.model in heard(event.signal, rule.model)
     return known[key]
-
-
-def _executions_of(events: Sequence[Event], only: Collection[str] | None) -> dict[Any, list[Execution]]:
-    rows = Execution.objects.filter(event__in=events)
-    if only is not None:
-        rows = rows.filter(rule_slug__in=only)
-    by_event: dict[Any, list[Execution]] = {}
-    for execution in rows:
-        by_event.setdefault(execution.event_id, []).append(execution)
-    return by_event
 
 
 def _matched(event: Event) -> list[str]:
@@ -241,32 +236,34 @@ def _stop(rule: Rule, event: Event) -> GateSeen | None:
 
 
 def _worked_out(rule: Rule, event: Event, around: _Around) -> Said:
-    if why := _untried(rule, event, around):
-        return Said(rule, rule.slug, "untried", detail=why)
+    untried, why = _untried(rule, event, around)
+    if untried:
+        return Said(rule, rule.slug, "untried", detail=why, untried=untried)
     stop = _stop(rule, event)
     if stop is None:
         text = gettext("It was not tried then: off, paused, or written later. As it is now, it would match.")
-        return Said(rule, rule.slug, "untried", detail=text)
+        return Said(rule, rule.slug, "untried", detail=text, untried="unknown")
     if stop.state == "not_recorded":
         names = [".".join(path) for path in stop.missing]
         names += [f"instance.{change.field}" for change in stop.changes if change.state == "not_recorded"]
         return Said(rule, rule.slug, "not_recorded", stop.name, missing=tuple(names))
-    verdict: Verdict = "error" if stop.state == "error" else "not_matched"
+    verdict: Answer = "error" if stop.state == "error" else "not_matched"
     return Said(rule, rule.slug, verdict, stop.name, stop.detail, stop=stop)
 
 
-def _untried(rule: Rule, event: Event, around: _Around) -> str:
-    """Say why the rule was not asked, as far as that is known; empty where it may have been."""
+def _untried(rule: Rule, event: Event, around: _Around) -> tuple[Untried | Literal[""], str]:
+    """Say why the rule was not asked, as far as that is known, also as a sentence; both are empty where it may have
+    been."""
     compiled = _compiled(rule)
     # Just what these two gates look at.
     subject = MatchSubject(event.signal, None, {}, event.occurred_at, caused_by=around.caused_by)
     if (stop := SIGNALS.stop(compiled, subject)) is not None:
-        return stop.why()
+        return "other_signal", stop.why()
     if not rule.enabled:
-        return gettext("It is switched off.")
+        return "off", gettext("It is switched off.")
     if (stop := OWN_CHANGE.stop(compiled, subject)) is not None:
-        return stop.why()
+        return "own_change", stop.why()
     ended_by = around.ended_by
     if ended_by is not None and (ended_by.position, ended_by.slug) < (rule.position, rule.slug):
-        return gettext("%s matched before, and ended the processing.") % ended_by
-    return ""
+        return "ended_by", gettext("%s matched before, and ended the processing.") % ended_by
+    return "", ""

@@ -45,6 +45,17 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A comparison taken apart: what is compared, by which operator of the builder, with what, in words."""
+
+    name: str
+    title: str
+    kind: str
+    op: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Test:
     name: str
     op: str
@@ -81,6 +92,15 @@ def said(logic: Any, titles: Titles) -> Said:
         each = said(arguments[1], titles.of_rows(name))
         return Said(f"{titles.title(name)} {many_words(operator)}: {each.words}", each.is_code)
     return Said(words_of(logic), is_code=True)
+
+
+def asked_of(logic: Any, titles: Titles) -> Asked | None:
+    """A comparison with its parts; None for what is none, or has no words."""
+    test = _test(logic)
+    if test is None:
+        return None
+    right = "" if test.is_bare else _right(test, titles)
+    return Asked(test.name, titles.title(test.name), titles.kind(test.name), test.op, right)
 
 
 def titles_below(logic: Any, pointer: str, titles: Titles) -> Titles:

@@ -16,7 +16,6 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
-from rules_engine import conf
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.notices import named, scope_words
 from rules_engine.admin.reading import mail
@@ -27,12 +26,11 @@ from rules_engine.models.execution import LIVE, TROUBLED, State
 from rules_engine.rules import registry
 from rules_engine.work import overview
 from rules_engine.work.overview import Cell, OverviewTable
+from rules_engine.work.workers.heartbeats import patience
 
 MOST_ROWS = 10
 #: The latest executions whose times are looked at.
 SAMPLE = 5_000
-#: Nobody who is at work is silent for so many sweeps.
-SILENT_SWEEPS = 6
 #: Work that is due is taken on within seconds; what waits so long waits for somebody.
 LATE = timedelta(minutes=5)
 
@@ -71,9 +69,9 @@ def all_parts(user: Any) -> list[OverviewTable]:
 def workers() -> OverviewTable:
     """Who looks for work and who does it, and when they were last seen; what to do where nobody was."""
     now, rows, alive = timezone.now(), [], set()
-    patience = timedelta(seconds=SILENT_SWEEPS * conf.sweep_seconds())
+    longest = patience()
     for heartbeat in Heartbeat.objects.all():
-        is_silent = now - heartbeat.seen_at > patience and heartbeat.kind == Heartbeat.Kind.SWEEP
+        is_silent = now - heartbeat.seen_at > longest and heartbeat.kind == Heartbeat.Kind.SWEEP
         if not is_silent:
             alive.add(heartbeat.kind)
         state = gettext("silent") if is_silent else gettext("seen")

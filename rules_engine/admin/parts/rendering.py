@@ -15,10 +15,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.formats import localize
+from django.utils.formats import date_format, localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import is_aware, localtime
+from django.utils.timezone import is_aware, localdate, localtime
 from django.utils.translation import gettext
 
 from rules_engine.admin.parts.objects import why_unseen
@@ -75,6 +75,13 @@ def page_url(name: str, pk: Any) -> str:
 def time_words(moment: datetime) -> str:
     """A moment as the site writes it."""
     return str(localize(localtime(moment) if is_aware(moment) else moment))
+
+
+def short_time(moment: datetime) -> str:
+    """A moment in the site's time zone: of today its time alone, of any other day the date as well."""
+    local = localtime(moment) if is_aware(moment) else moment
+    is_today = local.date() == localdate()
+    return date_format(local, "TIME_FORMAT" if is_today else "DATETIME_FORMAT")
 
 
 def object_link(label: str, pk: str) -> SafeString:

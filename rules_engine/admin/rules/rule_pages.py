@@ -6,7 +6,7 @@ from rules_engine.admin.reading.history import HistoryMixin
 from rules_engine.admin.test.backtest import BacktestMixin
 from rules_engine.admin.test.rule_test import RuleTestMixin
 from rules_engine.admin.test.shadow import ShadowMixin
-from rules_engine.admin.test.why import WhyMixin
+from rules_engine.admin.why.page import WhyMixin
 
 
 class RulePagesMixin(RuleTestMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin):

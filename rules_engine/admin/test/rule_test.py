@@ -11,27 +11,19 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
-from rules_engine.admin.conditions.trace_tree import drawn
-from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
 from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
+from rules_engine.admin.why.gates import shown_gate
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import plain
-from rules_engine.errors import RulesEngineError, not_read
-from rules_engine.rules.gates import ChangeSeen, GateSeen, title_of
+from rules_engine.errors import RulesEngineError
 from rules_engine.test.previews import Planned
 from rules_engine.test.rule_test import RuleTest, event_of, tested_on_event, tested_on_object
-from rules_engine.types import RuleSpec, Unread
+from rules_engine.types import RuleSpec
 
-STATES = {
-    "open": _("holds"),
-    "shut": _("does not hold"),
-    "error": _("could not be evaluated"),
-    "not_recorded": _("not recorded"),
-}
 VERDICTS = {
     "open": _("The rule would act."),
     "shut": _("The rule would not act."),
@@ -107,44 +99,6 @@ def shown_test(test: RuleTest, spec: RuleSpec) -> dict[str, Any]:
         "actions": [_shown_action(planned) for planned in test.actions],
         "context": json_block(plain(test.context)),
     }
-
-
-def shown_gate(gate: GateSeen, titles: Titles) -> dict[str, Any]:
-    """A gate for the template, with names called as the rule's form calls them."""
-    return {
-        "state": gate.state,
-        "title": title_of(gate.name),
-        "words": STATES[gate.state],
-        "detail": detail_words(gate.detail),
-        "changes": [
-            {
-                "field": titles.field(change.field),
-                "asked": _asked(change, titles),
-                "seen": _seen(change, titles),
-                "state": change.state,
-                "words": STATES[change.state],
-            }
-            for change in gate.changes
-        ],
-        "tree": drawn(gate.tree, titles) if gate.tree else None,
-        "missing": [titles.title(".".join(path)) for path in gate.missing],
-    }
-
-
-def _asked(change: ChangeSeen, titles: Titles) -> str:
-    asked, name = change.asked, f"instance.{change.field}"
-    old = gettext("from %s") % titles.value(name, asked["from"]) if "from" in asked else ""
-    new = gettext("to %s") % titles.value(name, asked["to"]) if "to" in asked else ""
-    return " ".join(part for part in (old, new) if part) or gettext("changes at all")
-
-
-def _seen(change: ChangeSeen, titles: Titles) -> str:
-    if change.change is None:
-        return gettext("did not change")
-    return " → ".join(
-        not_read(value.error) if isinstance(value, Unread) else titles.value(f"instance.{change.field}", value)
-        for value in (change.change.old, change.change.new)
-    )
 
 
 def _shown_action(planned: Planned) -> dict[str, Any]:

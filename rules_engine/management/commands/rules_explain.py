@@ -65,11 +65,11 @@ class Command(BaseCommand):
         more = events.count() - len(listed)
         if more > 0:
             self.stdout.write(f"({more} earlier not shown; --limit shows more.)")
-        attempts = _attempts(listed)
+        attempts, executions = _attempts(listed), _executions(listed)
         for told in reversed(tell(listed, list(rules_on(labels_of(names, (event.model for event in listed)))))):
-            self._tell(told, attempts, label)
+            self._tell(told, executions.get(told.event.pk, []), attempts, label)
 
-    def _tell(self, told: Told, attempts: dict[Any, list[Attempt]], label: str) -> None:
+    def _tell(self, told: Told, executions: list[Execution], attempts: dict[Any, list[Attempt]], label: str) -> None:
         event = told.event
         actor = f" by {shown(event.actor_name or event.actor_id)}" if event.actor_id else ""
         request = f" in request {shown(event.request_id)}" if event.request_id else ""
@@ -79,7 +79,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{_time(event.occurred_at)} {what}{model}{actor}{request}{chain} [event {event.id}]")
         if event.context.get("changed"):
             self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
-        executions = sorted(told.executions, key=lambda execution: (execution.rule_slug, execution.position))
         for evaluation in event.evaluations:
             self.stdout.write(f"  {_outcome(evaluation)}")
             for execution in executions:
@@ -108,6 +107,13 @@ def _python(slug: str) -> str:
         hint = did_you_mean(slug, list(Rule.objects.values_list("slug", flat=True)))
         raise CommandError(f'There is no rule "{slug}".{hint}')
     return python_of([rule.spec()])
+
+
+def _executions(events: list[Event]) -> dict[Any, list[Execution]]:
+    executions: dict[Any, list[Execution]] = {}
+    for execution in Execution.objects.filter(event__in=events).order_by("rule_slug", "position"):
+        executions.setdefault(execution.event_id, []).append(execution)
+    return executions
 
 
 def _attempts(events: list[Event]) -> dict[Any, list[Attempt]]:

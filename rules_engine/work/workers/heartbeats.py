@@ -6,15 +6,19 @@ import logging
 import socket
 import threading
 import time
+from datetime import timedelta
 
 from django.db import DatabaseError, InterfaceError, router, transaction
 
+from rules_engine import conf
 from rules_engine.models import Heartbeat
 
 logger = logging.getLogger("rules_engine")
 
 #: A process says no more often than this that it is at work.
 EVERY_SECONDS = 5.0
+#: Nobody who is at work is silent for so many sweeps.
+SILENT_SWEEPS = 6
 
 _last: dict[str, float] = {}
 _lock = threading.Lock()
@@ -33,6 +37,11 @@ def beat(kind: str) -> None:
             Heartbeat.objects.using(using).beat(kind, socket.gethostname()[:200])
     except (DatabaseError, InterfaceError) as error:
         logger.warning("No sign of life could be left for the overview page (%s); the work goes on.", error)
+
+
+def patience() -> timedelta:
+    """Return how long a worker may be silent and still be taken to be at work."""
+    return timedelta(seconds=SILENT_SWEEPS * conf.sweep_seconds())
 
 
 def reset() -> None:

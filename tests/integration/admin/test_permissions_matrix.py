@@ -128,6 +128,7 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_versions": Row(SEEING),
     "rules_engine_rule_restore": Row(NONE, ROOT, visit=405),
     "rules_engine_rule_why": Row(SEEING),
+    "rules_engine_rule_why_objects": Row(SEEING),
     "rules_engine_rule_python": Row(SEEING),
     "rules_engine_overview": Row(SEEING),
     "rules_engine_pause_change": Row(SEEING, ROOT, as_drawn(reason="Another")),

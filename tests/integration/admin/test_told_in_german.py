@@ -85,13 +85,28 @@ def test_why_a_rule_did_not_act(german: Client) -> None:
     order = Order.objects.create(order_number="A")
     asked = {"model": "shop.order", "pk": str(order.pk)}
     event = reverse("admin:rules_engine_event_change", args=[Event.objects.get().pk])
-    for address, data in ((reverse("admin:rules_engine_rule_why"), asked), (event, {})):
+    for address, data, sentences in (
+        (
+            reverse("admin:rules_engine_rule_why"),
+            asked,
+            (
+                "Der Vorgang war: angelegt. Sie gilt für: geändert.",
+                "Die Bedingung ist falsch.",
+                "Status hat sich von – auf Draft geändert; es muss sich von Paid ändern.",
+            ),
+        ),
+        (
+            event,
+            {},
+            (
+                "Der Vorgang war: angelegt.",
+                "Die Bedingung ist falsch.",
+                "status hat sich nicht wie verlangt geändert.",
+            ),
+        ),
+    ):
         page = words(german.get(address, data))
-        for sentence in (
-            "Der Vorgang war: angelegt.",
-            "Die Bedingung ist falsch.",
-            "status hat sich nicht wie verlangt geändert.",
-        ):
+        for sentence in sentences:
             assert sentence in page
         for sentence in ("This was", "The condition is false", "did not change as asked"):
             assert sentence not in page
