@@ -1,7 +1,8 @@
 """``replay_executions``: makes ended executions due again, also those that succeeded. Ordered by code, never by a rule.
 
 An execution itself, so that it is durable, on record with who asked for it, and goes on after a crash. It keeps no
-cursor: what it made due ends, if at all, after it was asked, and is then no longer among what it looks for.
+cursor: what it made due ends, if at all, after it was asked, and is then no longer among what it looks for. What is
+being retried it has tried at once, where it waits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import conf
 from rules_engine.errors import Problem
 from rules_engine.models import Attempt, Event, Execution
-from rules_engine.models.execution import ENDED, FAILED, ExecutionQuerySet
+from rules_engine.models.execution import ENDED, FAILED, ExecutionQuerySet, State
 from rules_engine.outbox import hints
 from rules_engine.rules.contract import Action, Route
 from rules_engine.rules.registry import register_action
@@ -33,8 +34,9 @@ BATCH = 500
 class Selection:
     """Executions that have ended, in lanes of one queue: those that failed, unless ``states`` says otherwise.
 
-    ``since`` and ``until`` are about when they were recorded. ``detail`` is what their last attempt recorded: a value
-    for a key, or a list of two, from and to. Raises ``ValueError`` for a state that is no end.
+    With ``failing`` it is also those that failed and are to be tried again by themselves later. ``since`` and ``until``
+    are about when they were recorded. ``detail`` is what their last attempt recorded: a value for a key, or a list of
+    two, from and to. Raises ``ValueError`` for a state that is no end.
     """
 
     queue: str
@@ -43,6 +45,7 @@ class Selection:
     until: datetime | None = None
     states: tuple[str, ...] = tuple(map(str, FAILED))
     detail: Mapping[str, Any] = field(default_factory=dict)
+    failing: bool = False
 
     def __post_init__(self) -> None:
         for state in self.states:
@@ -50,9 +53,17 @@ class Selection:
                 raise ValueError(f"Expected states that executions end in ({', '.join(ENDED)}), and got {state!r}.")
 
     def rows(self) -> ExecutionQuerySet:
-        """Return the executions, also those whose event is no longer recorded."""
+        """Return those that have ended, also those whose event is no longer recorded."""
+        return self._selected(Q(state__in=self.states))
+
+    def retried(self) -> ExecutionQuerySet:
+        """Return those that are being retried and that no worker has now; none unless ``failing``."""
+        rows = self._selected(Q(state=State.RETRYABLE, failures__gt=0)) if self.failing else Execution.objects.none()
+        return recorded(rows.unleased())
+
+    def _selected(self, among: Q) -> ExecutionQuerySet:
         rows = Execution.objects.using(router.db_for_write(Execution)).filter(queue=self.queue, lane__in=self.lanes)
-        rows = rows.exclude(lane="").filter(state__in=self.states)
+        rows = rows.exclude(lane="").filter(among)
         if self.since is not None:
             rows = rows.filter(created_at__gte=self.since)
         if self.until is not None:
@@ -77,15 +88,17 @@ class Selection:
             "until": self.until and self.until.isoformat(),
             "states": list(self.states),
             "detail": dict(self.detail),
+            # A key of its own, which a worker of an earlier release passes over.
+            "failing": self.failing,
         }
 
 
 def from_json(stored: Mapping[str, Any]) -> Selection:
     """Return a selection as ``as_json`` wrote it."""
     since, until = (stored[name] and datetime.fromisoformat(stored[name]) for name in ("since", "until"))
-    return Selection(
-        stored["queue"], tuple(stored["lanes"]), since, until, tuple(stored["states"]), stored.get("detail") or {}
-    )
+    states, detail = tuple(stored["states"]), stored.get("detail") or {}
+    failing = bool(stored.get("failing"))
+    return Selection(stored["queue"], tuple(stored["lanes"]), since, until, states, detail, failing)
 
 
 def recorded(rows: ExecutionQuerySet) -> ExecutionQuerySet:
@@ -130,11 +143,24 @@ class ReplayExecutions(Action):
             due = Execution.objects.using(rows.db).filter(pk__in=ids, state__in=ENDED, finished_at__lte=asked)
             count += due.replay(config.get("into") or None)
             hints.notify(selection.queue)
-        lost = rows.count()
-        detail = {"replayed": count, "not_recorded": lost}
-        if not lost:
-            return ActionResult(f"{count} executions are due again", detail)
-        return ActionResult(f"{count} executions are due again; {lost} are not: their event is not recorded", detail)
+        lost, tried = rows.count(), _try_at_once(selection, asked)
+        said = [f"{count} executions are due again"]
+        if lost:
+            said.append(f"{lost} are not: their event is not recorded")
+        if tried:
+            said.append(f"{tried} that were being retried are tried at once")
+        return ActionResult("; ".join(said), {"replayed": count, "not_recorded": lost, "tried_at_once": tried})
+
+
+def _try_at_once(selection: Selection, asked: datetime) -> int:
+    """Make those due that are being retried, and give them all their attempts again; say how many they were."""
+    rows, count = selection.retried(), 0
+    # After a crash, what has failed once more since it was asked has had its turn.
+    begun = Attempt.objects.filter(execution=OuterRef("pk"), number=OuterRef("attempts"), started_at__gt=asked)
+    for ids in _batches(rows.filter(~Exists(begun))):
+        count += selection.retried().filter(pk__in=ids).retry()
+        hints.notify(selection.queue)
+    return count
 
 
 def _batches(rows: ExecutionQuerySet) -> Iterator[list[Any]]:

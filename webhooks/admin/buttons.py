@@ -38,6 +38,8 @@ MARKS = {
     "waiting": "paused",
     "disabled": "off",
 }
+#: In these states an endpoint is left alone for a while, also by what is due.
+RESTS = ("paused", "waiting", "probing")
 TEST_SIGNAL = "webhooks.test"
 #: What a test delivery says.
 TEST_CONTEXT = {"test": True, "message": "A test delivery, sent by hand. Nothing happened."}
@@ -101,29 +103,41 @@ class ButtonsAdmin(_EndpointModelAdmin):
     def _replay(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponseBase:
         if not self.may_replay(request):
             raise PermissionDenied
-        form = ReplayForm(request.POST if request.method == "POST" else None)
-        counted: tuple[int, int] | None = None
-        if request.method == "POST" and form.is_valid():
+        # Asked for the first time, it counts what stands in the form already.
+        form = ReplayForm(request.POST if request.method == "POST" else ReplayForm.first())
+        counted: replays.Counted | None = None
+        if form.is_valid():
             selection = replays.selection(endpoint, **form.cleaned_data)
-            counted = selection.count()
-            if "replay" in request.POST:
+            counted = replays.count(selection)
+            if request.method == "POST" and "replay" in request.POST:
                 user = {"id": str(request.user.pk), "username": request.user.get_username()}
                 try:
                     replays.ask(endpoint, selection, user)
                 except ValueError as error:
                     form.add_error(None, str(error))
                 else:
-                    return self._replayed(request, endpoint, counted[0])
+                    return self._replayed(request, endpoint, counted)
         return self._replay_page(request, endpoint, form, counted)
 
-    def _replayed(self, request: HttpRequest, endpoint: Endpoint, count: int) -> HttpResponseBase:
+    def _replayed(self, request: HttpRequest, endpoint: Endpoint, counted: replays.Counted) -> HttpResponseBase:
+        count, at_once = counted.again, counted.at_once
         text = ngettext("%(count)s delivery is sent again.", "%(count)s deliveries are sent again.", count)
-        entry = ngettext("Replayed %(count)s delivery.", "Replayed %(count)s deliveries.", count)
-        return self._done(request, endpoint, entry % {"count": count}, text % {"count": count})
+        entry = ngettext("Replayed %(count)s delivery.", "Replayed %(count)s deliveries.", count) % {"count": count}
+        said = text % {"count": count}
+        if at_once:
+            more = ngettext(
+                "%(count)s that is being retried is tried at once.",
+                "%(count)s that are being retried are tried at once.",
+                at_once,
+            )
+            more %= {"count": at_once}
+            entry, said = f"{entry} {more}", f"{said} {more}"
+        return self._done(request, endpoint, entry, said)
 
     def _replay_page(
-        self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, counted: tuple[int, int] | None
+        self, request: HttpRequest, endpoint: Endpoint, form: ReplayForm, counted: replays.Counted | None
     ) -> HttpResponseBase:
+        status = status_of(endpoint, timezone.now())
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Replay deliveries"),
@@ -133,6 +147,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
             "form": form,
             "media": self.media,
             "counted": counted,
+            "rests": status.words if status.name in RESTS else "",
         }
         return TemplateResponse(request, "admin/webhooks/endpoint/replay.html", context)
 

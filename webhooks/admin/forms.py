@@ -184,12 +184,13 @@ class MomentField(forms.CharField):
 class ReplayForm(forms.Form):
     """Which deliveries are to be sent again."""
 
-    since = MomentField(label=_("Recorded since"), initial="1d", help_text=_("30m, 2h, 3d, or a date or time."))
+    since = MomentField(label=_("Recorded since"), help_text=_("30m, 2h, 3d, or a date or time."))
     until = MomentField(label=_("Recorded until"), required=False, help_text=_("Empty: until now."))
     status = forms.ChoiceField(
-        label=_("How they ended"),
+        label=_("How they did"),
         choices=[
-            ("failed", _("failed: discarded, cancelled or refused")),
+            ("failed", _("failed: discarded, cancelled or refused, and those being retried")),
+            ("failing", _("being retried: failed, and tried again by itself later")),
             ("discarded", _("discarded: given up after the last attempt")),
             ("cancelled", _("cancelled: the endpoint or the rule was disabled")),
             ("succeeded", _("succeeded")),
@@ -201,6 +202,11 @@ class ReplayForm(forms.Form):
         required=False,
         help_text=_("Empty: any. A status such as 503 or 5xx, or one of dns, connect, tls, timeout, protocol."),
     )
+
+    @classmethod
+    def first(cls) -> dict[str, Any]:
+        """Give what stands in the form when it is opened, as if somebody had sent it."""
+        return {"since": "1d", "until": "", "status": "failed", "error_kind": ""}
 
     def clean_error_kind(self) -> str:
         text: str = self.cleaned_data["error_kind"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,12 +20,15 @@ from webhooks.models import Endpoint, lanes
 #: How deliveries ended, by the word for it.
 STATUSES: Mapping[str, tuple[str, ...]] = {
     "failed": ("discarded", "cancelled", "refused"),
+    "failing": (),
     "discarded": ("discarded",),
     "cancelled": ("cancelled",),
     "refused": ("refused",),
     "succeeded": ("succeeded",),
     "all": ("succeeded", "discarded", "cancelled", "refused"),
 }
+#: The words that also stand for what failed and is being retried.
+FAILING = ("failed", "failing")
 #: What went wrong where there was no answer, by the words of the attempts' records.
 ERROR_KINDS = tuple(error.kind for error in (NameNotResolved, ConnectFailed, TlsFailed, DeadlinePassed, ProtocolFailed))
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -89,14 +93,34 @@ def error_detail(text: str) -> dict[str, Any]:
 def selection(
     endpoint: Endpoint, *, since: datetime | None, until: datetime | None, status: str = "failed", error_kind: str = ""
 ) -> Selection:
-    """Select an endpoint's deliveries that were recorded in a window and ended in that way. Raises ``ValueError``."""
+    """Select an endpoint's deliveries that were recorded in a window and did in that way. Raises ``ValueError``."""
     if since is not None and until is not None and since >= until:
         raise ValueError(gettext("The window ends before it begins."))
-    return Selection(conf.QUEUE, lanes.counted(endpoint.slug), since, until, STATUSES[status], error_detail(error_kind))
+    among, detail = lanes.counted(endpoint.slug), error_detail(error_kind)
+    return Selection(conf.QUEUE, among, since, until, STATUSES[status], detail, status in FAILING)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a replay would do: how many deliveries it sends ``again``, how many that are being retried it has tried
+    ``at_once``, and how many are ``lost``, since what they were about is not recorded any more."""
+
+    again: int
+    at_once: int
+    lost: int
+
+
+def count(selected: Selection) -> Counted:
+    """Count what a replay of these would do."""
+    again, lost = selected.count()
+    return Counted(again, selected.retried().count(), lost)
 
 
 def ask(endpoint: Endpoint, selected: Selection, by: Mapping[str, Any]) -> None:
-    """Have workers send these again, behind what is fresh. Raises ``ValueError`` for an endpoint that is disabled."""
+    """Have workers send these again, behind what is fresh, and try those at once that are being retried.
+
+    Raises ``ValueError`` for an endpoint that is disabled.
+    """
     if not endpoint.enabled:
         raise ValueError(gettext("The endpoint is disabled, so all would be discarded. Enable it first."))
     replay(selected, by=by, into=lanes.replayed(endpoint.slug))

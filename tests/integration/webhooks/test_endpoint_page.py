@@ -332,6 +332,23 @@ def test_a_replay_is_counted_first_and_then_carried_out(
     assert LogEntry.objects.get().change_message == "Replayed 2 deliveries."
 
 
+def test_a_replay_says_both_counts_as_soon_as_it_is_opened(endpoint: Endpoint, editor: Client) -> None:
+    products(2)
+    given_up, retried = Execution.objects.all()
+    later = timezone.now() + timedelta(hours=1)
+    Execution.objects.filter(pk=given_up.pk).update(state="discarded", failures=1)
+    Execution.objects.filter(pk=retried.pk).update(state="retryable", failures=1, next_attempt_at=later)
+    page = shown(editor, url_of(endpoint, "replay"))
+    assert "Deliveries that would be sent again: 1." in page
+    assert "Being retried, and would be tried at once: 1." in page
+    assert "resume it first" not in page
+    EndpointState.objects.update_or_create(endpoint=endpoint, defaults={"pauses": 1, "paused_until": later})
+    assert "To have them sent at once, resume it first." in shown(editor, url_of(endpoint, "replay"))
+    form = {"since": "1h", "until": "", "status": "failed", "error_kind": ""}
+    said = press(editor, endpoint, "replay", **form, replay="Replay")
+    assert "1 delivery is sent again. 1 that is being retried is tried at once." in said
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

@@ -207,6 +207,79 @@ def test_what_is_replayed_counts_in_the_figures_and_for_the_concurrency(
     assert lane_figures("webhooks", lanes.counted("crm"), now - timedelta(days=1), sample=1)[0].is_sample
 
 
+def failing(**fields: Any) -> Selection:
+    return Selection("webhooks", lanes.counted("crm"), states=(), failing=True, **fields)
+
+
+@pytest.fixture
+def retried(server: MisbehavingServer, endpoint: Endpoint) -> Endpoint:
+    """Three deliveries that failed once and wait an hour for their next attempt."""
+    Endpoint.objects.filter(pk=endpoint.pk).update(schedule=[3600, 3600])
+    server.on("/crm", behave.answer(500))
+    products(3)
+    drain(60)
+    assert states() == {"retryable": 3}
+    Endpoint.objects.get().forget_failures()
+    server.on("/crm", behave.answer(200))
+    return endpoint
+
+
+def test_what_is_being_retried_is_tried_at_once_where_it_waits(server: MisbehavingServer, retried: Endpoint) -> None:
+    assert selection().retried().count() == 0
+    assert (failing().count(), failing().retried().count()) == ((0, 0), 3)
+    done = carry_out(failing())
+    assert done.summary == "0 executions are due again; 3 that were being retried are tried at once"
+    assert set(Execution.objects.filter(kind="webhook").values_list("lane", "failures")) == {("crm", 0)}
+    drain(60)
+    assert states() == {"succeeded": 3}
+    assert Counter(Counter(request.header("webhook-id") for request in server.requests).values()) == {2: 3}
+
+
+def test_of_what_is_being_retried_window_and_error_choose(retried: Endpoint) -> None:
+    assert failing(since=timezone.now() - timedelta(hours=1)).retried().count() == 3
+    assert failing(until=timezone.now() - timedelta(hours=1)).retried().count() == 0
+    assert failing(detail={"status": [500, 599]}).retried().count() == 3
+    assert failing(detail={"status": 404}).retried().count() == 0
+
+
+def test_what_failed_again_since_it_was_asked_has_had_its_turn(server: MisbehavingServer, retried: Endpoint) -> None:
+    server.on("/crm", behave.answer(500))
+    carry_out(failing())
+    drain(60)
+    assert states() == {"retryable": 3}
+    Endpoint.objects.get().forget_failures()
+    Execution.objects.filter(kind="replay_executions").update(state="retryable", next_attempt_at=timezone.now())
+    run_due_of("rules")
+    assert latest_replays("crm")[0].state == "succeeded"
+    assert not Execution.objects.filter(kind="webhook", next_attempt_at__lte=timezone.now()).exists()
+
+
+def test_what_a_worker_has_or_was_replayed_is_not_being_retried(retried: Endpoint) -> None:
+    taken, again, _left = Execution.objects.filter(kind="webhook").order_by("id")
+    Execution.objects.filter(pk=taken.pk).update(leased_by="w", lease_until=timezone.now() + timedelta(hours=1))
+    Execution.objects.filter(pk=again.pk).update(failures=0)
+    assert failing().retried().count() == 1
+
+
+def test_a_replay_that_an_earlier_release_asked_for_is_read() -> None:
+    stored = selection("discarded").as_json()
+    del stored["failing"]
+    assert replay_executions.from_json(stored) == selection("discarded")
+    assert replay_executions.from_json(failing().as_json()) == failing()
+
+
+def test_the_command_counts_what_is_being_retried_too(server: MisbehavingServer, retried: Endpoint) -> None:
+    Execution.objects.filter(pk=Execution.objects.filter(kind="webhook")[0].pk).update(state="discarded")
+    counted = command(endpoint="crm", since="1h", dry_run=True)
+    assert "1 delivery to crm would be sent again." in counted
+    assert "2 more, being retried, would be tried at once." in counted
+    assert "being retried" not in command(endpoint="crm", since="1h", dry_run=True, status="discarded")
+    assert "2 more, being retried, will be tried at once." in command(endpoint="crm", since="1h", status="failing")
+    run_due_of("rules")
+    drain(60)
+    assert states() == {"discarded": 1, "succeeded": 2}
+
+
 def test_a_state_that_is_no_end_cannot_be_replayed() -> None:
     with pytest.raises(ValueError, match="pending"):
         selection("pending")

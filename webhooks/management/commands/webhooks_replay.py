@@ -19,7 +19,8 @@ class Command(BaseCommand):
 
     help = (
         "Sends deliveries of an endpoint again, under the same webhook-id, behind those that are fresh. Workers do "
-        "it, so it goes on when this command has ended. What was pruned cannot be sent again."
+        "it, so it goes on when this command has ended. Those that failed and are being retried are tried at once, and "
+        "have all their attempts before them again. What was pruned cannot be sent again."
     )
     requires_system_checks = []
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--since", required=True, help="Recorded since then: 30m, 2h, 3d, or a date or time.")
         parser.add_argument("--until", default="", help="Recorded until then; else until now.")
         parser.add_argument(
-            "--status", default="failed", choices=list(replays.STATUSES), help="How they ended. Default: failed."
+            "--status", default="failed", choices=list(replays.STATUSES), help="How they did. Default: failed."
         )
         parser.add_argument(
             "--error-kind",
@@ -45,16 +46,18 @@ class Command(BaseCommand):
         try:
             window = {"since": _moment(since), "until": _moment(until)}
             selection = replays.selection(target, **window, status=status, error_kind=error_kind)
-            count, lost = selection.count()
+            counted = replays.count(selection)
             if not options["dry_run"]:
                 replays.ask(target, selection, {"id": "", "username": f"command line ({_user()})"})
         except ValueError as error:
             raise CommandError(str(error)) from None
         happens = "would be" if options["dry_run"] else "will be"
-        noun = "delivery" if count == 1 else "deliveries"
-        self.stdout.write(f"{count:,} {noun} to {target.slug} {happens} sent again.")
-        if lost:
-            self.stdout.write(f"{lost:,} more cannot be: what they were about is not recorded any more.")
+        noun = "delivery" if counted.again == 1 else "deliveries"
+        self.stdout.write(f"{counted.again:,} {noun} to {target.slug} {happens} sent again.")
+        if counted.at_once:
+            self.stdout.write(f"{counted.at_once:,} more, being retried, {happens} tried at once.")
+        if counted.lost:
+            self.stdout.write(f"{counted.lost:,} more cannot be: what they were about is not recorded any more.")
 
 
 def _moment(text: str) -> datetime | None:
