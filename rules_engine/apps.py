@@ -47,12 +47,12 @@ class RulesEngineConfig(AppConfig):
 
         from rules_engine import conf
         from rules_engine.live import watcher
-        from rules_engine.models import Rule, RuleAction
+        from rules_engine.models import Rule, RuleAction, RuleTest
         from rules_engine.models.rule_set import rules_changed
         from rules_engine.packs import loading
 
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
-        for model in (Rule, RuleAction):
+        for model in (Rule, RuleAction, RuleTest):
             pre_save.connect(loading.before_raw_save, sender=model, dispatch_uid="rules_engine.loading")
         rules_changed.connect(watcher.rules_changed, dispatch_uid="rules_engine.changed")
         if conf.refresh() == "request":

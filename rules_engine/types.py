@@ -276,6 +276,22 @@ class RuleSpec:
     objects: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RuleTestSpec:
+    """A test that is kept with a rule, free of the database: a sample of an event, and what is expected of the rule.
+
+    ``context`` is as an event's page shows it; ``occurred_at`` is the time that the rule takes for now; ``expected``
+    is as ``rules.expected.expectation`` has it.
+    """
+
+    name: str
+    signal: str
+    occurred_at: datetime
+    operation: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    expected: Mapping[str, Any] = field(default_factory=dict)
+
+
 class ActionContext(NamedTuple):
     """What an action is given: the event and which execution of it this is.
 

@@ -29,7 +29,9 @@ ROOMS = """
 1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it
 1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
 2  rules_engine.rules                gates, matching, validation, permissions; the contract of actions
+2  rules_engine.rules.expected       what a test kept with a rule expects, and in words how what came differs
 3  rules_engine.models               the tables
+3  rules_engine.models.tested        what a rule is tested with: the tests that are kept with it
 4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done

@@ -12,6 +12,7 @@ from rules_engine.models.recording import Recording
 from rules_engine.models.reservation import Reservation
 from rules_engine.models.rule import Rule, RuleAction, RuleVersion
 from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
+from rules_engine.models.tested.rule_test import RuleTest
 
 __all__ = [
     "Attempt",
@@ -31,5 +32,6 @@ __all__ = [
     "RuleError",
     "RuleSetChange",
     "RuleSetVersion",
+    "RuleTest",
     "RuleVersion",
 ]

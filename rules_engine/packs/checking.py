@@ -15,18 +15,23 @@ from django.utils.timezone import is_naive, make_aware
 
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.logic.shape import shape_problems
-from rules_engine.models import Rule, RuleAction
+from rules_engine.models import Rule, RuleAction, RuleTest
 from rules_engine.models.rule import new_constant_keys
 from rules_engine.packs.fields import brief, field_problems
+from rules_engine.rules.expected.expectation import expectation_problems
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
-from rules_engine.types import ActionSpec, RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec, RuleTestSpec
 
-MODELS: Mapping[str, type[models.Model]] = {"rules_engine.rule": Rule, "rules_engine.ruleaction": RuleAction}
+MODELS: Mapping[str, type[models.Model]] = {
+    "rules_engine.rule": Rule,
+    "rules_engine.ruleaction": RuleAction,
+    "rules_engine.ruletest": RuleTest,
+}
 OBJECT_KEYS = ("model", "fields", "pk")
 #: A hostile pack could say as much as it is long.
 MOST_FINDINGS = 500
-#: Rules and actions of one pack: each is held against the site's models.
+#: Rules, actions and tests of one pack: each is held against the site's models.
 MOST_OBJECTS = 20_000
 
 
@@ -49,6 +54,8 @@ class Pack:
     """
 
     rules: list[RuleSpec] = field(default_factory=list)
+    #: The tests that are kept with its rules, by the rule's slug.
+    tests: dict[str, list[RuleTestSpec]] = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
     #: What is no mistake: where a rule's signals are not heard.
@@ -93,8 +100,10 @@ def check(objects: Any) -> Pack:
             return pack
         if model is Rule:
             _take_rule(pack, rules, number, values)
-        else:
+        elif model is RuleAction:
             _take_action(pack, rules, actions, number, values, later)
+        else:
+            _take_test(pack, rules, number, values, later)
     if not rules and not pack.problems:
         pack.report("", [Problem("", "The pack has no rules.")])
     for slug, rule in rules.items():
@@ -159,6 +168,13 @@ def _rule(values: Mapping[str, Any]) -> RuleSpec:
     return RuleSpec(**{**plain, **times}, **lists)
 
 
+def _moment(value: str) -> datetime:
+    moment = _time(value)
+    if moment is None:
+        raise ValueError(f"{value!r} was to be a time.")
+    return moment
+
+
 def _time(value: Any) -> datetime | None:
     """Return a time as a column holds it: one without a zone is meant in the site's."""
     moment = parse_datetime(value) if isinstance(value, str) else None
@@ -176,19 +192,45 @@ def _take_action(
     if pack.report(f"object {number}", field_problems(RuleAction, values)):
         return
     slug, position = values["rule"][0], values.get("position", 0)
-    if slug not in rules and slug in later:
-        # Django's deserializer asks for the rule as soon as it reads the action.
-        message = f"The action stands before its rule {brief(slug)}; loaddata wants the rule first."
-        pack.report(f"object {number}", [Problem("/rule/0", message)])
-    elif slug not in rules:
-        hint = did_you_mean(slug[:100], list(rules))
-        pack.report(f"object {number}", [Problem("/rule/0", f"The pack has no rule {brief(slug)}.{hint}")])
+    if trouble := _no_rule("action", slug, rules, later):
+        pack.report(f"object {number}", [Problem("/rule/0", trouble)])
     elif position in actions.setdefault(slug, {}):
         message = f"The rule has an action at position {position} above; give this one another."
         pack.report(slug, [Problem(f"/actions/{len(actions[slug])}/position", message)])
     else:
         rest = {name: value for name, value in values.items() if name not in ("rule", "config", "position")}
         actions[slug][position] = ActionSpec(config=values.get("config", {}), position=position, **rest)
+
+
+def _no_rule(what: str, slug: str, rules: Mapping[str, RuleSpec | None], later: Collection[str]) -> str:
+    """Say why an action or a test is no rule's; empty where its rule stands above it."""
+    if slug in rules:
+        return ""
+    if slug in later:
+        # Django's deserializer asks for the rule as soon as it reads the action.
+        return f"The {what} stands before its rule {brief(slug)}; loaddata wants the rule first."
+    return f"The pack has no rule {brief(slug)}.{did_you_mean(slug[:100], list(rules))}"
+
+
+def _take_test(
+    pack: Pack,
+    rules: Mapping[str, RuleSpec | None],
+    number: int,
+    values: Mapping[str, Any],
+    later: Collection[str],
+) -> None:
+    if pack.report(f"object {number}", field_problems(RuleTest, values)):
+        return
+    slug, name = values["rule"][0], values["name"]
+    if trouble := _no_rule("test", slug, rules, later):
+        pack.report(f"object {number}", [Problem("/rule/0", trouble)])
+        return
+    place, kept = f"{slug} test {brief(name)}", pack.tests.setdefault(slug, [])
+    if any(test.name == name for test in kept):
+        pack.report(place, [Problem("/name", "The rule has a test of this name above; give this one another.")])
+    elif not pack.report(place, [problem.under("/expected") for problem in expectation_problems(values["expected"])]):
+        rest = {part: value for part, value in values.items() if part not in ("rule", "occurred_at")}
+        kept.append(RuleTestSpec(occurred_at=_moment(values["occurred_at"]), **rest))
 
 
 def _take_whole(pack: Pack, rule: RuleSpec, actions: Mapping[int, ActionSpec]) -> None:

@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.logic.shape import pointer
-from rules_engine.models import Rule, RuleAction
+from rules_engine.models import Rule, RuleAction, RuleTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ def _is_time(value: Any) -> bool:
         return False
 
 
+def _is_moment(value: Any) -> bool:
+    return value is not None and _is_time(value)
+
+
 def _is_rows(value: Any) -> bool:
     return value is None or isinstance(value, str | dict)
 
@@ -60,6 +64,7 @@ FLAG = Kind(lambda value: isinstance(value, bool), "true or false")
 WHOLE = Kind(_is_whole, "a whole number")
 AMOUNT = Kind(_is_amount, "a whole number, or null")
 TIME = Kind(_is_time, 'a time such as "2031-05-06T08:00:00Z", or null')
+MOMENT = Kind(_is_moment, 'a time such as "2031-05-06T08:00:00Z"')
 ROWS = Kind(_is_rows, 'a path such as "instance.items", an expression, or null')
 TEXTS = Kind(_is_texts, 'a list of texts, such as ["post_save"]')
 CHANGES = Kind(_is_objects, 'a list of objects, such as [{"field": "status", "to": "paid"}]')
@@ -105,13 +110,23 @@ ACTION_FIELDS: Fields = {
     "on_failure": TEXT,
     "for_each": ROWS,
 }
-FIELDS: Mapping[type[models.Model], Fields] = {Rule: RULE_FIELDS, RuleAction: ACTION_FIELDS}
+TEST_FIELDS: Fields = {
+    "rule": REFERENCE,
+    "name": TEXT,
+    "signal": TEXT,
+    "operation": TEXT,
+    "occurred_at": MOMENT,
+    "context": CONFIG,
+    "expected": CONFIG,
+}
+FIELDS: Mapping[type[models.Model], Fields] = {Rule: RULE_FIELDS, RuleAction: ACTION_FIELDS, RuleTest: TEST_FIELDS}
 REQUIRED: Mapping[type[models.Model], tuple[str, ...]] = {
     Rule: ("slug", "name", "signals"),
     RuleAction: ("rule", "kind"),
+    RuleTest: ("rule", "name", "signal", "occurred_at", "expected"),
 }
 #: What dumpdata writes and a pack does not say: when the rule was edited, and that it has no author.
-IGNORED: Mapping[type[models.Model], tuple[str, ...]] = {Rule: ("updated_at",), RuleAction: ()}
+IGNORED: Mapping[type[models.Model], tuple[str, ...]] = {Rule: ("updated_at",), RuleAction: (), RuleTest: ()}
 
 
 def field_problems(model: type[models.Model], values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -132,7 +147,7 @@ def field_problems(model: type[models.Model], values: Mapping[str, Any]) -> Iter
 
 
 def _name(model: type[models.Model]) -> str:
-    return "A rule" if model is Rule else "An action"
+    return "A rule" if model is Rule else "An action" if model is RuleAction else "A test"
 
 
 def value_problems(model: type[models.Model], name: str, value: Any) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from typing import Any, Literal
@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from rules_engine.live import watcher
 from rules_engine.live.compiler import content_of, digest_of
-from rules_engine.models import Rule, RuleAction, RuleVersion
+from rules_engine.models import Rule, RuleAction, RuleTest, RuleVersion
 from rules_engine.models.rule_set import rules_changed
 from rules_engine.packs import writing
-from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
-from rules_engine.types import RuleSpec
+from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, TEST_FIELDS
+from rules_engine.types import RuleSpec, RuleTestSpec
 
 #: ``kept``: edited here, and the pack's rule is as it was installed. ``conflict``: both changed, or nobody knows.
 Verdict = Literal["new", "changed", "unchanged", "kept", "conflict"]
@@ -98,6 +98,27 @@ def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> 
                     rules_changed.send(Rule, using=using, instance=rule, deleted=False)
         if written:
             rules_changed.send(Rule, using=using, instance=None, deleted=False)
+    return written
+
+
+def install_tests(changes: Iterable[Change], tests: Mapping[str, Sequence[RuleTestSpec]]) -> int:
+    """Keep a pack's tests with the rules that are as the pack has them, and return how many were written.
+
+    A test of that name takes the pack's form; tests that the pack does not have were made here, and stay.
+    """
+    using = router.db_for_write(Rule)
+    rows, written = RuleTest.objects.using(using), 0
+    for change in changes:
+        slug = change.rule.slug
+        if change.verdict in ("kept", "conflict") or not tests.get(slug):
+            continue
+        rule = Rule.objects.using(using).get(slug=slug)
+        here = {row.name: row.spec() for row in rows.filter(rule=rule)}
+        for test in tests[slug]:
+            if here.get(test.name) != test:
+                columns = {name: getattr(test, name) for name in TEST_FIELDS if name not in ("rule", "name")}
+                rows.update_or_create(rule=rule, name=test.name, defaults=columns)
+                written += 1
     return written
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS
+from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, TEST_FIELDS
 from rules_engine.rules import registry
 from rules_engine.rules.changes import KEYS
 from rules_engine.secret_names import is_secret
-from rules_engine.types import ActionSpec, RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec, RuleTestSpec
 
 #: Written even where they say what goes without saying.
 ALWAYS = ("slug", "name", "enabled", "model", "signals", "position", "kind", "config")
@@ -20,13 +20,25 @@ _NO_RULE = RuleSpec(slug="")
 _NO_ACTION = ActionSpec("", {})
 
 
-def objects(rules: Iterable[RuleSpec]) -> Iterator[dict[str, Any]]:
-    """Each rule, followed by its actions, as a fixture has them."""
+#: Tests of rules, by the rule's slug.
+Tests = Mapping[str, Sequence[RuleTestSpec]]
+
+
+def objects(rules: Iterable[RuleSpec], tests: Tests | None = None) -> Iterator[dict[str, Any]]:
+    """Each rule, followed by its actions and its tests, as a fixture has them."""
     for rule in rules:
         yield {"model": "rules_engine.rule", "fields": _fields(rule, _NO_RULE, RULE_FIELDS, without=("position",))}
         for action in rule.actions:
             fields = _fields(action, _NO_ACTION, ACTION_FIELDS, without=("enabled",))
             yield {"model": "rules_engine.ruleaction", "fields": {"rule": [rule.slug], **fields}}
+        for test in (tests or {}).get(rule.slug, ()):
+            yield {"model": "rules_engine.ruletest", "fields": _test_fields(rule, test)}
+
+
+def _test_fields(rule: RuleSpec, test: RuleTestSpec) -> dict[str, Any]:
+    values = {name: _ordered(getattr(test, name)) for name in TEST_FIELDS if name != "rule"}
+    values["context"] = without_secret_values(values["context"])
+    return {"rule": [rule.slug], **{name: value for name, value in values.items() if value not in ("", {})}}
 
 
 def _fields(spec: Any, default: Any, names: Iterable[str], without: tuple[str, ...]) -> dict[str, Any]:
@@ -58,9 +70,9 @@ def _ordered(value: Any, first: Sequence[str] = ()) -> Any:
     return {key: _ordered(value[key]) for key in (*known, *sorted(value.keys() - set(known)))}
 
 
-def text(rules: Iterable[RuleSpec]) -> str:
+def text(rules: Iterable[RuleSpec], tests: Tests | None = None) -> str:
     """Return the pack's text, ending in a line break."""
-    return json.dumps(list(objects(rules)), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(list(objects(rules, tests)), indent=2, ensure_ascii=False) + "\n"
 
 
 def without_secrets(rule: RuleSpec) -> tuple[RuleSpec, list[str]]:
@@ -74,6 +86,12 @@ def without_secrets(rule: RuleSpec) -> tuple[RuleSpec, list[str]]:
         for index, action in enumerate(rule.actions)
     )
     return replace(rule, actions=actions), removed
+
+
+def without_secret_values(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings, or a sample of data, with nothing in place of what looks like a secret."""
+    cleaned: Mapping[str, Any] = _cleaned(value, "", [])
+    return cleaned
 
 
 def _cleaned(value: Any, pointer: str, removed: list[str]) -> Any:

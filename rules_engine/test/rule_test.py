@@ -29,7 +29,7 @@ from rules_engine.types import Event, MatchSubject, Path, RuleSpec, Unread, new_
 
 
 @dataclass(frozen=True, slots=True)
-class RuleTest:
+class Tested:
     """What came of a test. ``state`` is "open" where the rule would act; the actions are told in any case."""
 
     state: State
@@ -47,7 +47,7 @@ def without_consequence() -> Iterator[None]:
         transaction.set_rollback(True, using=using)
 
 
-def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> RuleTest:
+def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happening, user: Any) -> Tested:
     """Test the rule on that happening to that object. Raises ``UnknownPath``, and ``Unreadable``."""
     rule = compile_rule(spec, 0)
     with without_consequence(), acting_as(user):
@@ -63,7 +63,7 @@ def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happenin
         gates = all_seen(rule, shown)
         rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
         planner = Planner(spec, subject.event(context), user, instance)
-        return RuleTest(state_of(gates), gates, planner.plan(rows), context)
+        return Tested(state_of(gates), gates, planner.plan(rows), context)
 
 
 def _reads(rule: CompiledRule) -> set[Any]:
@@ -83,7 +83,7 @@ def _all_rows(subject: Subject, each: Each) -> Mapping[str, Any]:
         return _read(subject, each.reads)
 
 
-def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
+def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> Tested:
     """Test the rule on an event as it was recorded."""
     rule = compile_rule(spec, 0)
     # It was recorded with what other rules read as well.
@@ -92,7 +92,7 @@ def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> RuleTest:
         gates = all_seen(rule, recorded_subject(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))
         actions = Planner(spec, event, user).plan(rows)
-        return RuleTest(state_of(gates), gates, actions, event.context)
+        return Tested(state_of(gates), gates, actions, event.context)
 
 
 def event_of(spec: RuleSpec, signal: str, operation: Any, context: Mapping[str, Any]) -> Event:

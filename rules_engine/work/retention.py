@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,9 +30,10 @@ from rules_engine.models import (
     Reservation,
     Rule,
     RuleError,
+    RuleTest,
 )
 from rules_engine.models.execution import LIVE
-from rules_engine.models.inheritance import names_of, of_names
+from rules_engine.models.inheritance import ObjectName, names_of, of_names
 from rules_engine.work.repeating import against_rivals
 
 #: Rows removed by one statement: a few milliseconds of locks.
@@ -198,6 +199,13 @@ def _forget(entries: QuerySet[AuditEntry], reason: AuditSeal.Reason) -> int:
         total += forgotten
 
 
+def _tests_about(names: Iterable[ObjectName]) -> list[Any]:
+    """Return the keys of the tests whose sample is of the object. A sample names it in its own JSON; tests are few."""
+    wanted = {(name.label, name.pk) for name in names}
+    tests = RuleTest.objects.filter(rule__model__in={name.label for name in names}).select_related("rule")
+    return [test.pk for test in tests if (test.rule.model, test.object_pk) in wanted]
+
+
 def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
     """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten.
 
@@ -214,6 +222,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         RuleError.objects.filter(event_id__in=events.values("pk")),
         events,
         AuditEntry.objects.filter(of_names(names)),
+        RuleTest.objects.filter(pk__in=_tests_about(names)),
     )
     return {
         str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows, AuditSeal.Reason.ERASURE)

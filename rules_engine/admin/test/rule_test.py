@@ -21,7 +21,7 @@ from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import plain
 from rules_engine.errors import RulesEngineError
 from rules_engine.test.previews import Planned
-from rules_engine.test.rule_test import RuleTest, event_of, tested_on_event, tested_on_object
+from rules_engine.test.rule_test import Tested, event_of, tested_on_event, tested_on_object
 from rules_engine.types import RuleSpec
 
 VERDICTS = {
@@ -65,7 +65,7 @@ class RuleTestMixin:
         return page(self, request, rule, "test.html", title, **context)
 
 
-def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> RuleTest:
+def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> Tested:
     happening = form.happening(made_up(rows))
     if written := form.cleaned_data.get("context"):
         return tested_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
@@ -89,7 +89,7 @@ def _usual_context(spec: RuleSpec) -> dict[str, Any]:
     return {"signal": dict.fromkeys(named.arguments) if named is not None else {}}
 
 
-def shown_test(test: RuleTest, spec: RuleSpec) -> dict[str, Any]:
+def shown_test(test: Tested, spec: RuleSpec) -> dict[str, Any]:
     """The test of a rule for the template."""
     titles = Titles.of(spec.model)
     return {

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import router, transaction
+from django.db import DatabaseError, router, transaction
 
 from rules_engine.errors import did_you_mean
 from rules_engine.management.terminal import counted, progress, shown
+from rules_engine.management.verdicts import lines_of, pack_verdicts, summary
 from rules_engine.models import Rule
 from rules_engine.packs import checking, files, installing, writing
 from rules_engine.packs.checking import Pack
 from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
 from rules_engine.rules.cascades import analyse
+from rules_engine.test.kept import stored_tests
 
+#: Rules that are named in one sentence.
+MOST_NAMED = 10
 #: What is said of each rule when a pack is, or would be, installed.
 SAID = {
     "new": "added",
@@ -55,6 +59,12 @@ class Command(BaseCommand):
         export.add_argument("slugs", nargs="*", metavar="SLUG", help="The rules; all of them when none is named.")
         export.add_argument("--output", "-o", metavar="FILE", help="Write to this file instead of the terminal.")
         export.add_argument("--dry-run", action="store_true", help="Say what would be written; leave the file alone.")
+        export.add_argument(
+            "--without-tests",
+            dest="with_tests",
+            action="store_false",
+            help="Leave out the tests that are kept with the rules: their samples hold data of this site.",
+        )
 
     def _add_install(self, parser: ArgumentParser) -> None:
         _takes_pack(parser)
@@ -79,9 +89,15 @@ class Command(BaseCommand):
         packs = files.find()
         if not packs:
             self.stdout.write("There are no packs: no fixtures folder holds a file with rules.")
+            return
         for name, paths in packs.items():
             for path in paths:
                 self.stdout.write(f"{shown(name)}: {self._summary(path)} ({shown(path)})")
+        name = shown(next(iter(packs)))
+        self.stdout.write(
+            f'"rulepack check {name}" says what is in one and whether it fits this site; "rulepack install {name}" '
+            "installs it."
+        )
 
     def _summary(self, path: Path) -> str:
         try:
@@ -102,8 +118,34 @@ class Command(BaseCommand):
             raise CommandError(self._verdict(path, checked))
         for said in analyse(checked.rules).loops_said():
             self.stdout.write(f"remark: {shown(said)}")
+        self._run_tests(path, checked)
+        for rule in checked.rules:
+            switch = "" if rule.enabled else " (shipped switched off)"
+            self.stdout.write(f"{shown(rule.slug)}: {shown(rule.name)}{switch}")
         rules, actions = len(checked.rules), sum(len(rule.actions) for rule in checked.rules)
         self.stdout.write(f"{shown(path)}: {counted(rules, 'rule')}, {counted(actions, 'action')}, no problems.")
+        self._lead_on(pack, checked)
+
+    def _run_tests(self, path: Path, pack: Pack, otherwise: str = "") -> None:
+        """Run the tests of the pack's rules. Raises ``CommandError`` where some fail."""
+        verdicts = pack_verdicts(pack)
+        for line in lines_of(verdicts, only_failing=True):
+            self.stdout.write(line)
+        if not all(verdict.is_passed for verdict in verdicts):
+            raise CommandError(f"{shown(path)}: {summary(verdicts)}.{otherwise}")
+        if verdicts:
+            self.stdout.write(f"{summary(verdicts)}.")
+
+    def _lead_on(self, pack: str, checked: Pack) -> None:
+        try:
+            new = [change for change in installing.plan(checked.rules) if change.verdict != "unchanged"]
+        except DatabaseError:
+            self.stdout.write('The tables of the rules are not here yet: "migrate" makes them.')
+            return
+        if new:
+            self.stdout.write(f'"rulepack install {shown(pack)}" installs it; --dry-run says what would change.')
+        else:
+            self.stdout.write("It is installed here, and as in the pack.")
 
     def _read(self, name: str) -> tuple[Path, Pack]:
         path = files.locate(name)
@@ -131,9 +173,12 @@ class Command(BaseCommand):
 
     def _install(self, pack: str, dry_run: bool, disabled: bool, overwrite: bool, keep: bool, **_: Any) -> None:
         path, checked = self._read(pack)
+        tests = 0
         self._report(checked)
         if checked.problems:
             raise CommandError(f"{self._verdict(path, checked)} Nothing was installed.")
+        if not disabled:
+            self._run_tests(path, checked, " Nothing was installed; with --disabled it is, switched off.")
         # One transaction: what somebody saves between the look and the write would be lost.
         with transaction.atomic(using=router.db_for_write(Rule)):
             changes = installing.plan(checked.rules, overwrite=overwrite, lock=not dry_run)
@@ -141,8 +186,20 @@ class Command(BaseCommand):
             if not dry_run:
                 progress(self, f"Installing {counted(sum(change.writes for change in changes), 'rule')}")
                 installing.install(changes, path.stem, disabled=disabled)
+                tests = installing.install_tests(changes, checked.tests)
         progress(self, "")
         self._say(changes, dry_run)
+        if tests:
+            self.stdout.write(f"{counted(tests, 'test')} of rules written.")
+        if written := [change for change in changes if change.writes and not dry_run]:
+            self._lead_to_admin(written, disabled)
+
+    def _lead_to_admin(self, written: Sequence[Change], disabled: bool) -> None:
+        off = [change for change in written if disabled or not (change.here or change.rule).enabled]
+        if off:
+            names = ", ".join(shown(change.rule.slug) for change in off[:MOST_NAMED])
+            more = f" and {len(off) - MOST_NAMED:,} more" if len(off) > MOST_NAMED else ""
+            self.stdout.write(f"Switched off: {names}{more}. Switch them on under Rules in the admin.")
 
     def _refuse_edited(self, changes: Sequence[Change], pack: str, keep: bool) -> None:
         edited = [change.rule.slug for change in changes if change.verdict == "conflict"]
@@ -180,7 +237,7 @@ class Command(BaseCommand):
         if not different:
             self.stdout.write(f"No difference: {counted(len(checked.rules), 'rule is', 'rules are')} as in the pack.")
 
-    def _export(self, slugs: list[str], output: str | None, dry_run: bool, **_: Any) -> None:
+    def _export(self, slugs: list[str], output: str | None, dry_run: bool, with_tests: bool, **_: Any) -> None:
         specs = Rule.objects.filter(slug__in=slugs).specs() if slugs else Rule.objects.all().specs()
         known = {spec.slug for spec in specs}
         for slug in slugs:
@@ -191,7 +248,8 @@ class Command(BaseCommand):
         for spec, removed in cleaned:
             for pointer in removed:
                 self.stderr.write(f"{spec.slug} {shown(pointer)}: left out, since it looks like a secret.")
-        text = writing.text(spec for spec, _ in cleaned)
+        kept = stored_tests(specs) if with_tests else {}
+        text = writing.text((spec for spec, _ in cleaned), kept)
         if output is None:
             self.stdout.write(text, ending="")
         elif dry_run:

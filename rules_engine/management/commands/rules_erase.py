@@ -15,12 +15,12 @@ from rules_engine.work import retention
 
 
 class Command(BaseCommand):
-    """Removes the events, executions, attempts and audit entries of one object, once somebody has confirmed it."""
+    """Removes all that is recorded of one object, samples in tests included, once somebody has confirmed it."""
 
     help = (
-        "Removes all that is recorded of one object, its audit entries included; what waits to be done about it is "
-        "not done any more. The object itself stays. Records of other objects that mention this one stay as well: "
-        "name those objects in their turn."
+        "Removes all that is recorded of one object, its audit entries and the tests whose sample it is included; what "
+        "waits to be done about it is not done any more. The object itself stays. Records of other objects that "
+        "mention this one stay as well: name those objects in their turn."
     )
     requires_system_checks = []
 
