@@ -46,6 +46,7 @@ ROOMS = """
 6  rules_engine.work                 claims, attempts, queues, retention, replays
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.test                 testing a rule without effect, and why one did not act
+6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python
 7  rules_engine.admin                brings the rooms below together
 7  rules_engine.admin.parts          what pages share

@@ -7,7 +7,7 @@ from typing import Any
 
 from rules_engine.management.terminal import counted, shown
 from rules_engine.packs.checking import Pack
-from rules_engine.test.kept import Verdict, run_all
+from rules_engine.test.kept.running import Verdict, run_all
 
 
 def pack_verdicts(pack: Pack) -> list[Verdict]:

@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 
 from rules_engine.models import Event, Execution, HeldMatch, Rule, RuleTest, RuleVersion
 from rules_engine.rules.expected.expectation import expectation_of
-from rules_engine.test import kept
-from rules_engine.test.samples import sample_of
+from rules_engine.test.kept import running as kept
+from rules_engine.test.kept.samples import sample_of
 from rules_engine.testing import create_rule, run_due
 from rules_engine.types import RuleTestSpec
 from tests.factories import make_order, order_with_items

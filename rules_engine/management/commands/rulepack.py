@@ -19,7 +19,7 @@ from rules_engine.packs.checking import Pack
 from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
 from rules_engine.rules.cascades import analyse
-from rules_engine.test.kept import stored_tests
+from rules_engine.test.kept.running import stored_tests
 
 #: Rules that are named in one sentence.
 MOST_NAMED = 10

@@ -14,7 +14,7 @@ from rules_engine.management.verdicts import as_json, lines_of, pack_verdicts, s
 from rules_engine.models import Rule, RuleTest
 from rules_engine.packs import checking, files
 from rules_engine.packs.files import PackError
-from rules_engine.test.kept import Verdict, run_all, stored_tests
+from rules_engine.test.kept.running import Verdict, run_all, stored_tests
 
 #: What is no test's fault: a rule that is not there, a pack that cannot be read.
 CANNOT_RUN = 2

@@ -31,10 +31,10 @@ from rules_engine.rules.gates import GateSeen
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import EACH, Each
 from rules_engine.test.gates_seen import first_shut
+from rules_engine.test.kept.samples import MisshapenSample, event_of
 from rules_engine.test.pasted import context_problems
 from rules_engine.test.previews import HELD, rows_of
 from rules_engine.test.recorded import missing_of, recorded_subject
-from rules_engine.test.samples import MisshapenSample, event_of
 from rules_engine.types import ActionSpec, Event, RuleSpec, RuleTestSpec
 
 #: What is read besides the event's context, by actions on rows that they find: no sample tells it.

@@ -1,0 +1,1 @@
+"""The tests that are kept with rules: their samples, and running them."""
