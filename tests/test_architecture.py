@@ -51,6 +51,7 @@ ROOMS = """
 7  rules_engine.admin                brings the rooms below together
 7  rules_engine.admin.parts          what pages share
 7  rules_engine.admin.conditions     the condition builder, and conditions in words
+7  rules_engine.admin.prose          what a rule is in running text: when, only if, at most, then
 7  rules_engine.admin.reading        a rule as it is read, and its versions
 7  rules_engine.admin.limits         how often a rule acts, as people say it
 7  rules_engine.admin.pauses         pauses

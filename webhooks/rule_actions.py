@@ -13,10 +13,12 @@ from rules_engine.actions import (
     Action,
     ActionContext,
     ActionResult,
+    Clause,
     Preview,
     Problem,
     Route,
     RuleSpec,
+    Setting,
     TransientError,
     did_you_mean,
     problems,
@@ -148,6 +150,9 @@ class Webhook(Action):
             f"# The endpoint is found under Webhooks > Endpoints; the payload is {_payload_words(config)}.",
             f"call_endpoint({str(config.get('endpoint', ''))!r}, {config.get('payload') or None!r})",
         ]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(_("call %(endpoint)s"), {"endpoint": Setting("endpoint")})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         from webhooks.deliveries.previews import request_preview

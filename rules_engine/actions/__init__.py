@@ -16,9 +16,11 @@ from rules_engine.errors import TransientError as TransientError
 from rules_engine.errors import did_you_mean as did_you_mean
 from rules_engine.rules.contract import ANYTHING as ANYTHING
 from rules_engine.rules.contract import Action as Action
+from rules_engine.rules.contract import Clause as Clause
 from rules_engine.rules.contract import Effect as Effect
 from rules_engine.rules.contract import Preview as Preview
 from rules_engine.rules.contract import Route as Route
+from rules_engine.rules.contract import Setting as Setting
 from rules_engine.rules.registry import register_action as register_action
 from rules_engine.rules.values import evaluate as evaluate
 from rules_engine.rules.values import problems as problems

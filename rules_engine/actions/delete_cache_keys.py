@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import conf
 from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
 from rules_engine.rules import values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec, Unread, ask
 
@@ -61,6 +61,9 @@ class DeleteCacheKeys(Action):
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return {path for key in config.get("keys") or () for path in values.reads(key)}
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(_("delete %(keys)s from the cache"), {"keys": config.get("keys")})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         keys = _keys(context, config)

@@ -13,7 +13,7 @@ from rules_engine.context.snapshot import clean_text
 from rules_engine.errors import Problem
 from rules_engine.logs.one_line import ESCAPED, keep_to_one_line
 from rules_engine.rules import running, values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, FieldValue, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -71,6 +71,9 @@ class LogMessage(Action):
 
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         return {path for _name, value in _values(config) for path in values.reads(value)}
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(_("log %(message)s"), {"message": FieldValue("", "", config.get("message"))})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         message = values.text(config["message"], context.data)[:LONGEST].translate(ESCAPED)

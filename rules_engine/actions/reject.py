@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.context.paths import field_of, find_model
 from rules_engine.errors import ConditionError, PermanentError, Problem, Rejected, TemplateError, UnknownPath
 from rules_engine.rules import values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, FieldValue, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -71,6 +71,11 @@ class Reject(Action):
         app, _dot, name = rule.model.partition(".")
         rights = {"pre_save": "change", "pre_delete": "delete"}
         return {f"{app}.{rights[signal]}_{name}" for signal in rule.signals if signal in rights}
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(
+            _("reject the change and say %(message)s"), {"message": FieldValue("", "", config.get("message"))}
+        )
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         details = {

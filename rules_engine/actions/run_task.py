@@ -15,7 +15,7 @@ from rules_engine.actions import arguments
 from rules_engine.context.snapshot import plain, safe
 from rules_engine.errors import Problem, Refused, TransientError, did_you_mean
 from rules_engine.outbox.hints import PUBLISH_ERRORS
-from rules_engine.rules.contract import ANYTHING, Action, Effect, Preview
+from rules_engine.rules.contract import ANYTHING, Action, Clause, Effect, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -63,6 +63,9 @@ class RunTask(Action):
 
     def effects(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Effect]:
         return [ANYTHING]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(_("run the task %(task)s"), {"task": config.get("task")})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         if trouble := _task_problem(config["task"]) or _queue_problem(config.get("queue") or None):

@@ -30,7 +30,7 @@ from rules_engine.context.snapshot import plain, safe
 from rules_engine.context.stored_form import key_of
 from rules_engine.errors import PermanentError, Problem, Refused, TransientError, did_you_mean
 from rules_engine.logs.one_line import keep_to_one_line
-from rules_engine.rules.contract import Action, Effect, Preview
+from rules_engine.rules.contract import Action, Clause, Effect, FieldValue, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -91,6 +91,11 @@ class SendSignal(Action):
         """Name the signal; what the site's own receivers do on it is not known here."""
         named = _own(config.get("signal"))
         return () if named is None else [Effect("", named.name)]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        named = _own(config.get("signal"))
+        name = config.get("signal") if named is None else str(named.label)
+        return Clause(_("send the signal %(signal)s"), {"signal": FieldValue("", "", name)})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         named = _own(config["signal"])

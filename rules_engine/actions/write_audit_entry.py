@@ -14,7 +14,7 @@ from rules_engine.context.snapshot import Tree, clean_text, plain, tree_of
 from rules_engine.errors import Problem
 from rules_engine.models import AuditEntry
 from rules_engine.rules import values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.rules.scope import path_problem
 from rules_engine.types import EVERY_FIELD, ActionContext, ActionResult, Event, Path, RuleSpec, Unread, ask
@@ -73,6 +73,11 @@ class WriteAuditEntry(Action):
             return texts | {("signal",)} | _kept(config)
         changes: set[Path] = {("changes", EVERY_FIELD)}
         return texts | _kept(config) | changes
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        if config.get("operation"):
+            return Clause(_("write %(operation)s to the audit trail"), {"operation": config["operation"]})
+        return Clause(_("write it to the audit trail"))
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         entry = _entry(context, config)

@@ -65,6 +65,54 @@ class Preview:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What an action does, as a part of its rule's sentence: an infinitive without a capital or a full stop, such as
+    ``"page %(who)s"``, so that it can follow "then".
+
+    ``values`` stand at the places of ``text``: texts and expressions as the config has them, which are told in words; a
+    list of such; or another clause, for a part that is not always there. What is empty is shown as a gap to fill in.
+    """
+
+    text: str | Promise
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """In a clause: what is chosen in a setting of the action, by its title among the choices of the form."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """In a clause: what objects of a model are called, one (``an order``) or many (``orders``)."""
+
+    label: str
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldName:
+    """In a clause: what a field or a relation of a model is called, by its path (``items.product``)."""
+
+    model: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """In a clause: a value of the config that goes with a field, so that a choice is told by its title.
+
+    Texts in it may read ``row``, an object of that model.
+    """
+
+    model: str
+    path: str
+    value: Any
+
+
 #: For an action of which nobody can say what it changes.
 ANYTHING = Effect("", "")
 
@@ -144,6 +192,13 @@ class Action:
         """
         settings = [f"#   {key}: {value!r}" for key, value in config.items()]
         return [f"# {self.label} ({self.kind}): to be written by hand. It is configured as", *settings]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause | None:
+        """Say in a few words what it does with that config, which may be half filled in; None: the label says enough.
+
+        For the sentence that tells a rule in the admin. What looks like a secret has been taken out of ``config``.
+        """
+        return None
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         """Tell what ``run`` would do with this context, without doing it: nothing is sent, saved or queued in here.

@@ -14,7 +14,7 @@ from rules_engine.actions.files.stored_files import FileField
 from rules_engine.context.paths import ModelClass, find_model, resolve, steps
 from rules_engine.context.signals import DELETE_SIGNALS, SAVE_SIGNALS
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, FieldName, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -67,6 +67,11 @@ class DeleteFiles(Action):
             for right, signals in (("change", SAVE_SIGNALS), ("delete", DELETE_SIGNALS)):
                 if owner is not None and signals & set(rule.signals) and (right == "delete" or owner is model):
                     yield f"{owner._meta.app_label}.{right}_{owner._meta.model_name}"
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause(
+            _("delete the files of %(fields)s"), {"fields": [FieldName(rule.model, path) for path in _written(config)]}
+        )
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         files = _permitted(context, config)

@@ -15,14 +15,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.encoding import punycode
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf
 from rules_engine.errors import PermanentError, Problem, Refused, did_you_mean
 from rules_engine.rules import values
+from rules_engine.rules.contract import Clause
 from rules_engine.types import Path, RuleSpec
 
 #: Words that stand for the people of a setting: the operator named them, so EMAIL_DOMAINS does not hold for them.
 PEOPLE = {"admins": "ADMINS", "managers": "MANAGERS"}
+WORDS = {"admins": _("the administrators"), "managers": _("the managers")}
 
 #: RFC 5321 §4.5.3.1.3, without the brackets.
 LONGEST_ADDRESS = 254
@@ -39,6 +42,11 @@ def problems(config: Mapping[str, Any], rule: RuleSpec) -> Iterator[Problem]:
             yield from address_problems(item, pointer, others=tuple(PEOPLE))
         else:
             yield from values.problems(item, rule, pointer)
+
+
+def said(item: Any) -> Any:
+    """Return what a recipient is called in a rule's sentence."""
+    return Clause(WORDS[str(item).strip()]) if _is_people(item) else item
 
 
 def reads(config: Mapping[str, Any]) -> set[Path]:

@@ -31,7 +31,7 @@ from rules_engine.errors import (
     TransientError,
 )
 from rules_engine.rules import values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.texts.limits import OUTPUT
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
@@ -96,6 +96,11 @@ class SendEmail(Action):
     def reads(self, config: Mapping[str, Any], rule: RuleSpec) -> Iterable[Path]:
         named = {path for key in TEXTS for path in values.reads(config.get(key))}
         return {*recipients.reads(config), *named, *attachments.reads(config, rule)}
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        written = config.get("to")
+        people = written if isinstance(written, list) else [written]
+        return Clause(_("send an email to %(to)s"), {"to": [recipients.said(one) for one in people]})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         addresses, unusable, letter = _written(context, config)

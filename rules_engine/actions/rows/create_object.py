@@ -26,7 +26,7 @@ from rules_engine.context.snapshot import key_value, plain, safe
 from rules_engine.context.subject import Field
 from rules_engine.databases import database_of
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
-from rules_engine.rules.contract import Action, Effect, Preview
+from rules_engine.rules.contract import Action, Clause, Effect, FieldName, ModelName, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -97,6 +97,15 @@ class CreateObject(Action):
         model = find_model(str(config.get("model")))
         # Of any field: what no value is given for may have a default, which counts as a change from null.
         return () if model is None or is_forbidden(model) else [Effect(label_of(model), "create")]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        label = str(config.get("model") or "")
+        made = Clause(_("create %(model)s"), {"model": ModelName(label)})
+        same = config.get("unless_exists")
+        if not isinstance(same, list) or not same:
+            return made
+        fields = [FieldName(label, str(name)) for name in same]
+        return Clause(_("%(made)s unless one has the same %(fields)s"), {"made": made, "fields": fields})
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         model, found, same = _planned(context, config)

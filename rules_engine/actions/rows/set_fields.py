@@ -17,10 +17,12 @@ from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.context.snapshot import plain, safe
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
 from rules_engine.rules import values
-from rules_engine.rules.contract import Action, Preview
+from rules_engine.rules.contract import Action, Clause, FieldName, FieldValue, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
+_SET = _("set %(field)s to %(value)s")
+_SET_IF_EMPTY = _("set %(field)s to %(value)s if it is empty")
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -83,6 +85,9 @@ class SetFields(Action):
         app, _dot, name = rule.model.partition(".")
         return {f"{app}.change_{name}"}
 
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return Clause("%(set)s", {"set": [_set(row, rule.model) for row in _rows(config)] or Clause(_SET)})
+
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         instance = context.instance
         if instance is None:
@@ -110,6 +115,12 @@ class SetFields(Action):
 def _rows(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     rows = config.get("fields")
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def _set(row: Mapping[str, Any], model: str) -> Clause:
+    name = str(row.get("field") or "")
+    values_of_row = {"field": FieldName(model, name), "value": FieldValue(model, name, row.get("value"))}
+    return Clause(_SET_IF_EMPTY if row.get("only_if_empty") else _SET, values_of_row)
 
 
 def _field_problem(model: ModelClass, name: Any) -> str | None:

@@ -9,7 +9,7 @@ from django.db import connections, models, transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.actions.rows import changes, field_rows, targets
+from rules_engine.actions.rows import changes, field_rows, row_clauses, targets
 from rules_engine.actions.rows.changes import Change
 from rules_engine.actions.rows.stamps import stamped_by_save, stamps
 from rules_engine.actions.rows.targets import Rows
@@ -17,7 +17,7 @@ from rules_engine.actions.rows.writing import permission, refusals_in_words
 from rules_engine.context.paths import ModelClass, label_of
 from rules_engine.context.stored_form import column_value
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
-from rules_engine.rules.contract import Action, Effect, Preview
+from rules_engine.rules.contract import Action, Clause, Effect, Preview
 from rules_engine.rules.registry import register_action
 from rules_engine.types import ActionContext, ActionResult, Path, RuleSpec
 
@@ -124,6 +124,9 @@ class UpdateObjects(Action):
             return ()  # it would not run
         fields = frozenset([*names, *stamped_by_save(model)]) if names else None
         return [Effect(label_of(saved), "update", fields) for saved in targets.saved_models(config, model)]
+
+    def clause(self, config: Mapping[str, Any], rule: RuleSpec) -> Clause:
+        return row_clauses.clause(config, rule)
 
     def preview(self, context: ActionContext, config: Mapping[str, Any]) -> Preview:
         model, planned, rows = _planned(context, config)

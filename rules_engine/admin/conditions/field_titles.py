@@ -34,9 +34,9 @@ class Titles:
 
     def title(self, name: str) -> str:
         """What it is called; the name itself where nobody knows it."""
-        path = self._path(name)
+        path = self.path(name)
         if path is None:
-            return _happening(name)
+            return happening_title(name)
         titles = self._titles(path)
         return " › ".join(titles) if titles else name
 
@@ -78,14 +78,15 @@ class Titles:
             field = None
         return capfirst(str(getattr(field, "verbose_name", name)))
 
-    def _path(self, name: str) -> Path | None:
+    def path(self, name: str) -> Path | None:
+        """The path below the model; None for what is not the object's."""
         root, *rest = name.split(".")
         if self.is_row:
             return (root, *rest)
         return tuple(rest) if root in OF_THE_OBJECT and rest else None
 
     def _step(self, name: str) -> Step | None:
-        path = self._path(name)
+        path = self.path(name)
         if path is None or self.model is None:
             return None
         try:
@@ -107,7 +108,8 @@ class Titles:
         return titles
 
 
-def _happening(name: str) -> str:
+def happening_title(name: str) -> str:
+    """What is read besides the object; the name itself where nobody knows it."""
     told = [*happening(), *(variable for named in sent().values() for variable in named)]
     return next((str(variable["label"]) for variable in told if variable["name"] == name), name)
 

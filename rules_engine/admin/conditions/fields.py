@@ -74,9 +74,14 @@ def type_of(step: Step) -> str:
 
 
 def title_of(step: Step) -> str:
-    """What a field or a relation is called."""
+    """What a field or a relation is called, where a title begins with it."""
+    return capfirst(name_of(step))
+
+
+def name_of(step: Step) -> str:
+    """What a field or a relation is called within a sentence."""
     if step.kind == "to_many" and step.model is not None and not getattr(step.field, "concrete", False):
-        return capfirst(str(step.model._meta.verbose_name_plural))
+        return str(step.model._meta.verbose_name_plural)
     if not getattr(step.field, "concrete", False) and step.model is not None:
-        return capfirst(str(step.model._meta.verbose_name))
-    return capfirst(str(step.field.verbose_name))
+        return str(step.model._meta.verbose_name)
+    return str(step.field.verbose_name)

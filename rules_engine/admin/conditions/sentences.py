@@ -56,7 +56,9 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
+class Test:
+    """A comparison of one value; ``is_bare``: with nothing to its right."""
+
     name: str
     op: str
     right: Any = None
@@ -64,14 +66,16 @@ class _Test:
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
+class Range:
+    """Two bounds."""
+
     low: Any
     high: Any
 
 
 def read(logic: Any, titles: Titles) -> Part:
     """The condition as lines, the outermost group first."""
-    if (test := _test(logic)) is not None:
+    if (test := test_of(logic)) is not None:
         return Part(_sentence(test, titles))
     return _many(logic, titles) or _group(logic, titles) or Part(words_of(logic), is_code=True)
 
@@ -80,9 +84,9 @@ def said(logic: Any, titles: Titles) -> Said:
     """One part of a condition by itself: ``Total is more than 100``, and of what only leads to a value its name."""
     if name := name_of(logic):
         return Said(titles.title(name))
-    if (test := _test(logic)) is not None:
+    if (test := test_of(logic)) is not None:
         return Said(_sentence(test, titles))
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     if operator in ("and", "or"):
         return Said(group_words("all" if operator == "and" else "any"))
     if operator == "!" and len(arguments) == 1:
@@ -96,7 +100,7 @@ def said(logic: Any, titles: Titles) -> Said:
 
 def asked_of(logic: Any, titles: Titles) -> Asked | None:
     """A comparison with its parts; None for what is none, or has no words."""
-    test = _test(logic)
+    test = test_of(logic)
     if test is None:
         return None
     right = "" if test.is_bare else _right(test, titles)
@@ -106,13 +110,14 @@ def asked_of(logic: Any, titles: Titles) -> Asked | None:
 def titles_below(logic: Any, pointer: str, titles: Titles) -> Titles:
     """What names are called in the part at that JSON pointer, directly below ``logic``: in what is asked of each row
     of a relation they are columns of the row."""
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     if operator not in OF_ROWS or not pointer.endswith(f"/{operator}/1"):
         return titles
     return titles.of_rows(name_of(arguments[0]))
 
 
-def _call(logic: Any) -> tuple[str, list[Any]]:
+def call_of(logic: Any) -> tuple[str, list[Any]]:
+    """The operator and its arguments; an empty operator for what is no operation."""
     if not isinstance(logic, Mapping) or len(logic) != 1:
         return "", []
     operator, given = next(iter(logic.items()))
@@ -121,21 +126,22 @@ def _call(logic: Any) -> tuple[str, list[Any]]:
 
 def name_of(logic: Any) -> str:
     """What a plain ``var`` reads; empty for all else."""
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     is_plain = operator == "var" and len(arguments) == 1 and isinstance(arguments[0], str)
     return arguments[0] if is_plain else ""
 
 
-def _test(logic: Any) -> _Test | None:
-    operator, arguments = _call(logic)
+def test_of(logic: Any) -> Test | None:
+    """The comparison that a row of the builder would show; None where there is none."""
+    operator, arguments = call_of(logic)
     if name := name_of(logic):
-        return _Test(name, "set", is_bare=True)
+        return Test(name, "set", is_bare=True)
     if operator in ("!", "!!") and len(arguments) == 1 and (name := name_of(arguments[0])):
-        return _Test(name, "set" if operator == "!!" else "unset", is_bare=True)
+        return Test(name, "set" if operator == "!!" else "unset", is_bare=True)
     if operator == "!" and len(arguments) == 1:
-        inner = _test(arguments[0])
+        inner = test_of(arguments[0])
         negated = NEGATED.get(inner.op) if inner else None
-        return _Test(inner.name, negated, inner.right, inner.is_bare) if inner and negated else None
+        return Test(inner.name, negated, inner.right, inner.is_bare) if inner and negated else None
     if operator == "in" and len(arguments) == 2:
         return _membership(*arguments)
     if operator in COMPARED and len(arguments) == 2 and (name := name_of(arguments[0])):
@@ -143,54 +149,54 @@ def _test(logic: Any) -> _Test | None:
     if operator in RANGES and len(arguments) == 3 and (name := name_of(arguments[1])):
         op, is_falling = RANGES[operator]
         low, _value, high = reversed(arguments) if is_falling else arguments
-        return _Test(name, op, _Range(low, high)) if _is_operand(low) and _is_operand(high) else None
+        return Test(name, op, Range(low, high)) if is_operand(low) and is_operand(high) else None
     return None
 
 
-def _membership(left: Any, right: Any) -> _Test | None:
+def _membership(left: Any, right: Any) -> Test | None:
     if isinstance(left, str) and (name := name_of(right)):
         is_change = name == "changed"
-        return _Test(f"instance.{left}", "changed", is_bare=True) if is_change else _Test(name, "contains", left)
+        return Test(f"instance.{left}", "changed", is_bare=True) if is_change else Test(name, "contains", left)
     is_plain = isinstance(right, list) and not any(isinstance(operand, Mapping | list) for operand in right)
-    return _Test(name, "one_of", right) if is_plain and (name := name_of(left)) else None
+    return Test(name, "one_of", right) if is_plain and (name := name_of(left)) else None
 
 
-def _comparison(name: str, op: str, right: Any) -> _Test | None:
+def _comparison(name: str, op: str, right: Any) -> Test | None:
     if right is None and op in ("is", "same", "is_not", "not_same"):
-        return _Test(name, "null" if op in ("is", "same") else "not_null", is_bare=True)
-    return _Test(name, op, right) if _is_operand(right) else None
+        return Test(name, "null" if op in ("is", "same") else "not_null", is_bare=True)
+    return Test(name, op, right) if is_operand(right) else None
 
 
-def _is_operand(logic: Any) -> bool:
+def is_operand(logic: Any) -> bool:
     """Whether there are words for it: a value, a field, a time relative to now, or a sum of two such."""
     if not isinstance(logic, Mapping | list):
         return True
-    operator, arguments = _call(logic)
-    is_sum = operator in SIGNS and len(arguments) == 2 and all(map(_is_operand, arguments))
+    operator, arguments = call_of(logic)
+    is_sum = operator in SIGNS and len(arguments) == 2 and all(map(is_operand, arguments))
     return bool(name_of(logic)) or _moment(logic) is not None or is_sum
 
 
 def _moment(logic: Any) -> str | None:
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     if operator == "format_date" and arguments:
         return _moment(arguments[0])
     if operator == "now" and not arguments:
         return str(MOMENTS[""])
-    if operator not in ("+", "-") or len(arguments) != 2 or _call(arguments[0]) != ("now", []):
+    if operator not in ("+", "-") or len(arguments) != 2 or call_of(arguments[0]) != ("now", []):
         return None
-    _timestamp, span = _call(arguments[1])
+    _timestamp, span = call_of(arguments[1])
     written = SPAN.fullmatch(str(span[0])) if span else None
     return f"{written[1]} {UNITS[written[2]]} {MOMENTS[operator]}" if written else None
 
 
-def _sentence(test: _Test, titles: Titles) -> str:
+def _sentence(test: Test, titles: Titles) -> str:
     kind, before = titles.kind(test.name), test.name.startswith("old.")
     said = f"{titles.title(test.name)} {comparison(test.op, kind, before=before)}"
     return said if test.is_bare else f"{said} {_right(test, titles)}"
 
 
-def _right(test: _Test, titles: Titles) -> str:
-    if isinstance(test.right, _Range):
+def _right(test: Test, titles: Titles) -> str:
+    if isinstance(test.right, Range):
         return " – ".join(_operand(bound, test.name, titles) for bound in (test.right.low, test.right.high))
     if isinstance(test.right, list):
         return ", ".join(titles.value(test.name, value) for value in test.right)
@@ -203,7 +209,7 @@ def _operand(logic: Any, name: str, titles: Titles) -> str:
         return f"{titles.title(other)}{mark}"
     if (moment := _moment(logic)) is not None:
         return moment
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     if not arguments:
         return titles.value(name, logic)
     first, last = (_operand(argument, name, titles) for argument in arguments)
@@ -211,7 +217,7 @@ def _operand(logic: Any, name: str, titles: Titles) -> str:
 
 
 def _many(logic: Any, titles: Titles) -> Part | None:
-    operator, arguments = _call(logic)
+    operator, arguments = call_of(logic)
     if operator not in MANY or len(arguments) != 2 or not (name := name_of(arguments[0])):
         return None
     inner = read(arguments[1], titles.of_rows(name))
@@ -219,17 +225,18 @@ def _many(logic: Any, titles: Titles) -> Part | None:
 
 
 def _group(logic: Any, titles: Titles) -> Part | None:
-    group = next(_kind_of_group(logic), None)
+    group = next(group_of(logic), None)
     if group is None:
         return None
     kind, items = group
     return Part(group_words(kind), [read(item, titles) for item in items])
 
 
-def _kind_of_group(logic: Any) -> Iterator[tuple[str, list[Any]]]:
-    operator, arguments = _call(logic)
+def group_of(logic: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The kind of a group and what is in it; nothing for what is no group."""
+    operator, arguments = call_of(logic)
     if operator in ("and", "or"):
         yield ("all" if operator == "and" else "any"), arguments
     elif operator == "!" and len(arguments) == 1:
-        inner, items = _call(arguments[0])
+        inner, items = call_of(arguments[0])
         yield (("not_all" if inner == "and" else "none"), items) if inner in ("and", "or") else ("none", arguments)

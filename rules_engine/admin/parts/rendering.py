@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,9 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.visible import visible
 from rules_engine.models import Event
 from rules_engine.rules import permissions
+from rules_engine.secret_names import is_secret
+
+MASK = "…"
 
 
 def json_text(value: Any) -> str:
@@ -94,6 +97,19 @@ def object_link(label: str, pk: str) -> SafeString:
         return link(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)]), text)
     except NoReverseMatch:
         return link("", text)
+
+
+def masked(value: Any) -> Any:
+    """A config without what looks like a secret: none belongs there, and one that stands there is not shown."""
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {key: MASK if _is_secret(str(key), setting) else masked(setting) for key, setting in value.items()}
+
+
+def _is_secret(key: str, value: Any) -> bool:
+    return isinstance(value, str) and value != "" and "{{" not in value and is_secret(key)
 
 
 def names_of(keys: Iterable[str]) -> dict[str, str]:

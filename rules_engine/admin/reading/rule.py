@@ -13,13 +13,8 @@ from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.one_line import words_of
 from rules_engine.admin.conditions.sentences import Part, read
 from rules_engine.admin.conditions.words import WORDS, comparison
-from rules_engine.admin.parts.labels import listens_to
-from rules_engine.admin.parts.rendering import json_block, text_block
-from rules_engine.models import Rule
+from rules_engine.admin.parts.rendering import json_block, masked, text_block
 from rules_engine.rules import registry
-from rules_engine.secret_names import is_secret
-
-MASK = "…"
 
 
 def condition_block(condition: Any, label: str) -> SafeString:
@@ -41,16 +36,6 @@ def changes_block(changes: Any, label: str) -> SafeString:
     return _with_json(format_html('<ul class="rules-reading">{}</ul>', items), changes)
 
 
-def trigger_words(rule: Rule) -> str:
-    """What sets the rule off, as a clause: ``an order is updated, and Status has changed to Paid``."""
-    happens, titles = listens_to(rule), Titles.of(rule.model)
-    changes = rule.changes if isinstance(rule.changes, list) else []
-    said = [_change(change, titles) for change in changes if isinstance(change, Mapping)]
-    if not happens or not said:
-        return happens or gettext("nothing")
-    return gettext("%(happens)s, and %(changes)s") % {"happens": happens, "changes": gettext(" and ").join(said)}
-
-
 def settings_block(kind: str, config: Any) -> SafeString:
     """What an action of that kind is configured to do, under the titles of its form."""
     shown = masked(config)
@@ -66,19 +51,6 @@ def rows_block(for_each: Any) -> SafeString:
     if isinstance(for_each, Mapping | list):
         return _with_json(format_html("<code>{}</code>", words_of(for_each)), for_each)
     return text_block(for_each or "")
-
-
-def masked(value: Any) -> Any:
-    """A config without what looks like a secret: none belongs there, and one that stands there is not shown."""
-    if isinstance(value, list):
-        return [masked(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {key: MASK if _is_secret(str(key), setting) else masked(setting) for key, setting in value.items()}
-
-
-def _is_secret(key: str, value: Any) -> bool:
-    return isinstance(value, str) and value != "" and "{{" not in value and is_secret(key)
 
 
 def _with_json(block: SafeString, value: Any) -> SafeString:

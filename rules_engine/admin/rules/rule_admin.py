@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponseRedirect
@@ -23,11 +24,13 @@ from rules_engine.admin.pauses import of_rules
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
-from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block, trigger_words
+from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
+from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.reading.source import SourceMixin
 from rules_engine.admin.rules import switching
 from rules_engine.admin.rules.action_forms import RuleActionForm, RuleActionFormSet
 from rules_engine.admin.rules.collapsing import UnfoldingFormSet, unfolded
+from rules_engine.admin.rules.drafts import SentenceMixin
 from rules_engine.admin.rules.forms import RuleForm
 from rules_engine.admin.rules.from_template import FromTemplateMixin
 from rules_engine.admin.rules.rule_list import RuleListMixin
@@ -132,6 +135,7 @@ class RuleActionInline(admin.StackedInline):
 class RuleAdmin(
     OverviewMixin,
     RuleListMixin,
+    SentenceMixin,
     FromTemplateMixin,
     SourceMixin,
     RulePagesMixin,
@@ -241,10 +245,13 @@ class RuleAdmin(
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
         drawn = context["adminform"]
         drawn.fieldsets = unfolded(drawn.fieldsets, drawn.form)
+        context["sentence_url"] = reverse("admin:rules_engine_rule_sentence")
         if (edited := context.get("original")) is not None:
             # The form puts into that one what is typed; this is about what is stored.
             stored = edited if request.method == "GET" else self.get_queryset(request).get(pk=edited.pk)
             context |= {"rule": _notices(request, stored), "switch_on_url": switch_on_url(request, stored)}
+            context["sentence_url"] += f"?{urlencode({'pk': edited.pk})}"
+        context["sentence"] = sentence_for(Rule() if edited is None else stored, request.user)
         return super().render_change_form(request, context, *args, **options)
 
     # What whoever may not change a rule sees of it
@@ -300,7 +307,6 @@ def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         for error in errors:
             error.message = str(UNSEEN)
     return {
-        "sentence": gettext("Trigger: %s.") % trigger_words(rule),
         "problems": problems,
         "remarks": hearing(rule.spec_with([])),
         "over_mailed": mail.over_of(rule.slug),

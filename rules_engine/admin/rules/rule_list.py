@@ -18,13 +18,16 @@ from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url, time_words
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.pauses.of_rules import row_link
+from rules_engine.admin.prose.marks import Words
+from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading import states
-from rules_engine.admin.reading.rule import trigger_words
+from rules_engine.admin.reading.sentence import sentence
 from rules_engine.models import Rule
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
 
 LONGEST = 120
+LONGEST_CLAUSE = 200
 
 
 class ModelFilter(admin.SimpleListFilter):
@@ -57,7 +60,7 @@ class ActionFilter(admin.SimpleListFilter):
 class RuleListMixin:
     """What the admin of rules shows as its list. Two queries of its own, and one for pauses, however many rows."""
 
-    list_display: Any = ("name_shown", "listens", "state", "last_day")
+    list_display: Any = ("name_shown", "when_shown", "then_shown", "state", "last_day")
     list_display_links: Any = ("name_shown",)
     list_filter: Any = ("enabled", "shadow", ModelFilter, ActionFilter)
     list_per_page = 50
@@ -80,7 +83,9 @@ class RuleListMixin:
         rules: Any = changelist.result_list
         activity = states.last_day([rule.slug for rule in rules])
         pauses = Pauses(request.user)
+        reader = Reader(request.user)
         for rule in rules:
+            rule.sentence = sentence(rule, reader=reader)
             rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
             rule.pause_link = row_link(request.user, rule, rule.pauses)
             if rule.activity.last_error and not may_view_outcomes(request.user, rule.model):
@@ -93,8 +98,12 @@ class RuleListMixin:
         return format_html('<span class="rules-name" dir="auto">{}</span>', rule.name or rule.slug)
 
     @admin.display(description=_("When"))
-    def listens(self, rule: Rule) -> str:
-        return shortened(trigger_words(rule))
+    def when_shown(self, rule: Any) -> SafeString:
+        return _clause(rule.sentence.when)
+
+    @admin.display(description=_("Then"))
+    def then_shown(self, rule: Any) -> SafeString:
+        return _clause(rule.sentence.then)
 
     @admin.display(description=_("State"), ordering="enabled")
     def state(self, rule: Any) -> SafeString:
@@ -126,6 +135,16 @@ class RuleListMixin:
             lines.append(format_html('<span class="quiet">{}</span>', last))
         lines.append(shortened(activity.last_error))
         return format_html_join("", "<div>{}</div>", ((line,) for line in lines if line))
+
+
+def _clause(words: Words) -> SafeString:
+    """A part of a rule's sentence; the whole of it is read where the mouse rests."""
+    short = words.shortened(LONGEST_CLAUSE)
+    return format_html('<div class="rules-clause" dir="auto"{}>{}</div>', _title(words, short), short.html)
+
+
+def _title(words: Words, short: Words) -> SafeString | str:
+    return "" if short is words else format_html(' title="{}"', str(words))
 
 
 def shortened(text: str) -> str:

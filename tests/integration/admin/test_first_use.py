@@ -105,7 +105,7 @@ def test_a_rules_page_says_to_what_a_field_changes_and_counts_one(admin_client: 
     order.status, order.total = "paid", 2
     order.save()
     page = page_of(admin_client, change_url(rule))
-    assert "Trigger: an order is updated, and Status has changed to Paid and Total has changed." in page
+    assert "When an order is updated, its status becomes Paid and its total changes: " in page
     assert "In the last 24 hours it acted on 1 event." in page
     assert "0 executions failed." in page
 

@@ -57,8 +57,8 @@ def test_the_list_of_rules_speaks_german(german: Client) -> None:
     page = page_at(german, reverse("admin:rules_engine_rule_changelist"))
     for words in ("Regel hinzufügen", "Zustand", "Letzte 24 Stunden", "Ausgewählte Regeln einschalten", "Probelauf"):
         assert words in page
-    assert "bei „doctor“ wird ein Objekt angelegt oder geändert, und Email hat sich geändert" in page
-    assert "nach der Anmeldung eines Benutzers" in page
+    assert "Wenn ein Objekt „Doctor“ angelegt oder geändert wird und sich Email ändert" in page
+    assert "Wenn sich ein Benutzer anmeldet" in page
     assert "Fired" not in page
 
 
@@ -66,7 +66,7 @@ def test_the_list_of_rules_speaks_german(german: Client) -> None:
 def test_the_page_of_a_rule_speaks_german(german: Client) -> None:
     rule = create_rule(Doctor, ["post_save", "m2m_changed"], actions=[LOG])
     page = page_at(german, change_url(rule))
-    sentence = "Auslöser dieser Regel: bei „doctor“ wird ein Objekt angelegt oder geändert"
+    sentence = "Wenn ein Objekt „Doctor“ angelegt oder geändert wird oder"
     for words in (sentence, "Ausführungen dieser Regel", "Bedingung", "nach dem Speichern (post_save)", "Dann diese"):
         assert words in page
 

@@ -8,7 +8,6 @@ import pytest
 from django.utils import translation
 
 from rules_engine.admin.parts import choices, labels
-from rules_engine.models import Rule
 from rules_engine.rules.gates import GATES
 
 
@@ -45,48 +44,6 @@ def test_an_operation_is_told_in_the_readers_language(name: str, words: str, ger
     assert labels.operation_words(name) == words
     with translation.override("de"):
         assert labels.operation_words(name) == german
-
-
-@pytest.mark.parametrize(
-    ("fields", "clause", "german"),
-    [
-        (
-            {"model": "shop.order", "signals": ["post_save"]},
-            "an order is created or updated",
-            "bei „order“ wird ein Objekt angelegt oder geändert",
-        ),
-        (
-            {"model": "shop.order", "signals": ["post_save"], "operations": ["create"]},
-            "an order is created",
-            "bei „order“ wird ein Objekt angelegt",
-        ),
-        (
-            {"model": "zoo.tag", "signals": ["post_delete"]},
-            "a tag is deleted",
-            "bei „tag“ wird ein Objekt gelöscht",
-        ),
-        (
-            {"model": "zoo.animal", "signals": ["pre_delete", "post_save"]},
-            "an animal is about to be deleted or is created or updated",
-            "bei „animal“ wird gleich ein Objekt gelöscht oder wird ein Objekt angelegt oder geändert",
-        ),
-        (
-            {"model": "gone.model", "signals": ["m2m_changed"]},
-            "a gone.model has related objects added, removed or cleared",
-            "bei „gone.model“ werden verknüpfte Objekte hinzugefügt, entfernt oder alle entfernt",
-        ),
-        ({"signals": ["user_logged_in"]}, "after a user logs in", "nach der Anmeldung eines Benutzers"),
-        ({"signals": ["nobody.knows"]}, "nobody.knows", "nobody.knows"),
-        ({"signals": []}, "", ""),
-        ({"model": "shop.order", "signals": ["post_save"], "operations": ["delete"]}, "", ""),
-        ({"model": "shop.order", "signals": ["post_save"], "operations": ["<b>"]}, "", ""),
-    ],
-)
-def test_what_sets_a_rule_off_is_a_clause(fields: dict[str, Any], clause: str, german: str) -> None:
-    rule = Rule(slug="rule", **fields)
-    assert labels.listens_to(rule) == clause
-    with translation.override("de"):
-        assert labels.listens_to(rule) == german
 
 
 @pytest.mark.parametrize(
