@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import path
 
 from rules_engine.admin.parts.rule_page import rule_for
@@ -28,13 +28,15 @@ class SentenceMixin:
 
     def sentence_view(self: Any, request: HttpRequest) -> HttpResponseBase:
         """The posted form as a sentence, piece by piece; ``?pk=`` names the rule that is edited. Nothing is saved."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         key = request.GET.get("pk")
         rule = rule_for(self, request, key, "") if key else None
         if rule is None and not self.has_add_permission(request):
             raise PermissionDenied
-        told = sentence(drafted(self, request, rule), reader=Reader(request.user))
+        if request.method == "POST":
+            spec = drafted(self, request, rule)
+        else:
+            spec = Rule().spec_with([]) if rule is None else rule.spec()
+        told = sentence(spec, reader=Reader(request.user))
         return JsonResponse({"parts": [{"text": part.text, "kind": part.kind} for part in told.whole.parts]})
 
 

@@ -120,6 +120,7 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_templates": Row(AUTHORS),
     "rules_engine_rule_from_template": Row(AUTHORS, AUTHORS, a_template),
     "rules_engine_rule_fields": Row(AUTHORS),
+    "rules_engine_rule_sentence": Row(AUTHORS, NONE, a_rule),
     "rules_engine_rule_test": Row(with_root("tester")),
     "rules_engine_rule_backtest": Row(with_root("tester")),
     "rules_engine_rule_shadow": Row(with_root("tester")),

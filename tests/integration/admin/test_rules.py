@@ -263,7 +263,7 @@ def test_the_list_says_what_rules_do_and_how_they_are(admin_client: Client) -> N
     run_due()
     response = admin_client.get(reverse("admin:rules_engine_rule_changelist"))
     page = response.content.decode()
-    assert "an order is created or updated, and Status has changed" in page
+    assert "When an order is created or updated and its status changes" in page
     for words in ("rules-state-shadow", "rules-state-off", "rules-state-broken", "Did you mean", "is inactive"):
         assert words in page
     good = next(rule for rule in response.context_data["cl"].result_list if rule.slug == "good")
