@@ -24,6 +24,7 @@ from rules_engine.work.claims import give_back as give_back
 from rules_engine.work.claims import renew as renew
 from rules_engine.work.lanes import LaneBacklog as LaneBacklog
 from rules_engine.work.lanes import LaneFigures as LaneFigures
+from rules_engine.work.lanes import LaneTitle as LaneTitle
 from rules_engine.work.lanes import due_lanes as due_lanes
 from rules_engine.work.lanes import in_flight as in_flight
 from rules_engine.work.lanes import lane_backlog as lane_backlog
@@ -32,6 +33,7 @@ from rules_engine.work.lanes import lane_failures as lane_failures
 from rules_engine.work.lanes import lane_figures as lane_figures
 from rules_engine.work.lanes import lane_latest as lane_latest
 from rules_engine.work.lanes import lane_troubles as lane_troubles
+from rules_engine.work.lanes import register_lane_titles as register_lane_titles
 from rules_engine.work.overview import Cell as Cell
 from rules_engine.work.overview import OverviewTable as OverviewTable
 from rules_engine.work.overview import register_overview as register_overview

@@ -3,6 +3,7 @@
 from rules_engine.admin.pauses.pauses import PauseAdmin
 from rules_engine.admin.reading.on_object import RulesOfObjectMixin
 from rules_engine.admin.reading.versions import RuleVersionAdmin
+from rules_engine.admin.records.activity import ActivityAdmin
 from rules_engine.admin.records.audit import AuditEntryAdmin
 from rules_engine.admin.records.events import EventAdmin
 from rules_engine.admin.records.executions import ExecutionAdmin
@@ -11,6 +12,7 @@ from rules_engine.admin.records.recordings import RecordingAdmin
 from rules_engine.admin.rules.rule_admin import RuleAdmin
 
 __all__ = [
+    "ActivityAdmin",
     "AuditEntryAdmin",
     "EventAdmin",
     "ExecutionAdmin",

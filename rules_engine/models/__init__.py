@@ -5,7 +5,7 @@ from rules_engine.models.audit import AuditEntry, AuditSeal
 from rules_engine.models.event import Event, LargeChange, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
-from rules_engine.models.held import HeldMatch
+from rules_engine.models.held import Activity, HeldMatch
 from rules_engine.models.mail_hour import MailHour
 from rules_engine.models.pause import Pause
 from rules_engine.models.recording import Recording
@@ -15,6 +15,7 @@ from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
 from rules_engine.models.tested.rule_test import RuleTest
 
 __all__ = [
+    "Activity",
     "Attempt",
     "AuditEntry",
     "AuditSeal",

@@ -1,4 +1,4 @@
-"""Matches that wait: what a throttle, a coalescing rule or ``for_each`` decides outside of the save."""
+"""Matches that wait: what a throttle, a coalescing rule or ``for_each`` decides outside of the save; and activity."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine import types
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event
+from rules_engine.models.execution import Execution
 
 #: Why a match was held back, as its row says it: the rule acts once, another acts in its place, there is no such rule.
 ACTED_BEFORE = "It has acted on this object before."
@@ -89,3 +90,16 @@ class HeldMatch(models.Model):
             return {"context": context}
         decimals = [f"/each{pointer}" for pointer in row["decimals"]]
         return {"context": {**context, "each": row["row"]}, "decimals": decimals, "for_each": for_each}
+
+
+class Activity(Execution):
+    """What rules did, could not do yet, or hold back: executions and held matches as one list of the admin.
+
+    A row is an execution or a held match; this has no table of its own, but a name and a place in the admin's menu.
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("activity")
+        verbose_name_plural = _("activity")

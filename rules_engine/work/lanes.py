@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -155,3 +155,37 @@ def lane_troubles(queue: str, since: datetime) -> list[tuple[str, int, datetime]
     failed: Any = Execution.objects.filter(state__in=TROUBLED, queue=queue, created_at__gte=since).exclude(lane="")
     counted = failed.order_by().values("lane").annotate(number=Count("pk"), last=Max("created_at"))
     return list(counted.values_list("lane", "number", "last"))
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTitle:
+    """What people call a lane, such as the endpoint that it is: a name, and where its page is. ``heading`` is over a
+    list of what is in it, with ``links`` as pairs of text and address. ``waits`` says why nothing goes out now."""
+
+    name: str
+    url: str = ""
+    heading: str = ""
+    waits: str = ""
+    links: Sequence[tuple[str, str]] = ()
+
+
+#: Given the user and lanes of one queue, the titles of those that they may see.
+TellLanes = Callable[[Any, Collection[str]], Mapping[str, LaneTitle]]
+
+_tellers: dict[str, TellLanes] = {}
+
+
+def register_lane_titles(queue: str, tell: TellLanes) -> None:
+    """Have the lanes of a queue called so on pages. One query, please, however many lanes."""
+    _tellers[queue] = tell
+
+
+def lane_titles(user: Any, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], LaneTitle]:
+    """Tell what these lanes, as pairs of queue and lane, are called, as far as somebody says so and the user may see
+    it."""
+    lanes: dict[str, set[str]] = {}
+    for queue, lane in places:
+        if lane and queue in _tellers:
+            lanes.setdefault(queue, set()).add(lane)
+    told = ((queue, _tellers[queue](user, names)) for queue, names in lanes.items())
+    return {(queue, lane): title for queue, titles in told for lane, title in titles.items()}

@@ -166,6 +166,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
     def _shown(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         status = status_of(endpoint, timezone.now())
         is_resting = status.name not in ("open", "disabled")
+        may_see = request.user.has_perm("rules_engine.view_execution")
         return {
             "status": status,
             "mark": MARKS[status.name],
@@ -174,7 +175,9 @@ class ButtonsAdmin(_EndpointModelAdmin):
             "failures": figures.failures(endpoint, request.user),
             "last_test": figures.last_test(endpoint, request.user),
             "last_replay": figures.last_replay(endpoint, request.user),
-            "deliveries_url": figures.list_url(endpoint),
+            "deliveries_url": figures.list_url(endpoint) if may_see else "",
+            "failed_url": figures.list_url(endpoint, "failed"),
+            "waiting_url": figures.list_url(endpoint, "waiting"),
             "may_test": self.may_test(request),
             "may_replay": self.may_replay(request),
             "may_resume": is_resting and self.has_change_permission(request, endpoint),

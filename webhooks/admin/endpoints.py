@@ -54,7 +54,8 @@ class EndpointAdmin(ButtonsAdmin):
     )
 
     class Media:
-        css = {"all": ["rules_engine/admin.css"]}
+        css = {"all": ["rules_engine/admin.css", "rules_engine/lists.css"]}
+        js = ["rules_engine/lists.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
         may_write = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)

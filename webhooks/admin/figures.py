@@ -136,10 +136,10 @@ def _page(pk: Any) -> str:
         return ""
 
 
-def list_url(endpoint: Endpoint) -> str:
-    """Give the address of the list of all executions of the endpoint."""
-    query = urlencode({"queue__exact": conf.QUEUE, "lane__in": ",".join(lanes.counted(endpoint.slug))})
+def list_url(endpoint: Endpoint, tab: str = "all") -> str:
+    """Give the address of a tab of the activity, narrowed to the endpoint: its deliveries, those of tests too."""
+    query = urlencode({"queue__exact": conf.QUEUE, "lane__in": ",".join(lanes.every(endpoint.slug)), "tab": tab})
     try:
-        return f"{reverse('admin:rules_engine_execution_changelist')}?{query}"
+        return f"{reverse('admin:rules_engine_activity_changelist')}?{query}"
     except NoReverseMatch:
         return ""

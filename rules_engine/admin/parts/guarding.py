@@ -26,6 +26,10 @@ MOST_WORDS, LONGEST_SEARCH = 20, 500
 class GuardedAdmin(admin.ModelAdmin):
     """Answers such an address as Django answers other wrong ones: with the whole list, or an empty form."""
 
+    class Media:
+        css = {"all": ["rules_engine/admin.css", "rules_engine/lists.css"]}
+        js = ["rules_engine/lists.js"]
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Django's list, for addresses that it can answer."""
         if any(_is_beyond(name, value) for name, values in request.GET.lists() for value in values):

@@ -22,9 +22,6 @@ class ReadOnlyAdmin(GuardedAdmin):
     #: Columns by which links of ours narrow the list, besides its filters.
     narrowed_by: Collection[str] = ()
 
-    class Media:
-        css = {"all": ["rules_engine/admin.css"]}
-
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         # Django lets every column be asked for in the address: what somebody may not see could be guessed bit by bit.
         is_narrowing = lookup in self._filters() or lookup.partition("__")[0] in set(self._narrowing())

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localdate, localtime
 from django.utils.translation import gettext
 
+from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.context.paths import find_model
 from rules_engine.context.visible import visible
@@ -87,16 +88,35 @@ def short_time(moment: datetime) -> str:
     return date_format(local, "TIME_FORMAT" if is_today else "DATETIME_FORMAT")
 
 
+def clock(moment: datetime) -> SafeString:
+    """``short_time``, with the whole of it for programs."""
+    local = localtime(moment) if is_aware(moment) else moment
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), short_time(moment))
+
+
+def object_cell(label: str, pk: str, name: str) -> SafeString:
+    """The object of a row: its name, where who asks may be told that, linked to its page; below it, model and key."""
+    words = " ".join(filter(None, [model_title(label), pk])) or "–"
+    if not name:
+        return format_html('<span class="rules-name" dir="auto">{}</span>', words)
+    named = format_html('<span class="rules-name" dir="auto">{}</span>', name)
+    below = format_html('<div class="quiet" dir="auto">{}</div>', words) if name.casefold() != words.casefold() else ""
+    return format_html("{}{}", link(_object_url(label, pk), named), below)
+
+
 def object_link(label: str, pk: str) -> SafeString:
     """The object of a rule's model, linked to its own admin page where the site has one."""
-    text = f"{label} {pk}".strip() or "–"
+    return link(_object_url(label, pk), f"{label} {pk}".strip() or "–")
+
+
+def _object_url(label: str, pk: str) -> str:
     model = find_model(label) if label else None
     if model is None or not pk or not admin.site.is_registered(model):
-        return link("", text)
+        return ""
     try:
-        return link(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)]), text)
+        return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)])
     except NoReverseMatch:
-        return link("", text)
+        return ""
 
 
 def masked(value: Any) -> Any:

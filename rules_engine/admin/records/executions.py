@@ -10,14 +10,13 @@ from django.contrib import admin
 from django.db import router, transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import KindFilter, RuleFilter
-from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, why_unseen
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.paging import KeysFirstPaginator
 from rules_engine.admin.parts.rendering import (
     context_block,
@@ -34,11 +33,11 @@ from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import of_events_about, of_rules, uuid_of
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.chain import caused_by
+from rules_engine.admin.records.columns import FourColumns
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
-from rules_engine.rules.permissions import may_view_event
 
 RETRYABLE_STATES = (State.DISCARDED, State.CANCELLED, State.REFUSED, State.RETRYABLE)
 PERMISSION = "rules_engine.retry_execution"
@@ -47,30 +46,19 @@ Change = Callable[[ExecutionQuerySet], int]
 
 
 @admin.register(Execution)
-class ExecutionAdmin(RowButtonsAdmin):
+class ExecutionAdmin(FourColumns, RowButtonsAdmin):
     """The outbox, as people read it."""
 
     buttons = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}
     buttons_permission = PERMISSION
     narrowed_by = ("queue", "lane")
 
-    list_display = (
-        "created_at",
-        "state",
-        "rule_named",
-        "kind_named",
-        "object_shown",
-        "outcome",
-        "attempts",
-        "next_shown",
-    )
-    list_display_links = ("created_at", "state")
     list_filter = ("state", RuleFilter, KindFilter)
     list_select_related = ("event",)
     date_hierarchy = "created_at"
     paginator = KeysFirstPaginator
     search_help_text = _("A part of a rule's slug or name; in full: an object's key, an event's or an execution's id.")
-    actions = ("retry_selected", "cancel_selected")
+    actions = ("retry_selected", "replay_selected", "cancel_selected")
     change_form_template = "admin/rules_engine/execution/change_form.html"
     readonly_fields = (
         "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
@@ -105,6 +93,10 @@ class ExecutionAdmin(RowButtonsAdmin):
     @admin.action(description=_("Retry selected executions"), permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         self._retry(request, queryset)
+
+    @admin.action(description=_("Replay selected executions that succeeded"), permissions=["retry"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self._replay(request, queryset)
 
     @admin.action(description=_("Cancel selected executions"), permissions=["retry"])
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -150,21 +142,6 @@ class ExecutionAdmin(RowButtonsAdmin):
 
     # What is shown
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Django's, with what the rules of the page are called, as far as there are such rules."""
-        changelist: Any = super().get_changelist_instance(request)
-        slugs = {execution.rule_slug for execution in changelist.result_list}
-        names = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
-        events = [row.event for row in changelist.result_list]
-        hidden = hidden_rows(request, ((event.model, event.object_pk) for event in events))
-        for execution in changelist.result_list:
-            execution.rule_name = names.get(execution.rule_slug)
-            event = execution.event
-            is_hidden = (event.model, event.object_pk) in hidden
-            is_seen = not is_hidden and (event.model or may_view_event(request.user, "", event.context))
-            execution.unseen = "" if is_seen else str(UNSEEN)
-        return changelist
-
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
@@ -187,19 +164,8 @@ class ExecutionAdmin(RowButtonsAdmin):
         )
 
     @admin.display(description=_("outcome"))
-    def outcome(self, execution: Any) -> str:
-        # It quotes the object's data.
-        text: str = execution.unseen or execution.error or execution.summary
-        return text if len(text) <= 100 else f"{text[:100]}…"
-
-    @admin.display(description=_("outcome"))
     def outcome_shown(self, execution: Any) -> SafeString:
         return text_block(execution.unseen or execution.error or execution.summary)
-
-    @admin.display(description=_("rule"), ordering="rule_slug")
-    def rule_named(self, execution: Any) -> SafeString:
-        name = execution.rule_name or execution.rule_slug or gettext("ordered by hand")
-        return format_html('<span class="rules-name" dir="auto">{}</span>', name)
 
     @admin.display(description=_("What it did"), ordering="kind")
     def kind_named(self, execution: Execution) -> str:

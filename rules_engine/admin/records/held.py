@@ -29,6 +29,7 @@ from rules_engine.admin.parts.rendering import (
 from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import of_events_about, of_rules
 from rules_engine.admin.reading.rule import settings_block
+from rules_engine.admin.records.columns import FourColumns
 from rules_engine.admin.records.executions import rule_link
 from rules_engine.models import HeldMatch
 from rules_engine.outbox import releasing
@@ -38,14 +39,12 @@ WAITING = (HeldMatch.State.WAITING,)
 
 
 @admin.register(HeldMatch)
-class HeldMatchAdmin(RowButtonsAdmin):
+class HeldMatchAdmin(FourColumns, RowButtonsAdmin):
     """What a throttle, a rule that waits for more, or one that acts once holds, or has held back."""
 
     buttons = {"release": WAITING, "discard": WAITING}
     buttons_permission = "rules_engine.release_heldmatch"
 
-    list_display = ("created_at", "state", "rule_slug", "object_shown", "due_shown", "why")
-    list_display_links = ("created_at", "state")
     list_filter = ("state", RuleFilter)
     list_select_related = ("event",)
     date_hierarchy = "created_at"
@@ -119,11 +118,6 @@ class HeldMatchAdmin(RowButtonsAdmin):
     @admin.display(description=_("due"), ordering="due_at")
     def due_shown(self, match: HeldMatch) -> str:
         return time_words(match.due_at) if match.state in WAITING else "–"
-
-    @admin.display(description=_("why"))
-    def why(self, match: HeldMatch) -> str:
-        text = match.reason or "; ".join(waits_for(match))
-        return text if len(text) <= 160 else f"{text[:160]}…"
 
     @admin.display(description=_("why"))
     def why_shown(self, match: HeldMatch) -> SafeString:

@@ -40,8 +40,8 @@ def waiting() -> HeldMatch:
 def test_the_list_says_what_waits_and_why(admin_client: Client, waiting: HeldMatch) -> None:
     page = unescape(admin_client.get(LIST).content.decode())
     assert "mailing" in page
-    assert "shop.order" in page
-    assert "Waits until nothing more has come for 3600 seconds; then the last one acts." in page
+    assert "Order A-1" in page
+    assert "it acts when nothing more has come for 1 hour" in page
     empty = admin_client.get(LIST, {"state__exact": "released"}).content.decode()
     assert "0 held matches" in empty
     assert "1 held match" in admin_client.get(LIST, {"rule_slug": "mailing"}).content.decode()

@@ -132,6 +132,7 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_why_objects": Row(SEEING),
     "rules_engine_rule_python": Row(SEEING),
     "rules_engine_overview": Row(SEEING),
+    "rules_engine_activity_changelist": Row(SEEING),
     "rules_engine_pause_change": Row(SEEING, ROOT, as_drawn(reason="Another")),
     "rules_engine_pause_add": Row(
         with_root("operator"),
@@ -164,7 +165,13 @@ ACTIONS: dict[str, frozenset[str]] = {
     "rule: resume": ROOT,
     "pause: delete_selected": ROOT,
     "recording: delete_selected": ROOT,
+    "activity: retry_selected": with_root("retrier"),
+    "activity: replay_selected": with_root("retrier"),
+    "activity: cancel_selected": with_root("retrier"),
+    "activity: release_selected": with_root("operator"),
+    "activity: discard_selected": with_root("operator"),
     "execution: retry_selected": with_root("retrier"),
+    "execution: replay_selected": with_root("retrier"),
     "execution: cancel_selected": with_root("retrier"),
     "heldmatch: release_selected": with_root("operator"),
     "heldmatch: discard_selected": with_root("operator"),
@@ -175,7 +182,8 @@ KEPT_BACK = "KEPT-BACK"
 #: Pages that show data of objects, each by its name.
 TELLING = {
     *(f"rules_engine_{name}_change" for name in ("event", "execution", "heldmatch", "auditentry")),
-    *("rules_engine_execution_changelist", "rules_engine_rule_test"),
+    *("rules_engine_activity_changelist", "rules_engine_execution_changelist", "rules_engine_heldmatch_changelist"),
+    *("rules_engine_rule_test",),
 }
 CHANGES_NOTHING = ("rule: export",)
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
@@ -335,7 +343,10 @@ def test_who_is_offered_which_action_and_changes_what_by_it(who: str, site: Site
         model, action = name.split(": ")
         app = "webhooks" if model == "endpoint" else "rules_engine"
         address = reverse(f"admin:{app}_{model}_changelist")
-        chosen = [str(pk) for pk in apps.get_model(app, model)._default_manager.values_list("pk", flat=True)]
+        # Activity lists the rows of two tables.
+        listed = ("execution", "heldmatch") if model == "activity" else (model,)
+        rows = [apps.get_model(app, table)._default_manager for table in listed]
+        chosen = [str(pk) for table in rows for pk in table.values_list("pk", flat=True)]
         if address not in lists:
             lists[address] = client.get(address).content.decode()
         offered = f'<option value="{action}">' in lists[address]

@@ -37,9 +37,9 @@ def test_a_time_is_written_in_milliseconds_below_a_second(seconds: float | None,
     assert _seconds(seconds) == written
 
 
-def test_the_list_of_deliveries_is_of_the_endpoints_counted_lanes() -> None:
-    query = parse_qs(urlsplit(list_url(Endpoint(slug="crm"))).query)
-    assert query == {"queue__exact": [conf.QUEUE], "lane__in": [",".join(lanes.counted("crm"))]}
+def test_the_list_of_deliveries_is_of_all_lanes_of_the_endpoint() -> None:
+    query = parse_qs(urlsplit(list_url(Endpoint(slug="crm"), "failed")).query)
+    assert query == {"queue__exact": [conf.QUEUE], "lane__in": [",".join(lanes.every("crm"))], "tab": ["failed"]}
 
 
 def test_every_status_has_a_mark() -> None:
