@@ -122,7 +122,7 @@ def _next_try(execution: Execution, around: Circumstances) -> Any:
     due = execution.next_attempt_at
     if due is not None and due <= around.now:
         return gettext("its next try waits for a worker")
-    return _with_time(gettext("next try %(time)s"), due, around)
+    return _with_time(gettext("next try %(time)s"), due)
 
 
 def _waiting(execution: Execution, around: Circumstances, put_off: str) -> StateWords:
@@ -134,10 +134,10 @@ def _waiting(execution: Execution, around: Circumstances, put_off: str) -> State
     if around.lane:
         return StateWords("held", around.lane)
     if due > around.now:
-        return StateWords("waiting", _with_time(gettext("waiting until %(time)s"), due, around), put_off)
+        return StateWords("waiting", _with_time(gettext("waiting until %(time)s"), due), put_off)
     if execution.leased_by and execution.lease_until is not None and execution.lease_until > around.now:
         return StateWords("waiting", gettext("a worker has it in hand"))
-    return StateWords("waiting", _with_time(gettext("waiting for a worker since %(time)s"), due, around), put_off)
+    return StateWords("waiting", _with_time(gettext("waiting for a worker since %(time)s"), due), put_off)
 
 
 def held_words(match: HeldMatch, around: Circumstances) -> StateWords:
@@ -150,13 +150,13 @@ def held_words(match: HeldMatch, around: Circumstances) -> StateWords:
             return _ended(gettext("held back"), shortened(written(match.reason)), "held")
         if around.free_at is None:
             return StateWords("held", gettext("held back by the limit"), limit)
-        until = _with_time(gettext("held back by the limit until %(time)s"), around.free_at, around)
+        until = _with_time(gettext("held back by the limit until %(time)s"), around.free_at)
         return StateWords("held", until, limit)
     if around.pauses:
         return StateWords("held", _paused(around), around.pause_reason)
     if match.due_at <= around.now:
-        return StateWords("waiting", _with_time(gettext("waiting for a worker since %(time)s"), match.due_at, around))
-    return StateWords("held", _with_time(gettext("held back until %(time)s"), match.due_at, around), waits_for(match))
+        return StateWords("waiting", _with_time(gettext("waiting for a worker since %(time)s"), match.due_at))
+    return StateWords("held", _with_time(gettext("held back until %(time)s"), match.due_at), waits_for(match))
 
 
 def waits_for(match: HeldMatch) -> str:
@@ -182,10 +182,10 @@ def _paused(around: Circumstances) -> Any:
     ends = [pause.until for pause in around.pauses]
     if None in ends:
         return gettext("held back by a pause until somebody resumes")
-    return _with_time(gettext("held back by a pause until %(time)s"), max(filter(None, ends)), around)
+    return _with_time(gettext("held back by a pause until %(time)s"), max(filter(None, ends)))
 
 
-def _with_time(text: str, moment: datetime | None, around: Circumstances) -> SafeString:
+def _with_time(text: str, moment: datetime | None) -> SafeString:
     before, _time, after = text.partition("%(time)s")
     return format_html("{}{}{}", before, clock(moment) if moment else "–", after)
 
