@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.limits.spans import span_words
 from rules_engine.admin.parts.rendering import clock
+from rules_engine.admin.why.limits import often_words
 from rules_engine.models import Execution, HeldMatch, Pause
 from rules_engine.models.execution import NOT_AFTER_THAT, State
 
@@ -172,10 +173,7 @@ def waits_for(match: HeldMatch) -> str:
 
 def _limit(match: HeldMatch) -> str:
     throttle = match.terms.get("throttle") if isinstance(match.terms, dict) else None
-    if not throttle:
-        return ""
-    count, seconds = throttle
-    return gettext("at most %(count)s in %(span)s") % {"count": count, "span": span_words(seconds)}
+    return often_words(*throttle) if throttle else ""
 
 
 def _paused(around: Circumstances) -> Any:

@@ -28,13 +28,17 @@ def limit_words(limit: LimitUse, rule: Rule | None) -> str:
     """How often at most: ``at most once an hour for each customer``."""
     if limit.throttle is None:
         return gettext("once for each object")
-    count, seconds = limit.throttle
-    often = gettext("at most once %(span)s") if count == 1 else gettext("at most %(count)s times %(span)s")
-    words = often % {"count": count, "span": _span(seconds)}
+    words = often_words(*limit.throttle)
     counted = counted_by(rule) if rule is not None else None
     if counted is not None:
         return gettext("%(limit)s for each %(field)s") % {"limit": words, "field": counted.title}
     return words
+
+
+def often_words(count: int, seconds: int) -> str:
+    """A throttle: ``at most once in an hour``."""
+    often = gettext("at most once %(span)s") if count == 1 else gettext("at most %(count)s times %(span)s")
+    return often % {"count": count, "span": _span(seconds)}
 
 
 def _span(seconds: int) -> str:

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0010_rules_take_turns'),
+        ('rules_engine', '0011_rule_tests'),
     ]
 
     operations = [
