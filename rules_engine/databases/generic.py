@@ -35,6 +35,7 @@ class GenericDatabase:
     spoils_transaction = True
     rounds_decimals = False
     can_reserve = False
+    can_partition = False
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """Say that nobody has tried it. See ``Database``."""

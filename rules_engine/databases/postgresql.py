@@ -51,6 +51,7 @@ class PostgreSQL(GenericDatabase):
 
     rounds_decimals = True
     can_reserve = True
+    can_partition = True
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """See none. See ``Database``."""

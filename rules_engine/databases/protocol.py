@@ -56,6 +56,8 @@ class Database(Protocol):
     rounds_decimals: bool
     #: Whether values can be reserved: an INSERT that says what to do about a row that is there.
     can_reserve: bool
+    #: Whether tables can be partitioned by time (``databases.partitions``).
+    can_partition: bool
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """Return what keeps the engine from working as it should with how this database is set up, if anything does."""

@@ -34,6 +34,7 @@ from rules_engine.models import (
 )
 from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import ObjectName, names_of, of_names
+from rules_engine.outbox import partitions
 from rules_engine.work.repeating import against_rivals
 
 #: Rows removed by one statement: a few milliseconds of locks.
@@ -80,9 +81,13 @@ def prune(*, dry_run: bool = False) -> dict[str, int]:
 
     What has not ended is kept however old it is, and so is its event. Reservations that ended go after a day, whatever
     the settings. Nobody waits for it: a row that another transaction has locked is left to the next time. With
-    ``dry_run`` the rows are only counted.
+    ``dry_run`` the rows are only counted. Where tables are partitioned, old partitions go as a whole, and new ones are
+    made ahead.
     """
     counts: dict[str, int] = {}
+    if not dry_run:
+        partitions.extend()
+        counts = {_name(model): rows for model, rows in partitions.drop_old().items()}
     for old in _prunable():
         for model in old.tables():
             counts.setdefault(_name(model), 0)
