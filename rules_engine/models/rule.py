@@ -20,6 +20,8 @@ from rules_engine.rules.holding import LONGEST_DELAY, constant_keys
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
+LONGEST_SLUG = 100
+
 
 class RuleQuerySet(AnnouncingQuerySet):
     """Rules, as ``Rule.objects`` gives them."""
@@ -27,6 +29,15 @@ class RuleQuerySet(AnnouncingQuerySet):
     def get_by_natural_key(self, slug: str) -> Rule:
         """Return the rule of that slug, for fixtures."""
         return self.get(slug=slug)  # type: ignore[no-any-return]
+
+    def free_slug(self, slug: str) -> str:
+        """Return the slug, or else with the first number under which no rule is kept yet."""
+        number, candidate = 1, slug
+        while self.filter(slug=candidate).exists():
+            number += 1
+            ending = f"-{number}"
+            candidate = slug[: LONGEST_SLUG - len(ending)] + ending
+        return candidate
 
     def specs(self) -> list[RuleSpec]:
         """These rules with their actions as plain data, in the order they are tried."""
@@ -46,7 +57,9 @@ class RuleQuerySet(AnnouncingQuerySet):
 class Rule(AnnouncingModel):
     """When this happens to that model, only if these fields changed and this condition holds, do these things."""
 
-    slug = models.SlugField(_("slug"), max_length=100, unique=True, help_text=_("Its name for packs and logs."))
+    slug = models.SlugField(
+        _("slug"), max_length=LONGEST_SLUG, unique=True, help_text=_("Its name for packs and logs.")
+    )
     name = models.CharField(_("name"), max_length=200)
     description = models.TextField(_("description"), blank=True)
     enabled = models.BooleanField(_("enabled"), default=True)

@@ -40,8 +40,9 @@ def change_url(rule: Rule) -> str:
 
 
 def save(page: Page) -> None:
+    is_new = page.url.endswith("/add/")
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
-    page.wait_for_url("**/admin/rules_engine/rule/")
+    page.wait_for_url("**/admin/rules_engine/rule/*/change/" if is_new else "**/admin/rules_engine/rule/")
 
 
 def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
@@ -66,9 +67,16 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     page.locator("#actions-1").get_by_label("Note").fill("It came in.")
     assert config(page, 1) == {"note": "It came in."}
     save(page)
+    beside = page.locator("#rules-beside")
+    expect(beside.get_by_text("Test it, then switch it on.")).to_be_visible()
+    rule = Rule.objects.get(slug="tell-the-shop")
+    assert not rule.enabled
+    page.screenshot(path=str(shots / "added-light.png"), full_page=True)
+    beside.get_by_role("button", name="Switch on").click()
+    expect(beside.locator(".rules-state-on")).to_be_visible()
+    page.goto("/admin/rules_engine/rule/")
     expect(page.get_by_text("an order is created", exact=False)).to_have_count(1)
     page.screenshot(path=str(shots / "list-light.png"), full_page=True)
-    rule = Rule.objects.get(slug="tell-the-shop")
     assert [(one.kind, one.config) for one in rule.actions.all()] == [
         ("log_message", LOG),
         ("write_audit_entry", {"note": "It came in."}),
@@ -192,7 +200,7 @@ def test_a_rule_that_holds_back_shows_how_and_says_what_is_wrong(watched: Any, s
     )
     page = watched(**({"viewport": PHONE} if look == "phone" else {"color_scheme": look}))
     page.goto(change_url(rule))
-    count, each = page.get_by_label("At most"), field(page, "Once for each of:")
+    count, each = page.get_by_role("spinbutton", name="At most"), field(page, "Once for each of:")
     expect(count).to_be_visible()
     expect(each).not_to_be_visible()
     page.screenshot(path=str(shots / f"sections-{look}.png"), full_page=True)
@@ -268,7 +276,6 @@ def test_without_javascript_the_settings_are_a_textarea(browse: Any) -> None:
     page = browse(user, java_script_enabled=False).new_page()
     page.goto(ADD)
     page.fill("#id_name", "Plain")
-    page.fill("#id_slug", "plain")
     page.select_option("#id_model", "shop.order")
     page.check('input[name="signals"][value="post_save"]')
     page.select_option("#id_actions-0-kind", "log_message")

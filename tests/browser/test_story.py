@@ -170,7 +170,6 @@ class Somebody:
 
     def say_when(self) -> None:
         self.hands.write(self.field("Name:"), "Big orders to the warehouse")
-        self.hands.press(self.field("Enabled").first)
         self.hands.choose(self.field("Model:"), "Order (shop.order)")
         self.hands.press(self.field("after it is saved (post_save)"))
         changes = self.page.locator(".field-changes")

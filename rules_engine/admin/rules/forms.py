@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html
+from django.utils.text import slugify
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +25,7 @@ from rules_engine.admin.parts.json_fields import (
 from rules_engine.admin.rules.edit_conflicts import SeenForm
 from rules_engine.errors import Problem
 from rules_engine.models import Rule
-from rules_engine.models.rule import new_constant_keys
+from rules_engine.models.rule import LONGEST_SLUG, new_constant_keys
 from rules_engine.rules.holding import KEYS, LARGEST_COLUMN_NUMBER, LONGEST_DELAY
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
@@ -55,6 +57,13 @@ class RuleForm(SeenForm):
 
     model = forms.ChoiceField(
         label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
+    )
+    slug = forms.SlugField(
+        label=_("Slug"),
+        required=False,
+        max_length=LONGEST_SLUG,
+        widget=AdminTextInputWidget(),
+        help_text=_("Its name for packs and logs. Empty: made from the name."),
     )
     signals = NamesField(label=_("What happens"), error_messages={"required": _("Tick at least one.")})
     operations = NamesField(
@@ -97,12 +106,11 @@ class RuleForm(SeenForm):
     class Meta:
         model = Rule
         fields = (
-            "name", "slug", "description", "enabled", "shadow", "model", "signals", "operations", "changes",
+            "name", "slug", "description", "shadow", "model", "signals", "operations", "changes",
             "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
         labels = {"throttle_count": _("At most")}
         help_texts = {
-            "enabled": _("A rule that is on acts as soon as it is saved; one that is off can be tested first."),
             "position": _("Rules are tried from the lowest number up; those of one number by their slug."),
             "active_from": _("Empty: at once."),
             "active_until": _("Empty: for good."),
@@ -148,6 +156,11 @@ class RuleForm(SeenForm):
         offered = offers(str(model or ""), [str(name) for name in _names(signals)], self.user)
         for widget in keys:
             widget.offered = offered
+
+    def clean_slug(self) -> str:
+        """What was typed, or else one that is made from the name."""
+        typed: str = self.cleaned_data["slug"]
+        return typed or Rule.objects.free_slug(slugify(self.cleaned_data.get("name", ""))[:LONGEST_SLUG] or "rule")
 
     def clean_sample_percent(self) -> int:
         """All of them, where nothing was posted."""

@@ -85,7 +85,7 @@ def _cards() -> list[dict[str, Any]]:
 def store(spec: RuleSpec, author: Any) -> Rule:
     """The rule and its actions as rows, under a slug that is free; the author's, and switched off."""
     rule = Rule.objects.create(
-        slug=_free(spec.slug),
+        slug=Rule.objects.free_slug(spec.slug),
         name=spec.name[:200],
         description=spec.description,
         enabled=False,
@@ -101,11 +101,3 @@ def store(spec: RuleSpec, author: Any) -> Rule:
             rule=rule, position=action.position, kind=action.kind, config=dict(action.config), timing=action.timing
         )
     return rule
-
-
-def _free(slug: str) -> str:
-    number, candidate = 1, slug
-    while Rule.objects.filter(slug=candidate).exists():
-        number += 1
-        candidate = f"{slug}-{number}"
-    return candidate

@@ -8,59 +8,51 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import escape, format_html, format_html_join
+from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.cards.beside import beside, notices
+from rules_engine.admin.cards.collapsing import SHOWN, UnfoldingFormSet, unfolded
+from rules_engine.admin.cards.layout import cards_of, section
 from rules_engine.admin.conditions.builder import FieldsMixin
 from rules_engine.admin.overview.page import OverviewMixin
 from rules_engine.admin.parts.guarding import GuardedAdmin
 from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_words, signal_words
-from rules_engine.admin.parts.objects import UNSEEN
-from rules_engine.admin.parts.rendering import list_url, text_block
-from rules_engine.admin.parts.rule_page import switch_on_url
+from rules_engine.admin.parts.rendering import text_block
 from rules_engine.admin.pauses import of_rules
-from rules_engine.admin.pauses.notices import Pauses
-from rules_engine.admin.reading import mail, states
-from rules_engine.admin.reading.cascades import cascades_of
+from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.reading.source import SourceMixin
 from rules_engine.admin.rules import switching
 from rules_engine.admin.rules.action_forms import RuleActionForm, RuleActionFormSet
-from rules_engine.admin.rules.collapsing import UnfoldingFormSet, unfolded
 from rules_engine.admin.rules.drafts import SentenceMixin
 from rules_engine.admin.rules.forms import RuleForm
 from rules_engine.admin.rules.from_template import FromTemplateMixin
 from rules_engine.admin.rules.rule_list import RuleListMixin
 from rules_engine.admin.rules.rule_pages import RulePagesMixin
-from rules_engine.models import Rule, RuleAction, RuleError
+from rules_engine.models import Rule, RuleAction
 from rules_engine.rules import registry
-from rules_engine.rules.permissions import lacking, may_view_outcomes, needed_of_signals
-from rules_engine.rules.signals import hearing
-from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
+from rules_engine.rules.permissions import lacking, needed_of_signals
+from rules_engine.rules.validation import MOST_ACTIONS
 from rules_engine.test.unsent import unsaved_rows, unsent_changes
 
-LATEST_ERRORS = 5
-WHEN = ("model", "signals", "operations", "changes")
 HOLDING_ROWS = (
-    ("active_from", "active_until"),
     ("throttle_count", "throttle_seconds", "throttle_by"),
     ("coalesce_seconds", "coalesce_by"),
     "debounce",
     "once",
-    "sample_percent",
-    "raw",
 )
-HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, at once and for good.")
-WHEN_SHOWN = ("model_shown", "signals_shown", "operations_shown", "changes_shown")
+HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, and at once.")
+MORE = (("active_from", "active_until"), "shadow", "sample_percent", "raw", "position", "stop_processing")
 
 
 def _unheard(rule: Rule | None) -> Any:
-    """What no rule hears of, and what this one would hear of if Django told."""
+    """What this rule would hear of if Django told."""
     said = list(unsent_changes(rule.spec())) if rule is not None else []
-    return format_html("{}{}", CANNOT_SEE, format_html_join("", "<br><strong>{}</strong>", ((one,) for one in said)))
+    return format_html_join("", "<p><strong>{}</strong></p>", ((one,) for one in said))
 
 
 def _unsaved(rule: Rule | None) -> str:
@@ -74,7 +66,7 @@ class RuleActionInline(admin.StackedInline):
     form = RuleActionForm
     formset = RuleActionFormSet
     ordering = ("position",)
-    verbose_name_plural = _("Then do")
+    verbose_name_plural = _("Then")
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **options: Any) -> int:
         return 0 if obj else 1
@@ -158,7 +150,7 @@ class RuleAdmin(
     change_list_template = "admin/rules_engine/rule/change_list.html"
 
     class Media:
-        css = {"all": ["rules_engine/admin.css", "rules_engine/pauses.css"]}
+        css = {"all": ["rules_engine/admin.css", "rules_engine/pauses.css", "rules_engine/rule-form.css"]}
 
     # The form
 
@@ -181,30 +173,24 @@ class RuleAdmin(
         return super().has_delete_permission(request, obj) and (not is_on or self.has_enable_permission(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> Any:
-        may_write = self._may_write(request, obj)
-        state = ("author_shown", "updated_at", *(("seen",) if may_write else ())) if obj else ()
-        switches = ("enabled", "shadow") if self.has_enable_permission(request) or obj else ("shadow",)
+        ending = "" if self._may_write(request, obj) else SHOWN
+        seen = ("seen",) if obj and not ending else ()
+        written = ("author_shown", "updated_at") if obj else ()
         return [
-            (None, {"fields": ("name", "slug", "description", *switches, *state)}),
-            (_("When"), {"fields": WHEN if may_write else WHEN_SHOWN, "description": _unheard(obj)}),
-            (
-                _("Only if"),
-                {"fields": ("condition" if may_write else "condition_shown",), "description": _unsaved(obj)},
-            ),
-            (
-                _("How often, and until when"),
-                {"fields": HOLDING_ROWS, "classes": ("collapse",), "description": HOLDING_HELP},
-            ),
-            (_("Order among rules"), {"fields": ("position", "stop_processing"), "classes": ("collapse",)}),
+            section("top", "name", "description", *seen),
+            section("when", f"model{ending}", f"changes{ending}", description=_unheard(obj)),
+            section("when", f"signals{ending}", f"operations{ending}", advanced=True, description=CANNOT_SEE),
+            section("only-if", f"condition{ending}", description=_unsaved(obj)),
+            section("at-most", *HOLDING_ROWS, description=HOLDING_HELP),
+            section("more", "slug", *MORE, *written, advanced=True),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         shown = ("author_shown", "updated_at")
         if not self._may_write(request, obj):
-            return (*shown, *WHEN_SHOWN, "condition_shown")
+            return (*shown, *(f"{name}{SHOWN}" for name in ("model", "signals", "operations", "changes", "condition")))
         # Executions and errors name the slug, so it stays once it is given.
-        named = ("slug",) if obj else ()
-        return (*shown, *named) if self.has_enable_permission(request) else (*shown, *named, "enabled")
+        return (*shown, "slug") if obj else shown
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         return {} if obj else self.prepopulated_fields
@@ -217,7 +203,8 @@ class RuleAdmin(
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         if not change or form.has_changed():
             obj.author = self._author(request)
-            if not change and not self.has_enable_permission(request):
+            if not change:
+                # It acts when somebody has tested it, or has decided that it should; a button does that.
                 obj.enabled = False
             super().save_model(request, obj, form, change)
 
@@ -234,7 +221,13 @@ class RuleAdmin(
         return request.user
 
     def response_post_save_add(self, request: HttpRequest, obj: Rule) -> Any:
-        return _to_test(request, obj) or super().response_post_save_add(request, obj)
+        return _to_test(request, obj) or self._to_switch(request, obj)
+
+    def _to_switch(self, request: HttpRequest, rule: Rule) -> Any:
+        """A new rule is off: its own page, for whoever may see it, says what is next."""
+        if not self.has_view_permission(request, rule):
+            return super().response_post_save_add(request, rule)
+        return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 
     def response_post_save_change(self, request: HttpRequest, obj: Rule) -> Any:
         return _to_test(request, obj) or super().response_post_save_change(request, obj)
@@ -249,9 +242,10 @@ class RuleAdmin(
         if (edited := context.get("original")) is not None:
             # The form puts into that one what is typed; this is about what is stored.
             stored = edited if request.method == "GET" else self.get_queryset(request).get(pk=edited.pk)
-            context |= {"rule": _notices(request, stored), "switch_on_url": switch_on_url(request, stored)}
+            context |= {"rule": notices(request, stored), "beside": beside(request, stored)}
             context["sentence_url"] += f"?{urlencode({'pk': edited.pk})}"
         context["sentence"] = sentence_for(Rule() if edited is None else stored, request.user)
+        context["cards"] = cards_of(drawn, context["inline_admin_formsets"])
         return super().render_change_form(request, context, *args, **options)
 
     # What whoever may not change a rule sees of it
@@ -293,29 +287,3 @@ def _unseen_of_signals(missing: list[str]) -> str:
         "the rule reads more than which object it is, it fails, or its action is refused."
     )
     return text % {"missing": ", ".join(missing)}
-
-
-def _notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
-    """What a rule's page says above its form."""
-    pauses = Pauses(request.user)
-    activity = states.last_day([rule.slug])[rule.slug]
-    problems = [*map(str, rule_problems(rule.spec())), *states.author_faults(rule)]
-    errors = list(RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS])
-    if not may_view_outcomes(request.user, rule.model):
-        # An error may quote the object's data.
-        activity.last_error = activity.last_error and str(UNSEEN)
-        for error in errors:
-            error.message = str(UNSEEN)
-    return {
-        "problems": problems,
-        "remarks": hearing(rule.spec_with([])),
-        "over_mailed": mail.over_of(rule.slug),
-        "errors": errors,
-        "activity": activity,
-        "cascades": cascades_of(rule),
-        "pauses": pauses.notices(pauses.of(rule)),
-        "held": activity.held,
-        "held_url": Pauses.held_url(rule),
-        "executions_url": list_url("execution", rule_slug=rule.slug),
-        "versions_url": list_url("ruleversion", q=rule.slug),
-    }

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +27,29 @@ from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 
 LONGEST_SLUG = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A state that a rule is put into: its columns, what its history says of it, and what whoever did it is told."""
+
+    columns: Mapping[str, bool]
+    noted: Any
+    told: Any
+
+
+ON_WORDS = _("Enabled."), _("%s is switched on.")
+#: As it is, in shadow or not.
+SWITCHED_ON = Switched({"enabled": True}, *ON_WORDS)
+SWITCHED = {
+    "off": Switched({"enabled": False}, _("Disabled."), _("%s is switched off.")),
+    "shadow": Switched(
+        {"enabled": True, "shadow": True},
+        _("Enabled in shadow."),
+        _("%s is in shadow: it is tried on real changes, and does nothing."),
+    ),
+    "on": Switched({"enabled": True, "shadow": False}, *ON_WORDS),
+}
 
 
 @admin.action(description=_("Enable selected rules"), permissions=["enable"])
@@ -56,24 +87,39 @@ def export(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpRespons
 
 
 class SwitchingMixin:
-    """Adds a button to the pages of a rule that is off: by POST, by whoever may enable rules."""
+    """Adds the switch of a rule's page: off, in shadow or on, by POST, by whoever may enable rules."""
 
     def get_urls(self: Any) -> list[Any]:
-        """Its address, before the admin's own, whose last one takes any."""
-        view = self.admin_site.admin_view(self.switch_on_view)
-        return [path("<path:object_id>/switch-on/", view, name="rules_engine_rule_switch_on"), *super().get_urls()]  # type: ignore[misc]
+        """Its addresses, before the admin's own, whose last one takes any."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/switch/", wrap(self.switch_view), name="rules_engine_rule_switch"),
+            path("<path:object_id>/switch-on/", wrap(self.switch_on_view), name="rules_engine_rule_switch_on"),
+            *super().get_urls(),  # type: ignore[misc]
+        ]
 
-    def switch_on_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """Switch it on, if it can run and the user could have written it."""
+    def switch_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Put it into the state that ``to`` names."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        rule = rule_for(self, request, object_id, ENABLE)
-        if why := _why_not_enable(request, rule):
-            self.message_user(request, why, messages.ERROR)
-        elif not rule.enabled:
-            _switch(self, request, on=True)(rule)
-            self.message_user(request, gettext("%s is switched on.") % rule, messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
+        wanted = SWITCHED.get(request.POST.get("to", ""))
+        return _switched(self, request, object_id, wanted) if wanted else HttpResponseBadRequest()
+
+    def switch_on_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Switch it on as it is, in shadow or not."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return _switched(self, request, object_id, SWITCHED_ON)
+
+
+def _switched(model_admin: Any, request: HttpRequest, object_id: str, wanted: Switched) -> HttpResponseBase:
+    rule = rule_for(model_admin, request, object_id, ENABLE)
+    if wanted.columns["enabled"] and (why := _why_not_enable(request, rule)):
+        model_admin.message_user(request, why, messages.ERROR)
+    elif any(getattr(rule, name) != value for name, value in wanted.columns.items()):
+        _put(model_admin, request, rule, wanted)
+        model_admin.message_user(request, wanted.told % rule, messages.SUCCESS)
+    return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 
 
 def _with_actions(queryset: Any) -> list[Rule]:
@@ -81,13 +127,16 @@ def _with_actions(queryset: Any) -> list[Rule]:
 
 
 def _switch(model_admin: Any, request: HttpRequest, *, on: bool) -> Callable[[Rule], None]:
-    def switch(rule: Rule) -> None:
-        rule.enabled = on
-        # One by one: processes learn of a change by its signal.
-        rule.save(update_fields=["enabled", "updated_at"])
-        model_admin.log_change(request, rule, gettext("Enabled.") if on else gettext("Disabled."))
+    wanted = SWITCHED_ON if on else SWITCHED["off"]
+    return lambda rule: _put(model_admin, request, rule, wanted)
 
-    return switch
+
+def _put(model_admin: Any, request: HttpRequest, rule: Rule, wanted: Switched) -> None:
+    for name, value in wanted.columns.items():
+        setattr(rule, name, value)
+    # One by one: processes learn of a change by its signal.
+    rule.save(update_fields=[*wanted.columns, "updated_at"])
+    model_admin.log_change(request, rule, str(wanted.noted))
 
 
 def _each(

@@ -125,6 +125,7 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_backtest": Row(with_root("tester")),
     "rules_engine_rule_shadow": Row(with_root("tester")),
     "rules_engine_rule_switch_on": Row(NONE, with_root("enabler"), visit=405),
+    "rules_engine_rule_switch": Row(NONE, with_root("enabler"), lambda _address: {"to": "shadow"}, visit=405),
     "rules_engine_rule_promote": Row(NONE, with_root("enabler"), visit=405),
     "rules_engine_rule_versions": Row(SEEING),
     "rules_engine_rule_restore": Row(NONE, ROOT, visit=405),
@@ -250,6 +251,7 @@ def suit(name: str, address: str) -> str:
         "rules_engine_heldmatch_release": HeldMatch.objects.filter(state="waiting"),
         "rules_engine_heldmatch_discard": HeldMatch.objects.filter(state="waiting"),
         "rules_engine_rule_switch_on": Rule.objects.filter(slug="off"),
+        "rules_engine_rule_switch": Rule.objects.filter(slug="off"),
         "rules_engine_rule_promote": Rule.objects.filter(slug="shadow"),
         "rules_engine_rule_shadow": Rule.objects.filter(slug="shadow"),
     }.get(name)
@@ -396,7 +398,7 @@ def test_buttons_are_shown_to_whoever_may_press_them(site: Site) -> None:
             wrong += [(who, url) for who, page in drawn.items() if (url in page) != (who in may)]
     assert wrong == []
     assert {
-        f"rules_engine_rule_{one}" for one in ("promote", "switch_on", "test", "backtest", "shadow", "python")
+        f"rules_engine_rule_{one}" for one in ("promote", "switch", "test", "backtest", "shadow", "python")
     } <= pressed
     assert {f"rules_engine_execution_{verb}" for verb in VERBS["execution"]} <= pressed
     assert {f"rules_engine_heldmatch_{verb}" for verb in VERBS["heldmatch"]} <= pressed

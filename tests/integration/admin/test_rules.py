@@ -51,6 +51,9 @@ def test_a_rule_made_in_the_admin_fires(admin_client: Client, root: Any) -> None
     assert rule.author == root
     assert rule.condition == {">": [{"var": "instance.total"}, 100]}
     assert [(one.position, one.kind) for one in rule.actions.all()] == [(0, "send_email"), (1, "log_message")]
+    Order.objects.create(order_number="early", total=500)
+    assert run_due() == 0, "A new rule is off."
+    admin_client.post(reverse("admin:rules_engine_rule_switch", args=[rule.pk]), {"to": "on"})
     Order.objects.create(order_number="cheap", total=1)
     Order.objects.create(order_number="A-1", total=500)
     assert run_due() == 2

@@ -23,12 +23,12 @@ def unfolded(fieldsets: Iterable[Fieldset], form: Any) -> list[Fieldset]:
 
 def _drawn(options: dict[str, Any], form: Any) -> dict[str, Any]:
     classes = options.get("classes", ())
-    if "collapse" not in classes or not any(_holds(form, name) for name in flatten(options["fields"])):
+    if "collapse" not in classes or not any(holds(form, name) for name in flatten(options["fields"])):
         return options
     return {**options, "classes": tuple(css_class for css_class in classes if css_class != "collapse")}
 
 
-def _holds(form: Any, name: str) -> bool:
+def holds(form: Any, name: str) -> bool:
     """Whether something is wrong with the field, or is set that is not what it always is."""
     if name in form.errors:
         return True

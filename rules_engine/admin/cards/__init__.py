@@ -1,0 +1,1 @@
+"""What stands in the cards of a rule's form, and beside them."""
