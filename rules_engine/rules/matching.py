@@ -187,8 +187,13 @@ def all_stops(
     for rule, stop in zip(rules, early, strict=True):
         if stop is None and rule.condition is not None:
             data = contexts.own.get(rule.slug, contexts.shared)
-            is_unread = isinstance(data, ConditionError)
-            stop = Stop(CONDITION, str(data), "error") if is_unread else CONDITION.stop_on(rule.condition, data)
+            if isinstance(data, ConditionError):
+                stop = Stop(CONDITION, str(data), "error")
+            else:
+                try:
+                    stop = None if rule.condition.matches(data) else CONDITION.shut
+                except ConditionError as error:
+                    stop = Stop(CONDITION, str(error), "error")
         stops.append(stop)
         is_told = is_told or stop is None or stop.outcome == "error"
         if stop is None and ends(rule):

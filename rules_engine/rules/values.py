@@ -5,7 +5,7 @@ A string is a template; a dict is an expression; anything else stands for itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -102,6 +102,11 @@ def text(value: Any, data: Mapping[str, Any]) -> str:
     """Work out the value for this context as text; null is empty. Raises what ``evaluate`` does."""
     result = evaluate(value, data) if isinstance(value, str) else exact(value, data)
     return "" if result is None else str(result)
+
+
+def texts_of(config: Mapping[str, Any], keys: Iterable[str], data: Mapping[str, Any]) -> dict[str, str]:
+    """Work out those of these settings that are filled in as texts. Raises what ``evaluate`` does."""
+    return {key: text(config[key], data) for key in keys if config.get(key)}
 
 
 @lru_cache(maxsize=512)

@@ -96,7 +96,8 @@ class Text:
         """
         if "{" not in self.source:  # most recipients, and many subjects: nothing is read, and nothing can fail
             return self.source
-        context = happened.with_derived(context, self.derived)
+        if self.derived:
+            context = happened.with_derived(context, self.derived)
         if self._pieces is not None and not autoescape and escape is None:
             joined = _joined(self._pieces, context)
             if joined is not None:
@@ -108,7 +109,9 @@ class Text:
 
         Raises what ``render`` does.
         """
-        context, place = happened.with_derived(context, self.derived), self._template.only_place
+        if self.derived:
+            context = happened.with_derived(context, self.derived)
+        place = self._template.only_place
         return self.render(context) if place is None else unwrapped(self._worked_out(place.resolve, context))
 
     def _worked_out(

@@ -146,7 +146,7 @@ def _written(
     context: ActionContext, config: Mapping[str, Any]
 ) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
     """Work out whom it goes to, why others cannot be mailed, and what it says."""
-    data = context.data
+    data = context.event.context
     try:
         addresses, unusable = recipients.find(config, data)
         letter = _letter(context, config, data)
@@ -186,9 +186,10 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
 
 def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
-    subject = texts.single_line(_text(config, "subject", data))
-    reply_to = _text(config, "reply_to", data).strip() if config.get("reply_to") else ""
-    body = _text(config, "body", data)
+    written = values.texts_of(config, ("subject", "body", "reply_to"), data)
+    subject = texts.single_line(written.get("subject", ""))
+    _check_lengths(written)
+    body, reply_to = written.get("body", ""), written.get("reply_to", "").strip()
     return {
         "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
         "body": body,
@@ -204,14 +205,13 @@ def _html(config: Mapping[str, Any], body: str, data: Mapping[str, Any]) -> str:
     return html_of(body) if config.get("html_from_text") is True else ""
 
 
-def _text(config: Mapping[str, Any], key: str, data: Mapping[str, Any]) -> str:
-    text = values.text(config[key], data)
-    if len(text) > OUTPUT:
-        raise PermanentError(
-            gettext("The %(key)s comes to more than %(most)s characters; print fewer values or rows.")
-            % {"key": key, "most": f"{OUTPUT:,}"}
-        )
-    return text
+def _check_lengths(written: Mapping[str, str]) -> None:
+    for key, text in written.items():
+        if len(text) > OUTPUT:
+            raise PermanentError(
+                gettext("The %(key)s comes to more than %(most)s characters; print fewer values or rows.")
+                % {"key": key, "most": f"{OUTPUT:,}"}
+            )
 
 
 def _reply_to(written: str) -> str:
