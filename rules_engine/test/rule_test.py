@@ -22,10 +22,11 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import may_view
 from rules_engine.rules.repetition import MOST_ROWS, Each
 from rules_engine.test.gates_seen import all_seen, state_of
+from rules_engine.test.limits import LimitUse, would_hold_back
 from rules_engine.test.previews import Planned, Planner, rows_of
 from rules_engine.test.recorded import recorded_subject
 from rules_engine.test.subjects import Happening, subject_of
-from rules_engine.types import Event, MatchSubject, Path, RuleSpec, Unread, new_id
+from rules_engine.types import Event, MatchSubject, Path, RuleSpec, Unread, ask, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Tested:
     gates: Sequence[GateSeen]
     actions: Sequence[Planned]
     context: Mapping[str, Any]
+    #: The limit that would hold it back now, by what is on record; that is not counted as a use of it.
+    limit: LimitUse | None = None
 
 
 @contextmanager
@@ -62,8 +65,9 @@ def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happenin
         )
         gates = all_seen(rule, shown)
         rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
-        planner = Planner(spec, subject.event(context), user, instance)
-        return Tested(state_of(gates), gates, planner.plan(rows), context)
+        event = subject.event(context)
+        planner = Planner(spec, event, user, instance)
+        return Tested(state_of(gates), gates, planner.plan(rows), context, _limit_now(rule, event))
 
 
 def _reads(rule: CompiledRule) -> set[Any]:
@@ -92,7 +96,15 @@ def tested_on_event(spec: RuleSpec, event: Event, user: Any) -> Tested:
         gates = all_seen(rule, recorded_subject(rule, event))
         rows = dict(rows_of(rule.actions, lambda each: event.context))
         actions = Planner(spec, event, user).plan(rows)
-        return Tested(state_of(gates), gates, actions, event.context)
+        return Tested(state_of(gates), gates, actions, event.context, _limit_now(rule, event))
+
+
+def _limit_now(rule: CompiledRule, event: Event) -> LimitUse | None:
+    """Return the limit that is used up for this event; None where none is, and where its key cannot be told."""
+    if rule.hold is None:
+        return None
+    keys = ask(rule.hold.keys, rule.model, event, "")
+    return None if isinstance(keys, Unread) else would_hold_back(rule.hold, rule.slug, keys, timezone.now())
 
 
 def event_of(spec: RuleSpec, signal: str, operation: Any, context: Mapping[str, Any]) -> Event:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
-from rules_engine.admin.conditions.sentences import asked_of, said
+from rules_engine.admin.conditions.sentences import Asked, asked_of, said
 
 #: Sentences of one condition; where any of many would do, the others are a number.
 MOST = 3
@@ -61,34 +61,40 @@ def _reasons(tree: Mapping[str, Any], titles: Titles, wanted: bool) -> Iterator[
     if operator == "!" and len(children) == 1 and asked_of(logic, titles) is None:
         yield from _reasons(children[0], titles, not wanted)
         return
-    yield _of_one(tree, children, titles, wanted)
+    yield _of_one(tree, titles, wanted)
 
 
 def _is_against(child: Mapping[str, Any], wanted: bool) -> bool:
     return "value" in child and bool(child["value"]) is not wanted
 
 
-def _of_one(tree: Mapping[str, Any], children: Sequence[Mapping[str, Any]], titles: Titles, wanted: bool) -> str:
-    asked = asked_of(tree["expression"], titles)
-    if asked is None or not wanted:
+def _of_one(tree: Mapping[str, Any], titles: Titles, wanted: bool) -> str:
+    logic = tree["expression"]
+    asked = asked_of(logic, titles)
+    read = None if asked is None else next(_read(tree, asked.name), None)
+    form = None if asked is None else _form(asked)
+    if asked is None or read is None or form is None or not wanted:
         holds = gettext("this has to hold: %s") if wanted else gettext("this must not hold: %s")
-        return holds % said(tree["expression"], titles).words
-    forms = YES_NO if asked.kind == "boolean" else DATES if asked.kind in ("date", "datetime", "time") else {}
-    form = forms.get(asked.op) or HAS_TO.get(asked.op)
-    if form is None:
-        return gettext("this has to hold: %s") % said(tree["expression"], titles).words
-    has_to = str(form) % asked.right if "%s" in str(form) else str(form)
+        return holds % said(logic, titles).words
     return gettext("%(field)s %(was)s; %(has_to)s") % {
         "field": asked.title,
-        "was": _was(_value(tree, children, asked.name), asked.name, titles),
-        "has_to": has_to,
+        "was": _was(read["value"], asked.name, titles),
+        "has_to": form % asked.right if "%s" in form else form,
     }
 
 
-def _value(tree: Mapping[str, Any], children: Sequence[Mapping[str, Any]], name: str) -> Any:
-    """The value that was compared; a condition that only reads a name is that name."""
-    read = [child for child in children if child["expression"] in ({"var": name}, {"var": [name]}) and "value" in child]
-    return read[0]["value"] if read else tree.get("value")
+def _form(asked: Asked) -> str | None:
+    forms = YES_NO if asked.kind == "boolean" else DATES if asked.kind in ("date", "datetime", "time") else {}
+    form = forms.get(asked.op) or HAS_TO.get(asked.op)
+    return None if form is None else str(form)
+
+
+def _read(tree: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """Where that name is read, here or below."""
+    if tree["expression"] in ({"var": name}, {"var": [name]}) and "value" in tree:
+        yield tree
+    for child in tree["children"]:
+        yield from _read(child, name)
 
 
 def _was(value: Any, name: str, titles: Titles) -> str:

@@ -1,24 +1,23 @@
-"""For a site's own ModelAdmins: on the page of each object, the rules that watch it and what they did lately."""
+"""For a site's own ModelAdmins: on the page of each object, the rules that watch it and what came of them lately."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.http import urlencode
 
+from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.admin.pauses.notices import Pauses
+from rules_engine.admin.why.block import Block, why_url
 from rules_engine.context.stored_form import key_value
-from rules_engine.models import Execution
-from rules_engine.models.inheritance import names_of, of_names
-from rules_engine.rules import registry
+from rules_engine.models.inheritance import ObjectName, names_of
 from rules_engine.rules.permissions import may_view_data
-from rules_engine.test.why import labels_there, rules_on
+from rules_engine.test.why import events_about, labels_there, nearest_first, rules_on
 
-LATEST = 10
-#: Rules that are named; the rest is a number.
+#: Changes that are told here; all of them have a page.
+LATEST = 3
+#: Rules that are named, and told of; the rest is a number.
 NAMED = 20
 
 
@@ -36,7 +35,7 @@ class RulesOfObjectMixin:
         """The page, with what the template needs."""
         instance = self.get_object(request, object_id) if request.method == "GET" and _may_see(request.user) else None
         shown = (
-            rules_of_object(instance, request.user)
+            rules_of_object(instance, request)
             if instance is not None and may_view_data(request.user, _label(instance))
             else None
         )
@@ -52,32 +51,32 @@ def _label(instance: Any) -> str:
     return str((instance._meta.concrete_model or type(instance))._meta.label_lower)
 
 
-def rules_of_object(instance: Any, user: Any) -> dict[str, Any]:
-    """For the template: rules that watch the object, what is paused of them, and its latest executions. Seven queries
-    at most, and one for each model below its own that rules watch."""
+def rules_of_object(instance: Any, request: HttpRequest) -> dict[str, Any]:
+    """For the template: rules that watch the object, what is paused of them, and what came of them at its latest
+    changes. As many queries for many rules and changes as for few, and one for each model below its own that rules
+    watch."""
+    user = request.user
     pauses = Pauses(user)
     label, pk = _label(instance), str(key_value(instance))
     names = [name for name in names_of(label, pk) if may_view_data(user, name.label)]
-    about = of_names(names, "event__model", "event__object_pk")
-    latest = Execution.objects.filter(about).order_by("-created_at")[:LATEST]
-    asked = urlencode({"model": label, "pk": pk})
     rules = rules_on(labels_there(names)).prefetch_related(None)
     named = list(rules[: NAMED + 1])
-    titles = {rule.slug: str(rule) for rule in named}
     paused = pauses.of_rules(rules.order_by().values_list("slug", "model"))
     return {
         "paused": pauses.banner(paused),
         "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
-        "executions": [
-            {
-                "step": execution,
-                "url": page_url("execution", execution.pk),
-                "rule": titles.get(execution.rule_slug, execution.rule_slug),
-                "title": registry.title(execution.kind),
-            }
-            for execution in latest
-        ],
-        "why_url": f"{reverse('admin:rules_engine_rule_why')}?{asked}",
+        "changes": _changes(names, request, is_seen=not why_unseen(request, label, pk)),
+        "why_url": why_url(label, pk),
         "events_url": list_url("event", q=pk),
     }
+
+
+def _changes(names: list[ObjectName], request: HttpRequest, *, is_seen: bool) -> list[Any]:
+    """The latest changes, with the rules that came nearest to acting."""
+    events = list(events_about(names)[:LATEST])
+    if not events:
+        return []
+    watching = rules_on({names[0].label, *(event.model for event in events)})
+    slugs = nearest_first(events, watching.prefetch_related(None).values_list("slug", flat=True))[:NAMED]
+    return Block(request, events, watching.filter(slug__in=slugs), only=set(slugs), is_seen=is_seen).changes()

@@ -18,6 +18,7 @@ from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import context_block, link, list_url, object_link, page_url, table, text_block
 from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
 from rules_engine.admin.records.chain import chain_block
+from rules_engine.admin.why.on_records import WhyOnRecord
 from rules_engine.models import Event
 from rules_engine.rules.permissions import may_view_outcomes
 
@@ -26,13 +27,14 @@ GATES = {"operations": _("its operations"), "changes": _("its change conditions"
 
 
 @admin.register(Event)
-class EventAdmin(SearchedAdmin):
+class EventAdmin(WhyOnRecord, SearchedAdmin):
     """What happened."""
 
     list_display = ("occurred_at", "signal", "operation", "object_shown", "actor_name", "rules_shown")
     list_display_links = ("occurred_at", "signal")
     list_filter = ("operation",)
     date_hierarchy = "created_at"
+    change_form_template = "admin/rules_engine/event/change_form.html"
     search_help_text = _(
         "In full: an object's key, an actor's name, a signal, the id of a request or event. Or a model."
     )

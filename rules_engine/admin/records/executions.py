@@ -34,6 +34,7 @@ from rules_engine.admin.parts.searching import of_events_about, of_rules, uuid_o
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.chain import caused_by
 from rules_engine.admin.records.columns import FourColumns
+from rules_engine.admin.why.on_records import WhyOnRecord
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.models.execution import WAITING, ExecutionQuerySet, State
 from rules_engine.outbox import hints
@@ -46,7 +47,7 @@ Change = Callable[[ExecutionQuerySet], int]
 
 
 @admin.register(Execution)
-class ExecutionAdmin(FourColumns, RowButtonsAdmin):
+class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
     """The outbox, as people read it."""
 
     buttons = {"retry": RETRYABLE_STATES, "cancel": WAITING, "replay": (State.SUCCEEDED,)}

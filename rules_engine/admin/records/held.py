@@ -31,6 +31,7 @@ from rules_engine.admin.parts.searching import of_events_about, of_rules
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.columns import FourColumns
 from rules_engine.admin.records.executions import rule_link
+from rules_engine.admin.why.on_records import WhyOnRecord
 from rules_engine.models import HeldMatch
 from rules_engine.outbox import releasing
 from rules_engine.rules import registry
@@ -39,7 +40,7 @@ WAITING = (HeldMatch.State.WAITING,)
 
 
 @admin.register(HeldMatch)
-class HeldMatchAdmin(FourColumns, RowButtonsAdmin):
+class HeldMatchAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
     """What a throttle, a rule that waits for more, or one that acts once holds, or has held back."""
 
     buttons = {"release": WAITING, "discard": WAITING}

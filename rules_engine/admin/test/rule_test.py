@@ -16,6 +16,7 @@ from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
+from rules_engine.admin.test.now import kept_now
 from rules_engine.admin.why.gates import shown_gate
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
@@ -61,7 +62,8 @@ class RuleTestMixin:
         }
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:
-                context["rule_test"] = shown_test(_tested(spec, form, rows, request.user), spec)
+                test = _tested(spec, form, rows, request.user)
+                context["rule_test"] = {**shown_test(test, spec), **kept_now(request, rule, test)}
             except (RulesEngineError, DatabaseError) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)

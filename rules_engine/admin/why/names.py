@@ -16,10 +16,12 @@ from rules_engine.admin.parts.objects import hidden_rows
 from rules_engine.context.paths import find_model, resolve
 from rules_engine.errors import UnknownPath
 from rules_engine.models import Rule
+from rules_engine.test.limits import LimitUse
 
 #: An object as records have it: the label of its model, and its key.
 Named = tuple[str, str]
 #: A limit that is counted by one value of the object.
+ACTOR = "{{ actor.id }}"
 ONE_VALUE = re.compile(r"\{\{\s*instance\.([\w.]+)\s*\}\}")
 
 
@@ -65,10 +67,15 @@ class Counted:
 
 def counted_by(rule: Rule) -> Counted | None:
     """What the throttle of the rule counts separately, where that is one value of the object; None for all else."""
-    model, found = find_model(rule.model) if rule.model else None, ONE_VALUE.fullmatch(rule.throttle_by.strip())
+    text = rule.throttle_by.strip()
+    if text == ACTOR:
+        return Counted(gettext("who made the change"))
+    model, found = find_model(rule.model) if rule.model else None, ONE_VALUE.fullmatch(text)
     if model is None or found is None:
         return None
     path = tuple(found[1].split("."))
+    if path in (("pk",), ("id",)):
+        return Counted(str(model._meta.verbose_name), rule.model.lower())
     if path[-1] in ("pk", "id") and len(path) > 1:
         path = path[:-1]
     try:
@@ -81,6 +88,15 @@ def counted_by(rule: Rule) -> Counted | None:
     target = getattr(field, "target_field", None)
     is_by_key = related is not None and target is not None and target.primary_key
     return Counted(str(field.verbose_name), related._meta.label_lower if is_by_key and related is not None else "")
+
+
+def names_of_limit(request: HttpRequest, rule: Rule, limit: LimitUse) -> dict[Named, str]:
+    """What the objects are called that used the limit up, and the one that it is counted for."""
+    named = {(use.model, use.object_pk) for use in limit.uses}
+    counted = counted_by(rule)
+    if counted is not None and counted.label:
+        named.add((counted.label, limit.key))
+    return names_of_objects(request, named)
 
 
 def key_name(names: Mapping[Named, str], rule: Rule, key: str) -> str:

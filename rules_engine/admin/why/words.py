@@ -14,7 +14,7 @@ from rules_engine.admin.why.gates import gate_words
 from rules_engine.admin.why.limits import Link, limit_words, next_words, use_link, used_words
 from rules_engine.admin.why.names import key_name
 from rules_engine.admin.why.speaker import Speaker, capital, ended
-from rules_engine.models import Rule
+from rules_engine.models import Pause, Rule
 from rules_engine.rules import registry
 from rules_engine.test.limits import LimitUse
 from rules_engine.test.verdicts import Verdict
@@ -200,9 +200,11 @@ def _cancelled(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
 
 
 def _pause(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
-    pause = verdict.pause
-    if pause is None:
-        return ()
+    return () if verdict.pause is None else (paused_words(verdict.pause), _of_how_many(verdict))
+
+
+def paused_words(pause: Pause) -> str:
+    """Who paused, until when, and why."""
     who, until = pause.paused_by, short_time(pause.until) if pause.until else ""
     if who:
         text = (
@@ -213,7 +215,7 @@ def _pause(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
     else:
         text = gettext("Paused until %(time)s") if until else gettext("Paused until somebody resumes")
     said = text % {"who": who, "time": until}
-    return (f"{said}: {pause.reason}" if pause.reason else said, _of_how_many(verdict))
+    return f"{said}: {pause.reason}" if pause.reason else said
 
 
 def _dropping_pause(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
