@@ -101,15 +101,16 @@ def object_cell(label: str, pk: str, name: str) -> SafeString:
         return format_html('<span class="rules-name" dir="auto">{}</span>', words)
     named = format_html('<span class="rules-name" dir="auto">{}</span>', name)
     below = format_html('<div class="quiet" dir="auto">{}</div>', words) if name.casefold() != words.casefold() else ""
-    return format_html("{}{}", link(_object_url(label, pk), named), below)
+    return format_html("{}{}", link(object_url(label, pk), named), below)
 
 
 def object_link(label: str, pk: str) -> SafeString:
     """The object of a rule's model, linked to its own admin page where the site has one."""
-    return link(_object_url(label, pk), f"{label} {pk}".strip() or "–")
+    return link(object_url(label, pk), f"{label} {pk}".strip() or "–")
 
 
-def _object_url(label: str, pk: str) -> str:
+def object_url(label: str, pk: str) -> str:
+    """The object's own admin page; empty where the site has none."""
     model = find_model(label) if label else None
     if model is None or not pk or not admin.site.is_registered(model):
         return ""

@@ -27,7 +27,7 @@ def held_back(rule: RuleSpec) -> Iterator[str]:
         yield gettext("only the first time for each object")
     if waiting := _waiting(rule, names):
         yield waiting
-    if limit := _limit(rule, names):
+    if limit := limited(rule):
         yield limit
 
 
@@ -54,7 +54,8 @@ def _waiting(rule: RuleSpec, names: Names) -> str:
     return _per(said, by)
 
 
-def _limit(rule: RuleSpec, names: Names) -> str:
+def limited(rule: RuleSpec) -> str:
+    """How often it acts at most: ``at most once an hour per customer``; marked, and empty where nothing limits it."""
     count, seconds = rule.throttle_count, rule.throttle_seconds
     if count is None and seconds is None and not rule.throttle_by:
         return ""
@@ -64,7 +65,7 @@ def _limit(rule: RuleSpec, names: Names) -> str:
         said = so_often(often, seconds)
     else:
         said = gettext("%(often)s in %(time)s") % {"often": often, "time": GAP}
-    return _per(said, _key(rule.throttle_by, names, ""))
+    return _per(said, _key(rule.throttle_by, Names.of(rule.model), ""))
 
 
 def _key(written: str, names: Names, else_by: str) -> str:

@@ -79,4 +79,6 @@ def _changes(names: list[ObjectName], request: HttpRequest, *, is_seen: bool) ->
         return []
     watching = rules_on({names[0].label, *(event.model for event in events)})
     slugs = nearest_first(events, watching.prefetch_related(None).values_list("slug", flat=True))[:NAMED]
-    return Block(request, events, watching.filter(slug__in=slugs), only=set(slugs), is_seen=is_seen).changes()
+    return Block(
+        request, events, watching.filter(slug__in=slugs), only=set(slugs), is_seen=is_seen, most_stopped=0
+    ).changes()

@@ -48,7 +48,7 @@ def _notes(request: HttpRequest, rule: Rule, test: Tested, pauses: Iterable[Paus
     for pause in pauses:
         may_view = user.has_perm("rules_engine.view_pause")
         links = (Link(page_url("pause", pause.pk), gettext("The pause")),) if may_view else ()
-        yield Note(ended(paused_words(pause)), links)
+        yield Note(ended(paused_words(pause, is_seen=may_view)), links)
     if rule.coalesce_seconds:
         wait = span_words(rule.coalesce_seconds)
         if rule.debounce:

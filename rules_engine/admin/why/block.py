@@ -14,10 +14,11 @@ from django.utils.translation import gettext
 
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.labels import OPERATION_WORDS, SIGNALS, model_title, signal_words
+from rules_engine.admin.parts.objects import names_of_objects
 from rules_engine.admin.parts.rendering import page_url, short_time
 from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.why.gates import shown_gate
-from rules_engine.admin.why.names import Named, counted_by, names_of_objects
+from rules_engine.admin.why.names import Named, counted_model
 from rules_engine.admin.why.speaker import Speaker, value_words
 from rules_engine.admin.why.words import OUTCOMES, links_of, sentence_of
 from rules_engine.context.visible import visible
@@ -72,6 +73,7 @@ class Block:
     """What is the same for all changes of a page: who asks, the rules, and what is on record around the events.
 
     ``is_seen``: who asks may see data of the objects that the events are about. ``only``: of no other rules is told.
+    ``most_stopped``: of rules that did not match, so many are told at each change, and the others folded.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Block:
         *,
         only: Collection[str] | None = None,
         is_seen: bool = True,
+        most_stopped: int = MOST_STOPPED,
     ) -> None:
         self.request, self.events, self.only, self.is_seen = request, events, only, is_seen
+        self.most_stopped = most_stopped
         self.rules = {rule.slug: rule for rule in rules}
         user: Any = request.user
         self.rights = frozenset(name for name in RIGHTS if user.has_perm(f"rules_engine.view_{name}"))
@@ -105,9 +109,9 @@ class Block:
         named = {(use.model, use.object_pk) for use in uses}
         for (_event, slug), matches in self.records.held.items():
             rule = self.rules.get(slug)
-            counted = counted_by(rule) if rule is not None else None
-            if counted is not None and counted.label:
-                named |= {(counted.label, match.throttle_key) for match in matches}
+            label = counted_model(rule) if rule is not None else ""
+            if label:
+                named |= {(label, match.throttle_key) for match in matches}
         return names_of_objects(self.request, named)
 
     def changes(self) -> list[ChangeTold]:
@@ -116,14 +120,11 @@ class Block:
         refused = {
             key for (key, _slug), steps in self.records.steps.items() if any(s.first.kind == "reject" for s in steps)
         }
-        causes = {
-            each.event.pk: (each.caused_by, page_url("execution", each.event.cause_id))
-            for each in told
-            if each.caused_by
-        }
-        return [self._change(change, causes.get(change.told.event.pk)) for change in changes_of(told, refused)]
+        causing = {each.caused_by for each in told if each.caused_by}
+        names = dict(Rule.objects.filter(slug__in=causing).values_list("slug", "name")) if causing else {}
+        return [self._change(change, names) for change in changes_of(told, refused)]
 
-    def _change(self, change: Change, cause: tuple[str, str] | None) -> ChangeTold:
+    def _change(self, change: Change, rule_names: Mapping[str, str]) -> ChangeTold:
         event = change.told.event
         titles = Titles.of(event.model)
         verdicts = first_of(
@@ -131,26 +132,20 @@ class Block:
             for told in (change.told, *change.before)
             for said in told.said
         )
-        shown, folded = _parted(verdicts)
+        shown, folded = _parted(verdicts, self.most_stopped)
         fields = self._fields(event, titles) if self.is_seen else []
         return ChangeTold(
             event=event,
-            url=page_url("event", event.pk) if "event" in self.rights else "",
+            url=self._url("event", event.pk),
             time=short_time(event.occurred_at),
             happened=_happened(event),
             fields=fields[:MOST_FIELDS],
             more_fields=max(len(fields) - MOST_FIELDS, 0),
-            by=self._by(event, cause),
-            by_url=cause[1] if cause is not None and "execution" in self.rights else "",
+            by=_by(event, change.told.caused_by, rule_names),
+            by_url=self._url("execution", event.cause_id) if change.told.caused_by else "",
             verdicts=[self._told(verdict, event, titles) for verdict in shown],
             folded=[self._told(verdict, event, titles) for verdict in folded],
         )
-
-    def _by(self, event: Event, cause: tuple[str, str] | None) -> str:
-        if cause is not None:
-            rule = self.rules.get(cause[0])
-            return gettext("by the rule %s") % (rule or cause[0])
-        return gettext("by %s") % event.actor_name if event.actor_name else ""
 
     def _fields(self, event: Event, titles: Titles) -> list[str]:
         """What changed, ``Status: Draft → Paid`` each; of what was not stored the name."""
@@ -183,11 +178,11 @@ class Block:
         stop = said.stop if self.is_seen and speaker.is_rule_seen and said.stop is not None else None
         return Told(
             name=str(rule or said.slug),
-            url=page_url("rule", rule.pk) if rule is not None and "rule" in self.rights else "",
+            url=self._url("rule", rule.pk) if rule is not None else "",
             outcome=verdict.outcome,
             label=str(OUTCOMES[verdict.outcome]),
             sentence=sentence_of(verdict, speaker),
-            links=links_of(verdict, speaker),
+            links=[link for link in links_of(verdict, speaker) if link.url != self.request.path],
             stop=shown_gate(stop, titles) if stop is not None else None,
             stored={titles.title(name): titles.value(name, value) for name, value in said.stored.items()}
             if stop
@@ -195,6 +190,10 @@ class Block:
             test_url=self._test_url(rule, event) if stop is not None and stop.missing else "",
             is_worked_out=verdict.outcome in ("not_matched", "failed") and not said.is_recorded,
         )
+
+    def _url(self, name: str, pk: Any) -> str:
+        """Where it is looked at; empty for whoever may not."""
+        return page_url(name, pk) if name in self.rights else ""
 
     def _test_url(self, rule: Rule | None, event: Event) -> str:
         return test_url(rule, event.object_pk) if self.may_test and rule is not None else ""
@@ -215,16 +214,23 @@ def why_url(label: str, pk: str) -> str:
     return f"{reverse('admin:rules_engine_rule_why')}?{urlencode({'model': label, 'pk': pk})}"
 
 
-def _parted(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+def _parted(verdicts: Sequence[Verdict], most: int) -> tuple[list[Verdict], list[Verdict]]:
     """Those that are told at once, and those that are folded."""
     shown: list[Verdict] = []
     folded: list[Verdict] = []
     stopped = 0
     for verdict in verdicts:
         stopped += verdict.outcome == "not_matched"
-        is_one_more = verdict.outcome == "not_matched" and stopped > MOST_STOPPED
+        is_one_more = verdict.outcome == "not_matched" and stopped > most
         (folded if verdict.is_folded or is_one_more else shown).append(verdict)
     return shown, folded
+
+
+def _by(event: Event, caused_by: str | None, rule_names: Mapping[str, str]) -> str:
+    """By whom, or by which rule's action; empty where nobody is on record."""
+    if caused_by:
+        return gettext("by the rule %s") % (rule_names.get(caused_by) or caused_by)
+    return gettext("by %s") % event.actor_name if event.actor_name else ""
 
 
 def _happened(event: Event) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext
 
 from rules_engine.admin.parts.rendering import page_url, short_time
-from rules_engine.admin.why.names import counted_by
+from rules_engine.admin.prose.holding import limited
+from rules_engine.admin.prose.marks import words_of
 from rules_engine.admin.why.speaker import ended
 from rules_engine.models import Rule
 from rules_engine.test.limits import LimitUse, Use
-
-DAY, HOUR, MINUTE = 86_400, 3_600, 60
+from rules_engine.types import RuleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +25,23 @@ class Link:
 
 
 def limit_words(limit: LimitUse, rule: Rule | None) -> str:
-    """How often at most: ``at most once an hour for each customer``."""
+    """How often at most: ``at most once an hour per customer``."""
     if limit.throttle is None:
         return gettext("once for each object")
-    words = often_words(*limit.throttle)
-    counted = counted_by(rule) if rule is not None else None
-    if counted is not None:
-        return gettext("%(limit)s for each %(field)s") % {"limit": words, "field": counted.title}
-    return words
+    if rule is None:
+        return often_words(*limit.throttle)
+    return _said(RuleSpec(slug="", name="", model=rule.model, throttle_by=rule.throttle_by), limit.throttle)
 
 
 def often_words(count: int, seconds: int) -> str:
-    """A throttle: ``at most once in an hour``."""
-    often = gettext("at most once %(span)s") if count == 1 else gettext("at most %(count)s times %(span)s")
-    return often % {"count": count, "span": _span(seconds)}
+    """A throttle: ``at most once an hour``."""
+    return _said(RuleSpec(slug="", name="", model=""), (count, seconds))
 
 
-def _span(seconds: int) -> str:
-    if seconds % DAY == 0:
-        one, many, unit = gettext("in a day"), gettext("in %s days"), DAY
-    elif seconds % HOUR == 0:
-        one, many, unit = gettext("in an hour"), gettext("in %s hours"), HOUR
-    elif seconds % MINUTE == 0:
-        one, many, unit = gettext("in a minute"), gettext("in %s minutes"), MINUTE
-    else:
-        one, many, unit = gettext("in a second"), gettext("in %s seconds"), 1
-    return one if seconds == unit else many % (seconds // unit)
+def _said(rule: RuleSpec, throttle: tuple[int, int]) -> str:
+    """As the rule's own sentence says it."""
+    count, seconds = throttle
+    return str(words_of(limited(replace(rule, throttle_count=count, throttle_seconds=seconds))))
 
 
 def used_words(limit: LimitUse, name_of: Callable[[Use], str]) -> str:

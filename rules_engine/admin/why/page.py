@@ -18,12 +18,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts import choices
-from rules_engine.admin.parts.objects import why_unseen
-from rules_engine.admin.parts.rendering import object_link, page_url
+from rules_engine.admin.parts.objects import names_of_objects, why_unseen
+from rules_engine.admin.parts.rendering import object_url, page_url
 from rules_engine.admin.parts.rule_page import TEST
 from rules_engine.admin.parts.searching import uuid_of
 from rules_engine.admin.why.block import Block, test_url
-from rules_engine.admin.why.names import names_of_objects
+from rules_engine.admin.why.names import object_name
 from rules_engine.admin.why.objects import LONGEST_WORD, find, objects_view
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.models.inheritance import names_of
@@ -175,7 +175,8 @@ def _answer(request: HttpRequest, given: Any, pk: str) -> dict[str, Any]:
     may_test = user.has_perm(TEST)
     return {
         "asked": True,
-        "object": object_link(label, pk),
+        "object": object_name(names_of_objects(request, [(label, pk)]), label, pk),
+        "object_url": object_url(label, pk),
         "changes": block.changes(),
         "older_url": _with(request, **{BEFORE: str(events[-1].pk), PAGE: ""}) if older else "",
         "newest_url": _with(request, **{BEFORE: "", PAGE: ""}) if request.GET.get(BEFORE) else "",

@@ -200,12 +200,19 @@ def _cancelled(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
 
 
 def _pause(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
-    return () if verdict.pause is None else (paused_words(verdict.pause), _of_how_many(verdict))
+    return (
+        ()
+        if verdict.pause is None
+        else (
+            paused_words(verdict.pause, is_seen="pause" in speaker.rights),
+            _of_how_many(verdict),
+        )
+    )
 
 
-def paused_words(pause: Pause) -> str:
-    """Who paused, until when, and why."""
-    who, until = pause.paused_by, short_time(pause.until) if pause.until else ""
+def paused_words(pause: Pause, *, is_seen: bool) -> str:
+    """Until when it is paused, and, for those who may view pauses, by whom and why."""
+    who, until = pause.paused_by if is_seen else "", short_time(pause.until) if pause.until else ""
     if who:
         text = (
             gettext("Paused by %(who)s until %(time)s")
@@ -215,7 +222,7 @@ def paused_words(pause: Pause) -> str:
     else:
         text = gettext("Paused until %(time)s") if until else gettext("Paused until somebody resumes")
     said = text % {"who": who, "time": until}
-    return f"{said}: {pause.reason}" if pause.reason else said
+    return f"{said}: {pause.reason}" if pause.reason and is_seen else said
 
 
 def _dropping_pause(verdict: Verdict, speaker: Speaker) -> Sequence[str]:

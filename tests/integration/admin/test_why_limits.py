@@ -64,7 +64,7 @@ def said_of_limit() -> str:
     acted = released().decided_at
     assert acted is not None
     return (
-        "At most once in an hour for each customer; here: carmen. "
+        "At most once an hour per customer; here: carmen. "
         f"It acted for Order A at {short_time(acted)} "
         f"It can act again at {short_time(acted + timedelta(hours=1))} "
     )
@@ -83,7 +83,7 @@ def test_one_that_acted_says_for_whom_and_when_it_acts_next(admin_client: Client
     acted = released().decided_at
     assert acted is not None
     again = short_time(acted + timedelta(hours=1))
-    assert f"Next for carmen at {again} (at most once in an hour for each customer)." in why(admin_client, first)
+    assert f"Next for carmen at {again} (at most once an hour per customer)." in why(admin_client, first)
 
 
 def test_one_that_is_counted_by_itself_has_room(admin_client: Client, carmen: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_limit_that_was_changed_since_says_so(admin_client: Client) -> None:
     made.save()
     refresh()
     told = why(admin_client, second)
-    assert "At most once in an hour." in told
+    assert "At most once an hour." in told
     assert "The rule has another limit by now." in told
     assert "It can act again" not in told
 
@@ -178,6 +178,9 @@ def test_a_pause_is_told_with_its_reason_and_link(admin_client: Client, staff: C
     address = reverse("admin:rules_engine_rule_why")
     assert link in admin_client.get(address, asked).content.decode()
     less = staff(*(right for right in RIGHTS if "pause" not in right), "shop.view_order")
+    told = words(less.get(address, asked))
+    assert "paused Resting Paused until somebody resumes." in told
+    assert "stocktaking" not in told
     assert link not in less.get(address, asked).content.decode()
 
 
@@ -257,7 +260,7 @@ def test_the_test_of_a_rule_tells_the_limit_without_using_it(admin_client: Clien
              "changes-INITIAL_FORMS": "0"}  # fmt: skip
     HeldMatch.objects.all().delete()
     told = words(admin_client.post(address, given))
-    assert "The rule would act. At most once in an hour for each customer: there is room for it now." in told
+    assert "The rule would act. At most once an hour per customer: there is room for it now." in told
     assert "there is room for it now." in words(admin_client.post(address, given))
     first.save()
     run_due()

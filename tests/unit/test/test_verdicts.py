@@ -62,7 +62,7 @@ def test_what_fails_says_when_it_is_tried_again() -> None:
     assert told(steps=[steps("retryable", next_attempt_at=LATER)]).next_at == LATER
 
 
-def test_what_is_due_waits_in_the_queue_and_says_whether_a_worker_is_there() -> None:
+def test_what_is_due_waits_in_the_queue_and_says_if_a_worker_is_there() -> None:
     due = [steps("pending", 3, next_attempt_at=EARLIER)]
     verdict = told(steps=due, is_silent=True, silent_since=EARLIER)
     assert (verdict.outcome, verdict.cause, verdict.at) == ("waiting", "queue", EARLIER)
