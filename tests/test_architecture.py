@@ -42,6 +42,7 @@ ROOMS = """
 5  rules_engine.actions.rows         writing rows of the site's models
 5  rules_engine.actions.files        removing files
 5  rules_engine.packs                rule packs and ready templates
+5  rules_engine.packs.ready          the forms of ready templates, and what they offer of a model
 5  rules_engine.audit                the chain that seals the audit trail: sealing, verifying, forgetting
 6  rules_engine.work                 claims, attempts, queues, retention, replays
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need

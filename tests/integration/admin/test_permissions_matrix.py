@@ -98,7 +98,8 @@ def a_replay(_address: str) -> dict[str, Any]:
 
 
 def a_template(_address: str) -> dict[str, Any]:
-    return {"model": "shop.order", "to": "a@example.com", "subject": "x", "body": "x", "operations": ["create"],
+    return {"model": "shop.order", "becomes": "status=paid",
+            "to": "a@example.com", "subject": "x", "body": "x", "operations": ["create"],
             "fields": "status", "keys": "x", "name": "", "message": "x"}  # fmt: skip
 
 
