@@ -33,9 +33,12 @@ from rules_engine.work.lanes import lane_failures as lane_failures
 from rules_engine.work.lanes import lane_figures as lane_figures
 from rules_engine.work.lanes import lane_latest as lane_latest
 from rules_engine.work.lanes import lane_troubles as lane_troubles
+from rules_engine.work.lanes import late_lanes as late_lanes
 from rules_engine.work.lanes import register_lane_titles as register_lane_titles
 from rules_engine.work.overview import Cell as Cell
+from rules_engine.work.overview import Need as Need
 from rules_engine.work.overview import OverviewTable as OverviewTable
+from rules_engine.work.overview import register_needs as register_needs
 from rules_engine.work.overview import register_overview as register_overview
 from rules_engine.work.queues import register_drain as register_drain
 from rules_engine.work.replays import latest_replays as latest_replays

@@ -14,12 +14,13 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from rules_engine.sending import register_drain, register_lane_titles, register_overview
+        from rules_engine.sending import register_drain, register_lane_titles, register_needs, register_overview
         from webhooks import checks, conf
         from webhooks.endpoints import titles, troubles
 
         register_overview("webhooks", troubles.failures_by_endpoint)
         register_lane_titles(conf.QUEUE, titles.titles)
+        register_needs("webhooks", troubles.needs)
 
         # Without the extra the engine runs deliveries one by one, and each says what is missing.
         if not checks.missing_libraries():

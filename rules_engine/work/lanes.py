@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Min, Q
 from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
+from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import TROUBLED, ExecutionQuerySet, State
 from rules_engine.work import claims
@@ -50,6 +51,12 @@ def due_lanes(queue: str) -> list[str]:
     """Return the lanes of a queue in which something is due that no pause stops, by name."""
     due = claims.unpaused(claims.rows().due()).filter(queue=queue)
     return database_of(due.db).due_lanes(due, queue)
+
+
+def late_lanes(queue: str, seconds: float) -> list[str]:
+    """Return the lanes of a queue in which something that no pause stops has been due for so many seconds, by name."""
+    late = claims.unpaused(claims.rows().due()).filter(queue=queue, next_attempt_at__lte=seconds_from_now(-seconds))
+    return database_of(late.db).due_lanes(late, queue)
 
 
 def in_flight(queue: str, *lanes: str) -> int:

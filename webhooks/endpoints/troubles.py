@@ -1,4 +1,4 @@
-"""The endpoints that fail, or are not called at all, for the overview page."""
+"""The endpoints that fail, or are not called at all, for the overview page: as a table, and as what needs somebody."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.text import Truncator
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
-from rules_engine.sending import Cell, OverviewTable, lane_troubles
+from rules_engine.sending import Cell, Need, OverviewTable, lane_troubles, late_lanes
 from webhooks import conf
 from webhooks.models import lanes
 
 MOST_ROWS = 10
 LONGEST_WHY = 160
 DAY = timedelta(hours=24)
+#: An endpoint that failed fewer times in a row may just have hiccuped.
+MANY_FAILURES = 3
+#: What can be sent is sent within seconds.
+LATE_SECONDS = 300.0
 
 
 def failures_by_endpoint(user: Any) -> OverviewTable | None:
     """List those that failed within 24 hours, are paused or were disabled; None for whoever may not see them."""
-    if not any(user.has_perm(f"webhooks.{action}_endpoint") for action in ("view", "change")):
+    if not _may_see(user):
         return None
     # The registry of apps is not full when this module is imported.
     from webhooks.endpoints.status import status_of, when
@@ -50,8 +54,62 @@ def failures_by_endpoint(user: Any) -> OverviewTable | None:
     return OverviewTable(title, headings, rows[:MOST_ROWS], nothing, is_trouble=bool(rows))
 
 
+def _may_see(user: Any) -> bool:
+    return any(user.has_perm(f"webhooks.{action}_endpoint") for action in ("view", "change"))
+
+
+def needs(user: Any) -> list[Need]:
+    """List the endpoints that are paused, were disabled, or fail again and again, and say if what could be sent is not;
+    nothing for whoever may not see endpoints. A few queries, however many endpoints there are."""
+    if not _may_see(user):
+        return []
+    from webhooks.endpoints.status import status_of
+
+    endpoints = apps.get_model("webhooks.Endpoint")._default_manager.select_related("state")
+    fails = Q(enabled=True) & (Q(state__failures__gte=MANY_FAILURES) | Q(state__pauses__gt=0))
+    unwell = endpoints.filter(fails | Q(enabled=False) & ~Q(disabled_reason="")).order_by("slug")
+    rows, now = list(unwell[: MOST_ROWS + 1]), timezone.now()
+    found = [_need(endpoint, status_of(endpoint, now)) for endpoint in rows[:MOST_ROWS]]
+    if len(rows) > MOST_ROWS:
+        more = unwell.count() - MOST_ROWS
+        text = ngettext("and %(count)s more endpoint", "and %(count)s more endpoints", more) % {"count": more}
+        found.append(Need(text, "", gettext("Look at the endpoints"), _address("webhooks_endpoint_changelist"), more))
+    return [*found, *_not_sent()]
+
+
+def _need(endpoint: Any, status: Any) -> Need:
+    why = Truncator(f"{status.words}. {' '.join(status.reasons)}").chars(LONGEST_WHY)
+    do = gettext("Enable it again") if status.name == "disabled" else gettext("Look at it, and resume it")
+    what = gettext("Endpoint %s") % (endpoint.name or endpoint.slug)
+    return Need(what, why[:1].upper() + why[1:], do, _page(endpoint.pk))
+
+
+def _not_sent() -> list[Need]:
+    from webhooks.endpoints import breaker
+
+    slugs = {lanes.slug_of(lane) for lane in late_lanes(conf.QUEUE, LATE_SECONDS) if not lanes.is_test(lane)}
+    # Where an endpoint rests, or is sent to no faster, that is what holds deliveries up.
+    endpoints = breaker.endpoints(list(slugs)).values() if slugs else ()
+    waiting = [endpoint for endpoint in endpoints if endpoint.enabled and breaker.is_unrestricted(endpoint)]
+    if not waiting:
+        return []
+    text = ngettext(
+        "Deliveries to %(count)s endpoint that answers have been due for more than five minutes.",
+        "Deliveries to %(count)s endpoints that answer have been due for more than five minutes.",
+        len(waiting),
+    )
+    do = gettext("See whether a worker takes the queue %s") % conf.QUEUE
+    overview = _address("rules_engine_overview")
+    url = f"{overview}#overview-waiting" if overview else ""
+    return [Need(gettext("Webhooks"), text % {"count": len(waiting)}, do, url)]
+
+
 def _page(pk: Any) -> str:
+    return _address("webhooks_endpoint_change", pk)
+
+
+def _address(name: str, *args: Any) -> str:
     try:
-        return reverse("admin:webhooks_endpoint_change", args=[pk])
+        return reverse(f"admin:{name}", args=args)
     except NoReverseMatch:
         return ""

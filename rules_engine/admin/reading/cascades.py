@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.rendering import page_url
-from rules_engine.models import Rule, RuleSetVersion
-from rules_engine.rules.cascades import Cascades, Link, analyse
+from rules_engine.admin.reading.enabled import enabled_rules
+from rules_engine.models import Rule
+from rules_engine.rules.cascades import Link, analyse
 from rules_engine.rules.contract import Effect
-from rules_engine.types import RuleSpec
 
 #: Other rules named under one heading; the rest is a number.
 NAMED = 20
@@ -32,38 +30,10 @@ class Other:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Enabled:
-    """The enabled rules, and what was found out of them."""
-
-    #: The rule set version that they were read at, and the time of its latest change.
-    number: tuple[int, datetime | None]
-    specs: Sequence[RuleSpec]
-    #: Key and name of every rule, by slug.
-    names: Mapping[str, tuple[Any, str]]
-    cascades: Cascades
-
-
-_known: _Enabled | None = None
-
-
-def _enabled() -> _Enabled:
-    """Two queries where no rule has changed since the last time; with a thousand rules the rest takes a while."""
-    global _known
-    # Read before the rules: a change in between is seen the next time. A number alone may come again after a rollback.
-    number = RuleSetVersion.current(), Rule.objects.aggregate(latest=Max("updated_at"))["latest"]
-    known = _known
-    if known is None or known.number != number:
-        specs = Rule.objects.filter(enabled=True).specs()
-        names = {slug: (pk, name or slug) for slug, pk, name in Rule.objects.values_list("slug", "pk", "name")}
-        _known = known = _Enabled(number, specs, names, analyse(specs))
-    return known
-
-
 def cascades_of(rule: Rule) -> dict[str, Any]:
     """For the template: ``sets_off``, ``set_off_by`` and ``loop`` as lists of ``Other`` with how many ``more`` there
     are, and whether the rule hears itself or does what nobody can tell. Five queries at most."""
-    known = _enabled()
+    known = enabled_rules()
     cascades, names = known.cascades, known.names
     if rule.slug not in cascades.effects:
         cascades = analyse([*known.specs, rule.spec()])

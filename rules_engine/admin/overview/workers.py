@@ -1,0 +1,58 @@
+"""Who looks for work and who does it, and when they were last seen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from rules_engine import conf
+from rules_engine.admin.overview.moments import ago
+from rules_engine.models import Heartbeat
+from rules_engine.work.overview import OverviewTable
+
+#: Nobody who is at work is silent for so many sweeps.
+SILENT_SWEEPS = 6
+MOST_HOSTS = 50
+
+
+def _patience() -> timedelta:
+    return timedelta(seconds=SILENT_SWEEPS * conf.sweep_seconds())
+
+
+def is_anybody_at_work() -> bool:
+    """Say whether somebody looked for due work lately. One query."""
+    since = timezone.now() - _patience()
+    return Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP, seen_at__gte=since).exists()
+
+
+def last_seen() -> datetime | None:
+    """Say when somebody last looked for due work; None: never."""
+    sweeps = Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP)
+    seen: datetime | None = sweeps.aggregate(seen=Max("seen_at"))["seen"]
+    return seen
+
+
+def workers() -> OverviewTable:
+    """The table of them, with what to do where nobody was seen."""
+    now, rows, alive = timezone.now(), [], set()
+    for heartbeat in Heartbeat.objects.all():
+        is_silent = now - heartbeat.seen_at > _patience() and heartbeat.kind == Heartbeat.Kind.SWEEP
+        if not is_silent:
+            alive.add(heartbeat.kind)
+        state = gettext("silent") if is_silent else gettext("seen")
+        rows.append((heartbeat.get_kind_display(), heartbeat.host, ago(heartbeat.seen_at, now), state))
+    notes = []
+    if Heartbeat.Kind.SWEEP not in alive:
+        notes.append(
+            gettext(
+                "No worker was seen lately, so nothing that is due is done. Start one: celery -A yoursite worker -Q "
+                "celery,rules,webhooks; or run manage.py rules_sweep, by cron where there is no Celery."
+            )
+        )
+    headings = (gettext("What it does"), gettext("Host"), gettext("Last seen"), gettext("State"))
+    nothing = gettext("None was ever seen.")
+    title = gettext("Workers")
+    return OverviewTable(title, headings, rows[:MOST_HOSTS], nothing, bool(notes), notes, anchor="workers")
