@@ -78,7 +78,7 @@ def needs(user: Any) -> list[Need]:
 
 
 def _need(endpoint: Any, status: Any) -> Need:
-    why = Truncator(f"{status.words}. {' '.join(status.reasons)}").chars(LONGEST_WHY)
+    why = Truncator(f"{status.words.rstrip('.')}. {' '.join(status.reasons)}").chars(LONGEST_WHY)
     do = gettext("Enable it again") if status.name == "disabled" else gettext("Look at it, and resume it")
     what = gettext("Endpoint %s") % (endpoint.name or endpoint.slug)
     return Need(what, why[:1].upper() + why[1:], do, _page(endpoint.pk))
