@@ -91,7 +91,7 @@ def test_what_was_given_up_needs_to_be_tried_again(admin_client: Client) -> None
     assert needs(admin_client) == []
 
 
-def test_what_fails_again_and_again_needs_somebody_and_one_hiccup_does_not(admin_client: Client) -> None:
+def test_what_fails_again_and_again_needs_somebody_one_hiccup_does_not(admin_client: Client) -> None:
     create_rule(model=Order, slug="mails", actions=[LOG])
     orders(1)
     later = timezone.now() + AGO
