@@ -101,7 +101,7 @@ def test_what_fails_again_and_again_needs_somebody_one_hiccup_does_not(admin_cli
     assert need(admin_client).why == "1 action fails again and again."
 
 
-def test_a_rule_that_cannot_be_evaluated_needs_somebody_until_it_is_changed(admin_client: Client) -> None:
+def test_a_rule_that_cannot_be_evaluated_needs_somebody_until_changed(admin_client: Client) -> None:
     rule = create_rule(model=Order, slug="mails", actions=[LOG])
     RuleError.objects.create(rule_slug="mails", rule_version=1, message="It broke")
     only = need(admin_client)
