@@ -246,6 +246,8 @@ class RuleSpec:
     slug: str
     name: str = ""
     description: str = ""
+    #: What people group rules by; no part of what a rule does.
+    labels: tuple[str, ...] = ()
     enabled: bool = True
     shadow: bool = False
     model: str = ""

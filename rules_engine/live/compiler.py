@@ -28,8 +28,8 @@ from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask, shared
 
 NOTHING: frozenset[Path] = frozenset()
-#: What the rule is called and whether it is on do not change what it does.
-NOT_PART_OF_A_VERSION = ("enabled", "author_id", "each", "objects")
+#: How rules are grouped, and whether one is on, do not change what it does.
+NOT_PART_OF_A_VERSION = ("labels", "enabled", "author_id", "each", "objects")
 PART_OF_A_VERSION = tuple(part.name for part in fields(RuleSpec) if part.name not in NOT_PART_OF_A_VERSION)
 OF_AN_ACTION = tuple(part.name for part in fields(ActionSpec))
 

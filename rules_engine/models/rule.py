@@ -17,7 +17,7 @@ from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules import registry
 from rules_engine.rules.holding import LONGEST_DELAY, constant_keys
-from rules_engine.rules.validation import action_problems, rule_problems
+from rules_engine.rules.validation import action_problems, check_labels, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
 LONGEST_SLUG = 100
@@ -62,6 +62,10 @@ class Rule(AnnouncingModel):
     )
     name = models.CharField(_("name"), max_length=200)
     description = models.TextField(_("description"), blank=True)
+    # Null is none, and what a process of the last release writes that knows of no labels.
+    labels = models.JSONField(
+        _("labels"), null=True, blank=True, validators=[check_labels], help_text=_("What rules are grouped by.")
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     shadow = models.BooleanField(
         _("shadow"), default=False, help_text=_("Evaluate and record on real changes, but do nothing.")
@@ -169,6 +173,7 @@ class Rule(AnnouncingModel):
             slug=self.slug,
             name=self.name,
             description=self.description,
+            labels=_texts(self.labels),
             enabled=self.enabled,
             shadow=self.shadow,
             model=self.model,

@@ -69,6 +69,7 @@ ROWS = Kind(_is_rows, 'a path such as "instance.items", an expression, or null')
 TEXTS = Kind(_is_texts, 'a list of texts, such as ["post_save"]')
 CHANGES = Kind(_is_objects, 'a list of objects, such as [{"field": "status", "to": "paid"}]')
 CONFIG = Kind(lambda value: isinstance(value, dict), "an object")
+LABELS = Kind(lambda value: value is None or _is_texts(value), 'a list of texts, such as ["billing"], or null')
 REFERENCE = Kind(_is_reference, 'the slug of its rule in a list, such as ["welcome-mail"]')
 ANYTHING = Kind(lambda value: True, "JSON")
 
@@ -78,6 +79,7 @@ RULE_FIELDS: Fields = {
     "slug": TEXT,
     "name": TEXT,
     "description": TEXT,
+    "labels": LABELS,
     "enabled": FLAG,
     "shadow": FLAG,
     "model": TEXT,
@@ -156,7 +158,7 @@ def value_problems(model: type[models.Model], name: str, value: Any) -> Iterator
     if not kind.accepts(value):
         yield Problem(pointer(name), f"Expected {kind.expected}, and got {brief(value)}.")
         return
-    if kind not in (TEXT, WHOLE, AMOUNT):
+    if kind not in (TEXT, WHOLE, AMOUNT, LABELS):
         return
     try:
         model._meta.get_field(name).clean(value, None)  # type: ignore[union-attr]

@@ -84,7 +84,7 @@ def _installed(slugs: Iterable[str], using: str) -> dict[str, list[str]]:
 def install(changes: Iterable[Change], pack: str, *, disabled: bool = False) -> list[Change]:
     """Write what the plan says, all of it or nothing; returns what was written.
 
-    A rule that is here keeps its switch, unless ``disabled``; what an operator installs has no author.
+    A rule that is here keeps its switch, unless ``disabled``, and its labels; what an operator installs has no author.
     """
     using = router.db_for_write(Rule)
     written = [change for change in changes if change.writes]
@@ -128,10 +128,12 @@ def _write(change: Change, disabled: bool, using: str) -> Rule:
     columns = {name: _column(getattr(spec, name)) for name in RULE_FIELDS if name != "slug"}
     columns["enabled"] = (spec if change.here is None else change.here).enabled and not disabled
     columns["author"] = None
+    columns["labels"] = columns["labels"] or None
     rows = Rule.objects.using(using)
     if change.here is None:
         rows.bulk_create([Rule(slug=spec.slug, **columns)])
     else:
+        del columns["labels"]
         rows.filter(slug=spec.slug).update(**columns, updated_at=timezone.now())
     rule: Rule = rows.get(slug=spec.slug)
     actions = RuleAction.objects.using(using)
@@ -163,8 +165,8 @@ def _remember(rule: RuleSpec, pack: str, using: str) -> None:
 def difference(change: Change) -> str:
     """Say how the rule here differs from the pack's, line by line; empty where both are the same but for the switch."""
     before = "" if change.here is None else writing.text([change.here])
-    # Whether a rule is on is the administrator's business and not part of what packs compare.
-    switch = change.rule.enabled if change.here is None else change.here.enabled
-    after = writing.text([replace(change.rule, enabled=switch)])
+    # Whether a rule is on, and what it is grouped by, is the administrator's business and not what packs compare.
+    kept = change.rule if change.here is None else change.here
+    after = writing.text([replace(change.rule, enabled=kept.enabled, labels=kept.labels)])
     lines = unified_diff(before.splitlines(), after.splitlines(), "here", "in the pack", lineterm="", n=2)
     return "\n".join(lines)

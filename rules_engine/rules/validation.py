@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import NoneType
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
@@ -36,6 +37,8 @@ PLAIN: Mapping[str, tuple[type, ...]] = {
 
 #: Actions of one rule: its form is drawn and checked within a second, and the rows of one event are few.
 MOST_ACTIONS = 30
+#: What fits a row of the list, and a filter of it.
+MOST_LABELS, LONGEST_LABEL = 10, 40
 
 
 def rule_problems(rule: RuleSpec) -> list[Problem]:
@@ -258,3 +261,30 @@ def _unknown_keys(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
         if known and key not in known:
             message = gettext('This action has no "%(key)s".') % {"key": key}
             yield Problem(f"/{key}", message + did_you_mean(str(key), known))
+
+
+def check_labels(labels: Any) -> None:
+    """Raise ``ValidationError`` unless these are labels: a list of some short texts, each once, without commas.
+
+    They do not change what a rule does, and so they are no problem of a rule that runs.
+    """
+    if labels is None:
+        return
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValidationError(gettext('Expected a list of texts, such as ["billing"].'), code="labels")
+    if len(labels) > MOST_LABELS:
+        raise ValidationError(gettext("A rule has %(most)s labels at most.") % {"most": MOST_LABELS}, code="labels")
+    for label in labels:
+        if not label.strip() or label != label.strip() or "," in label or not label.isprintable():
+            text = gettext(
+                "Expected a label of letters, digits and blanks between them, without commas, and got %(label)s."
+            )
+            raise ValidationError(text % {"label": repr(label[:LONGEST_LABEL])}, code="labels")
+        if len(label) > LONGEST_LABEL:
+            raise ValidationError(
+                gettext("A label has %(most)s characters at most, and %(label)s has more.")
+                % {"most": LONGEST_LABEL, "label": repr(label[:LONGEST_LABEL])},
+                code="labels",
+            )
+    if len({label.casefold() for label in labels}) < len(labels):
+        raise ValidationError(gettext("One label stands there twice."), code="labels")

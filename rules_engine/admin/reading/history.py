@@ -21,8 +21,8 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
 LATEST = 50
-#: Restoring leaves the name by which everything else knows the rule, and whether it is on.
-KEPT = ("slug", "enabled", "author_id", "actions", "each", "objects")
+#: Restoring leaves the name by which everything else knows the rule, how it is grouped, and whether it is on.
+KEPT = ("slug", "enabled", "labels", "author_id", "actions", "each", "objects")
 
 
 class HistoryMixin:

@@ -23,6 +23,7 @@ from rules_engine.admin.parts.json_fields import (
     sentence,
 )
 from rules_engine.admin.rules.edit_conflicts import SeenForm
+from rules_engine.admin.rules.rule_labels import LabelsField
 from rules_engine.errors import Problem
 from rules_engine.models import Rule
 from rules_engine.models.rule import LONGEST_SLUG, new_constant_keys
@@ -94,6 +95,10 @@ class RuleForm(SeenForm):
         label=_("together for each"),
         help_text=_("Of several matches in that time only the last acts, at its end. No number: each acts at once."),
     )
+    labels = LabelsField(
+        label=_("Labels"),
+        help_text=_("What rules are grouped by in their list, with commas between them: billing, urgent"),
+    )
     sample_percent = forms.IntegerField(
         label=_("Sample, in percent"),
         required=False,
@@ -106,7 +111,7 @@ class RuleForm(SeenForm):
     class Meta:
         model = Rule
         fields = (
-            "name", "slug", "description", "shadow", "model", "signals", "operations", "changes",
+            "name", "slug", "description", "labels", "shadow", "model", "signals", "operations", "changes",
             "condition", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
         labels = {"throttle_count": _("At most")}

@@ -26,7 +26,7 @@ from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.reading.source import SourceMixin
-from rules_engine.admin.rules import switching
+from rules_engine.admin.rules import rule_labels, switching
 from rules_engine.admin.rules.action_forms import RuleActionForm, RuleActionFormSet
 from rules_engine.admin.rules.drafts import SentenceMixin
 from rules_engine.admin.rules.forms import RuleForm
@@ -142,7 +142,7 @@ class RuleAdmin(
     inlines = (RuleActionInline,)
     actions = (
         *(switching.enable, switching.disable, switching.duplicate, switching.export),
-        *(of_rules.pause, of_rules.resume),
+        *(rule_labels.label, of_rules.pause, of_rules.resume),
     )
     prepopulated_fields = {"slug": ("name",)}
     save_on_top = True
@@ -150,7 +150,14 @@ class RuleAdmin(
     change_list_template = "admin/rules_engine/rule/change_list.html"
 
     class Media:
-        css = {"all": ["rules_engine/admin.css", "rules_engine/pauses.css", "rules_engine/rule-form.css"]}
+        css = {
+            "all": [
+                "rules_engine/admin.css",
+                "rules_engine/pauses.css",
+                "rules_engine/rule-form.css",
+                "rules_engine/rule-list.css",
+            ]
+        }
 
     # The form
 
@@ -177,7 +184,7 @@ class RuleAdmin(
         seen = ("seen",) if obj and not ending else ()
         written = ("author_shown", "updated_at") if obj else ()
         return [
-            section("top", "name", "description", *seen),
+            section("top", "name", "description", f"labels{ending}", *seen),
             section("when", f"model{ending}", f"changes{ending}", description=_unheard(obj)),
             section("when", f"signals{ending}", f"operations{ending}", advanced=True, description=CANNOT_SEE),
             section("only-if", f"condition{ending}", description=_unsaved(obj)),
@@ -188,7 +195,10 @@ class RuleAdmin(
     def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> Any:
         shown = ("author_shown", "updated_at")
         if not self._may_write(request, obj):
-            return (*shown, *(f"{name}{SHOWN}" for name in ("model", "signals", "operations", "changes", "condition")))
+            return (
+                *shown,
+                *(f"{name}{SHOWN}" for name in ("model", "signals", "operations", "changes", "condition", "labels")),
+            )
         # Executions and errors name the slug, so it stays once it is given.
         return (*shown, "slug") if obj else shown
 
@@ -202,7 +212,9 @@ class RuleAdmin(
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         if not change or form.has_changed():
-            obj.author = self._author(request)
+            # Who groups rules does not answer for them.
+            if set(form.changed_data) != {"labels"}:
+                obj.author = self._author(request)
             if not change:
                 # It acts when somebody has tested it, or has decided that it should; a button does that.
                 obj.enabled = False
@@ -253,6 +265,10 @@ class RuleAdmin(
     @admin.display(description=_("author"))
     def author_shown(self, rule: Rule) -> str:
         return str(states.author_of(rule) or "–")
+
+    @admin.display(description=_("Labels"))
+    def labels_shown(self, rule: Rule) -> str:
+        return ", ".join(rule_labels.labels_of(rule)) or "–"
 
     @admin.display(description=_("Model"))
     def model_shown(self, rule: Rule) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.utils import quote
+from django.db.models import OrderBy, QuerySet
+from django.db.models.fields.json import KT
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -22,12 +26,15 @@ from rules_engine.admin.prose.marks import Words
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.sentence import sentence
+from rules_engine.admin.rules.rule_labels import GroupFilter, LabelFilter, labels_of
 from rules_engine.models import Rule
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
 
 LONGEST = 120
 LONGEST_CLAUSE = 200
+#: A rule of several labels stands below the first of them.
+FIRST_LABEL = OrderBy(KT("labels__0"), nulls_last=True)
 
 
 class ModelFilter(admin.SimpleListFilter):
@@ -60,17 +67,20 @@ class ActionFilter(admin.SimpleListFilter):
 class RuleListMixin:
     """What the admin of rules shows as its list. Two queries of its own, and one for pauses, however many rows."""
 
-    list_display: Any = ("name_shown", "when_shown", "then_shown", "state", "last_day")
-    list_display_links: Any = ("name_shown",)
-    list_filter: Any = ("enabled", "shadow", ModelFilter, ActionFilter)
+    list_display: Any = ("name_shown", "when_shown", "then_shown", "state")
+    #: The name is a link of its own, since what stands beside it is none.
+    list_display_links: Any = None
+    list_filter: Any = (LabelFilter, GroupFilter, "enabled", "shadow", ModelFilter, ActionFilter)
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     search_fields: Any = ("slug", "name", "description", "model")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """What needs somebody first."""
-        return ("trouble", "position", "slug")
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """What needs somebody first; in a list of groups, within each of them."""
+        group = GroupFilter.ORDERS.get(request.GET.get(GroupFilter.parameter_name, ""))
+        usual = ("trouble", "position", "slug")
+        return (FIRST_LABEL, *usual) if group == "labels" else (group, *usual) if group else usual
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """With what the page shows of each rule, in a fixed number of queries."""
@@ -84,7 +94,10 @@ class RuleListMixin:
         activity = states.last_day([rule.slug for rule in rules])
         pauses = Pauses(request.user)
         reader = Reader(request.user)
+        # Ordered by a column, groups do not stand together.
+        head_groups(rules, "" if "o" in request.GET else request.GET.get(GroupFilter.parameter_name, ""))
         for rule in rules:
+            rule.change_url = self._change_url(request, rule)
             rule.sentence = sentence(rule, reader=reader)
             rule.activity, rule.pauses = activity[rule.slug], pauses.of(rule)
             rule.pause_link = row_link(request.user, rule, rule.pauses)
@@ -93,9 +106,20 @@ class RuleListMixin:
         changelist.paused = pauses.banner([pause for pause in pauses.all if not pause.rule_slug])
         return changelist
 
+    def _change_url(self: Any, request: HttpRequest, rule: Rule) -> str:
+        """Its page, from which one comes back to the list as it is filtered now."""
+        kept = {"opts": Rule._meta, "preserved_filters": self.get_preserved_filters(request)}
+        return str(add_preserved_filters(kept, reverse("admin:rules_engine_rule_change", args=[quote(rule.pk)])))
+
     @admin.display(description=_("name"), ordering="name")
-    def name_shown(self, rule: Rule) -> SafeString:
-        return format_html('<span class="rules-name" dir="auto">{}</span>', rule.name or rule.slug)
+    def name_shown(self, rule: Any) -> SafeString:
+        heading = format_html('<span class="rules-group" dir="auto">{}</span>', rule.heading) if rule.heading else ""
+        name = format_html('<a class="rules-name" dir="auto" href="{}">{}</a>', rule.change_url, rule.name or rule.slug)
+        labels = ((list_url("rule", label=label), label) for label in labels_of(rule))
+        chips = format_html_join(" ", '<a class="rules-label" dir="auto" href="{}">{}</a>', labels)
+        return format_html(
+            "{}{}{}", heading, name, format_html('<div class="rules-labels">{}</div>', chips) if chips else ""
+        )
 
     @admin.display(description=_("When"))
     def when_shown(self, rule: Any) -> SafeString:
@@ -105,8 +129,12 @@ class RuleListMixin:
     def then_shown(self, rule: Any) -> SafeString:
         return _clause(rule.sentence.then)
 
-    @admin.display(description=_("State"), ordering="enabled")
+    @admin.display(description=_("State, last 24 hours"), ordering="trouble")
     def state(self, rule: Any) -> SafeString:
+        """In one column, or the list is wider than a laptop's screen."""
+        return format_html("<div>{}</div>{}", self._state(rule), self._last_day(rule))
+
+    def _state(self, rule: Any) -> SafeString:
         state = states.state_of(rule)
         badges = [_badge(state.name, state.words)]
         if rule.pauses and rule.enabled:
@@ -117,9 +145,7 @@ class RuleListMixin:
         shown = (*badges, *map(shortened, state.reasons[:1]), rule.pause_link)
         return format_html_join(" ", "{}", ((badge,) for badge in shown if badge))
 
-    @admin.display(description=_("Last 24 hours"), ordering="trouble")
-    def last_day(self, rule: Any) -> SafeString:
-        """In one column, or the list is wider than a laptop's screen."""
+    def _last_day(self, rule: Any) -> SafeString:
         activity, url = rule.activity, list_url("execution", rule_slug=rule.slug)
         if activity.last_fired is None:
             words = gettext("never fired")
@@ -135,6 +161,22 @@ class RuleListMixin:
             lines.append(format_html('<span class="quiet">{}</span>', last))
         lines.append(shortened(activity.last_error))
         return format_html_join("", "<div>{}</div>", ((line,) for line in lines if line))
+
+
+def head_groups(rules: Any, group: str) -> None:
+    """Give the first rule of each group the heading that stands above it, and all others none."""
+    before: str | None = None
+    for rule in rules:
+        rule.heading = ""
+        if group in GroupFilter.ORDERS:
+            here = rule.model if group == "model" else next(iter(labels_of(rule)), "")
+            if here != before:
+                rule.heading = (model_title(here) if group == "model" else here) or _nothing(group)
+            before = here
+
+
+def _nothing(group: str) -> str:
+    return gettext("Of no model") if group == "model" else gettext("Without a label")
 
 
 def _clause(words: Words) -> SafeString:

@@ -163,6 +163,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "rule: disable": with_root("enabler"),
     "rule: duplicate": AUTHORS,
     "rule: export": SEEING,
+    "rule: label": with_root("author"),
     "rule: pause": with_root("operator"),
     "rule: resume": ROOT,
     "pause: delete_selected": ROOT,
@@ -339,7 +340,7 @@ def said_in(answer: Any) -> list[str]:
 @pytest.mark.parametrize("who", [*WHO, "anonymous"])
 def test_who_is_offered_which_action_and_changes_what_by_it(who: str, site: Site) -> None:
     client, user, before = site.client(who), site.users.get(who), state()
-    more = {"post": "yes", "lasts": "", "mode": "hold", "reason": ""}
+    more = {"post": "yes", "lasts": "", "mode": "hold", "reason": "", "add": "a label"}
     lists: dict[str, str] = {}
     wrong = {}
     for name, whom in ACTIONS.items():
