@@ -31,7 +31,8 @@ def fill() -> None:
     more = {"<": [1, {"-": [{"var": "instance.total"}, {"var": "old.total"}]}, {"var": "instance.subtotal"}]}
     late = {"<": [{"var": "instance.status_changed_at"}, {"-": [{"now": []}, {"timestamp": "30d"}]}]}
     condition = {"or": [more, {"and": [late]}, {"!=": [{"var": "instance.status"}, HOSTILE]}]}
-    create_rule(Order, slug="mails", name="Mail the warehouse", condition=condition, actions=[failing, log, hook])
+    actions = [failing, log, hook]
+    mails = create_rule(Order, slug="mails", name="Mail the warehouse", condition=condition, actions=actions)
     create_rule(Order, slug="held", name=f"Held {HOSTILE}", description=HOSTILE, actions=[log], coalesce_seconds=600)
     create_rule(Order, slug="trail", name="Trail", actions=[("write_audit_entry", {"name": HOSTILE})])
     create_rule(Order, slug="shadow", name="Shadow", actions=[log], shadow=True)
@@ -39,6 +40,12 @@ def fill() -> None:
     gone = get_user_model().objects.create_user("gone", is_active=False)
     create_rule(Order, slug="orphan", name="Orphan", actions=[log], author=gone)
     Pause.objects.create(rule_slug="shadow", reason=HOSTILE)
+    expected = {"outcome": "acts", "actions": [{"kind": "log_message", "settings": {"message": HOSTILE}}]}
+    moment = "2031-05-06T12:00:00Z"
+    sample = {"instance": {"pk": 1, "order_number": HOSTILE}}
+    models.RuleTest.objects.create(
+        rule=mails, name=HOSTILE, signal="post_save", occurred_at=moment, context=sample, expected=expected
+    )
     order = Order.objects.create(order_number=HOSTILE[:32], total=5)
     for status in ("paid", "shipped"):
         order.status = status
@@ -74,6 +81,8 @@ def _address(name: str, pattern: URLPattern, model: Any) -> str:
             row = _row(model)
             assert row is not None, f"fill() made no {model.__name__}, so the page {name} would not be looked at."
             arguments[wanted] = row.pk
+        elif wanted == "test_id":
+            arguments[wanted] = models.RuleTest.objects.values_list("pk", flat=True)[0]
         elif wanted == "number":
             arguments[wanted] = 1
         else:

@@ -59,6 +59,7 @@ ROOMS = """
 7  rules_engine.admin.overview       the overview page
 7  rules_engine.admin.test           the pages that test a rule
 7  rules_engine.admin.why            why a rule did or did not act: changes, verdicts, the page that asks
+7  rules_engine.admin.kept           the tests that are kept with a rule
 7  rules_engine.admin.records        events, executions, held matches, recordings, audit entries
 7  rules_engine.admin.cards          the cards of the form of a rule, and what stands beside them
 7  rules_engine.admin.rules          the list of rules and the form

@@ -43,7 +43,7 @@ def pay_order(**fields: Any) -> Event:
 
 def keep(rule: Rule, event: Event, name: str = "As recorded") -> RuleTest:
     test = RuleTest(rule=rule, name=name, signal=event.signal, operation=event.operation)
-    test.occurred_at, test.context = event.occurred_at, sample_of(event.captured())
+    test.occurred_at, test.context = event.occurred_at, sample_of(event.captured().context)
     test.expected = expectation_of(kept.came_of(rule.spec(), test.spec()))
     test.full_clean()
     test.save()

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from rules_engine.admin.kept.verdicts import tests_notice
 from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import list_url
 from rules_engine.admin.parts.rule_page import ENABLE
@@ -55,6 +56,7 @@ def notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "remarks": hearing(rule.spec_with([])),
         "over_mailed": mail.over_of(rule.slug),
         "errors": errors,
+        "tests": tests_notice(request, rule),
         "activity": activity,
         "cascades": cascades_of(rule),
         "pauses": pauses.notices(pauses.of(rule)),

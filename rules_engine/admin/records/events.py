@@ -9,6 +9,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,10 +18,11 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import context_block, link, list_url, object_link, page_url, table, text_block
+from rules_engine.admin.parts.rule_page import TEST
 from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
 from rules_engine.admin.records.chain import chain_block
 from rules_engine.admin.why.on_records import WhyOnRecord
-from rules_engine.models import Event
+from rules_engine.models import Event, Rule
 from rules_engine.rules.permissions import may_view_outcomes
 
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
@@ -60,6 +63,7 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj)
             obj.unseen = why_unseen(request, obj.model, obj.object_pk, obj.context)
+            obj.rules = _rules_to_test(request, obj)
             obj.sees = partial(may_view_outcomes, request.user)
         return super().get_form(request, obj, change, **options)
 
@@ -102,12 +106,14 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
                 evaluation.get("version"),
                 *_verdict(evaluation),
                 _detail(evaluation, event.unseen),
+                _keep_button(event, str(evaluation.get("rule"))),
             )
             for evaluation in _evaluations(event)
         ]
         if not rows:
             return text_block(gettext("ordered by hand"))
-        return table((_("rule"), _("version"), _("outcome"), _("stopped by"), _("detail")), rows)
+        headings = (_("rule"), _("version"), _("outcome"), _("stopped by"), _("detail"), _("test"))
+        return table(headings, rows) if event.rules else table(headings[:-1], [row[:-1] for row in rows])
 
     @admin.display(description=_("executions"))
     def executions_shown(self, event: Event) -> SafeString:
@@ -117,6 +123,26 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
     def context_shown(self, event: Any) -> SafeString:
         shown: SafeString = event.context_html
         return shown
+
+
+def _rules_to_test(request: HttpRequest, event: Any) -> dict[str, Any]:
+    """The rules, by slug, for which the user may keep this event as a test."""
+    if event.unseen or not all(request.user.has_perm(name) for name in (TEST, "rules_engine.view_rule")):
+        return {}
+    slugs = [str(evaluation.get("rule")) for evaluation in _evaluations(event)]
+    return dict(Rule.objects.filter(slug__in=slugs, model=event.model).values_list("slug", "pk"))
+
+
+def _keep_button(event: Any, slug: str) -> SafeString | str:
+    """A button of the page's own form, which has nothing else to send."""
+    if slug not in event.rules:
+        return "–"
+    address = f"{reverse('admin:rules_engine_rule_tests', args=[event.rules[slug]])}?event={event.pk}"
+    html = (
+        '<button type="submit" class="button" formmethod="post" formaction="{}" formnovalidate>{}'
+        '<span class="visually-hidden"> {}</span></button>'
+    )
+    return format_html(html, address, gettext("Keep as a test"), slug)
 
 
 def _evaluations(event: Event) -> list[Mapping[str, Any]]:

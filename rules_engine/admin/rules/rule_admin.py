@@ -17,6 +17,7 @@ from rules_engine.admin.cards.beside import beside, notices
 from rules_engine.admin.cards.collapsing import SHOWN, UnfoldingFormSet, unfolded
 from rules_engine.admin.cards.layout import cards_of, section
 from rules_engine.admin.conditions.builder import FieldsMixin
+from rules_engine.admin.kept.before_on import warn_of_failing
 from rules_engine.admin.overview.page import OverviewMixin
 from rules_engine.admin.parts.guarding import GuardedAdmin
 from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_words, signal_words
@@ -226,6 +227,8 @@ class RuleAdmin(
         if rule.author_id != request.user.pk and any(formset.has_changed() for formset in formsets):
             rule.author = self._author(request)
             rule.save(update_fields=["author", "updated_at"])
+        if change and any(one.has_changed() for one in (form, *formsets)):
+            warn_of_failing(self, request, rule)
         if missing := lacking(request.user, needed_of_signals(rule.spec())):
             self.message_user(request, _unseen_of_signals(missing), messages.WARNING)
 

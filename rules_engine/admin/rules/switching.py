@@ -20,11 +20,14 @@ from django.urls import path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.kept.before_on import tests_fail_page
+from rules_engine.admin.kept.verdicts import failing_words
 from rules_engine.admin.parts.rule_page import ENABLE, rule_for
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs import writing
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
+from rules_engine.test.kept.running import failing
 
 LONGEST_SLUG = 100
 
@@ -56,7 +59,7 @@ SWITCHED = {
 def enable(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
     """Switch rules on: those that can run, and that the user could have written."""
     chosen = [rule for rule in _with_actions(queryset) if not rule.enabled]
-    _each(model_admin, request, chosen, _why_not_enable, _switch(model_admin, request, on=True))
+    _each(model_admin, request, chosen, _why_not_enable_unasked, _switch(model_admin, request, on=True))
 
 
 @admin.action(description=_("Disable selected rules"), permissions=["enable"])
@@ -117,7 +120,10 @@ def _switched(model_admin: Any, request: HttpRequest, object_id: str, wanted: Sw
     if wanted.columns["enabled"] and (why := _why_not_enable(request, rule)):
         model_admin.message_user(request, why, messages.ERROR)
     elif any(getattr(rule, name) != value for name, value in wanted.columns.items()):
-        _put(model_admin, request, rule, wanted)
+        failed = failing(rule.spec()) if _will_act(rule, wanted) else []
+        if failed and "all_the_same" not in request.POST:
+            return tests_fail_page(model_admin, request, rule, failed)
+        _put(model_admin, request, rule, wanted, although=failing_words(failed) if failed else "")
         model_admin.message_user(request, wanted.told % rule, messages.SUCCESS)
     return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 
@@ -131,12 +137,18 @@ def _switch(model_admin: Any, request: HttpRequest, *, on: bool) -> Callable[[Ru
     return lambda rule: _put(model_admin, request, rule, wanted)
 
 
-def _put(model_admin: Any, request: HttpRequest, rule: Rule, wanted: Switched) -> None:
+def _will_act(rule: Rule, wanted: Switched) -> bool:
+    """Say whether the rule begins to act: one that is in shadow, or off, does nothing."""
+    after = {"enabled": rule.enabled, "shadow": rule.shadow, **wanted.columns}
+    return bool(after["enabled"] and not after["shadow"])
+
+
+def _put(model_admin: Any, request: HttpRequest, rule: Rule, wanted: Switched, *, although: str = "") -> None:
     for name, value in wanted.columns.items():
         setattr(rule, name, value)
     # One by one: processes learn of a change by its signal.
     rule.save(update_fields=[*wanted.columns, "updated_at"])
-    model_admin.log_change(request, rule, str(wanted.noted))
+    model_admin.log_change(request, rule, f"{wanted.noted} {although}".strip())
 
 
 def _each(
@@ -165,6 +177,15 @@ def _each(
 def _why_not_own(request: HttpRequest, rule: Rule) -> str | None:
     missing = lacking(request.user, needed(rule.spec()))
     return gettext("you lack the permission %s.") % ", ".join(missing) if missing else None
+
+
+def _why_not_enable_unasked(request: HttpRequest, rule: Rule) -> str | None:
+    """Of several at once none whose tests fail is switched on: its own page asks."""
+    if why := _why_not_enable(request, rule):
+        return why
+    failed = failing(rule.spec())
+    text = gettext("%(tests)s Its own page switches it on all the same.")
+    return text % {"tests": failing_words(failed)} if failed else None
 
 
 def _why_not_enable(request: HttpRequest, rule: Rule) -> str | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.kept.keeping import CannotBeKept, keep_context, note
+from rules_engine.admin.kept.page import tests_url
 from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
@@ -22,6 +25,7 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import plain
 from rules_engine.errors import RulesEngineError
+from rules_engine.models import Rule
 from rules_engine.test.previews import Planned
 from rules_engine.test.rule_test import Tested, event_of, tested_on_event, tested_on_object
 from rules_engine.types import RuleSpec
@@ -64,9 +68,18 @@ class RuleTestMixin:
             try:
                 test = _tested(spec, form, rows, request.user)
                 context["rule_test"] = {**shown_test(test, spec), **kept_now(request, rule, test)}
-            except (RulesEngineError, DatabaseError) as error:
+                if "_keep" in data:
+                    return _kept(self, request, rule, test)
+            except (RulesEngineError, DatabaseError, CannotBeKept) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)
+
+
+def _kept(model_admin: Any, request: HttpRequest, rule: Rule, tested: Tested) -> HttpResponseBase:
+    test = keep_context(rule, tested.context, request.POST.get("keep_name", ""))
+    note(request, rule, gettext("Kept the test “%s”.") % test.name)
+    model_admin.message_user(request, gettext("It is kept as the test “%s”.") % test.name, messages.SUCCESS)
+    return HttpResponseRedirect(tests_url(rule))
 
 
 def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> Tested:

@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, H
 from django.urls import path, reverse
 from django.utils.translation import gettext
 
+from rules_engine.admin.kept.before_on import tests_fail_page
+from rules_engine.admin.kept.verdicts import failing_words
 from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import ENABLE, page, refused, rule_for, unseen
 from rules_engine.admin.test.rule_test import shown_test
@@ -16,6 +18,7 @@ from rules_engine.models import Event, HeldMatch, Rule
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.backtest import CHUNK, MOST, events_of
+from rules_engine.test.kept.running import failing
 from rules_engine.test.rule_test import tested_on_event
 
 #: Events that are shown with what each action would have been.
@@ -60,9 +63,13 @@ class ShadowMixin:
         if why := _why_not(request.user, rule):
             self.message_user(request, why, messages.ERROR)
         elif rule.shadow:
+            failed = failing(rule.spec())
+            if failed and "all_the_same" not in request.POST:
+                return tests_fail_page(self, request, rule, failed)
             rule.shadow = False
             rule.save(update_fields=["shadow", "updated_at"])
-            self.log_change(request, rule, gettext("Promoted: it acts from now on."))
+            although = failing_words(failed) if failed else ""
+            self.log_change(request, rule, f"{gettext('Promoted: it acts from now on.')} {although}".strip())
             self.message_user(request, gettext("%s acts from now on.") % rule, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 

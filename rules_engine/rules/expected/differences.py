@@ -120,5 +120,7 @@ def quoted(value: Any) -> str:
     """Return a value as a sentence can quote it."""
     if value is None:
         return gettext("nothing")
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        value = ", ".join(value)
     text = f"“{value}”" if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"

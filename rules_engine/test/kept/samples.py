@@ -26,12 +26,13 @@ class MisshapenSample(RulesEngineError):
     """A sample's header is no header."""
 
 
-def sample_of(event: Event) -> dict[str, Any]:
+def sample_of(context: Mapping[str, Any]) -> dict[str, Any]:
     """Return an event's context as a test keeps it: JSON, without what is null."""
     decimals: list[str] = []
     cut: list[str] = []
-    context = snapshot.plain({**event.context, "event": None}, found=decimals, cut=cut)
-    header = {"id": str(event.id), "pk": snapshot.plain(event.pk)}
+    told = context.get("event") or {}
+    header = {name: snapshot.plain(told[name]) for name in _IN_HEADER if name in told}
+    context = snapshot.plain({**context, "event": None}, found=decimals, cut=cut)
     if decimals:
         header[DECIMALS] = decimals
     if cut:

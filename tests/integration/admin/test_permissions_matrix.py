@@ -25,7 +25,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from project.shop.models import Order
-from rules_engine.models import Execution, HeldMatch, Pause, Recording, Rule, RuleVersion
+from rules_engine.models import Execution, HeldMatch, Pause, Recording, Rule, RuleTest, RuleVersion
 from rules_engine.work.run import drain
 from tests import admin_pages, emptying
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data, posted_by_the_page
@@ -103,6 +103,15 @@ def a_template(_address: str) -> dict[str, Any]:
             "fields": "status", "keys": "x", "name": "", "message": "x"}  # fmt: skip
 
 
+def a_removed_test(_address: str) -> dict[str, Any]:
+    return {"remove": RuleTest.objects.get().pk}
+
+
+def a_renamed_test(_address: str) -> dict[str, Any]:
+    return {"name": "Renamed", "occurred_at": "2031-05-06 12:00:00", "context": '{"instance": {"pk": 1}}',
+            "expected": '{"outcome": "acts"}'}  # fmt: skip
+
+
 READ_ONLY = ("auditentry", "event", "execution", "heldmatch", "ruleversion")
 EDITED = ("rule", "pause", "recording")
 VERBS = {"execution": ("retry", "cancel", "replay"), "heldmatch": ("release", "discard")}
@@ -123,6 +132,8 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_fields": Row(AUTHORS),
     "rules_engine_rule_sentence": Row(AUTHORS, NONE, a_rule),
     "rules_engine_rule_test": Row(with_root("tester")),
+    "rules_engine_rule_tests": Row(with_root("tester"), with_root("tester"), a_removed_test),
+    "rules_engine_rule_edit_test": Row(with_root("tester"), with_root("tester"), a_renamed_test),
     "rules_engine_rule_backtest": Row(with_root("tester")),
     "rules_engine_rule_shadow": Row(with_root("tester")),
     "rules_engine_rule_switch_on": Row(NONE, with_root("enabler"), visit=405),
