@@ -215,7 +215,7 @@ def own_addresses() -> set[str]:
 
 
 def written(pattern: Any) -> str:
-    kinds = {"object_id": "PK", "number": "NUMBER", "key": "KEY"}
+    kinds = {"object_id": "PK", "number": "NUMBER", "test_id": "NUMBER", "key": "KEY"}
     return re.sub(r"<\w+:(\w+)>", lambda found: kinds[found[1]], str(pattern))
 
 
