@@ -32,7 +32,7 @@ from rules_engine.capture.watches import NOBODY, Found, ModelWatch, Pair, Readin
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
-from rules_engine.databases.uncached import past_caches
+from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.models import LargeChange
@@ -127,7 +127,7 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     if found is NOBODY:
         return
     is_kept = kept_from_caller(NOT_TRIED, sender)
-    with is_kept, past_caches(table.alias):
+    with is_kept, reading_current(table.alias):
         if not is_of_models:
             _tell_of_other(table, sender, signal, sent)
         elif is_raw:
@@ -213,7 +213,7 @@ def tell_large_change(change: LargeChange) -> None:
     if part is None:
         return
     decisions: list[Decision] = []
-    with actor.again(large_changes.origin_of(change)), past_caches(table.alias):
+    with actor.again(large_changes.origin_of(change)), reading_current(table.alias):
         for subject, rules in relations.at_other_end(
             part.watch, part.other, part.operation, part.pks, change.occurred_at, using=table.alias
         ):

@@ -17,9 +17,11 @@ from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, router
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
+
+from rules_engine.databases import routing
 
 Row = TypeVar("Row", bound=Model)
 
@@ -33,14 +35,23 @@ ASKING = {
 NO_CACHE = nullcontext()
 
 
-def past_caches(using: str) -> AbstractContextManager[None]:
-    """Have every SELECT of this thread's connection go to the database in the block, whoever makes it.
+def reading_current(using: str) -> AbstractContextManager[None]:
+    """Have all that is read in the block be what the database says now, whoever reads it: past caches, and from the
+    database that is written.
 
     Past caches that stand before ``SQLCompiler``, that is; those that stand before ``QuerySet`` want ``uncached``.
     """
     operations: Any = connections[using].ops
     is_past = SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations)
+    if routing.is_routed():
+        return _where_written(NO_CACHE if is_past else _past_caches(operations))
     return NO_CACHE if is_past else _past_caches(operations)
+
+
+@contextmanager
+def _where_written(past: AbstractContextManager[None]) -> Iterator[None]:
+    with routing.reading_where_written(), past:
+        yield
 
 
 @contextmanager
@@ -69,7 +80,7 @@ def _asking(ask: Callable[..., Any]) -> Callable[..., Any]:
     def asked(self: QuerySet[Any], *args: Any, **options: Any) -> Any:
         if apps.ready and _is_usual():
             _step_aside()
-        with past_caches(self.db):
+        with reading_current(self.db):
             return ask(self, *args, **options)
 
     return asked
@@ -82,7 +93,13 @@ def _is_usual() -> bool:
 
 
 class UncachedQuerySet(QuerySet[Row]):
-    """A queryset of the engine's own tables, which says what is in them now."""
+    """A queryset of the engine's own tables, which says what is in them now: no cache and no replica does."""
+
+    @property
+    def db(self) -> str:
+        """The database that is written, unless another one was named."""
+        named: str | None = getattr(self, "_db", None)
+        return named or router.db_for_write(self.model, **getattr(self, "_hints", {}))
 
 
 def stand_before_caches() -> None:

@@ -17,6 +17,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
+from rules_engine.databases.uncached import reading_current
 from rules_engine.models import HeldMatch, Pause, Rule
 from rules_engine.models.held import ACTED_BEFORE, RULE_GONE, TAKEN_TOGETHER, USED_UP
 from rules_engine.outbox import writing
@@ -47,7 +48,8 @@ def release_due(*, seconds: float = float("inf")) -> int:
     end, total = time.monotonic() + seconds, 0
     elsewhere: set[str] = set()
     while time.monotonic() < end and (slug := _next_rule(elsewhere)) is not None:
-        decided = _decide_rule(slug)
+        with reading_current(router.db_for_write(HeldMatch)):
+            decided = _decide_rule(slug)
         if not decided:
             elsewhere.add(slug)  # another worker is at it
         total += decided

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, router
 from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.context.visible import objects_sent
-from rules_engine.databases.uncached import past_caches
+from rules_engine.databases.uncached import reading_current
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
@@ -58,7 +58,9 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many it ended
     or ran."""
     left = len(claim.executions)
-    with LeaseKeeper(claim.worker):
+    # Where no router is, all is read where it is written.
+    current = reading_current(router.db_for_write(Execution)) if router.routers else nullcontext()
+    with LeaseKeeper(claim.worker), current:
         try:
             authors = Authors()
             permitted = may_run(claim, authors)
@@ -134,7 +136,7 @@ def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exce
     """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
     # Of nobody nothing is read.
-    with past_caches(router.db_for_write(Execution)) if execution.author_id else nullcontext():
+    with reading_current(router.db_for_write(Execution)) if execution.author_id else nullcontext():
         answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
     if not isinstance(answer, Unread):
         return answer

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from rules_engine.databases.uncached import UncachedQuerySet, past_caches, stand_before_caches, uncached
+from rules_engine.databases.uncached import UncachedQuerySet, reading_current, stand_before_caches, uncached
 from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Pause, Rule, RuleSetVersion
 from rules_engine.testing import create_rule, run_due
@@ -175,7 +175,7 @@ def test_what_a_rule_compares_is_read_from_the_database(hits: list[str]) -> None
 def test_without_a_cache_nothing_is_put_in_anybodys_place() -> None:
     rows = Keeper.objects.all()
     assert uncached(rows) is rows
-    with past_caches("default"):
+    with reading_current("default"):
         assert "compiler" not in vars(connection.ops)
 
 

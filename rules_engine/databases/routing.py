@@ -1,0 +1,50 @@
+"""Reading from the database that is written, where a site's routers send reads elsewhere: a replica lags behind.
+
+What an event tells, what is decided and what an action does must rest on what was written. That is read by Django, by
+managers, properties and permission backends of the site, and by the engine; a router of ours, before the site's, sends
+all of it where the site's own routers send writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import router
+
+_is_on: ContextVar[bool] = ContextVar("rules_engine_reads_are_written", default=False)
+
+
+class ReadsWhereWritten:
+    """Sends reads where writes go, in a block of ``reading_where_written``; elsewhere it has no opinion."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        """Return the alias; None leaves it to the site's routers."""
+        return router.db_for_write(model, **hints) if _is_on.get() else None
+
+
+_OURS = ReadsWhereWritten()
+
+
+def is_routed() -> bool:
+    """Say whether the site has routers; without one, all is read where it is written."""
+    return bool(router.routers)
+
+
+@contextmanager
+def reading_where_written() -> Iterator[None]:
+    """Have all that is read in the block come from the database that is written, whoever reads it."""
+    _stand_first()
+    token = _is_on.set(True)
+    try:
+        yield
+    finally:
+        _is_on.reset(token)
+
+
+def _stand_first() -> None:
+    # Django makes the list when it is first asked for, and tests have it made anew.
+    if _OURS not in router.routers:
+        router.routers.insert(0, _OURS)
