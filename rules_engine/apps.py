@@ -29,9 +29,11 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.actions.mail import send_email  # noqa: F401
         from rules_engine.actions.rows import create_object, set_fields, update_objects  # noqa: F401
         from rules_engine.capture import first_signal, receiver, vetoes
+        from rules_engine.databases import routing
         from rules_engine.live import cache
         from rules_engine.rules import registry
 
+        routing.stand_first()
         registry.autodiscover()
         cache.on_change(receiver.connect)
         cache.on_change(vetoes.attach)

@@ -18,11 +18,13 @@ _is_on: ContextVar[bool] = ContextVar("rules_engine_reads_are_written", default=
 
 
 class ReadsWhereWritten:
-    """Sends reads where writes go, in a block of ``reading_where_written``; elsewhere it has no opinion."""
+    """Sends reads where writes go: of the engine's own tables, and all of them in ``reading_where_written``."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str | None:
         """Return the alias; None leaves it to the site's routers."""
-        return router.db_for_write(model, **hints) if _is_on.get() else None
+        rows = getattr(model._default_manager, "_queryset_class", None)
+        is_own = getattr(rows, "is_read_where_written", False)
+        return router.db_for_write(model, **hints) if is_own or _is_on.get() else None
 
 
 _OURS = ReadsWhereWritten()
@@ -36,7 +38,7 @@ def is_routed() -> bool:
 @contextmanager
 def reading_where_written() -> Iterator[None]:
     """Have all that is read in the block come from the database that is written, whoever reads it."""
-    _stand_first()
+    stand_first()
     token = _is_on.set(True)
     try:
         yield
@@ -44,7 +46,7 @@ def reading_where_written() -> Iterator[None]:
         _is_on.reset(token)
 
 
-def _stand_first() -> None:
-    # Django makes the list when it is first asked for, and tests have it made anew.
-    if _OURS not in router.routers:
+def stand_first() -> None:
+    """Stand before the site's routers, where it has any. Tests have Django make its list anew."""
+    if router.routers and _OURS not in router.routers:
         router.routers.insert(0, _OURS)

@@ -17,7 +17,7 @@ from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.db import connections, router
+from django.db import connections
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -95,11 +95,8 @@ def _is_usual() -> bool:
 class UncachedQuerySet(QuerySet[Row]):
     """A queryset of the engine's own tables, which says what is in them now: no cache and no replica does."""
 
-    @property
-    def db(self) -> str:
-        """The database that is written, unless another one was named."""
-        named: str | None = getattr(self, "_db", None)
-        return named or router.db_for_write(self.model, **getattr(self, "_hints", {}))
+    #: What ``routing`` knows such tables by.
+    is_read_where_written = True
 
 
 def stand_before_caches() -> None:

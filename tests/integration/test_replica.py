@@ -13,6 +13,7 @@ from django.core import mail
 from django.db import connection, connections
 
 from project.accounts.models import User
+from rules_engine.databases import routing
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Pause, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.zoo.models import Animal, Keeper, Tag
@@ -20,6 +21,7 @@ from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+RENAMED: dict[str, Any] = {"operations": ["update"], "changes": [{"field": "name"}]}
 NAME = {"==": [{"var": "instance.keeper.name"}, "Ada"]}
 NOTE = "{{ instance.keeper.name }} had {{ old.name }}, tagged {% for tag in instance.tags %}{{ tag.name }}{% endfor %}"
 AUDIT = ("write_audit_entry", {"note": NOTE})
@@ -48,6 +50,7 @@ def replica(settings: Any, tmp_path: Path) -> Iterator[Path]:
     # Past Django's test cases, which forbid databases that they do not know of.
     copy.ensure_connection = lambda: copy.connection or copy.connect()  # type: ignore[method-assign]
     settings.DATABASE_ROUTERS = [ToReplica()]
+    routing.stand_first()
     yield path
     settings.DATABASE_ROUTERS = []
     connections["replica"].close()
@@ -70,7 +73,7 @@ def outcome() -> list[tuple[str, str]]:
 
 
 def test_an_event_a_decision_and_an_effect_read_what_is_written(replica: Path) -> None:
-    create_rule(Animal, operations=["update"], changes=[{"field": "name"}], condition=NAME, actions=[AUDIT])
+    create_rule(Animal, **RENAMED, condition=NAME, actions=[AUDIT])
     one = animal()
     one.name = "after"
     one.save()
@@ -99,9 +102,7 @@ def test_a_right_that_was_just_given_counts(replica: Path) -> None:
     author.user_permissions.add(
         *Permission.objects.using("default").filter(codename__in=["view_animal", "view_keeper", "view_tag"])
     )
-    create_rule(
-        Animal, operations=["update"], changes=[{"field": "name"}], condition=NAME, actions=[AUDIT], author=author
-    )
+    create_rule(Animal, **RENAMED, condition=NAME, actions=[AUDIT], author=author)
     one = animal()
     one.name = "after"
     one.save()
@@ -115,11 +116,9 @@ def test_a_right_that_was_just_given_counts(replica: Path) -> None:
 
 
 def test_a_many_to_many_change_is_told_from_what_is_written(replica: Path) -> None:
-    create_rule(
-        Animal,
-        signals=["m2m_changed"],
-        actions=[("log_message", {"message": "{% for tag in m2m.objects %}{{ tag.name }}{% endfor %}"})],
-    )
+    message = "{% for tag in m2m.objects %}{{ tag.name }}{% endfor %}"
+    changed = [{"field": "tags"}]
+    create_rule(Animal, signals=["m2m_changed"], changes=changed, actions=[("log_message", {"message": message})])
     create_rule(Tag, signals=["m2m_changed"], actions=[("log_message", {"message": "{{ instance.name }}"})])
     animal()
     run_due()
@@ -156,7 +155,7 @@ def test_a_replica_that_lags_changes_no_verdict(replica: Path) -> None:
     if connection.vendor != "sqlite":
         # A copy of the database as it was: of SQLite's file that is one call.
         return
-    create_rule(Animal, operations=["update"], changes=[{"field": "name"}], condition=NAME, actions=[AUDIT])
+    create_rule(Animal, **RENAMED, condition=NAME, actions=[AUDIT])
     one = animal()
     Keeper.objects.using("default").update(name="Eve")
     connection.ensure_connection()
