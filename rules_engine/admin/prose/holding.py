@@ -16,22 +16,19 @@ NEVER_LEFT_OUT = 100
 
 def held_back(rule: RuleSpec) -> Iterator[str]:
     """What keeps it from acting each time, in the order in which a match meets it; marked."""
-    names = Names.of(rule.model)
-    if dates := _dates(rule):
-        yield dates
+    if period := dates(rule):
+        yield period
     if rule.raw:
         yield gettext("also when data is loaded")
     if rule.sample_percent != NEVER_LEFT_OUT:
         yield gettext("for %(percent)s%% of the events, chosen by chance") % {"percent": rule.sample_percent}
     if rule.once:
         yield gettext("only the first time for each object")
-    if waiting := _waiting(rule, names):
-        yield waiting
-    if limit := limited(rule):
-        yield limit
+    yield from filter(None, (waiting(rule), limited(rule)))
 
 
-def _dates(rule: RuleSpec) -> str:
+def dates(rule: RuleSpec) -> str:
+    """From when until when it acts; marked, and empty where that is always."""
     begin, end = rule.active_from, rule.active_until
     if begin and end:
         return gettext("from %(begin)s until %(end)s") % {"begin": moment(begin), "end": moment(end)}
@@ -40,8 +37,10 @@ def _dates(rule: RuleSpec) -> str:
     return gettext("until %(end)s") % {"end": moment(end)} if end else ""
 
 
-def _waiting(rule: RuleSpec, names: Names) -> str:
-    seconds, by = rule.coalesce_seconds, _key(rule.coalesce_by, names, gettext("object") if rule.model else "")
+def waiting(rule: RuleSpec) -> str:
+    """For what it waits; marked, and empty where it acts at once."""
+    by = _key(rule.coalesce_by, Names.of(rule.model), gettext("object") if rule.model else "")
+    seconds = rule.coalesce_seconds
     if seconds is None:
         return gettext("when nothing more has come for %(time)s") % {"time": GAP} if rule.debounce else ""
     if seconds <= 0:

@@ -12,8 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotA
 from django.urls import path, reverse
 from django.utils.translation import gettext
 
+from rules_engine.admin.parts.rendering import names_of
 from rules_engine.admin.parts.rule_page import page, rule_for
-from rules_engine.admin.reading.differences import differences, spec_of
+from rules_engine.admin.prose.reader import Reader
+from rules_engine.admin.reading.comparison import compared
+from rules_engine.admin.reading.differences import Content, differences, spec_of
+from rules_engine.admin.reading.sentence import sentence
 from rules_engine.live.compiler import content_of
 from rules_engine.models import Rule, RuleAction, RuleVersion
 from rules_engine.rules.permissions import lacking, needed
@@ -43,12 +47,15 @@ class HistoryMixin:
         rule = rule_for(self, request, object_id, "")
         now = content_of(rule.spec())
         rows = list(RuleVersion.objects.filter(rule_slug=rule.slug).order_by("-number")[: LATEST + 1])
+        reader, names = Reader(request.user), names_of(row.author_id for row in rows)
         shown = [
             {
                 "version": version,
-                "changed": differences(before.content, version.content) if before else None,
+                "author": names.get(version.author_id, version.author_id),
+                "sentence": sentence(spec_of(version.content, slug=rule.slug), reader=reader),
+                "changed": _between(before.content, version.content, reader) if before else None,
                 "is_now": version.content == now,
-                "back": differences(now, version.content),
+                "back": _between(now, version.content, reader),
             }
             for version, before in zip(rows[:LATEST], [*rows[1:], None], strict=False)
         ]
@@ -73,6 +80,14 @@ class HistoryMixin:
             self.log_change(request, rule, gettext("Restored as it was in version %s.") % number)
             self.message_user(request, gettext("The rule is as it was in version %s.") % number, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:rules_engine_rule_versions", args=[rule.pk]))
+
+
+def _between(old: Content, new: Content, reader: Reader) -> dict[str, Any]:
+    """What differs, in words and as JSON."""
+    return {
+        "rows": compared(spec_of(old, slug=""), spec_of(new, slug=""), reader),
+        "differences": differences(old, new),
+    }
 
 
 def _why_not(user: Any, spec: RuleSpec) -> str:

@@ -72,18 +72,18 @@ def sentence(
 
 def _spec(rule: Rule | RuleSpec, actions: Sequence[RuleAction | ActionSpec] | None) -> RuleSpec:
     if actions is None:
-        return _typed(rule.spec() if isinstance(rule, Rule) else rule)
+        return typed(rule.spec() if isinstance(rule, Rule) else rule)
     specs = [action.spec() if isinstance(action, RuleAction) else action for action in actions]
-    return _typed(rule.spec_with(specs) if isinstance(rule, Rule) else replace(rule, actions=tuple(specs)))
+    return typed(rule.spec_with(specs) if isinstance(rule, Rule) else replace(rule, actions=tuple(specs)))
 
 
-def _typed(rule: RuleSpec) -> RuleSpec:
+def typed(rule: RuleSpec) -> RuleSpec:
     """The rule without values of a type that its field cannot have: a form, or a row written past it, may hold such."""
-    typed: dict[str, Any] = {name: _of(rule, name, str, "") for name in TEXTS}
-    typed |= {name: tuple(one for one in getattr(rule, name) if isinstance(one, str)) for name in NAMES}
-    typed |= {name: _of(rule, name, int, None) for name in NUMBERS}
-    typed |= {name: _of(rule, name, datetime, None) for name in MOMENTS}
-    return replace(rule, **typed, sample_percent=_of(rule, "sample_percent", int, 100))
+    given: dict[str, Any] = {name: _of(rule, name, str, "") for name in TEXTS}
+    given |= {name: tuple(one for one in getattr(rule, name) if isinstance(one, str)) for name in NAMES}
+    given |= {name: _of(rule, name, int, None) for name in NUMBERS}
+    given |= {name: _of(rule, name, datetime, None) for name in MOMENTS}
+    return replace(rule, **given, sample_percent=_of(rule, "sample_percent", int, 100))
 
 
 def _of(rule: RuleSpec, name: str, kind: type, otherwise: Any) -> Any:

@@ -6,11 +6,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.readonly import ReadOnlyAdmin
 from rules_engine.admin.parts.rendering import json_block, names_of
+from rules_engine.admin.reading.differences import spec_of
+from rules_engine.admin.reading.sentence import sentence
 from rules_engine.models import RuleVersion
 
 
@@ -22,8 +26,8 @@ class RuleVersionAdmin(ReadOnlyAdmin):
     list_display_links = ("rule_slug", "number")
     search_fields = ("rule_slug",)
     date_hierarchy = "created_at"
-    fields = ("rule_slug", "number", "author_shown", "created_at", "content_shown")
-    readonly_fields = ("author_shown", "content_shown")
+    fields = ("rule_slug", "number", "author_shown", "created_at", "sentence_shown", "content_shown")
+    readonly_fields = ("author_shown", "sentence_shown", "content_shown")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with what the authors of the page are called."""
@@ -38,6 +42,12 @@ class RuleVersionAdmin(ReadOnlyAdmin):
         key = version.author_id
         return getattr(version, "author_name", None) or names_of([key]).get(key, key) or "–"
 
+    @admin.display(description=_("In words"))
+    def sentence_shown(self, version: RuleVersion) -> SafeString:
+        return sentence(spec_of(version.content, slug=version.rule_slug)).html
+
     @admin.display(description=_("content"))
     def content_shown(self, version: RuleVersion) -> SafeString:
-        return json_block(version.content)
+        return format_html(
+            "<details><summary>{}</summary>{}</details>", gettext("As JSON"), json_block(version.content)
+        )

@@ -49,11 +49,28 @@ def edited(rule: Rule) -> Rule:
 def test_versions_say_what_each_changed(admin_client: Client) -> None:
     rule = edited(create_rule(Order, actions=[LOG]))
     page = words(admin_client.get(url("versions", rule)).content)
-    assert "Version 2" in page
+    assert "Version 2, first used" in page
+    assert "When an order is created or updated, only if total is more than 100: log “y”, then log “z”." in page
+    assert "Only if none total is more than 100" in page
+    assert "Action 1, Message x y" in page
+    assert "Action 2 none log “z”" in page
     assert '+ ">": [' in page
     assert '- "message": "x"' in page
     assert '+ "message": "y"' in page
     assert "actions/1/kind + log_message" in page
+
+
+def test_a_version_is_told_with_who_wrote_it(admin_client: Client, root: Any) -> None:
+    rule = create_rule(Order, actions=[LOG], author=root)
+    rule.shadow = True
+    rule.save()
+    refresh()
+    page = words(admin_client.get(url("versions", rule)).content)
+    assert "Version 2 by root, first used" in page
+    assert "Shadow no yes" in page
+    version = RuleVersion.objects.order_by("-number")[0]
+    page = words(admin_client.get(reverse("admin:rules_engine_ruleversion_change", args=[version.pk])).content)
+    assert "When an order is created or updated: log “x”. It only records what it would do." in page
 
 
 def test_a_version_is_restored_as_a_new_edit_by_its_restorer(admin_client: Client, root: Any) -> None:
