@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, names_of_objects
-from rules_engine.admin.parts.rendering import link, object_cell, page_url, time_words
+from rules_engine.admin.parts.rendering import clock, link, object_cell, page_url
 from rules_engine.admin.records.state_words import LIMITED, Circumstances, execution_words, held_words
 from rules_engine.models import Execution, HeldMatch, Pause, Rule
 from rules_engine.rules import registry
@@ -164,8 +164,8 @@ class FourColumns:
         return changelist
 
     @admin.display(description=_("when"), ordering="created_at")
-    def time_told(self, row: Row) -> str:
-        return time_words(row.created_at)
+    def time_told(self, row: Row) -> SafeString:
+        return clock(row.created_at)
 
     @admin.display(description=_("rule → target"), ordering="rule_slug")
     def rule_told(self, row: Any) -> SafeString:

@@ -10,14 +10,24 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.parts.labels import detail_words
-from rules_engine.admin.parts.objects import why_unseen
-from rules_engine.admin.parts.rendering import context_block, link, list_url, object_link, page_url, table, text_block
+from rules_engine.admin.parts.labels import OPERATION_WORDS, SIGNALS, detail_words
+from rules_engine.admin.parts.objects import names_of_objects, why_unseen
+from rules_engine.admin.parts.rendering import (
+    clock,
+    context_block,
+    link,
+    list_url,
+    object_cell,
+    object_link,
+    page_url,
+    table,
+    text_block,
+)
 from rules_engine.admin.parts.rule_page import TEST
 from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
 from rules_engine.admin.records.chain import chain_block
@@ -28,13 +38,16 @@ from rules_engine.rules.permissions import may_view_outcomes
 OUTCOMES = {"matched": _("matched"), "not_matched": _("did not match"), "error": _("could not be evaluated")}
 GATES = {"operations": _("its operations"), "changes": _("its change conditions"), "condition": _("its condition")}
 
+#: Rules of an event that a row of the list has room for.
+MOST_TOLD = 5
+
 
 @admin.register(Event)
 class EventAdmin(WhyOnRecord, SearchedAdmin):
     """What happened."""
 
-    list_display = ("occurred_at", "signal", "operation", "object_shown", "actor_name", "rules_shown")
-    list_display_links = ("occurred_at", "signal")
+    list_display = ("time_told", "happened_told", "object_told", "rules_told")
+    list_display_links = ("time_told",)
     list_filter = ("operation",)
     date_hierarchy = "created_at"
     change_form_template = "admin/rules_engine/event/change_form.html"
@@ -74,17 +87,45 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         keys = Q(object_pk=word) | Q(request_id=word) | Q(signal=word) | Q(model__in=labels_like(word))
         return keys | Q(actor_name__iexact=word)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Django's, with what the rules and the objects of the page are called."""
+        changelist: Any = super().get_changelist_instance(request)
+        events = changelist.result_list = list(changelist.result_list)
+        names = names_of_objects(request, ((event.model, event.object_pk) for event in events))
+        slugs = {evaluation.get("rule") for event in events for evaluation in _evaluations(event)[:MOST_TOLD]}
+        rules = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
+        for event in events:
+            event.object_cell = object_cell(event.model, event.object_pk, names.get((event.model, event.object_pk), ""))
+            event.rules_cell = _rules_cell(event, rules)
+        return changelist
+
+    @admin.display(description=_("when"), ordering="occurred_at")
+    def time_told(self, event: Event) -> SafeString:
+        return clock(event.occurred_at)
+
+    @admin.display(description=_("what happened"), ordering="signal")
+    def happened_told(self, event: Event) -> SafeString:
+        """As people say it; below it the signal's name, and who did it."""
+        words = OPERATION_WORDS.get(event.operation) or SIGNALS.get(event.signal) or event.signal
+        below = [event.signal if words != event.signal else ""]
+        if event.actor_name:
+            below.append(gettext("by %s") % event.actor_name)
+        lines = format_html_join("", '<div class="quiet" dir="auto">{}</div>', ((line,) for line in below if line))
+        return format_html("{}{}", words, lines)
+
     @admin.display(description=_("object"), ordering="object_pk")
-    def object_shown(self, event: Event) -> SafeString:
-        return object_link(event.model, event.object_pk)
+    def object_told(self, event: Any) -> SafeString:
+        cell: SafeString = event.object_cell
+        return cell
 
     @admin.display(description=_("rules"))
-    def rules_shown(self, event: Event) -> str:
-        words = [
-            f"{evaluation.get('rule')}: {_word(OUTCOMES, evaluation.get('outcome'))}"
-            for evaluation in _evaluations(event)
-        ]
-        return ", ".join(words) or gettext("ordered by hand")
+    def rules_told(self, event: Any) -> SafeString:
+        cell: SafeString = event.rules_cell
+        return cell
+
+    @admin.display(description=_("object"))
+    def object_shown(self, event: Event) -> SafeString:
+        return object_link(event.model, event.object_pk)
 
     @admin.display(description=_("first event of its chain"))
     def root_shown(self, event: Event) -> SafeString:
@@ -148,6 +189,22 @@ def _keep_button(event: Any, slug: str) -> SafeString | str:
 def _evaluations(event: Event) -> list[Mapping[str, Any]]:
     evaluations = event.evaluations if isinstance(event.evaluations, list) else []
     return [evaluation for evaluation in evaluations if isinstance(evaluation, Mapping)]
+
+
+def _rules_cell(event: Event, names: Mapping[str, str]) -> SafeString:
+    """What the first rules said, a line each; how many more there were."""
+    evaluations = _evaluations(event)
+    if not evaluations:
+        return format_html("{}", gettext("ordered by hand"))
+    lines = [
+        (names.get(slug := str(each.get("rule")), "") or slug, _word(OUTCOMES, each.get("outcome")))
+        for each in evaluations[:MOST_TOLD]
+    ]
+    told = format_html_join("", '<div><span dir="auto">{}</span>: {}</div>', lines)
+    left = len(evaluations) - len(lines)
+    if not left:
+        return told
+    return format_html('{}<div class="quiet">{}</div>', told, gettext("and %s more") % left)
 
 
 def _detail(evaluation: Mapping[str, Any], unseen: str) -> str:

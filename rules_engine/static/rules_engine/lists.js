@@ -2,7 +2,7 @@
 // whoever listens. Nothing here is needed to use the list.
 "use strict";
 (() => {
-  const NARROW = matchMedia("(max-width: 767px)");
+  const NARROW = matchMedia("(max-width: 1024px)");
   // Four columns speak for themselves.
   const SPEAKING = "[class*='_told'], .action-checkbox";
 
@@ -16,11 +16,11 @@
     table.querySelectorAll("tbody th").forEach((part) => part.setAttribute("role", "rowheader"));
   }
 
-  function label(table) {
-    const titles = Array.from(table.querySelectorAll("thead th"), (head) => head.querySelector(".text")?.textContent.trim());
+  function label(table, unlabelled) {
+    const titles = Array.from(table.querySelectorAll("thead th"), (head) => (head.querySelector(".text") || head).textContent.trim());
     for (const row of table.tBodies[0].rows) {
       Array.from(row.cells).forEach((cell, index) => {
-        if (index > 1 && titles[index] && !cell.matches(SPEAKING)) {
+        if (index >= unlabelled && titles[index] && !cell.matches(SPEAKING)) {
           cell.dataset.label = titles[index];
         }
       });
@@ -56,7 +56,12 @@
     const table = document.getElementById("result_list");
     if (table) {
       keepTable(table);
-      label(table);
+      label(table, 2);
+    }
+    for (const part of document.querySelectorAll(".rules-overview table")) {
+      keepTable(part);
+      label(part, 1);
+      part.classList.add("rules-cards");
     }
     const filters = document.getElementById("changelist-filter");
     if (filters) {
