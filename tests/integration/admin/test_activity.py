@@ -144,7 +144,7 @@ def test_held_matches_are_among_the_rest_and_say_what_holds_them(admin_client: C
     (limited,) = (row for row in rows if "by the limit" in row)
     released = HeldMatch.objects.get(rule_slug="chat", state="released")
     assert released.decided_at is not None
-    assert re.search(r"Order A-1 .*held back by the limit until \d.*: at most once in an hour", limited), limited
+    assert re.search(r"Order A-1 .*held back by the limit until \d.*: at most once an hour", limited), limited
     assert len([row for row in rows if "held back until" in row and "it waits 2 hours for more" in row]) == 2
     assert len(rows) == 4
     assert len(rows_of(admin_client, tab="held")) == 3
@@ -163,7 +163,7 @@ def test_a_limit_is_free_as_long_after_the_match_that_used_it_up(admin_client: C
     local = timezone.localtime(free).isoformat(timespec="seconds")
     assert f'held back by the limit until <time datetime="{local}">' in page
     released.delete()
-    assert "held back by the limit: at most once in a day" in rows_of(admin_client, tab="held")[0]
+    assert "held back by the limit: at most once a day" in rows_of(admin_client, tab="held")[0]
 
 
 def test_rows_of_both_tables_come_newest_first_and_page_by_page(admin_client: Client) -> None:
