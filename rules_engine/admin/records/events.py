@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import OPERATION_WORDS, SIGNALS, detail_words
@@ -204,7 +204,11 @@ def _rules_cell(event: Event, names: Mapping[str, str]) -> SafeString:
     left = len(evaluations) - len(lines)
     if not left:
         return told
-    return format_html('{}<div class="quiet">{}</div>', told, gettext("and %s more") % left)
+    return format_html(
+        '{}<div class="quiet">{}</div>',
+        told,
+        ngettext("and %(count)s more rule", "and %(count)s more rules", left) % {"count": left},
+    )
 
 
 def _detail(evaluation: Mapping[str, Any], unseen: str) -> str:
