@@ -28,13 +28,17 @@ HELD = {"count": 0, "together": 0, "throttled": 0}
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An action, and what it would do: once, or for the first rows of ``count``. ``trouble`` is why it would not."""
+    """An action, and what it would do: once, or for the first rows of ``count``. ``trouble`` is why it would not.
+
+    ``contexts`` are what the previews were made with.
+    """
 
     action: ActionSpec
     label: str
     previews: Sequence[Preview] = ()
     count: int | None = None
     trouble: str = ""
+    contexts: Sequence[ActionContext] = ()
 
 
 class Planner:
@@ -67,7 +71,7 @@ class Planner:
         contexts = [self._context(row, rows is not None) for row in shown]
         previews = ask(_previews, known, contexts, action.config)
         if not isinstance(previews, Unread):
-            return Planned(action, label, previews, count)
+            return Planned(action, label, previews, count, contexts=contexts)
         if not isinstance(previews.error, RulesEngineError):
             logger.error("%s could not be previewed.", action.kind, exc_info=previews.error)
         return Planned(action, label, count=count, trouble=previews.message)

@@ -23,6 +23,7 @@ from webhooks.deliveries import replays
 from webhooks.endpoints import breaker
 from webhooks.endpoints.status import status_of
 from webhooks.models import Endpoint
+from webhooks.models.choices import CHATS
 
 if TYPE_CHECKING:
     _EndpointModelAdmin = admin.ModelAdmin[Endpoint]
@@ -179,6 +180,7 @@ class ButtonsAdmin(_EndpointModelAdmin):
             "failed_url": figures.list_url(endpoint, "failed"),
             "waiting_url": figures.list_url(endpoint, "waiting"),
             "may_test": self.may_test(request),
+            "is_chat": endpoint.payload_form in CHATS,
             "may_replay": self.may_replay(request),
             "may_resume": is_resting and self.has_change_permission(request, endpoint),
         }

@@ -17,10 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from webhooks.admin import figures
 from webhooks.admin.buttons import MARKS, ButtonsAdmin
 from webhooks.admin.forms import EndpointForm
+from webhooks.deliveries.chats import service_of
 from webhooks.endpoints.breaker import state_of
 from webhooks.endpoints.status import TROUBLE, status_of
 from webhooks.errors import WebhookError
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, PayloadForm
+from webhooks.models.choices import CHATS
 from webhooks.signing.masking import masked_url
 from webhooks.signing.signatures import public_key
 
@@ -124,6 +126,10 @@ class EndpointAdmin(ButtonsAdmin):
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        service = service_of(obj.url)
+        if service is not None and obj.payload_form not in CHATS:
+            text = gettext("The address of “%(name)s” looks like one for %(what)s: choose that as its payload.")
+            messages.warning(request, text % {"name": obj, "what": PayloadForm(service).label})
         if form.generated_secret:
             text = gettext("The signing secret of “%(name)s” is %(secret)s. Copy it now: it is not shown again.")
             messages.warning(request, text % {"name": obj, "secret": form.generated_secret})

@@ -110,6 +110,20 @@ CHATS: Mapping[str, Chat] = {
 }
 
 
+#: How the addresses begin that the services give for messages, without what is a customer's own.
+ADDRESSES = (
+    (re.compile(r"https://hooks\.slack\.com/"), "slack"),
+    (re.compile(r"https://([a-z]+\.)?(discord|discordapp)\.com/api/(v\d+/)?webhooks/"), "discord"),
+    (re.compile(r"https://chat\.googleapis\.com/v1/spaces/"), "google_chat"),
+    (re.compile(r"https://[\w.-]+\.(logic\.azure\.com|webhook\.office\.com|api\.powerplatform\.com)[:/]"), "teams"),
+)
+
+
+def service_of(url: str) -> str | None:
+    """Return the chat whose address a URL seems to be, a key of ``CHATS``; None where it seems to be none."""
+    return next((form for pattern, form in ADDRESSES if pattern.match(url)), None)
+
+
 def content(form: str, event: Event, template: Any) -> Any:
     """Make what is posted of a rule's message; a template that is a JSON object is filled in, for cards and blocks.
 

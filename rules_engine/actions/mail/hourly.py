@@ -89,6 +89,21 @@ def _take(slug: str, number: int, since: str, caps: Mapping[str, int]) -> Room:
     return Room(taken, tuple(caps), hour, wait, _reason(full, caps, late), since or now.isoformat())
 
 
+def take_now(slug: str) -> Room:
+    """Take room for one mail of a rule that is sent at once or not at all; what does not fit is counted nowhere."""
+    caps = _caps(slug)
+    return _past_rivals(partial(_take_now, caps)) if caps else Room(1)
+
+
+def _take_now(caps: Mapping[str, int]) -> Room:
+    with transaction.atomic(using=router.db_for_write(MailHour)):
+        hours, _now = _this_hour(tuple(caps))
+        if full := [scope for scope, cap in caps.items() if hours[scope].sent >= cap]:
+            return Room(0, reason=_full(full, caps))
+        _rows().filter(pk__in=[row.pk for row in hours.values()]).update(sent=F("sent") + 1)
+        return Room(1, tuple(caps), next(iter(hours.values())).hour)
+
+
 def give_back(room: Room, number: int) -> None:
     """Give back the room of so many mails that were not handed over."""
     if room.scopes and number:
@@ -157,13 +172,18 @@ def _tell(untold: Sequence[str], slug: str, caps: Mapping[str, int]) -> None:
         )  # fmt: skip
 
 
-def _reason(full: Sequence[str], caps: Mapping[str, int], late: datetime | None) -> str:
+def _full(full: Sequence[str], caps: Mapping[str, int]) -> str:
     scope = full[0]
     said = (
         gettext('This hour\'s mails of its rule are sent: RULES_ENGINE["EMAILS_PER_RULE_PER_HOUR"] is %(cap)s.')
         if scope
         else gettext('This hour\'s mails of all rules are sent: RULES_ENGINE["EMAILS_PER_HOUR"] is %(cap)s.')
-    ) % {"cap": f"{caps[scope]:,}"}
+    )
+    return said % {"cap": f"{caps[scope]:,}"}
+
+
+def _reason(full: Sequence[str], caps: Mapping[str, int], late: datetime | None) -> str:
+    said = _full(full, caps)
     if late is None:
         return f"{said} {gettext('No hour of the next 24 has room, so that it is not sent.')}"
     return f"{said} {gettext('It waits for its turn at %(time)s UTC.') % {'time': f'{late:%Y-%m-%d %H:%M}'}}"

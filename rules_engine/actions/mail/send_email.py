@@ -110,7 +110,9 @@ class SendEmail(Action):
             gettext("Reply to"): ", ".join(letter["reply_to"] or ()),
             gettext("Subject"): letter["subject"],
             gettext("Text"): letter["body"],
-            gettext("HTML"): letter["html"],
+            gettext("HTML"): letter["html"]
+            if config.get("html") or not letter["html"]
+            else gettext("made from the text"),
             gettext("Attachments"): "\n".join(
                 f"{attachment.name} ({attachment.content_type})" for attachment in letter["files"]
             ),
@@ -140,6 +142,22 @@ class SendEmail(Action):
         if outcome.put_off:
             detail["waiting_since"] = room.since
         return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]}, room)
+
+
+def send_test(context: ActionContext, config: Mapping[str, Any], address: str) -> None:
+    """Send the mail as it would be, marked as a test, to this address alone, if this hour has room for one more.
+
+    Raises what ``run`` raises; it is tried once.
+    """
+    addresses, _unusable, letter = _written(context, {**config, "to": [address]})
+    letter["subject"] = gettext("[Test] %(subject)s") % {"subject": letter["subject"]}
+    room = hourly.take_now(context.rule_slug)
+    if not room.now:
+        raise PermanentError(room.reason)
+    outcome = mailing.send(addresses, partial(_message, context, letter))
+    if not (outcome.sent or outcome.refused or outcome.not_taken):
+        hourly.give_back(room, 1)
+    _conclusion(outcome, 1, (), {}, room)
 
 
 def _written(

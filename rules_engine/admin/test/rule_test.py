@@ -20,6 +20,7 @@ from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_o
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
 from rules_engine.admin.test.now import kept_now
+from rules_engine.admin.test.test_mail import BUTTON, can_be_mailed, mail_me, own_address
 from rules_engine.admin.why.gates import shown_gate
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
@@ -67,7 +68,10 @@ class RuleTestMixin:
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:
                 test = _tested(spec, form, rows, request.user)
+                if BUTTON in request.POST:
+                    mail_me(self, request, rule, test)
                 context["rule_test"] = {**shown_test(test, spec), **kept_now(request, rule, test)}
+                context["own_address"] = own_address(request.user)
                 if "_keep" in data:
                     return _kept(self, request, rule, test)
             except (RulesEngineError, DatabaseError, CannotBeKept) as error:
@@ -124,6 +128,7 @@ def _shown_action(planned: Planned) -> dict[str, Any]:
         "timing": planned.action.timing,
         "trouble": planned.trouble,
         "count": planned.count,
+        "mailed_by": planned.action.position if can_be_mailed(planned) else None,
         "previews": [
             {
                 "summary": preview.summary,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from rules_engine.models import Attempt, Execution
 from rules_engine.rules import registry
@@ -12,7 +14,9 @@ from rules_engine.testing import create_rule, run_due
 from tests import http_server as behave
 from tests.factories import make_endpoint, make_order
 from tests.http_server import MisbehavingServer
+from tests.integration.webhooks.test_admin import UNTOUCHED
 from webhooks.deliveries.chats import CHATS
+from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,3 +94,29 @@ def test_the_form_asks_for_a_message_where_the_endpoint_is_a_chat(admin_user: ob
     assert json.loads(json.dumps(variant))["title"] == "Message"
     assert set(variant["values"]) == {form.replace("_", "-") for form in CHATS}
     assert variant["of"] == "endpoint"
+
+
+def test_the_page_of_a_chat_sends_a_message_that_says_it_is_a_test(
+    admin_client: Client, server: MisbehavingServer
+) -> None:
+    chat = make_endpoint("chat", url=server.url("/hook"), payload_form="slack")
+    page = admin_client.get(reverse("admin:webhooks_endpoint_change", args=[chat.pk])).content.decode()
+    assert "Send a test message" in page
+    admin_client.post(reverse("admin:webhooks_endpoint_test", args=[chat.pk]))
+    run_due()
+    [request] = server.requests
+    assert json.loads(request.body) == {"text": "This is a test message. Nothing happened."}
+
+
+@pytest.mark.parametrize(("form", "is_warned"), [("whole", True), ("slack", False)])
+def test_an_address_of_a_chat_without_its_form_is_pointed_out(admin_client: Client, form: str, is_warned: bool) -> None:
+    data = {
+        **UNTOUCHED,
+        "name": "Team",
+        "slug": "team",
+        "url": "https://hooks.slack.com/services/x",
+        "payload_form": form,
+    }
+    page = admin_client.post(reverse("admin:webhooks_endpoint_add"), data, follow=True).content.decode()
+    assert Endpoint.objects.get().payload_form == form
+    assert ("looks like one for a message in Slack" in page) is is_warned

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rules_engine.actions import Event, PermanentError
-from webhooks.deliveries.chats import CHATS, asked_wait, content, cut, refusal
+from webhooks.deliveries.chats import CHATS, asked_wait, content, cut, refusal, service_of
 from webhooks.models.choices import CHATS as CHOICES
 
 ID = uuid.UUID(int=1)
@@ -186,3 +186,20 @@ def test_an_answer_that_refuses_in_words_is_a_refusal(form: str, answer: str, re
 )
 def test_discord_says_in_its_answer_how_long_to_wait(form: str, answer: str, seconds: float | None) -> None:
     assert asked_wait(form, answer) == seconds
+
+
+@pytest.mark.parametrize(
+    ("url", "service"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", "slack"),
+        ("https://discord.com/api/webhooks/1/x", "discord"),
+        ("https://canary.discord.com/api/v10/webhooks/1/x", "discord"),
+        ("https://chat.googleapis.com/v1/spaces/x/messages?key=y", "google_chat"),
+        ("https://prod-1.westeurope.logic.azure.com:443/workflows/x", "teams"),
+        ("https://hooks.slack.com.evil.example/services/x", None),
+        ("https://discord.com/channels/1", None),
+        ("https://example.com/https://hooks.slack.com/", None),
+    ],
+)
+def test_an_address_tells_its_chat(url: str, service: str | None) -> None:
+    assert service_of(url) == service
