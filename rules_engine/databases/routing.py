@@ -30,11 +30,6 @@ class ReadsWhereWritten:
 _OURS = ReadsWhereWritten()
 
 
-def is_routed() -> bool:
-    """Say whether the site has routers; without one, all is read where it is written."""
-    return bool(router.routers)
-
-
 @contextmanager
 def reading_where_written() -> Iterator[None]:
     """Have all that is read in the block come from the database that is written, whoever reads it."""

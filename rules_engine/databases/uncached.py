@@ -17,7 +17,7 @@ from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, router
 from django.db.models import Model, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -43,7 +43,7 @@ def reading_current(using: str) -> AbstractContextManager[None]:
     """
     operations: Any = connections[using].ops
     is_past = SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations)
-    if routing.is_routed():
+    if router.routers:
         return _where_written(NO_CACHE if is_past else _past_caches(operations))
     return NO_CACHE if is_past else _past_caches(operations)
 
