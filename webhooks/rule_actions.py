@@ -54,6 +54,7 @@ class Webhook(Action):
             "endpoint": {
                 "type": "string",
                 "title": _("Endpoint"),
+                "plain": True,
                 "required": True,
                 "helpText": _("The slug of an endpoint, from Webhooks › Endpoints."),
             },

@@ -20,7 +20,7 @@ SCHEMA: Mapping[str, Any] = {
     "items": {
         "type": "object",
         "keys": {
-            "name": {"type": "string", "title": _("Name")},
+            "name": {"type": "string", "title": _("Name"), "plain": True},
             "value": {
                 "type": "string",
                 "title": _("Value"),

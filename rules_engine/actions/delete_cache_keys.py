@@ -38,7 +38,7 @@ class DeleteCacheKeys(Action):
                 "minItems": 1,
                 "helpText": _("Such as doctor_{{ instance.pk }}"),
             },
-            "cache": {"type": "string", "title": _("Cache"), "default": "default"},
+            "cache": {"type": "string", "title": _("Cache"), "plain": True, "default": "default"},
         },
     }
 

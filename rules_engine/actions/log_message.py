@@ -49,7 +49,7 @@ class LogMessage(Action):
                 "items": {
                     "type": "object",
                     "keys": {
-                        "name": {"type": "string", "title": _("Name")},
+                        "name": {"type": "string", "title": _("Name"), "plain": True},
                         "value": {"type": "string", "title": _("Value")},
                     },
                 },

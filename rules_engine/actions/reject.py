@@ -40,6 +40,7 @@ class Reject(Action):
             "field": {
                 "type": "string",
                 "title": _("At the field"),
+                "plain": True,
                 "helpText": _("Where a form shows it; empty: above the whole form."),
             },
         },

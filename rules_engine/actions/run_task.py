@@ -37,6 +37,7 @@ class RunTask(Action):
             "task": {
                 "type": "string",
                 "title": _("Task"),
+                "plain": True,
                 "required": True,
                 "helpText": _('One of those in the setting RULES_ENGINE["TASKS"].'),
             },
@@ -44,6 +45,7 @@ class RunTask(Action):
             "queue": {
                 "type": "string",
                 "title": _("Queue"),
+                "plain": True,
                 "helpText": _("Optional; else where the site sends the task."),
             },
         },

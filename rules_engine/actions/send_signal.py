@@ -53,6 +53,7 @@ class SendSignal(Action):
             "signal": {
                 "type": "string",
                 "title": _("Signal"),
+                "plain": True,
                 "required": True,
                 "helpText": _("One that the site's own code registered, such as shop.order_paid."),
             },

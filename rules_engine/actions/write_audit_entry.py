@@ -34,7 +34,7 @@ class WriteAuditEntry(Action):
             "fields": {
                 "type": "array",
                 "title": _("Fields"),
-                "items": {"type": "string"},
+                "items": {"type": "string", "plain": True},
                 "helpText": _("Fields to keep with the entry, such as email; none keeps them all."),
             },
             "operation": {

@@ -144,7 +144,8 @@ class Action:
     def form_schema(self, user: Any) -> Mapping[str, Any]:
         """Give the schema as the admin draws it for this user: ``schema``, unless choices are found in the database.
 
-        A setting with ``choices`` and ``"open": True`` shows a stored value that is not among them, too.
+        A setting with ``choices`` and ``"open": True`` shows a stored value that is not among them, too; a string with
+        ``"plain": True`` is taken as it is, and the form offers no values of the event for it.
         """
         return self.schema
 

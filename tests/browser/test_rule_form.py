@@ -39,6 +39,17 @@ def change_url(rule: Rule) -> str:
     return f"/admin/rules_engine/rule/{rule.pk}/change/"
 
 
+def unfold(page: Page, row: int = 0) -> None:
+    """Open an action that is folded to its line."""
+    summary = page.locator(f"#actions-{row} > details > summary")
+    if summary.evaluate("(one) => !one.parentElement.open"):
+        summary.click()
+
+
+def add(page: Page, kind: str = "Something else") -> None:
+    page.locator(".rules-action-adding").get_by_role("button", name=kind, exact=True).click()
+
+
 def save(page: Page) -> None:
     is_new = page.url.endswith("/add/")
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
@@ -62,9 +73,9 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     page.screenshot(path=str(shots / "add-light.png"), full_page=True)
     page.select_option("#id_actions-0-kind", "log_message")
     expect(field(page, "Message")).to_have_value("Order {{ instance.order_number }}")
-    page.click(".add-row a")
+    add(page)
     page.select_option("#id_actions-1-kind", "write_audit_entry")
-    page.locator("#actions-1").get_by_label("Note").fill("It came in.")
+    page.locator("#actions-1").get_by_label("Note", exact=True).fill("It came in.")
     assert config(page, 1) == {"note": "It came in."}
     save(page)
     beside = page.locator("#rules-beside")
@@ -86,38 +97,167 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
 
 
 @pytest.mark.parametrize("look", [{}, {"color_scheme": "dark", "viewport": PHONE}], ids=["desktop", "phone"])
-def test_a_value_is_put_into_the_text_that_was_written_in_last(watched: Any, shots: Path, look: Any) -> None:
+def test_a_value_is_put_where_the_text_was_being_written(watched: Any, shots: Path, look: Any) -> None:
     page = watched(**look)
     page.goto(ADD)
     page.fill("#id_name", "Tell the customer")
     page.check('input[name="signals"][value="post_save"]')
-    page.select_option("#id_actions-0-kind", "send_email")
-    insert = page.locator("#actions-0 .rules-insert")
-    expect(insert).to_be_hidden()
     page.select_option("#id_model", "shop.order")
-    expect(insert.get_by_role("button", name="Insert")).to_be_disabled()
+    add(page, "Send an email")
     field(page, "Subject").fill("Order  is paid")
     for _ in range(len(" is paid")):
         field(page, "Subject").press("ArrowLeft")
-    insert.get_by_label("Value to insert").select_option("Order number")
-    insert.get_by_role("button", name="Insert").click()
+    page.get_by_role("button", name="Insert a value into Subject").click()
+    search = page.get_by_role("combobox", name="Search by name")
+    expect(search).to_be_focused()
+    page.keyboard.type("order number")
+    page.screenshot(path=str(shots / f"insert-{'phone' if look else 'desktop'}.png"), full_page=True)
+    page.keyboard.press("Enter")
     expect(field(page, "Subject")).to_have_value("Order {{ instance.order_number }} is paid")
     expect(field(page, "Subject")).to_be_focused()
+    expect(search).to_have_count(0)
     field(page, "Text").fill("Dear ")
-    insert.get_by_label("Value to insert").select_option("Customer ›")
-    insert.get_by_label("Value to insert").nth(1).select_option("First name")
-    page.screenshot(path=str(shots / f"insert-{'phone' if look else 'desktop'}.png"), full_page=True)
-    insert.get_by_role("button", name="Insert").click()
-    page.keyboard.type(", of ")
-    insert.get_by_label("Value to insert").first.select_option("instance.items__count")
-    insert.get_by_role("button", name="Insert").click()
+    page.get_by_role("button", name="Insert a value into Text").click()
+    page.get_by_role("option", name="Customer › First name").click()
+    page.keyboard.type(", was ")
+    page.get_by_role("button", name="Insert a value into Text").click()
+    page.keyboard.type("status before")
+    page.keyboard.press("Escape")
+    expect(field(page, "Text")).to_be_focused()
+    page.get_by_role("button", name="Insert a value into Text").click()
+    page.keyboard.type("no such thing")
+    expect(page.get_by_text("No value has such a name.")).to_be_visible()
+    search.fill("status before")
+    page.keyboard.press("Enter")
     width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert width <= 0
-    page.locator("#actions-0").get_by_label("To 1").fill("a@example.com")
+    assert unlabelled(page) == []
+    field(page, "To 1").fill("a@example.com")
     save(page)
     (action,) = Rule.objects.get().actions.all()
     assert action.config["subject"] == "Order {{ instance.order_number }} is paid"
-    assert action.config["body"] == "Dear {{ instance.customer.first_name }}, of {{ instance.items__count }}"
+    assert action.config["body"] == "Dear {{ instance.customer.first_name }}, was {{ old.status }}"
+
+
+def test_values_are_offered_for_texts_and_not_for_names(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.select_option("#id_model", "shop.order")
+    add(page, "Send an email")
+    page.locator("#actions-0 .rjf-add-button").last.click()
+    expect(page.get_by_role("button", name="Insert a value into To 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Insert a value into Attachments 1")).to_have_count(0)
+    page.locator("#actions-0 > details > details, #actions-0 fieldset details").first.locator("summary").click()
+    page.locator("#id_actions-0-for_each").select_option("instance.items")
+    page.get_by_role("button", name="Insert a value into Subject").click()
+    page.locator('[data-path="each.quantity"]').wait_for()
+    page.keyboard.type("each.quantity")
+    page.keyboard.press("Enter")
+    expect(field(page, "Subject")).to_have_value("{{ what_happened }}{{ each.quantity }}")
+
+
+def lines(page: Page) -> list[str]:
+    return [one.strip() for one in page.locator(".rules-action:not(.empty-form) > details > summary").all_inner_texts()]
+
+
+def test_actions_are_moved_by_buttons_keys_and_drag(watched: Any, shots: Path) -> None:
+    actions = [("log_message", {"message": text}) for text in ("first", "second", "third")]
+    rule = create_rule(model=Order, slug="moved", actions=actions)
+    rule.actions.filter(position=2).update(position=20)
+    page = watched()
+    page.goto(change_url(rule))
+    said = "Write a log message: "
+    assert lines(page) == [f"1. {said}first", f"2. {said}second", f"3. {said}third"]
+    expect(page.get_by_role("button", name="Move up: Write a log message").first).to_be_disabled()
+    page.locator("#actions-2").get_by_role("button", name="Move up").click()
+    assert lines(page) == [f"1. {said}first", f"2. {said}third", f"3. {said}second"]
+    expect(page.get_by_role("status").get_by_text("is now 2 of 3")).to_have_count(1)
+    page.locator("#actions-2 > details > summary").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    assert lines(page) == [f"1. {said}third", f"2. {said}first", f"3. {said}second"]
+    expect(page.locator("#actions-2 > details > summary")).to_be_focused()
+    handle, goal = page.locator("#actions-2 .rules-action-handle"), page.locator("#actions-1")
+    box = goal.bounding_box()
+    handle.drag_to(goal, target_position={"x": 30, "y": box["height"] - 3})
+    assert lines(page) == [f"1. {said}first", f"2. {said}second", f"3. {said}third"]
+    page.locator("#actions-0").get_by_role("button", name="Move down").click()
+    page.locator("#actions-group").screenshot(path=str(shots / "actions-folded.png"))
+    save(page)
+    order = [(one.position, one.config["message"]) for one in rule.actions.order_by("position")]
+    assert order == [(0, "second"), (1, "first"), (20, "third")]
+
+
+def test_actions_are_copied_removed_and_taken_back(watched: Any, shots: Path) -> None:
+    rule = create_rule(model=Order, slug="copied", actions=[("log_message", {"message": text}) for text in "ab"])
+    rule.actions.filter(position=0).update(delay=7200, on_failure="stop", for_each="instance.items")
+    page = watched(viewport=PHONE, color_scheme="dark")
+    page.goto(change_url(rule))
+    page.locator("#actions-0").get_by_role("button", name="Duplicate").click()
+    expect(page.locator("#actions-2").get_by_label("Message", exact=True)).to_have_value("a")
+    page.locator("#actions-2").get_by_label("Message", exact=True).fill("copy of a")
+    page.locator("#actions-1").get_by_role("button", name="Remove").click()
+    gone = page.locator("#actions-1 .rules-action-line")
+    expect(gone).to_have_text("Removed when you save: Write a log message")
+    page.locator("#actions-0").get_by_role("button", name="Remove").click()
+    page.screenshot(path=str(shots / "actions-removed-phone.png"), full_page=True)
+    page.locator("#actions-0").get_by_role("button", name="Keep it").click()
+    assert lines(page)[:2] == ["1. Write a log message: a", "2. Write a log message: copy of a"]
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0
+    assert unlabelled(page) == []
+    save(page)
+    made = list(rule.actions.order_by("position").values_list("config", "delay", "on_failure", "for_each"))
+    assert made == [
+        ({"message": "a"}, 7200, "stop", "instance.items"),
+        ({"message": "copy of a"}, 7200, "stop", "instance.items"),
+    ]
+
+
+def test_a_mail_to_oneself_is_one_click(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.fill("#id_name", "Mail me")
+    page.select_option("#id_model", "shop.order")
+    page.check('input[name="signals"][value="post_save"]')
+    add(page, "Send an email")
+    expect(page.locator("#actions-0 .rules-action-line")).to_have_text("Send an email: root@example.com")
+    save(page)
+    action = RuleAction.objects.get()
+    assert (action.kind, action.config["to"]) == ("send_email", ["root@example.com"])
+
+
+def test_what_is_counted_for_each_follows_the_model(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    if page.locator("details:has(#id_throttle_count):not([open])").count():
+        page.locator("details:has(#id_throttle_count) > summary").click()
+    each = page.get_by_label("for each", exact=True)
+    page.select_option("#id_model", "shop.order")
+    each.get_by_role("option", name="Customer").wait_for(state="attached")
+    each.select_option(label="Customer")
+    page.fill("#id_throttle_count", "1")
+    page.select_option("#id_model", "clinic.doctor")
+    own = page.get_by_label("for each: own text", exact=True)
+    expect(own).to_have_value("{{ instance.customer_id }}")
+    page.select_option("#id_model", "shop.order")
+    expect(each).to_have_value("{{ instance.customer_id }}")
+    expect(own).to_be_hidden()
+    each.select_option(label="own text …")
+    expect(own).to_be_focused()
+    own.fill("customer")
+    page.fill("#id_name", "Limited")
+    page.check('input[name="signals"][value="post_save"]')
+    page.click('.submit-row >> nth=-1 >> input[name="_save"]')
+    expect(page.get_by_text('Did you mean "{{ instance.customer_id }}"?')).to_be_visible()
+    own.fill("")
+    page.get_by_role("button", name="Insert a value into for each: own text", exact=True).click()
+    page.keyboard.type("customer email")
+    page.locator('[data-path="instance.customer.email"]').wait_for()
+    page.keyboard.press("Enter")
+    save(page)
+    rule = Rule.objects.get()
+    limits = (rule.throttle_count, rule.throttle_seconds, rule.throttle_by)
+    assert limits == (1, 3600, "{{ instance.customer.email }}")
 
 
 def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
@@ -131,6 +271,7 @@ def test_opening_and_saving_leaves_every_config_as_it_is(watched: Any) -> None:
     page = watched()
     page.goto(change_url(rule))
     expect(page.locator("#actions-0 .rjf-form-wrapper")).to_have_count(1)
+    unfold(page, 1)
     expect(page.locator("#id_actions-1-config")).to_be_visible()
     expect(page.locator("#actions-1 .rules-config-note")).to_contain_text("nothing is lost")
     updated = rule.updated_at
@@ -145,6 +286,7 @@ def test_a_change_in_the_form_leaves_the_other_keys_alone(watched: Any) -> None:
     rule = create_rule(model=Order, slug="kept", actions=[("log_message", stored)])
     page = watched()
     page.goto(change_url(rule))
+    unfold(page)
     field(page, "Message").fill("y")
     assert config(page) == {**stored, "message": "y"}
     field(page, "Message").fill("x")
@@ -156,6 +298,7 @@ def test_settings_can_be_edited_as_json_and_as_a_form(watched: Any) -> None:
     rule = create_rule(model=Order, slug="both", actions=[("log_message", LOG)])
     page = watched()
     page.goto(change_url(rule))
+    unfold(page)
     button = page.locator("#actions-0 .rules-config-switch")
     button.click()
     page.fill("#id_actions-0-config", '{"message": "by hand"}')
@@ -172,6 +315,7 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
         page.goto(change_url(rule))
         page.click("#id_condition-json-tab")
         page.fill("#id_condition", '{"==": [{"var": "instance.totl"}, 1]}')
+        unfold(page)
         field(page, "Message").fill("{{ instance.order_numbre }}")
         page.click('.submit-row >> nth=-1 >> input[name="_save"]')
         page.wait_for_selector(".errornote")
@@ -200,11 +344,14 @@ def test_a_rule_that_holds_back_shows_how_and_says_what_is_wrong(watched: Any, s
     )
     page = watched(**({"viewport": PHONE} if look == "phone" else {"color_scheme": look}))
     page.goto(change_url(rule))
-    count, each = page.get_by_role("spinbutton", name="At most"), field(page, "Once for each of:")
+    count = page.get_by_role("spinbutton", name="At most")
+    each = field(page, "Once for each of: own text")
     expect(count).to_be_visible()
     expect(each).not_to_be_visible()
     page.screenshot(path=str(shots / f"sections-{look}.png"), full_page=True)
-    page.locator("#actions-0 summary").click()
+    unfold(page)
+    page.locator("#actions-0 fieldset summary").click()
+    page.locator("#id_actions-0-for_each").select_option("own")
     each.fill("instance.itms")
     page.get_by_label("times in", exact=True).fill("")
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
@@ -230,12 +377,11 @@ def test_rows_keep_their_forms_when_one_above_is_removed(watched: Any) -> None:
     page.fill("#id_name", "Fewer")
     page.select_option("#id_model", "shop.order")
     page.check('input[name="signals"][value="post_save"]')
-    page.click(".add-row a")
     for row, text in enumerate(("first", "second")):
-        page.select_option(f"#id_actions-{row}-kind", "log_message")
+        add(page, "Write a log message")
         page.locator(f"#actions-{row}").get_by_label("Message", exact=True).fill(text)
-    page.click("#actions-0 .inline-deletelink")
-    field(page, "Message").fill("second, edited")
+    page.locator("#actions-0").get_by_role("button", name="Remove").click()
+    page.locator("#actions-1").get_by_label("Message", exact=True).fill("second, edited")
     save(page)
     assert RuleAction.objects.get().config == {"message": "second, edited"}
 

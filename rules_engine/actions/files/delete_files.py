@@ -31,7 +31,7 @@ class DeleteFiles(Action):
             "fields": {
                 "type": "array",
                 "title": _("File fields"),
-                "items": {"type": "string"},
+                "items": {"type": "string", "plain": True},
                 "minItems": 1,
                 "helpText": _("Such as image, or images.image for the files of related rows (on pre_delete)."),
             },

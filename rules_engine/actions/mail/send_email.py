@@ -68,7 +68,7 @@ class SendEmail(Action):
             "attachments": {
                 "type": "array",
                 "title": _("Attachments"),
-                "items": {"type": "string"},
+                "items": {"type": "string", "plain": True},
                 "helpText": _(
                     "File fields, such as instance.image, or instance.images.image for those of related rows."
                 ),

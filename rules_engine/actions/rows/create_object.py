@@ -46,6 +46,7 @@ class CreateObject(Action):
             "model": {
                 "type": "string",
                 "title": _("Model"),
+                "plain": True,
                 "helpText": _("Such as shop.statushistory"),
                 "required": True,
             },
@@ -55,7 +56,7 @@ class CreateObject(Action):
                 "items": {
                     "type": "object",
                     "keys": {
-                        "field": {"type": "string", "title": _("Field")},
+                        "field": {"type": "string", "title": _("Field"), "plain": True},
                         "value": {"type": "string", "title": _("Value"), "helpText": _("Such as {{ instance.pk }}")},
                     },
                 },
@@ -63,7 +64,7 @@ class CreateObject(Action):
             "unless_exists": {
                 "type": "array",
                 "title": _("Unless one exists with the same"),
-                "items": {"type": "string"},
+                "items": {"type": "string", "plain": True},
                 "helpText": _("Fields; no object is created when there is one with the same values in them."),
             },
         },

@@ -43,7 +43,7 @@ class SetFields(Action):
                 "items": {
                     "type": "object",
                     "keys": {
-                        "field": {"type": "string", "title": _("Field")},
+                        "field": {"type": "string", "title": _("Field"), "plain": True},
                         "value": {
                             "type": "string",
                             "title": _("Value"),

@@ -25,7 +25,7 @@ LIMIT = 10_000
 #: Keys kept in the attempt's record.
 NAMED = 20
 
-_FIELD = {"type": "string", "title": _("Field")}
+_FIELD = {"type": "string", "title": _("Field"), "plain": True}
 _HOWS = [
     {"title": _("set to"), "value": "set"},
     {"title": _("increase by"), "value": "increment"},
@@ -47,10 +47,16 @@ class UpdateObjects(Action):
             "target": {
                 "type": "string",
                 "title": _("Which objects"),
+                "plain": True,
                 "default": targets.INSTANCE,
                 "helpText": _("instance, a relation of it such as items.product, or query."),
             },
-            "model": {"type": "string", "title": _("Model"), "helpText": _("For a query alone, such as shop.product")},
+            "model": {
+                "type": "string",
+                "title": _("Model"),
+                "plain": True,
+                "helpText": _("For a query alone, such as shop.product"),
+            },
             "filter": {
                 "type": "array",
                 "title": _("Only those where"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.fields import fields_of, may_view
+from rules_engine.admin.limits.values import value_words
 from rules_engine.admin.parts.json_fields import PlainTextField
 from rules_engine.context.paths import find_model, is_denied
 from rules_engine.context.signals import find_signal
@@ -38,27 +39,38 @@ class Words:
     """How a key without a value reads, and what else it can be that is no value of the model."""
 
     empty: str | Promise
-    constants: Mapping[str, str | Promise]
+    constants: Mapping[str, str | Promise] = field(default_factory=dict)
+    #: Whether it is a path to rows that is chosen, and not a text with a value.
+    is_of_rows: bool = False
 
 
-THROTTLE = Words(_("– all together –"), {})
+THROTTLE = Words(_("– all together –"))
 #: Empty is each object by itself there; a text that is the same for all takes all of them together.
 COALESCE = Words(_("– each object by itself –"), {"all": _("all together")})
+#: What an action is repeated for: ``instance.items``.
+ROWS = Words(_("– once –"), is_of_rows=True)
 
 
 def offers(model: str, signals: Sequence[str], user: Any) -> list[Group]:
     """The values that a key may be made of: those of the model that the user may view, and of the signals."""
-    found = find_model(model) if model else None
-    groups = _of_signals(signals) if not model else []
-    if found is not None and not is_denied(found) and (user is None or may_view(user, found)):
-        groups += groups_of(fields_of(found, user or _Everyone()))
+    told = _told(model, user)
+    groups = groups_of(told) if told else [] if model else _of_signals(signals)
     who = [(ACTOR, gettext("who made the change"))]
     return [*groups, (gettext("Besides"), who)] if groups else []
 
 
-class _Everyone:
-    def has_perm(self, _permission: str) -> bool:
-        return True
+def rows(model: str, user: Any) -> list[Group]:
+    """The relations of the model to many rows, of models that the user may view."""
+    fields = [field for field in _told(model, user).get("fields", ()) if field["type"] == "rows"]
+    listed = [(f"instance.{field['name']}", field["label"]) for field in fields]
+    return [(gettext("Rows"), listed)] if listed else []
+
+
+def _told(label: str, user: Any) -> dict[str, Any]:
+    """What the builder of conditions is told of the model; nothing where the user may not view it."""
+    model = find_model(label) if label else None
+    is_seen = model is not None and not is_denied(model) and user is not None and may_view(user, model)
+    return fields_of(model, user) if model is not None and is_seen else {}
 
 
 def groups_of(told: Mapping[str, Any]) -> list[Group]:
@@ -93,8 +105,8 @@ class KeyWidget(forms.Widget):
 
     template_name = "rules_engine/key.html"
 
-    def __init__(self, words: Words) -> None:
-        super().__init__()
+    def __init__(self, words: Words, attrs: Mapping[str, Any] | None = None) -> None:
+        super().__init__(dict(attrs or {}))
         self.words = words
         #: Set by the form, which knows the model.
         self.offered: Sequence[Group] = ()
@@ -112,6 +124,7 @@ class KeyWidget(forms.Widget):
             ],
             "choice_name": f"{name}{CHOICE}",
             "text": "" if is_offered else text,
+            "picks": json.dumps({} if self.words.is_of_rows else value_words()),
             "own_label": gettext("%(field)s: own text") % {"field": self.attrs.get("data-title", "")},
         }
         return context
@@ -127,6 +140,8 @@ class KeyWidget(forms.Widget):
 
     def _told(self) -> dict[str, Any]:
         return {
+            "is_of_rows": self.words.is_of_rows,
+            "rows": gettext("Rows"),
             "objects": gettext("Objects"),
             "fields": gettext("Fields"),
             "besides": gettext("Besides"),
@@ -143,7 +158,9 @@ class KeyWidget(forms.Widget):
 
     @property
     def media(self) -> forms.Media:
-        return forms.Media(css={"all": ["rules_engine/limits.css"]}, js=["rules_engine/limits.js"])
+        return forms.Media(
+            css={"all": ["rules_engine/limits.css"]}, js=["rules_engine/value-picker.js", "rules_engine/limits.js"]
+        )
 
 
 class KeyField(PlainTextField):

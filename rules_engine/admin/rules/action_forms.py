@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.limits.keys import ROWS, Group, KeyWidget, rows
 from rules_engine.admin.limits.spans import Span, SpanField
 from rules_engine.admin.parts import choices
 from rules_engine.admin.parts.json_fields import (
@@ -21,6 +23,7 @@ from rules_engine.admin.parts.json_fields import (
     RowsField,
     sentence,
 )
+from rules_engine.admin.rules.action_lines import USUAL, action_line, row_words
 from rules_engine.admin.rules.forms import ceiling_sentence
 from rules_engine.admin.rules.jsonform import ConfigWidget, forms_by_kind
 from rules_engine.errors import Problem
@@ -28,7 +31,7 @@ from rules_engine.models import RuleAction
 from rules_engine.rules import registry
 from rules_engine.rules.holding import LONGEST_DELAY
 from rules_engine.rules.permissions import lacking, needed, needed_by_action
-from rules_engine.rules.validation import rule_problems
+from rules_engine.rules.validation import MOST_ACTIONS, rule_problems
 from rules_engine.types import RuleSpec
 
 #: Far above any place that people give, so that rows can change places without meeting on the way.
@@ -56,9 +59,9 @@ class RuleActionForm(forms.ModelForm):
     for_each = RowsField(
         label=_("Once for each of"),
         required=False,
+        widget=KeyWidget(ROWS, {"data-title": _("Once for each of")}),
         help_text=_(
-            "A relation to many, such as instance.items, or a JSONLogic expression that gives a list. Texts then read "
-            "the one as each: {{ each.name }}. Empty: once."
+            "Texts then read the one as each: {{ each.name }}. Own text: a relation, or JSONLogic that gives a list."
         ),
     )
     delay = SpanField(
@@ -72,6 +75,8 @@ class RuleActionForm(forms.ModelForm):
         label=_("If it fails"),
         choices=RuleAction.OnFailure.choices,
         required=False,
+        # What a browser posts of a row in which nobody chose anything.
+        initial=RuleAction.OnFailure.GO_ON,
         help_text=_(
             "For good, after its last attempt. At once in the same transaction, the change itself is undone where "
             "the next actions are not carried out."
@@ -105,8 +110,16 @@ class RuleActionForm(forms.ModelForm):
         action = registry.find(str(kind or ""))
         if name == "timing" and action is not None:
             return action.timings[0]
+        if name == "position":  # one place is as usual as another
+            return self["position"].value() if self.is_bound else self.instance.position
         column: Any = RuleAction._meta.get_field(name)
         return column.get_default()
+
+    @property
+    def line(self) -> str:
+        """What a folded row says: what it does, and with what."""
+        kind = str(self["kind"].value() if "kind" in self.fields else self.instance.kind or "")
+        return action_line(kind, self.instance.config if "config" in self.fields else None)
 
     def _keep_as_it_is(self) -> None:
         kind = self.stored_kind
@@ -151,10 +164,23 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
     user: Any = None
 
     def add_fields(self, form: Any, index: int | None) -> None:
-        """The usual, and a form of the settings that offers what this user may choose from."""
+        """The usual, and settings and rows that offer what this user may choose from."""
         super().add_fields(form, index)
+        if "for_each" in form.fields:
+            form.fields["for_each"].widget.offered = self._rows_offered
         if "config" in form.fields:
             form.fields["config"].widget.kinds = self._kinds
+
+    @property
+    def told(self) -> str:
+        """What the script of the rows needs to know."""
+        return json.dumps(
+            {**row_words(), "usual": [kind for kind in USUAL if kind in self._kinds], "most": MOST_ACTIONS}
+        )
+
+    @cached_property
+    def _rows_offered(self) -> list[Group]:
+        return rows(self.instance.model, self.user)
 
     @cached_property
     def _kinds(self) -> dict[str, Any]:

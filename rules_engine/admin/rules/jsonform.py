@@ -17,6 +17,7 @@ from django import forms
 from django.apps import apps
 from django.utils.translation import gettext
 
+from rules_engine.admin.limits.values import value_words
 from rules_engine.errors import Problem
 from rules_engine.rules import registry
 
@@ -86,9 +87,7 @@ class ConfigWidget(forms.Textarea):
                 "broken": gettext("This is not JSON yet, so there is no form for it."),
                 "undrawable": gettext("The form cannot show all of this, so it is edited as JSON and nothing is lost."),
                 "row": gettext("%(title)s %(number)s"),
-                "insert_into": gettext("Insert a value into the text:"),
-                "to_insert": gettext("Value to insert"),
-                "insert": gettext("Insert"),
+                **value_words(),
             }
         )
         return attrs
@@ -96,8 +95,8 @@ class ConfigWidget(forms.Textarea):
     @property
     def media(self) -> forms.Media:
         return editor_media() + forms.Media(
-            css={"all": ["rules_engine/admin.css"]},
-            js=["rules_engine/action-values.js", "rules_engine/action-config.js"],
+            css={"all": ["rules_engine/admin.css", "rules_engine/actions.css"]},
+            js=[f"rules_engine/{name}.js" for name in ("value-picker", "action-config", "action-rows")],
         )
 
 

@@ -66,6 +66,7 @@ class RuleActionInline(admin.StackedInline):
     model = RuleAction
     form = RuleActionForm
     formset = RuleActionFormSet
+    template = "admin/rules_engine/rule/action_rows.html"
     ordering = ("position",)
     verbose_name_plural = _("Then")
 
@@ -98,11 +99,11 @@ class RuleActionInline(admin.StackedInline):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         config = "config" if self._may_write(request, obj) else "config_shown"
         each = "for_each" if self._may_write(request, obj) else "for_each_shown"
-        rest = {"fields": ("timing", each, "delay", "on_failure"), "classes": ("collapse",)}
+        rest = {"fields": ("position", "timing", each, "delay", "on_failure"), "classes": ("collapse",)}
         kind = "kind" if self._may_write(request, obj) else "kind_shown"
         return [
-            (None, {"fields": ((kind, "position", "enabled"), config)}),
-            (_("When it acts, repetition, delay and failure"), rest),
+            (None, {"fields": ((kind, "enabled"), config)}),
+            (_("More: place, when it acts, repetition, delay, failure"), rest),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -103,7 +103,6 @@
       this.holder = element("div", { class: "rules-config-form", role: "group" }, this.box);
       const label = document.querySelector(`label[for="${this.textarea.id}"]`);
       if (label) this.holder.setAttribute("aria-label", label.textContent.replace(/:\s*$/, ""));
-      this.picker = new window.rulesEngine.ValuePicker(this.holder, this.words);
       this.note = element("p", { class: "rules-config-note help", role: "status" }, this.box);
       this.button = element("button", { class: "rules-config-switch", type: "button" }, this.box);
       this.button.addEventListener("click", () => this.switchSides());
@@ -159,7 +158,6 @@
       this.note.textContent = !known || drawable || !window.reactJsonForm
         ? "" : value === undefined ? this.words.broken : this.words.undrawable;
       if (asForm) this.drawForm(schema, value);
-      this.picker.show(asForm);
     }
 
     clear() {
@@ -231,6 +229,22 @@
         label.htmlFor = control.id;
       });
       this.container.querySelectorAll(".rjf-form-group").forEach((group) => this.nameItems(group));
+      this.container.querySelectorAll('input[type="text"], textarea').forEach((control) => this.offerValues(control));
+    }
+
+    /** Values of the event for each setting that is a text, and not the name of something. */
+    offerValues(control) {
+      const steps = control.name.split("§").slice(1);
+      const inside = (schema, step) => schema && ((schema.keys || schema.properties || {})[step] || schema.items);
+      const schema = steps.reduce(inside, this.kinds[this.kind.value].schema);
+      if (!schema || schema.plain || schema.type !== "string") return;
+      const named = () => control.getAttribute("aria-label") || (control.labels[0] ? control.labels[0].textContent : "");
+      window.rulesEngine.offerValues(control, this.words, named, () => this.each());
+    }
+
+    each() {
+      const [choice, own] = ["for_each_choice", "for_each"].map((name) => this.row.querySelector(`[name$="-${name}"]`));
+      return choice && choice.value !== "own" ? choice.value : own ? own.value : "";
     }
 
     nameItems(group) {

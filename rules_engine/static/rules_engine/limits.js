@@ -13,6 +13,10 @@
 
   /** The groups that the server makes of the same answer: objects, fields, and what is there for every model. */
   function groupsOf(told, words) {
+    if (words.is_of_rows) {
+      const rows = told.fields.filter((one) => one.type === "rows").map((one) => [`instance.${one.name}`, one.label]);
+      return rows.length ? [[words.rows, rows]] : [];
+    }
     const fields = told.fields.filter((one) => !["object", "rows"].includes(one.type) && !one.quiet);
     const text = (one) => [`{{ instance.${one.name} }}`, one.label];
     const relations = fields.filter((one) => one.field !== one.name).map(text);
@@ -31,6 +35,8 @@
       this.own = select.parentElement.querySelector("textarea");
       this.last = select.value;
       select.addEventListener("change", () => this.chosen());
+      const picks = JSON.parse(this.own.dataset.rulesPicks);
+      if (picks.insert) window.rulesEngine.offerValues(this.own, picks, () => this.own.getAttribute("aria-label"));
     }
 
     /** Whoever turns to a text of their own begins with what was chosen, and not with nothing. */
@@ -64,25 +70,35 @@
     }
   }
 
+  const keys = [];
+
+  function found(root) {
+    root.querySelectorAll("select[data-rules-key]:not(:disabled)").forEach((select) => keys.push(new Key(select)));
+  }
+
+  function offer(told) {
+    keys.forEach((key) => key.offer(told ? groupsOf(told, key.words) : []));
+  }
+
   function begin() {
-    const keys = Array.from(document.querySelectorAll("select[data-rules-key]:not(:disabled)")).map((one) => new Key(one));
+    found(document);
     const model = document.querySelector('#rule_form [name="model"]');
     if (!keys.length || !model) return;
     let asked = 0;
     model.addEventListener("change", () => {
       asked += 1;
       const mine = asked;
-      const offer = (groups) => mine === asked && keys.forEach((key) => key.offer(groups));
+      const answered = (told) => mine === asked && offer(told);
       if (!model.value) {
-        offer([]);
+        answered(null);
         return;
       }
-      const { address } = keys[0].words;
-      fetch(`${address}?model=${encodeURIComponent(model.value)}`, { headers: { Accept: "application/json" } })
+      fetch(`${keys[0].words.address}?model=${encodeURIComponent(model.value)}`, { headers: { Accept: "application/json" } })
         .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
-        .then((told) => offer(groupsOf(told, keys[0].words)))
-        .catch(() => offer([]));
+        .then(answered)
+        .catch(() => answered(null));
     });
+    document.addEventListener("formset:added", (event) => found(event.target));
   }
 
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);

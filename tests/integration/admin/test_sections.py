@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LOG = ("log_message", {"message": "x"})
 MORE = "Advanced"
-REST = "When it acts, repetition, delay and failure"
+REST = "More: place, when it acts, repetition, delay, failure"
 UPSIDE_DOWN = {
     "active_from_0": "2026-02-01",
     "active_from_1": "10:00",

@@ -32,9 +32,8 @@ def said(**fields: Any) -> list[tuple[str, str]]:
 )
 @pytest.mark.parametrize("name", ["throttle_by", "coalesce_by"])
 def test_a_word_that_names_a_value_is_asked_about(name: str, text: str, meant: str) -> None:
-    assert said(**{name: text}) == [
-        (f"/{name}", f'"{text.strip()}" is the same for every match. Did you mean "{meant}"?')
-    ]
+    message = f'"{text.strip()}" is the same for every match. Did you mean "{meant}"?'
+    assert said(**{name: text}) == [(f"/{name}", message)]
 
 
 @pytest.mark.parametrize(
