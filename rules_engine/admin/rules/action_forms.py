@@ -23,6 +23,7 @@ from rules_engine.admin.parts.json_fields import (
     RowsField,
     sentence,
 )
+from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.rules.action_lines import USUAL, action_line, row_words
 from rules_engine.admin.rules.forms import ceiling_sentence
 from rules_engine.admin.rules.jsonform import ConfigWidget, forms_by_kind
@@ -83,6 +84,10 @@ class RuleActionForm(forms.ModelForm):
         ),
     )
 
+    #: Set by the formset: the rule as it was typed above, and who reads what the row says.
+    rule: RuleSpec
+    reader: Reader
+
     class Meta:
         model = RuleAction
         fields = ("position", "kind", "timing", "enabled", "config", "for_each", "delay", "on_failure")
@@ -118,8 +123,7 @@ class RuleActionForm(forms.ModelForm):
     @property
     def line(self) -> str:
         """What a folded row says: what it does, and with what."""
-        kind = str(self["kind"].value() if "kind" in self.fields else self.instance.kind or "")
-        return action_line(kind, self.instance.config if "config" in self.fields else None)
+        return action_line(self.instance.spec(), self.rule, self.reader)
 
     def _keep_as_it_is(self) -> None:
         kind = self.stored_kind
@@ -166,6 +170,7 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
     def add_fields(self, form: Any, index: int | None) -> None:
         """The usual, and settings and rows that offer what this user may choose from."""
         super().add_fields(form, index)
+        form.rule, form.reader = self._rule, self._reader
         if "for_each" in form.fields:
             form.fields["for_each"].widget.offered = self._rows_offered
         if "config" in form.fields:
@@ -177,6 +182,15 @@ class RuleActionFormSet(forms.BaseInlineFormSet):
         return json.dumps(
             {**row_words(), "usual": [kind for kind in USUAL if kind in self._kinds], "most": MOST_ACTIONS}
         )
+
+    @cached_property
+    def _rule(self) -> RuleSpec:
+        rule: RuleSpec = self.instance.spec_with([])
+        return rule
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.user)
 
     @cached_property
     def _rows_offered(self) -> list[Group]:

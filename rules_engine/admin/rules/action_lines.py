@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from django.utils.text import Truncator
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from rules_engine.rules import registry
+from rules_engine.admin.prose.doing import done
+from rules_engine.admin.prose.marks import words_of
+from rules_engine.admin.prose.reader import Reader
+from rules_engine.types import ActionSpec, RuleSpec
 
 #: Kinds that have a button of their own below the rows; the others are chosen in the new row.
 USUAL = ("send_email", "webhook", "update_objects", "log_message")
-LONGEST_DETAIL = 70
 
 
-def action_line(kind: str, config: Any) -> str:
-    """Say what an action does, and the first text of its settings where whoever reads it may see them."""
-    known = registry.find(kind)
-    title = str(known.label) if known is not None else kind or gettext("A new action")
-    detail = next(_texts(config), "").strip().partition("\n")[0]
-    return f"{title}: {Truncator(detail).chars(LONGEST_DETAIL)}" if detail else title
+def action_line(action: ActionSpec, rule: RuleSpec, reader: Reader, *, is_last: bool = True) -> str:
+    """Say what an action does, as in the rule's sentence, on a line by itself."""
+    if not action.kind:
+        return gettext("A new action")
+    return capfirst(str(words_of(done(action, rule, reader, is_last=is_last))))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.strip():
-        yield value
-    elif isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(part)
+def action_lines(rule: RuleSpec, reader: Reader) -> list[str]:
+    """Say it of each action of the rule, in their order."""
+    last = len(rule.actions) - 1
+    return [action_line(action, rule, reader, is_last=index == last) for index, action in enumerate(rule.actions)]
 
 
 def row_words() -> dict[str, str]:

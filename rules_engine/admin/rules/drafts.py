@@ -14,6 +14,7 @@ from django.urls import path
 from rules_engine.admin.parts.rule_page import rule_for
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading.sentence import UNREADABLE, sentence
+from rules_engine.admin.rules.action_lines import action_lines
 from rules_engine.models import Rule, RuleAction
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -27,7 +28,8 @@ class SentenceMixin:
         return [path("sentence/", view, name="rules_engine_rule_sentence"), *super().get_urls()]  # type: ignore[misc]
 
     def sentence_view(self: Any, request: HttpRequest) -> HttpResponseBase:
-        """The posted form as a sentence, piece by piece; ``?pk=`` names the rule that is edited. Nothing is saved."""
+        """The posted form as a sentence, piece by piece, and each action as a line; ``?pk=`` names the rule that is
+        edited. Nothing is saved."""
         key = request.GET.get("pk")
         rule = rule_for(self, request, key, "") if key else None
         if rule is None and not self.has_add_permission(request):
@@ -36,8 +38,10 @@ class SentenceMixin:
             spec = drafted(self, request, rule)
         else:
             spec = Rule().spec_with([]) if rule is None else rule.spec()
-        told = sentence(spec, reader=Reader(request.user))
-        return JsonResponse({"parts": [{"text": part.text, "kind": part.kind} for part in told.whole.parts]})
+        reader = Reader(request.user)
+        told = sentence(spec, reader=reader)
+        parts = [{"text": part.text, "kind": part.kind} for part in told.whole.parts]
+        return JsonResponse({"parts": parts, "actions": action_lines(spec, reader)})
 
 
 def drafted(model_admin: Any, request: HttpRequest, rule: Rule | None) -> RuleSpec:

@@ -22,6 +22,7 @@
       this.number = rules.element("span", { class: "rules-action-number", "aria-hidden": "true" });
       this.line.before(this.number);
       this.stored = this.line.textContent.trim();
+      this.storedTitle = this.title;
       this.isDrawn = true;
       this.drawTools();
       this.say();
@@ -58,34 +59,28 @@
 
     changed() {
       this.isTouched = true;
-      window.setTimeout(() => this.say());
+      this.say();
+    }
+
+    /** As the server tells it in the rule's sentence; until it does, what it is called. */
+    get said() {
+      if (this.isRemoved) return filled(this.words.removed, { title: this.title });
+      if (this.told && this.told.kind === this.title) return this.told.text;
+      return this.title === this.storedTitle ? this.stored : this.title;
     }
 
     say() {
       const enabled = this.named("enabled");
       this.box.classList.toggle("rules-action-off", Boolean(enabled) && !enabled.checked);
-      const detail = this.isTouched ? this.detail() : "";
-      const now = detail ? `${this.title}: ${detail}` : this.title;
-      this.line.textContent = this.isTouched || !this.stored ? now : this.stored;
-      if (this.isRemoved) this.line.textContent = filled(this.words.removed, { title: this.title });
+      if (this.line.textContent !== this.said) this.line.textContent = this.said;
       this.tools.querySelectorAll("button[data-says]").forEach((one) => {
         one.setAttribute("aria-label", filled(one.dataset.says, { title: this.title }));
       });
     }
 
-    /** The first text of its settings, shortened. */
-    detail() {
-      let config = null;
-      try {
-        config = JSON.parse(this.named("config").value || "{}");
-      } catch (error) {
-        return "";
-      }
-      const texts = (value) => typeof value === "string" ? [value]
-        : value && typeof value === "object" ? Object.values(value).flatMap(texts) : [];
-      const first = texts(config).find((one) => one.trim()) || "";
-      const line = first.trim().split("\n")[0];
-      return line.length > 70 ? `${line.slice(0, 69)}…` : line;
+    tell(text) {
+      this.told = { kind: this.title, text: text };
+      this.say();
     }
 
     /* What can be done with it */
@@ -161,6 +156,13 @@
         this.list.addEventListener("dragover", (event) => this.over(event));
       }
       this.number();
+      document.addEventListener("rules:told", (event) => this.told(event.detail.actions || []));
+    }
+
+    /** The lines of those that the rule has by now; a row in which nothing is chosen is none yet. */
+    told(lines) {
+      const rows = this.present.filter((row) => row.named("kind") && row.named("kind").value);
+      if (rows.length === lines.length) rows.forEach((row, index) => row.tell(lines[index]));
     }
 
     tell(text) {

@@ -55,6 +55,9 @@
         asked = "";
         return;
       }
+      if (number === latest.number) {
+        document.dispatchEvent(new CustomEvent("rules:told", { detail: told }));
+      }
       const text = JSON.stringify(told.parts);
       if (number === latest.number && text !== said) {
         said = text;
