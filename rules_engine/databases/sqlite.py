@@ -29,7 +29,7 @@ class SQLite(GenericDatabase):
         return SetupTrouble(
             f'Transactions of "{using}" begin as readers: one that reads, and writes later, fails at once with '
             '"database is locked" where another has written meanwhile, however long its timeout.',
-            f'Set DATABASES["{using}"]["OPTIONS"]["transaction_mode"] to "IMMEDIATE".',
+            f'Set DATABASES["{using}"]["OPTIONS"] = {{"transaction_mode": "IMMEDIATE"}} in your settings.',
             is_error=False,
         )
 

@@ -138,7 +138,9 @@ def _look_from_afar() -> None:
 
 def _tell(error: Exception, what_now: str) -> None:
     if isinstance(error, DatabaseError):
-        logger.warning("The rules cannot be read; %s. %s", what_now, _explained(error))
+        # Whoever migrates knows that they do.
+        level = logging.DEBUG if sys.argv[1:2] == ["migrate"] else logging.WARNING
+        logger.log(level, "The rules cannot be read; %s. %s", what_now, _explained(error))
     else:
         logger.error("The rules could not be read; %s.", what_now, exc_info=error)
 

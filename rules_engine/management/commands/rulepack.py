@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.apps import apps
+from django.core.management.base import CommandError
 from django.db import DatabaseError, router, transaction
 
 from rules_engine.errors import did_you_mean
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.management.verdicts import lines_of, pack_verdicts, summary
 from rules_engine.models import Rule
@@ -20,6 +22,7 @@ from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
 from rules_engine.rules.cascades import analyse
 from rules_engine.test.kept.running import stored_tests
+from rules_engine.types import RuleSpec
 
 #: Rules that are named in one sentence.
 MOST_NAMED = 10
@@ -33,7 +36,7 @@ SAID = {
 }
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Finds, checks, installs, compares and writes rule packs."""
 
     help = "Lists, checks, installs, compares and exports rule packs: fixtures that hold rules and nothing else."
@@ -121,7 +124,7 @@ class Command(BaseCommand):
         self._run_tests(path, checked)
         for rule in checked.rules:
             switch = "" if rule.enabled else " (shipped switched off)"
-            self.stdout.write(f"{shown(rule.slug)}: {shown(rule.name)}{switch}")
+            self.stdout.write(f"{shown(rule.slug)}: {shown(_told(rule))}{switch}")
         rules, actions = len(checked.rules), sum(len(rule.actions) for rule in checked.rules)
         self.stdout.write(f"{shown(path)}: {counted(rules, 'rule')}, {counted(actions, 'action')}, no problems.")
         self._lead_on(pack, checked)
@@ -257,6 +260,15 @@ class Command(BaseCommand):
         else:
             _write(Path(output), text)
             self.stdout.write(f"{counted(len(specs), 'rule')} written to {shown(output)}.")
+
+
+def _told(rule: RuleSpec) -> str:
+    """Return the rule as a sentence, where the admin is installed, which has the words; its name elsewhere."""
+    if not apps.is_installed("django.contrib.admin"):
+        return rule.name
+    from rules_engine.admin.reading.sentence import sentence
+
+    return str(sentence(rule))
 
 
 def _takes_pack(parser: ArgumentParser) -> None:

@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from rules_engine.audit.verifying import LONGEST_TRANSACTION, Head, NoHead, Verification, current_head, parse_head
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Verifies the audit trail against the chain of its seals, or prints the head of the chain."""
 
     help = (

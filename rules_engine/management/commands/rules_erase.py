@@ -5,16 +5,17 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import router, transaction
 
 from rules_engine.management.objects import model_label
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
 from rules_engine.models import Event
 from rules_engine.work import retention
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Removes all that is recorded of one object, samples in tests included, once somebody has confirmed it."""
 
     help = (

@@ -7,12 +7,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from rules_engine.errors import did_you_mean
 from rules_engine.management.objects import model_label
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import shown
 from rules_engine.models import Attempt, Event, Execution, Rule
 from rules_engine.models.inheritance import names_of
@@ -22,7 +23,7 @@ from rules_engine.test.why import Said, Told, events_about, labels_of, rules_on,
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Tells the recorded events of one object: rules tried, where each stopped, what each action did."""
 
     help = (

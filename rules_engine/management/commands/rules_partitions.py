@@ -5,15 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import OperationalError, connections
 
 from rules_engine.databases.partitions import NotPartitioned, Partition, moment, size
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.outbox import partitions
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Shows partitions, and makes them."""
 
     help = "Partitions the tables of events, executions and attempts by time, so that what is old is dropped at once."

@@ -5,14 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from rules_engine import conf
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import progress
 from rules_engine.work import retention
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Removes old records in batches that hold up nobody."""
 
     help = (

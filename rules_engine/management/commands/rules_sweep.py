@@ -7,10 +7,11 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Count
 
 from rules_engine import conf
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints
@@ -23,7 +24,7 @@ from rules_engine.work.tasks import due_queues, seal
 from rules_engine.work.workers.heartbeats import beat
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Runs what is due until nothing is, or wakes the workers that will."""
 
     help = (

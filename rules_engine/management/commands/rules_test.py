@@ -6,9 +6,10 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from rules_engine.errors import did_you_mean
+from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
 from rules_engine.management.verdicts import as_json, lines_of, pack_verdicts, summary
 from rules_engine.models import Rule, RuleTest
@@ -20,7 +21,7 @@ from rules_engine.test.kept.running import Verdict, run_all, stored_tests
 CANNOT_RUN = 2
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     """Runs the tests of the rules that are here, or of a pack."""
 
     help = (
