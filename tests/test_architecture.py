@@ -57,6 +57,7 @@ ROOMS = """
 7  rules_engine.admin.limits         how often a rule acts, as people say it
 7  rules_engine.admin.pauses         pauses
 7  rules_engine.admin.overview       the overview page
+7  rules_engine.admin.flow           the picture of what sets off what
 7  rules_engine.admin.test           the pages that test a rule
 7  rules_engine.admin.why            why a rule did or did not act: changes, verdicts, the page that asks
 7  rules_engine.admin.kept           the tests that are kept with a rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rules_engine.admin.flow.page import FlowMixin
 from rules_engine.admin.kept.page import KeptTestsMixin
 from rules_engine.admin.reading.history import HistoryMixin
 from rules_engine.admin.test.backtest import BacktestMixin
@@ -10,5 +11,5 @@ from rules_engine.admin.test.shadow import ShadowMixin
 from rules_engine.admin.why.page import WhyMixin
 
 
-class RulePagesMixin(RuleTestMixin, KeptTestsMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin):
+class RulePagesMixin(RuleTestMixin, KeptTestsMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin, FlowMixin):
     """Adds them all to the admin of rules."""

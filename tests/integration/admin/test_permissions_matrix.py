@@ -144,6 +144,8 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_why": Row(SEEING),
     "rules_engine_rule_why_objects": Row(SEEING),
     "rules_engine_rule_python": Row(SEEING),
+    "rules_engine_rule_flow": Row(SEEING),
+    "rules_engine_rules_flow": Row(SEEING),
     "rules_engine_overview": Row(SEEING),
     "rules_engine_activity_changelist": Row(SEEING),
     "rules_engine_pause_change": Row(SEEING, ROOT, as_drawn(reason="Another")),
