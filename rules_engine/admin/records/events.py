@@ -22,8 +22,8 @@ from rules_engine.admin.parts.rendering import (
     context_block,
     link,
     list_url,
+    object_block,
     object_cell,
-    object_link,
     page_url,
     table,
     text_block,
@@ -75,6 +75,7 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj)
+            obj.object_html = object_block(request, obj.model, obj.object_pk)
             obj.unseen = why_unseen(request, obj.model, obj.object_pk, obj.context)
             obj.rules = _rules_to_test(request, obj)
             obj.sees = partial(may_view_outcomes, request.user)
@@ -124,8 +125,9 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         return cell
 
     @admin.display(description=_("object"))
-    def object_shown(self, event: Event) -> SafeString:
-        return object_link(event.model, event.object_pk)
+    def object_shown(self, event: Any) -> SafeString:
+        shown: SafeString = event.object_html
+        return shown
 
     @admin.display(description=_("first event of its chain"))
     def root_shown(self, event: Event) -> SafeString:

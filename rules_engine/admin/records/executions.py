@@ -23,7 +23,7 @@ from rules_engine.admin.parts.rendering import (
     json_block,
     link,
     names_of,
-    object_link,
+    object_block,
     page_url,
     table,
     text_block,
@@ -147,12 +147,14 @@ class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event)
+            obj.object_html = object_block(request, obj.event.model, obj.event.object_pk)
             obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk, obj.event.context)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
-    def object_shown(self, execution: Execution) -> SafeString:
-        return object_link(execution.event.model, execution.event.object_pk)
+    def object_shown(self, execution: Any) -> SafeString:
+        shown: SafeString = execution.object_html
+        return shown
 
     @admin.display(description=_("next attempt"), ordering="next_attempt_at")
     def next_shown(self, execution: Execution) -> str:

@@ -21,7 +21,7 @@ from rules_engine.admin.parts.rendering import (
     context_block,
     link,
     list_url,
-    object_link,
+    object_block,
     page_url,
     text_block,
     time_words,
@@ -109,12 +109,14 @@ class HeldMatchAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event)
+            obj.object_html = object_block(request, obj.event.model, obj.event.object_pk)
             obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk, obj.event.context)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))
-    def object_shown(self, match: HeldMatch) -> SafeString:
-        return object_link(match.event.model, match.event.object_pk)
+    def object_shown(self, match: Any) -> SafeString:
+        shown: SafeString = match.object_html
+        return shown
 
     @admin.display(description=_("due"), ordering="due_at")
     def due_shown(self, match: HeldMatch) -> str:

@@ -32,7 +32,8 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "rules-fold";
-    button.textContent = title ? title.textContent : filters.id;
+    const chosen = Array.from(filters.querySelectorAll("li.selected:not(:first-child)"), (item) => item.textContent.trim());
+    button.textContent = (title ? title.textContent : filters.id) + (chosen.length ? `: ${chosen.join(", ")}` : "");
     button.setAttribute("aria-controls", filters.id);
     button.setAttribute("aria-expanded", "false");
     button.addEventListener("click", () => {
