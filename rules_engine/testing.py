@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
@@ -13,16 +14,18 @@ from rules_engine.errors import InvalidRule, PermanentError, Rejected, Transient
 from rules_engine.live import cache, watcher
 from rules_engine.live.authors import trusted
 from rules_engine.outbox.releasing import release_due
+from rules_engine.packs import checking, files
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
+from rules_engine.test.kept.running import of_pack, run_all, stored_tests
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
 from rules_engine.work.claims import claim
 from rules_engine.work.large_changes import tell_due
 from rules_engine.work.run import run_claim
 
-__all__ = ["ActionContractTests", "create_rule", "explain", "refresh", "reset", "run_due"]
+__all__ = ["ActionContractTests", "assert_rule_tests", "create_rule", "explain", "refresh", "reset", "run_due"]
 
 
 def create_rule(
@@ -109,6 +112,29 @@ def explain(rule: models.Rule, event: models.Event | types.Event) -> Evaluation:
     }
     subject = MatchSubject(captured.signal, captured.operation, changes, captured.occurred_at, context=captured.context)
     return evaluate(compiled, subject)
+
+
+def assert_rule_tests(*slugs: str, pack: str | Path | None = None) -> None:
+    """Run the tests that are kept with these rules, all of them where none is named; with ``pack`` those of a pack, by
+    its name or its file.
+
+    Raises ``AssertionError`` with every difference, and where there are no tests, or a pack that has problems.
+    """
+    if pack is None:
+        rules = models.Rule.objects.filter(slug__in=slugs) if slugs else models.Rule.objects.all()
+        specs = rules.specs()
+        tests = stored_tests(specs)
+        verdicts = [verdict for spec in specs for verdict in run_all(spec, tests[spec.slug])]
+    else:
+        checked = checking.check(files.read(files.locate(str(pack))))
+        assert not checked.problems, "\n".join(map(str, checked.problems))
+        verdicts = [verdict for verdict in of_pack(checked) if not slugs or verdict.rule in slugs]
+    assert verdicts, "There are no such tests."
+    untested = sorted(set(slugs) - {verdict.rule for verdict in verdicts})
+    assert not untested, f"There are no tests of {', '.join(untested)}."
+    failed = [verdict for verdict in verdicts if not verdict.is_passed]
+    told = [f"{verdict.rule}: {verdict.test.name}: {said}" for verdict in failed for said in verdict.differences]
+    assert not told, "\n".join(told)
 
 
 class ActionContractTests:

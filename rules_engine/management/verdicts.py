@@ -6,15 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rules_engine.management.terminal import counted, shown
-from rules_engine.packs.checking import Pack
-from rules_engine.test.kept.running import Verdict, run_all
-
-
-def pack_verdicts(pack: Pack) -> list[Verdict]:
-    """Run the tests of a pack, but those of rules that lack something of this site: they are shipped switched off."""
-    noted = {note.place for note in pack.notes}
-    rules = (rule for rule in pack.rules if rule.slug not in noted)
-    return [verdict for rule in rules for verdict in run_all(rule, pack.tests.get(rule.slug, ()))]
+from rules_engine.test.kept.running import Verdict
 
 
 def lines_of(verdicts: Iterable[Verdict], *, only_failing: bool = False) -> Iterator[str]:

@@ -19,7 +19,7 @@ from rules_engine.models import Event, Execution, HeldMatch, Rule, RuleTest, Rul
 from rules_engine.rules.expected.expectation import expectation_of
 from rules_engine.test.kept import running as kept
 from rules_engine.test.kept.samples import sample_of
-from rules_engine.testing import create_rule, run_due
+from rules_engine.testing import assert_rule_tests, create_rule, run_due
 from rules_engine.types import RuleTestSpec
 from tests.factories import make_order, order_with_items
 
@@ -350,3 +350,22 @@ def test_an_event_id_of_a_made_up_sample_is_the_same_each_time() -> None:
     test = RuleTestSpec("n", "post_save", NOON, "update", context)
     came = [kept.came_of(rule.spec(), test).actions[0].settings["message"] for _ in range(2)]
     assert came[0] == came[1]
+
+
+def test_a_suite_can_hold_rules_to_their_tests() -> None:
+    with pytest.raises(AssertionError, match="There are no such tests."):
+        assert_rule_tests()
+    keep(paid_rule(), pay_order())
+    assert_rule_tests()
+    assert_rule_tests("paid")
+    with pytest.raises(AssertionError, match="There are no tests of piad."):
+        assert_rule_tests("paid", "piad")
+    RuleTest.objects.update(expected={"outcome": "stops"})
+    with pytest.raises(AssertionError, match="paid: As recorded: Expected: it does not act. Now: it acts."):
+        assert_rule_tests()
+
+
+def test_a_suite_can_hold_a_pack_to_its_tests(tmp_path: Path) -> None:
+    assert_rule_tests(pack="starter")
+    with pytest.raises(AssertionError, match="Now: it acts."):
+        assert_rule_tests(pack=failing_pack(tmp_path))

@@ -14,14 +14,14 @@ from django.db import DatabaseError, router, transaction
 from rules_engine.errors import did_you_mean
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
-from rules_engine.management.verdicts import lines_of, pack_verdicts, summary
+from rules_engine.management.verdicts import lines_of, summary
 from rules_engine.models import Rule
 from rules_engine.packs import checking, files, installing, writing
 from rules_engine.packs.checking import Pack
 from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
 from rules_engine.rules.cascades import analyse
-from rules_engine.test.kept.running import stored_tests
+from rules_engine.test.kept.running import of_pack, stored_tests
 from rules_engine.types import RuleSpec
 
 #: Rules that are named in one sentence.
@@ -131,7 +131,7 @@ class Command(TablesCommand):
 
     def _run_tests(self, path: Path, pack: Pack, otherwise: str = "") -> None:
         """Run the tests of the pack's rules. Raises ``CommandError`` where some fail."""
-        verdicts = pack_verdicts(pack)
+        verdicts = of_pack(pack)
         for line in lines_of(verdicts, only_failing=True):
             self.stdout.write(line)
         if not all(verdict.is_passed for verdict in verdicts):

@@ -11,11 +11,11 @@ from django.core.management.base import CommandError
 from rules_engine.errors import did_you_mean
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
-from rules_engine.management.verdicts import as_json, lines_of, pack_verdicts, summary
+from rules_engine.management.verdicts import as_json, lines_of, summary
 from rules_engine.models import Rule, RuleTest
 from rules_engine.packs import checking, files
 from rules_engine.packs.files import PackError
-from rules_engine.test.kept.running import Verdict, run_all, stored_tests
+from rules_engine.test.kept.running import Verdict, of_pack, run_all, stored_tests
 
 #: What is no test's fault: a rule that is not there, a pack that cannot be read.
 CANNOT_RUN = 2
@@ -68,7 +68,7 @@ class Command(TablesCommand):
             raise CommandError(said, returncode=CANNOT_RUN)
         every = [rule.slug for rule in pack.rules]
         self._refuse_unknown(slugs, set(every), every)
-        return [verdict for verdict in pack_verdicts(pack) if not slugs or verdict.rule in slugs]
+        return [verdict for verdict in of_pack(pack) if not slugs or verdict.rule in slugs]
 
     def _refuse_unknown(self, slugs: list[str], found: set[str], every: list[str]) -> None:
         for slug in slugs:

@@ -23,6 +23,7 @@ from rules_engine.live.compiler import compile_rule
 from rules_engine.logic import jsonlogic
 from rules_engine.logic.evaluator import operators
 from rules_engine.models import RuleTest
+from rules_engine.packs.checking import Pack
 from rules_engine.packs.writing import without_secret_values
 from rules_engine.rules import registry, values
 from rules_engine.rules.expected.differences import differences
@@ -82,6 +83,13 @@ def stored_tests(rules: Iterable[RuleSpec]) -> dict[str, list[RuleTestSpec]]:
     for row in rows:
         kept[row.rule.slug].append(row.spec())
     return kept
+
+
+def of_pack(pack: Pack) -> list[Verdict]:
+    """Run the tests of a pack, but those of rules that lack something of this site: they are shipped switched off."""
+    noted = {note.place for note in pack.notes}
+    rules = (rule for rule in pack.rules if rule.slug not in noted)
+    return [verdict for rule in rules for verdict in run_all(rule, pack.tests.get(rule.slug, ()))]
 
 
 def failing(rule: RuleSpec) -> list[Verdict]:
