@@ -10,7 +10,9 @@ from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.why.block import Block, why_url
+from rules_engine.admin.why.unheard import unheard_told
 from rules_engine.context.stored_form import key_value
+from rules_engine.models import Event
 from rules_engine.models.inheritance import ObjectName, names_of
 from rules_engine.rules.permissions import may_view_data
 from rules_engine.test.why import events_about, labels_there, nearest_first, rules_on
@@ -62,21 +64,21 @@ def rules_of_object(instance: Any, request: HttpRequest) -> dict[str, Any]:
     rules = rules_on(labels_there(names)).prefetch_related(None)
     named = list(rules[: NAMED + 1])
     paused = pauses.of_rules(rules.order_by().values_list("slug", "model"))
+    events = list(events_about(names)[:LATEST])
+    is_seen = not why_unseen(request, label, pk)
     return {
         "paused": pauses.banner(paused),
         "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
-        "changes": _changes(names, request, is_seen=not why_unseen(request, label, pk)),
+        "changes": _changes(names, events, request, is_seen=is_seen) if events else [],
+        "unheard": unheard_told(user, instance, events[0]) if events and is_seen else None,
         "why_url": why_url(label, pk),
         "events_url": list_url("event", q=pk),
     }
 
 
-def _changes(names: list[ObjectName], request: HttpRequest, *, is_seen: bool) -> list[Any]:
+def _changes(names: list[ObjectName], events: list[Event], request: HttpRequest, *, is_seen: bool) -> list[Any]:
     """The latest changes, with the rules that came nearest to acting."""
-    events = list(events_about(names)[:LATEST])
-    if not events:
-        return []
     watching = rules_on({names[0].label, *(event.model for event in events)})
     slugs = nearest_first(events, watching.prefetch_related(None).values_list("slug", flat=True))[:NAMED]
     return Block(

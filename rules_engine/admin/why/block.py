@@ -20,6 +20,7 @@ from rules_engine.admin.parts.rule_page import TEST, unseen
 from rules_engine.admin.why.gates import shown_gate
 from rules_engine.admin.why.names import Named, counted_model
 from rules_engine.admin.why.speaker import Speaker, value_words
+from rules_engine.admin.why.unheard import change_words
 from rules_engine.admin.why.words import OUTCOMES, links_of, sentence_of
 from rules_engine.context.visible import visible
 from rules_engine.models import Event, Rule
@@ -158,10 +159,7 @@ class Block:
             if not isinstance(ends, Mapping):
                 words.append(titles.field(str(name)))
                 continue
-            old, new = (value_words(titles, f"instance.{name}", ends.get(end)) for end in ("old", "new"))
-            words.append(
-                gettext("%(field)s: %(old)s → %(new)s") % {"field": titles.field(name), "old": old, "new": new}
-            )
+            words.append(change_words(titles, name, ends.get("old"), ends.get("new")))
         return words
 
     def _told(self, verdict: Verdict, event: Event, titles: Titles) -> Told:
@@ -184,7 +182,7 @@ class Block:
             sentence=sentence_of(verdict, speaker),
             links=[link for link in links_of(verdict, speaker) if link.url != self.request.path],
             stop=shown_gate(stop, titles) if stop is not None else None,
-            stored={titles.title(name): titles.value(name, value) for name, value in said.stored.items()}
+            stored={titles.title(name): value_words(titles, name, value) for name, value in said.stored.items()}
             if stop
             else {},
             test_url=self._test_url(rule, event) if stop is not None and stop.missing else "",

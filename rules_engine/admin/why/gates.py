@@ -12,6 +12,8 @@ from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.reasons import reasons
 from rules_engine.admin.conditions.trace_tree import drawn
 from rules_engine.admin.parts.labels import OPERATION_WORDS, detail_words
+from rules_engine.admin.prose.condition import prose
+from rules_engine.admin.prose.marks import words_of
 from rules_engine.admin.why.speaker import Speaker, capital, value_words
 from rules_engine.errors import not_read
 from rules_engine.models import Rule
@@ -38,7 +40,16 @@ def gate_words(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
         return (capital("; ".join(changes)),)
     if stop is not None and stop.tree is not None and (found := reasons(stop.tree, speaker.titles)):
         return (capital(gettext("; and ").join(found)),)
+    if stop is not None and stop.missing and speaker.rule is not None:
+        return _unrecorded(stop, speaker.rule, speaker.titles)
     return (detail_words(said.detail),)
+
+
+def _unrecorded(stop: GateSeen, rule: Rule, titles: Titles) -> Sequence[str]:
+    """What the condition asks for, where the record of the change does not hold what was there."""
+    asked = str(words_of(prose(rule.condition, titles)))
+    names = ", ".join(titles.title(".".join(path)) for path in stop.missing)
+    return gettext("This did not hold: %s") % asked, gettext("Not on record of this change: %s") % names
 
 
 def _operations(detail: str, rule: Rule) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
@@ -18,13 +20,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts import choices
-from rules_engine.admin.parts.objects import names_of_objects, why_unseen
+from rules_engine.admin.parts.objects import ObjectsSeen, names_of_objects, why_unseen
 from rules_engine.admin.parts.rendering import object_url, page_url
 from rules_engine.admin.parts.rule_page import TEST
 from rules_engine.admin.parts.searching import uuid_of
 from rules_engine.admin.why.block import Block, test_url
 from rules_engine.admin.why.names import object_name
 from rules_engine.admin.why.objects import LONGEST_WORD, find, objects_view
+from rules_engine.admin.why.unheard import UnheardTold, record_url, unheard_told
+from rules_engine.context.paths import find_model
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.models.inheritance import names_of
 from rules_engine.rules.permissions import lacking, may_view_data
@@ -178,6 +182,7 @@ def _answer(request: HttpRequest, given: Any, pk: str) -> dict[str, Any]:
         "object": object_name(names_of_objects(request, [(label, pk)]), label, pk),
         "object_url": object_url(label, pk),
         "changes": block.changes(),
+        "unheard": _unheard(request, given, label, pk, events),
         "older_url": _with(request, **{BEFORE: str(events[-1].pk), PAGE: ""}) if older else "",
         "newest_url": _with(request, **{BEFORE: "", PAGE: ""}) if request.GET.get(BEFORE) else "",
         "rules": [
@@ -188,8 +193,16 @@ def _answer(request: HttpRequest, given: Any, pk: str) -> dict[str, Any]:
         "page": page,
         "pages": _pages(request, page),
         "recording": Recording.objects.current().filter(model=label).first(),
-        "record_url": _record_url(user, label),
+        "record_url": record_url(user, label),
     }
+
+
+def _unheard(request: HttpRequest, given: Any, label: str, pk: str, events: Sequence[Event]) -> UnheardTold | None:
+    """What changed since the newest event; of an earlier page nothing is told."""
+    model = find_model(label)
+    if model is None or not events or given.get("at") or request.GET.get(BEFORE):
+        return None
+    return unheard_told(request.user, ObjectsSeen(admin.site, request).find(model, pk), events[0])
 
 
 def _before(request: HttpRequest, events: Any) -> Any:
@@ -217,9 +230,3 @@ def _pages(request: HttpRequest, page: Page[str]) -> list[tuple[Any, str]]:
         is_link = isinstance(number, int) and number != page.number
         pages.append((number, _with(request, **{PAGE: str(number)}) if is_link else ""))
     return pages
-
-
-def _record_url(user: Any, label: str) -> str:
-    """Where a recording of the model is begun; empty for whoever may not."""
-    url = reverse("admin:rules_engine_recording_add")
-    return f"{url}?{urlencode({'model': label})}" if user.has_perm("rules_engine.add_recording") else ""
