@@ -91,7 +91,7 @@ def test_why_a_rule_did_not_act(german: Client) -> None:
             asked,
             (
                 "Der Vorgang war: angelegt. Sie gilt für: geändert.",
-                "Dies galt nicht: Status ist Paid. Zu dieser Änderung nicht aufgezeichnet: Status.",
+                "Nicht erfüllt war, dass Status Paid ist. Zu dieser Änderung nicht aufgezeichnet: Status.",
                 "Status hat sich von – auf Draft geändert; es muss sich von Paid ändern.",
             ),
         ),
