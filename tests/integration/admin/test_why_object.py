@@ -59,7 +59,7 @@ def test_whatever_is_typed_finds_nothing_and_is_no_error(word: str, admin_client
     assert found(admin_client, "no.model", word) == []
 
 
-def test_one_that_is_found_alone_is_answered_at_once_and_of_several_one_is_chosen(admin_client: Client) -> None:
+def test_one_found_alone_is_answered_at_once_and_of_several_one_is_chosen(admin_client: Client) -> None:
     create_rule(Order, name="Acting", actions=[LOG])
     first, second = orders("A-1", "A-2")
     assert "Order was created" in ask(admin_client, q="A-2").content.decode()
