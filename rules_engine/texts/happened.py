@@ -22,7 +22,7 @@ from rules_engine.context.paths import ModelClass, find_model, steps
 from rules_engine.hidden.values import TEXT as HIDDEN
 from rules_engine.texts.filters import date, time
 from rules_engine.texts.limits import MARK
-from rules_engine.texts.plain import printed
+from rules_engine.texts.plain import plain, printed
 from rules_engine.types import EVERY_FIELD, Path
 
 WHAT_HAPPENED = "what_happened"
@@ -166,5 +166,5 @@ def _moment(field: Any, value: str) -> str:
 
 def _brief(value: Any) -> str:
     """Return a value as one short line."""
-    line = " ".join(printed(value).split())
+    line = " ".join(printed(plain(value)).split())
     return line if len(line) <= LONGEST_VALUE else line[: LONGEST_VALUE - 1] + MARK

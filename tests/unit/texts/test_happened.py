@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -35,6 +36,9 @@ def change(**fields: tuple[Any, Any]) -> dict[str, Any]:
         (change(order_number=("A", "x" * 100)), f"Order 2: order number A → {'x' * 59}…"),
         (change(order_number=("[hidden]", "[hidden]")), "Order 2: order number [hidden]"),
         (change(gone_since=(1, 2)), "Order 2: gone_since 1 → 2"),
+        (change(facts=({}, {"a": [1, None]})), 'Order 2: facts {} → {"a": [1, null]}'),
+        (change(facts=([], 1.5)), "Order 2: facts [] → 1.5"),
+        (change(total=(Decimal("1.50"), 2**80)), f"Order 2: total 1.50 → {2**80}"),
         ({}, "Order 2 was saved"),
         (None, "Order 2 was saved"),
     ],
