@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from playwright.sync_api import expect
 
 from project.shop.models import Order
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.testing import create_rule, run_due
 from tests.browser.conftest import unlabelled
+from tests.factories import make_endpoint
+from tests.integration.admin.conftest import posted_by_the_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -428,3 +431,22 @@ def test_without_javascript_the_settings_are_a_textarea(browse: Any) -> None:
     page.fill("#id_actions-0-config", json.dumps(LOG))
     save(page)
     assert RuleAction.objects.get().config == LOG
+
+
+@pytest.mark.parametrize("pack", ["clinic", "shop", "site"])
+def test_what_scripts_draw_is_posted_as_it_was_sent(watched: Any, pack: str) -> None:
+    make_endpoint(slug="demo")
+    call_command("loaddata", pack, verbosity=0)
+    page = watched()
+    drawn = """() => Array.from(new FormData(document.querySelector("#rule_form")).entries())"""
+    for rule in Rule.objects.all():
+        response = page.goto(change_url(rule))
+        sent = posted_by_the_page(response.text())
+        page.wait_for_function("document.querySelectorAll('.rjf-form-wrapper, .rules-config-note').length > 0")
+        posted: dict[str, list[str]] = {}
+        for name, value in page.evaluate(drawn):
+            if not name.startswith("rjf"):
+                posted.setdefault(name, []).append(value.replace("\r\n", "\n"))
+        expected = {name: [one.replace("\r\n", "\n") for one in values] for name, values in sent.items()}
+        different = {name for name in posted.keys() | expected if posted.get(name, []) != expected.get(name, [])}
+        assert not different - {"csrfmiddlewaretoken"}, (rule.slug, different)

@@ -133,7 +133,7 @@
       const seen = inputs.filter((one) => one.offsetParent && !one.disabled);
       const kind = this.named("kind");
       const inside = seen.filter((one) => one.closest(".rules-config"));
-      const next = kind.value ? inside.find((one) => !one.value) || inside[0] : kind;
+      const next = kind.value ? inside.find((one) => one.required && !one.value) || inside[0] : kind;
       if (next) next.focus();
     }
   }
