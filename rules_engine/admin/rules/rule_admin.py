@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,11 +19,14 @@ from rules_engine.admin.cards.collapsing import SHOWN, UnfoldingFormSet, unfolde
 from rules_engine.admin.cards.layout import cards_of, section
 from rules_engine.admin.conditions.builder import FieldsMixin
 from rules_engine.admin.kept.before_on import warn_of_failing
+from rules_engine.admin.limits.spans import span_words
 from rules_engine.admin.overview.page import OverviewMixin
 from rules_engine.admin.parts.guarding import GuardedAdmin
 from rules_engine.admin.parts.labels import CANNOT_SEE, model_title, operation_words, signal_words
 from rules_engine.admin.parts.rendering import text_block
 from rules_engine.admin.pauses import of_rules
+from rules_engine.admin.prose.holding import held_back
+from rules_engine.admin.prose.marks import words_of
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
 from rules_engine.admin.reading.sentence import sentence_for
@@ -47,6 +51,8 @@ HOLDING_ROWS = (
     "once",
 )
 HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, and at once.")
+#: What whoever may only look at a rule reads in words.
+READ = ("model", "signals", "operations", "changes", "condition", "labels", "held_back")
 MORE = (("active_from", "active_until"), "shadow", "sample_percent", "raw", "position", "stop_processing")
 
 
@@ -99,7 +105,8 @@ class RuleActionInline(admin.StackedInline):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         config = "config" if self._may_write(request, obj) else "config_shown"
         each = "for_each" if self._may_write(request, obj) else "for_each_shown"
-        rest = {"fields": ("position", "timing", each, "delay", "on_failure"), "classes": ("collapse",)}
+        delay = "delay" if self._may_write(request, obj) else "delay_shown"
+        rest = {"fields": ("position", "timing", each, delay, "on_failure"), "classes": ("collapse",)}
         kind = "kind" if self._may_write(request, obj) else "kind_shown"
         return [
             (None, {"fields": ((kind, "enabled"), config)}),
@@ -109,7 +116,16 @@ class RuleActionInline(admin.StackedInline):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if self._may_write(request, obj):
             return ()
-        return ("position", "kind_shown", "timing", "enabled", "config_shown", "for_each_shown", "delay", "on_failure")
+        return (
+            "position",
+            "kind_shown",
+            "timing",
+            "enabled",
+            "config_shown",
+            "for_each_shown",
+            "delay_shown",
+            "on_failure",
+        )
 
     @admin.display(description=_("What to do"))
     def kind_shown(self, action: RuleAction) -> str:
@@ -123,6 +139,10 @@ class RuleActionInline(admin.StackedInline):
     @admin.display(description=_("Once for each of"))
     def for_each_shown(self, action: RuleAction) -> SafeString:
         return rows_block(action.for_each)
+
+    @admin.display(description=_("Delay"))
+    def delay_shown(self, action: RuleAction) -> str:
+        return span_words(action.delay) if action.delay else "–"
 
 
 @admin.register(Rule)
@@ -190,7 +210,7 @@ class RuleAdmin(
             section("when", f"model{ending}", f"changes{ending}", description=_unheard(obj)),
             section("when", f"signals{ending}", f"operations{ending}", advanced=True, description=CANNOT_SEE),
             section("only-if", f"condition{ending}", description=_unsaved(obj)),
-            section("at-most", *HOLDING_ROWS, description=HOLDING_HELP),
+            section("at-most", *(HOLDING_ROWS if not ending else ("held_back_shown",)), description=HOLDING_HELP),
             section("more", "slug", *MORE, *written, advanced=True),
         ]
 
@@ -199,7 +219,7 @@ class RuleAdmin(
         if not self._may_write(request, obj):
             return (
                 *shown,
-                *(f"{name}{SHOWN}" for name in ("model", "signals", "operations", "changes", "condition", "labels")),
+                *(f"{name}{SHOWN}" for name in READ),
             )
         # Executions and errors name the slug, so it stays once it is given.
         return (*shown, "slug") if obj else shown
@@ -289,6 +309,10 @@ class RuleAdmin(
     @admin.display(description=_("Only if these fields changed"))
     def changes_shown(self, rule: Rule) -> SafeString:
         return changes_block(rule.changes, rule.model)
+
+    @admin.display(description=_("How often it acts"))
+    def held_back_shown(self, rule: Rule) -> str:
+        return capfirst(str(words_of(", ".join(held_back(rule.spec()))))) or "–"
 
     @admin.display(description=_("Condition"))
     def condition_shown(self, rule: Rule) -> SafeString:

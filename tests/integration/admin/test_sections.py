@@ -161,8 +161,9 @@ def test_whoever_may_only_view_sees_what_is_set(staff: Callable[..., Client]) ->
     rule.actions.update(for_each="instance.items", delay=42)
     page = staff("rules_engine.view_rule").get(change_url(rule)).content.decode()
     assert folded(page) == [MORE]
-    for shown in ("instance.items", "42", "7"):
+    for shown in ("instance.items", "42 seconds", "At most 7 times a minute"):
         assert f">{shown}<" in page
+    assert "For each of the order items log" in page
     assert 'name="throttle_count"' not in page
 
 
