@@ -4,8 +4,8 @@ Ids are never used twice. E001 settings; E002 a rule cannot be tried; W003 the b
 set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 threads cannot run; W007 middleware
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
-deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, or its clock is not
-UTC; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value.
+deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
+not UTC, or it switches schemas; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 

@@ -46,6 +46,10 @@ _LOCK = """
 """
 
 
+#: The packages whose backends have each connection be in a schema of its own.
+SCHEMA_SWITCHING = frozenset({"django_pgschemas", "django_tenants", "tenant_schemas"})
+
+
 class PostgreSQL(GenericDatabase):
     """PostgreSQL 14 and later."""
 
@@ -54,8 +58,17 @@ class PostgreSQL(GenericDatabase):
     can_partition = True
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
-        """See none. See ``Database``."""
-        return None
+        """See a backend that switches schemas. See ``Database``."""
+        parts = {kind.__module__.partition(".")[0] for kind in type(connections[using]).__mro__}
+        if not parts & SCHEMA_SWITCHING:
+            return None
+        return SetupTrouble(
+            f'"{using}" switches schemas ({", ".join(sorted(parts & SCHEMA_SWITCHING))}), and a worker is in another '
+            "one than the save that it acts for: it would read and change rows of the same key there, and say that it "
+            "succeeded.",
+            "Keep the app rules_engine, and the models that rules watch, in a database without such a backend.",
+            is_error=True,
+        )
 
     def sends_several(self, using: str) -> bool:
         """Say whether this is psycopg 3 binding on the client's side, as Django does unless asked otherwise, and nobody

@@ -231,6 +231,13 @@ class Answering:
         return self.row
 
 
+class OfTenants(Answering):
+    """A connection of a backend of django-tenants."""
+
+
+OfTenants.__module__ = "django_tenants.postgresql_backend.base"
+
+
 @pytest.mark.parametrize(
     ("database", "connection", "told"),
     [
@@ -240,13 +247,14 @@ class Answering:
         (sqlite.SQLite(), Answering(transaction_mode="IMMEDIATE"), []),
         (sqlite.SQLite(), Answering(), [("rules_engine.W018", "begin as readers")]),
         (postgresql.PostgreSQL(), Answering(), []),
+        (postgresql.PostgreSQL(), OfTenants(), [("rules_engine.E017", "switches schemas (django_tenants)")]),
     ],
 )
 def test_a_database_that_is_not_known_or_not_well_set_up_is_told(
     monkeypatch: pytest.MonkeyPatch, database: Any, connection: Any, told: list[tuple[str, str]]
 ) -> None:
     monkeypatch.setattr(checks, "database_of", lambda using: database)
-    for module in (generic, mysql, sqlite):
+    for module in (generic, mysql, postgresql, sqlite):
         monkeypatch.setattr(module, "connections", {"default": connection})
     found = said(checks.check_database(None))
     assert [id_ for id_, _ in found] == [id_ for id_, _ in told]
