@@ -187,7 +187,8 @@ def test_expressions_of_an_action_are_worked_out() -> None:
 
 def test_a_misshapen_sample_is_told_and_never_crashes() -> None:
     rule = paid_rule()
-    for context in ({"instance": 3}, {"changes": []}, {"instnce": {}}, {"event": {"decimals": ["/x/y"]}}):
+    headers = ({"decimals": ["/x/y"]}, {"cut": 3}, {"cut": [1]}, [])
+    for context in ({"instance": 3}, {"changes": []}, {"instnce": {}}, *({"event": header} for header in headers)):
         RuleTest.objects.all().delete()
         made_up(rule, context)
         assert differences_of(rule)
@@ -353,19 +354,19 @@ def test_an_event_id_of_a_made_up_sample_is_the_same_each_time() -> None:
 
 
 def test_a_suite_can_hold_rules_to_their_tests() -> None:
-    with pytest.raises(AssertionError, match="There are no such tests."):
+    with pytest.raises(AssertionError, match="There are no such tests"):
         assert_rule_tests()
     keep(paid_rule(), pay_order())
     assert_rule_tests()
     assert_rule_tests("paid")
-    with pytest.raises(AssertionError, match="There are no tests of piad."):
+    with pytest.raises(AssertionError, match="There are no tests of piad"):
         assert_rule_tests("paid", "piad")
     RuleTest.objects.update(expected={"outcome": "stops"})
-    with pytest.raises(AssertionError, match="paid: As recorded: Expected: it does not act. Now: it acts."):
+    with pytest.raises(AssertionError, match=r"paid: As recorded: Expected: it does not act\. Now: it acts"):
         assert_rule_tests()
 
 
 def test_a_suite_can_hold_a_pack_to_its_tests(tmp_path: Path) -> None:
     assert_rule_tests(pack="starter")
-    with pytest.raises(AssertionError, match="Now: it acts."):
+    with pytest.raises(AssertionError, match="Now: it acts"):
         assert_rule_tests(pack=failing_pack(tmp_path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -17,7 +17,7 @@ from rules_engine.rules import registry
 from rules_engine.rules.expected.differences import outcome_words, quoted, setting_title
 from rules_engine.rules.permissions import may_view
 from rules_engine.test.kept.running import Verdict, run
-from rules_engine.types import RuleSpec
+from rules_engine.types import RuleSpec, RuleTestSpec
 
 #: Tests that a sentence names; of more it says how many.
 MOST_NAMED = 3
@@ -81,6 +81,18 @@ def failing_words(verdicts: list[Verdict]) -> str:
     names = ", ".join(f"“{verdict.test.name}”" for verdict in verdicts[:MOST_NAMED])
     more = f" (+{len(verdicts) - MOST_NAMED})" if len(verdicts) > MOST_NAMED else ""
     return gettext("Tests that fail: %(names)s.") % {"names": f"{names}{more}"}
+
+
+def tests_to_export(request: HttpRequest, specs: Sequence[RuleSpec]) -> dict[str, list[RuleTestSpec]]:
+    """Return the tests that go along with these rules, by slug: those whose samples the user may be shown."""
+    if not request.user.has_perm(TEST):
+        return {}
+    seen = {spec.slug: spec for spec in specs if not unseen(request.user, spec)}
+    found: dict[str, list[RuleTestSpec]] = {}
+    for test in RuleTest.objects.filter(rule__slug__in=seen).select_related("rule").order_by("rule", "name"):
+        if not why_hidden(request, seen[test.rule.slug], test):
+            found.setdefault(test.rule.slug, []).append(test.spec())
+    return found
 
 
 def tests_notice(request: HttpRequest, rule: Rule) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.kept.before_on import tests_fail_page
-from rules_engine.admin.kept.verdicts import failing_words
+from rules_engine.admin.kept.verdicts import failing_words, tests_to_export
 from rules_engine.admin.parts.rule_page import ENABLE, rule_for
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs import writing
@@ -84,7 +84,8 @@ def duplicate(model_admin: Any, request: HttpRequest, queryset: Any) -> None:
 def export(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponse:
     """The rules as a file that ``rulepack install`` takes, without anything that looks like a secret."""
     chosen = Rule.objects.filter(pk__in=list(queryset.order_by().values_list("pk", flat=True)))
-    text = writing.text(writing.without_secrets(spec)[0] for spec in chosen.specs())
+    specs = chosen.specs()
+    text = writing.text((writing.without_secrets(spec)[0] for spec in specs), tests_to_export(request, specs))
     headers = {"Content-Disposition": 'attachment; filename="rules.json"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(text, content_type="application/json", headers=headers)
 

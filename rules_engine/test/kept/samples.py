@@ -51,9 +51,9 @@ def event_of(rule: RuleSpec, test: RuleTestSpec) -> Event:
     if not isinstance(header, dict):
         raise MisshapenSample(gettext('"event" is an object, or left out.'))
     header = dict(header)
-    pointers = [*header.pop(CUT, ()), *header.pop(DECIMALS, ())]
     context: dict[str, Any] = {**dict.fromkeys(PARTS), **sample}
     try:
+        pointers = [*header.pop(CUT, ()), *header.pop(DECIMALS, ())]
         context = snapshot.restore(context, pointers)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         message = gettext('"event" names, as cut off or as decimals, what is not there or no such thing.')

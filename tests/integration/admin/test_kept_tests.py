@@ -223,3 +223,13 @@ def test_names_of_tests_do_not_clash(admin_client: Client) -> None:
 def test_the_tests_are_told_in_german(admin_client: Client, german: Client) -> None:
     shown = german.get(address_of(failing_rule(admin_client))).content.decode()
     assert "Erwartet: sie handelt. Jetzt: sie wird aufgehalten von:" in shown
+
+
+def test_tests_go_along_with_an_export_to_who_may_see_their_samples(admin_client: Client) -> None:
+    rule = failing_rule(admin_client)
+    data, url = {"action": "export", "_selected_action": [rule.pk]}, reverse("admin:rules_engine_rule_changelist")
+    assert "SECRET-7" in admin_client.post(url, data).content.decode()
+    viewer = client_of(make_user("rules_engine.view_rule", "rules_engine.test_rule"))
+    pack = viewer.post(url, data).content.decode()
+    assert "rules_engine.rule" in pack
+    assert "ruletest" not in pack
