@@ -41,7 +41,7 @@ class Records:
         held = _held(events, only)
         matches = [match for found in held.values() for match in found]
         seen_at = Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP).aggregate(latest=Max("seen_at"))["latest"]
-        return cls(now, _steps(events, only), held, list(Pause.objects.all()), Limits.of(matches, now), seen_at)
+        return cls(now, _steps(events, only), held, _pauses(events), Limits.of(matches, now), seen_at)
 
     def facts(self, event: Event, slug: str, rule: Rule | None) -> Facts:
         """Return what is on record of the rule and the event. A rule that is gone is stopped by no pause."""
@@ -57,6 +57,12 @@ class Records:
             silent_since=self.seen_at if is_silent else None,
             occurred_at=event.occurred_at,
         )
+
+
+def _pauses(events: Sequence[Event]) -> list[Pause]:
+    """Return the pauses that stand, and those that stood when one of the events happened."""
+    since = min((event.occurred_at for event in events), default=timezone.now())
+    return list(Pause.objects.filter(Q(until__isnull=True) | Q(until__gt=since)))
 
 
 def _of(events: Sequence[Event], only: Collection[str] | None) -> Q:

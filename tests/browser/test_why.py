@@ -84,6 +84,21 @@ def test_a_limit_is_told_with_its_next_time_and_leads_on(browse: Any, held_back:
     looked_at(page, shots, "why-object", look)
 
 
+def test_what_is_offered_is_in_sight_and_chosen_with_the_mouse(browse: Any, held_back: str, shots: Path) -> None:
+    page = browse(root(), **LOOKS["light"]).new_page()
+    page.goto("/admin/rules_engine/rule/why/?model=shop.order")
+    page.get_by_label("Object:", exact=True).press_sequentially("A-")
+    offered = page.locator(".rules-why-list").get_by_role("option")
+    expect(offered).to_have_text(["Order A-2", "Order A-1"])
+    page.screenshot(path=shots / "why-offered-light.png")
+    # A click wants it to be on top where it is.
+    offered.nth(1).click()
+    page.wait_for_url("**pk=*")
+    expect(page.get_by_role("heading", name="Order A-1")).to_be_visible()
+    page.locator(".rules-why-verdict", has_text="Only big ones").get_by_role("link", name="Its condition").click()
+    expect(page.locator("#rules-card-only-if")).to_be_in_viewport()
+
+
 def test_the_test_of_a_rule_tells_the_limit(browse: Any, held_back: str, shots: Path) -> None:
     page = browse(root(), **LOOKS["light"]).new_page()
     page.goto("/admin/rules_engine/rule/")

@@ -64,9 +64,9 @@ def _record_link(verdict: Verdict, speaker: Speaker) -> Link | None:
 
 def _rule_link(verdict: Verdict, rule: Rule) -> Link:
     texts = {"off": gettext("Switch it on"), "gate": gettext("Its condition"), "shadow": gettext("The rule")}
-    anchors = {"limit": "id_throttle_count", "once": "id_once", "gate": "id_condition"}
+    anchors = {"limit": "rules-card-at-most", "once": "rules-card-at-most", "gate": "rules-card-only-if"}
     if verdict.cause == "gate" and verdict.said.gate == "changes":
-        texts["gate"], anchors["gate"] = gettext("Its changes"), "id_changes"
+        texts["gate"], anchors["gate"] = gettext("Its changes"), "rules-card-when"
     anchor = anchors.get(verdict.cause, "")
     text = texts.get(verdict.cause, gettext("The limit"))
     return Link(page_url("rule", rule.pk) + (f"#{anchor}" if anchor else ""), text)

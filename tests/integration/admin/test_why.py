@@ -85,9 +85,7 @@ def test_a_change_is_one_line_with_what_changed_and_by_whom(admin_client: Client
     assert page.index("Order was updated by root") < page.index("Order was created")
 
 
-def test_values_are_shown_while_the_rule_is_as_it_was(
-    admin_client: Client, staff: Callable[..., Client]
-) -> None:
+def test_values_are_shown_while_the_rule_is_as_it_was(admin_client: Client, staff: Callable[..., Client]) -> None:
     rich = {">": [{"var": "instance.customer.email"}, "m"]}
     paid = rule("Paid", condition=PAID, changes=[{"field": "status", "to": "paid"}])
     rule("Rich", condition=rich)
