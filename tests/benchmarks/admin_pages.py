@@ -46,7 +46,12 @@ ASKED = (
     ("execution", {"q": "rule-99"}),
     ("execution", {"q": "5000"}),
     ("execution", {"q": "nothing like it"}),
-    ("execution", {"queue__exact": "webhooks", "lane__in": "endpoint-1,endpoint-1:replay"}),
+    ("activity", {"queue__exact": "webhooks", "lane__in": "endpoint-1,endpoint-1:replay,endpoint-1:test"}),
+    ("activity", {"tab": "failed"}),
+    ("activity", {"tab": "waiting"}),
+    ("activity", {"tab": "held"}),
+    ("activity", {"p": "1900"}),
+    ("activity", {"q": "rule-99"}),
     ("event", {"q": "5000"}),
     ("event", {"q": "shop.order"}),
     ("event", {"operation__exact": "update"}),
@@ -71,7 +76,8 @@ def pages() -> dict[str, str]:
     for name, asked in ASKED:
         words = ", ".join(f"{key}={value}" for key, value in asked.items())
         found[f"list: {name}: {words}"] = f"{found[f'list: {name}']}?{urlencode(asked)}"
-    for model in (*registered, Order):
+    # A row of activity is on the page of its own kind.
+    for model in (*(model for model in registered if not model._meta.proxy), Order):
         if (row := model._default_manager.first()) is not None:
             found[f"page: {model._meta.model_name}"] = address(model, "change", row.pk)
     rule = Rule.objects.first()

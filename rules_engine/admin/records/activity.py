@@ -38,6 +38,9 @@ else:
     _Paginator = Paginator
 
 TAB = "tab"
+#: Rows of each table that are merged here: an index gives the newest of each, however many there are. Of pages further
+#: back the database sorts all keys.
+MOST_MERGED = 2_000
 #: Lanes of one address that are asked what they are called.
 MOST_LANES = 10
 VIEW_EXECUTIONS, VIEW_HELD = "rules_engine.view_execution", "rules_engine.view_heldmatch"
@@ -107,18 +110,14 @@ class _Pages(_Paginator):
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are in both, by one query."""
-        executions, held = (rows.order_by().values_list("pk") for rows in (self.executions, self.held))
-        return int(executions.union(held, all=True).count())
+        """How many rows there are in both; of a table that is left out, Django knows without a query."""
+        return self.executions.count() + self.held.count()
 
     def rows(self, number: int | str) -> list[Any]:
-        """The rows of a page, with their events: three queries, of which the first finds out the keys."""
+        """The rows of a page, with their events: a query of each table, once the keys are found out."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
-        of_both = [self._keys(self.executions, 0), self._keys(self.held, 1)]
-        keys = list(
-            of_both[0].union(of_both[1], all=True).order_by("-created_at", "-pk")[first : first + self.per_page]
-        )
+        keys = self._keys(first, first + self.per_page)
         found: dict[Any, Any] = {}
         for is_held, model in enumerate((Execution, HeldMatch)):
             wanted = [pk for pk, _created, of in keys if of == is_held]
@@ -128,9 +127,18 @@ class _Pages(_Paginator):
         # One that was pruned between the queries is left out.
         return [found[pk] for pk, _created, _of in keys if pk in found]
 
-    @staticmethod
-    def _keys(rows: Rows, is_held: int) -> Any:
-        return rows.order_by().annotate(is_held=Value(is_held)).values_list("pk", "created_at", "is_held")
+    def _keys(self, first: int, end: int) -> list[tuple[Any, Any, int]]:
+        """The keys from here to there, with when the rows were recorded and of which table they are."""
+        columns = ("pk", "created_at", "is_held")
+        tables = [
+            rows.order_by().annotate(is_held=Value(is_held)).values_list(*columns)
+            for is_held, rows in enumerate((self.executions, self.held))
+        ]
+        if end > MOST_MERGED:
+            return list(tables[0].union(tables[1], all=True).order_by("-created_at", "-pk")[first:end])
+        newest = (rows.order_by("-created_at", "-pk")[:end] for rows in tables)
+        in_order = sorted((key for keys in newest for key in keys), key=lambda key: (key[1], key[0]), reverse=True)
+        return in_order[first:end]
 
 
 class ActivityList(ChangeList):

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from project.clinic.models import Appointment, Doctor, Patient
 from project.shop.models import Order
+from rules_engine.admin.records import activity
 from rules_engine.models import Execution, HeldMatch, Pause
 from rules_engine.testing import create_rule, run_due
 from tests.integration.admin.conftest import client_of, make_user
@@ -166,7 +167,11 @@ def test_a_limit_is_free_as_long_after_the_match_that_used_it_up(admin_client: C
     assert "held back by the limit: at most once a day" in rows_of(admin_client, tab="held")[0]
 
 
-def test_rows_of_both_tables_come_newest_first_and_page_by_page(admin_client: Client) -> None:
+@pytest.mark.parametrize("most_merged", [2_000, 0])
+def test_rows_of_both_tables_come_newest_first_and_page_by_page(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, most_merged: int
+) -> None:
+    monkeypatch.setattr(activity, "MOST_MERGED", most_merged)
     create_rule(Order, slug="now", name="Now", actions=[LOG])
     create_rule(Order, slug="later", name="Later", actions=[LOG], coalesce_seconds=7200)
     for number in range(30):

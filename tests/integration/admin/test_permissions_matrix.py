@@ -199,7 +199,7 @@ KEPT_BACK = "KEPT-BACK"
 TELLING = {
     *(f"rules_engine_{name}_change" for name in ("event", "execution", "heldmatch", "auditentry")),
     *("rules_engine_activity_changelist", "rules_engine_execution_changelist", "rules_engine_heldmatch_changelist"),
-    *("rules_engine_rule_test",),
+    *("rules_engine_event_changelist", "rules_engine_rule_test"),
 }
 CHANGES_NOTHING = ("rule: export",)
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
