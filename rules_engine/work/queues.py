@@ -18,6 +18,11 @@ def register_drain(queue: str, drain: Drain) -> None:
     _registered[queue] = drain
 
 
+def has_drain(queue: str) -> bool:
+    """Say whether an app has taken the queue over."""
+    return queue in _registered
+
+
 def drain(queue: str, *, seconds: float, limit: int | None = None) -> int:
     """Run what is due in a queue until nothing is, or the time is up. Returns how many executions it ran."""
     registered = _registered.get(queue)

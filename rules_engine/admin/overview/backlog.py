@@ -52,20 +52,23 @@ def _queue(name: str) -> Waiting:
     rows = Execution.objects.filter(queue=name)
     waits = rows.filter(state__in=WAITING)
     due = waits.filter(next_attempt_at__lte=Now())
-    later = _counted(waits.filter(next_attempt_at__gt=Now())) + _counted(waits.filter(next_attempt_at=None))
-    # The second condition is that of an index that has as many rows as are in flight.
-    running = rows.filter(state=State.RUNNING).exclude(leased_by="")
-    return Waiting(name, _counted(due), later, _counted(running), _first(due, "next_attempt_at"))
+    at = "next_attempt_at"
+    later = _counted(waits.filter(next_attempt_at__gt=Now()), at) + _counted(waits.filter(next_attempt_at=None), at)
+    # The second condition and the order are those of an index that has as many rows as are in flight.
+    running = _counted(rows.filter(state=State.RUNNING).exclude(leased_by=""), "leased_by")
+    return Waiting(name, _counted(due, at), later, running, _first(due, at))
 
 
 def _held() -> Waiting:
     rows = HeldMatch.objects.filter(state=HeldMatch.State.WAITING)
     due = rows.filter(due_at__lte=Now())
-    return Waiting("", _counted(due), _counted(rows.filter(due_at__gt=Now())), 0, _first(due, "due_at"))
+    later = _counted(rows.filter(due_at__gt=Now()), "due_at")
+    return Waiting("", _counted(due, "due_at"), later, 0, _first(due, "due_at"))
 
 
-def _counted(rows: QuerySet[Any]) -> int:
-    return rows.order_by()[: MOST_COUNTED + 1].count()
+def _counted(rows: QuerySet[Any], column: str) -> int:
+    """Count some of them, in the order of an index: without, PostgreSQL may look through all for the first."""
+    return rows.order_by(column)[: MOST_COUNTED + 1].count()
 
 
 def _first(rows: QuerySet[Any], column: str) -> datetime | None:

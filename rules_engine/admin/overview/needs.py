@@ -6,8 +6,8 @@ Its queries are bounded, for they are asked at every look at the app's index, to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -24,18 +24,20 @@ from rules_engine.admin.pauses.notices import may_see_pauses, named, resume_url,
 from rules_engine.admin.reading.enabled import enabled_rules, fault_of
 from rules_engine.admin.reading.states import DAY, author_faults
 from rules_engine.databases import database_of
-from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Execution, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import TROUBLED, State
-from rules_engine.work import claims, overview
+from rules_engine.work import overview
 from rules_engine.work.overview import Need
+from rules_engine.work.queues import has_drain
 
 #: Of one kind of thing; of more it is said how many.
 MOST_NAMED = 10
 #: Rules that are looked at, and the latest failures of each.
-MOST_ASKED, SAMPLE = 30, 200
+MOST_ASKED, SAMPLE = 20, 100
 #: What was given up longer ago has been let be.
 WEEK = timedelta(days=7)
+#: Rows that are late, while some rules are paused: whether one among them is not.
+LOOKED_AT = 1_000
 #: What fails is tried again by itself; after so many times somebody should look.
 MANY_FAILURES = 3
 #: A pause without an end that stands for so long may have been forgotten.
@@ -70,33 +72,42 @@ def _part_url(part: str) -> str:
 
 
 def _late() -> Iterator[Need]:
-    """Queues in which something waits that nothing holds up. What waits for a receiver is told of its endpoint."""
-    late = claims.unpaused(claims.rows().due()).filter(next_attempt_at__lte=seconds_from_now(-LATE.total_seconds()))
-    database = database_of(late.db)
-    for queue in database.due_queues(late):
-        if rules := len(database.due_rules(late, queue)):
-            text = ngettext(
-                "Actions of %(count)s rule have been due for more than five minutes.",
-                "Actions of %(count)s rules have been due for more than five minutes.",
-                rules,
-            )
-            yield _late_need(gettext("The queue %s") % queue, text % {"count": rules})
-    if (oldest := _oldest_held()) is not None:
-        yield _late_need(gettext("Held matches"), gettext("The oldest was due %s.") % ago(oldest, timezone.now()))
+    """Queues in which something waits that nothing holds up. A sender that took a queue over tells of it itself."""
+    pauses = list(Pause.objects.current())
+    live = Execution.objects.live()
+    for queue in database_of(live.db).due_queues(live):
+        oldest = None if has_drain(queue) else _oldest_late(queue, pauses)
+        if oldest is not None:
+            yield _late_need(gettext("The queue %s") % queue, oldest)
+    if (oldest := _oldest_held(pauses)) is not None:
+        yield _late_need(gettext("Held matches"), oldest)
 
 
-def _late_need(what: str, why: str) -> Need:
+def _oldest_late(queue: str, pauses: Sequence[Pause]) -> datetime | None:
+    """When the oldest was due that is late and that no pause stops: of as many as are looked at while some rules are
+    paused, for theirs may stand before all others."""
+    if any(pause.is_everything for pause in pauses):
+        return None
+    late = Execution.objects.live().unleased().filter(queue=queue, next_attempt_at__lte=Now() - LATE)
+    oldest = late.order_by("next_attempt_at").values_list("rule_slug", "next_attempt_at")[: LOOKED_AT if pauses else 1]
+    models = dict(Rule.objects.values_list("slug", "model")) if pauses else {}
+    free = (due for slug, due in oldest if not any(one.stops(slug, models.get(slug)) for one in pauses))
+    return next(free, None)
+
+
+def _late_need(what: str, oldest: datetime) -> Need:
+    why = gettext("What is due is not taken on. The oldest was due %s.") % ago(oldest, timezone.now())
     return Need(what, why, gettext("See whether workers take them"), _part_url("waiting"))
 
 
-def _oldest_held() -> Any:
-    pauses = list(Pause.objects.current())
+def _oldest_held(pauses: Sequence[Pause]) -> datetime | None:
     if any(pause.is_everything or pause.model for pause in pauses):
         # Which of them wait for that is told by their rules alone, and there may be many.
         return None
     held = HeldMatch.objects.filter(state=HeldMatch.State.WAITING, due_at__lte=Now() - LATE)
     held = held.exclude(rule_slug__in=[pause.rule_slug for pause in pauses])
-    return held.order_by("due_at").values_list("due_at", flat=True).first()
+    due: datetime | None = held.order_by("due_at").values_list("due_at", flat=True).first()
+    return due
 
 
 def _broken() -> Iterator[Need]:
