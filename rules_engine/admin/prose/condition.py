@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.sentences import MANY, Range, Test, call_of, group_of, name_of, test_of
+from rules_engine.admin.parts.labels import OPERATION_WORDS
 from rules_engine.admin.prose import marks
 from rules_engine.admin.prose.comparisons import clause
 from rules_engine.admin.prose.marks import code, is_too_deep
@@ -20,6 +22,10 @@ from rules_engine.admin.prose.values import relative, value
 #: Groups within groups, further than anybody can follow them in a sentence.
 DEEPEST_GROUP = 4
 MOST_IN_A_GROUP = 8
+_DONE = {
+    **dict.fromkeys(("is", "same", "one_of"), _("it was %(operations)s")),
+    **dict.fromkeys(("is_not", "not_same", "not_one_of"), _("it was not %(operations)s")),
+}
 
 
 def prose(logic: Any, titles: Titles, depth: int = 0) -> str:
@@ -38,8 +44,14 @@ def _prose(logic: Any, titles: Titles, depth: int, *, is_alone: bool) -> str:
 
 
 def _about_the_object(logic: Any) -> str:
-    """Whether it is new, which has words of its own."""
+    """Whether it is new, and what was done to it, which have words of their own."""
     operator, arguments = call_of(logic)
+    test = test_of(logic)
+    if test is not None and test.name == "event.operation" and (pattern := _DONE.get(test.op)):
+        given = test.right if isinstance(test.right, list) else [test.right]
+        return str(pattern) % {
+            "operations": marks.any_of(str(OPERATION_WORDS.get(str(one)) or marks.shown(one)) for one in given)
+        }
     if name_of(logic) == "created" or (operator == "!!" and len(arguments) == 1 and name_of(arguments[0]) == "created"):
         return gettext("it is new")
     return gettext("it is not new") if operator == "!" and arguments and name_of(arguments[0]) == "created" else ""
@@ -96,12 +108,18 @@ def _negated(kind: str, items: list[Any], titles: Titles, depth: int) -> str:
 
 
 def _joined(kind: str, items: list[Any], titles: Titles, depth: int) -> str:
-    said = [_prose(item, titles, depth + 1, is_alone=False) for item in items[: MOST_IN_A_GROUP + 1]]
+    said = [_item(kind, item, titles, depth + 1) for item in items[: MOST_IN_A_GROUP + 1]]
     if (left := len(items) - MOST_IN_A_GROUP) > 1:
         said[MOST_IN_A_GROUP:] = [gettext("%(count)s more conditions") % {"count": left}]
     if not said:
         return marks.GAP
     return (marks.all_of if kind == "all" else marks.any_of)(said, most=len(said))
+
+
+def _item(kind: str, item: Any, titles: Titles, depth: int) -> str:
+    # Among what is joined by "or", several values that are joined by it need no brackets.
+    is_alone = kind == "any" and (test := test_of(item)) is not None and test.op == "one_of"
+    return _prose(item, titles, depth, is_alone=is_alone)
 
 
 def _flat(kind: str, items: list[Any]) -> list[Any]:

@@ -65,7 +65,7 @@ def _clause(action: ActionSpec, rule: RuleSpec, names: Names, reader: Reader) ->
     kind = action.kind if isinstance(action.kind, str) else ""
     known = registry.find(kind)
     if known is None:
-        return code(kind) if kind else GAP
+        return code(kind) if kind else gettext("do %(what)s") % {"what": GAP}
     if not isinstance(action.config, Mapping) or is_too_deep(action.config):
         return _label(known)
     config = masked(action.config)

@@ -161,8 +161,9 @@ def _besides(written: str) -> str:
     if root == "signal" and rest:
         sent, *below = [in_sentence(name.replace("_", " ")) for name in rest.split(".")]
         return owned([sent, *below]) if below else gettext("“%s”") % sent
-    if written == "event.occurred_at":
-        return gettext("the time of the event")
+    own = {"event.occurred_at": _("the time of the event"), "actor.username": _("the user’s name")}
+    if written in own:
+        return str(own[written])
     title = happening_title(written)
     return code(written) if title == written else lowered(title)
 

@@ -116,9 +116,10 @@ def _notes(rule: RuleSpec) -> Iterator[str]:
         yield gettext("It only records what it would do.")
 
 
-def sentence_for(rule: Rule, user: Any) -> Sentence:
-    """The sentence as a page about one rule shows it to that user: with whose rights the rule acts."""
-    told = sentence(rule, reader=Reader(user)) if rule.pk else sentence(rule, [], reader=Reader(user))
+def sentence_for(rule: Rule, reader: Reader, draft: RuleSpec | None = None) -> Sentence:
+    """The sentence as a page about one rule shows it: with whose rights the rule acts. ``draft`` is the
+    rule as it stands in a form."""
+    told = sentence(draft or (rule if rule.pk else rule.spec_with([])), reader=reader)
     note = _author_note(rule)
     return replace(told, notes=(*told.notes, note)) if note else told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -13,7 +13,7 @@ from django.urls import path
 
 from rules_engine.admin.parts.rule_page import rule_for
 from rules_engine.admin.prose.reader import Reader
-from rules_engine.admin.reading.sentence import UNREADABLE, sentence
+from rules_engine.admin.reading.sentence import UNREADABLE, sentence_for
 from rules_engine.admin.rules.action_lines import action_lines
 from rules_engine.models import Rule, RuleAction
 from rules_engine.types import ActionSpec, RuleSpec
@@ -34,12 +34,11 @@ class SentenceMixin:
         rule = rule_for(self, request, key, "") if key else None
         if rule is None and not self.has_add_permission(request):
             raise PermissionDenied
-        if request.method == "POST":
+        spec = rule.spec() if rule is not None else Rule().spec_with([])
+        if request.method == "POST" and (rule is None or self.has_change_permission(request, rule)):
             spec = drafted(self, request, rule)
-        else:
-            spec = Rule().spec_with([]) if rule is None else rule.spec()
         reader = Reader(request.user)
-        told = sentence(spec, reader=reader)
+        told = sentence_for(rule or Rule(), reader, spec)
         parts = [{"text": part.text, "kind": part.kind} for part in told.whole.parts]
         return JsonResponse({"parts": parts, "actions": action_lines(spec, reader)})
 
@@ -64,7 +63,7 @@ def _formsets(model_admin: Any, request: HttpRequest, rule: Rule | None) -> Iter
 
 def _actions(formset: Any) -> Iterator[ActionSpec]:
     """Its rows in their order, without those that are to go and those that nobody has begun to fill in."""
-    last = 0
+    last = -1
     for form in formset.forms:
         is_going = formset.can_delete and form.data.get(form.add_prefix("DELETE"))
         if is_going or (form.instance.pk is None and not form.has_changed()):
@@ -74,8 +73,9 @@ def _actions(formset: Any) -> Iterator[ActionSpec]:
             setattr(action, name, value)
         spec = action.spec()
         # An empty place is the last one.
-        last = spec.position if isinstance(spec.position, int) else last + 1
-        yield ActionSpec(**{part.name: getattr(spec, part.name) for part in fields(spec)} | {"position": last})
+        place = spec.position if isinstance(spec.position, int) else last + 1
+        last = max(last, place)
+        yield replace(spec, position=place)
 
 
 def _typed(form: Any, model: Any) -> Iterator[tuple[str, Any]]:

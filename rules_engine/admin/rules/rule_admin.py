@@ -27,6 +27,7 @@ from rules_engine.admin.parts.rendering import text_block
 from rules_engine.admin.pauses import of_rules
 from rules_engine.admin.prose.holding import held_back
 from rules_engine.admin.prose.marks import words_of
+from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading import states
 from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
 from rules_engine.admin.reading.sentence import sentence_for
@@ -280,7 +281,7 @@ class RuleAdmin(
             stored = edited if request.method == "GET" else self.get_queryset(request).get(pk=edited.pk)
             context |= {"rule": notices(request, stored), "beside": beside(request, stored)}
             context["sentence_url"] += f"?{urlencode({'pk': edited.pk})}"
-        context["sentence"] = sentence_for(Rule() if edited is None else stored, request.user)
+        context["sentence"] = sentence_for(Rule() if edited is None else stored, Reader(request.user))
         context["cards"] = cards_of(drawn, context["inline_admin_formsets"])
         return super().render_change_form(request, context, *args, **options)
 

@@ -17,6 +17,7 @@ from rules_engine.admin.kept.page import tests_url
 from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.admin.parts.rendering import json_block, text_block
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_on_url, unseen
+from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.test.forms import RuleTestForm, change_forms, made_up
 from rules_engine.admin.test.now import kept_now
@@ -63,7 +64,7 @@ class RuleTestMixin:
             "rows": rows,
             "lookup_url": _lookup_url(self.admin_site, spec.model),
             "switch_on_url": switch_on_url(request, rule),
-            "sentence": sentence_for(rule, request.user),
+            "sentence": sentence_for(rule, Reader(request.user)),
         }
         if data is not None and form.is_valid() and (rows is None or rows.is_valid()):
             try:

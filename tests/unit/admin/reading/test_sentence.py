@@ -55,7 +55,7 @@ def test_a_draft_is_told_with_the_actions_of_its_form() -> None:
     told = sentence(
         draft, [RuleAction(kind="send_email", config={}), RuleAction(kind=""), RuleAction(kind="log_message")]
     )
-    assert str(told) == "When an order is deleted: send an email to …, then …, then log …."
+    assert str(told) == "When an order is deleted: send an email to …, then do …, then log …."
 
 
 def test_what_a_rule_says_is_shown_and_never_obeyed() -> None:
