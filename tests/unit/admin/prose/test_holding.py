@@ -64,6 +64,6 @@ def test_a_rule_that_is_not_held_back_says_nothing_of_it() -> None:
     assert told() == []
 
 
-def test_all_that_holds_back_stands_in_the_order_in_which_a_match_meets_it() -> None:
+def test_what_holds_back_stands_in_the_order_in_which_it_is_met() -> None:
     said = told(throttle_count=1, throttle_seconds=60, once=True, coalesce_seconds=60, sample_percent=5, raw=True)
     assert [clause.split()[0] for clause in said] == ["also", "for", "only", "once", "at"]
