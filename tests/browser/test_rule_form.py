@@ -157,6 +157,14 @@ def test_values_are_offered_for_texts_and_not_for_names(watched: Any) -> None:
     page.keyboard.type("each.quantity")
     page.keyboard.press("Enter")
     expect(field(page, "Subject")).to_have_value("{{ what_happened }}{{ each.quantity }}")
+    page.get_by_role("button", name="Insert a value into Text").click()
+    page.locator('[data-path="instance.status"]').wait_for()
+    expect(page.locator('[data-path="held.throttled"]')).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.fill("#id_throttle_count", "5")
+    page.get_by_role("button", name="Insert a value into Text").click()
+    page.locator('[data-path="held.throttled"]').click()
+    expect(field(page, "Text")).to_have_value("{{ what_happened }}{{ held.throttled }}")
 
 
 def lines(page: Page) -> list[str]:
@@ -214,6 +222,24 @@ def test_actions_are_copied_removed_and_taken_back(watched: Any, shots: Path) ->
         ({"message": "a"}, 7200, "stop", "instance.items"),
         ({"message": "copy of a"}, 7200, "stop", "instance.items"),
     ]
+
+
+def test_what_was_moved_and_removed_stays_so_beside_an_error(watched: Any) -> None:
+    rule = create_rule(model=Order, slug="kept", actions=[("log_message", {"message": text}) for text in "abc"])
+    page = watched()
+    page.goto(change_url(rule))
+    page.locator("#actions-2").get_by_role("button", name="Move up").click()
+    page.locator("#actions-1").get_by_role("button", name="Remove").click()
+    unfold(page, 2)
+    page.locator("#actions-2").get_by_label("Message", exact=True).fill("{{ instance.totl }}")
+    page.click('.submit-row >> nth=-1 >> input[name="_save"]')
+    page.wait_for_selector(".errornote")
+    expect(page.locator("#actions-2 .rjf-error-text")).to_contain_text('Did you mean "total"?')
+    assert [one[:7] for one in lines(page)] == ["1. Log ", "2. Log ", "Removed"]
+    page.locator("#actions-2").get_by_label("Message", exact=True).fill("c")
+    save(page)
+    made = list(rule.actions.order_by("position").values_list("position", "config"))
+    assert made == [(0, {"message": "a"}), (1, {"message": "c"})]
 
 
 def test_a_mail_to_oneself_is_one_click(watched: Any) -> None:

@@ -21,14 +21,21 @@ def value_words() -> dict[str, Any]:
         "before": gettext("%(field)s before the change"),
         "each": gettext("Each of %(rows)s"),
         "sent_along": gettext("What the signal sends"),
-        "of_event": [
-            {"path": path, "label": label}
-            for path, label in (
-                ("what_happened", gettext("What happened, in words")),
-                ("admin_url", gettext("Link to it in the admin")),
-                ("actor.username", gettext("Who made the change")),
-                ("event.occurred_at", gettext("When it happened")),
-                ("event.operation", gettext("Whether it was created, updated or deleted")),
-            )
-        ],
+        "held": gettext("Held back before it"),
+        "of_event": _entries(
+            what_happened=gettext("What happened, in words"),
+            admin_url=gettext("Link to it in the admin"),
+            actor__username=gettext("Who made the change"),
+            event__occurred_at=gettext("When it happened"),
+            event__operation=gettext("Whether it was created, updated or deleted"),
+        ),
+        "of_held": _entries(
+            held__together=gettext("How many others it was taken together with"),
+            held__throttled=gettext("How many were left out since the last"),
+        ),
     }
+
+
+def _entries(**labels: str) -> list[dict[str, str]]:
+    """Return each as the script has the fields of a model: its path, and what it is called."""
+    return [{"path": name.replace("__", "."), "label": label} for name, label in labels.items()]

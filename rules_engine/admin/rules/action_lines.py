@@ -32,7 +32,7 @@ def row_words() -> dict[str, str]:
     return {
         "nothing": gettext("A new action"),
         "removed": gettext("Removed when you save: %(title)s"),
-        "drag": gettext("Drag to move"),
+        "drag": gettext("Drag to move, or press Alt with an arrow key on the line"),
         "up": gettext("Move up: %(title)s"),
         "down": gettext("Move down: %(title)s"),
         "copy_short": gettext("Copy"),

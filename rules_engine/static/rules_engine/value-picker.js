@@ -46,10 +46,17 @@
         ...this.ofRows(each),
         [found ? found.title : "", found ? this.ofModel(found, "instance.", "", 1) : []],
         [this.words.happened, this.words.of_event],
+        [this.words.held, this.isHolding(each) ? this.words.of_held : []],
         [this.words.several, found ? this.counts(found) : []],
         [this.words.earlier, found ? this.before(found) : []],
         [this.words.sent_along, this.model ? [] : this.sent()],
       ].filter(([, entries]) => entries.length);
+    }
+
+    /** What was held back is known to actions, of a rule that holds back. */
+    isHolding(each) {
+      const value = (name) => (this.form && this.form.elements[name] ? this.form.elements[name].value : "");
+      return each !== undefined && Boolean(value("throttle_count") || value("coalesce_seconds") || value("coalesce_seconds_unit") === "transaction");
     }
 
     /** Fields, and those of what they lead to; two steps far, and further where somebody looks. */
@@ -132,13 +139,16 @@
       if (!this.isOpen) return;
       this.isOpen = false;
       this.box.remove();
-      if (isBack) this.control.focus();
+      if (!isBack) return;
+      const end = this.control.value.length;
+      if (!this.control.dataset.rulesWritten) this.control.setSelectionRange(end, end);
+      this.control.focus();
     }
 
     draw() {
       const words = this.search.value.toLowerCase().split(/\s+/).filter((one) => one);
       const isFound = (one) => words.every((word) => `${one.label} ${one.path}`.toLowerCase().includes(word));
-      const groups = this.values.groups(this.each ? this.each() : "").map(([title, entries]) => [title, entries.filter(isFound)]);
+      const groups = this.values.groups(this.each ? this.each() : undefined).map(([title, entries]) => [title, entries.filter(isFound)]);
       const kept = this.isMoved && this.current && this.current.dataset.path;
       let count = 0;
       this.list.replaceChildren();
