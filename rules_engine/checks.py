@@ -5,7 +5,8 @@ set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
-not UTC, or it switches schemas; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value.
+not UTC, or it switches schemas; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value;
+W020 the form of actions has not what draws it.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -160,6 +161,16 @@ def _is_asked() -> bool:
     """Say whether somebody wants to know: ``check`` fails then. To every other command a broken rule is a warning,
     for it must stop neither the migration that it waits for nor the site on which it will be mended."""
     return sys.argv[1:2] == ["check"] or is_test_environment()
+
+
+@checks.register()
+def check_form_of_actions(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W020: the admin's form of a rule draws the settings of actions with another app's scripts."""
+    if not apps.is_installed("django.contrib.admin") or apps.is_installed("django_jsonform"):
+        return []
+    message = '"django_jsonform" is not in INSTALLED_APPS: the admin\'s form of a rule cannot draw what actions take.'
+    hint = 'Add "django_jsonform", which was installed with django-signal-rules.'
+    return [checks.Warning(message, hint=hint, id="rules_engine.W020")]
 
 
 @checks.register()

@@ -180,6 +180,12 @@ def test_the_starter_pack_is_checked_before_there_is_a_table(newcomer: Site):
     assert 'The tables of the rules are not here yet: "migrate" makes them.' in said
 
 
+def test_check_names_the_app_that_draws_the_form(newcomer: Site):
+    settings = newcomer.folder / "shop" / "settings.py"
+    settings.write_text(settings.read_text().replace('"django_jsonform", ', ""))
+    assert 'Add "django_jsonform"' in newcomer.run("python manage.py check")
+
+
 def test_a_site_without_the_admin_has_rules_all_the_same(newcomer: Site):
     settings, urls = newcomer.folder / "shop" / "settings.py", newcomer.folder / "shop" / "urls.py"
     settings.write_text(settings.read_text().replace("'django.contrib.admin',", ""))
