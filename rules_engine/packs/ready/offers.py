@@ -135,7 +135,10 @@ def values(model: ModelClass, user: Any) -> Groups:
     groups = [(gettext("The object itself"), [(f"instance.{name}", label) for name, label in fields(model)])]
     for step in related(model, user, "to_one"):
         further = fields(step.model)  # type: ignore[arg-type]
-        groups.append((title(step.field), [(f"instance.{step.name}.{name}", label) for name, label in further]))
+        heading = title(step.field)
+        # Once one is chosen, its heading is not seen any more.
+        listed = [(f"instance.{step.name}.{name}", f"{heading} › {label}") for name, label in further]
+        groups.append((heading, listed))
     return groups
 
 
@@ -145,7 +148,8 @@ def parents(model: ModelClass, user: Any) -> Groups:
     for step in related(model, user, "to_one"):
         if step.model is not None and counted_by(step):
             numbers = writable(step.model, is_number)
-            groups.append((title(step.field), [(f"{step.name}.{name}", label) for name, label in numbers]))
+            heading = title(step.field)
+            groups.append((heading, [(f"{step.name}.{name}", f"{heading} › {label}") for name, label in numbers]))
     return [(heading, listed) for heading, listed in groups if listed]
 
 

@@ -381,6 +381,14 @@ def test_no_secret_and_no_hidden_value_is_offered() -> None:
     assert not any("password" in value for _group, listed in offers.values(Order, root) for value, _label in listed)
 
 
+def test_what_belongs_to_another_object_is_named_with_it() -> None:
+    root = User.objects.create_superuser("boss", "boss@example.com", "x")
+    assert ("order.total", "Order › Total") in dict(offers.parents(OrderItem, root))["Order"]
+    copied = dict(offers.values(Order, root))
+    assert ("instance.customer.email", "Customer › Email address") in copied["Customer"]
+    assert ("instance.status", "Status") in copied["The object itself"]
+
+
 def test_a_product_offers_its_numbers_and_a_doctor_its_states() -> None:
     assert dict(offers.fields(Product, offers.is_number)) == {"price": "Price", "stock": "Stock"}
     assert offers.states(Doctor) == [
