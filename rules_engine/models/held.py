@@ -78,6 +78,8 @@ class HeldMatch(models.Model):
             models.Index(fields=("rule_slug", "coalesce_key", "state"), name="rules_held_coalesce"),
             models.Index(fields=("rule_slug", "once_key", "state"), name="rules_held_once"),
             models.Index(fields=("created_at",), name="rules_held_created"),
+            # The latest of a rule, beside its form.
+            models.Index(fields=("rule_slug", "created_at"), name="rules_held_rule"),
         ]
 
     def __str__(self) -> str:

@@ -69,8 +69,9 @@ def condition(page: Page) -> Any:
 
 
 def save(page: Page) -> None:
+    is_new = page.url.endswith("/add/")
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
-    page.wait_for_url("**/admin/rules_engine/rule/")
+    page.wait_for_url("**/admin/rules_engine/rule/*/change/" if is_new else "**/admin/rules_engine/rule/")
 
 
 def wide(page: Page) -> int:
@@ -174,7 +175,7 @@ def test_total_over_100_or_a_line_with_more_than_two_pieces_by_mouse(watched: An
     page.goto(ADD)
     page.fill("#id_name", "Big orders")
     page.select_option("#id_model", "shop.order")
-    page.check('input[name="signals"][value="post_save"]')
+    page.get_by_label("What happens:", exact=True).select_option("save")
     page.select_option("#id_actions-0-kind", "log_message")
     page.locator("#actions-0").get_by_label("Message", exact=True).fill("big")
     builder = drawn(page)
@@ -602,8 +603,7 @@ def test_the_fields_follow_the_model_and_the_signals(open_rule: Any) -> None:
     expect(field).to_have_value("instance.total")
     assert condition(page) == stored
     page.select_option("#id_model", "")
-    page.locator("summary", has_text="Of the site").click()
-    page.check('input[name="signals"][value="user_login_failed"]')
+    page.get_by_label("Which signal:", exact=True).select_option("user_login_failed")
     field.select_option(value="signal.credentials")
     drawn(page).get_by_label("Value", exact=True).fill("2")
     assert condition(page) == {"==": [{"var": "signal.credentials"}, 2]}

@@ -38,6 +38,10 @@ def config(page: Page, row: int = 0) -> Any:
     return json.loads(text) if text else None
 
 
+def happens(page: Page, name: str) -> None:
+    page.locator("#rules-card-when").get_by_label("What happens:", exact=True).select_option(name)
+
+
 def change_url(rule: Rule) -> str:
     return f"/admin/rules_engine/rule/{rule.pk}/change/"
 
@@ -64,8 +68,7 @@ def test_a_rule_is_made_without_writing_json(watched: Any, shots: Path) -> None:
     page.goto(ADD)
     page.fill("#id_name", "Tell the shop")
     page.select_option("#id_model", "shop.order")
-    page.check('input[name="signals"][value="post_save"]')
-    page.check('input[name="operations"][value="create"]')
+    happens(page, "create")
     page.select_option("#id_actions-0-kind", "log_message")
     field(page, "Message").fill("Order {{ instance.order_number }}")
     assert config(page) == LOG
@@ -104,8 +107,8 @@ def test_a_value_is_put_where_the_text_was_being_written(watched: Any, shots: Pa
     page = watched(**look)
     page.goto(ADD)
     page.fill("#id_name", "Tell the customer")
-    page.check('input[name="signals"][value="post_save"]')
     page.select_option("#id_model", "shop.order")
+    happens(page, "save")
     add(page, "Send an email")
     field(page, "Subject").fill("Order  is paid")
     for _ in range(len(" is paid")):
@@ -247,7 +250,7 @@ def test_a_mail_to_oneself_is_one_click(watched: Any) -> None:
     page.goto(ADD)
     page.fill("#id_name", "Mail me")
     page.select_option("#id_model", "shop.order")
-    page.check('input[name="signals"][value="post_save"]')
+    happens(page, "save")
     add(page, "Send an email")
     expect(page.locator("#actions-0 .rules-action-line")).to_have_text("Send an email to root@example.com")
     save(page)
@@ -275,7 +278,7 @@ def test_what_is_counted_for_each_follows_the_model(watched: Any) -> None:
     expect(own).to_be_focused()
     own.fill("customer")
     page.fill("#id_name", "Limited")
-    page.check('input[name="signals"][value="post_save"]')
+    happens(page, "save")
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
     expect(page.get_by_text('Did you mean "{{ instance.customer_id }}"?')).to_be_visible()
     own.fill("")
@@ -405,7 +408,7 @@ def test_rows_keep_their_forms_when_one_above_is_removed(watched: Any) -> None:
     page.goto(ADD)
     page.fill("#id_name", "Fewer")
     page.select_option("#id_model", "shop.order")
-    page.check('input[name="signals"][value="post_save"]')
+    happens(page, "save")
     for row, text in enumerate(("first", "second")):
         add(page, "Write a log message")
         page.locator(f"#actions-{row}").get_by_label("Message", exact=True).fill(text)

@@ -6,21 +6,25 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 
 from rules_engine.admin.kept.verdicts import tests_notice
 from rules_engine.admin.parts.objects import UNSEEN
-from rules_engine.admin.parts.rendering import list_url
+from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.admin.parts.rule_page import ENABLE
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
-from rules_engine.models import Rule, RuleError
+from rules_engine.admin.records.columns import tell
+from rules_engine.models import Execution, HeldMatch, Rule, RuleError
+from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
 from rules_engine.rules.signals import hearing
-from rules_engine.rules.validation import rule_problems
+from rules_engine.rules.validation import rule_problems, type_problems
 
 LATEST_ERRORS = 5
+LATEST_RUNS = 10
 
 
 def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
@@ -30,6 +34,8 @@ def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "state": states.state_of(rule),
         "switch_url": reverse("admin:rules_engine_rule_switch", args=[rule.pk]) if may_switch else "",
         "positions": _positions(rule),
+        "runs": _runs(request, rule),
+        "all_url": f"{reverse('admin:rules_engine_activity_changelist')}?{urlencode({'rule_slug': rule.slug})}",
     }
 
 
@@ -38,6 +44,36 @@ def _positions(rule: Rule) -> list[dict[str, str]]:
     now = "off" if not rule.enabled else "shadow" if rule.shadow else "on"
     words = {"on": gettext("Switch on"), "off": gettext("Switch off"), "shadow": gettext("Only watch (shadow)")}
     return [{"name": name, "words": said} for name, said in words.items() if name != now]
+
+
+def _runs(request: HttpRequest, rule: Rule) -> list[dict[str, Any]] | None:
+    """What the rule did, could not do or holds back last, as far as who asks may see it; None where they see none."""
+    seen = [model for model in (Execution, HeldMatch) if request.user.has_perm(f"rules_engine.view_{_name(model)}")]
+    if not seen:
+        return None
+    rows = [row for model in seen for row in _latest(model, rule)]
+    rows = sorted(rows, key=lambda row: (row.created_at, str(row.pk)), reverse=True)[:LATEST_RUNS]
+    tell(request, rows)
+    return [
+        {
+            "when": row.created_at,
+            "url": page_url(_name(type(row)), row.pk),
+            "kind": registry.title(row.kind) if isinstance(row, Execution) else "",
+            "object": row.object_cell,
+            "state": row.state_cell,
+        }
+        for row in rows
+    ]
+
+
+def _name(model: Any) -> str:
+    return str(model._meta.model_name)
+
+
+def _latest(model: Any, rule: Rule) -> Any:
+    rows = model._default_manager.filter(rule_slug=rule.slug).select_related("event").order_by("-created_at")
+    # What a released match became are executions.
+    return (rows.exclude(state=HeldMatch.State.RELEASED) if model is HeldMatch else rows)[:LATEST_RUNS]
 
 
 def notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
@@ -56,7 +92,8 @@ def notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "remarks": hearing(rule.spec_with([])),
         "over_mailed": mail.over_of(rule.slug),
         "errors": errors,
-        "tests": tests_notice(request, rule),
+        # What is no rule at all has nothing to be tested.
+        "tests": None if type_problems(rule.spec()) else tests_notice(request, rule),
         "activity": activity,
         "cascades": cascades_of(rule),
         "pauses": pauses.notices(pauses.of(rule)),

@@ -6,6 +6,7 @@ class which card it is of, and whether it is that card's *Advanced* part, which 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from django.contrib.admin.utils import flatten
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.cards.collapsing import holds
+from rules_engine.admin.cards.when import plain_words
 
 Section = tuple[Any, dict[str, Any]]
 
@@ -48,6 +50,8 @@ class Card:
     advanced: list[Any] = field(default_factory=list)
     is_open: bool = False
     rows: list[Any] = field(default_factory=list)
+    #: What the card's script needs to know, as JSON.
+    plain: str = ""
 
     def add(self, part: Any, form: Any) -> None:
         """Take a section. Where it is advanced, and holds something, that stands open."""
@@ -70,4 +74,6 @@ def cards_of(drawn: Any, inlines: Iterable[Any]) -> list[Card]:
         names = [one.removeprefix(CARD) for one in part.classes.split() if one.startswith(CARD)]
         cards[names[0] if names else "more"].add(part, drawn.form)
     cards["then"].rows.extend(inlines)
+    if "signals" in drawn.form.fields:
+        cards["when"].plain = json.dumps(plain_words())
     return [card for card in cards.values() if card.main or card.advanced or card.rows]

@@ -21,7 +21,6 @@ from rules_engine.context.paths import find_model, is_denied
 from rules_engine.errors import Problem
 
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
-#: In this order: each uses what the ones before it have put into ``window.rulesEngine``.
 SCRIPTS = (
     "source",
     "operands",
@@ -43,6 +42,8 @@ class BuilderWidget(forms.Textarea):
 
     #: The attribute by which the scripts find it.
     drawn_as = "data-rules-condition"
+    #: In this order: each uses what the ones before it have put into ``window.rulesEngine``.
+    scripts: tuple[str, ...] = tuple(f"rules_engine/condition-{name}.js" for name in SCRIPTS)
 
     def __init__(self, attrs: Mapping[str, Any] | None = None) -> None:
         super().__init__({**CODE, **(attrs or {})})
@@ -80,7 +81,7 @@ class BuilderWidget(forms.Textarea):
     def media(self) -> forms.Media:
         return forms.Media(
             css={"all": ["rules_engine/condition.css"]},
-            js=[f"rules_engine/condition-{name}.js" for name in SCRIPTS],
+            js=self.scripts,
         )
 
 
@@ -88,6 +89,8 @@ class ChangesWidget(BuilderWidget):
     """Draw the editor of the list of change conditions."""
 
     drawn_as = "data-rules-changes"
+    #: What happens is chosen above the rows, by a script that uses their editor.
+    scripts = (*BuilderWidget.scripts, "rules_engine/rule-when.js")
 
 
 class ChangesField(JSONTextField):

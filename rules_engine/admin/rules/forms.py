@@ -22,6 +22,9 @@ from rules_engine.admin.parts.json_fields import (
     name_halves,
     sentence,
 )
+from rules_engine.admin.prose.marks import cut
+from rules_engine.admin.prose.reader import Reader
+from rules_engine.admin.reading.sentence import sentence as told
 from rules_engine.admin.rules.edit_conflicts import SeenForm
 from rules_engine.admin.rules.rule_labels import LabelsField
 from rules_engine.errors import Problem
@@ -31,6 +34,7 @@ from rules_engine.rules.holding import KEYS, LARGEST_COLUMN_NUMBER, LONGEST_DELA
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
 
+LONGEST_NAME, LONGEST_MADE_NAME, LONGEST_MADE_SLUG = 200, 120, 60
 TEXTS = ("description", *KEYS)
 #: Labels that are read on into what stands behind them: at most [1] times in [1 hour] for each [customer].
 READ_ON = ("throttle_count", "throttle_seconds", "coalesce_seconds", *KEYS)
@@ -59,6 +63,13 @@ class RuleForm(SeenForm):
     model = forms.ChoiceField(
         label=_("Model"), required=False, help_text=_("What the rule watches. Choose none for signals of the site.")
     )
+    name = forms.CharField(
+        label=_("Name"),
+        required=False,
+        max_length=LONGEST_NAME,
+        widget=AdminTextInputWidget(),
+        help_text=_("Empty: what sets it off, in words."),
+    )
     slug = forms.SlugField(
         label=_("Slug"),
         required=False,
@@ -66,7 +77,7 @@ class RuleForm(SeenForm):
         widget=AdminTextInputWidget(),
         help_text=_("Its name for packs and logs. Empty: made from the name."),
     )
-    signals = NamesField(label=_("What happens"), error_messages={"required": _("Tick at least one.")})
+    signals = NamesField(label=_("Signals"), error_messages={"required": _("Tick at least one.")})
     operations = NamesField(
         label=_("Only when it was"),
         required=False,
@@ -162,11 +173,6 @@ class RuleForm(SeenForm):
         for widget in keys:
             widget.offered = offered
 
-    def clean_slug(self) -> str:
-        """What was typed, or else one that is made from the name."""
-        typed: str = self.cleaned_data["slug"]
-        return typed or Rule.objects.free_slug(slugify(self.cleaned_data.get("name", ""))[:LONGEST_SLUG] or "rule")
-
     def clean_sample_percent(self) -> int:
         """All of them, where nothing was posted."""
         return self.cleaned_data["sample_percent"] or 100
@@ -174,11 +180,19 @@ class RuleForm(SeenForm):
     def _post_clean(self) -> None:
         self.instance.is_checked_by_form = True
         super()._post_clean()  # type: ignore[misc]
+        self._name()
         spec = self.instance.spec_with([])
         for problem in [*rule_problems(spec), *new_constant_keys(spec)]:
             self._say(problem)
         if self.user is not None and not self.errors and (missing := lacking(self.user, needed(spec))):
             self.add_error(None, ValidationError(ceiling_sentence(missing), code="ceiling"))
+
+    def _name(self) -> None:
+        rule = self.instance
+        if not rule.name and not self.errors:
+            rule.name = cut(str(told(rule, [], reader=Reader(self.user)).when), LONGEST_MADE_NAME)
+        if not rule.slug:
+            rule.slug = Rule.objects.free_slug(slugify(rule.name)[:LONGEST_MADE_SLUG].strip("-") or "rule")
 
     def _say(self, problem: Problem) -> None:
         _root, name, *rest = problem.pointer.split("/", 2)

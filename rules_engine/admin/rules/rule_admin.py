@@ -168,7 +168,6 @@ class RuleAdmin(
         *(rule_labels.label, of_rules.pause, of_rules.resume),
     )
     prepopulated_fields = {"slug": ("name",)}
-    save_on_top = True
     change_form_template = "admin/rules_engine/rule/change_form.html"
     change_list_template = "admin/rules_engine/rule/change_list.html"
 

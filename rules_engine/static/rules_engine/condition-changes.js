@@ -34,7 +34,8 @@
 
   function rowText(row) {
     if (row.source !== null) return row.source;
-    const written = KEYS.filter((key) => row.form[key] !== undefined).map((key) => `"${key}": ${row.form[key]}`);
+    // A value that is not given yet is none to write.
+    const written = KEYS.filter((key) => row.form[key] !== undefined && row.form[key] !== "").map((key) => `"${key}": ${row.form[key]}`);
     return `{${written.join(", ")}}`;
   }
 
@@ -89,7 +90,10 @@
       const listed = own.map((one) => [one.field || one.changes, one.label]);
       const groups = name ? [["", listed]] : [["", [["", this.words.choose], ...listed]]];
       select(line, `${row.id}-field`, this.words.field, groups, name, (chosen) => {
+        const next = own.find((one) => (one.field || one.changes) === chosen);
+        const asksForValue = row.form.to !== undefined && row.form.to !== "null" && !(next && next.changes);
         row.form = { field: JSON.stringify(chosen) };
+        if (asksForValue) row.form.to = rules.firstToken(next || { type: "any" }) || "";
         this.changed(row, true);
       });
       if (name && !field.changes) ["from", "to"].forEach((key) => this.drawSide(line, row, key, field));

@@ -12,6 +12,7 @@
   rules.Editor = class {
     constructor(textarea, config) {
       this.textarea = textarea;
+      textarea.rulesEditor = this;
       this.words = config.words;
       this.problems = JSON.parse(textarea.dataset.rulesProblems || "[]");
       this.said = [];
