@@ -172,6 +172,7 @@ class Block:
             is_rule_seen=rule is not None and self._is_rule_seen(rule),
             rule=rule,
             event_id=event.pk,
+            signal=event.signal,
         )
         stop = said.stop if self.is_seen and speaker.is_rule_seen and said.stop is not None else None
         return Told(

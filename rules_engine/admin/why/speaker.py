@@ -32,6 +32,8 @@ class Speaker:
     is_rule_seen: bool
     rule: Rule | None
     event_id: Any
+    #: What told of the change.
+    signal: str = ""
 
     def object_of(self, use: Use) -> str:
         """The object that a match was about."""

@@ -10,12 +10,15 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.rendering import list_url, page_url, short_time
+from rules_engine.admin.prose.marks import words_of
+from rules_engine.admin.prose.trigger import happens
 from rules_engine.admin.why.gates import gate_words
 from rules_engine.admin.why.limits import Link, limit_words, next_words, use_link, used_words
 from rules_engine.admin.why.names import key_name
 from rules_engine.admin.why.speaker import Speaker, capital, ended
 from rules_engine.models import Pause, Rule
 from rules_engine.rules import registry
+from rules_engine.test.changes import AFTER
 from rules_engine.test.limits import LimitUse
 from rules_engine.test.verdicts import Verdict
 
@@ -287,6 +290,15 @@ def _untried(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
     return (verdict.said.detail,)
 
 
+def _other_signal(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
+    if speaker.rule is None:
+        return (verdict.said.detail,)
+    when = str(words_of(happens(speaker.rule.spec_with([]))))
+    before = {name for name in speaker.rule.signals if AFTER.get(name) == speaker.signal}
+    unknown = gettext("What it said before this change is not on record.") if before else ""
+    return gettext("It is for when %s.") % when, unknown
+
+
 def _off(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
     return (gettext("It is switched off."),)
 
@@ -315,7 +327,7 @@ _SENTENCES: Mapping[str, Callable[[Verdict, Speaker], Sequence[str]]] = {
     "shadow": _shadow,
     "gate": gate_words,
     "missing": _missing,
-    "other_signal": _untried,
+    "other_signal": _other_signal,
     "off": _off,
     "own_change": _untried,
     "ended_by": _untried,

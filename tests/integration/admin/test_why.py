@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -65,7 +66,7 @@ def test_each_rule_is_told_with_one_verdict_and_its_cause(admin_client: Client) 
     assert "not tried Off It is switched off. Switch it on" in page
     folded = page[page.index("2 more rules did not match, or are for something else") :]
     assert "did not match Updates This was: created. It is for what is: updated." in folded
-    assert "not tried Deletes It does not listen to post_save." in folded
+    assert "not tried Deletes It is for when an order is deleted." in folded
 
 
 def test_a_change_is_one_line_with_what_changed_and_by_whom(admin_client: Client) -> None:
@@ -316,3 +317,19 @@ def test_what_was_saved_and_heard_is_never_said_to_be_unheard(admin_client: Clie
     page = ask(admin_client, key)
     assert "Order was deleted" in page
     assert "not heard" not in page
+
+
+def test_a_save_that_a_rule_refused_is_told_and_what_is_asked_before_a_save(admin_client: Client) -> None:
+    shipped = {"==": [{"var": "instance.status"}, "shipped"]}
+    reject = ("reject", {"message": "Not yet"})
+    create_rule(Order, name="No", slug="no", signals=["pre_save"], condition=shipped, actions=[reject])
+    rule("After")
+    made = Order.objects.create(order_number="A")
+    unknown = "not tried No It is for when an order is about to be created or updated. What it said before"
+    assert unknown in ask(admin_client, made.pk)
+    made.status = "shipped"
+    with pytest.raises(ValidationError, match="Not yet"):
+        made.save()
+    page = ask(admin_client, made.pk)
+    assert "Order was to be updated acted No Reject the change at" in page
+    assert page.index("Order was to be updated") < page.index("Order was created")
