@@ -319,7 +319,7 @@ def test_what_was_saved_and_heard_is_never_said_to_be_unheard(admin_client: Clie
     assert "not heard" not in page
 
 
-def test_a_save_that_a_rule_refused_is_told_and_what_is_asked_before_a_save(admin_client: Client) -> None:
+def test_a_save_that_a_rule_refused_is_told(admin_client: Client) -> None:
     shipped = {"==": [{"var": "instance.status"}, "shipped"]}
     reject = ("reject", {"message": "Not yet"})
     create_rule(Order, name="No", slug="no", signals=["pre_save"], condition=shipped, actions=[reject])
