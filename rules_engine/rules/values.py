@@ -105,8 +105,8 @@ def text(value: Any, data: Mapping[str, Any]) -> str:
 
 
 def texts_of(config: Mapping[str, Any], keys: Iterable[str], data: Mapping[str, Any]) -> dict[str, str]:
-    """Work out those of these settings that are filled in as texts. Raises what ``evaluate`` does."""
-    return {key: text(config[key], data) for key in keys if config.get(key)}
+    """Work these settings out as texts. Raises what ``evaluate`` does, and ``KeyError`` for one that is missing."""
+    return {key: text(config[key], data) for key in keys}
 
 
 @lru_cache(maxsize=512)

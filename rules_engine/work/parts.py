@@ -8,7 +8,7 @@ from typing import Any
 
 from rules_engine.models import Execution
 from rules_engine.rules import registry
-from rules_engine.rules.contract import can_share
+from rules_engine.rules.contract import can_share, does_many
 
 
 def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
@@ -16,7 +16,8 @@ def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
 
     Together come those of one kind and one author, whatever their rules are, where the kind has a way of doing many.
     The actions of one event, and those of one kind about one object, stay in the order in which they were claimed.
-    What may have taken its process down comes by itself.
+    What may have taken its process down comes by itself. Of what shares a transaction a part has one of each chain:
+    what it leads to is counted against the chain's budget, and others see that when it is committed.
     """
     parts: list[list[Execution]] = []
     left = list(executions)
@@ -25,23 +26,27 @@ def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
         alone, left = _take(left, _comes_alone)
         parts += [[execution] for execution in alone]
         if left:
-            together, left = _take(left, partial(_shares_with, left[0]))
+            together, left = _take(left, partial(_shares_with, left[0]), one_a_chain=_is_apart_in_chain(left[0]))
             parts.append(together)
     return [*parts, left] if left else parts
 
 
 def _take(
-    executions: Sequence[Execution], wanted: Callable[[Execution], bool]
+    executions: Sequence[Execution], wanted: Callable[[Execution], bool], *, one_a_chain: bool = False
 ) -> tuple[list[Execution], list[Execution]]:
     """Part those that are wanted, as far as nothing has to come before them, from the others."""
     taken: list[Execution] = []
     left: list[Execution] = []
     blocked: set[Any] = set()
+    chains: set[Any] = set()
     for execution in executions:
         event = execution.event
         keys = {event.pk, (event.model, event.object_pk, execution.kind)}
-        if blocked.isdisjoint(keys) and wanted(execution):
+        is_of_chain = event.root_id in chains
+        if not is_of_chain and blocked.isdisjoint(keys) and wanted(execution):
             taken.append(execution)
+            if one_a_chain:
+                chains.add(event.root_id)
         else:
             left.append(execution)
             blocked |= keys
@@ -50,6 +55,11 @@ def _take(
 
 def _comes_alone(execution: Execution) -> bool:
     return execution.may_have_crashed or not can_share(registry.find(execution.kind))
+
+
+def _is_apart_in_chain(execution: Execution) -> bool:
+    action = registry.find(execution.kind)
+    return action is not None and not does_many(action)
 
 
 def _shares_with(other: Execution, execution: Execution) -> bool:

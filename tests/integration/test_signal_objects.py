@@ -144,14 +144,14 @@ def test_to_tell_who_logs_in_takes_the_permission_to_view_users(text: str) -> No
     body = post_data(rows, model="", signals=["user_logged_in"], operations=[])
     page = client_of(make_user(*WRITERS)).post(reverse(ADD), body, follow=True)
     assert "you lack the permission accounts.view_user" in page.content.decode()
-    refresh()
+    switch_on()
     log_in()
     assert mail.outbox == []
     assert "lacks the permission accounts.view_user" in Execution.objects.get().error
     author = client_of(make_user(*WRITERS, "accounts.view_user", name="b"))
     page = author.post(reverse(ADD), {**body, "slug": "b"}, follow=True)
     assert "lack the permission" not in page.content.decode()
-    refresh()
+    switch_on()
     log_in()
     assert SECRET in mail.outbox[0].body
 
@@ -159,6 +159,12 @@ def test_to_tell_who_logs_in_takes_the_permission_to_view_users(text: str) -> No
 def test_which_user_logs_in_may_be_read_by_anybody() -> None:
     create_rule(signals=["user_logged_in"], slug="r", actions=[note("{{ signal.user.pk }} {{ signal.request.path }}")])
     assert needed(Rule.objects.get().spec()) == set()
+
+
+def switch_on() -> None:
+    """Switch all rules on: those made in the admin are off until somebody does."""
+    Rule.objects.update(enabled=True)
+    refresh()
 
 
 # The pages

@@ -204,10 +204,11 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
 
 def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
-    written = values.texts_of(config, ("subject", "body", "reply_to"), data)
-    subject = texts.single_line(written.get("subject", ""))
+    named = ("subject", "body", "reply_to") if config.get("reply_to") else ("subject", "body")
+    written = values.texts_of(config, named, data)
+    subject = texts.single_line(written["subject"])
     _check_lengths(written)
-    body, reply_to = written.get("body", ""), written.get("reply_to", "").strip()
+    body, reply_to = written["body"], written.get("reply_to", "").strip()
     return {
         "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
         "body": body,

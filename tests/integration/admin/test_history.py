@@ -155,8 +155,8 @@ def test_an_objects_own_page_names_rules_that_watch_it_and_their_deeds(admin_cli
     page = words(admin_client.get(reverse("admin:shop_order_change", args=[made.pk])).content)
     assert "They watch it: Tell the stock" in page
     assert "Of doctors" not in page
-    assert page.count("Write a log message: succeeded") == 1
-    assert f"Hello {made.pk}" in page
+    assert page.count("Order was created acted Tell the stock Write a log message at") == 1
+    assert f"Logged: Hello {made.pk}" in page
     doctor = Doctor.objects.create(first_name="Ada", last_name="B", email="a@example.com")
     page = words(admin_client.get(reverse("admin:clinic_doctor_change", args=[doctor.pk])).content)
     assert "They watch it: Of doctors" in page

@@ -245,6 +245,14 @@ def test_what_follows_a_row_created_with_others_is_told_as_its_own() -> None:
     assert causes == own
 
 
+def test_rows_that_one_chain_leads_to_are_created_one_by_one() -> None:
+    due([CREATE], "a", "b", "c")
+    assert claimed_sizes() == [3]
+    first, second = Event.objects.order_by("pk")[:2]
+    Event.objects.filter(pk=second.pk).update(root_id=first.root_id)
+    assert claimed_sizes() == [2, 1]
+
+
 def test_a_rival_of_one_has_all_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
     due([CREATE], "a", "b", "c")
     action = type(registry.find("create_object"))
