@@ -1,10 +1,10 @@
 """Resolve the newest versions and write them down: constraints.txt with hashes, pyproject.toml without.
 
-What the groups ``interop`` and ``bench`` want beyond that has files of its own, constraints.txt in tests/interop and in
-tests/benchmarks: nobody who installs constraints.txt, as README tells, has use for it.
+What the groups ``interop``, ``bench``, ``mysql`` and ``themes`` want beyond that has files of its own, a
+constraints.txt in the folder of those tests: nobody who installs constraints.txt, as README tells, has use for it.
 
 Run as ``uv run .ci/pin.py``. A pin that is there now is not held on to: this is how the versions move forward.
-``uv run .ci/pin.py interop`` adds what that group wants and moves nothing else; so does ``bench``.
+``uv run .ci/pin.py interop`` adds what that group wants and moves nothing else; so does the name of each other one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ PINNED = ROOT / "constraints.txt"
 #: Each group that has a file of its own; what it wants and an earlier one has stands there alone.
 BESIDE = {
     group: ROOT / f"tests/{folder}/constraints.txt"
-    for group, folder in (("interop", "interop"), ("bench", "benchmarks"), ("mysql", "integration"))
+    for group, folder in (
+        ("interop", "interop"),
+        ("bench", "benchmarks"),
+        ("mysql", "integration"),
+        ("themes", "themes"),
+    )
 }
 PINS = re.compile(r"^constraint-dependencies = \[\n.*?^\]\n", re.MULTILINE | re.DOTALL)
 OPTIONS = (

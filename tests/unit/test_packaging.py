@@ -18,7 +18,7 @@ CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 #: What the tests beside other packages want beyond that, and the benchmarks.
 BESIDE = "\n".join(
     (ROOT / f"tests/{folder}/constraints.txt").read_text(encoding="utf-8")
-    for folder in ("interop", "benchmarks", "integration")
+    for folder in ("interop", "benchmarks", "integration", "themes")
 )
 
 

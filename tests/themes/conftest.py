@@ -1,0 +1,9 @@
+"""These tests are collected where their settings are those of tests.themes alone: nobody else has the themes."""
+
+from __future__ import annotations
+
+import os
+
+from tests.browser.conftest import _database_before_server, browse, chromium, shots  # noqa: F401 - fixtures
+
+collect_ignore_glob = [] if os.environ.get("DJANGO_SETTINGS_MODULE") == "tests.themes.settings" else ["test_*.py"]
