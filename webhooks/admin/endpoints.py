@@ -56,7 +56,7 @@ class EndpointAdmin(ButtonsAdmin):
     )
 
     class Media:
-        css = {"all": ["rules_engine/admin.css", "rules_engine/lists.css"]}
+        css = {"all": ["rules_engine/themes.css", "rules_engine/admin.css", "rules_engine/lists.css"]}
         js = ["rules_engine/lists.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:

@@ -27,7 +27,7 @@ class GuardedAdmin(admin.ModelAdmin):
     """Answers such an address as Django answers other wrong ones: with the whole list, or an empty form."""
 
     class Media:
-        css = {"all": ["rules_engine/admin.css", "rules_engine/lists.css"]}
+        css = {"all": ["rules_engine/themes.css", "rules_engine/admin.css", "rules_engine/lists.css"]}
         js = ["rules_engine/lists.js"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:

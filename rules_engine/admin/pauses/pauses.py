@@ -44,7 +44,7 @@ class PauseAdmin(GuardedAdmin):
     change_list_template = "admin/rules_engine/pause/change_list.html"
 
     class Media:
-        css = {"all": ["rules_engine/admin.css", "rules_engine/pauses.css"]}
+        css = {"all": ["rules_engine/themes.css", "rules_engine/admin.css", "rules_engine/pauses.css"]}
         js = ["rules_engine/pause.js"]
 
     def __init__(self, model: type[Pause], admin_site: Any) -> None:

@@ -79,7 +79,7 @@ class RecordingAdmin(GuardedAdmin):
     search_fields = ("model", "started_by")
 
     class Media:
-        css = {"all": ["rules_engine/admin.css"]}
+        css = {"all": ["rules_engine/themes.css", "rules_engine/admin.css"]}
 
     def get_fieldsets(self, request: HttpRequest, obj: Recording | None = None) -> Any:
         fields = ("model_shown", "until", "created_at", "started_by", "events_shown") if obj else ("model", "hours")

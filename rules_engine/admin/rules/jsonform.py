@@ -95,7 +95,7 @@ class ConfigWidget(forms.Textarea):
     @property
     def media(self) -> forms.Media:
         return editor_media() + forms.Media(
-            css={"all": ["rules_engine/admin.css", "rules_engine/actions.css"]},
+            css={"all": ["rules_engine/themes.css", "rules_engine/admin.css", "rules_engine/actions.css"]},
             js=[f"rules_engine/{name}.js" for name in ("value-picker", "action-config", "action-rows")],
         )
 

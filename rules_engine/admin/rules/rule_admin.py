@@ -174,6 +174,7 @@ class RuleAdmin(
     class Media:
         css = {
             "all": [
+                "rules_engine/themes.css",
                 "rules_engine/admin.css",
                 "rules_engine/pauses.css",
                 "rules_engine/rule-form.css",
