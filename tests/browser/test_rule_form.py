@@ -479,3 +479,21 @@ def test_what_scripts_draw_is_posted_as_it_was_sent(watched: Any, pack: str) -> 
         expected = {name: [one.replace("\r\n", "\n") for one in values] for name, values in sent.items()}
         different = {name for name in posted.keys() | expected if posted.get(name, []) != expected.get(name, [])}
         assert not different - {"csrfmiddlewaretoken"}, (rule.slug, different)
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1280])
+def test_no_card_of_a_rule_lies_under_another(watched: Any, width: int) -> None:
+    rule = create_rule(Order, name="Log orders", actions=[("log_message", LOG)])
+    for number in range(3):
+        Order.objects.create(order_number=f"A-{number}")
+    run_due()
+    page = watched(viewport={"width": width, "height": 900})
+    page.goto(change_url(rule))
+    expect(page.locator("#rules-beside")).to_contain_text("Order A-2")
+    cards = [card.bounding_box() for card in page.locator(".rules-card").all()]
+    assert len(cards) >= 8
+    for index, one in enumerate(cards):
+        for other in cards[index + 1 :]:
+            across = min(one["x"] + one["width"], other["x"] + other["width"]) - max(one["x"], other["x"])
+            down = min(one["y"] + one["height"], other["y"] + other["height"]) - max(one["y"], other["y"])
+            assert across <= 0 or down <= 0, (one, other)
