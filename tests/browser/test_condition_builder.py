@@ -151,16 +151,16 @@ def test_opening_and_saving_leaves_the_rule_as_it_is(open_rule: Any) -> None:
 
 def test_what_is_no_json_stays_in_its_tab_with_the_place_of_the_mistake(open_rule: Any) -> None:
     page = open_rule(None)
-    page.get_by_role("tab", name="JSON").nth(1).click()
+    page.locator("#rules-card-only-if").get_by_role("tab", name="JSON").click()
     page.fill("#id_condition", '{"and": [\n  {"var": created}]}')
-    page.get_by_role("tab", name="Builder").nth(1).click()
+    page.locator("#rules-card-only-if").get_by_role("tab", name="Builder").click()
     expect(page.get_by_text("line 2, column 11")).to_be_visible()
     assert page.input_value("#id_condition") == '{"and": [\n  {"var": created}]}'
     page.click('.submit-row >> nth=-1 >> input[name="_save"]')
     page.wait_for_selector(".errornote")
     assert page.input_value("#id_condition") == '{"and": [\n  {"var": created}]}'
     page.fill("#id_condition", '{"var": "created"}')
-    page.get_by_role("tab", name="Builder").nth(1).click()
+    page.locator("#rules-card-only-if").get_by_role("tab", name="Builder").click()
     expect(drawn(page).get_by_label("Field", exact=True)).to_have_value("created")
     save(page)
     assert Rule.objects.get().condition == {"var": "created"}

@@ -105,7 +105,8 @@ def test_many_rules_are_a_number_and_their_names_are_escaped(admin_client: Clien
     assert len(queries) < 40
     with CaptureQueriesContext(connection) as again:
         assert admin_client.get(change_url(items)).content.decode().count("and 3 more rules") == 1
-    assert sum("rules_engine_" in one["sql"] for one in again) <= 10, "what did not change is not analysed again"
+    # Of the form, what stands beside it and what pauses it; the rules themselves are not read again.
+    assert sum("rules_engine_" in one["sql"] for one in again) <= 14, "what did not change is not analysed again"
 
 
 def test_what_a_page_says_of_other_rules_follows_every_change_of_them(admin_client: Client) -> None:
