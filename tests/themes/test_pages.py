@@ -73,6 +73,10 @@ WRONG = """() => {
     if (card && (box.right > card.right + 1 || box.left < card.left - 1)) {
       wrong.push(`${named(one)} stands out of its card`);
     }
+    const fold = one.closest("details")?.getBoundingClientRect();
+    if (fold && (box.bottom > fold.bottom + 1 || box.top < fold.top - 1)) {
+      wrong.push(`${named(one)} stands out of its fold`);
+    }
     if (box.right > innerWidth + 1 || box.left < -1) {
       wrong.push(`${named(one)} stands out of the window`);
     }
