@@ -51,6 +51,7 @@ def test_x01_x02_the_pages_fit_the_screen_and_need_no_javascript(browse: Any, si
     page.get_by_role("button", name="Make the rule").click()
     expect(page.get_by_text("It is switched off: look it over")).to_be_visible()
     assert not Rule.objects.get().enabled
+    page.locator(".object-tools summary").click()
     page.get_by_role("link", name="Show as Python").click()
     expect(page.get_by_text("@receiver(post_save, sender=Order")).to_be_visible()
     look("python")
@@ -67,7 +68,8 @@ def test_x01_a_template_is_searched_and_filled_in_as_one_types(browse: Any) -> N
     page.get_by_label("Search the templates").fill("status reached mail")
     page.locator(".rules-templates a:visible").first.click()
     expect(page.get_by_role("button", name="Continue")).to_be_hidden()
-    page.get_by_label("Model").select_option("shop.order")
+    with page.expect_navigation():
+        page.get_by_label("Model").select_option("shop.order")
     page.get_by_label("When it becomes").select_option("status=paid")
     sentence = page.locator(".rules-sentence")
     expect(sentence).to_contain_text("its status becomes Paid: send an email to root@example.com")

@@ -155,7 +155,7 @@ def test_a_rule_that_is_stored_with_a_constant_opens_and_saves(admin_client: Cli
 
 def test_the_check_warns_of_a_stored_constant(capsys: pytest.CaptureFixture[str]) -> None:
     create_rule(Order, slug="odd", actions=[LOG], throttle_count=1, throttle_seconds=60, throttle_by="customer")
-    call_command("check")
+    call_command("check", "rules_engine")
     told = capsys.readouterr().err
     assert "rules_engine.W019" in told
     assert f'Rule odd: /throttle_by: "customer" is the same for every match. Did you mean "{EACH}"?' in told
