@@ -132,7 +132,8 @@ class Action:
     #: True when the only effect is in our own database: effect and record then commit together, exactly once.
     crash_safe: ClassVar[bool] = False
     #: True for a ``crash_safe`` kind whose effects may wait for each other's commit: those that a worker has claimed
-    #: together are carried out one after another in one transaction. Not for what locks rows that people save.
+    #: together are carried out one after another in one transaction, one of each chain. Not for what locks rows that
+    #: people save.
     shares_transaction: ClassVar[bool] = False
     #: True for a kind whose ``run`` raises ``Rejected`` before a save or a delete that is not to be.
     vetoes: ClassVar[bool] = False
