@@ -160,8 +160,6 @@ def test_a_replica_that_lags_changes_no_verdict(replica: Path) -> None:
     behind: dict[str, Any] = {"raw": True, "using": "replica", "force_insert": True}
     Keeper(pk=one.keeper_id, name="Eve").save_base(**behind)
     Animal(pk=one.pk, name="before", keeper_id=one.keeper_id, seen_at=one.seen_at).save_base(**behind)
-        raw=True, using="replica", force_insert=True
-    )
     assert Keeper.objects.get().name == "Eve", "the replica lags"
     stale = Animal.objects.get()
     stale.name = "after"
