@@ -241,6 +241,8 @@ class RuleSpec:
     ``throttle_by`` comes to (the whole rule where it is empty). With ``coalesce_seconds`` matches wait that long, and
     of those for which ``coalesce_by`` comes to the same text (the same object where it is empty) only the last acts;
     with ``debounce`` each new one starts the wait again.
+
+    ``schedule`` has it act on time (``rules.schedules``); None is a rule on signals alone.
     """
 
     slug: str
@@ -268,6 +270,7 @@ class RuleSpec:
     coalesce_seconds: int | None = None
     coalesce_by: str = ""
     debounce: bool = False
+    schedule: Mapping[str, Any] | None = None
     author_id: Any = None
     actions: tuple[ActionSpec, ...] = ()
     #: Where an action's ``each`` comes from while that action is looked at: the path of the rows, or an empty path for

@@ -23,6 +23,7 @@ from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
+from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask, shared
@@ -37,6 +38,9 @@ OF_AN_ACTION = tuple(part.name for part in fields(ActionSpec))
 def content_of(spec: RuleSpec) -> dict[str, Any]:
     """Return a rule's plain form: what versions store and compare."""
     content: dict[str, Any] = json.loads(json.dumps(_members(spec, PART_OF_A_VERSION), default=_plain))
+    if content["schedule"] is None:
+        # What was stored before rules could act on time is the same form still.
+        del content["schedule"]
     return content
 
 
@@ -86,7 +90,10 @@ def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
 
 
 def _compile(spec: RuleSpec, version: int) -> CompiledRule:
-    problems = type_problems(spec) or [problem.under("/condition") for problem in condition_problems(spec)]
+    problems = type_problems(spec) or [
+        *(problem.under("/condition") for problem in condition_problems(spec)),
+        *schedules.problems(spec),
+    ]
     if problems:
         raise InvalidRule(problems)
     condition = None if spec.condition is None else jsonlogic.compile_checked(spec.condition)
@@ -114,6 +121,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         active_from=spec.active_from,
         active_until=spec.active_until,
         hold=hold_of(spec),
+        schedule=spec.schedule,
     )
 
 
@@ -145,7 +153,9 @@ def _with_shared_keys(value: Any) -> Any:
 
 
 def _key_reads(spec: RuleSpec) -> frozenset[Path]:
-    return frozenset(path for path in key_reads(spec) if path_problem(spec, path) is None)
+    return frozenset(
+        path for path in key_reads(spec) | schedules.reads(spec.schedule) if path_problem(spec, path) is None
+    )
 
 
 def _all_reads(action: Action | None, spec: ActionSpec, rule: RuleSpec) -> set[Path]:

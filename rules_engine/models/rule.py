@@ -73,7 +73,8 @@ class Rule(AnnouncingModel):
     model = models.CharField(
         _("model"), max_length=200, blank=True, help_text=_("Such as clinic.doctor; empty for a signal of no model.")
     )
-    signals = models.JSONField(_("signals"), default=list)
+    # A rule on time alone has none, which validation tells from one that lacks them.
+    signals = models.JSONField(_("signals"), default=list, blank=True)
     operations = models.JSONField(_("operations"), default=list, blank=True)
     changes = models.JSONField(_("change conditions"), default=list, blank=True)
     condition = models.JSONField(_("condition"), null=True, blank=True)
@@ -120,6 +121,10 @@ class Rule(AnnouncingModel):
     )
     debounce = models.BooleanField(
         _("wait until it is quiet"), default=False, help_text=_("Each further match starts the wait again.")
+    )
+    # Null is none, and what a process of the last release writes that knows of no time.
+    schedule = models.JSONField(
+        _("schedule"), null=True, blank=True, help_text=_("When it acts by the clock; empty: on signals alone.")
     )
     # DO_NOTHING: deleting a user must cost nothing and must not turn their rules into the operator's.
     author = models.ForeignKey(
@@ -194,6 +199,7 @@ class Rule(AnnouncingModel):
             coalesce_seconds=self.coalesce_seconds,
             coalesce_by=self.coalesce_by,
             debounce=self.debounce,
+            schedule=self.schedule,
             author_id=self.author_id,
             actions=tuple(actions),
         )

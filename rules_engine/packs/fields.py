@@ -70,6 +70,10 @@ TEXTS = Kind(_is_texts, 'a list of texts, such as ["post_save"]')
 CHANGES = Kind(_is_objects, 'a list of objects, such as [{"field": "status", "to": "paid"}]')
 CONFIG = Kind(lambda value: isinstance(value, dict), "an object")
 LABELS = Kind(lambda value: value is None or _is_texts(value), 'a list of texts, such as ["billing"], or null')
+SCHEDULE = Kind(
+    lambda value: value is None or isinstance(value, dict),
+    'an object such as {"kind": "every", "each": "day", "at": "08:00"}, or null',
+)
 REFERENCE = Kind(_is_reference, 'the slug of its rule in a list, such as ["welcome-mail"]')
 ANYTHING = Kind(lambda value: True, "JSON")
 
@@ -100,6 +104,7 @@ RULE_FIELDS: Fields = {
     "coalesce_seconds": AMOUNT,
     "coalesce_by": TEXT,
     "debounce": FLAG,
+    "schedule": SCHEDULE,
 }
 ACTION_FIELDS: Fields = {
     "rule": REFERENCE,
@@ -135,7 +140,7 @@ def field_problems(model: type[models.Model], values: Mapping[str, Any]) -> Iter
     """Say what is wrong with the fields of one object, before anything is made of it; pointers are into ``values``."""
     known = FIELDS[model]
     for name in REQUIRED[model]:
-        if name not in values:
+        if name not in values and not (name == "signals" and values.get("schedule")):
             yield Problem(pointer(name), f'Expected "{name}", and it is missing.')
     for name, value in values.items():
         if name == "author":

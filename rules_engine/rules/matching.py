@@ -106,6 +106,8 @@ class CompiledRule:
     active_from: datetime | None = None
     active_until: datetime | None = None
     hold: Hold | None = None
+    #: When it acts by the clock, as written.
+    schedule: Mapping[str, Any] | None = None
     #: Whether it is paused; its matches are kept, and what acts in the process of the save does not.
     is_paused: bool = False
 

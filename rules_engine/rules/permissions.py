@@ -17,6 +17,7 @@ from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.holding import key_reads
 from rules_engine.rules.repetition import for_each_reads, rule_seen_by
+from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.scope import view_permissions
 from rules_engine.rules.signals import objects_of
 from rules_engine.types import ActionSpec, Path, RuleSpec
@@ -40,9 +41,10 @@ def needed_of_signals(rule: RuleSpec) -> set[str]:
 
 def match_reads(rule: RuleSpec) -> set[Path]:
     """Return what is read to find out whether, and how often, the rule acts."""
+    reads = key_reads(rule) | schedules.reads(rule.schedule)
     if rule.condition is None or jsonlogic.check(rule.condition):
-        return key_reads(rule)
-    return {*jsonlogic.compile_condition(rule.condition).reads, *key_reads(rule)}
+        return reads
+    return {*jsonlogic.compile_condition(rule.condition).reads, *reads}
 
 
 def needed_by_action(action: ActionSpec, rule: RuleSpec) -> set[str]:

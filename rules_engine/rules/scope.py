@@ -13,6 +13,7 @@ from rules_engine.context.paths import ModelClass, field_of, find_model, label_o
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
+from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.signals import argument_problem
 from rules_engine.texts.happened import READS as DERIVED
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
@@ -30,6 +31,9 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "m2m": ("field", "action", "side", "pks", "count", "objects"),
     "signal": None,
     "held": ("count", "together", "throttled"),
+    "due": ("at", "date", "count"),
+    "rows": None,
+    "events": None,
 }
 M2M_OBJECTS: Path = ("m2m", "objects")
 OF_A_MODEL = ("instance", "old", "changed", "changes")
@@ -51,6 +55,8 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
         return path_problem(replace(rule, each=None), (*rule.each, *rest)) if rule.each else None
     if root not in ROOTS:
         return _unknown_root(rule, root)
+    if trouble := schedules.root_problem(rule, root):
+        return trouble
     if root in OF_A_MODEL:
         return _model_problem(rule, root, tuple(rest))
     if root == "signal":

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine.context.signals import INSTANCE, MODEL_SIGNALS, find_signal, is_djangos, known_signals
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.types import Path, RuleSpec
 
 _UNSURE = gettext_lazy(
@@ -19,7 +20,7 @@ _UNSURE = gettext_lazy(
 
 def signal_problems(rule: RuleSpec) -> Iterator[Problem]:
     """Yield signals that are not there, or that are about no object of the rule's model."""
-    if not rule.signals:
+    if not rule.signals and schedules.wants_signals(rule):
         yield Problem("/signals", gettext("Name at least one signal, such as post_save."))
     known = known_signals()
     for index, name in enumerate(rule.signals):

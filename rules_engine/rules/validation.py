@@ -21,6 +21,7 @@ from rules_engine.rules.changes import change_problems
 from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import LONGEST_DELAY, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
+from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.scope import grouped_object_problem, path_problem
 from rules_engine.types import ActionSpec, RuleSpec, Timing, Unread, ask
 
@@ -53,6 +54,7 @@ def rule_problems(rule: RuleSpec) -> list[Problem]:
     problems += signals.change_problems(rule)
     problems += [problem.under("/condition") for problem in condition_problems(rule)]
     problems += hold_problems(rule)
+    problems += schedules.problems(rule)
     problems += _count_problems(rule)
     for index, action in enumerate(rule.actions[:MOST_ACTIONS]):
         problems += [problem.under(f"/actions/{index}") for problem in action_problems(action, rule)]
@@ -130,7 +132,7 @@ def condition_problems(rule: RuleSpec) -> list[Problem]:
     if problems:
         return problems
     # How many were held is known when the rule acts, and the condition is asked before.
-    asked = replace(rule, throttle_count=None, coalesce_seconds=None)
+    asked = schedules.asked_of_each(replace(rule, throttle_count=None, coalesce_seconds=None))
     for variable in variables(rule.condition):
         trouble = path_problem(asked, variable.path, variable.within) or grouped_object_problem(asked, variable)
         if trouble is not None:

@@ -177,6 +177,7 @@ def _matching(content: Mapping[str, Any]) -> RuleSpec:
         condition=content.get("condition"),
         throttle_by=content.get("throttle_by") or "",
         coalesce_by=content.get("coalesce_by") or "",
+        schedule=content.get("schedule"),
     )
 
 
