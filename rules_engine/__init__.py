@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from rules_engine.logs.one_line import keep_to_one_line as keep_to_one_line
 
 if TYPE_CHECKING:
+    from rules_engine.capture.bulk.querysets import RulesManager as RulesManager
+    from rules_engine.capture.bulk.querysets import RulesQuerySet as RulesQuerySet
+    from rules_engine.capture.bulk.querysets import watching_bulk as watching_bulk
     from rules_engine.context.actor import acting_as as acting_as
     from rules_engine.context.actor import paused as paused
     from rules_engine.context.signals import register_signal as register_signal
@@ -23,9 +26,12 @@ __version__ = "0.1.0"
 keep_to_one_line(logging.getLogger(__name__))
 
 _HOMES = {
+    "RulesManager": "rules_engine.capture.bulk.querysets",
+    "RulesQuerySet": "rules_engine.capture.bulk.querysets",
     "acting_as": "rules_engine.context.actor",
     "paused": "rules_engine.context.actor",
     "register_signal": "rules_engine.context.signals",
+    "watching_bulk": "rules_engine.capture.bulk.querysets",
     # What the documents once named here, for the actions that sites wrote by them.
     "Action": "rules_engine.actions",
     "ActionResult": "rules_engine.actions",

@@ -37,6 +37,7 @@ ROOMS = """
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done
 5  rules_engine.capture.inserts      whether a save inserts a row, in which tables
+5  rules_engine.capture.bulk         writes of many rows by one statement, told to the rules row by row
 5  rules_engine.capture.earlier      what was there before a change, and what a pre-signal leaves
 5  rules_engine.actions              a kind of action, one module each; what several share is a room below
 5  rules_engine.actions.mail         sending mail

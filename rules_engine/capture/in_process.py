@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.context.exceptions import text_of
@@ -31,6 +31,10 @@ from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, P
 
 logger = logging.getLogger("rules_engine")
 
+TOO_LATE = gettext_lazy(
+    "A bulk write changes rows without their objects, so nothing can be done to an object before. Save the objects one "
+    "by one where this is to act."
+)
 PAUSED = "The rule is paused, and this cannot be done afterwards."
 
 
@@ -103,7 +107,11 @@ def _act_on_instance(subject: Subject, event: Event, rule: CompiledRule, last: i
             yield cut_off(rule, action)
         else:
             execution_id = new_id()
-            ended = _ended(rule, action, _run(execution_id, event, rule, action, subject=subject), execution_id)
+            if subject.is_copy:
+                answer: ActionResult | Exception = PermanentError(str(TOO_LATE))
+            else:
+                answer = _run(execution_id, event, rule, action, subject=subject)
+            ended = _ended(rule, action, answer, execution_id)
             yield ended
             last = stops([ended]).get(rule.slug, last)
 

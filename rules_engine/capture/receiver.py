@@ -92,6 +92,11 @@ def watched() -> Mapping[ModelClass, ModelWatch]:
     return _table.models
 
 
+def table() -> Table:
+    """Return what the rules of this process listen to."""
+    return _table
+
+
 def _uid(pair: Pair) -> str:
     return f"rules_engine.{pair[0]}"
 
@@ -173,7 +178,7 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found
                 elif decision is not None:
                     _carry_out(decision, table, sent, before)
         if decisions:
-            _write_all(decisions, table)
+            write_all(decisions, table)
     finally:
         SAVE.reset(token)
 
@@ -227,7 +232,9 @@ def tell_large_change(change: LargeChange) -> None:
             _write(decision, table)
 
 
-def _write_all(decisions: Sequence[Decision], table: Table) -> None:
+def write_all(decisions: Sequence[Decision], table: Table) -> None:
+    """Write many decisions by few statements, each by itself where that cannot be done. Raises ``Rejected`` and
+    ``ChangeUndone``; all else is logged."""
     if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
         return
     for decision in decisions:
@@ -260,19 +267,20 @@ def read(
         return other_signals.sent_to(table.told(signal), signal, sender, sent, now)
     using = sent.get("using")
     if using is not None and using != table.alias:
-        raise StoredElsewhere(_elsewhere(sender, using, table.alias))
+        raise stored_elsewhere(sender, using, table.alias)
     if signal is models.signals.m2m_changed:
         return relations.changed(table.relations.get(sender, ()), sent, now)
     watch = table.models.get(sender)
     return saves.READERS[signal](watch, sent, before, now, found) if watch is not None else ()
 
 
-def _elsewhere(model: ModelClass, using: str, alias: str) -> str:
+def stored_elsewhere(model: ModelClass, using: str, alias: str) -> StoredElsewhere:
+    """Return the error of a change in another database than the rules are in."""
     message = gettext(
         '%(model)s is stored in the database "%(using)s", and the outbox in "%(alias)s": nothing that is done there '
         "can be handed over safely. Keep watched models beside the rules."
     )
-    return message % {"model": model._meta.label, "using": using, "alias": alias}
+    return StoredElsewhere(message % {"model": model._meta.label, "using": using, "alias": alias})
 
 
 def _tell_of_other(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:

@@ -214,7 +214,7 @@ def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
     # An index (``items.0.name``) or a bare mention asks for whole rows.
     below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
     if not rows.query.is_sliced:
-        if one_to_one := list(_to_one(rows.model, below)):
+        if one_to_one := list(to_one(rows.model, below)):
             rows = rows.select_related(*one_to_one)  # or each row would be a query more
         if most := _most_rows.get():
             rows = rows[:most]
@@ -321,14 +321,14 @@ def _may_be_long(model: ModelClass) -> bool:
     return any(isinstance(field, kinds) for field in model._meta.concrete_fields)
 
 
-def _to_one(model: ModelClass, below: Tree) -> Iterator[str]:
+def to_one(model: ModelClass, below: Tree) -> Iterator[str]:
     """Return the relations to one that the tree follows, as ``select_related`` has them: ``patient__user``."""
     known = steps(model)
     for name, further in below.items():
         step = known.get(name)
         if step is not None and step.kind == "to_one" and step.model is not None:
             yield step.field.name
-            yield from (f"{step.field.name}__{step_below}" for step_below in _to_one(step.model, further))
+            yield from (f"{step.field.name}__{step_below}" for step_below in to_one(step.model, further))
 
 
 def diff(

@@ -132,6 +132,9 @@ class Subject:
     written: frozenset[str] | None = None
     #: Values that stand in for those on the instance: read back from the database, or not part of this save.
     settled: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether the instance was fetched after a bulk write had changed its row: nobody saves it, and what it brought
+    #: along is as it is stored.
+    is_copy: bool = False
     #: What kept from reading it at all; then it is an error of every rule that is told of it.
     unread: Unread | None = None
     #: The rules of which an event tells where they stopped, also where they were not tried.
@@ -260,7 +263,8 @@ class Subject:
         if tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event(self._rows):
-                return snapshot.read(_without_caches(self.instance), tree, settled=settled)
+                instance = self.instance if self.is_copy else _without_caches(self.instance)
+                return snapshot.read(instance, tree, settled=settled)
         values = snapshot.read(self.instance, tree or {}, settled=settled)
         # Before a save a rule may alter the object yet.
         if self.signal not in BEFORE:

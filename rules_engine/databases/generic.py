@@ -55,6 +55,9 @@ class GenericDatabase:
         """Say yes, where something failed. See ``Database``."""
         return True
 
+    def begin_as_writer(self, table: type[Model], using: str) -> None:
+        """Do nothing: rows are locked as they are read. See ``Database``."""
+
     def is_shared(self, using: str) -> bool:
         """Say yes. See ``Database``."""
         return True

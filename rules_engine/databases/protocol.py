@@ -71,6 +71,10 @@ class Database(Protocol):
     def is_shared(self, using: str) -> bool:
         """Say whether another connection sees the database that this one sees."""
 
+    def begin_as_writer(self, table: type[Model], using: str) -> None:
+        """Have the transaction that was just opened write the table before it reads, where it matters which is first:
+        what it reads is to be what it writes over. Nothing is changed."""
+
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Take these locks one after another, each after whoever has it now; they are given back at the commit."""
 

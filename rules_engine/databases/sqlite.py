@@ -37,6 +37,13 @@ class SQLite(GenericDatabase):
         """Say no for a database in memory: another connection to it is another database. See ``Database``."""
         return not connections[using].is_in_memory_db()  # type: ignore[attr-defined]
 
+    def begin_as_writer(self, table: type[Model], using: str) -> None:
+        """Write no row: a transaction that reads first and writes later fails at once where another has written
+        meanwhile, and one that begins as a writer waits for its turn. See ``Database``."""
+        quote = connections[using].ops.quote_name
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"DELETE FROM {quote(table._meta.db_table)} WHERE 0")  # noqa: S608 - a name from its Meta
+
     def is_rivalry(self, error: Exception) -> bool:
         """Look at the text: Python 3.11 has a code for it, and Django's error has not. See ``Database``."""
         return isinstance(error, OperationalError) and "is locked" in str(error)

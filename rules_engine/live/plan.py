@@ -147,6 +147,10 @@ class Plan:
 
         return value_of
 
+    def columns(self) -> Mapping[str, Field]:
+        """Return the columns by which rules are ruled out, by column name."""
+        return {name: field_of(self.model, name) for name in self._columns}
+
     def can_match(self, value_of: ValueOf, written: Written) -> bool:
         """Say whether any rule can match or fail, before it is known what changed. ``written`` are the fields that the
         save writes: no other can have changed."""

@@ -1,0 +1,57 @@
+"""Who hears of a write of many rows. Nearly always nobody, which is found out without a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from rules_engine.capture import receiver
+from rules_engine.capture.watches import ModelWatch, Table
+from rules_engine.context import actor
+from rules_engine.live import watcher
+
+#: Whether a write that rules are told of is being carried out: what it calls of itself is not told again.
+_is_inside: ContextVar[bool] = ContextVar("rules_engine_inside_bulk", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """The rules on the model that is written, and the database that it is written in."""
+
+    table: Table
+    watch: ModelWatch
+    using: str
+
+
+def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
+    """Return who hears of a write through this queryset; None where nobody does.
+
+    The one place where that is decided for all bulk writes.
+    """
+    origin = actor.origin()
+    if origin.is_paused or _is_inside.get():
+        return None
+    if not watcher.has_loaded() and not watcher.is_test_environment():
+        # No connection was opened yet, which loads the rules else.
+        watcher.ensure_loaded()
+    table = receiver.table()
+    watch = table.models.get(rows.model)
+    if watch is None or (origin.is_loading and not table.hears_raw):
+        return None
+    rows._for_write = True  # type: ignore[attr-defined]
+    return Hearing(table, watch, rows.db)
+
+
+@contextmanager
+def told_already() -> Iterator[None]:
+    """Carry out a write inside of which rules are told by whoever calls."""
+    token = _is_inside.set(True)
+    try:
+        yield
+    finally:
+        _is_inside.reset(token)

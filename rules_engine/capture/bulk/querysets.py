@@ -1,0 +1,98 @@
+"""How a site has its bulk writes told: a queryset and a manager for its models, and a block for code of others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import models
+
+from rules_engine.capture.bulk.updates import update
+
+if TYPE_CHECKING:
+    _QuerySet = models.QuerySet[Any]
+    _Manager = models.Manager[Any]
+else:
+    _QuerySet, _Manager = models.QuerySet, models.Manager
+
+Called = TypeVar("Called", bound=Callable[..., Any])
+
+_is_watching: ContextVar[bool] = ContextVar("rules_engine_watching_bulk", default=False)
+_lock = threading.Lock()
+
+
+class RulesQuerySet(_QuerySet):
+    """A queryset whose ``update``, ``bulk_create`` and ``bulk_update`` rules see as they see saves."""
+
+    def update(self, **kwargs: Any) -> int:
+        """Update all rows, and tell the rules of each."""
+        return update(self, super().update, kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+
+class RulesManager(_Manager.from_queryset(RulesQuerySet)):  # type: ignore[misc]
+    """A manager whose querysets are ``RulesQuerySet``."""
+
+
+def watched(model: type[models.Model]) -> bool:
+    """Say whether bulk writes through the model's default manager are told to rules, by its own queryset."""
+    queryset = getattr(model._default_manager, "_queryset_class", None)
+    return isinstance(queryset, type) and issubclass(queryset, RulesQuerySet)
+
+
+class watching_bulk:  # noqa: N801 - a block, as ``paused``
+    """Tell rules of the bulk writes inside the block, whichever manager they go through, in this thread or task alone.
+
+    ``with watching_bulk():``, or as a decorator, of coroutines too.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        _stand_before_django()
+        self._tokens.append(_is_watching.set(True))
+
+    def __exit__(self, *error: object) -> None:
+        _is_watching.reset(self._tokens.pop())
+
+    def __call__(self, work: Called) -> Called:
+        """Return the function with a block of this kind around each call."""
+        if iscoroutinefunction(work):
+
+            @wraps(work)
+            async def watching_async(*args: Any, **options: Any) -> Any:
+                with watching_bulk():
+                    return await work(*args, **options)
+
+            return watching_async  # type: ignore[return-value]
+
+        @wraps(work)
+        def watching(*args: Any, **options: Any) -> Any:
+            with watching_bulk():
+                return work(*args, **options)
+
+        return watching  # type: ignore[return-value]
+
+
+def _stand_before_django() -> None:
+    """Put ours before the bulk writes of all querysets, once a process; outside of a block they are as they were."""
+    with _lock:
+        if not hasattr(models.QuerySet.update, "rules_engine"):
+            models.QuerySet.update = _watching(models.QuerySet.update, update)  # type: ignore[method-assign]
+
+
+def _watching(usual: Callable[..., Any], told: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(usual)
+    def write(self: models.QuerySet[Any], **values: Any) -> Any:
+        if not _is_watching.get():
+            return usual(self, **values)
+        return told(self, usual.__get__(self), values)
+
+    write.rules_engine = True  # type: ignore[attr-defined]
+    return write

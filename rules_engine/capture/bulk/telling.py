@@ -1,0 +1,131 @@
+"""Telling the rules of what a statement did: many events by few statements, in the statement's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from rules_engine.capture import in_process, receiver
+from rules_engine.capture.bulk.hearing import Hearing
+from rules_engine.capture.decision import Decision, decide, write
+from rules_engine.capture.earlier.waiting import Before
+from rules_engine.capture.outcome import match
+from rules_engine.capture.watches import Reading
+from rules_engine.context import snapshot
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.subject import Subject
+from rules_engine.databases import database_of
+from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet, reading_current
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.texts import SAVE
+from rules_engine.types import Operation, Unread
+
+Item = TypeVar("Item")
+#: Carries out what Django would have done.
+Own = Callable[..., Any]
+#: Rows that are read, and events that are written, together.
+PART = 500
+
+
+class Vetoed(Exception):
+    """A rule does not allow what the statement did."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+
+@contextmanager
+def as_one(hearing: Hearing, rules: Iterable[CompiledRule]) -> Iterator[None]:
+    """Carry out a statement and tell of it, both or neither.
+
+    Raises ``Rejected`` where a rule does not allow it, and ``ChangeUndone``; then nothing of it is left.
+    """
+    using = hearing.using
+    # A savepoint is worth its trips where something may be undone that the caller may catch.
+    can_be_undone = any(_can_undo(rule) for rule in rules)
+    is_outermost = not transaction.get_connection(using).in_atomic_block
+    try:
+        with transaction.atomic(using=using, savepoint=can_be_undone), reading_current(using):
+            if is_outermost:
+                database_of(using).begin_as_writer(hearing.watch.model, using)
+            yield
+    except Vetoed as vetoed:
+        write(vetoed.decision, hearing.table.alias, hearing.table.number)  # raises what the rule says
+        raise
+
+
+def _can_undo(rule: CompiledRule) -> bool:
+    return any(in_process.is_veto(action) or action.on_failure == "stop" for action in rule.actions)
+
+
+def tell(hearing: Hearing, readings: Iterable[Reading]) -> None:
+    """Try the rules on what was read, and do or write what comes of it. Raises ``Vetoed`` and ``ChangeUndone``."""
+    table, waiting = hearing.table, list[Decision]()
+    for subject, rules in readings:
+        decision = _decided(hearing, subject, rules)
+        if decision is None:
+            continue
+        if decision.rejection is not None:
+            raise Vetoed(decision)
+        decision = replace(decision, is_deferred=False)
+        if decision.is_record_alone:
+            waiting.append(decision)
+        else:
+            receiver.write_all([decision], table)
+        if len(waiting) >= PART:
+            receiver.write_all(waiting, table)
+            waiting.clear()
+    if waiting:
+        receiver.write_all(waiting, table)
+
+
+def _decided(hearing: Hearing, subject: Subject, rules: Sequence[CompiledRule]) -> Decision | None:
+    # What goes wrong with one row is not to silence the others.
+    token = SAVE.set(Before("save"))
+    try:
+        with receiver.kept_from_caller(receiver.NOT_TRIED, hearing.watch.model):
+            outcome = match(subject, rules)
+            return None if outcome is None else decide(outcome, hearing.table.alias)
+    finally:
+        SAVE.reset(token)
+    return None
+
+
+def tell_unread(
+    hearing: Hearing, heard: Iterable[tuple[str, Sequence[CompiledRule]]], operation: Operation, error: Exception
+) -> None:
+    """Tell each of the rules, by signal, that it cannot be said which rows a statement concerned, or how."""
+    tell(hearing, ((_unread(signal, operation, error), rules) for signal, rules in heard))
+
+
+def _unread(signal: str, operation: Operation, error: Exception) -> Subject:
+    return Subject(signal, operation, knows_changes=False, occurred_at=timezone.now(), unread=Unread(error))
+
+
+def in_parts(items: Iterable[Item], size: int = PART) -> Iterator[list[Item]]:
+    """Yield the items, so many at a time."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def stored(
+    model: ModelClass, keys: Sequence[Any], using: str, rules: Iterable[CompiledRule]
+) -> dict[Any, models.Model]:
+    """Return the objects of these keys as they are stored, with the objects that the rules read beside them: one
+    query. Raises ``DatabaseError``, with the caller's transaction as it was."""
+    reads = {path for rule in rules for path in (*rule.reads, *rule.action_reads)}
+    tree = snapshot.tree_of(frozenset(reads)).get("instance", {})
+    rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).filter(pk__in=keys).order_by()
+    if related := list(snapshot.to_one(model, tree)):
+        rows = rows.select_related(*related)
+    with confined(using):
+        return {row.pk: row for row in rows}

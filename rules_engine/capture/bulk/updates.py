@@ -1,0 +1,264 @@
+"""``QuerySet.update``, told to the rules row by row.
+
+The rows are locked and their columns read as far as rules ask for them, by one SELECT; then the statement is carried
+out as it is. Of rows that a rule can match (``screening``) the objects are read as they are stored by then, and told as
+if each had been saved with these ``update_fields``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections, models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from rules_engine.capture import receiver
+from rules_engine.capture.bulk import telling
+from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
+from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
+from rules_engine.capture.bulk.telling import Own
+from rules_engine.capture.watches import SAVES, Reading, columns_read
+from rules_engine.context import snapshot
+from rules_engine.context.generated import with_generated
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.stored_form import column_value
+from rules_engine.context.subject import Field, Subject
+from rules_engine.databases.savepoints import confined
+from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.errors import RulesEngineError
+from rules_engine.live.plan import UNSETTLED
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import Unread, ask
+
+#: Rows that the database hands over at a time.
+CHUNK = 2_000
+
+
+class RowsNotFollowed(RulesEngineError):
+    """A statement of which it cannot be said which row became which."""
+
+
+class _RowsMoved(Exception):
+    """The statement found other rows than were locked before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a statement writes, and what rules ask about it."""
+
+    written: frozenset[str]
+    heard: Sequence[Heard]
+    #: What is read of each row before, by column name; those in ``old`` are told as what was there.
+    columns: Mapping[str, Field]
+    old: Mapping[str, Field]
+    screen: Screen
+    #: The columns of which only the database knows what was written.
+    opened: Mapping[str, Field]
+    rules: Sequence[CompiledRule] = ()
+    writes_key: bool = False
+
+
+@dataclass(slots=True)
+class Locked:
+    """The rows that a statement is about: their number, and of those that rules can match the values before."""
+
+    count: int = 0
+    before: dict[Any, Sequence[Any]] = field(default_factory=dict)
+
+
+def update(rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any]) -> int:
+    """Carry out an update by ``own``, and tell the rules of each row. Returns the number of rows.
+
+    Raises what ``own`` raises, ``Rejected`` where a rule does not allow it for one of the rows, and ``ChangeUndone``.
+    """
+    hearing = hearing_of(rows)
+    if hearing is None or rows.query.is_sliced or rows.query.combinator:
+        return _carried_out(own, values)
+    try:
+        write = _write_of(hearing, values)
+    except FieldDoesNotExist:
+        write = None
+    if write is None:
+        return _carried_out(own, values)
+    with telling.as_one(hearing, write.rules):
+        count, locked = _written(rows, own, values, hearing, write)
+        if isinstance(locked, Unread):
+            telling.tell_unread(hearing, [(one.signal, one.rules) for one in write.heard], "update", locked.error)
+        else:
+            telling.tell(hearing, _readings(hearing, write, locked))
+    return count
+
+
+def _carried_out(own: Own, values: Mapping[str, Any]) -> int:
+    with told_already():
+        count: int = own(**values)
+    return count
+
+
+def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
+    """Return what is written; None where no rule can match that. Raises ``FieldDoesNotExist``."""
+    watch, model = hearing.watch, hearing.watch.model
+    fields = {_field_of(model, name): value for name, value in values.items()}
+    written = with_generated(model, frozenset(column.name for column in fields))
+    constants = {}
+    for column, value in fields.items():
+        told = UNSETTLED if hasattr(value, "resolve_expression") else ask(_stored_form, column, value)
+        if told is not UNSETTLED and not isinstance(told, Unread):
+            constants[column.attname] = told
+
+    def value_of(name: str) -> Any:
+        return constants.get(name, UNSETTLED)
+
+    heard = []
+    for signal in SAVES:
+        if (plan := watch.plans.get(signal)) is not None:
+            rules = [rule for rule in plan.possible(value_of, written) if _hears_updates(rule)]
+            heard += [Heard(signal, plan, rules)] if rules else []
+    if not heard:
+        return None
+    rules = [rule for one in heard for rule in one.rules]
+    wants_old = any(one.plan.wants_old(value_of, written) for one in heard)
+    old = watch.old if wants_old else {}
+    columns = {**old, **columns_read(model, rules)}
+    for one in heard:
+        columns.update(one.plan.columns())
+    opened = {name: column for name, column in columns.items() if column.name in written and name not in constants}
+    screen = Screen(watch, heard, columns, constants, opened, written)
+    writes_key = any(column.primary_key for column in fields)
+    return Write(written, heard, columns, old, screen, opened, rules, writes_key)
+
+
+def _field_of(model: ModelClass, name: str) -> Field:
+    found = model._meta.get_field(name)
+    if not isinstance(found, models.Field) or not found.concrete:
+        raise FieldDoesNotExist(name)  # which Django says in its own words
+    return found
+
+
+def _stored_form(column: Field, value: Any) -> Any:
+    if isinstance(value, models.Model) and isinstance(column, models.ForeignKey):
+        value = getattr(value, column.target_field.attname)
+    return column_value(column, value)
+
+
+def _hears_updates(rule: CompiledRule) -> bool:
+    return not rule.operations or "update" in rule.operations
+
+
+def _written(
+    rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], hearing: Hearing, write: Write
+) -> tuple[int, Locked | Unread]:
+    """Carry the statement out. Returns the number of its rows, and those that rules can match; or what keeps from
+    saying which these are."""
+    using = hearing.using
+    if using != hearing.table.alias:
+        error = receiver.stored_elsewhere(hearing.watch.model, using, hearing.table.alias)
+        return _carried_out(own, values), Unread(error)
+    if write.writes_key:
+        message = gettext("A bulk write gave its rows another key, and so it cannot be said which row is which.")
+        return _carried_out(own, values), Unread(RowsNotFollowed(message))
+    locked = ask(_locked, rows, write, using)
+    if isinstance(locked, Unread) or not connections[using].features.has_select_for_update:
+        return _carried_out(own, values), locked
+    try:
+        with transaction.atomic(using=using):
+            count = _carried_out(own, values)
+            if count != locked.count:
+                raise _RowsMoved
+    except _RowsMoved:
+        # Rows came, or went, while others were waited for. Just those are written that are locked.
+        return _written_by_keys(rows, values, write, using)
+    return count, locked
+
+
+def _written_by_keys(
+    rows: models.QuerySet[Any], values: Mapping[str, Any], write: Write, using: str
+) -> tuple[int, Locked | Unread]:
+    count, locked = 0, _locked(rows, write, using, every=True)
+    for keys in telling.in_parts(locked.before):
+        count += _carried_out(rows.filter(pk__in=keys).update, values)
+    return count, locked
+
+
+def _locked(rows: models.QuerySet[Any], write: Write, using: str, *, every: bool = False) -> Locked:
+    """Lock the rows and read of each what rules ask about; keep of those that can match, or of ``every`` one."""
+    keeps_all = every or bool(write.opened)
+    locked, may_match = Locked(), write.screen.may_match
+    found = _plain(rows, using).values_list("pk", *write.columns)
+    with confined(using):
+        for key, *before in found.iterator(CHUNK):
+            locked.count += 1
+            values = tuple(before)
+            if keeps_all or may_match(values):
+                locked.before[key] = values
+    return locked
+
+
+def _plain(rows: models.QuerySet[Any], using: str) -> models.QuerySet[Any]:
+    """Return the same rows, locked, with nothing beside them."""
+    query = rows.query.chain()
+    plain: models.QuerySet[Any] = UncachedQuerySet(rows.model, query=query, using=using).order_by()
+    joined = len(query.alias_map) > 1 or query.annotations or query.distinct or query.extra or query.group_by
+    if joined:
+        # Only the rows themselves are locked, and no database locks grouped ones, or those of an outer join.
+        plain = UncachedQuerySet(rows.model, using=using).filter(pk__in=plain.values("pk")).order_by()
+    return plain.select_for_update() if connections[using].features.has_select_for_update else plain
+
+
+def _readings(hearing: Hearing, write: Write, locked: Locked) -> Iterator[Reading]:
+    """Yield each row that rules can match, as it is by now, for each signal that such rules hear."""
+    model, using, now = hearing.watch.model, hearing.using, timezone.now()
+    forms = [(index, name, safe_form(column)) for index, (name, column) in enumerate(write.old.items())]
+    for part in telling.in_parts(locked.before.items()):
+        before = dict(part)
+        if write.opened:
+            before = _of_candidates(before, write, model, using)
+        if not before:
+            continue
+        objects = telling.stored(model, list(before), using, write.rules)
+        for key, values in before.items():
+            if (row := objects.get(key)) is not None:
+                old = {name: form(values[index]) for index, name, form in forms} if write.old else None
+                for heard in write.heard:
+                    yield from _reading(write, heard, row, old, now)
+
+
+def _of_candidates(
+    before: Mapping[Any, Sequence[Any]], write: Write, model: ModelClass, using: str
+) -> dict[Any, Sequence[Any]]:
+    """Return those of the rows that rules can match, now that it is known what was written."""
+    rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).filter(pk__in=list(before)).order_by()
+    with confined(using):
+        found = list(rows.values_list("pk", *write.opened))
+    return {key: before[key] for key, *after in found if write.screen.may_match(before[key], tuple(after))}
+
+
+def _reading(
+    write: Write, heard: Heard, row: models.Model, old: Mapping[str, Any] | None, now: Any
+) -> Iterator[Reading]:
+    changes = {}
+    if old is not None:
+        changed = snapshot.diff(write.old.values(), old, snapshot.values_on(row, write.old.values()))
+        changes = {change.field: change for change in changed if change.field in write.written}
+    rules = heard.plan.matching(heard.plan.held(row), changes, "update")
+    if rules:
+        yield (
+            Subject(
+                heard.signal,
+                "update",
+                row,
+                old,
+                changes=changes,
+                knows_changes=old is not None,
+                created=False,
+                occurred_at=now,
+                written=write.written,
+                heard=heard.plan.told,
+                is_copy=True,
+            ),
+            rules,
+        )
