@@ -21,9 +21,10 @@ from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.kept.running import of_pack, run_all, stored_tests
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
+from rules_engine.work import large_changes
 from rules_engine.work.claims import claim
-from rules_engine.work.large_changes import tell_due
 from rules_engine.work.run import run_claim
+from rules_engine.work.runs import telling as runs
 
 __all__ = ["ActionContractTests", "assert_rule_tests", "create_rule", "explain", "refresh", "reset", "run_due"]
 
@@ -93,7 +94,8 @@ def run_due(limit: int | None = None) -> int:
     """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
     ran = 0
     while limit is None or ran < limit:
-        tell_due()
+        large_changes.tell_due()
+        runs.tell_due()
         release_due()
         claimed = claim(limit=None if limit is None else limit - ran)
         if not claimed:

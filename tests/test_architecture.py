@@ -39,6 +39,7 @@ ROOMS = """
 5  rules_engine.capture.inserts      whether a save inserts a row, in which tables
 5  rules_engine.capture.bulk         writes of many rows by one statement, told to the rules row by row
 5  rules_engine.capture.earlier      what was there before a change, and what a pre-signal leaves
+5  rules_engine.capture.one_rule      telling one rule of objects as they are, where no signal was sent
 5  rules_engine.actions              a kind of action, one module each; what several share is a room below
 5  rules_engine.actions.mail         sending mail
 5  rules_engine.actions.rows         writing rows of the site's models
@@ -47,6 +48,7 @@ ROOMS = """
 5  rules_engine.packs.ready          the forms of ready templates, and what they offer of a model
 5  rules_engine.audit                the chain that seals the audit trail: sealing, verifying, forgetting
 6  rules_engine.work                 claims, attempts, queues, retention, replays
+6  rules_engine.work.runs             runs of one rule on what is there: beginning, telling, cancelling
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them

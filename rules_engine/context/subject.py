@@ -127,6 +127,8 @@ class Subject:
     m2m: Mapping[str, Any] | None = None
     others: Others | None = None
     arguments: Mapping[str, Any] | None = None
+    #: When it was due and what for, of what time brought about.
+    due: Mapping[str, Any] | None = None
     occurred_at: datetime | None = None
     #: The names of the fields that the save writes; None is all of them.
     written: frozenset[str] | None = None
@@ -195,7 +197,10 @@ class Subject:
         whatever the site's own code raises in being read.
         """
         reads = snapshot.tree_of(frozenset(paths))
-        return {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+        context = {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+        if self.due is not None:
+            context["due"] = self.due
+        return context
 
     def read(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any] | Unread:
         """Read as ``context`` does; what keeps from that is returned, for it is a fault of the rules that ask alone."""

@@ -152,6 +152,7 @@ class Rule(AnnouncingModel):
         permissions = [
             ("test_rule", _("Can test rules and run them over recorded events")),
             ("enable_rule", _("Can switch rules on and off, and change those that are on")),
+            ("run_rule", _("Can run rules on what is there")),
         ]
 
     def __str__(self) -> str:

@@ -31,6 +31,7 @@ from rules_engine.models import (
     Rule,
     RuleError,
     RuleTest,
+    Run,
 )
 from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import ObjectName, names_of, of_names
@@ -115,6 +116,7 @@ def _prunable() -> Iterator[Old]:
         yield Old(Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days)))
         yield Old(RuleError.objects.filter(**_older_than(days)), along="pk")
         yield Old(LargeChange.objects.filter(**_older_than(days)))
+        yield Old(Run.objects.filter(**_older_than(days)).exclude(state__in=Run.LIVE), along="pk")
         yield Old(Pause.objects.filter(**_older_than(days, "until")), along="until")
     audit_days = conf.audit_retention_days()
     if audit_days is not None:

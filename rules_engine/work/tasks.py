@@ -23,12 +23,15 @@ from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
 from rules_engine.work import claims, large_changes, queues, retention, sequence
 from rules_engine.work.repeating import against_rivals
+from rules_engine.work.runs import telling as runs
 from rules_engine.work.workers import heartbeats
 
 logger = logging.getLogger("rules_engine")
 
 #: Seconds one drain may go on. A warm shutdown waits for it; what is left is announced again.
 DRAIN_SECONDS = 10.0
+#: Seconds of one drain in which runs are told: what others want done is not to wait for that.
+RUN_SECONDS = 2.0
 #: Seconds one sweep may seal the audit trail; the next goes on.
 SEAL_SECONDS = 1.0
 
@@ -56,7 +59,8 @@ def _drain(queue: str) -> int:
     ran, released = queues.drain(queue, seconds=DRAIN_SECONDS), 0
     if queue == conf.queue():
         with paused():
-            released = large_changes.tell_due(seconds=DRAIN_SECONDS) + releasing.release_due(seconds=DRAIN_SECONDS)
+            released = large_changes.tell_due(seconds=DRAIN_SECONDS) + runs.tell_due(seconds=RUN_SECONDS)
+            released += releasing.release_due(seconds=DRAIN_SECONDS)
         if released:
             ran += queues.drain(queue, seconds=end - time.monotonic())
     # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
@@ -94,7 +98,9 @@ def due_queues(*only: str) -> list[str]:
     if only:
         rows = rows.of_queues(only)
     queues_due = set(database_of(rows.db).due_queues(rows))
-    if (not only or conf.queue() in only) and (releasing.is_any_due() or large_changes.is_any_due()):
+    if (not only or conf.queue() in only) and (
+        releasing.is_any_due() or large_changes.is_any_due() or runs.is_any_due()
+    ):
         queues_due.add(conf.queue())
     return sorted(queues_due)
 

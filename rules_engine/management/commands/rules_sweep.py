@@ -16,9 +16,10 @@ from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints
 from rules_engine.outbox.releasing import release_due
+from rules_engine.work import large_changes
 from rules_engine.work.claims import unpaused
-from rules_engine.work.large_changes import tell_due
 from rules_engine.work.queues import drain
+from rules_engine.work.runs import telling as runs
 from rules_engine.work.sequence import settle_forgotten
 from rules_engine.work.tasks import due_queues, seal
 from rules_engine.work.workers.heartbeats import beat
@@ -76,7 +77,8 @@ class Command(TablesCommand):
         settle_forgotten()
         ran = 0
         while limit is None or ran < limit:
-            tell_due(seconds=end - time.monotonic())
+            large_changes.tell_due(seconds=end - time.monotonic())
+            runs.tell_due(seconds=end - time.monotonic())
             release_due(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)
             # Queue by queue: each may have a sender of its own.

@@ -1,0 +1,1 @@
+"""Runs of one rule on what is there: beginning, telling, cancelling."""
