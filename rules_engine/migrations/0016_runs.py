@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0014_held_matches_of_a_rule'),
+        ('rules_engine', '0015_rule_schedule'),
     ]
 
     operations = [
