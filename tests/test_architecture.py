@@ -32,6 +32,7 @@ ROOMS = """
 2  rules_engine.rules.expected       what a test kept with a rule expects, and in words how what came differs
 2  rules_engine.rules.schedules      rules on time: the kinds of schedules, and when each is due
 3  rules_engine.models               the tables
+3  rules_engine.models.schedules      what is told without a signal: by time, or because somebody asks
 3  rules_engine.models.tested        what a rule is tested with: the tests that are kept with it
 4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches

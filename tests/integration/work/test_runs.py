@@ -196,7 +196,7 @@ def test_a_rule_that_is_switched_off_or_deleted_meanwhile_stops(noted: list[str]
     assert (other.state, other.reason) == ("stopped", "The rule was deleted.")
 
 
-def test_a_rule_that_is_changed_meanwhile_stops_where_its_form_was_asked_for(small_parts: None) -> None:
+def test_a_rule_that_is_changed_meanwhile_stops_what_was_asked_of_it(small_parts: None) -> None:
     make_animals("a", "b", "c", "d")
     rule = create_rule(Animal, actions=[NAME])
     compiled = starting.live_rule(rule.slug)
