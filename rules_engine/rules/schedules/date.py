@@ -13,7 +13,15 @@ from rules_engine.rules.schedules import kind
 from rules_engine.rules.schedules.kind import Kind, Schedule
 from rules_engine.types import Path, RuleSpec
 
-UNITS = ("minutes", "hours", "days", "business_days", "weeks", "months")
+#: Each unit with how many of it are taken at most: ten years; of business days, which are counted one by one, four.
+UNITS = {
+    "minutes": 5_256_000,
+    "hours": 87_600,
+    "days": 3_650,
+    "business_days": 1_000,
+    "weeks": 520,
+    "months": 120,
+}
 DIRECTIONS = ("before", "after")
 #: Units with which a time of day may be said: of an hour more or less it would say nothing.
 OF_DAYS = ("days", "business_days", "weeks", "months")
@@ -29,13 +37,17 @@ class Date(Kind):
         """Yield what is wrong with it. See ``Kind``."""
         yield from kind.unknown_keys(schedule, self.keys)
         yield from _path_problems(schedule, rule)
-        yield from kind.count_problems(schedule, "count", 0)
-        yield from kind.choice_problems(schedule, "unit", UNITS)
+        yield from kind.choice_problems(schedule, "unit", list(UNITS))
+        yield from kind.count_problems(schedule, "count", 0, UNITS.get(str(schedule.get("unit")), UNITS["minutes"]))
         yield from kind.choice_problems(schedule, "direction", DIRECTIONS)
         yield from kind.at_problems(schedule)
-        if schedule.get("at") is not None and schedule.get("unit") in UNITS and schedule["unit"] not in OF_DAYS:
+        unit = str(schedule.get("unit"))
+        if schedule.get("at") is not None and unit in UNITS and unit not in OF_DAYS:
             yield Problem("/at", gettext("A time of day goes with days, weeks and months; leave it out."))
         yield from kind.zone_problems(schedule)
+        yield from kind.holiday_problems(schedule)
+        if schedule.get("holidays") is not None and unit in UNITS and unit != "business_days":
+            yield Problem("/holidays", gettext("Holidays count with business days alone; leave them out."))
         # Each object has a date of its own, so there is no last one of several.
         yield from kind.late_problems(schedule, ("all", "skip"))
 

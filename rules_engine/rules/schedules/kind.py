@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -11,12 +12,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.rules.schedules import days
 from rules_engine.types import Path, RuleSpec
 
 #: A schedule as a rule has it.
 Schedule = Mapping[str, Any]
-#: The largest count of a unit: ten years in minutes.
-MOST = 5_256_000
 #: What becomes of times that passed while no worker looked.
 LATE = ("all", "last", "skip")
 #: Seconds that something due may be late and still act, unless the rule says otherwise: a week. And at most: longer
@@ -55,7 +55,7 @@ def unknown_keys(schedule: Schedule, keys: Sequence[str]) -> Iterator[Problem]:
             yield Problem(f"/{key}", message + did_you_mean(str(key), keys))
 
 
-def count_problems(schedule: Schedule, key: str, least: int, most: int = MOST) -> Iterator[Problem]:
+def count_problems(schedule: Schedule, key: str, least: int, most: int) -> Iterator[Problem]:
     """Yield what is wrong with a whole number."""
     value = schedule.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -97,6 +97,37 @@ def is_zone(name: Any) -> bool:
         return isinstance(name, str) and bool(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
+
+
+def day_problems(schedule: Schedule, key: str) -> Iterator[Problem]:
+    """Yield what is wrong with a day of the calendar, which may be absent."""
+    value = schedule.get(key)
+    if value is not None and not _is_day(value):
+        message = gettext('Expected a day such as "2031-05-06", and got %(got)s.')
+        yield Problem(f"/{key}", message % {"got": repr(value)})
+
+
+def _is_day(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def holiday_problems(schedule: Schedule) -> Iterator[Problem]:
+    """Yield what is wrong with the name of a list of holidays, which may be absent."""
+    value = schedule.get("holidays")
+    if value is None:
+        return
+    if days.holidays_module() is None:
+        message = gettext("Lists of holidays take the package holidays: install django-signal-rules[schedules].")
+        yield Problem("/holidays", message)
+        return
+    try:
+        days.holiday_list(value if isinstance(value, str) else "")
+    except LookupError:
+        message = gettext('There is no list of holidays %(got)s; name one such as "DE" or "DE-BY".')
+        yield Problem("/holidays", message % {"got": repr(value)} + did_you_mean(str(value), days.countries()))
 
 
 def late_problems(schedule: Schedule, choices: Sequence[str] = LATE) -> Iterator[Problem]:
