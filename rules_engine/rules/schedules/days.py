@@ -67,8 +67,9 @@ def next_business_day(day: date, step: int, holidays: Container[date]) -> date:
 def shifted(day: date, count: int, unit: str, holidays: Container[date] = NO_DAYS, *, is_before: bool = False) -> date:
     """Return the day so many units later; earlier, where the count is below 0. A day that a month lacks is its last.
 
-    Zero business days after a day that is none are the next one, and before it (``is_before``) the one before. Raises ``OverflowError`` or ``ValueError`` at the ends
-    of the calendar. The later a day, the later is what this returns, or as late.
+    Zero business days after a day that is none are the next one, and before it (``is_before``) the one before. The
+    later a day, the later is what this returns, or as late. Raises ``OverflowError`` or ``ValueError`` at the ends of
+    the calendar.
     """
     if unit == "months":
         month = day.year * 12 + day.month - 1 + count
