@@ -231,6 +231,12 @@ class ActionSpec:
     on_failure: OnFailure = "go_on"
     #: A to-many path such as ``"instance.items"``, or a JSONLogic expression that yields a list; None: once.
     for_each: Any = None
+    #: After the delay it waits for the next time of day such as ``"18:00"``, in the time zone of that name (empty: the
+    #: site's); empty: for none.
+    at: str = ""
+    zone: str = ""
+    #: Whether it acts only if the condition still holds when it is due, for the object as it is then.
+    asks_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
 from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules.later import given_of
 from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask, shared
@@ -33,6 +34,8 @@ NOTHING: frozenset[Path] = frozenset()
 NOT_PART_OF_A_VERSION = ("labels", "enabled", "author_id", "each", "objects")
 PART_OF_A_VERSION = tuple(part.name for part in fields(RuleSpec) if part.name not in NOT_PART_OF_A_VERSION)
 OF_AN_ACTION = tuple(part.name for part in fields(ActionSpec))
+#: What came later and is left out where it is as it was without: what no action uses makes no new version of it.
+LATER_PARTS = {part.name: part.default for part in fields(ActionSpec) if part.name in ("at", "zone", "asks_again")}
 
 
 def content_of(spec: RuleSpec) -> dict[str, Any]:
@@ -51,7 +54,8 @@ def _members(spec: RuleSpec | ActionSpec, names: Iterable[str]) -> dict[str, Any
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ActionSpec):
-        return _members(value, OF_AN_ACTION)
+        members = _members(value, OF_AN_ACTION)
+        return {name: part for name, part in members.items() if LATER_PARTS.get(name, ...) != part}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return dict(value) if isinstance(value, Mapping) else str(value)
@@ -141,6 +145,7 @@ def _compile_action(spec: ActionSpec, rule: RuleSpec) -> CompiledAction:
         delay=spec.delay,
         on_failure=shared(spec.on_failure),
         each=None if spec.for_each is None else compile_each(spec.for_each, reads),
+        later=given_of(spec),
         reads=shared(frozenset(path for path in reads if path[:1] != (EACH,))),
     )
 

@@ -212,7 +212,7 @@ class Execution(models.Model):
     #: Attempts that ended with the process that made them.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
     #: What its action may read besides the event: ``{"context": {"each", "held"}, "decimals": […], "for_each": as the
-    #: rule has it}``; null for most.
+    #: rule has it}``, and ``"at", "zone", "asks_again"`` of one that acts later; null for most.
     given = models.JSONField(_("besides the event"), null=True, blank=True)
     #: Seconds between the commit, or the end of what it waits for, and the first attempt.
     delay = models.PositiveIntegerField(_("delay"), default=0)

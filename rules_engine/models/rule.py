@@ -272,6 +272,10 @@ class RuleAction(AnnouncingModel):
         blank=True,
         help_text=_("A relation such as instance.items, or an expression that gives a list; texts then read each."),
     )
+    # The database's defaults are for processes of the last release, which know of none of these.
+    at = models.CharField(_("wait until"), max_length=5, blank=True, default="", db_default="")
+    zone = models.CharField(_("time zone"), max_length=64, blank=True, default="", db_default="")
+    asks_again = models.BooleanField(_("only if it still holds"), default=False, db_default=False)
 
     rule_key = "rule_id"
     #: As on ``Rule``.
@@ -303,8 +307,9 @@ class RuleAction(AnnouncingModel):
         """Return the action as plain data."""
         timing: Any = self.timing
         on_failure: Any = self.on_failure
+        later: Any = {"at": self.at, "zone": self.zone, "asks_again": self.asks_again}
         return ActionSpec(
-            self.kind, self.config, self.position, self.enabled, timing, self.delay, on_failure, self.for_each
+            self.kind, self.config, self.position, self.enabled, timing, self.delay, on_failure, self.for_each, **later
         )
 
 

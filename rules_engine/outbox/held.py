@@ -50,6 +50,8 @@ def _held_action(
 ) -> dict[str, Any]:
     execution = execution_row(types.new_id(), event, rule, action)
     held = {name: getattr(execution, name) for name in HELD_COLUMNS}
+    if execution.given is not None:
+        held["later"] = execution.given
     if rows is None:
         return held
     if isinstance(rows, RowsLater):
@@ -120,7 +122,7 @@ def _released(match: models.HeldMatch, action: Mapping[str, Any], row: Any, held
         rule_slug=match.rule_slug,
         rule_version=match.rule_version,
         author_id=match.author_id,
-        given=match.given(row, held, action.get("for_each")),
+        given={**(action.get("later") or {}), **match.given(row, held, action.get("for_each"))},
     )
 
 

@@ -219,6 +219,7 @@ def execution_row(key: UUID, event: types.Event, rule: CompiledRule, action: Com
         order_key=action.order_key or _order_key(event),
         delay=action.delay,
         on_failure=action.on_failure,
+        given=action.later,
     )
 
 

@@ -20,9 +20,11 @@ from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import Batch, make_batch
 from rules_engine.outbox.held import released_rows
+from rules_engine.outbox.later import wait_for_time
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ErrorRow, EventRow, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.later import is_timed
 
 logger = logging.getLogger("rules_engine")
 
@@ -153,7 +155,7 @@ _COLUMNS: Mapping[type, _Columns] = {kind: _columns(kind) for kind in (EventRow,
 def _are_due_at_once(executions: Sequence[ExecutionRow], held: Sequence[HeldRow]) -> bool:
     """Say whether the rows say themselves when they are due: the database's clock, as they are inserted."""
     for row in executions:
-        if row.delay or row.on_failure == "stop":
+        if row.delay or row.on_failure == "stop" or is_timed(row.given):
             return False
     return not any(row.terms["coalesce"] for row in held)
 
@@ -165,6 +167,8 @@ def _set_due(executions: Sequence[ExecutionRow], held: Sequence[HeldRow], using:
     for seconds in {row.delay for row in executions if row.delay}:
         ids = [row.id for row in executions if row.delay == seconds]
         written.filter(pk__in=ids).update(next_attempt_at=seconds_from_now(seconds))
+    if timed := [row.id for row in executions if is_timed(row.given)]:
+        wait_for_time(timed, using)
     if waiting := _waiting(executions):
         written.filter(pk__in=[row.id for row in waiting]).update(next_attempt_at=None)
     for match in held:

@@ -116,6 +116,9 @@ ACTION_FIELDS: Fields = {
     "delay": WHOLE,
     "on_failure": TEXT,
     "for_each": ROWS,
+    "at": TEXT,
+    "zone": TEXT,
+    "asks_again": FLAG,
 }
 TEST_FIELDS: Fields = {
     "rule": REFERENCE,

@@ -74,6 +74,8 @@ class CompiledAction:
     delay: int = 0
     on_failure: OnFailure = "go_on"
     each: Each | None = None
+    #: What its execution keeps of a time of day that it waits for, and of asking again; None for most.
+    later: Mapping[str, Any] | None = None
     #: What it reads of the context itself; None: what is read for its rule.
     reads: frozenset[Path] | None = None
 

@@ -22,6 +22,7 @@ from rules_engine.rules.contract import Action
 from rules_engine.rules.holding import LONGEST_DELAY, hold_problems
 from rules_engine.rules.repetition import each_problems, rule_seen_by
 from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules.later import later_problems
 from rules_engine.rules.scope import grouped_object_problem, path_problem
 from rules_engine.types import ActionSpec, RuleSpec, Timing, Unread, ask
 
@@ -201,7 +202,7 @@ def _tells_of_no_change(rule: RuleSpec) -> bool:
 
 
 def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> Iterator[Problem]:
-    """Look at delay, ``on_failure`` and ``for_each``."""
+    """Look at delay and what goes with it, ``on_failure`` and ``for_each``."""
     is_number = isinstance(spec.delay, int) and not isinstance(spec.delay, bool)
     if not (is_number and 0 <= spec.delay <= LONGEST_DELAY):
         message = gettext("Expected a whole number of seconds up to %(most)s, and got %(got)s.")
@@ -213,6 +214,7 @@ def _repetition_problems(spec: ActionSpec, action: Action, rule: RuleSpec) -> It
     if spec.on_failure not in ON_FAILURE:
         message = gettext("Expected go_on or stop, and got %(got)s.") % {"got": repr(spec.on_failure)}
         yield Problem("/on_failure", message + did_you_mean(spec.on_failure, ON_FAILURE))
+    yield from later_problems(spec, rule)
     if spec.for_each is None:
         return
     if spec.timing == "before_save":

@@ -73,6 +73,10 @@ def _held_back(rule: RuleSpec) -> Iterator[str]:
     for action in rule.actions:
         if action.enabled and action.delay:
             yield f"Its action {action.kind} waits for {action.delay} seconds"
+        if action.enabled and action.at:
+            yield f"Its action {action.kind} waits until {action.at}{f' in {action.zone}' if action.zone else ''}"
+        if action.enabled and action.asks_again:
+            yield f"Its action {action.kind} acts only if the condition still holds then"
         if action.enabled and action.on_failure == "stop":
             yield f"If its action {action.kind} fails, what comes after it is not done"
 

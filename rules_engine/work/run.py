@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from rules_engine.work.attempts import AttemptOutcome
 from rules_engine.work.claims import Claim, LeaseKeeper
 from rules_engine.work.parts import parts_of
 from rules_engine.work.repeating import against_rivals
+from rules_engine.work.schedules import asking_again
 
 logger = logging.getLogger("rules_engine")
 
@@ -108,7 +109,27 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
             execution.action = action
             execution.author_sees = authors.viewing(execution.author_id) if execution.author_id else None
             permitted.append(execution)
+    if any(map(asking_again.asks_again, permitted)):
+        return _whose_condition_holds(permitted, claim.worker)
     return permitted
+
+
+def _whose_condition_holds(executions: Sequence[Execution], worker: str) -> list[Execution]:
+    """Return those of which the condition still holds, where they ask again. The others end here; of those that could
+    not be asked, that is an attempt which failed."""
+    asked = [execution for execution in executions if asking_again.asks_again(execution)]
+    answers = against_rivals(partial(asking_again.answers, asked))
+    left = []
+    for execution in executions:
+        answer = answers.get(execution.pk)
+        if answer is None:
+            left.append(execution)
+        elif isinstance(answer, str):
+            against_rivals(partial(attempts.end, execution, worker, State.CANCELLED, answer))
+        else:
+            started = attempts.start([execution], worker)
+            attempts.record([AttemptOutcome(each, worker, answer) for each in started])
+    return left
 
 
 def _likeness(execution: Execution) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Execution
 from rules_engine.models.execution import FAILED, LIVE, NOT_AFTER_THAT
 from rules_engine.outbox import hints
+from rules_engine.outbox.later import wait_for_time
 from rules_engine.work.claims import rows
 
 #: Groups looked at by one sweep.
@@ -48,9 +49,12 @@ def settle(event_id: Any, rule_slug: str) -> None:
             waiting.filter(position__gt=failed).cancel(NOT_AFTER_THAT)
         live = stops.live().aggregate(first=Min("position"))["first"]
         ready = waiting if live is None else waiting.filter(position__lte=live)
+        timed = list(ready.filter(given__has_key="at").values_list("pk", flat=True))
         for queue, delay in list(ready.values_list("queue", "delay").distinct()):
             ready.filter(queue=queue, delay=delay).update(next_attempt_at=seconds_from_now(delay))
             transaction.on_commit(partial(hints.notify, queue), using=using, robust=True)
+        if timed:
+            wait_for_time(timed, using)
 
 
 def settle_forgotten() -> int:

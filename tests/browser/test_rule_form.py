@@ -200,9 +200,12 @@ def test_actions_are_moved_by_buttons_keys_and_drag(watched: Any, shots: Path) -
     assert order == [(0, "second"), (1, "first"), (20, "third")]
 
 
+LATER = {"at": "18:00", "zone": "Asia/Tokyo", "asks_again": True}
+
+
 def test_actions_are_copied_removed_and_taken_back(watched: Any, shots: Path) -> None:
     rule = create_rule(model=Order, slug="copied", actions=[("log_message", {"message": text}) for text in "ab"])
-    rule.actions.filter(position=0).update(delay=7200, on_failure="stop", for_each="instance.items")
+    rule.actions.filter(position=0).update(delay=7200, on_failure="stop", for_each="instance.items", **LATER)
     page = watched(viewport=PHONE, color_scheme="dark")
     page.goto(change_url(rule))
     page.locator("#actions-0").get_by_role("button", name="Duplicate").click()
@@ -225,6 +228,7 @@ def test_actions_are_copied_removed_and_taken_back(watched: Any, shots: Path) ->
         ({"message": "a"}, 7200, "stop", "instance.items"),
         ({"message": "copy of a"}, 7200, "stop", "instance.items"),
     ]
+    assert list(rule.actions.values("at", "zone", "asks_again")) == [LATER, LATER]
 
 
 def test_what_was_moved_and_removed_stays_so_beside_an_error(watched: Any) -> None:

@@ -235,6 +235,7 @@ def test_each_field_of_a_rule_is_installed_and_installed_anew(pack):
         "position": 7,
     }
     each = {"delay": 60, "on_failure": "stop", "for_each": "instance.departments"}
+    each |= {"at": "18:00", "zone": "Asia/Tokyo", "asks_again": True}
     rulepack("install", pack(rule(), action()))
     path = pack(rule(**how), action(config={"message": "{{ each.name }}"}, **each))
     rulepack("install", path)

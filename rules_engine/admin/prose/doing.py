@@ -46,8 +46,8 @@ def done(action: ActionSpec, rule: RuleSpec, reader: Reader, *, is_last: bool) -
 
 def _remarks(action: ActionSpec, *, is_last: bool) -> list[str]:
     remarks = []
-    if isinstance(action.delay, int) and action.delay > 0:
-        remarks.append(gettext("%(span)s later") % {"span": span(action.delay)})
+    if remark := _later(action):
+        remarks.append(remark)
     known = registry.find(action.kind) if isinstance(action.kind, str) else None
     usual = known.timings[0] if known is not None else "after_commit"
     if action.timing != usual and action.timing in RuleAction.Timing.values:
@@ -59,6 +59,23 @@ def _remarks(action: ActionSpec, *, is_last: bool) -> list[str]:
     if not action.enabled:
         remarks.append(gettext("switched off"))
     return remarks
+
+
+def _later(action: ActionSpec) -> str:
+    """When it acts: ``2 hours later, at 18:00 in Europe/Berlin, if it still holds``."""
+    parts = []
+    if isinstance(action.delay, int) and action.delay > 0:
+        parts.append(gettext("%(span)s later") % {"span": span(action.delay)})
+    if isinstance(action.at, str) and action.at:
+        at = (
+            gettext("at %(time)s in %(zone)s")
+            if isinstance(action.zone, str) and action.zone
+            else gettext("at %(time)s")
+        )
+        parts.append(at % {"time": shown(action.at), "zone": shown(action.zone)})
+    if action.asks_again is True:
+        parts.append(gettext("if it still holds"))
+    return ", ".join(parts)
 
 
 def _clause(action: ActionSpec, rule: RuleSpec, names: Names, reader: Reader) -> str:

@@ -65,7 +65,7 @@ PLACES: tuple[tuple[str | Promise, tuple[str, ...], Callable[[RuleSpec], str]], 
     (_("Stop processing"), ("stop_processing",), lambda rule: _yes(rule.stop_processing)),
 )
 #: What an action is besides its settings, which have rows of their own.
-AROUND = ("kind", "enabled", "timing", "delay", "on_failure", "for_each")
+AROUND = ("kind", "enabled", "timing", "delay", "on_failure", "for_each", "at", "zone", "asks_again")
 
 
 def compared(old: RuleSpec, new: RuleSpec, reader: Reader) -> list[Row]:

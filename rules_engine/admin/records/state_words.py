@@ -18,6 +18,7 @@ from rules_engine.admin.parts.rendering import clock
 from rules_engine.admin.why.limits import often_words
 from rules_engine.models import Execution, HeldMatch, Pause
 from rules_engine.models.execution import NOT_AFTER_THAT, State
+from rules_engine.rules.schedules.later import NO_LONGER, OBJECT_GONE
 
 #: Characters of a reason that a row of a list has room for.
 LONGEST = 160
@@ -26,6 +27,8 @@ WRITTEN: Mapping[str, Any] = {
     "It has acted on this object before.": _("it has acted on this object before"),
     "A later match of the same acts in its place.": _("a later match of the same acts in its place"),
     "The rule was disabled or deleted.": _("the rule was disabled or deleted"),
+    NO_LONGER: _("its condition did not hold any more when it was due"),
+    OBJECT_GONE: _("its object was not there any more when it was due"),
     NOT_AFTER_THAT: _("an action before it did not succeed, and the rule says that nothing is to be done after that"),
 }
 #: The same where a part of them is a name or a number.

@@ -72,6 +72,28 @@ class RuleActionForm(forms.ModelForm):
         suggested=Span("", "minutes"),
         help_text=_("Counted from the commit; at most 30 days. Empty: at once."),
     )
+    at = forms.CharField(
+        label=_("Wait until"),
+        required=False,
+        max_length=5,
+        widget=forms.TextInput(attrs={"size": 5, "placeholder": "18:00", "inputmode": "numeric"}),
+        help_text=_("After the delay it waits for the next such time of day. Empty: for none."),
+    )
+    zone = forms.CharField(
+        label=_("Time zone"),
+        required=False,
+        max_length=64,
+        widget=forms.TextInput(attrs={"size": 20, "placeholder": "Europe/Berlin", "autocapitalize": "off"}),
+        help_text=_("Of that time of day. Empty: the site's."),
+    )
+    asks_again = forms.BooleanField(
+        label=_("Only if it still holds"),
+        required=False,
+        help_text=_(
+            "When it is due, the condition is asked again, of the object as it is then. If it does not hold, or the "
+            "object is gone, nothing is done, and the record says so."
+        ),
+    )
     on_failure = forms.ChoiceField(
         label=_("If it fails"),
         choices=RuleAction.OnFailure.choices,
@@ -90,7 +112,19 @@ class RuleActionForm(forms.ModelForm):
 
     class Meta:
         model = RuleAction
-        fields = ("position", "kind", "timing", "enabled", "config", "for_each", "delay", "on_failure")
+        fields = (
+            "position",
+            "kind",
+            "timing",
+            "enabled",
+            "config",
+            "for_each",
+            "delay",
+            "at",
+            "zone",
+            "asks_again",
+            "on_failure",
+        )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -128,7 +162,7 @@ class RuleActionForm(forms.ModelForm):
     def _keep_as_it_is(self) -> None:
         kind = self.stored_kind
         self.fields["kind"].choices = choices.kinds(kind)  # type: ignore[attr-defined]
-        for name in ("kind", "timing", "config", "for_each", "delay", "on_failure"):
+        for name in ("kind", "timing", "config", "for_each", "delay", "at", "zone", "asks_again", "on_failure"):
             self.fields[name].disabled = True
         reason = gettext("It is kept as it is, and done by workers that know the kind. To be rid of it, delete it.")
         # Django does not escape help texts.

@@ -107,7 +107,10 @@ class RuleActionInline(admin.StackedInline):
         config = "config" if self._may_write(request, obj) else "config_shown"
         each = "for_each" if self._may_write(request, obj) else "for_each_shown"
         delay = "delay" if self._may_write(request, obj) else "delay_shown"
-        rest = {"fields": ("position", "timing", each, delay, "on_failure"), "classes": ("collapse",)}
+        rest = {
+            "fields": ("position", "timing", each, delay, ("at", "zone"), "asks_again", "on_failure"),
+            "classes": ("collapse",),
+        }
         kind = "kind" if self._may_write(request, obj) else "kind_shown"
         return [
             (None, {"fields": ((kind, "enabled"), config)}),
@@ -125,6 +128,9 @@ class RuleActionInline(admin.StackedInline):
             "config_shown",
             "for_each_shown",
             "delay_shown",
+            "at",
+            "zone",
+            "asks_again",
             "on_failure",
         )
 

@@ -161,7 +161,7 @@ class RemindForm(OfStates):
         initial=3,
         min_value=1,
         max_value=MOST_DAYS,
-        help_text=_("At most 30. The mail goes out in any case, also if it is something else by then."),
+        help_text=_("At most 30. None goes out if it is something else by then."),
     )
     to = to_field()
 
@@ -172,7 +172,7 @@ class RemindForm(OfStates):
     def rule(self, asked: Mapping[str, Any]) -> RuleSpec:
         days = asked["days"] if isinstance(asked["days"], int) else 0
         written = mail(asked["to"] or "", subject=gettext("Reminder: {{ what_happened }}"))
-        delayed = ActionSpec(written.kind, written.config, delay=days * DAY)
+        delayed = ActionSpec(written.kind, written.config, delay=days * DAY, asks_again=True)
         return self.on(["post_save"], delayed, changes=(self.change(asked),))
 
 

@@ -8,7 +8,7 @@
   "use strict";
 
   const rules = (window.rulesEngine = window.rulesEngine || {});
-  const COPIED = ["kind", "enabled", "config", "timing", "for_each", "for_each_choice", "delay", "delay_unit", "on_failure"];
+  const COPIED = ["kind", "enabled", "config", "timing", "for_each", "for_each_choice", "delay", "delay_unit", "at", "zone", "asks_again", "on_failure"];
 
   const filled = (text, values) => text.replace(/%\((\w+)\)s/g, (_all, name) => values[name]);
 

@@ -62,7 +62,10 @@ def test_a_section_that_holds_a_setting_is_open(admin_client: Client, fields: di
     assert folded(admin_client.get(change_url(rule)).content.decode()) == [REST]
 
 
-@pytest.mark.parametrize("fields", [{"delay": 5}, {"on_failure": "stop"}, {"for_each": "instance.items"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"delay": 5}, {"on_failure": "stop"}, {"for_each": "instance.items"}, {"at": "18:00"}, {"asks_again": True}],
+)
 def test_each_action_opens_its_own_section(admin_client: Client, fields: dict[str, Any]) -> None:
     rule = create_rule(Order, actions=[LOG, LOG])
     rule.actions.filter(position=1).update(**fields)
@@ -108,6 +111,9 @@ def test_an_error_is_at_its_field_and_its_section_is_open(
         ({"for_each": "instance.itms"}, "for_each", 'Did you mean "items"?'),
         ({"for_each": "instance.customer"}, "for_each", "no list"),
         ({"for_each": '{"var": '}, "for_each", "line 1"),
+        ({"at": "6pm"}, "at", "such as 18:00"),
+        ({"zone": "Europe/Berlin"}, "zone", "which time of day"),
+        ({"at": "18:00", "zone": "Berlin"}, "zone", "such as Europe/Berlin"),
         ({"timing": "before_save"}, "timing", "not before_save"),
     ],
 )
@@ -138,9 +144,11 @@ def test_opening_and_saving_a_rule_that_holds_back_changes_nothing(admin_client:
         raw=True,
         once=True,
     )
-    rule.actions.filter(position=0).update(delay=60, on_failure="stop", for_each="instance.items")
+    rule.actions.filter(position=0).update(delay=60, on_failure="stop", for_each="instance.items", asks_again=True)
     rule.actions.filter(position=1).update(
-        for_each={"filter": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 1.0]}]}
+        at="18:00",
+        zone="Asia/Tokyo",
+        for_each={"filter": [{"var": "instance.items"}, {">": [{"var": "quantity"}, 1.0]}]},
     )
     refresh()
     before = dump()
@@ -158,10 +166,10 @@ def dump() -> str:
 
 def test_whoever_may_only_view_sees_what_is_set(staff: Callable[..., Client]) -> None:
     rule = create_rule(Order, actions=[LOG], throttle_count=7, throttle_seconds=60)
-    rule.actions.update(for_each="instance.items", delay=42)
+    rule.actions.update(for_each="instance.items", delay=42, at="18:30", zone="Asia/Tokyo", asks_again=True)
     page = staff("rules_engine.view_rule").get(change_url(rule)).content.decode()
     assert folded(page) == [MORE]
-    for shown in ("instance.items", "42 seconds", "At most 7 times a minute"):
+    for shown in ("instance.items", "42 seconds", "At most 7 times a minute", "18:30", "Asia/Tokyo"):
         assert f">{shown}<" in page
     assert "For each of the order items log" in page
     assert 'name="throttle_count"' not in page
@@ -169,9 +177,18 @@ def test_whoever_may_only_view_sees_what_is_set(staff: Callable[..., Client]) ->
 
 def test_a_copy_keeps_how_its_actions_repeat_and_fail(admin_client: Client) -> None:
     rule = create_rule(Order, actions=[LOG], slug="first", once=True)
-    rule.actions.update(for_each="instance.items", delay=42, on_failure="stop")
+    rule.actions.update(for_each="instance.items", delay=42, on_failure="stop", at="18:30", asks_again=True)
     chosen = {"action": "duplicate", "_selected_action": [str(rule.pk)]}
     admin_client.post(reverse("admin:rules_engine_rule_changelist"), chosen)
     copy = Rule.objects.get(slug="first-copy")
     action = copy.actions.get()
     assert (copy.once, action.for_each, action.delay, action.on_failure) == (True, "instance.items", 42, "stop")
+    assert (action.at, action.zone, action.asks_again) == ("18:30", "", True)
+
+
+def test_an_action_that_acts_later_is_made_by_the_form(admin_client: Client) -> None:
+    later = {"delay": "2", "delay_unit": "hours", "at": "18:00", "zone": "Europe/Berlin", "asks_again": "on"}
+    row = {"kind": "log_message", "config": '{"message": "x"}', **later}
+    assert admin_client.post(reverse(ADD), post_data([row])).status_code == 302
+    action = RuleAction.objects.get()
+    assert (action.delay, action.at, action.zone, action.asks_again) == (7_200, "18:00", "Europe/Berlin", True)

@@ -39,6 +39,21 @@ def test_a_form_is_told_and_nothing_is_saved(admin_client: Client) -> None:
     assert not RuleVersion.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ({"asks_again": "on"}, "if it still holds"),
+        ({"delay": "7200", "asks_again": "on"}, "2 hours later, if it still holds"),
+        ({"at": "18:00"}, "at 18:00"),
+        ({"delay": "60", "at": "06:05", "zone": "Asia/Tokyo"}, "1 minute later, at 06:05 in Asia/Tokyo"),
+    ],
+)
+def test_when_an_action_acts_later_is_told(admin_client: Client, later: dict[str, str], words: str) -> None:
+    body = post_data([{"kind": "log_message", "config": '{"message": "Hello"}', **later}])
+    said = told(admin_client.post(URL, {**body, "model": "shop.order", "operations": ["create"]}))
+    assert said == f"When an order is created: log “Hello” ({words})."
+
+
 def test_what_is_wrong_in_the_form_is_a_gap_and_the_rest_is_told(admin_client: Client) -> None:
     rule = create_rule(Order, slug="r", actions=[LOG], condition={"var": "instance.total"})
     body = posted_by_the_page(admin_client.get(change_url(rule)).content.decode())

@@ -371,18 +371,25 @@ def test_x02_adopted_s10_goes_through_the_rows_of_an_action_for_each() -> None:
         "filter": [{"field": "pk", "value": "{{ each.product_id }}"}],
         "values": [{"field": "stock", "value": {"-": [{"var": "each.quantity"}]}, "how": "increment"}],
     }
+    later = {"delay": 3, "at": "18:00", "zone": "UTC", "asks_again": True}
     rule = create_rule(
         Order,
         operations=["update"],
         once=True,
-        actions=[("update_objects", config, {"for_each": "instance.items", "delay": 3, "on_failure": "stop"})],
+        actions=[("update_objects", config, {**later, "for_each": "instance.items", "on_failure": "stop"})],
     )
     pen, ink = (Product.objects.create(name=name, price=1, stock=10) for name in ("Pen", "Ink"))
     order = Order.objects.create(order_number="A-1")
     for product, quantity in ((pen, 3), (ink, 1), (pen, 4)):
         OrderItem.objects.create(order=order, product=product, quantity=quantity, unit_price=1)
     text = python_of([rule.spec()])
-    for said in ("acts once for each object;", "waits for 3 seconds;", "what comes after it is not done;"):
+    for said in (
+        "acts once for each object;",
+        "waits for 3 seconds;",
+        "waits until 18:00 in UTC;",
+        "still holds then;",
+        "what comes after it is not done;",
+    ):
         assert said in " ".join(text.replace("\n# ", " ").split())
     with adopted(rule):
         order.save()
