@@ -200,15 +200,27 @@ def _clash(named: signals.NamedSignal) -> str:
 @checks.register(deploy=True)
 def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W003: without a broker of the site's own, workers are never told of work."""
-    if not conf.problems() and conf.hints() and not current_app.conf.broker_url and not _has_broker():
+    if (
+        not conf.problems()
+        and conf.runner() == "celery"
+        and conf.hints()
+        and not current_app.conf.broker_url
+        and not _has_broker()
+    ):
         message = "Celery has no broker_url, so workers cannot be told of work."
-        hint = 'Set CELERY_BROKER_URL and import the Celery app in the project, or set RULES_ENGINE["HINTS"] to False.'
+        hint = (
+            "Set CELERY_BROKER_URL and import the Celery app in the project; or run manage.py rules_worker, which "
+            'needs none, and set RULES_ENGINE["RUNNER"] to "worker".'
+        )
         return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
     return []
 
 
 def _has_broker() -> bool:
-    return bool(current_app.conf.broker_write_url or current_app.conf.broker_read_url)
+    settings_of_celery = current_app.conf
+    return bool(
+        settings_of_celery.broker_url or settings_of_celery.broker_write_url or settings_of_celery.broker_read_url
+    )
 
 
 @checks.register()

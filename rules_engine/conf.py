@@ -70,8 +70,15 @@ def refresh_seconds() -> float:
 
 
 @_setting
+def runner() -> str:
+    """Who carries out what is due: "celery" (the default), or "worker" (``manage.py rules_worker``, without Celery and
+    without a broker)."""
+    return str(usable("RUNNER", "celery", lambda v: v in ("celery", "worker"), '"celery" or "worker"'))
+
+
+@_setting
 def hints() -> bool:
-    """Whether committed work wakes a worker through Celery at once. Default True; without, the sweep finds it."""
+    """Whether committed work wakes a worker at once. Default True; without, the sweep finds it."""
     return flag("HINTS", True)
 
 

@@ -52,6 +52,7 @@ ROOMS = """
 6  rules_engine.work.runs             runs of one rule on what is there: beginning, telling, cancelling
 6  rules_engine.work.schedules       what time does: asking again, and looking for what is due
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
+6  rules_engine.work.standalone      workers without Celery: one process's loop, and several of them
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python

@@ -13,6 +13,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, Model, QuerySe
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
+from rules_engine.databases.announcing import Listener, Silence
 from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows, SetupTrouble
 
 
@@ -36,6 +37,7 @@ class GenericDatabase:
     rounds_decimals = False
     can_reserve = False
     can_partition = False
+    can_announce = False
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """Say that nobody has tried it. See ``Database``."""
@@ -61,6 +63,13 @@ class GenericDatabase:
     def is_shared(self, using: str) -> bool:
         """Say yes. See ``Database``."""
         return True
+
+    def announce(self, queue: str, using: str) -> None:
+        """Tell nobody. See ``Database``."""
+
+    def listen(self, using: str) -> Listener:
+        """Hear nothing. See ``Database``."""
+        return Silence()
 
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Wait for nobody: only a unique constraint keeps two workers apart then. See ``Database``."""

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
+from rules_engine.databases.announcing import Listener, Notifications, notify
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows, SetupTrouble
 from rules_engine.databases.reserving import reserve
@@ -56,6 +57,7 @@ class PostgreSQL(GenericDatabase):
     rounds_decimals = True
     can_reserve = True
     can_partition = True
+    can_announce = True
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """See a backend that switches schemas. See ``Database``."""
@@ -83,6 +85,14 @@ class PostgreSQL(GenericDatabase):
     def is_spoilt(self, using: str) -> bool:
         """Look at what psycopg 3 knows of the transaction. See ``Database``."""
         return bool(connections[using].connection.info.transaction_status.name == "INERROR")
+
+    def announce(self, queue: str, using: str) -> None:
+        """Notify. See ``Database``."""
+        notify(using, queue)
+
+    def listen(self, using: str) -> Listener:
+        """Listen for notifications. See ``Database``."""
+        return Notifications(using)
 
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Take advisory locks. See ``Database``."""

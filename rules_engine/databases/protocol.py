@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
+from rules_engine.databases.announcing import Listener
+
 #: The states that the verbs ask for and set, as ``models.execution`` stores them.
 RUNNING, WAITING, STARTED = "running", ("pending", "retryable"), "started"
 #: Executions that have not ended.
@@ -58,6 +60,8 @@ class Database(Protocol):
     can_reserve: bool
     #: Whether tables can be partitioned by time (``databases.partitions``).
     can_partition: bool
+    #: Whether other connections can be told of something at once.
+    can_announce: bool
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """Return what keeps the engine from working as it should with how this database is set up, if anything does."""
@@ -74,6 +78,12 @@ class Database(Protocol):
     def begin_as_writer(self, table: type[Model], using: str) -> None:
         """Have the transaction that was just opened write the table before it reads, where it matters which is first:
         what it reads is to be what it writes over. Nothing is changed."""
+
+    def announce(self, queue: str, using: str) -> None:
+        """Tell whoever listens that a queue has work, when the open transaction is committed."""
+
+    def listen(self, using: str) -> Listener:
+        """Listen to what is announced from now on; where nothing can be announced, to nothing."""
 
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Take these locks one after another, each after whoever has it now; they are given back at the commit."""

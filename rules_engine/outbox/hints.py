@@ -1,4 +1,4 @@
-"""Wakes workers: "there is work in this queue", through Celery, from a thread of its own.
+"""Wakes workers: "there is work in this queue", through Celery or the database, from a thread of its own.
 
 Never published by the thread that commits: measured, a publish there can hold a save for 6 s when Redis refuses, 20 s
 when it is silent, 4 s with AMQP, whatever the timeouts. The caller adds a name to a set and goes on. The first hint of
@@ -15,9 +15,13 @@ import threading
 import time
 
 from celery import current_app
+from django.db import DatabaseError, InterfaceError, connections, router
 from kombu.exceptions import KombuError, OperationalError
 
 from rules_engine import conf
+from rules_engine.context.actor import paused
+from rules_engine.databases import database_of
+from rules_engine.models import Execution
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -31,8 +35,17 @@ PACE = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 FLUSH_AT_EXIT_SECONDS = 0.3
 
-#: What publishing may raise when a broker refuses, hangs up or is misconfigured.
-PUBLISH_ERRORS = (OperationalError, KombuError, OSError, RuntimeError, ValueError, LookupError)
+#: What telling may raise when a broker or the database refuses, hangs up or is misconfigured.
+PUBLISH_ERRORS = (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    KombuError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+)
 
 
 class Publisher:
@@ -120,7 +133,26 @@ def notify(queue: str) -> None:
 
 
 def send(queue: str) -> None:
-    """Publish one hint now. Raises what Kombu raises when the broker cannot be reached."""
+    """Tell the workers of a queue now, by what the site's workers hear. Raises one of ``PUBLISH_ERRORS`` when that
+    cannot be reached."""
+    if conf.runner() == "worker":
+        _announce(queue)
+    else:
+        _publish(queue)
+
+
+def _announce(queue: str) -> None:
+    using = router.db_for_write(Execution)
+    try:
+        with paused():  # this thread's connecting is no event
+            database_of(using).announce(queue, using)
+    except (DatabaseError, InterfaceError):
+        if not connections[using].in_atomic_block:
+            connections[using].close()  # the next hint opens another
+        raise
+
+
+def _publish(queue: str) -> None:
     current_app.send_task(
         DRAIN, kwargs={"queue": queue}, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True, retry=False
     )

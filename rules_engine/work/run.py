@@ -27,6 +27,7 @@ from rules_engine.work.claims import Claim, LeaseKeeper
 from rules_engine.work.parts import parts_of
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.schedules import asking_again
+from rules_engine.work.workers import stopping
 
 logger = logging.getLogger("rules_engine")
 
@@ -40,7 +41,7 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
     Oldest first; where more waits in a queue than one batch, its rules take turns.
     """
     end, total, is_behind = time.monotonic() + seconds, 0, False
-    while time.monotonic() < end and (limit is None or total < limit):
+    while time.monotonic() < end and (limit is None or total < limit) and not stopping.asked.is_set():
         batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - total)
         if is_behind and len(queues) == 1:
             claiming = partial(claims.claim_in_turn, queues[0], batch)
@@ -56,8 +57,8 @@ def drain(*queues: str, seconds: float, limit: int | None = None) -> int:
 
 
 def run_claim(claim: Claim, end: float = float("inf")) -> int:
-    """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic). Returns how many it ended
-    or ran."""
+    """Run a claim's executions in order; give back what is not begun by ``end`` (monotonic), or when the process is
+    told to stop. Returns how many it ended or ran."""
     left = len(claim.executions)
     # Where no router is, all is read where it is written.
     current = reading_current(router.db_for_write(Execution)) if router.routers else nullcontext()
@@ -68,7 +69,7 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
             left = len(permitted)
             with effects.sessions(permitted) if left > 1 else nullcontext():
                 for part in parts_of(permitted):
-                    if time.monotonic() >= end:
+                    if time.monotonic() >= end or stopping.asked.is_set():
                         break
                     effects.carry_out(part, claim.worker, authors)
                     left -= len(part)

@@ -42,7 +42,7 @@ _stop = threading.Event()
 def drain(queue: str) -> int:
     """Run what is due in a queue until nothing is; returns how many executions it ran."""
     with kept_connection(router.db_for_write(Execution)) if _has_a_process() else nullcontext():
-        return _drain(queue)
+        return drain_queue(queue)
 
 
 def _has_a_process() -> bool:
@@ -52,7 +52,8 @@ def _has_a_process() -> bool:
     return is_of_worker and threading.current_thread() is threading.main_thread()
 
 
-def _drain(queue: str) -> int:
+def drain_queue(queue: str) -> int:
+    """Run what is due in a queue, in whatever process this is; returns how many executions it ran."""
     end = time.monotonic() + DRAIN_SECONDS
     heartbeats.beat(Heartbeat.Kind.WORK)
     # First what a hint is mostly about: somebody may be waiting for it.
@@ -105,7 +106,7 @@ def due_queues(*only: str) -> list[str]:
     return sorted(queues_due)
 
 
-def _look_for_work() -> list[str]:
+def look_for_work() -> list[str]:
     """Give the queues in which something is due, from a thread that keeps no connection which a task may need."""
     with paused():  # opening this thread's connection is no event
         heartbeats.beat(Heartbeat.Kind.SWEEP)
@@ -120,7 +121,7 @@ def _sweep_while_running() -> None:
     failed = False
     while not _stop.wait(conf.sweep_seconds()):
         try:
-            for queue in _look_for_work():
+            for queue in look_for_work():
                 hints.send(queue)
             failed = False
         except (DatabaseError, InterfaceError, *hints.PUBLISH_ERRORS) as error:

@@ -73,6 +73,14 @@ def redis_crew(crew: Crew, server: RedisServer) -> Crew:
     return crew
 
 
+@pytest.fixture(params=["celery", "worker"])
+def any_crew(request: pytest.FixtureRequest) -> Crew:
+    """Workers of each kind that a site may have."""
+    crew: Crew = request.getfixturevalue("redis_crew" if request.param == "celery" else "crew")
+    crew.runner = request.param
+    return crew
+
+
 def rule(crew: Crew, kind: str = "probe_ledger", condition: Any = None, **config: Any) -> None:
     create_rule(model=Doctor, condition=condition, actions=[(kind, {"folder": str(crew.folder), **config})])
 
@@ -198,94 +206,94 @@ def test_the_sweep_delivers_when_another_on_commit_callback_raised(crew: Crew, m
 
 
 @pytest.mark.parametrize(("kind", "effects"), [("probe_before", 1), ("probe_after", 2)])
-def test_an_attempt_of_a_killed_worker_is_made_again_with_its_key(redis_crew: Crew, kind: str, effects: int) -> None:
+def test_an_attempt_of_a_killed_worker_is_made_again_with_its_key(any_crew: Crew, kind: str, effects: int) -> None:
     """Killed before the effect: it happens once. Killed between effect and record: twice at most."""
-    rule(redis_crew, kind)
-    redis_crew.start_two()
+    rule(any_crew, kind)
+    any_crew.start_two()
     save("ada")
-    redis_crew.owner(began(redis_crew)).kill()
-    redis_crew.open_gate()
-    redis_crew.eventually(all_ended)
-    assert redis_crew.done() == [str(Execution.objects.get().pk)] * effects
+    any_crew.owner(began(any_crew)).kill()
+    any_crew.open_gate()
+    any_crew.eventually(all_ended)
+    assert any_crew.done() == [str(Execution.objects.get().pk)] * effects
     assert outcomes() == ["lost", "succeeded"]
     assert set(Execution.objects.values_list("state", "attempts", "crashes")) == {("succeeded", 2, 1)}
 
 
-def test_the_work_of_a_killed_pool_child_is_done_again(redis_crew: Crew) -> None:
-    rule(redis_crew, "probe_before")
-    worker = redis_crew.start(2)
+def test_the_work_of_a_killed_pool_child_is_done_again(any_crew: Crew) -> None:
+    rule(any_crew, "probe_before")
+    worker = any_crew.start(2)
     save("ada")
-    pid = began(redis_crew)
+    pid = began(any_crew)
     assert worker.has_child(pid)
     os.kill(pid, signal.SIGKILL)
-    redis_crew.open_gate()
-    redis_crew.eventually(all_ended)
+    any_crew.open_gate()
+    any_crew.eventually(all_ended)
     assert worker.process.poll() is None
     assert outcomes() == ["lost", "succeeded"]
-    [line] = redis_crew.book("ledger")
+    [line] = any_crew.book("ledger")
     assert line["pid"] != pid
 
 
-def test_what_always_crashes_is_given_up_at_no_cost_to_its_neighbours(redis_crew: Crew) -> None:
+def test_what_always_crashes_is_given_up_at_no_cost_to_its_neighbours(any_crew: Crew) -> None:
     poison = {"==": [{"var": "instance.slug"}, "poison"]}
-    rule(redis_crew, condition={"!": [poison]})
-    rule(redis_crew, "probe_crash", condition=poison)
+    rule(any_crew, condition={"!": [poison]})
+    rule(any_crew, "probe_crash", condition=poison)
     # Enough children for every crash: Celery may take five seconds to notice and replace a dead one.
-    redis_crew.start(4, LEASE_SECONDS=1.0)
+    any_crew.start(4, LEASE_SECONDS=1.0)
     save("a", "b", "c", "poison", "d", "e", "f")
-    redis_crew.eventually(all_ended)
+    any_crew.eventually(all_ended)
     given_up = Execution.objects.get(kind="probe_crash")
     assert (given_up.state, given_up.attempts, given_up.crashes) == ("discarded", 3, 3)
     assert "3 attempts ended with the process" in given_up.error
     assert list(given_up.attempt_set.values_list("outcome", flat=True)) == ["lost"] * 3
-    assert len(redis_crew.book("crashes")) == 3
+    assert len(any_crew.book("crashes")) == 3
     neighbours = Execution.objects.filter(kind="probe_ledger")
     assert set(neighbours.values_list("state", "attempts", "crashes")) == {("succeeded", 1, 0)}
-    assert Counter(redis_crew.done()) == Counter(str(one.pk) for one in neighbours)
+    assert Counter(any_crew.done()) == Counter(str(one.pk) for one in neighbours)
     assert neighbours.count() == 6
 
 
-def test_a_worker_frozen_past_its_lease_finds_its_late_finish_refused(redis_crew: Crew) -> None:
-    rule(redis_crew, "probe_before")
-    redis_crew.start_two()
+def test_a_worker_frozen_past_its_lease_finds_its_late_finish_refused(any_crew: Crew) -> None:
+    rule(any_crew, "probe_before")
+    any_crew.start_two()
     save("ada")
-    frozen = redis_crew.owner(began(redis_crew))
+    frozen = any_crew.owner(began(any_crew))
     frozen.signal_all(signal.SIGSTOP)
-    began(redis_crew, times=2)
-    redis_crew.open_gate()
-    redis_crew.eventually(all_ended)
+    began(any_crew, times=2)
+    any_crew.open_gate()
+    any_crew.eventually(all_ended)
     in_time = Execution.objects.values().get()
     assert (in_time["state"], in_time["attempts"], in_time["summary"]) == ("succeeded", 2, "attempt 2")
     frozen.signal_all(signal.SIGCONT)
-    redis_crew.eventually(lambda: "passed to another worker" in frozen.log)
-    assert len(redis_crew.done()) == 2
+    any_crew.eventually(lambda: "passed to another worker" in frozen.log)
+    assert len(any_crew.done()) == 2
     assert Execution.objects.values().get() == in_time
     assert outcomes() == ["lost", "succeeded"]
 
 
-def test_two_workers_that_sweep_at_once_claim_nothing_twice(redis_crew: Crew) -> None:
+def test_two_workers_that_sweep_at_once_claim_nothing_twice(any_crew: Crew) -> None:
     # Small batches of quick work: most of the time somebody is claiming.
-    rule(redis_crew)
-    both = redis_crew.start_two(2, SWEEP_SECONDS=0.05, BATCH_SIZE=2, LEASE_SECONDS=60.0)
+    rule(any_crew)
+    both = any_crew.start_two(2, SWEEP_SECONDS=0.05, BATCH_SIZE=2, LEASE_SECONDS=60.0)
     save_many(300)
-    redis_crew.eventually(all_ended)
-    assert_each_done_once(redis_crew, 300)
+    any_crew.eventually(all_ended)
+    assert_each_done_once(any_crew, 300)
     refused = [line for worker in both for line in worker.log.splitlines() if "passed to another worker" in line]
     assert refused == [], "two claims held the same execution, and only the fence kept it from being done twice"
-    pids = {line["pid"] for line in redis_crew.book("ledger")}
+    pids = {line["pid"] for line in any_crew.book("ledger")}
     assert all(any(worker.has_child(pid) for pid in pids) for worker in both), "both should have had a part in it"
 
 
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["fast", "slow"])
-def test_only_the_clock_of_the_database_counts(redis_crew: Crew, ahead: float) -> None:
-    rule(redis_crew, "probe_flaky")
+def test_only_the_clock_of_the_database_counts(any_crew: Crew, ahead: float) -> None:
+    rule(any_crew, "probe_flaky")
     save("due", "later", "leased")
     due, later, leased = Execution.objects.order_by("id")
     Execution.objects.filter(pk=later.pk).update(next_attempt_at=seconds_from_now(HOUR / 2))
     Execution.objects.filter(pk=leased.pk).update(leased_by="another", lease_until=seconds_from_now(HOUR / 2))
-    redis_crew.start(clock=ahead)
-    redis_crew.eventually(lambda: Execution.objects.get(pk=due.pk).state == "succeeded")
-    [line] = redis_crew.book("ledger")
+    any_crew.start(clock=ahead)
+    any_crew.eventually(lambda: Execution.objects.get(pk=due.pk).state == "succeeded")
+    [line] = any_crew.book("ledger")
     assert (line["execution"], line["attempt"]) == (str(due.pk), 2)
     assert abs(line["time"] - time.time() - ahead) < 100, "the worker's clock should have been wrong"
     assert set(Execution.objects.exclude(pk=due.pk).values_list("attempts", flat=True)) == {0}
@@ -293,38 +301,38 @@ def test_only_the_clock_of_the_database_counts(redis_crew: Crew, ahead: float) -
 
 
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["fast", "slow"])
-def test_a_lease_ends_by_the_clock_of_the_database(redis_crew: Crew, ahead: float) -> None:
-    rule(redis_crew, "probe_before")
-    redis_crew.start(clock=ahead)
+def test_a_lease_ends_by_the_clock_of_the_database(any_crew: Crew, ahead: float) -> None:
+    rule(any_crew, "probe_before")
+    any_crew.start(clock=ahead)
     save("ada")
-    began(redis_crew)
+    began(any_crew)
     lease, now = Execution.objects.annotate(now=Now()).values_list("lease_until", "now").get()
     assert timedelta() < lease - now <= timedelta(seconds=2)
-    redis_crew.open_gate()
-    redis_crew.eventually(all_ended)
-    assert_each_done_once(redis_crew, 1)
+    any_crew.open_gate()
+    any_crew.eventually(all_ended)
+    assert_each_done_once(any_crew, 1)
 
 
-def test_a_worker_told_to_stop_ends_what_it_began_and_gives_back_the_rest(redis_crew: Crew) -> None:
-    rule(redis_crew, seconds=0.3)
-    worker = redis_crew.start(drain_seconds=1)
+def test_a_worker_told_to_stop_ends_what_it_began_and_gives_back_the_rest(any_crew: Crew) -> None:
+    rule(any_crew, seconds=0.3)
+    worker = any_crew.start(drain_seconds=1)
     save_many(10)
-    began(redis_crew)
+    began(any_crew)
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(20) == 0, worker.log
     states = Counter(Execution.objects.values_list("state", "attempts", "leased_by"))
     assert set(states) == {("succeeded", 1, ""), ("pending", 0, "")}
     assert set(outcomes()) == {"succeeded"}
-    assert len(redis_crew.done()) == len(set(redis_crew.done())) == states["succeeded", 1, ""]
+    assert len(any_crew.done()) == len(set(any_crew.done())) == states["succeeded", 1, ""]
     assert len(claims.claim().executions) == states["pending", 0, ""], "the rest should be due at once"
 
 
-def test_random_kills_lose_nothing_and_repeat_no_more_than_they_interrupt(redis_crew: Crew) -> None:
+def test_random_kills_lose_nothing_and_repeat_no_more_than_they_interrupt(any_crew: Crew) -> None:
     """Two workers of two processes, 400 events."""
     chance, processes, interrupted = random.Random(24), 2, 0
     options = {"MAX_CRASHES": 50, "LEASE_SECONDS": 1.5, "BATCH_SIZE": 5}
-    rule(redis_crew, seconds=0.02)
-    alive = list(redis_crew.start_two(processes, **options))
+    rule(any_crew, seconds=0.02)
+    alive = list(any_crew.start_two(processes, **options))
     for n in range(20):
         save_many(20)
         time.sleep(0.3)
@@ -333,14 +341,14 @@ def test_random_kills_lose_nothing_and_repeat_no_more_than_they_interrupt(redis_
             victim.kill()
             interrupted += processes
             alive.remove(victim)
-            alive.append(redis_crew.start(processes, ready=False, **options))
-        elif children := redis_crew.children(victim):
+            alive.append(any_crew.start(processes, ready=False, **options))
+        elif children := any_crew.children(victim):
             os.kill(chance.choice(children), signal.SIGKILL)
             interrupted += 1
-    redis_crew.eventually(all_ended)
-    assert set(redis_crew.done()) == identifiers()
+    any_crew.eventually(all_ended)
+    assert set(any_crew.done()) == identifiers()
     assert Execution.objects.count() == 400
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
     lost = Attempt.objects.filter(outcome="lost").count()
-    assert len(redis_crew.done()) - 400 <= lost <= interrupted
+    assert len(any_crew.done()) - 400 <= lost <= interrupted
     assert not Execution.objects.exclude(attempts=F("crashes") + 1).exists(), "an attempt was charged for nothing"

@@ -52,6 +52,8 @@ class Worker:
 
     process: subprocess.Popen[bytes] | nursery.Child
     path: Path
+    #: Whether it does its work itself, and not in children.
+    is_alone: bool = False
 
     @property
     def log(self) -> str:
@@ -74,7 +76,7 @@ class Worker:
     def has_child(self, pid: int) -> bool:
         """Whether that process lives and belongs to this worker's pool."""
         try:
-            return pid != self.process.pid and os.getpgid(pid) == self.process.pid
+            return (self.is_alone or pid != self.process.pid) and os.getpgid(pid) == self.process.pid
         except ProcessLookupError:
             return False
 
@@ -88,6 +90,8 @@ class Crew:
     broker: str = "filesystem://localhost"
     webhooks: Mapping[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+    #: Who carries out what is due: ``RULES_ENGINE["RUNNER"]``.
+    runner: str = "celery"
 
     def settings(self, **rules: Any) -> dict[str, str]:
         """The environment of a process of this crew, with these settings of ``RULES_ENGINE``."""
@@ -97,7 +101,7 @@ class Crew:
             "DEMO_VAR": str(self.folder),
             "DJANGO_SETTINGS_MODULE": "tests.faults.worker_settings",
             "LOG_LEVEL": "INFO",
-            "PROBE_RULES_ENGINE": json.dumps({**RULES_ENGINE, **rules}),
+            "PROBE_RULES_ENGINE": json.dumps({**RULES_ENGINE, "RUNNER": self.runner, **rules}),
             "PROBE_WEBHOOKS": json.dumps(dict(self.webhooks)),
         }
 
@@ -115,23 +119,26 @@ class Crew:
         """A new worker with that many processes, born of the nursery unless what it is to be differs from its start on:
         ``clock`` is how many seconds its own is ahead."""
         name = f"worker{len(self.workers)}"
-        entry = ["celery"] if not clock else ["tests.faults.wrong_clock", str(clock)]
-        arguments = ["-m", *entry, "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info"]
+        entry = ["tests.faults.wrong_clock", str(clock)] if clock else []
         # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
-        arguments += ["-n", f"{name}@%h", "-c", str(processes), "-P", pool or ("solo" if solo else "prefork")]
-        arguments += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        chosen = pool or ("solo" if solo else "prefork")
+        of_celery = self.runner == "celery"
+        command = (
+            _celery(name, processes, chosen) if of_celery else ["django", "rules_worker", f"--processes={processes}"]
+        )
+        arguments = ["-m", *entry, *command]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
         process: subprocess.Popen[bytes] | nursery.Child
         with path.open("wb") as log:
             if clock or pool or drain_seconds != DRAIN_SECONDS:
-                command, said = [sys.executable, *arguments], subprocess.STDOUT
+                whole, said = [sys.executable, *arguments], subprocess.STDOUT
                 process = subprocess.Popen(
-                    command, cwd=ROOT, env=environment, stdout=log, stderr=said, start_new_session=True
+                    whole, cwd=ROOT, env=environment, stdout=log, stderr=said, start_new_session=True
                 )
             else:
                 process = nursery.born(arguments, environment, log)
-        worker = Worker(process, path)
+        worker = Worker(process, path, is_alone=not of_celery and processes == 1)
         self.workers.append(worker)
         if ready:
             worker.wait_until_ready()
@@ -183,6 +190,12 @@ class Crew:
         with kombu.Connection(self.broker) as connection:
             for _ in range(times):
                 app.send_task(hints.DRAIN, kwargs={"queue": queue}, queue=queue, task_id=task_id, connection=connection)
+
+
+def _celery(name: str, processes: int, pool: str) -> list[str]:
+    """The command of a worker of Celery's."""
+    told = ["celery", "-A", "project", "worker", "-Q", "celery,rules,webhooks", "-l", "info", "-n", f"{name}@%h"]
+    return [*told, "-c", str(processes), "-P", pool, "--without-mingle", "--without-gossip", "--without-heartbeat"]
 
 
 @dataclass

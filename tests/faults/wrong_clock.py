@@ -1,4 +1,4 @@
-"""``python -m tests.faults.wrong_clock SECONDS …``: Celery's command line in a process whose clock is wrong.
+"""``python -m tests.faults.wrong_clock SECONDS MODULE …``: a command line in a process whose clock is wrong.
 
 Every clock that tells the time of day is off by so many seconds; those that measure durations are right.
 """
@@ -6,6 +6,7 @@ Every clock that tells the time of day is off by so many seconds; those that mea
 from __future__ import annotations
 
 import datetime
+import runpy
 import sys
 import time
 from typing import Any
@@ -49,6 +50,5 @@ def falsify(seconds: float) -> None:
 
 if __name__ == "__main__":
     falsify(float(sys.argv.pop(1)))
-    from celery.__main__ import main
-
-    main()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.db import connection
 from django.utils import timezone
 
 from project.clinic.models import Doctor, Patient
 from rules_engine.models import Attempt, AuditEntry, Event, Execution
 from rules_engine.outbox import hints
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work.workers import stopping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,12 +37,14 @@ def audit_rule(**fields: Any) -> None:
     create_rule(slug="audit", model=Doctor, actions=[("write_audit_entry", {"fields": ["last_name"]})], **fields)
 
 
-@pytest.mark.parametrize("name", ["rulepack", "rules_sweep", "rules_prune", "rules_erase", "rules_explain"])
+@pytest.mark.parametrize(
+    "name", ["rulepack", "rules_sweep", "rules_prune", "rules_erase", "rules_explain", "rules_worker"]
+)
 def test_each_command_explains_itself(name, capsys):
     parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
     text = " ".join(parser.format_help().split())
     assert len(parser.description or "") > 60
-    assert "MODEL" in text or "--dry-run" in text or "list|check|install|diff|export" in text
+    assert "MODEL" in text or "--dry-run" in text or "--processes" in text or "list|check|install|diff|export" in text
 
 
 # rules_sweep
@@ -273,3 +279,38 @@ def test_what_an_event_holds_cannot_steer_the_terminal():
     [doctor] = doctors()
     Event.objects.update(actor_id="1", actor_name="\x1b[2Jroot")
     assert "\x1b" not in run("rules_explain", "clinic.doctor", str(doctor.pk))
+
+
+# rules_worker; what it does is told in tests/faults
+
+
+@pytest.fixture
+def told_to_stop() -> Iterator[None]:
+    """A process that was told to stop before it began: it says how it would work, and ends."""
+    usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stopping.asked.set()
+    yield
+    stopping.asked.clear()
+    for number, handler in usual.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("told_to_stop")
+@pytest.mark.parametrize("runner", ["worker", "celery"])
+def test_a_worker_says_how_it_learns_of_work(settings: Any, runner: str) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RUNNER": runner}
+    said = run("rules_worker", "--queue", "rules")
+    assert "Working on rules in 1 process" in said
+    if connection.vendor == "postgresql" and runner == "worker":
+        assert "PostgreSQL announces new work, and it looks every" in said
+    elif connection.vendor == "postgresql":
+        assert 'nothing is announced, as RULES_ENGINE["RUNNER"] is "celery"' in said
+    else:
+        assert "announces nothing: it looks every 0.5 s" in said
+    assert "Stopped." in said
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "65", "many"])
+def test_a_number_of_processes_that_is_none_is_refused(number: str) -> None:
+    with pytest.raises(CommandError, match="expected a number of processes from 1 to 64, and got"):
+        run("rules_worker", f"--processes={number}")

@@ -6,7 +6,9 @@ PostgreSQL.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -403,3 +405,53 @@ def test_a_failed_statement_of_ours_spoils_nothing_of_the_callers():
         row = fetch_one("default", "SELECT %s", ["seen"])
     assert list(row or ()) == ["seen"]
     assert Execution.objects.get().summary == "the caller's"
+
+
+# Announcing
+
+
+@pytest.fixture
+def wakes() -> Iterator[tuple[int, int]]:
+    """A pipe: what is written at its other end ends the waiting."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_what_is_announced_is_heard_once_it_is_committed(database: Database, wakes: tuple[int, int]) -> None:
+    listener = database.listen("default")
+    try:
+        with transaction.atomic():
+            database.announce("rules", "default")
+            database.announce("webhooks", "default")
+            database.announce("rules", "default")
+            assert list(listener.wait(0.1, wakes[0])) == []
+        assert sorted(listener.wait(5 if database.can_announce else 0, wakes[0])) == (
+            ["rules", "webhooks"] if database.can_announce else []
+        )
+        assert list(listener.wait(0, wakes[0])) == []
+    finally:
+        listener.close()
+
+
+def test_what_was_undone_is_not_announced(database: Database, wakes: tuple[int, int]) -> None:
+    listener = database.listen("default")
+    try:
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            database.announce("rules", "default")
+            raise ZeroDivisionError
+        assert list(listener.wait(0.1, wakes[0])) == []
+    finally:
+        listener.close()
+
+
+def test_whoever_listens_can_be_woken_by_another_file(database: Database, wakes: tuple[int, int]) -> None:
+    listener = database.listen("default")
+    try:
+        os.write(wakes[1], b"!")
+        began = time.monotonic()
+        assert list(listener.wait(60, wakes[0])) == []
+        assert time.monotonic() - began < 30
+    finally:
+        listener.close()

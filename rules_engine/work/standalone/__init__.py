@@ -1,0 +1,1 @@
+"""Workers without Celery: what ``manage.py rules_worker`` runs."""
