@@ -90,7 +90,7 @@ class ChangesWidget(BuilderWidget):
 
     drawn_as = "data-rules-changes"
     #: What happens is chosen above the rows, by a script that uses their editor.
-    scripts = (*BuilderWidget.scripts, "rules_engine/rule-when.js")
+    scripts = (*BuilderWidget.scripts, "rules_engine/rule-schedule.js", "rules_engine/rule-when.js")
 
 
 class ChangesField(JSONTextField):

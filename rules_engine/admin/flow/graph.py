@@ -16,8 +16,11 @@ from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.rules import registry
 from rules_engine.rules.cascades import Cascades
 from rules_engine.rules.contract import ANYTHING, Effect
+from rules_engine.rules.schedules.kinds import is_on_time_alone
 from rules_engine.types import RuleSpec
 
+#: The key of the box that sets off what acts by the clock alone.
+CLOCK = "clock alone"
 #: Boxes of one picture: what a screen shows and somebody follows.
 MOST_BOXES = 60
 Kind = Literal["model", "signal", "rule", "action", "effect"]
@@ -114,6 +117,8 @@ def _with_room(rules: Sequence[RuleSpec], cascades: Cascades) -> list[RuleSpec]:
 
 
 def _trigger_keys(rule: RuleSpec) -> list[str]:
+    if is_on_time_alone(rule):
+        return [CLOCK]
     names = [f"signal {name}" for name in map(str, rule.signals) if name not in MODEL_SIGNALS]
     return [f"model {rule.model.lower()}"] if rule.model else list(dict.fromkeys(names))
 
@@ -134,7 +139,7 @@ def _add_triggers(flow: Flow, boxes: dict[str, Box], rule: RuleSpec, *, is_set_o
         if what == "model":
             boxes.setdefault(key, Box(key, "model", model_title(rule.model), label=rule.model.lower()))
         else:
-            boxes.setdefault(key, Box(key, "signal", signal_words(name)))
+            boxes.setdefault(key, Box(key, "signal", gettext("The clock") if key == CLOCK else signal_words(name)))
         flow.arrows.append((key, f"rule {rule.slug}"))
 
 

@@ -24,7 +24,7 @@ def models(stored: str = "") -> list[Choice]:
     groups = [(config.verbose_name, _models_of(config)) for config in apps.get_app_configs()]
     groups_shown: list[Choice] = [(str(name), sorted(labels)) for name, labels in groups if labels]
     known = {label for _, labels in groups_shown for label, _ in labels}
-    blank = [("", gettext("– no model: a signal of the site –"))]
+    blank = [("", gettext("– no model: a signal of the site, or fixed times –"))]
     return [
         *blank,
         *_strangers([stored] if stored else [], known),

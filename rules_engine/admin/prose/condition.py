@@ -18,14 +18,30 @@ from rules_engine.admin.prose.comparisons import clause
 from rules_engine.admin.prose.marks import code, is_too_deep
 from rules_engine.admin.prose.names import Names, field_phrase
 from rules_engine.admin.prose.values import relative, value
+from rules_engine.types import RuleSpec
 
 #: Groups within groups, further than anybody can follow them in a sentence.
 DEEPEST_GROUP = 4
 MOST_IN_A_GROUP = 8
+#: Stands for a condition that is just being typed.
+UNREADABLE = ""
 _DONE = {
     **dict.fromkeys(("is", "same", "one_of"), _("it was %(operations)s")),
     **dict.fromkeys(("is_not", "not_same", "not_one_of"), _("it was not %(operations)s")),
 }
+
+
+def asked(rule: RuleSpec) -> str:
+    """The condition of a rule, marked and not too long; empty where it has none, a gap while it is being typed."""
+    if rule.condition is None:
+        return ""
+    return marks.GAP if rule.condition == UNREADABLE else marks.cut(prose(rule.condition, Titles.of(rule.model)))
+
+
+def only_if(rule: RuleSpec) -> str:
+    """The condition of a rule as a clause of its sentence, marked; empty where it has none."""
+    condition = asked(rule)
+    return gettext("only if %(condition)s") % {"condition": condition} if condition else ""
 
 
 def prose(logic: Any, titles: Titles, depth: int = 0) -> str:

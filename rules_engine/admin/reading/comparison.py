@@ -18,7 +18,7 @@ from rules_engine.admin.prose.doing import done
 from rules_engine.admin.prose.holding import dates, limited, waiting
 from rules_engine.admin.prose.marks import Words, code, cut, shown, words_of
 from rules_engine.admin.prose.reader import Reader
-from rules_engine.admin.prose.trigger import happens
+from rules_engine.admin.prose.timed import when
 from rules_engine.admin.reading.sentence import typed
 from rules_engine.rules import registry
 from rules_engine.types import ActionSpec, RuleSpec
@@ -52,7 +52,7 @@ def _yes(value: bool) -> str:
 PLACES: tuple[tuple[str | Promise, tuple[str, ...], Callable[[RuleSpec], str]], ...] = (
     (_("Name"), ("name",), lambda rule: shown(rule.name)),
     (_("Description"), ("description",), lambda rule: shown(rule.description, LONGEST_TEXT)),
-    (_("When"), ("model", "signals", "operations", "changes"), happens),
+    (_("When"), ("model", "signals", "operations", "changes", "schedule"), when),
     (_("Only if"), ("condition",), _condition),
     (_("Limit"), ("throttle_count", "throttle_seconds", "throttle_by"), limited),
     (_("Wait"), ("coalesce_seconds", "coalesce_by", "debounce"), waiting),

@@ -14,7 +14,10 @@ from rules_engine.admin.conditions.one_line import words_of
 from rules_engine.admin.conditions.sentences import Part, read
 from rules_engine.admin.conditions.words import WORDS, comparison
 from rules_engine.admin.parts.rendering import json_block, masked, text_block
+from rules_engine.admin.prose.marks import words_of as marked_words
+from rules_engine.admin.prose.timed import when
 from rules_engine.rules import registry
+from rules_engine.types import RuleSpec
 
 
 def condition_block(condition: Any, label: str) -> SafeString:
@@ -24,6 +27,13 @@ def condition_block(condition: Any, label: str) -> SafeString:
     return _with_json(
         format_html('<ul class="rules-reading">{}</ul>', _line(read(condition, Titles.of(label)))), condition
     )
+
+
+def timed_block(rule: RuleSpec) -> SafeString:
+    """When a rule acts by the clock; a dash for one that acts on signals alone."""
+    if rule.schedule is None:
+        return text_block("")
+    return _with_json(text_block(str(marked_words(when(rule)))), rule.schedule)
 
 
 def changes_block(changes: Any, label: str) -> SafeString:

@@ -11,9 +11,9 @@ from typing import Any
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.rendering import names_of
-from rules_engine.admin.prose.condition import prose
+from rules_engine.admin.prose import timed
+from rules_engine.admin.prose.condition import only_if
 from rules_engine.admin.prose.doing import done
 from rules_engine.admin.prose.holding import held_back
 from rules_engine.admin.prose.marks import GAP, Part, Words, cut, words_of
@@ -25,8 +25,6 @@ from rules_engine.types import ActionSpec, RuleSpec
 MOST_ACTIONS = 8
 TEXTS, NAMES = ("model", "throttle_by", "coalesce_by"), ("signals", "operations")
 NUMBERS, MOMENTS = ("throttle_count", "throttle_seconds", "coalesce_seconds"), ("active_from", "active_until")
-#: Stands for a condition that is just being typed.
-UNREADABLE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,11 @@ def _of(rule: RuleSpec, name: str, kind: type, otherwise: Any) -> Any:
 
 
 def _when(rule: RuleSpec) -> str:
-    clauses = [gettext("When %(happens)s") % {"happens": cut(happens(rule))}]
-    if rule.condition is not None:
-        condition = GAP if rule.condition == UNREADABLE else cut(prose(rule.condition, Titles.of(rule.model)))
-        clauses.append(gettext("only if %(condition)s") % {"condition": condition})
-    return ", ".join([*clauses, *map(cut, held_back(rule))])
+    if rule.schedule is not None:
+        clauses = list(timed.clauses(rule, rule.schedule))
+    else:
+        clauses = [gettext("When %(happens)s") % {"happens": cut(happens(rule))}, only_if(rule)]
+    return ", ".join([*filter(None, clauses), *map(cut, held_back(rule))])
 
 
 def _then(rule: RuleSpec, reader: Reader) -> str:
@@ -110,6 +108,8 @@ def _then(rule: RuleSpec, reader: Reader) -> str:
 
 
 def _notes(rule: RuleSpec) -> Iterator[str]:
+    if said := timed.late(rule.schedule):
+        yield said
     if rule.stop_processing:
         yield gettext("Later rules are then not tried.")
     if rule.shadow:

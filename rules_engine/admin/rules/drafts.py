@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import path
 
 from rules_engine.admin.parts.rule_page import rule_for
+from rules_engine.admin.prose.condition import UNREADABLE
 from rules_engine.admin.prose.reader import Reader
-from rules_engine.admin.reading.sentence import UNREADABLE, sentence_for
+from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.rules.action_lines import action_lines
 from rules_engine.models import Rule, RuleAction
 from rules_engine.types import ActionSpec, RuleSpec

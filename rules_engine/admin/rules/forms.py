@@ -12,6 +12,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.cards.timed import ScheduleField
 from rules_engine.admin.conditions.builder import ChangesField, ConditionField
 from rules_engine.admin.limits.keys import COALESCE, THROTTLE, KeyField, offers
 from rules_engine.admin.limits.spans import Span, SpanField
@@ -77,7 +78,7 @@ class RuleForm(SeenForm):
         widget=AdminTextInputWidget(),
         help_text=_("Its name for packs and logs. Empty: made from the name."),
     )
-    signals = NamesField(label=_("Signals"), error_messages={"required": _("Tick at least one.")})
+    signals = NamesField(label=_("Signals"), required=False)
     operations = NamesField(
         label=_("Only when it was"),
         required=False,
@@ -85,6 +86,7 @@ class RuleForm(SeenForm):
     )
     changes = ChangesField()
     condition = ConditionField()
+    schedule = ScheduleField()
     description = PlainTextField(label=_("Description"), widget=forms.Textarea(attrs={"rows": 2, "cols": 80}))
     throttle_seconds = SpanField(
         label=_("times in"), most=LARGEST_COLUMN_NUMBER, suggested=Span("1", "hours"), beside="throttle_count"
@@ -123,7 +125,7 @@ class RuleForm(SeenForm):
         model = Rule
         fields = (
             "name", "slug", "description", "labels", "shadow", "model", "signals", "operations", "changes",
-            "condition", "position", "stop_processing", *HOLDING,
+            "condition", "schedule", "position", "stop_processing", *HOLDING,
         )  # fmt: skip
         labels = {"throttle_count": _("At most")}
         help_texts = {
@@ -150,7 +152,7 @@ class RuleForm(SeenForm):
                 "{} {}", _("Tick at least one."), choices.what_signals_send()
             )
             self.fields["signals"].widget.folded = [choices.of_the_site()]
-        for name in ("signals", "operations", "changes", "condition", *TEXTS):
+        for name in ("signals", "operations", "changes", "condition", "schedule", *TEXTS):
             if name in self.fields and rule.pk:
                 value = getattr(rule, name)
                 self.fields[name].stored = _names(value) if name in offers else value  # type: ignore[attr-defined]
@@ -172,6 +174,13 @@ class RuleForm(SeenForm):
         offered = offers(str(model or ""), [str(name) for name in _names(signals)], self.user)
         for widget in keys:
             widget.offered = offered
+
+    def clean(self) -> Any:
+        """Ask for what sets the rule off, unless that is the clock."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if "signals" in self.fields and not self.errors and not cleaned["signals"] and cleaned.get("schedule") is None:
+            self.add_error("signals", ValidationError(gettext("Tick at least one."), code="required"))
+        return cleaned
 
     def clean_sample_percent(self) -> int:
         """All of them, where nothing was posted."""

@@ -29,7 +29,7 @@ from rules_engine.admin.prose.holding import held_back
 from rules_engine.admin.prose.marks import words_of
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading import states
-from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block
+from rules_engine.admin.reading.rule import changes_block, condition_block, rows_block, settings_block, timed_block
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.reading.source import SourceMixin
 from rules_engine.admin.rules import rule_labels, switching
@@ -53,7 +53,9 @@ HOLDING_ROWS = (
 )
 HOLDING_HELP = _("Left as it is, the rule acts each time that it matches, and at once.")
 #: What whoever may only look at a rule reads in words.
-READ = ("model", "signals", "operations", "changes", "condition", "labels", "held_back")
+READ = ("model", "signals", "operations", "changes", "condition", "labels", "held_back", "schedule")
+#: What the *When* card stores, beside the model and the changes that it shows.
+STORED_WHEN = ("signals", "operations", "schedule")
 MORE = (("active_from", "active_until"), "shadow", "sample_percent", "raw", "position", "stop_processing")
 
 
@@ -215,7 +217,7 @@ class RuleAdmin(
         return [
             section("top", "name", "description", f"labels{ending}", *seen),
             section("when", f"model{ending}", f"changes{ending}", description=_unheard(obj)),
-            section("when", f"signals{ending}", f"operations{ending}", advanced=True, description=CANNOT_SEE),
+            section("when", *(f"{name}{ending}" for name in STORED_WHEN), advanced=True, description=CANNOT_SEE),
             section("only-if", f"condition{ending}", description=_unsaved(obj)),
             section("at-most", *(HOLDING_ROWS if not ending else ("held_back_shown",)), description=HOLDING_HELP),
             section("more", "slug", *MORE, *written, advanced=True),
@@ -308,6 +310,10 @@ class RuleAdmin(
     @admin.display(description=_("What happens"))
     def signals_shown(self, rule: Rule) -> SafeString:
         return text_block("\n".join(signal_words(str(name)) for name in rule.spec().signals))
+
+    @admin.display(description=_("On time"))
+    def schedule_shown(self, rule: Rule) -> SafeString:
+        return timed_block(rule.spec())
 
     @admin.display(description=_("Only when it was"))
     def operations_shown(self, rule: Rule) -> SafeString:

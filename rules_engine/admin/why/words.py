@@ -11,13 +11,15 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.labels import detail_words
 from rules_engine.admin.parts.rendering import list_url, page_url, short_time
 from rules_engine.admin.prose.marks import words_of
-from rules_engine.admin.prose.trigger import happens
+from rules_engine.admin.prose.names import lowered
+from rules_engine.admin.prose.timed import when as when_of
 from rules_engine.admin.why.gates import gate_words
 from rules_engine.admin.why.limits import Link, limit_words, next_words, use_link, used_words
 from rules_engine.admin.why.names import key_name
 from rules_engine.admin.why.speaker import Speaker, capital, ended
 from rules_engine.models import Pause, Rule
 from rules_engine.rules import registry
+from rules_engine.rules.schedules.kinds import is_on_time_alone
 from rules_engine.test.changes import AFTER
 from rules_engine.test.limits import LimitUse
 from rules_engine.test.verdicts import Verdict
@@ -293,7 +295,9 @@ def _untried(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
 def _other_signal(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
     if speaker.rule is None:
         return (verdict.said.detail,)
-    when = str(words_of(happens(speaker.rule.spec_with([]))))
+    if is_on_time_alone(spec := speaker.rule.spec_with([])):
+        return (gettext("It acts by the clock: %s.") % lowered(str(words_of(when_of(spec)))),)
+    when = str(words_of(when_of(spec)))
     before = {name for name in speaker.rule.signals if AFTER.get(name) == speaker.signal}
     unknown = gettext("What it said before this change is not on record.") if before else ""
     return gettext("It is for when %s.") % when, unknown

@@ -18,15 +18,19 @@
       this.textarea = textarea;
       this.editor = textarea.rulesEditor;
       this.model = this.form.elements.model;
+      const schedule = this.form.querySelector("textarea[data-rules-schedule]");
+      this.schedule = new rules.Schedule(schedule, () => this.draw());
       /** Change conditions as they were, by model, for whoever goes back to it. */
       this.left = {};
-      this.isNew = !this.model.value && !this.ticked("signals").length;
+      this.isNew = !this.model.value && !this.ticked("signals").length && !this.schedule.kind;
       if (this.isNew) this.model.prepend(new Option(this.words.choose, "", true, true));
       this.shownModel = this.model.value;
       this.rows = element("div", { class: "rules-when" });
       card.querySelector(".form-row.field-model").after(this.rows);
       this.after = element("div", { class: "rules-when" });
       card.querySelector(".form-row.field-changes").after(this.after);
+      this.few = element("div", { class: "rules-when" });
+      card.querySelector("details > summary").after(this.few);
       this.chosen = this.read();
       this.drawFields();
       this.draw();
@@ -97,9 +101,10 @@
 
     /** Another model: what was said of fields was about the one before. */
     moved() {
+      this.schedule.follow(Boolean(this.model.value));
       if (!["other", ""].includes(this.chosen) || this.changes() === null) this.follow();
       this.shownModel = this.model.value;
-      this.chosen = this.model.value ? this.chosen : this.chosen === "other" ? "other" : "signal";
+      if (!this.schedule.isAlone()) this.chosen = this.model.value ? this.chosen : this.chosen === "other" ? "other" : "signal";
       this.draw();
       this.fold();
     }
@@ -114,7 +119,19 @@
       if (this.chosen === "becomes" && !this.changes().length) this.addRow();
     }
 
+    /** What happens, or a kind of time; which may count what happens. */
     choose(name) {
+      const kind = this.schedule.kinds[name];
+      if (!kind) {
+        if (this.schedule.kind && name !== "other") this.schedule.write(null);
+        this.happen(name);
+        return;
+      }
+      this.schedule.begin(name, Boolean(this.model.value));
+      this.happen(!kind.happens ? "" : this.model.value ? kind.happens : "signal");
+    }
+
+    happen(name) {
       this.chosen = name;
       this.card.querySelectorAll(".rules-when-missing").forEach((one) => one.remove());
       const { signals, operations } = this.happenings[name] || {};
@@ -148,8 +165,14 @@
 
     /** Under Advanced, or in the rows of changes, something else was said. */
     heard(event) {
-      if (!["signals", "operations", "changes"].includes(event.target.name)) return;
+      if (!["signals", "operations", "changes", "schedule"].includes(event.target.name)) return;
       const details = this.card.querySelector("details");
+      if (event.target.name === "schedule" && this.schedule.isWriting) return;
+      if (event.target.name === "schedule") {
+        this.schedule.read();
+        this.draw();
+        return;
+      }
       if (event.target.name !== "changes" && !details.contains(document.activeElement)) return;
       const read = this.read();
       const isStillOpen = event.target.name === "changes" && (this.chosen === "becomes" || this.chosen === "other");
@@ -182,31 +205,57 @@
       const fields = this.editor.fields.of(this.model.value);
       rules.keepingFocus(this.rows, (holder) => {
         this.drawn = holder;
-        if (this.model.value) this.drawHappening();
+        if (this.model.value || !this.isFresh()) this.drawHappening();
+        this.schedule.draw(this, fields, (model) => this.editor.fields.of(model));
+        if (this.schedule.isAlone()) return;
+        if (this.schedule.kind && this.isCountedApart()) this.drawCounted();
         if (this.chosen === "related") this.drawRelated(fields);
         if (this.chosen === "signal" || (!this.model.value && this.chosen === "" && !this.isFresh())) this.drawSignal();
       });
       rules.keepingFocus(this.after, (holder) => this.chosen === "becomes" && this.drawAlso(holder));
+      rules.keepingFocus(this.few, (holder) => {
+        this.drawn = holder;
+        this.schedule.drawAdvanced(this);
+      });
       this.arrange();
+    }
+
+    /** A rule that waits whether something stays so begins to wait at any save, and says no more of it. */
+    isCountedApart() {
+      return Boolean(this.schedule.value) && this.chosen !== "signal" && !(this.schedule.kind === "stays" && this.chosen === "save");
     }
 
     isFresh() {
       return this.isNew && this.model.selectedIndex === 0;
     }
 
-    drawHappening() {
-      const names = ["create", "update", "save", "becomes", "delete", "any"];
+    plainChoices() {
       const fields = this.editor.fields.of(this.model.value);
+      const names = this.model.value ? ["create", "update", "save", "becomes", "delete", "any"] : [];
       if (this.chosen === "related" || (fields && fields.fields.some((field) => field.changes))) names.push("related");
       if (this.chosen === "signal" || this.offered().length) names.push("signal");
-      names.push("other");
-      const listed = [...(this.chosen ? [] : [["", this.words.choose]]), ...names.map((name) => [name, this.words[name]])];
-      const row = this.choice("happens", this.words.happens, [["", listed]], this.chosen, (name) => this.choose(name));
-      if (!this.chosen && this.card.querySelector(".field-signals .errorlist")) {
+      return [...names, "other"].map((name) => [name, this.words[name]]);
+    }
+
+    drawHappening() {
+      const kinds = Object.keys(this.schedule.kinds).filter((name) => this.model.value || !["date", "stays"].includes(name));
+      const chosen = this.schedule.kind || this.chosen || (this.model.value ? "" : "signal");
+      const groups = [
+        ["", [...(chosen ? [] : [["", this.words.choose]]), ...this.plainChoices()]],
+        [this.schedule.words.on_time, kinds.map((name) => [name, this.schedule.words[name]])],
+      ];
+      const row = this.choice("happens", this.words.happens, groups, chosen, (name) => this.choose(name));
+      if (!chosen && this.card.querySelector(".field-signals .errorlist")) {
         const list = element("ul", { class: "errorlist rules-when-missing" });
         element("li", {}, list, this.words.missing);
         row.prepend(list);
       }
+    }
+
+    drawCounted() {
+      const words = { often: "counted", silent: "missed", stays: "since" };
+      const label = this.schedule.words[words[this.schedule.kind]];
+      this.choice("counted", label, [["", this.plainChoices()]], this.chosen, (name) => this.happen(name));
     }
 
     drawAlso(holder) {
@@ -255,7 +304,9 @@
     /** The rows of changes below, where they are asked for; and of the boxes only those that this model can have. */
     arrange() {
       const row = this.form.querySelector(".form-row.field-changes");
-      row.hidden = !["becomes", "other"].includes(this.chosen);
+      const isAlone = this.schedule.isAlone();
+      row.hidden = isAlone || !["becomes", "other"].includes(this.chosen);
+      this.card.querySelectorAll(".form-row:is(.field-signals, .field-operations)").forEach((one) => { one.hidden = isAlone && !this.ticked("signals").length; });
       row.classList.toggle("rules-when-rows", this.chosen === "becomes");
       const label = row.querySelector("label");
       label.dataset.stored = label.dataset.stored || label.textContent;
@@ -277,8 +328,9 @@
 
     fold() {
       const details = this.card.querySelector("details");
-      const errors = Array.from(details.querySelectorAll(".errorlist"));
-      details.open = this.chosen === "other" || (errors.length > 0 && this.chosen !== "");
+      const isShownAbove = (list) => this.schedule.value && list.closest(".field-schedule");
+      const errors = Array.from(details.querySelectorAll(".errorlist")).filter((list) => !isShownAbove(list));
+      details.open = this.chosen === "other" || this.schedule.kind === "other" || (errors.length > 0 && this.chosen !== "");
     }
   }
 

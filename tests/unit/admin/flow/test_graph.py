@@ -117,3 +117,11 @@ def test_a_rule_with_nonsense_in_it_is_drawn_all_the_same() -> None:
     wrong: Any = RuleSpec("wrong", model="no.such", signals=("post_save",), actions=(ActionSpec("no_such", {}),))
     drawn = flow(wrong)
     assert [box.title for box in drawn.boxes] == ["no.such", "wrong", "no_such"]
+
+
+def test_what_acts_by_the_clock_alone_begins_at_the_clock() -> None:
+    daily = {"kind": "every", "each": "day", "at": "08:00", "of": "each"}
+    drawn = flow(rule("first", LOG, signals=(), schedule=daily), rule("second", LOG, signals=(), schedule=daily))
+    assert titles(drawn)[:2] == ["The clock → First", "First → Write a log message"]
+    assert [box.title for box in drawn.boxes].count("The clock") == 1
+    assert drawn.lines[0].when == "Every day at 8:00, for each order"

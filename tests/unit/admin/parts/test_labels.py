@@ -81,7 +81,7 @@ def test_what_a_form_offers_keeps_what_is_stored_and_unknown() -> None:
     assert choices.operations(["odd"])[0] == ("odd", "odd (not known here)")
     assert choices.kinds("gone")[:2] == [("", "– choose –"), ("gone", "gone (not known here)")]
     assert choices.models("gone.model")[:2] == [
-        ("", "– no model: a signal of the site –"),
+        ("", "– no model: a signal of the site, or fixed times –"),
         ("gone.model", "gone.model (not known here)"),
     ]
     assert choices.signals(["gone"])[0] == ("gone", "gone (not known here)")

@@ -33,6 +33,10 @@ def told(old: RuleSpec, new: RuleSpec) -> list[tuple[str, str, str]]:
             ("Limit", "none", "at most once an hour per customer"),
         ),
         ({"coalesce_seconds": 300, "debounce": True}, ("Wait", "none", "after 5 minutes without another per object")),
+        (
+            {"schedule": {"kind": "every", "each": "weekday", "at": "08:00", "of": "each"}, "signals": ()},
+            ("When", "an order is created or updated", "Every weekday at 8:00, for each order"),
+        ),
         ({"once": True}, ("Once per object", "no", "yes")),
         ({"sample_percent": 10}, ("Sample, in percent", "100", "10")),
         ({"shadow": True}, ("Shadow", "no", "yes")),

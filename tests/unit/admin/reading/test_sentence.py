@@ -83,3 +83,18 @@ def test_many_actions_and_long_conditions_are_cut() -> None:
     total = {"var": "instance.total"}
     wide = replace(WALK, condition={"and": [{">": [total, number]} for number in range(60)]})
     assert "total is more than 7 and 52 more conditions, at most once" in str(sentence(wide))
+
+
+def test_a_rule_on_time_begins_with_its_time() -> None:
+    timed = replace(WALK, signals=(), operations=(), changes=(), actions=(MAIL,))
+    before = {"kind": "date", "path": "instance.status_changed_at", "count": 2, "unit": "weeks", "direction": "after"}
+    assert str(sentence(replace(timed, schedule={**before, "late": "skip"}))) == (
+        "2 weeks after the status changed at of an order, only if total is more than 100, at most once an hour per "
+        "customer: send an email to me@example.com. It leaves out what fell due while no worker ran."
+    )
+    every = {"kind": "every", "each": "weekday", "at": "08:00", "of": "rows"}
+    assert str(sentence(replace(timed, schedule=every)).when) == (
+        "Every weekday at 8:00, once for all orders where total is more than 100, at most once an hour per customer"
+    )
+    for odd in ({}, {"kind": "no"}, "x", [1]):
+        assert sentence(replace(timed, schedule=odd)).whole
