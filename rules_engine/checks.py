@@ -5,8 +5,8 @@ set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
-not UTC, or it switches schemas; W018 SQLite's transactions begin as readers; W019 a rule's key holds no value;
-W020 the form of actions has not what draws it.
+not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as
+readers; W019 a rule's key holds no value; W020 the form of actions has not what draws it.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -33,6 +33,7 @@ from rules_engine.models import Execution, Rule
 from rules_engine.rules.cascades import analyse
 from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings import state as surroundings
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work.workers import worker_pools
@@ -44,11 +45,14 @@ MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
 @checks.register()
 def check_settings(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E001: every key of RULES_ENGINE is known and every value usable."""
-    problems = list(conf.problems()) or [
-        f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
-        for label in conf.old_values_at_load()
-        if find_model(label) is None
-    ]
+    problems = list(conf.problems())
+    if not problems:
+        problems = [
+            f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
+            for label in conf.old_values_at_load()
+            if find_model(label) is None
+        ]
+        problems += surroundings.problems()
     return [checks.Error(problem, id="rules_engine.E001") for problem in problems]
 
 

@@ -18,6 +18,7 @@ from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
     SETTING,
     ConfiguredSignal,
+    ConfiguredSurroundings,
     are_exceptions,
     configured_signal,
     count,
@@ -26,6 +27,7 @@ from rules_engine.setting_values import (
     is_number,
     is_schedule,
     is_signals,
+    is_surroundings,
     is_tasks,
     is_texts,
     most,
@@ -299,6 +301,22 @@ def signals() -> dict[str, ConfiguredSignal]:
     )
     value = usable("SIGNALS", {}, is_signals, expected)
     return {name: configured_signal(signal) for name, signal in value.items()}
+
+
+@_setting
+def surroundings() -> ConfiguredSurroundings | None:
+    """What a connection says besides its rows, such as a tenant's schema: the functions by which it is told
+    (``present``) and entered again by workers (``enter``). Default None, for nothing.
+
+    ``home`` is what is present where the rules and their authors are, that all share; ``each`` is a function that
+    lists all surroundings, where the engine's tables are there once in each of them.
+    """
+    expected = (
+        'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
+        '"rules_engine.surroundings.tenants.enter"}, with "home" (a value) or "each" (a path) or neither'
+    )
+    value = usable("SURROUNDINGS", None, is_surroundings, expected)
+    return None if value is None else ConfiguredSurroundings(**value)
 
 
 def problems() -> list[str]:

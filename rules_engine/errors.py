@@ -63,6 +63,10 @@ class StoredElsewhere(RulesEngineError):
     """A watched object is stored in another database than the rules, which cannot hear of it safely."""
 
 
+class NotEntered(RulesEngineError):
+    """The surroundings of a change, such as a tenant's schema, could not be entered again."""
+
+
 class SettingsError(RulesEngineError):
     """A setting in RULES_ENGINE or WEBHOOKS has a value that cannot be used."""
 

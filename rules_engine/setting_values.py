@@ -140,3 +140,23 @@ def _is_described_signal(signal: Any) -> bool:
         and is_texts([*arguments])
         and all(isinstance(text, str | Promise) for text in (signal.get("label", ""), *arguments.values()))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSurroundings:
+    """The functions that the setting names by their dotted paths, and the surroundings of the rules."""
+
+    present: str
+    enter: str
+    each: str = ""
+    home: Any = None
+
+
+def is_surroundings(value: Any) -> bool:
+    """Tell whether a value is None, or a dict of dotted paths with what is said in ``conf.surroundings``."""
+    if value is None:
+        return True
+    if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= {"present", "enter", "each", "home"}:
+        return False
+    paths = [path for key, path in value.items() if key != "home"]
+    return all(isinstance(path, str) and "." in path for path in paths) and not {"each", "home"} <= set(value)

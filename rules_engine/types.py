@@ -195,6 +195,8 @@ class Event(NamedTuple):
     context: Mapping[str, Any]
     #: The execution whose action made the change; None for a change from outside.
     cause_id: uuid.UUID | None = None
+    #: What the connection said besides its rows, such as a tenant's schema, as a text (``surroundings.state``).
+    surroundings: str = ""
 
     @property
     def changed(self) -> frozenset[str]:

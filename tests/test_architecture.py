@@ -24,6 +24,7 @@ ROOMS = """
 0  rules_engine.hidden               fields whose stored form is not their value, and what is told in their place
 0  rules_engine.logs                 what goes to the log: in one line each, whatever data says
 1  rules_engine.databases            what differs from database to database, behind one protocol
+1  rules_engine.surroundings         what a connection says besides its rows: told, kept, entered again
 1  rules_engine.texts                the restricted template language
 1  rules_engine.context              what can be read of a model or a signal, and reading it
 1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it

@@ -27,6 +27,7 @@ from rules_engine.errors import RulesEngineError
 from rules_engine.models import LargeChange
 from rules_engine.outbox.writing import announce
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import here
 from rules_engine.types import Operation, Unread
 
 #: Objects of one change that rules are told of while the save waits: some ten milliseconds.
@@ -83,6 +84,7 @@ def put_off(
         "other_model": other._meta.label_lower,
         "other_pk": snapshot.key_value(other),
         "origin": _stored_origin(actor.origin()),
+        "surroundings": here(),
         "occurred_at": now,
     }
     told = [snapshot.plain(snapshot.column_value(key, pk)) for pk in pks]

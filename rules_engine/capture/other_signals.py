@@ -124,7 +124,7 @@ def _of_instance(name: str, instance: models.Model, shown: Mapping[str, Any], ru
 
 
 @contextmanager
-def surroundings(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[None]:
+def origin_of(signal: Any, sent: Mapping[str, Any], using: str) -> Iterator[None]:
     """Learn the request and who acts from the signal itself, where the middleware says nothing."""
     with ExitStack() as stack:
         if signal in PAST_CONNECTIONS:

@@ -36,6 +36,7 @@ from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache
 from rules_engine.models import LargeChange
+from rules_engine.surroundings.state import here, within
 from rules_engine.texts import SAVE
 
 logger = logging.getLogger("rules_engine")
@@ -286,16 +287,22 @@ def stored_elsewhere(model: ModelClass, using: str, alias: str) -> StoredElsewhe
 def _tell_of_other(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
     """Tell the rules of a signal that is none of a model's, in a thread where the database may be used."""
     if not other_signals.is_in_event_loop():
-        _tell_with_surroundings(table, sender, signal, sent)
+        _tell_as_of(table, sender, signal, sent)
         return
     with ThreadPoolExecutor(1, "rules-engine-signal") as thread:
-        told = thread.submit(copy_context().run, _tell_with_surroundings, table, sender, signal, sent)
+        # The thread connects anew, and the event belongs where the signal was sent.
+        told = thread.submit(copy_context().run, _tell_within, here(), table, sender, signal, sent)
         thread.submit(connections.close_all)
         told.result()
 
 
-def _tell_with_surroundings(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
-    with other_signals.surroundings(signal, sent, table.alias):
+def _tell_within(surroundings: str, table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    with within(surroundings):
+        _tell_as_of(table, sender, signal, sent)
+
+
+def _tell_as_of(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
+    with other_signals.origin_of(signal, sent, table.alias):
         _tell(table, sender, signal, sent)
 
 

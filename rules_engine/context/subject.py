@@ -19,6 +19,7 @@ from rules_engine.context.plain_data import PLAIN_TYPES
 from rules_engine.context.stored_form import is_held_plainly
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.surroundings.state import functions, here
 from rules_engine.types import EVERY_FIELD, CutRows, Event, FieldChange, Operation, Path, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
@@ -303,4 +304,5 @@ class Subject:
             depth=depth,
             context=context,
             cause_id=None if self.origin.cause is None else self.origin.cause.execution_id,
+            surroundings=here() if functions() else "",
         )

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
+from rules_engine import conf
 from rules_engine.databases.announcing import Listener, Notifications, notify
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows, SetupTrouble
@@ -62,13 +63,15 @@ class PostgreSQL(GenericDatabase):
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """See a backend that switches schemas. See ``Database``."""
         parts = {kind.__module__.partition(".")[0] for kind in type(connections[using]).__mro__}
-        if not parts & SCHEMA_SWITCHING:
+        if not parts & SCHEMA_SWITCHING or conf.surroundings() is not None:
             return None
         return SetupTrouble(
             f'"{using}" switches schemas ({", ".join(sorted(parts & SCHEMA_SWITCHING))}), and a worker is in another '
             "one than the save that it acts for: it would read and change rows of the same key there, and say that it "
             "succeeded.",
-            "Keep the app rules_engine, and the models that rules watch, in a database without such a backend.",
+            'Set RULES_ENGINE["SURROUNDINGS"], by which workers enter the schema of the change; of django-tenants: '
+            '{"present": "rules_engine.surroundings.tenants.present", "enter": '
+            '"rules_engine.surroundings.tenants.enter", "home": "public"}.',
             is_error=True,
         )
 

@@ -16,6 +16,7 @@ from rules_engine.context.visible import visible
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import uncached
 from rules_engine.rules.permissions import Authors, may_view
+from rules_engine.surroundings.state import at_home
 from rules_engine.types import ActionSpec, Event, Path, RuleSpec
 
 #: How long what a permission backend of the site's own says of an author is trusted; see ``_stamp`` for the rest.
@@ -52,19 +53,19 @@ class TrustedAuthors:
         """Say why the author's rule may not do this now; None when it may. Raises ``DatabaseError``."""
         if not author_id:
             return None
-        with confined(DEFAULT_DB_ALIAS):
+        with at_home(), confined(DEFAULT_DB_ALIAS):
             return self._of(author_id, event.id).refusal(author_id, action, rule, reads)
 
     def lacks(self, author_id: str, event_id: UUID, wanted: Iterable[str]) -> str | None:
         """Say why the author may not do what takes these permissions; None when they may. Raises ``DatabaseError``."""
-        with confined(DEFAULT_DB_ALIAS):
+        with at_home(), confined(DEFAULT_DB_ALIAS):
             return self._of(author_id, event_id).lacks(author_id, wanted)
 
     def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return of an event's data what the author may view; the event holds what other rules read as well."""
         if not author_id:
             return data
-        with confined(DEFAULT_DB_ALIAS):
+        with at_home(), confined(DEFAULT_DB_ALIAS):
             return visible(data, event.model, may_view(self._of(author_id, event.id).find(author_id)))[0]
 
     def _of(self, author_id: str, event_id: UUID) -> Authors:

@@ -13,6 +13,7 @@ from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.kept import short_form
 from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.surroundings.state import LONGEST
 
 
 class Event(models.Model):
@@ -40,6 +41,10 @@ class Event(models.Model):
     evaluations = models.JSONField(_("evaluations"), default=list)
     #: The number of the rule set that it was matched by; null where no rule was asked. No worker acts by an older one.
     rule_set = models.BigIntegerField(null=True, editable=False)
+    #: What the connection said besides its rows (``surroundings.state``); empty where the site tells nothing.
+    surroundings = models.CharField(
+        _("surroundings"), max_length=LONGEST, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
 
     objects: ClassVar[models.Manager[Event]] = UncachedQuerySet.as_manager()
@@ -109,6 +114,7 @@ class Event(models.Model):
             root_id=columns.root_id,
             depth=columns.depth,
             context=context,
+            surroundings=columns.surroundings,
         )
 
 
@@ -158,6 +164,8 @@ class LargeChange(models.Model):
     keys = models.JSONField(default=list)
     #: Who made the change, in which request, by which execution.
     origin = models.JSONField(default=dict)
+    #: As an event has them.
+    surroundings = models.CharField(max_length=LONGEST, default="", db_default="", blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred"))
     #: How often telling it has failed.
     failures = models.PositiveIntegerField(_("failures"), default=0)

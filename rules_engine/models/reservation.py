@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.surroundings.state import here
 
 
 class Reservation(models.Model):
@@ -29,6 +30,7 @@ class Reservation(models.Model):
 
 
 def digest_of(table: str, column: str, value: str) -> uuid.UUID:
-    """Return the key of the reservation of a value."""
-    key = "\0".join((table, column, value)).encode("utf-8", "surrogatepass")
+    """Return the key of the reservation of a value, in the present surroundings: another schema has its own values."""
+    surroundings = here()
+    key = "\0".join((*([surroundings] if surroundings else ()), table, column, value)).encode("utf-8", "surrogatepass")
     return uuid.UUID(bytes=hashlib.blake2b(key, digest_size=16).digest())

@@ -14,6 +14,7 @@ from rules_engine.context import actor
 from rules_engine.outbox import writing
 from rules_engine.rules import registry
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.surroundings.state import here
 
 
 def order(kind: str, config: Mapping[str, Any], *, signal: str, context: Mapping[str, Any]) -> UUID:
@@ -38,6 +39,7 @@ def order(kind: str, config: Mapping[str, Any], *, signal: str, context: Mapping
         depth=0,
         context=context,
         cause_id=None if cause is None else cause.execution_id,
+        surroundings=here(),
     )
     ordered = CompiledAction(0, kind, config, "after_commit", route.queue, route.lane, route.order_key)
     rule = CompiledRule(slug="", version=0, model="", signals=frozenset({signal}), actions=(ordered,))

@@ -22,6 +22,7 @@ from rules_engine.outbox.rows import HELD_COLUMNS, EachRows, ExecutionRow, HeldR
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import compile_each, with_rows
+from rules_engine.surroundings.state import within
 from rules_engine.types import ask
 
 #: Rows that a worker reads by one statement.
@@ -73,7 +74,7 @@ def released_rows(match: models.HeldMatch, held: Mapping[str, int], now: datetim
     for action in match.actions:
         rows = action.get("rows")
         if isinstance(rows, Mapping):
-            rows = _read_later(rows, action.get("for_each"))
+            rows = _read_later(rows, action.get("for_each"), match.event.surroundings)
         if isinstance(rows, str):
             executions.append(_without_effect(_released(match, action, None, held), State.DISCARDED, rows, now))
         else:
@@ -87,12 +88,18 @@ def released_rows(match: models.HeldMatch, held: Mapping[str, int], now: datetim
     ]
 
 
-def _read_later(stored: Mapping[str, Any], for_each: Any) -> list[dict[str, Any]] | str:
-    """Read the rows that a save left to the worker, as they are now; or say why they cannot be told."""
-    told = ask(_rows_of_keys, stored, for_each)
+def _read_later(stored: Mapping[str, Any], for_each: Any, surroundings: str) -> list[dict[str, Any]] | str:
+    """Read the rows that a save left to the worker, as they are now, where the save was; or say why they cannot be
+    told."""
+    told = ask(_read_within, surroundings, stored, for_each)
     if isinstance(told, types.Unread):
         return gettext("for_each could not be worked out: %s") % said_by(told.error)
     return [stored_row(row) for row in told]
+
+
+def _read_within(surroundings: str, stored: Mapping[str, Any], for_each: Any) -> list[Any]:
+    with within(surroundings):
+        return _rows_of_keys(stored, for_each)
 
 
 def _rows_of_keys(stored: Mapping[str, Any], for_each: Any) -> list[Any]:

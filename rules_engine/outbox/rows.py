@@ -65,6 +65,7 @@ class EventRow:
     decimals: Sequence[str]
     evaluations: Sequence[Mapping[str, Any]]
     rule_set: int | None = None
+    surroundings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ def event_row(
         depth=event.depth,
         actor_name=snapshot.clean_text(str(actor.get("username", "")), 250),
         request_id=request.get("id", ""),
+        surroundings=event.surroundings,
     )
     kept = Kept(context, decimals) if conf.keep_events_whole() else shorten(Kept(context, decimals), columns)
     return EventRow(
@@ -179,6 +181,7 @@ def event_row(
         actor_id=str(actor.get("id", ""))[:64],
         evaluations=[_stored_evaluation(evaluation) for evaluation in _kept(evaluations)],
         rule_set=rule_set,
+        surroundings=columns.surroundings,
     )
 
 
@@ -230,7 +233,10 @@ def author_of(rule: CompiledRule) -> str:
 
 def _order_key(event: types.Event) -> str:
     """Return the object as a text, by which a sender may keep order; what concerns no object has none."""
-    return "" if event.pk is None else f"{event.model}:{event.pk}"[:255]
+    if event.pk is None:
+        return ""
+    key = f"{event.model}:{event.pk}"
+    return (f"{event.surroundings} {key}" if event.surroundings else key)[:255]
 
 
 def ended_row(event: types.Event, ended: ActionOutcome) -> ExecutionRow:

@@ -135,14 +135,20 @@ class _Columns(NamedTuple):
     defaults: Any
 
 
+#: Columns that have a default as well, and nearly always another value.
+_NEARLY_ALWAYS_SAID = frozenset({"order_key", "rule_set"})
+
+
 def _columns(kind: type[Any]) -> _Columns:
     names = tuple(column.name for column in fields(kind))
-    # Rows have a default of an order key as well, and nearly all have a key.
-    usual = {c.name: c.default for c in fields(kind) if c.default is not MISSING and c.name != "order_key"}
+    usual = {c.name: c.default for c in fields(kind) if c.default is not MISSING and c.name not in _NEARLY_ALWAYS_SAID}
     short = tuple(name for name in names if name not in usual)
-    if len(usual) < 2:
+    if not usual:
         return _Columns((names, attrgetter(*names)), (names, attrgetter(*names)), _nothing, ())
-    return _Columns((names, attrgetter(*names)), (short, attrgetter(*short)), attrgetter(*usual), tuple(usual.values()))
+    defaults = tuple(usual.values())
+    # Of one name ``attrgetter`` takes the value alone.
+    one_or_all = defaults[0] if len(defaults) == 1 else defaults
+    return _Columns((names, attrgetter(*names)), (short, attrgetter(*short)), attrgetter(*usual), one_or_all)
 
 
 def _nothing(_row: Row) -> tuple[()]:

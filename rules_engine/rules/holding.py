@@ -56,13 +56,15 @@ class Hold:
         """Return what the throttle counts separately, what is taken together, and what "once" is about. Raises
         ``TemplateError``."""
         keys = {"throttle_key": "", "coalesce_key": "", "once_key": ""}
-        if self.throttle is not None and self.throttle_by:
-            keys["throttle_key"] = _key(self._rendered(self.throttle_by, event))
+        # What happens in two schemas is counted, and taken together, by itself: their objects are not the same ones.
+        apart = f"{event.surroundings} " if event.surroundings else ""
+        if self.throttle is not None and (self.throttle_by or apart):
+            keys["throttle_key"] = _key(apart + (self._rendered(self.throttle_by, event) if self.throttle_by else ""))
         if self.coalesce is not None:
             text = self._rendered(self.coalesce_by, event) if self.coalesce_by else object_key(rule_model, event)
-            keys["coalesce_key"] = _key(text, "" if self.coalesce else f"@{transaction}")
+            keys["coalesce_key"] = _key(apart + text, "" if self.coalesce else f"@{transaction}")
         if self.once:
-            keys["once_key"] = _key(object_key(rule_model, event))
+            keys["once_key"] = _key(apart + object_key(rule_model, event))
         return keys
 
     def _rendered(self, text: str, event: Event) -> str:

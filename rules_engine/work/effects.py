@@ -42,6 +42,13 @@ def carry_out(executions: Sequence[Execution], worker: str, authors: Authors) ->
             _carry_out_one(action, execution, worker, authors)
 
 
+def fail(executions: Sequence[Execution], worker: str, error: Exception) -> int:
+    """Charge an attempt of each, and record that it failed of this before anything was done. Returns how many."""
+    started = against_rivals(partial(attempts.start, executions, worker))
+    attempts.record([AttemptOutcome(execution, worker, error) for execution in started])
+    return len(executions)
+
+
 @contextmanager
 def sessions(executions: Iterable[Execution]) -> Iterator[None]:
     """Keep open in the block what the kinds keep open of which there are several executions."""

@@ -14,6 +14,7 @@ from rules_engine.capture import receiver
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.live import cache
 from rules_engine.models import LargeChange
+from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -51,7 +52,8 @@ def _next() -> Any:
 
 def _tell(pk: Any) -> int:
     rows = LargeChange.objects.using(router.db_for_write(LargeChange)).filter(pk=pk)
-    with transaction.atomic(using=rows.db):
+    surroundings = rows.values_list("surroundings", flat=True).first()
+    with within(surroundings or ""), transaction.atomic(using=rows.db):
         # Taken away first: of two workers the second waits here, and finds that it is gone.
         change = rows.first()
         if change is None or not rows.delete()[0]:

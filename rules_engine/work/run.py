@@ -7,6 +7,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, router
@@ -15,11 +17,13 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.context.visible import objects_sent
 from rules_engine.databases.uncached import reading_current
+from rules_engine.errors import NotEntered
 from rules_engine.live import cache
 from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
 from rules_engine.rules.permissions import Authors, match_reads
+from rules_engine.surroundings.state import at_home, functions, within
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
 from rules_engine.work import attempts, claims, effects
 from rules_engine.work.attempts import AttemptOutcome
@@ -31,6 +35,8 @@ from rules_engine.work.workers import stopping
 
 logger = logging.getLogger("rules_engine")
 
+#: What a change was surrounded by: where it is acted. Empty for all, where a site tells nothing.
+PLACE = attrgetter("event.surroundings")
 #: What is read to match, by a rule's slug and version.
 Reads = Mapping[tuple[str, int], Collection[Path]]
 
@@ -67,12 +73,20 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
             authors = Authors()
             permitted = may_run(claim, authors)
             left = len(permitted)
-            with effects.sessions(permitted) if left > 1 else nullcontext():
-                for part in parts_of(permitted):
-                    if time.monotonic() >= end or stopping.asked.is_set():
-                        break
-                    effects.carry_out(part, claim.worker, authors)
-                    left -= len(part)
+            for surroundings, group in groupby(sorted(permitted, key=PLACE), PLACE):
+                executions = list(group)
+                try:
+                    with (
+                        within(surroundings) if surroundings else nullcontext(),
+                        effects.sessions(executions) if len(executions) > 1 else nullcontext(),
+                    ):
+                        for part in parts_of(executions):
+                            if time.monotonic() >= end or stopping.asked.is_set():
+                                break
+                            effects.carry_out(part, claim.worker, authors)
+                            left -= len(part)
+                except NotEntered as error:
+                    left -= effects.fail(executions, claim.worker, error)
         finally:
             if left:
                 against_rivals(partial(claims.give_back, claim.worker))
@@ -83,9 +97,13 @@ def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
     """Return those of a claim that may be carried out, with their actions and what their authors may see.
 
     The others end here: their rule is gone, their author may not, nobody knows their kind, or asking that failed.
-    From here on this process works by rules at least as new as those that matched.
+    From here on this process works by rules at least as new as those that matched. Asked where the rules are.
     """
-    authors = authors or Authors()
+    with at_home() if functions() else nullcontext():
+        return _permitted(claim, authors or Authors())
+
+
+def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
     _catch_up(claim.executions)
     live, reads = against_rivals(partial(_rules_of, claim.executions))
     verdicts: dict[Any, str | Exception | None] = {}

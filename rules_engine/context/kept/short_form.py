@@ -42,6 +42,7 @@ class Columns(NamedTuple):
     depth: int
     actor_name: str
     request_id: str
+    surroundings: str = ""
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,7 @@ from django.core import signals as core
 from django.dispatch import Signal
 from django.test import RequestFactory
 
-from rules_engine.capture.other_signals import is_in_event_loop, sent_to, surroundings
+from rules_engine.capture.other_signals import is_in_event_loop, origin_of, sent_to
 from rules_engine.context.actor import NOWHERE, acting_as, in_request, origin
 from rules_engine.rules.matching import CompiledRule
 from tests.unit.compiled import NOTE, compiled
@@ -75,28 +75,28 @@ def test_where_async_code_sends_the_database_may_not_be_used(monkeypatch: pytest
 
 
 def test_a_request_that_a_signal_sends_is_where_it_comes_from():
-    with surroundings(FED, {"request": RequestFactory().get("/fed/")}, "default"):
+    with origin_of(FED, {"request": RequestFactory().get("/fed/")}, "default"):
         assert (origin().told or {})["path"] == "/fed/"
     assert origin() == NOWHERE
 
 
 def test_the_middlewares_request_goes_before_the_signals():
     request = RequestFactory().get("/fed/")
-    with in_request(RequestFactory().get("/outer/")), surroundings(FED, {"request": request}, "default"):
+    with in_request(RequestFactory().get("/outer/")), origin_of(FED, {"request": request}, "default"):
         assert (origin().told or {})["path"] == "/outer/"
 
 
 def test_whoever_logs_in_acts():
-    with surroundings(auth.user_logged_in, {"user": ADA}, "default"):
+    with origin_of(auth.user_logged_in, {"user": ADA}, "default"):
         assert (origin().actor() or {})["username"] == "ada"
 
 
 def test_whoever_logs_somebody_in_acts_and_not_that_one():
-    with acting_as(EVE), surroundings(auth.user_logged_in, {"user": ADA}, "default"):
+    with acting_as(EVE), origin_of(auth.user_logged_in, {"user": ADA}, "default"):
         assert (origin().actor() or {})["username"] == "eve"
 
 
 def test_a_request_that_begins_is_told_by_what_its_server_says():
     environ = {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/zoo", "PATH_INFO": "/fed/"}
-    with surroundings(core.request_started, {"environ": environ}, "default"):
+    with origin_of(core.request_started, {"environ": environ}, "default"):
         assert {"method": "GET", "path": "/zoo/fed/"}.items() <= (origin().told or {}).items()
