@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0016_runs'),
+        ('rules_engine', '0017_actions_that_act_later'),
     ]
 
     operations = [
