@@ -128,7 +128,7 @@ def before_save(watch: ModelWatch, sent: Sent, before: Before, now: datetime, fo
     if not own:
         return of_parents
     subject = _about_to_save(save, own, before.old, is_read=wants_old)
-    return [*_reading(save, subject, own), *of_parents]
+    return [*reading_of(save, subject, own), *of_parents]
 
 
 def _wants_old(save: Save) -> bool:
@@ -153,7 +153,7 @@ def wants_old_after(watch: ModelWatch, plan: Plan, instance: models.Model, writt
     return not is_settled and plan.wants_old(nothing_settled, written)
 
 
-def _reading(save: Save, subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[Reading]:
+def reading_of(save: Save, subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[Reading]:
     """Return the subject with those of the rules that can match now that it is known what changed; nothing for none."""
     plan = save.plan(save.signal)
     if plan is not None:
@@ -181,11 +181,11 @@ def after_save(watch: ModelWatch, sent: Sent, before: Before, now: datetime, fou
     if not own:
         return of_parents
     known = None if found is None else found.changes
-    subject = _subject(save, own, None if created else before.old, created=created, known=known)
+    subject = subject_of(save, own, None if created else before.old, created=created, known=known)
     if found is not None and not subject.settled:
         subject.heard = found.heard
         return [(subject, own)]
-    return [*_reading(save, subject, own), *of_parents]
+    return [*reading_of(save, subject, own), *of_parents]
 
 
 def _parents_there(save: Save) -> Sequence[tuple[ModelWatch, Mapping[str, Any]]]:
@@ -210,7 +210,7 @@ def _by_table(
         theirs = [rule for rule in rules if parent.has(rule)]
         rules = [rule for rule in rules if not parent.has(rule)]
         if theirs:
-            of_parents.append((_subject(save._replace(watch=parent), theirs, old, created=False), theirs))
+            of_parents.append((subject_of(save._replace(watch=parent), theirs, old, created=False), theirs))
     return rules, of_parents
 
 
@@ -280,10 +280,10 @@ def _about_to_save(
         is_read and bool(save.watch.old) and (old is None or any(type(value) is not Unread for value in old.values()))
     )
     exists = old is not None if is_known else _exists(save)
-    return _subject(save, rules, old, created=not exists)
+    return subject_of(save, rules, old, created=not exists)
 
 
-def _subject(
+def subject_of(
     save: Save,
     rules: Sequence[CompiledRule],
     old: Mapping[str, Any] | None,

@@ -60,6 +60,10 @@ class GenericDatabase:
     def begin_as_writer(self, table: type[Model], using: str) -> None:
         """Do nothing: rows are locked as they are read. See ``Database``."""
 
+    def keys_of_last_insert(self, count: int, using: str) -> Sequence[int]:
+        """Return none. See ``Database``."""
+        return ()
+
     def is_shared(self, using: str) -> bool:
         """Say yes. See ``Database``."""
         return True

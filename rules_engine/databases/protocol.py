@@ -85,6 +85,10 @@ class Database(Protocol):
     def listen(self, using: str) -> Listener:
         """Listen to what is announced from now on; where nothing can be announced, to nothing."""
 
+    def keys_of_last_insert(self, count: int, using: str) -> Sequence[int]:
+        """Return the keys that the last INSERT gave to so many rows, where an INSERT does not return rows but the
+        database counts keys up and tells the first; else none."""
+
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
         """Take these locks one after another, each after whoever has it now; they are given back at the commit."""
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
+from rules_engine import RulesManager
 from tests.zoo.every_field import EveryChild as EveryChild
 from tests.zoo.every_field import EveryField as EveryField
 from tests.zoo.every_field import EveryProxy as EveryProxy
@@ -208,3 +209,25 @@ class Slip(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     title = models.CharField(max_length=20, blank=True)
+
+
+class Crate(models.Model):
+    """Its manager tells rules of bulk writes."""
+
+    name = models.CharField(max_length=20)
+    price = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+    keeper = models.ForeignKey(Keeper, null=True, on_delete=models.SET_NULL, related_name="crates")
+
+    objects = RulesManager()
+
+
+class Lid(models.Model):
+    """Whatever writes it in bulk is told, related managers too."""
+
+    name = models.CharField(max_length=20)
+    crate = models.ForeignKey(Crate, null=True, on_delete=models.CASCADE, related_name="lids")
+
+    objects = RulesManager()
+
+    class Meta:
+        base_manager_name = "objects"

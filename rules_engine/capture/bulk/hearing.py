@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,12 +11,16 @@ from typing import Any
 from django.db import models
 
 from rules_engine.capture import receiver
-from rules_engine.capture.watches import ModelWatch, Table
+from rules_engine.capture.watches import SAVES, ModelWatch, Table
 from rules_engine.context import actor
 from rules_engine.live import watcher
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import Operation
 
 #: Whether a write that rules are told of is being carried out: what it calls of itself is not told again.
 _is_inside: ContextVar[bool] = ContextVar("rules_engine_inside_bulk", default=False)
+#: The signals that are told of the writes made just now; those before have been told by whoever calls.
+_signals: ContextVar[Sequence[str]] = ContextVar("rules_engine_bulk_signals", default=SAVES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,17 @@ class Hearing:
     table: Table
     watch: ModelWatch
     using: str
+    #: The names of the signals that are told.
+    signals: Sequence[str]
+
+    def rules(self, *operations: Operation) -> list[CompiledRule]:
+        """Return the rules that hear some of these operations."""
+        return [
+            rule
+            for signal in self.signals
+            for rule in self.watch.rules.get(signal, ())
+            if not rule.operations or not rule.operations.isdisjoint(operations)
+        ]
 
 
 def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
@@ -44,7 +59,7 @@ def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
     if watch is None or (origin.is_loading and not table.hears_raw):
         return None
     rows._for_write = True  # type: ignore[attr-defined]
-    return Hearing(table, watch, rows.db)
+    return Hearing(table, watch, rows.db, _signals.get())
 
 
 @contextmanager
@@ -55,3 +70,13 @@ def told_already() -> Iterator[None]:
         yield
     finally:
         _is_inside.reset(token)
+
+
+@contextmanager
+def told_before() -> Iterator[None]:
+    """Carry out a write of which the rules on ``pre_save`` were told already."""
+    token = _signals.set(("post_save",))
+    try:
+        yield
+    finally:
+        _signals.reset(token)

@@ -1,9 +1,12 @@
-"""How a site has its bulk writes told: a queryset and a manager for its models, and a block for code of others."""
+"""How a site has its bulk writes told: a queryset and a manager for its models, and a block for code of others.
+
+A site's models import this while they are made, so it imports what it calls as it calls it.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -11,14 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
 
-from rules_engine.capture.bulk.updates import update
-
 if TYPE_CHECKING:
     _QuerySet = models.QuerySet[Any]
     _Manager = models.Manager[Any]
 else:
     _QuerySet, _Manager = models.QuerySet, models.Manager
 
+#: What Django takes after the objects, by place.
+CREATING = ("batch_size", "ignore_conflicts", "update_conflicts", "update_fields", "unique_fields")
+UPDATING = ("batch_size",)
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 _is_watching: ContextVar[bool] = ContextVar("rules_engine_watching_bulk", default=False)
@@ -30,9 +34,24 @@ class RulesQuerySet(_QuerySet):
 
     def update(self, **kwargs: Any) -> int:
         """Update all rows, and tell the rules of each."""
-        return update(self, super().update, kwargs)
+        return _update(self, super().update, **kwargs)
 
-    update.alters_data = True  # type: ignore[attr-defined]
+    def bulk_create(self, objs: Any, *args: Any, **options: Any) -> Any:
+        """Insert the objects, and tell the rules of each that was inserted, or updated in its place."""
+        return _create(self, super().bulk_create, objs, *args, **options)
+
+    def bulk_update(self, objs: Any, fields: Any, *args: Any, **options: Any) -> Any:
+        """Update these fields of the objects, and tell the rules of each."""
+        return _bulk_update(self, super().bulk_update, objs, fields, *args, **options)
+
+    update.alters_data = bulk_create.alters_data = bulk_update.alters_data = True  # type: ignore[attr-defined]
+
+
+def _named(names: Sequence[str], args: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given by place by its name. Raises ``TypeError`` for more than there are places."""
+    if len(args) > len(names):
+        raise TypeError(f"At most {len(names)} arguments were expected after the objects, and {len(args)} were given.")
+    return {**dict(zip(names, args, strict=False)), **options}
 
 
 class RulesManager(_Manager.from_queryset(RulesQuerySet)):  # type: ignore[misc]
@@ -84,15 +103,39 @@ def _stand_before_django() -> None:
     """Put ours before the bulk writes of all querysets, once a process; outside of a block they are as they were."""
     with _lock:
         if not hasattr(models.QuerySet.update, "rules_engine"):
-            models.QuerySet.update = _watching(models.QuerySet.update, update)  # type: ignore[method-assign]
+            for usual, told in _WRITES.items():
+                setattr(models.QuerySet, usual, _watching(getattr(models.QuerySet, usual), told))
 
 
 def _watching(usual: Callable[..., Any], told: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(usual)
-    def write(self: models.QuerySet[Any], **values: Any) -> Any:
+    def write(self: models.QuerySet[Any], *args: Any, **options: Any) -> Any:
         if not _is_watching.get():
-            return usual(self, **values)
-        return told(self, usual.__get__(self), values)
+            return usual(self, *args, **options)
+        return told(self, usual.__get__(self), *args, **options)
 
     write.rules_engine = True  # type: ignore[attr-defined]
     return write
+
+
+def _update(rows: models.QuerySet[Any], own: Callable[..., Any], **values: Any) -> int:
+    from rules_engine.capture.bulk.updates import update
+
+    return update(rows, own, values)
+
+
+def _create(rows: models.QuerySet[Any], own: Callable[..., Any], objs: Any, *args: Any, **options: Any) -> Any:
+    from rules_engine.capture.bulk.creations import create
+
+    return create(rows, own, objs, _named(CREATING, args, options))
+
+
+def _bulk_update(
+    rows: models.QuerySet[Any], own: Callable[..., Any], objs: Any, fields: Any, *args: Any, **options: Any
+) -> Any:
+    from rules_engine.capture.bulk.bulk_updates import bulk_update
+
+    return bulk_update(rows, own, objs, fields, _named(UPDATING, args, options))
+
+
+_WRITES: Mapping[str, Callable[..., Any]] = {"update": _update, "bulk_create": _create, "bulk_update": _bulk_update}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from rules_engine.capture.bulk.hearing import Hearing
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier.waiting import Before
 from rules_engine.capture.outcome import match
-from rules_engine.capture.watches import Reading
+from rules_engine.capture.watches import ModelWatch, Reading
 from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.subject import Subject
@@ -25,7 +26,7 @@ from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet, reading_current
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.texts import SAVE
-from rules_engine.types import Operation, Unread
+from rules_engine.types import FieldChange, Operation, Unread
 
 Item = TypeVar("Item")
 #: Carries out what Django would have done.
@@ -115,6 +116,33 @@ def in_parts(items: Iterable[Item], size: int = PART) -> Iterator[list[Item]]:
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
+
+
+def reading_of_copy(
+    watch: ModelWatch,
+    signal: str,
+    row: models.Model,
+    old: Mapping[str, Any] | None,
+    *,
+    now: datetime,
+    created: bool = False,
+    written: frozenset[str] | None = None,
+) -> Iterator[Reading]:
+    """Yield a row as it is stored by now, with the rules on the signal that can match; nothing where none can.
+
+    ``old`` are the values of the watch's ``old`` columns before, None where no rule asks for them.
+    """
+    operation: Operation = "create" if created else "update"
+    plan, changes, knows_changes = watch.plans[signal], dict[str, FieldChange](), bool(watch.old)
+    if old is not None or (created and knows_changes):
+        fields = watch.old.values()
+        changed = snapshot.diff(fields, old, snapshot.values_on(row, fields))
+        changes = {change.field: change for change in changed if written is None or change.field in written}
+    if rules := plan.matching(plan.held(row), changes, operation):
+        subject = Subject(signal, operation, row, old, changes=changes, created=created, occurred_at=now)
+        subject.knows_changes = old is not None or (created and knows_changes)
+        subject.written, subject.heard, subject.is_copy = written, plan.told, True
+        yield subject, rules
 
 
 def stored(

@@ -21,12 +21,11 @@ from rules_engine.capture.bulk import telling
 from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
 from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
 from rules_engine.capture.bulk.telling import Own
-from rules_engine.capture.watches import SAVES, Reading, columns_read
-from rules_engine.context import snapshot
+from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.stored_form import column_value
-from rules_engine.context.subject import Field, Subject
+from rules_engine.context.subject import Field
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import RulesEngineError
@@ -114,7 +113,7 @@ def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
         return constants.get(name, UNSETTLED)
 
     heard = []
-    for signal in SAVES:
+    for signal in hearing.signals:
         if (plan := watch.plans.get(signal)) is not None:
             rules = [rule for rule in plan.possible(value_of, written) if _hears_updates(rule)]
             heard += [Heard(signal, plan, rules)] if rules else []
@@ -224,7 +223,9 @@ def _readings(hearing: Hearing, write: Write, locked: Locked) -> Iterator[Readin
             if (row := objects.get(key)) is not None:
                 old = {name: form(values[index]) for index, name, form in forms} if write.old else None
                 for heard in write.heard:
-                    yield from _reading(write, heard, row, old, now)
+                    yield from telling.reading_of_copy(
+                        hearing.watch, heard.signal, row, old, now=now, written=write.written
+                    )
 
 
 def _of_candidates(
@@ -235,30 +236,3 @@ def _of_candidates(
     with confined(using):
         found = list(rows.values_list("pk", *write.opened))
     return {key: before[key] for key, *after in found if write.screen.may_match(before[key], tuple(after))}
-
-
-def _reading(
-    write: Write, heard: Heard, row: models.Model, old: Mapping[str, Any] | None, now: Any
-) -> Iterator[Reading]:
-    changes = {}
-    if old is not None:
-        changed = snapshot.diff(write.old.values(), old, snapshot.values_on(row, write.old.values()))
-        changes = {change.field: change for change in changed if change.field in write.written}
-    rules = heard.plan.matching(heard.plan.held(row), changes, "update")
-    if rules:
-        yield (
-            Subject(
-                heard.signal,
-                "update",
-                row,
-                old,
-                changes=changes,
-                knows_changes=old is not None,
-                created=False,
-                occurred_at=now,
-                written=write.written,
-                heard=heard.plan.told,
-                is_copy=True,
-            ),
-            rules,
-        )
