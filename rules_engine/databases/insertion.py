@@ -18,6 +18,8 @@ from uuid import UUID
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import OnConflict
+from django.db.models.sql import InsertQuery
 
 from rules_engine.databases.savepoints import Statement, execute_together
 
@@ -69,6 +71,27 @@ def insert_together(tables: Sequence[Rows], using: str) -> None:
     """Insert rows into several tables, as ``insert`` does: all of them or none, with the caller's transaction as it was
     where one cannot be inserted. Raises ``DatabaseError``."""
     execute_together([statement for rows in tables for statement in _statements(rows, using)], using)
+
+
+def insert_passing_conflicts(
+    model: type[models.Model], objects: Sequence[models.Model], fields: Sequence[Any], using: str
+) -> list[Any]:
+    """Insert the objects by one statement, and return the keys of those rows that it has inserted.
+
+    For databases whose INSERT returns rows. Raises ``DatabaseError``.
+    """
+    query: Any = InsertQuery(model, on_conflict=OnConflict.IGNORE)
+    query.insert_values(fields, objects)
+    compiler: Any = query.get_compiler(using=using)
+    key: Any = model._meta.pk
+    compiler.returning_fields = [key]
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        for sql, parameters in compiler.as_sql():
+            cursor.execute(sql, parameters)
+        found = cursor.fetchall()
+    converters = compiler.get_converters([key.get_col(model._meta.db_table)])
+    return [row[0] for row in (compiler.apply_converters(found, converters) if converters else found)]
 
 
 def _statements(rows: Rows, using: str) -> Iterator[Statement]:
