@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
+from rules_engine.rules.schedules.kinds import is_on_time_alone
 from rules_engine.rules.validation import rule_problems
-from rules_engine.source import gates
+from rules_engine.source import by_clock, gates
 from rules_engine.source.literals import comment, indented
 from rules_engine.source.printed import FUNCTIONS
 from rules_engine.source.receivers import receivers
@@ -40,7 +41,9 @@ def _functions(module: Module, rule: RuleSpec) -> list[str]:
         said = [line for problem in problems for line in comment(f"- {problem}")]
         return [*comment("It cannot be written in Python, because it does not work as it is stored:"), *said]
     lines: list[str] = []
-    for function in receivers(module, rule):
+    if untold := by_clock.why_not(rule):
+        return comment(untold)
+    for function in by_clock.functions(module, rule) if is_on_time_alone(rule) else receivers(module, rule):
         if lines:
             lines += ["", ""]
         lines += function
@@ -54,6 +57,7 @@ def _heading(rule: RuleSpec) -> list[str]:
     if rule.stop_processing:
         lines += comment("Once it matches, later rules are not tried on the same event; receivers do not know that.")
     lines += [line for said in _held_back(rule) for line in comment(f"{said}; receivers do not know that.")]
+    lines += by_clock.heading(rule)
     off = [action.kind for action in rule.actions if not action.enabled]
     if off:
         lines += comment(f"Switched off in it, and left out here: {', '.join(off)}.")

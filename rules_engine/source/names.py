@@ -241,7 +241,19 @@ def _admin_url(writer: Writer, rest: Path) -> Value:
     return Value(f"{writer.module.function('admin_url')}({mapping(event)})", "text", False)
 
 
+def _due(writer: Writer, rest: Path) -> Value:
+    return Value(f"{writer.module.function('read')}(due, {', '.join(map(quoted, rest))})" if rest else "due")
+
+
+def _rows(writer: Writer, rest: Path) -> Value:
+    if not rest:
+        return Value("rows", "list", False)
+    return Value(f"{writer.module.function('read')}(rows, {', '.join(map(quoted, rest))})")
+
+
 _ROOTS = {
+    "due": _due,
+    "rows": _rows,
     "what_happened": _what_happened,
     "admin_url": _admin_url,
     "old": _old,

@@ -128,7 +128,7 @@ def _remember(writer: Writer) -> list[str]:
 def _receiver(writer: Writer, ending: str) -> list[str]:
     rule = writer.rule
     name = writer.module.free(identifier(rule.slug) + ending)
-    does = [*gates.lines(writer), *_doing(writer)]
+    does = [*gates.lines(writer), *doing(writer)]
     is_sent_along = not set(writer.signals) & set(MODEL_SIGNALS) and writer.model is not None
     sent = ['instance = kwargs.get("instance")'] if is_sent_along and _reads_instance(does) else []
     body = [docstring(rule.name or rule.slug), *sent, *does]
@@ -136,7 +136,8 @@ def _receiver(writer: Writer, ending: str) -> list[str]:
     return [*_decorators(writer, uid), f"def {name}({_parameters(writer)}):", *indented(body)]
 
 
-def _doing(writer: Writer) -> list[str]:
+def doing(writer: Writer) -> list[str]:
+    """Return the lines that do what the rule does, those of after the commit in functions of their own."""
     lines: list[str] = []
     later: list[tuple[str, Step]] = []
     for action in gates.actions_of(writer.rule):

@@ -13,7 +13,7 @@ from rules_engine.types import RuleSpec
 #: Names of locals and parameters of what we write.
 _LOCALS = """
     accumulator action address after body created changed changes current each event html instance kwargs message model
-    names old operation pk_set raw receivers reverse row rows sender subject update_fields written
+    due names old operation pk_set raw receivers reverse row rows sender subject update_fields written
 """
 LOCALS = frozenset(_LOCALS.split())
 
