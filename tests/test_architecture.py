@@ -57,6 +57,7 @@ ROOMS = """
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python
+6  rules_engine.source.printed       small functions that are printed along with a rule
 7  rules_engine.admin                brings the rooms below together
 7  rules_engine.admin.parts          what pages share
 7  rules_engine.admin.conditions     the condition builder, and conditions in words
