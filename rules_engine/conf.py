@@ -308,12 +308,11 @@ def surroundings() -> ConfiguredSurroundings | None:
     """What a connection says besides its rows, such as a tenant's schema: the functions by which it is told
     (``present``) and entered again by workers (``enter``). Default None, for nothing.
 
-    ``home`` is what is present where the rules and their authors are, that all share; ``each`` is a function that
-    lists all surroundings, where the engine's tables are there once in each of them.
+    ``home`` is what is present where the rules and their authors are, that all share.
     """
     expected = (
         'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
-        '"rules_engine.surroundings.tenants.enter"}, with "home" (a value) or "each" (a path) or neither'
+        '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value)'
     )
     value = usable("SURROUNDINGS", None, is_surroundings, expected)
     return None if value is None else ConfiguredSurroundings(**value)

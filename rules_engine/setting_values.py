@@ -148,7 +148,6 @@ class ConfiguredSurroundings:
 
     present: str
     enter: str
-    each: str = ""
     home: Any = None
 
 
@@ -156,7 +155,7 @@ def is_surroundings(value: Any) -> bool:
     """Tell whether a value is None, or a dict of dotted paths with what is said in ``conf.surroundings``."""
     if value is None:
         return True
-    if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= {"present", "enter", "each", "home"}:
+    if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= {"present", "enter", "home"}:
         return False
     paths = [path for key, path in value.items() if key != "home"]
-    return all(isinstance(path, str) and "." in path for path in paths) and not {"each", "home"} <= set(value)
+    return all(isinstance(path, str) and "." in path for path in paths)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
@@ -52,6 +53,19 @@ _LOCK = """
 SCHEMA_SWITCHING = frozenset({"django_pgschemas", "django_tenants", "tenant_schemas"})
 
 
+_TABLES_OF_TENANTS = SetupTrouble(
+    "The app rules_engine is in TENANT_APPS: each tenant would have rules of its own, which no worker looks for.",
+    "Put rules_engine, and webhooks, into SHARED_APPS alone: rules are written once, and act in the tenant's schema.",
+    is_error=True,
+)
+
+
+def _are_ours_in_each_schema() -> bool:
+    """Say whether django-tenants, or its like, makes the engine's tables in each schema."""
+    names = getattr(settings, "TENANT_APPS", ())
+    return any(name == "rules_engine" or name.startswith("rules_engine.") for name in names)
+
+
 class PostgreSQL(GenericDatabase):
     """PostgreSQL 14 and later."""
 
@@ -63,8 +77,10 @@ class PostgreSQL(GenericDatabase):
     def setup_trouble(self, using: str) -> SetupTrouble | None:
         """See a backend that switches schemas. See ``Database``."""
         parts = {kind.__module__.partition(".")[0] for kind in type(connections[using]).__mro__}
-        if not parts & SCHEMA_SWITCHING or conf.surroundings() is not None:
+        if not parts & SCHEMA_SWITCHING:
             return None
+        if conf.surroundings() is not None:
+            return _TABLES_OF_TENANTS if _are_ours_in_each_schema() else None
         return SetupTrouble(
             f'"{using}" switches schemas ({", ".join(sorted(parts & SCHEMA_SWITCHING))}), and a worker is in another '
             "one than the save that it acts for: it would read and change rows of the same key there, and say that it "

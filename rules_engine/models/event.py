@@ -13,7 +13,7 @@ from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.kept import short_form
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.surroundings.state import LONGEST
+from rules_engine.surroundings.state import LONGEST, here
 
 
 class Event(models.Model):
@@ -86,6 +86,12 @@ class Event(models.Model):
         if wanted is not None and not {"context", "decimals"}.isdisjoint(wanted):
             wanted = list(dict.fromkeys((*wanted, *self.CAPTURED)))
         super().refresh_from_db(using, wanted, from_queryset)
+
+    @property
+    def key_here(self) -> str:
+        """Return the object's key, where the object can be looked up from here; empty for one in other surroundings,
+        where the key is another object's, or that of no table."""
+        return self.object_pk if self.surroundings in ("", here()) else ""
 
     #: What ``captured_of`` takes, in its order.
     CAPTURED = ("context", "decimals", *short_form.Columns._fields)

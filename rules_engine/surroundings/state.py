@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +36,6 @@ class Functions:
 
     present: Callable[[], Any]
     enter: Callable[[Any], AbstractContextManager[Any]]
-    each: Callable[[], Iterable[Any]] | None
     #: The text of those in which the rules and their authors are; empty where that is said nowhere.
     home: str
 
@@ -47,9 +46,8 @@ def functions() -> Functions | None:
     configured = conf.surroundings()
     if configured is None:
         return None
-    each = _imported("each", configured.each) if configured.each else None
     present, enter = _imported("present", configured.present), _imported("enter", configured.enter)
-    return Functions(present, enter, each, text_of(configured.home))
+    return Functions(present, enter, text_of(configured.home))
 
 
 def _imported(key: str, path: str) -> Any:
@@ -112,6 +110,12 @@ def is_home() -> bool:
     alone."""
     said = functions()
     return said is None or here() in ("", said.home)
+
+
+def seen_from_here(column: str = "surroundings") -> dict[str, str]:
+    """Return the filter of what is shown here, by the column that has a row's surroundings: at home, and where the site
+    says none, all of it."""
+    return {} if is_home() else {column: here()}
 
 
 def within(text: str) -> AbstractContextManager[None]:

@@ -1,14 +1,12 @@
 """The surroundings of a site with django-tenants: its schema.
 
-    RULES_ENGINE = {
-        "SURROUNDINGS": {
-            "present": "rules_engine.surroundings.tenants.present",
-            "enter": "rules_engine.surroundings.tenants.enter",
-            "home": "public",  # rules for all tenants, in the shared schema
-        },
-    }
-
-With ``"each": "rules_engine.surroundings.tenants.each"`` in the place of ``home`` each tenant has rules of its own.
+RULES_ENGINE = {
+    "SURROUNDINGS": {
+        "present": "rules_engine.surroundings.tenants.present",
+        "enter": "rules_engine.surroundings.tenants.enter",
+        "home": "public",  # rules for all tenants, in the shared schema
+    },
+}
 """
 
 from __future__ import annotations
@@ -51,11 +49,3 @@ def enter(schema: str) -> Iterator[None]:
             raise LookupError(f'There is no schema "{schema}" any more.')
     with tenant_context(tenant):
         yield
-
-
-def each() -> list[str]:
-    """Return the names of all schemas, the shared one among them."""
-    public = get_public_schema_name()
-    with schema_context(public):
-        names = get_tenant_model().objects.order_by("schema_name").values_list("schema_name", flat=True)
-        return list(dict.fromkeys((public, *names)))

@@ -19,6 +19,7 @@ from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Event
 from rules_engine.rules.gates import GateSeen, State
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import seen_from_here
 from rules_engine.test.gates_seen import first_shut
 from rules_engine.test.recorded import recorded_subject
 from rules_engine.types import RuleSpec
@@ -166,7 +167,7 @@ def events_of(spec: RuleSpec) -> QuerySet[Event]:
     wanted = Q(pk__in=[])
     for signal in spec.signals:
         wanted |= Q(signal=signal, model__in=heard(str(signal), spec.model))
-    return Event.objects.filter(wanted)
+    return Event.objects.filter(wanted, **seen_from_here())
 
 
 def heard(signal: str, label: str) -> set[str]:

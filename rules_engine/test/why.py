@@ -16,6 +16,7 @@ from rules_engine.models import Event, Execution, Rule, RuleVersion
 from rules_engine.models.inheritance import ObjectName, is_stored, of_names
 from rules_engine.rules.gates import GATES, OWN_CHANGE, SIGNALS, GateSeen
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import here
 from rules_engine.test.backtest import heard
 from rules_engine.test.gates_seen import all_seen, first_not_open
 from rules_engine.test.recorded import missing_of, recorded_subject
@@ -97,6 +98,9 @@ def events_about(names: Iterable[ObjectName], at: datetime | None = None) -> Any
     """Return the recorded events of the object under these names, the newest first; those up to ``at`` where a time is
     given."""
     events = Event.objects.filter(of_names(names))
+    if surroundings := here():
+        # Under the same key there is another object elsewhere.
+        events = events.filter(surroundings__in=("", surroundings))
     if at is not None:
         events = events.filter(occurred_at__lte=at + AROUND)
     return events.order_by("-occurred_at", "-id")

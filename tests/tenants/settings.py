@@ -1,11 +1,6 @@
-"""A site with django-tenants: rules and their authors in the shared schema, orders in each tenant's.
-
-``TENANTS=own`` has the engine's tables, and users, in each tenant's schema instead.
-"""
+"""A site with django-tenants: rules and their authors in the shared schema, orders in each tenant's."""
 
 from __future__ import annotations
-
-import os
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -15,7 +10,6 @@ from tests.settings import DATABASES, RULES_ENGINE
 if not DATABASES["default"]["ENGINE"].endswith("postgresql"):
     raise ImproperlyConfigured("The tests beside django-tenants need PostgreSQL; DATABASE_URL may say where it is.")
 
-OWN = os.environ.get("TENANTS") == "own"
 _tables = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
@@ -27,7 +21,7 @@ _tables = [
     "webhooks",
 ]
 SHARED_APPS = ["django_tenants", "tests.tenants", *_tables]
-TENANT_APPS = [*(_tables if OWN else ["django.contrib.contenttypes", "django.contrib.auth"]), "tests.tenants.orders"]
+TENANT_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "tests.tenants.orders"]
 INSTALLED_APPS = list(dict.fromkeys([*SHARED_APPS, *TENANT_APPS]))
 TENANT_MODEL, TENANT_DOMAIN_MODEL = "tenants.Client", "tenants.Domain"
 DATABASES["default"]["ENGINE"] = "django_tenants.postgresql_backend"
@@ -47,5 +41,4 @@ _pair = {
     "present": "rules_engine.surroundings.tenants.present",
     "enter": "rules_engine.surroundings.tenants.enter",
 }
-_which = {"each": "rules_engine.surroundings.tenants.each"} if OWN else {"home": "public"}
-RULES_ENGINE = {**RULES_ENGINE, "HINTS": False, "SURROUNDINGS": {**_pair, **_which}}
+RULES_ENGINE = {**RULES_ENGINE, "HINTS": False, "SURROUNDINGS": {**_pair, "home": "public"}}

@@ -18,7 +18,7 @@ from tests.tenants.models import Client
 from tests.tenants.orders.models import Order
 from webhooks.models import Endpoint
 
-pytestmark = pytest.mark.usefixtures("tenants")
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("tenants")]
 
 SEEN = ("update_objects", {"values": [{"field": "note", "value": "seen {{ instance.name }}"}]})
 

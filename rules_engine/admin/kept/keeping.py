@@ -46,7 +46,7 @@ def keep_event(request: HttpRequest, rule: Rule, event: Event) -> RuleTest:
     """Keep a recorded event, of which the user sees all that the rule reads. Raises ``CannotBeKept``."""
     if event.model != rule.model or event.signal not in rule.spec().signals:
         raise CannotBeKept(gettext("The rule does not listen to what this event tells of."))
-    if why := why_unseen(request, event.model, event.object_pk, event.context):
+    if why := why_unseen(request, event.model, event.key_here, event.context):
         raise CannotBeKept(why)
     captured = event.captured()
     context, hidden = visible(captured.context, event.model, may_view(request.user))

@@ -20,6 +20,7 @@ from rules_engine.admin.parts.rule_page import page, refused, rule_for, switch_o
 from rules_engine.context.paths import find_model
 from rules_engine.models import Event, Rule, RuleTest
 from rules_engine.rules.expected.expectation import expectation_problems
+from rules_engine.surroundings.state import seen_from_here
 from rules_engine.test.pasted import context_problems
 
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
@@ -114,7 +115,7 @@ def _kept_of_event(request: HttpRequest, rule: Rule, key: str) -> str:
     if not request.user.has_perm(VIEW_EVENT):
         raise PermissionDenied
     try:
-        event = Event.objects.filter(pk=key).first()
+        event = Event.objects.filter(pk=key, **seen_from_here()).first()
     except (ValidationError, ValueError):
         event = None
     if event is None:

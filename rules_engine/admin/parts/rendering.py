@@ -28,6 +28,7 @@ from rules_engine.context.visible import visible
 from rules_engine.models import Event
 from rules_engine.rules import permissions
 from rules_engine.secret_names import is_secret
+from rules_engine.surroundings.state import shown
 
 MASK = "…"
 
@@ -94,9 +95,13 @@ def clock(moment: datetime) -> SafeString:
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), short_time(moment))
 
 
-def object_cell(label: str, pk: str, name: str) -> SafeString:
-    """The object of a row: its name, where who asks may be told that, linked to its page; below it, model and key."""
+def object_cell(event: Event, names: Mapping[tuple[str, str], str]) -> SafeString:
+    """The object of an event: its name, where who asks may be told that, linked to its page; below it, model and key,
+    and its surroundings where these are others than here."""
+    label, pk, name = event.model, event.object_pk, names.get((event.model, event.key_here), "")
     words = " ".join(filter(None, [model_title(label), pk])) or "–"
+    if event.key_here != pk:
+        words = f"{words} ({shown(event.surroundings)})"
     if not name:
         return format_html('<span class="rules-name" dir="auto">{}</span>', words)
     named = format_html('<span class="rules-name" dir="auto">{}</span>', name)
@@ -104,9 +109,9 @@ def object_cell(label: str, pk: str, name: str) -> SafeString:
     return format_html("{}{}", link(object_url(label, pk), named), below)
 
 
-def object_block(request: HttpRequest, label: str, pk: str) -> SafeString:
+def object_block(request: HttpRequest, event: Event) -> SafeString:
     """The object of one record, as ``object_cell`` has it, for who asks."""
-    return object_cell(label, pk, names_of_objects(request, [(label, pk)]).get((label, pk), ""))
+    return object_cell(event, names_of_objects(request, [(event.model, event.key_here)]))
 
 
 def object_link(label: str, pk: str) -> SafeString:
@@ -151,7 +156,7 @@ def names_of(keys: Iterable[str]) -> dict[str, str]:
 
 def context_block(request: HttpRequest, event: Event) -> SafeString:
     """An event's data, for those who may view its object; without objects of others that they may not view."""
-    if why := why_unseen(request, event.model, event.object_pk):
+    if why := why_unseen(request, event.model, event.key_here):
         return text_block(why)
     seen, hidden = visible(event.context, event.model, permissions.may_view(request.user))
     if not hidden:

@@ -22,6 +22,7 @@ from rules_engine.admin.parts.readonly import ReadOnlyAdmin
 from rules_engine.context.paths import label_of
 from rules_engine.models import Event, Rule, RuleVersion
 from rules_engine.rules.permissions import viewable_labels
+from rules_engine.surroundings.state import seen_from_here
 
 #: Rows that a search finds at most: more than anybody reads.
 MOST_FOUND = 1_000
@@ -35,6 +36,16 @@ class SearchedAdmin(ReadOnlyAdmin):
 
     #: The column with the model's label, where rows hold data of objects.
     model_column = "model"
+    #: The column with a row's surroundings: those alone are listed that are the present ones, at home all.
+    surroundings_column = "event__surroundings"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Django's, as far as it is shown here."""
+        return self.shown_here(super().get_queryset(request))
+
+    def shown_here(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that belong in the present surroundings; at home, and where the site says none, all."""
+        return rows.filter(**seen_from_here(self.surroundings_column))
 
     def having(self, word: str) -> Q:
         """The rows that a word is found in. What costs least stands first."""

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, why_unseen
 from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block, time_words
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
-from rules_engine.models import AuditEntry, AuditSeal
+from rules_engine.models import AuditEntry, AuditSeal, Event
 from rules_engine.rules.permissions import may_view_event, viewable_labels
+from rules_engine.surroundings.state import seen_from_here
 
 #: Operations that the filter offers.
 MOST_OPERATIONS = 50
@@ -55,6 +56,11 @@ def _sent(entry: AuditEntry) -> dict[str, Any]:
 @admin.register(AuditEntry)
 class AuditEntryAdmin(SearchedAdmin):
     """Who did what to which object."""
+
+    def shown_here(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those whose events are recorded as of here: an entry itself does not say it."""
+        here = seen_from_here()
+        return rows.filter(event_id__in=Event.objects.filter(**here).values("pk")) if here else rows
 
     list_display = ("at", "operation_shown", "object_shown", "actor_name", "changed", "rule_slug")
     list_display_links = ("at", "operation_shown")

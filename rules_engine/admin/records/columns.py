@@ -68,7 +68,7 @@ def tell(request: HttpRequest, rows: Iterable[Row]) -> None:
     page = _Page(
         now=timezone.now(),
         rules={rule.slug: rule for rule in _rules_of(rows)},
-        names=names_of_objects(request, ((row.event.model, row.event.object_pk) for row in rows)),
+        names=names_of_objects(request, ((row.event.model, row.event.key_here) for row in rows)),
         pauses=list(Pause.objects.current()),
         may_view_pauses=request.user.has_perm("rules_engine.view_pause"),
         lanes=lane_titles(request.user, {(row.queue, row.lane) for row in rows if isinstance(row, Execution)}),
@@ -81,7 +81,7 @@ def tell(request: HttpRequest, rows: Iterable[Row]) -> None:
         told: Any = row
         event = row.event
         told.rule_cell = _rule_cell(row, page, may_view_rules)
-        told.object_cell = object_cell(event.model, event.object_pk, page.names.get((event.model, event.object_pk), ""))
+        told.object_cell = object_cell(event, page.names)
         around = page.circumstances(row)
         words = execution_words(row, around) if isinstance(row, Execution) else held_words(row, around)
         told.state_cell = words.sentence()
@@ -89,10 +89,10 @@ def tell(request: HttpRequest, rows: Iterable[Row]) -> None:
 
 def _hide(request: HttpRequest, rows: Sequence[Row]) -> None:
     """Say of each row why who asks may not be shown what quotes its object's data, if so."""
-    hidden = hidden_rows(request, ((row.event.model, row.event.object_pk) for row in rows))
+    hidden = hidden_rows(request, ((row.event.model, row.event.key_here) for row in rows))
     for row in rows:
         event, told = row.event, row
-        is_hidden = (event.model, event.object_pk) in hidden
+        is_hidden = (event.model, event.key_here) in hidden
         is_seen = not is_hidden and (event.model or may_view_event(request.user, "", event.context))
         setattr(told, "unseen", "" if is_seen else str(UNSEEN))  # noqa: B010 - no field of either model
 

@@ -49,6 +49,7 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
     list_display = ("time_told", "happened_told", "object_told", "rules_told")
     list_display_links = ("time_told",)
     list_filter = ("operation",)
+    surroundings_column = "surroundings"
     date_hierarchy = "created_at"
     change_form_template = "admin/rules_engine/event/change_form.html"
     search_help_text = _(
@@ -75,8 +76,8 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj)
-            obj.object_html = object_block(request, obj.model, obj.object_pk)
-            obj.unseen = why_unseen(request, obj.model, obj.object_pk, obj.context)
+            obj.object_html = object_block(request, obj)
+            obj.unseen = why_unseen(request, obj.model, obj.key_here, obj.context)
             obj.rules = _rules_to_test(request, obj)
             obj.sees = partial(may_view_outcomes, request.user)
         return super().get_form(request, obj, change, **options)
@@ -92,11 +93,11 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         """Django's, with what the rules and the objects of the page are called."""
         changelist: Any = super().get_changelist_instance(request)
         events = changelist.result_list = list(changelist.result_list)
-        names = names_of_objects(request, ((event.model, event.object_pk) for event in events))
+        names = names_of_objects(request, ((event.model, event.key_here) for event in events))
         slugs = {evaluation.get("rule") for event in events for evaluation in _evaluations(event)[:MOST_TOLD]}
         rules = dict(Rule.objects.filter(slug__in=slugs).order_by().values_list("slug", "name"))
         for event in events:
-            event.object_cell = object_cell(event.model, event.object_pk, names.get((event.model, event.object_pk), ""))
+            event.object_cell = object_cell(event, names)
             event.rules_cell = _rules_cell(event, rules)
         return changelist
 

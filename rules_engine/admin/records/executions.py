@@ -147,8 +147,8 @@ class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
         if obj is not None:
             # Whether the data may be seen depends on who asks; a display method is not told.
             obj.context_html = context_block(request, obj.event)
-            obj.object_html = object_block(request, obj.event.model, obj.event.object_pk)
-            obj.unseen = why_unseen(request, obj.event.model, obj.event.object_pk, obj.event.context)
+            obj.object_html = object_block(request, obj.event)
+            obj.unseen = why_unseen(request, obj.event.model, obj.event.key_here, obj.event.context)
         return super().get_form(request, obj, change, **options)
 
     @admin.display(description=_("object"))

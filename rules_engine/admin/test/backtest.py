@@ -127,4 +127,4 @@ def _listed(listed: Listed) -> dict[str, Any]:
 
 
 def _object(event: Event) -> Any:
-    return object_link(event.model, event.object_pk) if event.model else ""
+    return object_link(event.model, event.key_here) if event.model else ""

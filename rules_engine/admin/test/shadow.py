@@ -48,7 +48,7 @@ class ShadowMixin:
             {
                 "event": event,
                 "url": page_url("event", event.pk),
-                "object": object_link(event.model, event.object_pk) if event.model else "",
+                "object": object_link(event.model, event.key_here) if event.model else "",
                 "rule_test": shown_test(tested_on_event(spec, event.captured(), request.user), spec),
             }
             for event in latest

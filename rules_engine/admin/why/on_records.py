@@ -38,14 +38,14 @@ def why_of(request: HttpRequest, row: Any) -> dict[str, Any] | None:
     event, slugs = (row, None) if isinstance(row, Event) else (row.event, [row.rule_slug])
     if slugs == [""]:
         return None
-    is_seen = not why_unseen(request, event.model, event.object_pk, event.context)
+    is_seen = not why_unseen(request, event.model, event.key_here, event.context)
     rules = _rules_of(event, slugs)
     told = slugs or nearest_first([event], [rule.slug for rule in rules])[:RULES]
     block = Block(request, [event], [rule for rule in rules if rule.slug in told], only=set(told), is_seen=is_seen)
     return {
         "changes": block.changes(),
         "event_url": page_url("event", event.pk) if slugs else "",
-        "object_url": why_url(event.model, event.object_pk) if event.model and event.object_pk and is_seen else "",
+        "object_url": why_url(event.model, event.key_here) if event.model and event.key_here and is_seen else "",
     }
 
 

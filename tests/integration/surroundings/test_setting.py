@@ -28,7 +28,7 @@ def said(settings: Any, value: Any) -> list[str]:
         (None, ""),
         (SETTING, ""),
         ({**SETTING, "home": "public"}, ""),
-        ({**SETTING, "home": "public", "each": SETTING["present"]}, "should be None, or a dict of dotted paths"),
+        ({**SETTING, "each": SETTING["present"]}, "should be None, or a dict of dotted paths"),
         ({"present": SETTING["present"]}, "should be None, or a dict of dotted paths"),
         ({**SETTING, "entre": "x.y"}, "should be None, or a dict of dotted paths"),
         ({**SETTING, "enter": "enter"}, "should be None, or a dict of dotted paths"),
@@ -57,6 +57,18 @@ def test_a_backend_that_switches_schemas_wants_the_setting(
     found: list[checks.CheckMessage] = check_database(None)
     assert [message.id for message in found] == ([] if is_set else ["rules_engine.E017"])
     assert is_set or "SURROUNDINGS" in str(found[0].hint)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("apps", "is_refused"), [(["rules_engine"], True), (["rules_engine_x"], False)])
+def test_the_engine_s_tables_in_each_schema_are_refused(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, apps: list[str], is_refused: bool
+) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SURROUNDINGS": SETTING}
+    settings.TENANT_APPS = apps
+    switching = type("Switching", (type(connections["default"]),), {"__module__": "django_tenants.postgresql_backend"})
+    monkeypatch.setattr(connections._connections, "default", switching(connections["default"].settings_dict))
+    assert ["TENANT_APPS" in message.msg for message in check_database(None)] == [True] * is_refused
 
 
 def test_texts_are_the_same_for_the_same_surroundings() -> None:
