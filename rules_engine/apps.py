@@ -48,11 +48,13 @@ class RulesEngineConfig(AppConfig):
         from django.db.models.signals import pre_save
 
         from rules_engine import conf
+        from rules_engine.capture.origins import writers
         from rules_engine.live import watcher
         from rules_engine.models import Rule, RuleAction, RuleTest
         from rules_engine.models.rule_set import rules_changed
         from rules_engine.packs import loading
 
+        connection_created.connect(writers.connected, dispatch_uid="rules_engine.writers")
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
         for model in (Rule, RuleAction, RuleTest):
             pre_save.connect(loading.before_raw_save, sender=model, dispatch_uid="rules_engine.loading")

@@ -22,6 +22,7 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.test.kept.running import of_pack, run_all, stored_tests
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
 from rules_engine.work import large_changes
+from rules_engine.work.captures import taking
 from rules_engine.work.claims import claim
 from rules_engine.work.run import run_claim
 from rules_engine.work.runs import telling as runs
@@ -94,6 +95,7 @@ def run_due(limit: int | None = None) -> int:
     """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
     ran = 0
     while limit is None or ran < limit:
+        taking.tell_due()
         large_changes.tell_due()
         runs.tell_due()
         release_due()

@@ -25,6 +25,7 @@ ROOMS = """
 0  rules_engine.logs                 what goes to the log: in one line each, whatever data says
 1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.surroundings         what a connection says besides its rows: told, kept, entered again
+1  rules_engine.databases.triggers     triggers that capture what is written into a table; a module each database
 1  rules_engine.texts                the restricted template language
 1  rules_engine.context              what can be read of a model or a signal, and reading it
 1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it
@@ -35,13 +36,17 @@ ROOMS = """
 3  rules_engine.models               the tables
 3  rules_engine.models.schedules      what is told without a signal: by time, or because somebody asks
 3  rules_engine.models.tested        what a rule is tested with: the tests that are kept with it
+3  rules_engine.models.captures        what triggers have captured, and which tables have such triggers
 4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
+4  rules_engine.live.triggers          what live rules need of triggers, whether they have it, and making them
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done
 5  rules_engine.capture.inserts      whether a save inserts a row, in which tables
 5  rules_engine.capture.bulk         writes of many rows by one statement, told to the rules row by row
 5  rules_engine.capture.earlier      what was there before a change, and what a pre-signal leaves
 5  rules_engine.capture.one_rule      telling one rule of objects as they are, where no signal was sent
+5  rules_engine.capture.hearing        who hears of relations, and of what triggers tell in place of signals
+5  rules_engine.capture.origins        where a change comes from, kept for whoever tells rules of it later
 5  rules_engine.actions              a kind of action, one module each; what several share is a room below
 5  rules_engine.actions.mail         sending mail
 5  rules_engine.actions.rows         writing rows of the site's models
@@ -54,6 +59,7 @@ ROOMS = """
 6  rules_engine.work.schedules       what time does: asking again, and looking for what is due
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.work.standalone      workers without Celery: one process's loop, and several of them
+6  rules_engine.work.captures          what triggers have captured, told to rules
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python

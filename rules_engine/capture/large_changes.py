@@ -6,7 +6,6 @@ save. Up to ``AT_ONCE`` are told in the process of the change; of more, their ke
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine import conf, types
+from rules_engine.capture.origins.as_json import stored_origin
 from rules_engine.capture.watches import Reading, RelationWatch, Table
 from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import find_model, label_of
@@ -38,19 +38,6 @@ PART = 500
 
 class ActsTooEarly(RulesEngineError):
     """A rule acts in the transaction, and its objects are told after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownActor:
-    """Whoever acted, as the row of a change tells it."""
-
-    pk: Any
-    username: str
-    is_authenticated: bool = True
-
-    def get_username(self) -> str:
-        """Return the name."""
-        return self.username
 
 
 def hearing(watch: RelationWatch, operation: Operation) -> list[CompiledRule]:
@@ -83,7 +70,7 @@ def put_off(
         "operation": operation,
         "other_model": other._meta.label_lower,
         "other_pk": snapshot.key_value(other),
-        "origin": _stored_origin(actor.origin()),
+        "origin": stored_origin(actor.origin()),
         "surroundings": here(),
         "occurred_at": now,
     }
@@ -105,41 +92,6 @@ def _too_early(count: int, operation: Operation, now: datetime) -> Subject:
     counted = {name: number_format(n, force_grouping=True) for name, n in (("count", count), ("most", AT_ONCE))}
     error = ActsTooEarly(message % counted)
     return Subject("m2m_changed", operation, knows_changes=False, occurred_at=now, unread=Unread(error))
-
-
-def _stored_origin(origin: actor.Origin) -> dict[str, Any]:
-    cause = origin.cause
-    return {
-        "actor": origin.actor(),
-        "request": origin.told,
-        "is_loading": origin.is_loading,
-        "cause": None
-        if cause is None
-        else {
-            "root_id": str(cause.root_id),
-            "depth": cause.depth,
-            "rule_slug": cause.rule_slug,
-            "author_id": cause.author_id,
-            "execution_id": str(cause.execution_id) if cause.execution_id else None,
-        },
-    }
-
-
-def origin_of(change: LargeChange) -> actor.Origin:
-    """Return where the change came from, as it was when it was made."""
-    told, cause = change.origin["actor"], change.origin["cause"]
-    return actor.Origin(
-        user=None if told is None else KnownActor(told["id"], told["username"]),
-        told=change.origin["request"],
-        is_loading=change.origin["is_loading"],
-        cause=None if cause is None else _cause_of(**cause),
-    )
-
-
-def _cause_of(root_id: str, execution_id: str | None, **others: Any) -> actor.Cause:
-    return actor.Cause(
-        root_id=uuid.UUID(root_id), execution_id=uuid.UUID(execution_id) if execution_id else None, **others
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from rules_engine.capture import large_changes, other_signals, relations, saves,
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier import at_load
 from rules_engine.capture.inserts import callers
+from rules_engine.capture.origins import writers
+from rules_engine.capture.origins.as_json import origin_from
 from rules_engine.capture.outcome import forget_troubles, match
 from rules_engine.capture.parts import OF_ALL, write_apart, write_together
 from rules_engine.capture.saves import Before
@@ -59,7 +61,8 @@ def connect(rule_set: cache.RuleSet) -> None:
     global _table, _was_connected
     with _lock:
         _was_connected = True
-        table = build((*rule_set.recorders, *rule_set.rules), cache.alias(), rule_set.number, _table.models)
+        rules = (*rule_set.recorders, *rule_set.rules)
+        table = build(rules, cache.alias(), rule_set.number, _table.models, rule_set.captures)
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
@@ -67,6 +70,7 @@ def connect(rule_set: cache.RuleSet) -> None:
         _table = table
         at_load.attach({model: watch.readers for model, watch in table.models.items() if watch.is_at_load})
         forget_troubles()
+        writers.listen(table.alias, table.number, table.told_by_triggers.captures)
         requests.listen(table.named)
         for pair in wanted - _connected.keys():
             _connected[pair] = _signal(pair)
@@ -218,12 +222,30 @@ def tell_large_change(change: LargeChange) -> None:
     part = large_changes.part_of(change, table)
     if part is None:
         return
+    with actor.again(origin_from(change.origin)):
+        tell(
+            relations.at_other_end(
+                part.watch, part.other, part.operation, part.pks, change.occurred_at, using=table.alias
+            ),
+            change.model,
+        )
+
+
+def table() -> Table:
+    """Return what this process knows of what rules hear."""
+    return _table
+
+
+def tell(readings: Iterable[Reading], name: str) -> None:
+    """Tell rules, outside of the change itself, of what was read of it; ``name`` is for the log.
+
+    What cannot be read or tried is told by the rules; raises what keeps from recording what they want done.
+    """
+    table = _table
     decisions: list[Decision] = []
-    with actor.again(large_changes.origin_of(change)), reading_current(table.alias):
-        for subject, rules in relations.at_other_end(
-            part.watch, part.other, part.operation, part.pks, change.occurred_at, using=table.alias
-        ):
-            with kept_from_caller(NOT_TRIED, change.model):
+    with reading_current(table.alias):
+        for subject, rules in readings:
+            with kept_from_caller(NOT_TRIED, name):
                 outcome = match(subject, rules)
                 decision = None if outcome is None else decide(outcome, table.alias)
                 decisions += [] if decision is None else [decision]

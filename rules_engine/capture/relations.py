@@ -40,7 +40,7 @@ def changed(watches: Iterable[RelationWatch], sent: Mapping[str, Any], now: date
         keys = sent["instance"]._state.__dict__.pop(_key(sent), None)
     if isinstance(keys, Unread):
         raise keys.error
-    others = _in_order(keys or ())
+    others = in_order(keys or ())
     if not others:
         return
     for watch in watches:
@@ -56,7 +56,7 @@ def _told(
     instance, is_own = sent["instance"], watch.is_target == sent["reverse"]
     # A rule on a descendant hears the relation it inherits for its own objects alone.
     if is_own and isinstance(instance, watch.model):
-        yield _subject(watch, instance, operation, Others(sent["model"], ends), now, side=OWN), watch.rules
+        yield subject_of(watch, instance, operation, Others(sent["model"], ends), now, side=OWN), watch.rules
     if is_own and not watch.field.remote_field.symmetrical:
         return
     ends = [pk for pk in ends if not is_own or pk != instance.pk]
@@ -71,15 +71,16 @@ def at_other_end(
 ) -> Iterator[Reading]:
     """Yield the objects of these keys, as what was connected to the ``other`` one or parted from it."""
     others = Others(type(other), [other.pk])
-    for part in _in_parts(pks):
+    for part in in_parts(pks):
         with confined(using):
             stored: models.QuerySet[Any] = UncachedQuerySet(watch.model, using=using)
             rows = list(stored.filter(pk__in=part))
         for instance in rows:
-            yield _subject(watch, instance, operation, others, now, side=OTHER), watch.rules
+            yield subject_of(watch, instance, operation, others, now, side=OTHER), watch.rules
 
 
-def _in_order(keys: Iterable[Any]) -> Sequence[Any]:
+def in_order(keys: Iterable[Any]) -> Sequence[Any]:
+    """Return keys sorted; those of a kind that has no order by their texts."""
     try:
         return sorted(keys)
     except TypeError:  # of a kind that has no order
@@ -117,22 +118,23 @@ def _primary_keys(field: Any, sent: Mapping[str, Any], values: Sequence[Any]) ->
     if name == model._meta.pk.name:
         return values
     keys: list[Any] = []
-    for part in _in_parts(values):
+    for part in in_parts(values):
         with confined(sent["using"]):
             rows: models.QuerySet[Any] = UncachedQuerySet(model, using=sent["using"])
             keys += rows.filter(**{f"{name}__in": part}).order_by().values_list("pk", flat=True)
-    return _in_order(keys)
+    return in_order(keys)
 
 
-def _in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Yield them by as many as are read at once."""
     size = conf.rows_limit()
     yield from (values[start : start + size] for start in range(0, len(values), size))
 
 
-def _subject(
+def subject_of(
     watch: RelationWatch, instance: models.Model, operation: Operation, others: Others, now: datetime, *, side: str
 ) -> Subject:
+    """Return the change of one object's relation, as its rules are told of it."""
     most = conf.rows_limit()
     limited = others if len(others.pks) <= most else Others(others.model, others.pks[:most], is_whole=False)
     key = limited.model._meta.pk

@@ -19,10 +19,15 @@ from django.utils import timezone
 
 from rules_engine import conf
 from rules_engine.capture.earlier.old_values import StoredRow
+from rules_engine.capture.hearing.captured import NOTHING, ByTriggers, Captured
+from rules_engine.capture.hearing.relations import RelationWatch as RelationWatch
+from rules_engine.capture.hearing.relations import relation_watches, relations_of
 from rules_engine.context.paths import ModelClass, find_model, is_denied, label_of, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, SAVE_SIGNALS, find_signal
 from rules_engine.context.subject import Field, Subject
 from rules_engine.live.plan import Plan, held_reader
+from rules_engine.live.triggers.needs import served
+from rules_engine.models.captures.captured import Coverage
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, FieldChange, Unread
 
@@ -81,25 +86,6 @@ class ModelWatch:
 
 
 @dataclass(frozen=True, slots=True)
-class RelationWatch:
-    """A many-to-many relation as seen from a watched model."""
-
-    model: ModelClass
-    #: The field's or the accessor's name at that model.
-    name: str
-    #: Whether the model is the one that the field points to.
-    is_target: bool
-    rules: Rules
-
-    @property
-    def field(self) -> Any:
-        """The many-to-many field itself."""
-        if not self.is_target:
-            return self.model._meta.get_field(self.name)
-        return next(rel.field for rel in self.model._meta.related_objects if rel.get_accessor_name() == self.name)
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
     """Everything the receiver looks up, made anew with each rule set."""
 
@@ -114,6 +100,8 @@ class Table:
     names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     #: The rule set that it was made of; what is matched is recorded with it.
     number: int | None = None
+    #: What the triggers of a table tell rules in the place of signals: of its model, and of relations by their rows.
+    told_by_triggers: ByTriggers = NOTHING
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the pairs that the receiver must be connected to."""
@@ -147,18 +135,28 @@ def build(
     alias: str,
     number: int | None = None,
     known: Mapping[ModelClass, ModelWatch] = MappingProxyType({}),
+    captures: Mapping[str, Coverage] = MappingProxyType({}),
 ) -> Table:
     """Build the table for a rule set. A rule whose model is gone is left out here; checks and the admin flag it.
 
-    ``known`` are the watches of the last rule set: a model whose rules are the same keeps its own.
+    ``known`` are the watches of the last rule set: a model whose rules are the same keeps its own. What triggers tell
+    of a rule, which capture these tables, no signal does.
     """
-    hearing = _Hearing()
+    hearing, captured = _Hearing(), Captured()
+    now = {label: coverage.now for label, coverage in captures.items()}
+    # What was left to the triggers before is told as it was left.
+    before = {label: coverage.before for label, coverage in captures.items() if coverage.before is not None}
     hears_raw = False
     #: Of very many rules most are on the same model and signals.
     lists: dict[tuple[str, frozenset[str]], list[list[CompiledRule]]] = {}
     for rule in rules:
         hears_raw = hears_raw or rule.raw
-        key = rule.model, rule.signals
+        signals = rule.signals
+        if captures:
+            by_triggers = served(rule, now)
+            captured.add(rule, by_triggers | served(rule, before))
+            signals = signals - by_triggers
+        key = rule.model, signals
         if key not in lists:
             lists[key] = list(hearing.lists(*key))
         for hears in lists[key]:
@@ -168,12 +166,19 @@ def build(
     return Table(
         alias=alias,
         models={model: _with_parents(watch, watches, known.get(model)) for model, watch in watches.items()},
-        relations={through: _relation_watches(watches) for through, watches in hearing.relations.items()},
+        relations={through: relation_watches(watches) for through, watches in hearing.relations.items()},
         named={name: tuple(hearing.named[name]) for of_signal in names.values() for name in of_signal},
         names=names,
         hears_raw=hears_raw,
         number=number,
+        told_by_triggers=_by_triggers(captured, captures),
     )
+
+
+def _by_triggers(captured: Captured, captures: Mapping[str, Coverage]) -> ByTriggers:
+    watches = {model: _watch(model, by_signal, None) for model, by_signal in captured.by_model.items()}
+    relations = {through: relation_watches(of_rows) for through, of_rows in captured.relations.items()}
+    return ByTriggers(watches, relations, captures)
 
 
 class _Hearing:
@@ -195,7 +200,7 @@ class _Hearing:
             elif model is None or not is_readable:
                 continue
             elif name == "m2m_changed":
-                for through, key in _relations_of(model):
+                for through, key in relations_of(model):
                     yield self.relations[through].setdefault(key, [])
             else:
                 for sender in senders(name, model):
@@ -285,24 +290,6 @@ def columns_read(model: ModelClass, rules: Iterable[CompiledRule]) -> dict[str, 
             if step is not None and step.kind == "value" and getattr(step.field, "column", None) is not None:
                 columns[step.field.attname] = step.field
     return columns
-
-
-def _relations_of(model: ModelClass) -> Iterator[tuple[ModelClass, tuple[ModelClass, str, bool]]]:
-    for own in model._meta.many_to_many:
-        if own.remote_field.through is not None and own.name in steps(model):
-            yield own.remote_field.through, (model, own.name, False)
-    for relation in model._meta.related_objects:
-        name = relation.get_accessor_name()
-        if name is None or name not in steps(model) or not isinstance(relation, models.ManyToManyRel):
-            continue
-        if relation.through is not None:
-            yield relation.through, (model, name, True)
-
-
-def _relation_watches(
-    by_relation: Mapping[tuple[ModelClass, str, bool], list[CompiledRule]],
-) -> tuple[RelationWatch, ...]:
-    return tuple(RelationWatch(*relation, tuple(rules)) for relation, rules in by_relation.items())
 
 
 def unread(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], error: Exception) -> Iterator[Reading]:

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connections, router, transaction
@@ -19,6 +19,7 @@ from rules_engine.live.paused import Paused, paused_rules
 from rules_engine.live.recorders import recorders
 from rules_engine.live.versions import number_versions
 from rules_engine.models import Pause, Rule, RuleSetVersion
+from rules_engine.models.captures.captured import Coverage, InstalledTrigger
 from rules_engine.rules.matching import CompiledRule
 
 logger = logging.getLogger("rules_engine")
@@ -40,6 +41,8 @@ class RuleSet:
     reading: Reading | None = None
     #: Those that a pause stops, with what it leaves of them.
     paused: Paused = field(default_factory=dict)
+    #: What database triggers capture, by the label of a table's model.
+    captures: Mapping[str, Coverage] = field(default_factory=dict)
 
     def find(self, slug: str) -> CompiledRule | None:
         """Return the live rule of that slug, or None."""
@@ -138,7 +141,8 @@ def load(number: int, using: str, last: RuleSet | None = None) -> RuleSet:
     left = (stopped[rule.slug][1] if rule.slug in stopped else rule for rule in rules)
     live = tuple(rule for rule in left if rule is not None)
     recording = recorders(using, rules)
-    return RuleSet(number, live, _first_end(pauses, recording), recording, reading, stopped)
+    captures = InstalledTrigger.coverages(using)
+    return RuleSet(number, live, _first_end(pauses, recording), recording, reading, stopped, captures)
 
 
 def _first_end(pauses: Sequence[Pause], recording: Sequence[CompiledRule]) -> float:

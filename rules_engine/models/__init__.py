@@ -2,6 +2,7 @@
 deferred constraints escape savepoints and would fail the caller's COMMIT."""
 
 from rules_engine.models.audit import AuditEntry, AuditSeal
+from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
 from rules_engine.models.event import Event, LargeChange, RuleError
 from rules_engine.models.execution import Attempt, Execution
 from rules_engine.models.heartbeat import Heartbeat
@@ -20,10 +21,12 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "AuditSeal",
+    "CapturedChange",
     "Event",
     "Execution",
     "Heartbeat",
     "HeldMatch",
+    "InstalledTrigger",
     "LargeChange",
     "MailHour",
     "Pause",

@@ -22,6 +22,7 @@ from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints, releasing
 from rules_engine.work import claims, large_changes, queues, retention, sequence
+from rules_engine.work.captures import taking
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.runs import telling as runs
 from rules_engine.work.workers import heartbeats
@@ -60,7 +61,8 @@ def drain_queue(queue: str) -> int:
     ran, released = queues.drain(queue, seconds=DRAIN_SECONDS), 0
     if queue == conf.queue():
         with paused():
-            released = large_changes.tell_due(seconds=DRAIN_SECONDS) + runs.tell_due(seconds=RUN_SECONDS)
+            released = taking.tell_due(seconds=DRAIN_SECONDS) + large_changes.tell_due(seconds=DRAIN_SECONDS)
+            released += runs.tell_due(seconds=RUN_SECONDS)
             released += releasing.release_due(seconds=DRAIN_SECONDS)
         if released:
             ran += queues.drain(queue, seconds=end - time.monotonic())
@@ -100,7 +102,7 @@ def due_queues(*only: str) -> list[str]:
         rows = rows.of_queues(only)
     queues_due = set(database_of(rows.db).due_queues(rows))
     if (not only or conf.queue() in only) and (
-        releasing.is_any_due() or large_changes.is_any_due() or runs.is_any_due()
+        releasing.is_any_due() or large_changes.is_any_due() or runs.is_any_due() or taking.is_any_due()
     ):
         queues_due.add(conf.queue())
     return sorted(queues_due)

@@ -1,0 +1,183 @@
+"""Tells the database, with each write of a table that has triggers, where the write comes from, and wakes workers for
+what the triggers capture.
+
+It stands before the statements of each connection while there are such tables, and costs nothing while there are none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+from django.apps import apps
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
+
+from rules_engine import conf
+from rules_engine.capture.inserts import callers
+from rules_engine.capture.origins.as_json import stored_origin
+from rules_engine.context import actor
+from rules_engine.context.paths import find_model
+from rules_engine.databases.triggers import triggers_of
+from rules_engine.databases.triggers.protocol import Execute
+from rules_engine.models.captures.captured import Coverage
+from rules_engine.outbox import hints
+
+#: How statements begin that write no row of a site's.
+READING = frozenset({"SELECT", "SAVEPO", "RELEAS", "ROLLBA", "SET TR", "EXPLAI"})
+#: Where a connection keeps what it has said.
+SAID = "_rules_engine_said"
+#: The place of a mark that waits for no commit.
+NOWHERE = -1
+
+
+class Listening(NamedTuple):
+    """Which tables' writers are told of, in which database, and the number of the rule set that says so."""
+
+    alias: str
+    number: int | None
+    tables: re.Pattern[str]
+
+
+class Said(NamedTuple):
+    """What a transaction has said: the text, what it was made of, and its mark among what is done after the commit."""
+
+    text: str
+    origin: actor.Origin
+    user: Any
+    number: int | None
+    mark: Mark
+    place: int
+
+
+class Mark:
+    """Stands among what is done when a transaction is committed, and is forgotten with it: then it wakes a worker."""
+
+    def __call__(self) -> None:
+        hints.notify(conf.queue())
+
+
+_listening: Listening | None = None
+#: Connections of all threads, as far as somebody still has them.
+_connections: WeakSet[BaseDatabaseWrapper] = WeakSet()
+_lock = threading.Lock()
+
+
+def listen(alias: str, number: int | None, captures: Mapping[str, Coverage]) -> None:
+    """Tell the database of writers to these tables from now on; of none, where there are none."""
+    global _listening
+    names = _tables(captures)
+    if not names:
+        _listening = None
+        with _lock:
+            for connection in list(_connections):
+                if _tell in connection.execute_wrappers:
+                    connection.execute_wrappers.remove(_tell)
+        return
+    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    _listening = Listening(alias, number, re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)"))
+    with _lock:
+        for connection in list(_connections):
+            _stand_before(connection)
+
+
+def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receive ``connection_created``: remember it, and stand before its statements if some table has triggers."""
+    with _lock:
+        _connections.add(connection)
+    if _listening is not None:
+        _stand_before(connection)
+
+
+def _stand_before(connection: BaseDatabaseWrapper) -> None:
+    if _listening is not None and connection.alias == _listening.alias and _tell not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_tell)
+
+
+def _tables(captures: Mapping[str, Coverage]) -> set[str]:
+    """Return the names of the tables that have triggers, and of those whose rows take rows of these along."""
+    names: set[str] = set()
+    for label, coverage in captures.items():
+        names.update(capture.table for capture in (coverage.now, coverage.before) if capture is not None)
+        model = find_model(label)
+        if model is not None:
+            names |= _cascading_to(model, set())
+    # Of a name with a schema the last part: others may write it in other ways.
+    return {name.replace('"', "").rpartition(".")[2] for name in names}
+
+
+def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
+    names: set[str] = set()
+    for field in model._meta.concrete_fields:
+        rule = getattr(getattr(field, "remote_field", None), "on_delete", None)
+        # What the database itself does about rows that are left behind: since Django 6.1.
+        if not hasattr(rule, "on_delete_sql") or field in known:
+            continue
+        known.add(field)
+        target: Any = field.related_model
+        names |= {target._meta.db_table, *_cascading_to(target, known)}
+    return names
+
+
+def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Execute a statement of Django's, and say where it comes from if it may write such a table."""
+    listening = _listening
+    if listening is None or type(sql) is not str or sql[:6] in READING or not listening.tables.search(sql):
+        return execute(sql, params, many, context)
+    connection: BaseDatabaseWrapper = context["connection"]
+    triggers = triggers_of(listening.alias)
+    if triggers is None or connection.alias != listening.alias or not apps.ready:
+        return execute(sql, params, many, context)
+    said: Said | None = getattr(connection, SAID, None)
+    is_known = said is not None and _holds(said, connection) and _is_same(said, listening.number)
+    if said is None or not is_known:
+        said = _say(connection, listening.number)
+    done = triggers.saying(said.text, listening.alias, execute, (sql, params, many, context), is_known=is_known)
+    if said.place == NOWHERE:
+        said.mark()
+    return done
+
+
+def _holds(said: Said, connection: BaseDatabaseWrapper) -> bool:
+    """Say whether the transaction that said it is still going on."""
+    planned = connection.run_on_commit
+    return said.place != NOWHERE and said.place < len(planned) and planned[said.place][1] is said.mark
+
+
+def _is_same(said: Said, number: int | None) -> bool:
+    origin = actor.origin()
+    return (
+        said.origin is origin and said.user is _user(origin) and said.number == number and not _is_loading(said.origin)
+    )
+
+
+def _user(origin: actor.Origin) -> Any:
+    return getattr(origin.request, "user", None) if origin.user is None else origin.user
+
+
+def _is_loading(origin: actor.Origin) -> bool:
+    return not origin.is_loading and callers.is_loading()
+
+
+def _say(connection: BaseDatabaseWrapper, number: int | None) -> Said:
+    origin = actor.origin()
+    stored = {**stored_origin(origin), "rule_set": number}
+    if origin.is_paused:
+        stored["is_paused"] = True
+    if callers.is_loading():
+        stored["is_loading"] = True
+    mark, place = Mark(), NOWHERE
+    if connection.in_atomic_block:
+        place = len(connection.run_on_commit)
+        try:
+            transaction.on_commit(mark, using=connection.alias)
+        except TransactionManagementError:
+            place = NOWHERE
+    said = Said(json.dumps(stored), origin, _user(origin), number, mark, place)
+    setattr(connection, SAID, said)
+    return said

@@ -1,0 +1,162 @@
+"""Making and removing triggers, such that each change is told once: by signals or by triggers, never by both.
+
+Processes notice within a second or so what is installed, by the number of the rule set. Whoever writes through Django
+says which number it knows; so of a row that was captured meanwhile it is known who tells its rules. Of a writer that
+says nothing it is taken, until the time ``since``, that it knows of what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext
+
+from rules_engine import conf
+from rules_engine.context.paths import ModelClass, find_model, label_of
+from rules_engine.databases.generic import seconds_from_now
+from rules_engine.databases.triggers import triggers_of
+from rules_engine.databases.triggers.protocol import Definition, Triggers
+from rules_engine.databases.triggers.tables import TableCapture
+from rules_engine.errors import RulesEngineError
+from rules_engine.live import cache
+from rules_engine.live.triggers.needs import relations_of, whole_table
+from rules_engine.live.triggers.states import needs_of
+from rules_engine.models import RuleSetVersion
+from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
+
+#: Seconds that DDL waits for a lock, while all writers of the table wait behind it.
+LOCK_SECONDS = 3.0
+#: Seconds, besides those between two looks at the rule set, that a process may take to notice.
+NOTICE_SECONDS = 4.0
+
+
+class CannotInstall(RulesEngineError):
+    """A table that cannot have triggers, or has no use for them."""
+
+
+def grace_seconds() -> float:
+    """Return how long a process may go on by what was installed before."""
+    return NOTICE_SECONDS + float(conf.refresh_seconds())
+
+
+def captures_for(model: ModelClass, *, whole: bool = False) -> list[TableCapture]:
+    """Return what the triggers of a model's tables are to capture: what live rules need, or all that rules may read.
+
+    Raises ``CannotInstall``.
+    """
+    using = cache.alias()
+    needs, excluded = needs_of(cache.current().rules)
+    throughs = [through for _, through in relations_of(model) if through._meta.auto_created]
+    labels = dict.fromkeys(label_of(table) for table in (model, *throughs))
+    if whole:
+        found = [whole_table(model)] if not model._meta.proxy else []
+        found += [needs[label] for label in labels if label in needs and label != label_of(model)]
+    else:
+        found = [needs[label] for label in labels if label in needs]
+    if not found:
+        reasons = {reason for label in labels for reason in excluded.get(label, {}).values()}
+        raise CannotInstall(_no_use(model, sorted(reasons)))
+    for capture in found:
+        if trouble := _trouble(capture.table, using):
+            raise CannotInstall(
+                gettext("%(model)s cannot have triggers: %(why)s.") % {"model": capture.label, "why": trouble}
+            )
+    return found
+
+
+def _no_use(model: ModelClass, reasons: Sequence[str]) -> str:
+    message = gettext(
+        "No live rule on %(model)s can be told by triggers. Make the rule first, or install with --all to capture all "
+        "that rules may read."
+    ) % {"model": label_of(model)}
+    return " ".join([message, *reasons])
+
+
+def _trouble(table: str, using: str) -> str | None:
+    triggers = triggers_of(using)
+    return gettext("this database has none that we know") if triggers is None else triggers.trouble(table, using)
+
+
+def triggers_here(using: str) -> Triggers:
+    """Return how triggers are made in this database. Raises ``CannotInstall`` where we do not know."""
+    triggers = triggers_of(using)
+    if triggers is None:
+        raise CannotInstall(gettext("Triggers are made on PostgreSQL, SQLite, MariaDB and MySQL."))
+    return triggers
+
+
+def definition_of(capture: TableCapture) -> Definition:
+    """Return the statements that make the triggers. Raises ``CannotInstall``."""
+    using = cache.alias()
+    return triggers_here(using).definition(capture, CapturedChange, using)
+
+
+def removal_of(label: str) -> Sequence[str]:
+    """Return the statements that remove the triggers of a table."""
+    using = cache.alias()
+    row = InstalledTrigger.objects.using(using).get(model=label)
+    return triggers_here(using).removal(_table_of(row), row.names, using)
+
+
+def file_of(statements: Sequence[str]) -> str:
+    """Return statements as the database's own client takes them."""
+    return triggers_here(cache.alias()).file(statements)
+
+
+def install(capture: TableCapture, *, grace: float | None = None) -> bool:
+    """Make the triggers of a table, in the place of those that are there. Says whether anything was to be done.
+
+    Raises ``CannotInstall``, and ``DatabaseError`` where the table is locked for longer than a writer can wait.
+    """
+    using = cache.alias()
+    triggers, definition = triggers_here(using), definition_of(capture)
+    row = InstalledTrigger.objects.using(using).filter(model=capture.label).first()
+    there = triggers.installed(capture.table, using)
+    if row is not None and row.coverage.now == capture and set(definition.names) == there:
+        return False
+    with triggers.patient(LOCK_SECONDS, using):
+        removal = triggers.removal(capture.table, sorted(there), using)
+        triggers.run([*removal, *definition.statements], using, capture.table)
+        _note(capture.label, using, grace, captures=capture.stored(), names=list(definition.names))
+    return True
+
+
+def _note(label: str, using: str, grace: float | None, **columns: Any) -> None:
+    """Write down what is installed now, under the next number of the rule set."""
+    rows = InstalledTrigger.objects.using(using).filter(model=label)
+    with transaction.atomic(using=using):
+        RuleSetVersion.bump(using)
+        number = RuleSetVersion.current(using)
+        since = seconds_from_now(grace_seconds() if grace is None else grace)
+        before = rows.values_list("captures", flat=True).first()
+        if not rows.update(before=before, generation=number, since=since, **columns):
+            made = InstalledTrigger(model=label, before=None, generation=number, since=since, **columns)
+            made.save(using=using, force_insert=True)
+
+
+def remove(label: str, wait: Callable[[float], Any], *, grace: float | None = None) -> bool:
+    """Remove the triggers of a table, once all processes listen to signals again: ``wait`` is called with the seconds
+    that takes. Says whether there were any. Raises as ``install``."""
+    using = cache.alias()
+    row = InstalledTrigger.objects.using(using).filter(model=label).first()
+    if row is None:
+        return False
+    triggers = triggers_here(using)
+    if row.captures is not None:
+        _note(label, using, grace, captures=None)
+        wait(grace_seconds() if grace is None else grace)
+    table = _table_of(row)
+    with triggers.patient(LOCK_SECONDS, using):
+        names = {*row.names, *triggers.installed(table, using)}
+        triggers.run(triggers.removal(table, sorted(names), using), using, table)
+        InstalledTrigger.objects.using(using).filter(model=label).delete()
+        RuleSetVersion.bump(using)
+    return True
+
+
+def _table_of(row: InstalledTrigger) -> str:
+    model = find_model(row.model)
+    capture = row.coverage.now or row.coverage.before
+    return model._meta.db_table if model is not None else capture.table if capture else ""

@@ -1,0 +1,1 @@
+"""What database triggers have written down, and which triggers there are."""

@@ -1,0 +1,1 @@
+"""What triggers have captured, told to rules by workers."""

@@ -1,0 +1,98 @@
+"""Takes what triggers have captured, in order, and tells rules of it: exactly once, for a row is taken away in the
+transaction that records what it led to.
+
+One worker at a time: so that what happened to an object is told in the order in which it happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models import F
+
+from rules_engine.capture import receiver
+from rules_engine.databases import database_of
+from rules_engine.databases.generic import seconds_from_now
+from rules_engine.live import cache
+from rules_engine.models import CapturedChange
+from rules_engine.types import Unread, ask
+from rules_engine.work.captures.reading import Writers, readings
+
+logger = logging.getLogger("rules_engine")
+
+#: Rows told in one transaction.
+BATCH = 500
+#: The lock that the worker has who takes them; no other lock of ours has this number.
+TURN = 7_263_845_104
+#: Seconds until a row that could not be told is tried again, doubled each time up to the longest.
+FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0
+
+
+def _due() -> Any:
+    return CapturedChange.objects.using(router.db_for_write(CapturedChange)).due()
+
+
+def is_any_due() -> bool:
+    """Say whether some captured change is to be told."""
+    return bool(_due().exists())
+
+
+def tell_due(*, seconds: float = float("inf")) -> int:
+    """Tell what is due until nothing is, somebody else is at it, or the time is up. Returns how many rows were told."""
+    end, told = time.monotonic() + seconds, 0
+    size = BATCH
+    while time.monotonic() < end and is_any_due():
+        # The rules as they are now: at least as new as those of whoever wrote.
+        cache.refresh()
+        done = ask(_tell, size)
+        if not isinstance(done, Unread):
+            told += done
+            size = min(BATCH, size * 2)
+            if not done:
+                break
+        elif size > 1:
+            # Something is wrong with one of them: it is to hold up as few others as can be.
+            logger.warning("%s captured changes could not be told together (%s).", size, done.message)
+            size = max(1, size // 8)
+        else:
+            _put_back(done.error)
+    return told
+
+
+def _tell(size: int) -> int:
+    using = router.db_for_write(CapturedChange)
+    with transaction.atomic(using=using):
+        if not database_of(using).has_turn(TURN, using):
+            return 0
+        rows = list(_locked(_due().order_by("id"))[:size])
+        # Taken away first: whoever comes second finds that they are gone.
+        gone, _ = _due().filter(pk__in=[row.pk for row in rows]).delete() if rows else (0, {})
+        if gone != len(rows):
+            raise RuntimeError("Another worker has taken the same captured changes; they are looked for again.")
+        if rows:
+            _tell_rows(rows)
+    return len(rows)
+
+
+def _locked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    # What is read to be locked is what is there now, and not when the transaction began.
+    return rows.select_for_update()
+
+
+def _tell_rows(rows: Sequence[CapturedChange]) -> None:
+    receiver.tell(readings(rows, receiver.table(), Writers()), rows[0].model)
+
+
+def _put_back(error: Exception) -> None:
+    row = _due().order_by("id").first()
+    if row is None:
+        return
+    logger.error("The captured change %s could not be told; it is tried again.", row, exc_info=error)
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(row.failures, 20))
+    CapturedChange.objects.using(router.db_for_write(CapturedChange)).filter(pk=row.pk).update(
+        failures=F("failures") + 1, retry_at=seconds_from_now(wait)
+    )
