@@ -231,11 +231,6 @@ def tell_large_change(change: LargeChange) -> None:
         )
 
 
-def table() -> Table:
-    """Return what this process knows of what rules hear."""
-    return _table
-
-
 def tell(readings: Iterable[Reading], name: str) -> None:
     """Tell rules, outside of the change itself, of what was read of it; ``name`` is for the log.
 

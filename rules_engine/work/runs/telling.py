@@ -15,8 +15,8 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from rules_engine.capture.large_changes import KnownActor
 from rules_engine.capture.one_rule.telling import Answer, Occasion, as_told, ask_of, subject_of, tell
+from rules_engine.capture.origins.as_json import KnownActor
 from rules_engine.context import actor
 from rules_engine.context.paths import find_model
 from rules_engine.databases.generic import passing_locked, seconds_from_now
