@@ -64,7 +64,7 @@ def test_what_is_needed_no_more_is_named(install: Install) -> None:
     assert "no longer needed" in command("check")
 
 
-def test_triggers_that_somebody_dropped_are_missing_until_they_are_made_anew(install: Install) -> None:
+def test_triggers_that_somebody_dropped_are_missing_until_made_anew(install: Install) -> None:
     create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
     make_order()
     install(Order)
