@@ -5,8 +5,8 @@ set; W004 requests are not atomic; E005 rules and outbox in two databases; W006 
 is missing; E008 a signal's path leads nowhere; W008 rules can set off each other in a loop; W012 a pool of
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
-not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as
-readers; W019 a rule's key holds no value; W020 the form of actions has not what draws it.
+not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
+holds no value; W020 the form of actions has not what draws it; E031 Django has no tasks; W032 its tasks have no workers.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from celery import current_app
@@ -218,6 +219,24 @@ def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
         )
         return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
     return []
+
+
+@checks.register()
+def check_runner(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """E031, W032: where Django's tasks are to carry out what is due, the site has them, and workers for them."""
+    if conf.problems() or conf.runner() != "tasks":
+        return []
+    if not (find_spec("django.tasks") or find_spec("django_tasks")):
+        message = 'RULES_ENGINE["RUNNER"] is "tasks", and this Django has no tasks.'
+        hint = 'Install django-tasks and a backend such as django-tasks-db; or set it to "celery" or "worker".'
+        return [checks.Error(message, hint=hint, id="rules_engine.E031")]
+    from rules_engine.work.standalone import django_tasks  # not before it is known that it can be imported
+
+    if django_tasks.has_workers():
+        return []
+    message = "Django's tasks have no workers here: what is due is carried out in the process that saved, or never."
+    hint = "Give TASKS a backend with workers, such as django_tasks_db.DatabaseBackend."
+    return [checks.Warning(message, hint=hint, id="rules_engine.W032")]
 
 
 def _has_broker() -> bool:

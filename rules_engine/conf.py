@@ -73,9 +73,10 @@ def refresh_seconds() -> float:
 
 @_setting
 def runner() -> str:
-    """Who carries out what is due: "celery" (the default), or "worker" (``manage.py rules_worker``, without Celery and
-    without a broker)."""
-    return str(usable("RUNNER", "celery", lambda v: v in ("celery", "worker"), '"celery" or "worker"'))
+    """Who carries out what is due: "celery" (the default), "worker" (``manage.py rules_worker``, without Celery and
+    without a broker), or "tasks" (Django's own tasks, by the backend that the site has)."""
+    runners = ("celery", "worker", "tasks")
+    return str(usable("RUNNER", "celery", lambda value: value in runners, '"celery", "worker" or "tasks"'))
 
 
 @_setting

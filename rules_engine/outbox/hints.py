@@ -1,4 +1,5 @@
-"""Wakes workers: "there is work in this queue", through Celery or the database, from a thread of its own.
+"""Wakes workers: "there is work in this queue", through Celery, the database or Django's tasks, from a
+thread of its own.
 
 Never published by the thread that commits: measured, a publish there can hold a save for 6 s when Redis refuses, 20 s
 when it is silent, 4 s with AMQP, whatever the timeouts. The caller adds a name to a set and goes on. The first hint of
@@ -16,6 +17,7 @@ import time
 
 from celery import current_app
 from django.db import DatabaseError, InterfaceError, connections, router
+from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError, OperationalError
 
 from rules_engine import conf
@@ -27,6 +29,8 @@ from rules_engine.types import Unread, ask
 logger = logging.getLogger("rules_engine")
 
 DRAIN = "rules_engine.tasks.drain"
+#: By its name, as Celery's: only sites that have Django's tasks can import it.
+ENQUEUE = "rules_engine.work.standalone.django_tasks.enqueue"
 #: A hint that no worker took by then is stale: the sweep has long found its work.
 EXPIRES_SECONDS = 30.0
 #: Seconds between two hints of one queue. A worker that was told a moment ago is at work still, and what it does not
@@ -135,8 +139,11 @@ def notify(queue: str) -> None:
 def send(queue: str) -> None:
     """Tell the workers of a queue now, by what the site's workers hear. Raises one of ``PUBLISH_ERRORS`` when that
     cannot be reached."""
-    if conf.runner() == "worker":
+    runner = conf.runner()
+    if runner == "worker":
         _announce(queue)
+    elif runner == "tasks":
+        import_string(ENQUEUE)(queue)
     else:
         _publish(queue)
 

@@ -5,7 +5,7 @@
 | variable          | what it sets                                                                          |
 |-------------------|---------------------------------------------------------------------------------------|
 | BENCH_QUEUE       | the engine's queue: one of a run's own, since a broker may be shared                  |
-| BENCH_HINTS       | 0: workers find work by looking for it alone                                          |
+| BENCH_RUNNER      | who carries out what is due: celery, or worker for ``rules_worker``                   |
 | BENCH_KEPT        | 1: Celery keeps a connection for 100,000 tasks; its default closes it around each     |
 """
 
@@ -24,7 +24,7 @@ RULES_ENGINE = {
     **RULES_ENGINE,
     "OLD_VALUES_AT_LOAD": ["benchmarks.unchangedatloadorder", "benchmarks.oneruleatloadorder"],
     "QUEUE": os.environ.get("BENCH_QUEUE", "rules"),
-    "HINTS": os.environ.get("BENCH_HINTS", "1") == "1",
+    "RUNNER": os.environ.get("BENCH_RUNNER", "celery"),
 }
 DJANGO_WEBHOOK = {"MODELS": ["benchmarks.WebhookOrder"]}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -38,15 +38,18 @@ def environment(broker: str = "", **own: str) -> dict[str, str]:
 
 
 @contextmanager
-def working(queues: str = IDLE_QUEUE, broker: str = "", **own: str) -> Iterator[str]:
-    """Run one while the block does; yields its name. Raises ``SystemExit``, with what it said, if it does not come up.
+def working(queues: str = IDLE_QUEUE, broker: str = "", *, of_celery: bool = True, **own: str) -> Iterator[str]:
+    """Run one while the block does, Celery's or ``rules_worker``; yields its name. Raises ``SystemExit``, with what it
+    said, if it does not come up.
 
     It and its children are gone afterwards, whatever happened.
     """
     name = f"benchmark{os.getpid()}@localhost"
     path = Path(settings.VAR) / "worker.log"
-    command = [sys.executable, "-m", "celery", "-A", "project", "worker", "-Q", queues, "-n", name, "-l", "info"]
-    command += ["-P", "prefork", "-c", str(PROCESSES), "--without-gossip", "--without-mingle"]
+    celery = ["celery", "-A", "project", "worker", "-Q", queues, "-n", name, "-l", "info"]
+    celery += ["-P", "prefork", "-c", str(PROCESSES), "--without-gossip", "--without-mingle"]
+    ours = ["django", "rules_worker", "--queue", queues, "--processes", str(PROCESSES)]
+    command = [sys.executable, "-m", *(celery if of_celery else ours)]
     with path.open("wb") as log:
         process = subprocess.Popen(
             command,

@@ -60,7 +60,9 @@ class Worker:
         return self.path.read_text(encoding="utf-8", errors="replace")
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: " ready." in self.log or self.process.poll() is not None, lambda: self.log)
+        # As Celery and our own say it, and django-tasks-db.
+        signs = (" ready.", "Starting worker")
+        eventually(lambda: any(sign in self.log for sign in signs) or self.process.poll() is not None, lambda: self.log)
         assert self.process.poll() is None, self.log
 
     def signal_all(self, number: signal.Signals) -> None:
@@ -122,10 +124,12 @@ class Crew:
         entry = ["tests.faults.wrong_clock", str(clock)] if clock else []
         # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
         chosen = pool or ("solo" if solo else "prefork")
-        of_celery = self.runner == "celery"
-        command = (
-            _celery(name, processes, chosen) if of_celery else ["django", "rules_worker", f"--processes={processes}"]
-        )
+        commands = {
+            "celery": _celery(name, processes, chosen),
+            "worker": ["django", "rules_worker", f"--processes={processes}"],
+            "tasks": ["django", "db_worker", "--queue-name=*", "--interval=0.05", "--no-startup-delay", "-v3"],
+        }
+        command = commands[self.runner]
         arguments = ["-m", *entry, *command]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
@@ -138,7 +142,7 @@ class Crew:
                 )
             else:
                 process = nursery.born(arguments, environment, log)
-        worker = Worker(process, path, is_alone=not of_celery and processes == 1)
+        worker = Worker(process, path, is_alone=self.runner != "celery" and processes == 1)
         self.workers.append(worker)
         if ready:
             worker.wait_until_ready()

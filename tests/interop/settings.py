@@ -22,6 +22,7 @@ _packages = [
     "cacheops",
     "debug_toolbar",
     "django.contrib.postgres",
+    "django_tasks_db",
     "djcelery_email",
     "djmoney",
     "mailer",

@@ -1,0 +1,71 @@
+"""Django's own tasks carry out what is due: by the workers of django-tasks-db, held to what Celery's are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks
+
+from rules_engine.checks import check_runner
+from rules_engine.models import Execution
+from rules_engine.outbox import hints
+from tests.faults import test_workers
+from tests.faults.test_workers import all_ended, assert_each_done_once, rule, save
+from tests.faults.test_workers import probes as probes
+from tests.faults.workers import Crew
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+
+# What workers of one process each are held to.
+test_a_lease_ends_by_the_clock = test_workers.test_a_lease_ends_by_the_clock_of_the_database
+test_only_the_clock_of_the_database_counts = test_workers.test_only_the_clock_of_the_database_counts
+test_a_frozen_worker_finds_itself_refused = (
+    test_workers.test_a_worker_frozen_past_its_lease_finds_its_late_finish_refused
+)
+test_the_work_of_a_killed_one_is_done_again = test_workers.test_an_attempt_of_a_killed_worker_is_made_again_with_its_key
+BACKEND = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": []}}
+
+
+@pytest.fixture
+def any_crew(process_environment: dict[str, str], tmp_path: Path, settings: Any) -> Iterator[Crew]:
+    """Workers of django-tasks-db, told by what this process enqueues."""
+    settings.TASKS = BACKEND
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RUNNER": "tasks", "HINTS": True}
+    crew = Crew(process_environment, tmp_path, runner="tasks")
+    # Their sweeps begin with the first that they are told.
+    hints.send("rules")
+    hints.send("rules")
+    try:
+        yield crew
+    finally:
+        hints.flush(5)
+        crew.end()
+
+
+def test_what_is_committed_is_carried_out(any_crew: Crew) -> None:
+    rule(any_crew)
+    any_crew.start(SWEEP_SECONDS=1000.0)
+    save("ada", "grace")
+    any_crew.eventually(lambda: Execution.objects.count() == 2 and all_ended())
+    assert_each_done_once(any_crew, 2)
+
+
+def test_a_check_says_that_nobody_carries_tasks_out(settings: Any) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RUNNER": "tasks"}
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+    [problem] = check_runner(None)
+    assert (problem.id, problem.level) == ("rules_engine.W032", checks.WARNING)
+    settings.TASKS = BACKEND
+    assert check_runner(None) == []
+
+
+def test_a_queue_that_the_backend_does_not_have_is_carried_by_another(any_crew: Crew, settings: Any) -> None:
+    settings.TASKS = {"default": {**BACKEND["default"], "QUEUES": ["low", "default"]}}
+    rule(any_crew)
+    save("ada")
+    any_crew.start()
+    any_crew.eventually(all_ended)
+    assert_each_done_once(any_crew, 1)
