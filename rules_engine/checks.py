@@ -6,7 +6,8 @@ is missing; E008 a signal's path leads nowhere; W008 rules can set off each othe
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
-holds no value; W020 the form of actions has not what draws it; E031 Django has no tasks; W032 its tasks have no workers.
+holds no value; W020 the form of actions has not what draws it; E031 Django has no tasks;
+W032 its tasks have no workers.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
