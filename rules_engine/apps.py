@@ -53,11 +53,13 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.models import Rule, RuleAction, RuleTest
         from rules_engine.models.rule_set import rules_changed
         from rules_engine.packs import loading
+        from rules_engine.work.schedules import arming
 
         connection_created.connect(writers.connected, dispatch_uid="rules_engine.writers")
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
         for model in (Rule, RuleAction, RuleTest):
             pre_save.connect(loading.before_raw_save, sender=model, dispatch_uid="rules_engine.loading")
+        rules_changed.connect(arming.rules_changed, dispatch_uid="rules_engine.armed")
         rules_changed.connect(watcher.rules_changed, dispatch_uid="rules_engine.changed")
         if conf.refresh() == "request":
             request_started.connect(watcher.started, dispatch_uid="rules_engine.request")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rules_engine.work.captures import taking
 from rules_engine.work.claims import claim
 from rules_engine.work.run import run_claim
 from rules_engine.work.runs import telling as runs
+from rules_engine.work.schedules.looking import look_due
 
 __all__ = ["ActionContractTests", "assert_rule_tests", "create_rule", "explain", "refresh", "reset", "run_due"]
 
@@ -91,12 +93,16 @@ def reset() -> None:
     trusted.forget()
 
 
-def run_due(limit: int | None = None) -> int:
-    """Claim and run what is due, in this process and without a broker. Returns how many executions it ran."""
+def run_due(limit: int | None = None, *, now: datetime | None = None) -> int:
+    """Claim and run what is due, in this process and without a broker. Returns how many executions it ran.
+
+    ``now`` is the time by which rules on time are due; None is the database's.
+    """
     ran = 0
     while limit is None or ran < limit:
         taking.tell_due()
         large_changes.tell_due()
+        look_due(now=now)
         runs.tell_due()
         release_due()
         claimed = claim(limit=None if limit is None else limit - ran)

@@ -130,6 +130,9 @@ class Subject:
     arguments: Mapping[str, Any] | None = None
     #: When it was due and what for, of what time brought about.
     due: Mapping[str, Any] | None = None
+    #: The objects, of what is about many of them at once, and the label of their model.
+    rows: Sequence[Mapping[str, Any]] | None = None
+    label: str = ""
     occurred_at: datetime | None = None
     #: The names of the fields that the save writes; None is all of them.
     written: frozenset[str] | None = None
@@ -161,7 +164,7 @@ class Subject:
     def model(self) -> str:
         """The label of the concrete model, empty for a signal of none."""
         if self.instance is None:
-            return ""
+            return self.label
         concrete = self.instance._meta.concrete_model
         return (concrete or type(self.instance))._meta.label_lower
 
@@ -201,6 +204,8 @@ class Subject:
         context = {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
         if self.due is not None:
             context["due"] = self.due
+            if self.rows is not None:
+                context["rows"] = self.rows
         return context
 
     def read(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any] | Unread:

@@ -33,6 +33,8 @@ def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[
         return (seen, hidden) if hidden else (context, [])
     if isinstance(seen.get("instance"), Mapping):
         seen["instance"] = _object(seen["instance"], model, may_view, "instance", hidden)
+    if isinstance(seen.get("rows"), list):
+        seen["rows"] = _below(seen["rows"], model, may_view, "rows", hidden)
     m2m = seen.get("m2m")
     if isinstance(m2m, Mapping) and "objects" in m2m:
         seen["m2m"] = _ends(m2m, model, may_view, hidden)
@@ -116,6 +118,8 @@ def read_by(reads: Iterable[Path], context: Mapping[str, Any], label: str) -> Ma
     own = dict(context)
     if isinstance(own.get("instance"), Mapping):
         own["instance"] = _named(own["instance"], model, tree.get("instance", {}))
+    if isinstance(own.get("rows"), list):
+        own["rows"] = _named(own["rows"], model, tree.get("rows", {}))
     if isinstance(own.get("m2m"), Mapping):
         own["m2m"] = _named_ends(own["m2m"], model, tree.get("m2m", {}))
     return own

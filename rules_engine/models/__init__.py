@@ -14,6 +14,7 @@ from rules_engine.models.reservation import Reservation
 from rules_engine.models.rule import Rule, RuleAction, RuleVersion
 from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
 from rules_engine.models.schedules.run import Run
+from rules_engine.models.schedules.schedule import Firing, Schedule
 from rules_engine.models.tested.rule_test import RuleTest
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "CapturedChange",
     "Event",
     "Execution",
+    "Firing",
     "Heartbeat",
     "HeldMatch",
     "InstalledTrigger",
@@ -40,4 +42,5 @@ __all__ = [
     "RuleTest",
     "RuleVersion",
     "Run",
+    "Schedule",
 ]

@@ -36,6 +36,8 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "events": None,
 }
 M2M_OBJECTS: Path = ("m2m", "objects")
+#: The objects of a schedule, all at once.
+ROWS: Path = ("rows",)
 OF_A_MODEL = ("instance", "old", "changed", "changes")
 
 
@@ -59,6 +61,8 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
         return trouble
     if root in OF_A_MODEL:
         return _model_problem(rule, root, tuple(rest))
+    if root == ROWS[0]:
+        return _rows_problem(rule, tuple(rest))
     if root == "signal":
         return argument_problem(rule, tuple(rest))
     return _part_problem(rule, root, tuple(rest))
@@ -85,7 +89,7 @@ def is_of_rows(rule: RuleSpec, path: Path) -> bool:
     """Say whether the path leads to a list, as far as that can be said beforehand."""
     model = find_model(rule.model) if rule.model else None
     if path[:1] != ("instance",):
-        return path in (("m2m", "pks"), M2M_OBJECTS) or path[:1] in (("signal",), ("changed",))
+        return path in (("m2m", "pks"), M2M_OBJECTS, ROWS) or path[:1] in (("signal",), ("changed",))
     return model is not None and len(path) > 1 and resolve(model, path[1:]).kind == "to_many"
 
 
@@ -154,6 +158,17 @@ def m2m_models(rule: RuleSpec) -> list[ModelClass]:
     return list(dict.fromkeys(step.model for name, step in relations.items() if name in wanted and step.model))
 
 
+def _rows_problem(rule: RuleSpec, rest: Path) -> str | None:
+    """Look at a path into the objects of a schedule."""
+    model = find_model(rule.model) if rule.model else None
+    try:
+        if model is not None:
+            resolve(model, tuple(name for name in rest if not name.isdigit()))
+    except UnknownPath as error:
+        return str(error)
+    return None
+
+
 def _others_problem(rule: RuleSpec, rest: Path) -> str | None:
     models = m2m_models(rule)
     if not models:
@@ -173,6 +188,8 @@ def _others_problem(rule: RuleSpec, rest: Path) -> str | None:
 
 def _model_of_rows(rule: RuleSpec, within: Path) -> ModelClass | None:
     """Find the model that rows read within the path are of; None for rows of no model. Raises ``UnknownPath``."""
+    if within == ROWS:
+        return find_model(rule.model) if rule.model else None
     if within == M2M_OBJECTS:
         return next(iter(m2m_models(rule)), None)
     model = find_model(rule.model) if rule.model else None
@@ -281,7 +298,7 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
             continue
         if path[:1] == ("each",) and rule.each:
             path = (*rule.each, *path[1:])
-        if path[:1] == ("instance",):
+        if path[:1] in (("instance",), ROWS):
             seen |= _seen_on(model, path[1:])
         elif path[:2] == M2M_OBJECTS:
             for other in m2m_models(rule):

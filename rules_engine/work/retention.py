@@ -22,6 +22,7 @@ from rules_engine.models import (
     AuditSeal,
     Event,
     Execution,
+    Firing,
     Heartbeat,
     HeldMatch,
     LargeChange,
@@ -36,20 +37,24 @@ from rules_engine.models import (
 from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import ObjectName, names_of, of_names
 from rules_engine.outbox import partitions
+from rules_engine.rules.schedules.kind import LONGEST_LATENESS
 from rules_engine.work.repeating import against_rivals
 
+SECONDS_A_DAY = 24 * 3600
 #: Rows removed by one statement: a few milliseconds of locks.
 BATCH = 1_000
 
 #: Days that a reservation is kept after it ended, for transactions that began before. Not a record of anything.
 RESERVATION_DAYS = 1
 
+#: Days that something is late at most which still acts, and two for clocks that are set back.
+LATEST_DAYS = LONGEST_LATENESS // SECONDS_A_DAY + 2
+
 #: Days that a host is remembered that is no longer at work.
 HEARTBEAT_DAYS = 7
 
 #: Days that it is remembered how many mails were sent in an hour.
 MAIL_HOUR_DAYS = 7
-SECONDS_A_DAY = 24 * 3600
 
 
 def _older_than(days: float, column: str = "created_at") -> dict[str, Any]:
@@ -114,6 +119,8 @@ def _prunable() -> Iterator[Old]:
         waiting = HeldMatch.objects.filter(event=OuterRef("pk"), state=HeldMatch.State.WAITING)
         acted_on = Execution.objects.filter(event=OuterRef("pk"))
         yield Old(Event.objects.filter(~Exists(acted_on), ~Exists(waiting), **_older_than(days)))
+        # A firing keeps what is due from acting again for as long as that may be late, of whichever rule.
+        yield Old(Firing.objects.filter(due_at__lt=Now() - timedelta(days=max(days, LATEST_DAYS))), along="due_at")
         yield Old(RuleError.objects.filter(**_older_than(days)), along="pk")
         yield Old(LargeChange.objects.filter(**_older_than(days)))
         yield Old(Run.objects.filter(**_older_than(days)).exclude(state__in=Run.LIVE), along="pk")

@@ -25,6 +25,7 @@ from rules_engine.work import claims, large_changes, queues, retention, sequence
 from rules_engine.work.captures import taking
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.runs import telling as runs
+from rules_engine.work.schedules import looking
 from rules_engine.work.workers import heartbeats
 
 logger = logging.getLogger("rules_engine")
@@ -33,6 +34,8 @@ logger = logging.getLogger("rules_engine")
 DRAIN_SECONDS = 10.0
 #: Seconds of one drain in which runs are told: what others want done is not to wait for that.
 RUN_SECONDS = 2.0
+#: Seconds of one drain in which it is looked for what is due by time, and told.
+LOOK_SECONDS = 5.0
 #: Seconds one sweep may seal the audit trail; the next goes on.
 SEAL_SECONDS = 1.0
 
@@ -62,7 +65,7 @@ def drain_queue(queue: str) -> int:
     if queue == conf.queue():
         with paused():
             released = taking.tell_due(seconds=DRAIN_SECONDS) + large_changes.tell_due(seconds=DRAIN_SECONDS)
-            released += runs.tell_due(seconds=RUN_SECONDS)
+            released += looking.look_due(seconds=LOOK_SECONDS) + runs.tell_due(seconds=RUN_SECONDS)
             released += releasing.release_due(seconds=DRAIN_SECONDS)
         if released:
             ran += queues.drain(queue, seconds=end - time.monotonic())
@@ -101,9 +104,8 @@ def due_queues(*only: str) -> list[str]:
     if only:
         rows = rows.of_queues(only)
     queues_due = set(database_of(rows.db).due_queues(rows))
-    if (not only or conf.queue() in only) and (
-        releasing.is_any_due() or large_changes.is_any_due() or runs.is_any_due() or taking.is_any_due()
-    ):
+    told = (releasing, large_changes, runs, taking, looking)
+    if (not only or conf.queue() in only) and any(kind.is_any_due() for kind in told):
         queues_due.add(conf.queue())
     return sorted(queues_due)
 

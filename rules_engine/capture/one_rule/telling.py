@@ -91,8 +91,11 @@ def tell(
     using: str,
     rule_set: int | None,
     errors_recorded: int = ERRORS_RECORDED,
+    dues: Sequence[Mapping[str, Any]] = (),
 ) -> list[Answer]:
     """Tell the rule (``as_told``) of each object, and record what that leads to; to be called in a transaction.
+
+    ``dues`` says of each object what was due, where that is not the same of all.
 
     An object that cannot be read or tried, or whose event cannot be stored, is an "error" by itself. Raises
     ``DatabaseError`` where nothing can be recorded just now.
@@ -100,8 +103,9 @@ def tell(
     answers: list[Answer] = []
     decisions: dict[int, Decision] = {}
     with actor.again(occasion.origin), reading_current(using):
-        for instance in objects:
-            decided = ask(_decided, rule, instance, occasion, using)
+        for index, instance in enumerate(objects):
+            own = replace(occasion, due=dues[index]) if dues else occasion
+            decided = ask(_decided, rule, instance, own, using)
             if isinstance(decided, Unread):
                 if isinstance(decided.error, OF_ALL):
                     raise decided.error

@@ -20,6 +20,7 @@ from rules_engine.work import large_changes
 from rules_engine.work.claims import unpaused
 from rules_engine.work.queues import drain
 from rules_engine.work.runs import telling as runs
+from rules_engine.work.schedules.looking import look_due
 from rules_engine.work.sequence import settle_forgotten
 from rules_engine.work.tasks import due_queues, seal
 from rules_engine.work.workers.heartbeats import beat
@@ -78,6 +79,7 @@ class Command(TablesCommand):
         ran = 0
         while limit is None or ran < limit:
             large_changes.tell_due(seconds=end - time.monotonic())
+            look_due(seconds=end - time.monotonic())
             runs.tell_due(seconds=end - time.monotonic())
             release_due(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)

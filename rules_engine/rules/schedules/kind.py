@@ -22,6 +22,8 @@ LATE = ("all", "last", "skip")
 #: Seconds that something due may be late and still act, unless the rule says otherwise: a week. And at most: longer
 #: than that ago nobody waits for it.
 LATENESS, LONGEST_LATENESS = 7 * 24 * 3600, 366 * 24 * 3600
+#: Seconds by which something is late that workers looked for as they do: what is later was held up by a stop.
+GRACE = 300
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 

@@ -100,6 +100,8 @@ def _signal_problems(rule: RuleSpec) -> Iterator[Problem]:
         yield Problem("/signals", gettext("This rule acts by the clock and hears no signals; remove them."))
     if rule.changes:
         yield Problem("/changes", gettext("This rule acts by the clock, when nothing changes; use a condition."))
+    if rule.once and "rows" in tells(rule.schedule):
+        yield Problem("/once", gettext("This rule acts on all objects at once, so there is none to act on once."))
     for index, action in enumerate(rule.actions):
         if action.timing != "after_commit":
             message = gettext("This rule acts by the clock, where there is no save: have it act after the commit.")

@@ -1,0 +1,77 @@
+"""Keeps one ``Schedule`` for each enabled rule on time: from when on what is due acts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from rules_engine.databases.uncached import uncached
+from rules_engine.live import cache
+from rules_engine.models import Rule, RuleAction, Schedule
+from rules_engine.rules.schedules.kinds import kind_of
+
+#: The rule set by which this process armed last.
+_armed_for: int | None = None
+
+
+def digest_of(model: str, schedule: Mapping[str, Any]) -> str:
+    """Return a fingerprint of what a rule says of time: its schedule, and of which model its dates are."""
+    return sha256(json.dumps([model.lower(), schedule], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def arm(using: str) -> None:
+    """Begin with rules that are new or say another thing of time, from now on, and end with those that are off.
+
+    What was due between a rule's being switched off and on again is left out: it was off.
+    """
+    rules = uncached(Rule.objects.using(using).filter(enabled=True, schedule__isnull=False))
+    wanted = {
+        slug: digest_of(model, schedule)
+        for slug, model, schedule in rules.values_list("slug", "model", "schedule")
+        if (kind := kind_of(schedule)) is not None and not kind.hears_signals
+    }
+    rows = Schedule.objects.using(using)
+    known = dict(rows.values_list("rule_slug", "digest"))
+    if known == wanted:
+        return
+    with transaction.atomic(using=using):
+        rows.filter(rule_slug__in=known.keys() - wanted.keys()).delete()
+        for slug in wanted.keys() & known.keys():
+            if known[slug] != wanted[slug]:
+                _begin_anew(slug, wanted[slug], using)
+        new = [Schedule(rule_slug=slug, digest=wanted[slug]) for slug in sorted(wanted.keys() - known.keys())]
+        # Another process may be arming the same.
+        rows.bulk_create(new, ignore_conflicts=True)
+
+
+def _begin_anew(slug: str, digest: str, using: str) -> None:
+    Schedule.objects.using(using).filter(rule_slug=slug).update(
+        digest=digest, since=Now(), looked_until=None, next_look_at=Now(), next_wide_at=Now(), skipped=0, error=""
+    )
+
+
+def keep_armed() -> None:
+    """Arm by the rules that this process has, unless it has done so already."""
+    global _armed_for
+    number = cache.current().number
+    if number != _armed_for:
+        arm(cache.alias())
+        _armed_for = number
+
+
+def rules_changed(
+    using: str | None, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any
+) -> None:
+    """Receive ``models.rule_set.rules_changed``: a rule acts on time from the moment on that it is switched on."""
+    using = using or cache.alias()
+    if isinstance(instance, RuleAction):
+        return
+    if isinstance(instance, Rule) and (deleted or not instance.enabled or not instance.schedule):
+        Schedule.objects.using(using).filter(rule_slug=instance.slug).delete()
+        return
+    arm(using)

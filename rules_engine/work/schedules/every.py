@@ -1,0 +1,128 @@
+"""What is due every so often: one event, or one with the objects in a list, or a run over each of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import models
+
+from rules_engine import conf
+from rules_engine.capture.one_rule.telling import Occasion, ask_of, subject_of
+from rules_engine.capture.one_rule.without_object import tell_of_none, tell_of_rows
+from rules_engine.context import actor, snapshot
+from rules_engine.context.paths import find_model, label_of
+from rules_engine.databases.uncached import UncachedQuerySet, reading_current
+from rules_engine.errors import ConditionError
+from rules_engine.live import cache
+from rules_engine.models import Firing, Schedule
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.kinds import DUE
+from rules_engine.rules.schedules.times import last_time, next_times, times_between
+from rules_engine.rules.schedules.zones import local, zone_of
+from rules_engine.work.runs import selecting
+from rules_engine.work.runs.starting import start_run
+from rules_engine.work.schedules.lateness import earliest
+
+KIND = "every"
+#: Times of one rule that are told in one transaction.
+BATCH = 50
+#: Times that are counted when they are left out; of more it is said that they are so many at least.
+MOST_COUNTED = 10_000
+#: When it is looked again whether a schedule comes that has no time any more.
+FAR = timedelta(days=30)
+
+
+def look(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> tuple[int, dict[str, Any]]:
+    """Tell the rule of each time that has come, in order. Returns how many, and what the schedule is to say then."""
+    schedule: Mapping[str, Any] = rule.schedule or {}
+    since = max(row.looked_until or row.since, row.since)
+    begin = max(since, earliest(row, rule, now))
+    times = _times(schedule, begin, now)
+    for at in times:
+        _tell(rule, at, now, using)
+    is_whole = len(times) < BATCH
+    until = now if is_whole else times[-1]
+    following = next_times(schedule, until, 1)
+    columns = {
+        "looked_until": until,
+        "skipped": row.skipped + _left_out(schedule, since, begin, times),
+        "next_look_at": following[0] if following else now + FAR,
+    }
+    return len(times), columns
+
+
+def _times(schedule: Mapping[str, Any], begin: datetime, now: datetime) -> list[datetime]:
+    if schedule.get("late") != "last":
+        return times_between(schedule, begin, now, BATCH)
+    last = last_time(schedule, begin, now)
+    return [] if last is None else [last]
+
+
+def _left_out(schedule: Mapping[str, Any], since: datetime, begin: datetime, told: Sequence[datetime]) -> int:
+    """Count the times since the last look that are not told."""
+    until = told[0] if schedule.get("late") == "last" and told else begin
+    count = len(times_between(schedule, since, until, MOST_COUNTED)) if since < until else 0
+    return count - 1 if until in told and count else count
+
+
+def _tell(rule: CompiledRule, at: datetime, now: datetime, using: str) -> None:
+    rows = Firing.objects.using(using)
+    if rows.filter(rule_slug=rule.slug, object_key="", due_at=at).exists():
+        return
+    rows.create(rule_slug=rule.slug, object_key="", due_at=at, event_id=_told(rule, at, now, using))
+
+
+def _told(rule: CompiledRule, at: datetime, now: datetime, using: str) -> uuid.UUID | None:
+    """Tell it, and return the event, or the run, that it led to."""
+    schedule = rule.schedule or {}
+    due = {"at": at.astimezone(UTC).isoformat(), "date": local(at, zone_of(schedule)).date().isoformat()}
+    occasion = Occasion(DUE, now, actor.NOWHERE, due)
+    if schedule.get("of") == "each":
+        return start_run(rule.slug, signal=DUE, due=due).pk
+    if schedule.get("of") == "rows":
+        return _tell_rows(rule, occasion, using)
+    return tell_of_none(rule, occasion, using=using, rule_set=cache.current().number)
+
+
+def _tell_rows(rule: CompiledRule, occasion: Occasion, using: str) -> uuid.UUID | None:
+    """Tell the rule of the objects that its condition selects, all at once; not where there are none."""
+    model = find_model(rule.model)
+    if model is None:
+        return None
+    keys, count = selected(rule, occasion, using, conf.rows_limit())
+    if not count:
+        return None
+    tree = snapshot.tree_of(rule.action_reads).get("rows", {})
+    stored: models.QuerySet[Any] = UncachedQuerySet(model, using=using)
+    with snapshot.within_event({}):
+        rows = snapshot.rows_of(stored.filter(pk__in=keys).order_by("pk"), tree)
+    counted = Occasion(occasion.signal, occasion.occurred_at, occasion.origin, {**(occasion.due or {}), "count": count})
+    return tell_of_rows(rule, label_of(model), rows, counted, using=using, rule_set=cache.current().number)
+
+
+def selected(rule: CompiledRule, occasion: Occasion, using: str, most: int) -> tuple[list[Any], int]:
+    """Return the keys of the first so many objects that the condition selects, and how many it selects.
+
+    Raises what reading raises, as ``ConditionError`` where the condition cannot be asked of one.
+    """
+    model = find_model(rule.model)
+    if model is None:
+        return [], 0
+    rows = selecting.rows_of(model, rule, using)
+    if rule.condition is None:
+        return list(rows.values_list("pk", flat=True)[:most]), rows.order_by().count()
+    keys: list[Any] = []
+    count = 0
+    with actor.again(occasion.origin), reading_current(using):
+        for part in selecting.in_parts(rows):
+            for instance in part:
+                said = ask_of(rule, subject_of(instance, occasion))
+                if said is not None and said.outcome == "error":
+                    raise ConditionError(said.detail)
+                if said is not None and said.outcome == "matched":
+                    count += 1
+                    keys += [instance.pk] if len(keys) < most else []
+    return keys, count
