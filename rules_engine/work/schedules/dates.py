@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import CharField, Exists, F, OuterRef, Q
 from django.db.models.fields.reverse_related import ForeignObjectRel
 from django.db.models.functions import Cast
@@ -80,8 +80,6 @@ class Due:
 
 def key_text(model: ModelClass, pk: Any, using: str) -> str:
     """Return an object's key as ``Firing`` keeps it: as the database itself makes a text of it."""
-    from django.db import connections
-
     field = model._meta.pk
     return str(field.get_db_prep_value(pk, connections[using]))[:LONGEST_HOLD_KEY]
 
@@ -131,17 +129,17 @@ class Dates:
         due: list[Due] = []
         if not found:
             return due
-        rows: models.QuerySet[Any] = self.unfired(found)
-        for page in self._pages(rows):
-            picked = [Due(pk, at, value) for pk, value in page if self._is_due(at := self.due_of(value), begin, end)]
-            due += self._unknown(picked)
+        for page in self._pages(self.unfired(found)):
+            due += self._unknown(list(self._picked(page, begin, end)))
             if len(due) >= most:
                 break
         return due[:most]
 
-    @staticmethod
-    def _is_due(at: datetime | None, begin: datetime, end: datetime) -> bool:
-        return at is not None and begin < at <= end
+    def _picked(self, page: Iterable[tuple[Any, Any]], begin: datetime, end: datetime) -> Iterator[Due]:
+        for pk, value in page:
+            at = self.due_of(value)
+            if at is not None and begin < at <= end:
+                yield Due(pk, at, value)
 
     def _pages(self, rows: models.QuerySet[Any]) -> Iterator[list[tuple[Any, Any]]]:
         pairs, lookup = rows.values_list("pk", self.column.lookup), self.column.lookup
@@ -218,8 +216,3 @@ class Dates:
 
 def _without_instance(due: Due) -> Due:
     return Due(due.pk, due.due_at, due.value)
-
-
-def first_of(value: date | datetime) -> date:
-    """Return the day of a date, or of a moment."""
-    return value.date() if isinstance(value, datetime) else value

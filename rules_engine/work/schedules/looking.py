@@ -18,7 +18,6 @@ from rules_engine.capture.one_rule.telling import Occasion, tell
 from rules_engine.context import actor
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
-from rules_engine.errors import said_by
 from rules_engine.live import cache
 from rules_engine.models import Firing, RuleError, Schedule
 from rules_engine.rules.matching import CompiledRule
@@ -198,7 +197,7 @@ def _put_back(slug: str, error: Exception, now: datetime | None) -> None:
     if row is None:
         return
     at: datetime = now or row.now
-    message = said_by(error)
+    message = Unread(error).message
     _rows().filter(pk=slug).update(error=message, next_look_at=at + timedelta(seconds=TROUBLE_SECONDS))
     _tell_error(row, message)
 
