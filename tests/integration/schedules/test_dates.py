@@ -293,7 +293,7 @@ def test_a_batch_that_failed_is_told_again_as_a_whole(noted: list[str], monkeypa
 # The rule: off, on, edited, paused, gone
 
 
-def test_a_rule_that_is_off_is_not_told_and_what_was_due_meanwhile_is_left_out(noted: list[str]) -> None:
+def test_what_was_due_while_a_rule_was_off_is_left_out(noted: list[str]) -> None:
     rule = timed(on())
     Rule.objects.filter(pk=rule.pk).update(enabled=False)
     assert not Schedule.objects.exists()
@@ -338,7 +338,7 @@ def test_rules_loaded_at_once_are_armed_and_switched_off_in_bulk_disarmed() -> N
     assert Schedule.objects.count() == 0
 
 
-def test_a_pause_that_holds_keeps_what_was_due_and_one_that_drops_leaves_it_out(noted: list[str]) -> None:
+def test_a_pause_keeps_what_was_due_or_leaves_it_out(noted: list[str]) -> None:
     rule = timed(on())
     pause = Pause.objects.create(rule_slug=rule.slug, mode=Pause.Mode.HOLD)
     refresh()

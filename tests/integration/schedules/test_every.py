@@ -87,7 +87,7 @@ def test_the_last_of_those_that_passed_is_late_by_no_more_than_it_may(noted: lis
     assert Schedule.objects.get().skipped == 3
 
 
-def test_what_recurs_goes_on_from_its_last_time_and_not_from_the_last_look(noted: list[str]) -> None:
+def test_what_recurs_goes_on_from_its_last_time_not_from_a_look(noted: list[str]) -> None:
     # Frappe's and erpnext's jobs took the last run for the time it was due: each delay was handed on to all that came.
     timed(every(), model="", actions=AT)
     for minutes in (77, 139, 181, 240):

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0017_actions_that_act_later'),
+        ('rules_engine', '0018_surroundings'),
     ]
 
     operations = [
