@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0018_surroundings'),
+        ('rules_engine', '0019_captured_changes'),
     ]
 
     operations = [
