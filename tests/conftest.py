@@ -48,16 +48,18 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a missing service, or fail it where CI=true."""
+    """Skip what another database is for, and what needs a missing service, or fail that where CI=true."""
+    if item.get_closest_marker("row_locks") and connection.vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time, and no rows that are locked.")
     for mark in item.iter_markers():
+        if mark.name == "postgres" and connection.vendor != "postgresql":
+            pytest.skip(f"PostgreSQL's alone: {mark.args[0]}.")
         service = services.SERVICES.get(mark.name)
         if service is None:
             continue
         if service.find() is None:
             reason = f"{service.name} was not found; {service.variable} may say where it is."
             (pytest.fail if services.in_ci() else pytest.skip)(reason)
-        if service.marker == "postgres" and connection.vendor != "postgresql":
-            pytest.skip("This run is on SQLite, as DATABASE_URL asks.")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -76,9 +78,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _left_out() -> list[str]:
-    on_sqlite_by_choice = os.environ.get("DATABASE_URL", "").startswith("sqlite")
+    on_another_by_choice = os.environ.get("DATABASE_URL", "").startswith(("sqlite", "mysql"))
     found_missing = services.missing(_wanted)
-    return [s.name for s in found_missing if not (s.marker == "postgres" and on_sqlite_by_choice)]
+    return [s.name for s in found_missing if not (s.marker == "postgres" and on_another_by_choice)]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -357,6 +357,12 @@ def test_nobody_imports_the_demo():
     assert wrong == []
 
 
+def test_what_is_tested_on_postgresql_alone_says_why():
+    tests = {str(path): path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    silent = [path for path, text in tests.items() if re.search(r"pytest\.mark\.postgres\b(?!\(\s*\")", text)]
+    assert silent == [], 'say @pytest.mark.postgres("why"); what needs rows that are locked is row_locks'
+
+
 def test_no_module_is_long():
     sizes = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
     assert {name: lines for name, lines in sizes.items() if lines > MODULE_LINES} == {}

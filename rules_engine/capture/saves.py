@@ -315,12 +315,14 @@ def subject_of(
 def _settled(
     save: Save, rules: Sequence[CompiledRule], old: Mapping[str, Any] | None, created: bool
 ) -> Mapping[str, Any]:
-    """Return the values, by column name, that stand in for what the instance holds."""
+    """Return the values, by column name, that stand in for what the instance holds; an untold new key, too."""
     settled: dict[str, Any] = {}
     if old is not None and save.written is not None:
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
     missing = snapshot.missing_columns(save.instance, save.columns(rules), save.written, created)
+    if created and save.signal == "post_save" and hasattr(type(save.key), "resolve_expression"):
+        missing[save.watch.model._meta.pk.attname] = save.watch.model._meta.pk
     unread = {name: column for name, column in missing.items() if name not in settled} if missing else missing
     if not unread:
         return settled

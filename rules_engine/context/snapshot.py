@@ -166,9 +166,9 @@ def _own_values(
                 raise value.error
             values[name] = value
         elif name == "pk":
-            values[name] = key_value(instance)
-        # As ``is_unsettled`` says. A deferred field would be a query of its own here; capture settles what its rules
-        # read in one query beforehand.
+            key = key_value(instance)
+            values[name] = settled.get(instance._meta.pk.attname) if key is None else key
+        # As ``is_unsettled`` says. A deferred field would be a query here; capture has settled what its rules read.
         elif field.attname not in held or hasattr(type(held[field.attname]), "resolve_expression"):
             values[name] = None
         else:

@@ -1,8 +1,7 @@
 """The stored form of a field's value: what its column will hold, as plain data.
 
-An instance may hold the same value in many guises: a text for a date, a moment without a zone, an object of a library's
-own type. Compared and told is what the database would give back of it. How that is found out is prepared once a field
-(``form_of``); for most of Django's own fields it is their ``to_python``.
+An instance may hold the same value in many guises: a text for a date, a moment without a zone, a library's own type.
+Told is what the database would give back of it. How that is found out is prepared once a field (``form_of``).
 """
 
 from __future__ import annotations
@@ -59,9 +58,11 @@ def row_value(instance: models.Model, field: Field) -> Any:
 
 
 def key_value(instance: models.Model) -> Any:
-    """Return an object's primary key in its stored form; a key of many columns is a list."""
+    """Return an object's primary key in its stored form: a list for many columns, None where it was not told."""
     key = instance.pk
-    return safe(key) if type(key) is int or key is None else form_of(instance._meta.pk)(key)
+    if type(key) is int or key is None:
+        return safe(key)
+    return None if hasattr(type(key), "resolve_expression") else form_of(instance._meta.pk)(key)
 
 
 def key_of(model: type[models.Model], told: Any) -> Any:

@@ -172,7 +172,8 @@ class Subject:
     def pk(self) -> Any:
         """The object's primary key as JSON has it."""
         if self._pk is None and self.instance is not None:
-            self._pk = _key_or_mark(self.instance)
+            key = _key_or_mark(self.instance)
+            self._pk = self.settled.get(self.instance._meta.pk.attname) if key is None else key
         return self._pk
 
     def chain(self) -> tuple[uuid.UUID, int]:

@@ -109,6 +109,10 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
+    def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return them as they are. See ``Database``."""
+        return rows.order_by()
+
     def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
         """Return a subquery with a limit. See ``Database``."""
         return rows.values("pk")[:limit]
@@ -134,30 +138,28 @@ class GenericDatabase:
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
     ) -> Collection[Any]:
-        """Lease lane by lane. See ``Database``."""
-        leased: list[Any] = []
-        for lane, room in rooms.items():
-            leased += self.lease(due.filter(lane=lane), room, worker=worker, seconds=seconds)
+        """Find lane by lane, and lease all at once. See ``Database``."""
+        each = [(due.filter(lane=lane), room) for lane, room in rooms.items()]
+        leased = self._lease_each(due, each, worker=worker, seconds=seconds)
         return list(due.model._default_manager.using(due.db).filter(pk__in=leased, leased_by=worker)) if leased else ()
 
     def lease_rules(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
     ) -> Collection[Any]:
-        """Lease rule by rule. See ``Database``."""
-        leased: list[Any] = []
-        for slug, room in rooms.items():
-            leased += self.lease(due.filter(lane="", rule_slug=slug), room, worker=worker, seconds=seconds)
-        return leased
+        """Find rule by rule, and lease all at once. See ``Database``."""
+        each = [(due.filter(lane="", rule_slug=slug), room) for slug, room in rooms.items()]
+        return self._lease_each(due, each, worker=worker, seconds=seconds)
 
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Find and lock, then lease. See ``Database``."""
+        return self._lease_each(due, [(due, limit)], worker=worker, seconds=seconds)
+
+    def _lease_each(
+        self, due: QuerySet[Any], each: Sequence[tuple[QuerySet[Any], int]], *, worker: str, seconds: float
+    ) -> list[Any]:
+        """Lease up to so many of each part of the rows that are due; returns their keys."""
         with transaction.atomic(using=due.db):
-            locked, features = due, transaction.get_connection(due.db).features
-            if features.has_select_for_update_skip_locked:
-                locked = due.select_for_update(
-                    skip_locked=True, of=("self",) if features.has_select_for_update_of else ()
-                )
-            keys = list(locked.values_list("pk", flat=True)[:limit])
+            keys = [key for rows, room in each for key in passing_locked(rows).values_list("pk", flat=True)[:room]]
             if keys:
                 # SQLite has no row locks: the conditions stand in the UPDATE again, and the fence tells who won.
                 rows = due.order_by().filter(pk__in=keys)

@@ -6,18 +6,20 @@ Django tells nobody of a rollback that would have to give them back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import DatabaseError, OperationalError, connections
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
 from rules_engine.databases.generic import GenericDatabase
-from rules_engine.databases.protocol import SetupTrouble
+from rules_engine.databases.protocol import AttemptEnd, SetupTrouble
 
 #: The table whose rows stand for locks: that of reservations, each known by a key of 16 bytes.
 LOCKS = "rules_engine_reservation"
@@ -43,7 +45,15 @@ class MySQL(GenericDatabase):
         return [first + step * number for number in range(count)] if first else ()
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:
-        """Compare the session's clock with UTC, which Django stores. See ``Database``."""
+        """Look for locked rows that can be passed over; compare the session's clock with UTC, which Django stores. See
+        ``Database``."""
+        if not connections[using].features.has_select_for_update_skip_locked:
+            return SetupTrouble(
+                f'The server of "{using}" cannot pass over rows that others have locked: workers would wait for each '
+                "other, and a deadlock would undo what one of them did.",
+                "Use MariaDB 10.6 or MySQL 8.0, or a later version of either.",
+                is_error=True,
+            )
         if not settings.USE_TZ:
             return None
         with connections[using].cursor() as cursor:
@@ -59,20 +69,17 @@ class MySQL(GenericDatabase):
         )
 
     def wait_for_turn(self, numbers: Sequence[int], using: str) -> None:
-        """Lock a row for each. See ``Database``."""
-        for number in numbers:
-            _lock(_key(number), using)
+        """Lock a row for each, one after another in one statement. See ``Database``."""
+        if numbers:
+            _lock([_key(number) for number in numbers], using)
 
     def has_turn(self, number: int, using: str) -> bool:
         """Lock a row if nobody has. See ``Database``."""
-        if self._is_locked(_key(number), using):
-            return False
-        _lock(_key(number), using)
-        return True
+        return self._takes(_key(number), using)
 
     def pass_reserved(self, table: type[Model], digests: Sequence[UUID], using: str) -> tuple[str, int | None]:
-        """Look for one whose row nobody is writing. Who is quicker then is waited for. See ``Database``."""
-        free = (place for place, digest in enumerate(digests) if not self._is_locked(digest, using))
+        """Lock the first row that nobody has. See ``Database``."""
+        free = (place for place, digest in enumerate(digests) if self._takes(digest, using))
         return "", next(free, None)
 
     def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
@@ -80,15 +87,20 @@ class MySQL(GenericDatabase):
 
         In one statement, which locks a row that is there for writing at once: INSERT IGNORE locks it for reading first,
         and of twenty who then want to write all but one are undone as a deadlock, with what their callers did before.
-        Django counts rows found and not changed, so which it did is told by what stands for an inserted number.
+        Django counts rows found and not changed, so which it did is told by what stands for an inserted number. Under
+        REPEATABLE READ a row that was written since the transaction began is refused: who reserved it then has stored
+        the value where this transaction cannot see it.
         """
         name = connections[using].ops.quote_name(table._meta.db_table)
         with connections[using].cursor() as cursor:
+            digest = _stored(UUID(key), using)
+            cursor.execute(f"SELECT held_until FROM {name} WHERE digest = %s", [digest])  # noqa: S608 - a name of ours
+            [seen] = cursor.fetchone() or [None]
             cursor.execute(
-                f"INSERT INTO {name} (digest, held_until) VALUES (%s, {LATER}) "  # noqa: S608 - a name of ours
-                f"ON DUPLICATE KEY UPDATE held_until = IF(held_until <= {NOW}, VALUES(held_until), "
-                f"IF(LAST_INSERT_ID({REFUSED}), held_until, held_until))",
-                [_stored(UUID(key), using), seconds],
+                f"INSERT INTO {name} (digest, held_until) VALUES (%s, {LATER}) "  # noqa: S608
+                f"ON DUPLICATE KEY UPDATE held_until = IF(held_until <= {NOW} AND held_until <=> %s, "
+                f"VALUES(held_until), IF(LAST_INSERT_ID({REFUSED}), held_until, held_until))",
+                [digest, seconds, seen],
             )
             return bool(cursor.lastrowid != REFUSED)
 
@@ -108,6 +120,12 @@ class MySQL(GenericDatabase):
         """Say yes for a deadlock. See ``Database``."""
         return _code(error) in (DEADLOCK, CHANGED_SINCE)
 
+    def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Lock them, and name them by their keys: an UPDATE may not ask the table that it changes. See ``Database``."""
+        keys = list(rows.select_for_update().values_list("pk", flat=True))
+        named: QuerySet[Any] = rows.model._base_manager.using(rows.db).filter(pk__in=keys)
+        return named
+
     def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
         """Return a subquery of a subquery, where alone a limit may stand. See ``Database``."""
         try:
@@ -116,18 +134,41 @@ class MySQL(GenericDatabase):
             return []
         return RawSQL(f"SELECT * FROM ({select}) AS first_keys", params)  # noqa: S608, S611 - what the ORM has compiled
 
-    def _is_locked(self, key: UUID, using: str) -> bool:
+    def end(self, running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]) -> set[tuple[Any, str]]:
+        """Lock all in one statement, and write them in two. See ``Database``."""
+        with transaction.atomic(using=running.db):
+            rows = running.filter(pk__in={end.execution_id for end in ends}).order_by("pk").select_for_update()
+            held = dict(rows.values_list("pk", "leased_by"))
+            ended = [end for end in ends if held.get(end.execution_id) == end.worker]
+            if ended:
+                _write_ends(running, attempts, ended)
+        return {(end.execution_id, end.worker) for end in ended}
+
+    def _takes(self, key: UUID, using: str) -> bool:
+        """Lock the row of a key, or say that somebody has. Nobody is waited for; on MySQL a second, for who was quicker
+        by less than a round trip."""
         try:
-            with connections[using].cursor() as cursor:
-                cursor.execute(
-                    f"SELECT 1 FROM {LOCKS} WHERE digest = %s FOR UPDATE NOWAIT",  # noqa: S608 - a name of ours
-                    [_stored(key, using)],
-                )
+            if connections[using].mysql_is_mariadb:  # type: ignore[attr-defined]
+                _lock([key], using, before="SET STATEMENT innodb_lock_wait_timeout = 0 FOR ")
+                return True
+            return self._takes_on_mysql(key, using)
         except OperationalError as error:
             if self.is_lock_timeout(error):
-                return True
+                return False
             raise
-        return False
+
+    def _takes_on_mysql(self, key: UUID, using: str) -> bool:
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                f"SELECT 1 FROM {LOCKS} WHERE digest = %s FOR UPDATE NOWAIT",  # noqa: S608 - a name of ours
+                [_stored(key, using)],
+            )
+            cursor.execute("SET @rules_engine_wait = @@innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = 1")
+            try:
+                _lock([key], using)
+            finally:
+                cursor.execute("SET SESSION innodb_lock_wait_timeout = @rules_engine_wait")
+        return True
 
 
 def _code(error: Exception) -> int | None:
@@ -145,10 +186,67 @@ def _stored(key: UUID, using: str) -> str:
     return str(key) if connections[using].features.has_native_uuid_field else key.hex
 
 
-def _lock(key: UUID, using: str) -> None:
+def _lock(keys: Sequence[UUID], using: str, before: str = "") -> None:
+    rows = ", ".join([f"(%s, {NOW})"] * len(keys))
     with connections[using].cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {LOCKS} (digest, held_until) VALUES (%s, {NOW}) "  # noqa: S608 - a name of ours
+            f"{before}INSERT INTO {LOCKS} (digest, held_until) VALUES {rows} "  # noqa: S608 - a name of ours
             "ON DUPLICATE KEY UPDATE digest = digest",
-            [_stored(key, using)],
+            [_stored(key, using) for key in keys],
         )
+
+
+class _Each:
+    """Expressions that tell, by a key's column, what each row gets; and their parameters, in order.
+
+    A column in which all rows get the same value, as in most, takes one parameter, and else two a row.
+    """
+
+    def __init__(self, column: str, keys: Sequence[Any]) -> None:
+        self.column, self.keys = column, keys
+        self.parameters: list[Any] = []
+
+    def gets(self, values: Sequence[Any]) -> str:
+        """Return the expression of these values, each the one of the row whose key stands in its place."""
+        if all(value == values[0] for value in values):
+            self.parameters.append(values[0])
+            return "%s"
+        self.parameters += [part for pair in zip(self.keys, values, strict=True) for part in pair]
+        return f"CASE {self.column} {'WHEN %s THEN %s ' * len(values)}END"
+
+    def are_named(self) -> str:
+        """Return the condition that a row is one of them."""
+        self.parameters += self.keys
+        return f"{self.column} IN ({', '.join(['%s'] * len(self.keys))})"
+
+
+def _write_ends(running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]) -> None:
+    """Write the ends into the rows of their executions, which are locked, and of their open attempts. Each execution is
+    named once. Raises ``DatabaseError``."""
+    connection = connections[running.db]
+    quote, key = connection.ops.quote_name, running.model._meta.pk
+    keys = [key.get_db_prep_value(end.execution_id, connection) for end in ends]
+    with connection.cursor() as cursor:
+        each = _Each("id", keys)
+        waits = [end.wait for end in ends]
+        sql = (
+            f"UPDATE {quote(running.model._meta.db_table)} SET "  # noqa: S608 - names of ours
+            f"state = {each.gets([end.state for end in ends])}, error = {each.gets([end.error for end in ends])}, "
+            f"leased_by = '', lease_until = NULL, "
+            f"summary = COALESCE({each.gets([end.summary for end in ends])}, summary), "
+            f"failures = failures + {each.gets([int(end.summary is None) for end in ends])}, "
+            f"finished_at = IF({each.gets(waits)} IS NULL, {NOW}, NULL), "
+            f"next_attempt_at = COALESCE({NOW} + INTERVAL {each.gets(waits)} SECOND, next_attempt_at) "
+            f"WHERE {each.are_named()}"
+        )
+        cursor.execute(sql, each.parameters)
+        each = _Each("execution_id", keys)
+        details = [json.dumps(end.detail, cls=DjangoJSONEncoder) for end in ends]
+        sql = (
+            f"UPDATE {quote(attempts._meta.db_table)} SET "  # noqa: S608
+            f"outcome = {each.gets([end.outcome for end in ends])}, finished_at = {NOW}, "
+            f"error = {each.gets([end.error for end in ends])}, "
+            f"error_type = {each.gets([end.error_type for end in ends])}, detail = {each.gets(details)} "
+            f"WHERE {each.are_named()} AND finished_at IS NULL"
+        )
+        cursor.execute(sql, each.parameters)

@@ -119,6 +119,9 @@ class Database(Protocol):
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say whether the error tells that the whole transaction was undone, and not just the statement."""
 
+    def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows as one UPDATE takes them, in a transaction: those that still are among them as it is made."""
+
     def first_keys(self, rows: QuerySet[Any], limit: int) -> Any:
         """Return the keys of the first so many rows, in their order, as ``pk__in`` takes them: no query of its own."""
 

@@ -19,7 +19,7 @@ from tests.acceptance.conftest import Worker
 from tests.factories import make_product
 from tests.threads import run_together
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.row_locks]
 
 WRITERS = 20
 PRICES = {"Lamp": "9.95", "Chair": "20.10", "Ink": "0.33"}

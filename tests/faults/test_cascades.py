@@ -192,7 +192,7 @@ def test_workers_at_once_pass_the_budget_by_what_runs_at_that_moment(crew: Crew)
     assert counts_agree()
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_transactions_blind_to_each_other_add_one_budget_each(settings: Any) -> None:
     """The worst case: each action looks before any of the others has committed."""
     settings.RULES_ENGINE = {"ROOT_BUDGET": 10}
@@ -263,7 +263,7 @@ def test_an_order_and_items_in_an_endless_loop_stop_with_nothing_lost() -> None:
     assert order.total == sum(item.quantity * item.unit_price for item in order.items.all())
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("its plan is told in its words")
 def test_the_budget_is_added_up_from_the_index_of_one_chain(transactional_db: None) -> None:
     first = Event.objects.create(signal="x", occurred_at="2026-01-01T00:00:00Z", root_id="0" * 32, execution_count=1)
     rows = [

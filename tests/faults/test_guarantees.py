@@ -17,6 +17,7 @@ from rules_engine.capture import receiver
 from rules_engine.live import cache
 from rules_engine.models import Attempt, Event, Execution, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
+from tests import sessions
 from tests.factories import make_doctor
 from tests.faults.processes import closed_port, python, said, silent_server
 
@@ -136,7 +137,7 @@ def _in_another_connection(act: Any) -> None:
     thread.join()
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_a_rule_that_is_being_deleted_does_not_block_a_save() -> None:
     rule = create_rule(model=Doctor, actions=LOG)
     begun, done = threading.Event(), threading.Event()
@@ -152,8 +153,7 @@ def test_a_rule_that_is_being_deleted_does_not_block_a_save() -> None:
     assert begun.wait(10)
     try:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = '2s'")
+            sessions.wait_for_no_lock()
             make_doctor()
         assert Execution.objects.count() == 1
     finally:

@@ -21,20 +21,21 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection, transaction
+from django.db import transaction
 from standardwebhooks import Webhook as Verifier
 
 from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
 from tests import http_server as behave
+from tests import sessions
 from tests.factories import make_endpoint
 from tests.faults.processes import closed_port, python, said
 from tests.faults.workers import Crew, Worker, crew_with_redis
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.row_locks]
 
 DELIVERIES = int(os.environ.get("SENDER_KILLS", "2000"))
 IN_FLIGHT = 20 if DELIVERIES <= 2000 else 100
@@ -174,11 +175,7 @@ def kill_sender(crew: Crew) -> None:
 
 def forget_what_waits_for_a_lock() -> None:
     time.sleep(0.5)  # what was sent right before the kill waits by then
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+    sessions.end_those_that_wait()
 
 
 def assert_sent_again_with_the_same_id(crew: Crew, receiver: MisbehavingServer) -> None:

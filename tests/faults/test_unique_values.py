@@ -17,6 +17,7 @@ from project.shop.models import Product
 from rules_engine.databases import postgresql
 from rules_engine.models import Execution
 from rules_engine.testing import create_rule
+from tests import sessions
 from tests.threads import run_together
 from tests.zoo.models import Plaque
 
@@ -115,7 +116,7 @@ WAYS = {
 def test_twenty_saves_at_once_get_twenty_slugs(way: str, save: Callable[[], str]) -> None:
     model = Product if save is product else Plaque
     # SQLite has one transaction at a time, so there they cannot all be in the middle of one.
-    together = connection.vendor == "postgresql" or way == "autocommit"
+    together = connection.vendor != "sqlite" or way == "autocommit"
     with meeting_before_the_insert(model) if together else nullcontext():
         made = at_once([WAYS[way](save, n) for n in range(SAVERS)])
     assert len(set(made)) == SAVERS
@@ -125,7 +126,7 @@ def test_twenty_saves_at_once_get_twenty_slugs(way: str, save: Callable[[], str]
 
 
 @pytest.mark.parametrize("save", [product, plaque], ids=["without a constraint", "with a constraint"])
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_nobody_waits_for_a_transaction_that_stays_open(save: Callable[[], str]) -> None:
     with held_open(save):
         made = at_once([WAYS["both"](save, n) for n in range(SAVERS)])
@@ -135,7 +136,7 @@ def test_nobody_waits_for_a_transaction_that_stays_open(save: Callable[[], str])
     assert len(set(made)) == SAVERS
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_transactions_that_all_stay_open_together_get_slugs_of_their_own() -> None:
     together = threading.Barrier(SAVERS)
 
@@ -149,13 +150,13 @@ def test_transactions_that_all_stay_open_together_get_slugs_of_their_own() -> No
     assert sorted(made) == sorted(["chair", *(f"chair-{n}" for n in range(2, SAVERS + 1))])
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_a_transaction_that_sees_its_beginning_takes_no_later_value() -> None:
     begun, stored = threading.Event(), threading.Event()
 
     def repeatable() -> str:
+        sessions.read_repeatably()
         with transaction.atomic():
-            execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             Product.objects.count()
             begun.set()
             assert stored.wait(20)
@@ -173,7 +174,7 @@ def test_a_transaction_that_sees_its_beginning_takes_no_later_value() -> None:
     assert late == "chair-4"
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_a_savepoint_that_is_rolled_back_gives_its_slug_back() -> None:
     with transaction.atomic():
         with pytest.raises(ZeroDivisionError), transaction.atomic():
@@ -182,7 +183,7 @@ def test_a_savepoint_that_is_rolled_back_gives_its_slug_back() -> None:
         assert at_once([product]) == ["chair"]
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("elsewhere these locks are rows, of which there may be many")
 def test_an_import_takes_a_bounded_share_of_the_servers_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "MOST_LOCKS", 5)
     question = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
@@ -203,7 +204,7 @@ def test_an_import_takes_a_bounded_share_of_the_servers_locks(monkeypatch: pytes
     assert set(made) < set(everything)
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("elsewhere a statement has its own, which leaves the session's")
 def test_a_transaction_keeps_its_own_lock_timeout() -> None:
     with transaction.atomic():
         execute("SET LOCAL lock_timeout = '7s'")
@@ -213,7 +214,7 @@ def test_a_transaction_keeps_its_own_lock_timeout() -> None:
             assert cursor.fetchone() == ("7s",)
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_a_caller_that_manages_its_transaction_by_hand_is_served_too() -> None:
     connection.set_autocommit(False)
     try:

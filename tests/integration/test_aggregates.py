@@ -273,7 +273,7 @@ def test_s08_tags_are_recounted_when_they_come_go_and_lose_a_product() -> None:
     assert counted() == [0, 0]
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_s03_the_subtotal_is_exact_when_twenty_save_items_at_once() -> None:
     rule(OrderItem, SUBTOTAL)
     order, pen = make_order(), make_product()

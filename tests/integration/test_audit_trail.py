@@ -40,7 +40,7 @@ def entry(**fields: Any) -> AuditEntry:
         "object_pk": "7",
         "note": "first",
     }
-    return AuditEntry.objects.create(**{**defaults, **fields})
+    return AuditEntry.objects.get(pk=AuditEntry.objects.create(**{**defaults, **fields}).pk)
 
 
 def sealed(count: int = 3) -> list[AuditEntry]:

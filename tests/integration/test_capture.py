@@ -20,6 +20,7 @@ from django.utils import timezone
 from rules_engine import acting_as, paused
 from rules_engine.models import Event, Execution, Rule, RuleError
 from rules_engine.testing import create_rule, reset, run_due
+from tests.factories import make_many
 from tests.zoo.models import Animal, Bystander, Dog, GuardDog, Hanger, Keeper, OldAnimal, Tag, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -250,7 +251,7 @@ def test_a_large_relation_change_is_capped_and_counted(settings: Any) -> None:
     settings.RULES_ENGINE = {"ROWS_LIMIT": 10}
     create_rule(model=Animal, signals=["m2m_changed"], actions=LOG)
     animal = Animal.objects.create(name="a")
-    animal.tags.add(*Tag.objects.bulk_create([Tag(name=str(n)) for n in range(50)]))
+    animal.tags.add(*make_many([Tag(name=str(n)) for n in range(50)]))
     [event] = events()
     assert event.context["m2m"]["count"] == 50
     assert len(event.context["m2m"]["pks"]) == 10
@@ -364,10 +365,10 @@ def test_a_model_without_rules_keeps_djangos_fast_paths() -> None:
     for signal in (pre_save, post_save, pre_delete, post_delete):
         assert not signal.has_listeners(Bystander)
     assert not m2m_changed.has_listeners(Bystander.tags.through)
-    rows = Bystander.objects.bulk_create([Bystander(name=str(n)) for n in range(3)])
+    rows = make_many([Bystander(name=str(n)) for n in range(3)])
     Hanger.objects.bulk_create([Hanger(bystander=rows[0]) for _ in range(10_000)])
     hanger = Hanger.objects.create(bystander=rows[1])
-    tags = Tag.objects.bulk_create([Tag(name=str(n)) for n in range(10)])
+    tags = make_many([Tag(name=str(n)) for n in range(10)])
     with transaction.atomic():
         assert len(statements(hanger.delete)) == 1
         assert len(statements(lambda: Hanger.objects.filter(bystander=rows[0]).delete())) == 1

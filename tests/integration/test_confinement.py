@@ -70,7 +70,6 @@ def connected(signal: Any, receiver: Callable[..., None]) -> Iterator[None]:
         signal.disconnect(receiver, sender=Animal)
 
 
-@pytest.mark.postgres
 def test_a_failed_read_of_an_old_value_leaves_the_transaction_usable() -> None:
     condition = {"!=": [{"var": "old.notes"}, {"var": "instance.legs"}]}
     create_rule(model=Animal, operations=["update"], condition=condition, actions=LOG)
@@ -81,7 +80,6 @@ def test_a_failed_read_of_an_old_value_leaves_the_transaction_usable() -> None:
     assert Animal.objects.get().legs == 3
 
 
-@pytest.mark.postgres
 def test_a_failed_read_of_an_inherited_old_value_spoils_no_transaction() -> None:
     condition = {"!=": [{"var": "old.notes"}, {"var": "instance.breed"}]}
     create_rule(model=Dog, operations=["update"], condition=condition, actions=LOG)
@@ -92,7 +90,7 @@ def test_a_failed_read_of_an_inherited_old_value_spoils_no_transaction() -> None
     assert Dog.objects.values_list("breed", flat=True).get() == "b"
 
 
-@pytest.mark.postgres
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes a quoted name of no column for a text")
 def test_a_failed_read_of_a_deferred_value_leaves_the_transaction_usable() -> None:
     create_rule(model=Animal, operations=["update"], condition={"==": [{"var": "instance.notes"}, "z"]}, actions=LOG)
     Animal.objects.create(name="a")
@@ -103,7 +101,6 @@ def test_a_failed_read_of_a_deferred_value_leaves_the_transaction_usable() -> No
     assert Animal.objects.get().legs == 3
 
 
-@pytest.mark.postgres
 def test_a_failed_read_of_related_rows_leaves_the_transaction_usable() -> None:
     condition = {"==": [{"length": {"var": "instance.animals"}}, 1]}
     create_rule(model=Keeper, operations=["update"], condition=condition, actions=LOG)
@@ -114,7 +111,6 @@ def test_a_failed_read_of_related_rows_leaves_the_transaction_usable() -> None:
     assert Keeper.objects.get().name == "stored"
 
 
-@pytest.mark.postgres
 def test_a_failed_count_of_related_rows_leaves_the_transaction_usable() -> None:
     condition = {">": [{"var": "instance.animals__legs__sum"}, 1]}
     create_rule(model=Keeper, operations=["update"], condition=condition, actions=LOG)
@@ -125,7 +121,6 @@ def test_a_failed_count_of_related_rows_leaves_the_transaction_usable() -> None:
     assert Keeper.objects.get().name == "stored"
 
 
-@pytest.mark.postgres
 def test_a_failed_read_of_a_relations_other_side_spoils_no_transaction() -> None:
     create_rule(model=Animal, signals=["m2m_changed"], actions=LOG)
     animal, tag = Animal.objects.create(name="a"), Tag.objects.create(name="t")
@@ -134,7 +129,6 @@ def test_a_failed_read_of_a_relations_other_side_spoils_no_transaction() -> None
     assert list(animal.tags.all()) == [tag]
 
 
-@pytest.mark.postgres
 def test_a_user_who_cannot_be_loaded_leaves_the_transaction_usable() -> None:
     create_rule(model=Animal, actions=LOG)
     user = get_user_model().objects.create_user("kim")
@@ -144,7 +138,7 @@ def test_a_user_who_cannot_be_loaded_leaves_the_transaction_usable() -> None:
         Animal.objects.create(name="a")
         Animal.objects.create(name="b")
     assert Animal.objects.count() == 2
-    assert set(Event.objects.values_list("actor_name", flat=True)) == {"<ProgrammingError>"}
+    assert set(Event.objects.values_list("actor_name", flat=True)) <= {"<ProgrammingError>", "<OperationalError>"}
 
 
 def test_a_rule_whose_read_fails_takes_no_other_rule_along() -> None:

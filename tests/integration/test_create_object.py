@@ -208,7 +208,7 @@ def test_a_retry_after_a_failure_behind_the_write_leaves_one_row() -> None:
     assert (execution.state, execution.attempts) == ("succeeded", 2)
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_two_workers_at_once_make_one_row_without_any_constraint() -> None:
     values = [{"field": "name", "value": "One"}, {"field": "email", "value": "{{ instance.name }}@example.com"}]
     config = {"model": "clinic.patient", "values": values, "unless_exists": ["name"]}

@@ -255,6 +255,31 @@ def test_an_attempt_that_ended_before_is_left_alone(database: Database):
     assert dict(Attempt.objects.values_list("number", "outcome")) == {1: "succeeded", 7: "lost"}
 
 
+def test_of_many_that_end_at_once_each_comes_to_its_own(database: Database):
+    rows = started(database, count=4)
+    failed = {"state": "retryable", "outcome": "failed", "summary": None, "error": "it's 50% \\ off", "error_type": "E"}
+    ends = [
+        ending(rows[0], "me", summary="first", detail={"to": ["ä%s"], "n": None}),
+        ending(rows[1], "me", **failed, wait=3600.0),
+        ending(rows[2], "me", **{**failed, "state": "discarded"}, detail=[1, "two"]),
+        ending(rows[3], "me", summary="", detail=""),
+    ]
+    assert end(database, *ends) == {(row.pk, "me") for row in rows}
+    told = {row.pk: row for row in Execution.objects.all()}
+    ended = [told[row.pk] for row in rows]
+    assert [row.state for row in ended] == ["succeeded", "retryable", "discarded", "succeeded"]
+    assert [row.summary for row in ended] == ["first", "", "", ""]
+    assert [row.error for row in ended] == ["", failed["error"], failed["error"], ""]
+    assert [row.failures for row in ended] == [0, 1, 1, 0]
+    assert [row.finished_at is None for row in ended] == [False, True, False, False]
+    assert {(row.leased_by, row.lease_until) for row in ended} == {("", None)}
+    assert ended[1].next_attempt_at - timezone.now() > timedelta(minutes=55)
+    assert all(row.next_attempt_at <= timezone.now() for row in (ended[0], ended[2], ended[3]))
+    details = dict(Attempt.objects.values_list("execution_id", "detail"))
+    assert [details[row.pk] for row in rows] == [{"to": ["ä%s"], "n": None}, {}, [1, "two"], ""]
+    assert set(Attempt.objects.values_list("outcome", "error_type")) == {("succeeded", ""), ("failed", "E")}
+
+
 def charge_and_end(database: Database, *ends: AttemptEnd) -> set[tuple[Any, str]]:
     waiting = Execution.objects.filter(leased_by=ends[0].worker, state__in=WAITING)
     return database.charge_and_end(waiting, Attempt, {end.execution_id: 1 for end in ends}, ends)
@@ -296,6 +321,16 @@ def test_the_lanes_that_have_something_due_are_told_by_name(database: Database):
     )
     assert database.due_lanes(Execution.objects.filter(queue="rules").due(), "rules") == ["a", "b"]
     assert database.due_lanes(Execution.objects.none(), "rules") == []
+
+
+def test_an_update_takes_what_its_own_table_was_asked_for():
+    events = [executions("a", "b")[0].event_id, executions("c")[0].event_id]
+    of_lane_a = Execution.objects.filter(lane="a").values("event")
+    rows = Execution.objects.filter(event__in=of_lane_a).order_by("-pk")
+    with transaction.atomic():
+        assert database_of("default").to_update(rows).update(error="found") == 2
+        assert database_of("default").to_update(rows.none()).update(error="nobody") == 0
+    assert set(Execution.objects.values_list("event_id", "error")) == {(events[0], "found"), (events[1], "")}
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_a_row_that_is_saved_anew_stays_what_it_was() -> None:
     assert Event.objects.latest("id").captured() == told
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("it tells how many bytes a value takes")
 def test_a_change_of_a_whole_object_says_once_what_it_was() -> None:
     create_rule(slug="r", model=Animal, operations=["update"], actions=[("write_audit_entry", {})])
     saved()
@@ -177,14 +177,14 @@ def test_a_change_of_a_whole_object_says_once_what_it_was() -> None:
     assert size <= 560
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("elsewhere each foreign key has an index of its own")
 def test_an_attempt_has_two_indexes() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'rules_engine_attempt'")
         assert cursor.fetchone() == (2,)
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("it tells how many bytes a value takes")
 def test_an_ordinary_event_is_small() -> None:
     rule("update")
     saved()

@@ -142,7 +142,7 @@ def test_ten_writers_at_once_get_through_what_the_throttle_lets(noted: list[str]
     assert not HeldMatch.objects.filter(state="waiting").exists()
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_savers_of_a_throttled_rule_do_not_wait_for_each_other() -> None:
     create_rule(Animal, throttle_count=1, throttle_seconds=60, actions=[NAME])
     with transaction.atomic():

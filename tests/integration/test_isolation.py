@@ -176,7 +176,6 @@ def test_what_is_not_to_be_swallowed_is_not() -> None:
         keeper.save()
 
 
-@pytest.mark.postgres
 def test_a_database_error_in_a_text_leaves_the_transaction_usable() -> None:
     keeper = Keeper.objects.create(name="a")
     innocent()
@@ -428,7 +427,6 @@ def test_what_a_signals_argument_raises_is_marked_and_the_rest_told() -> None:
     assert told["wide"] == "1E+400"
 
 
-@pytest.mark.postgres
 def test_an_argument_that_fails_in_the_database_spoils_no_transaction() -> None:
 
     class Report:

@@ -9,7 +9,6 @@ from typing import Any
 import django
 import pytest
 from django.core import mail
-from django.db import connection
 from django.test import Client
 
 from project.clinic.models import Patient
@@ -19,6 +18,7 @@ from rules_engine.testing import create_rule, run_due
 from rules_engine.work import claims
 from rules_engine.work.retention import prune
 from rules_engine.work.run import run_claim
+from tests import sessions
 from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,11 +181,10 @@ def test_workers_at_once_send_no_more_than_the_cap(settings: Any) -> None:
     assert MailHour.objects.get(rule_slug="welcome", sent__gt=0).sent == 7
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_workers_under_repeatable_read_count_each_mail_once() -> None:
     def work(_number: int) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        sessions.read_repeatably()
         return sum(hourly.take("welcome", 1).now for _ in range(5))
 
     assert sum(run_together(4, work)) == 3

@@ -15,7 +15,7 @@ from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import claims, sequence
 from rules_engine.work.run import run_claim
-from tests.factories import make_animals, make_doctor
+from tests.factories import make_animals, make_doctor, make_many
 from tests.integration.noting import Note, note
 from tests.threads import run_together
 from tests.zoo.models import Animal, Tag
@@ -27,7 +27,7 @@ STOP = {"on_failure": "stop"}
 
 def animal_with_tags(tags: int) -> Animal:
     [animal] = make_animals("Rex")
-    animal.tags.set(Tag.objects.bulk_create(Tag(name=f"t{n}") for n in range(tags)))
+    animal.tags.set(make_many([Tag(name=f"t{n}") for n in range(tags)]))
     return animal
 
 

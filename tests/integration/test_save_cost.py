@@ -23,6 +23,7 @@ from rules_engine.testing import create_rule, run_due
 from rules_engine.texts import allowance, render
 from rules_engine.types import new_id
 from rules_engine.work.large_changes import tell_due
+from tests.factories import make_many
 from tests.zoo.models import Animal, Keeper, Meal, Tag
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -86,7 +87,7 @@ def test_what_one_change_led_to_is_written_by_few_statements() -> None:
     statements = {}
     for count in (2, 40):
         animal = Animal.objects.create(name="a")
-        tags = Tag.objects.bulk_create(Tag(name="t") for _ in range(count))
+        tags = make_many([Tag(name="t") for _ in range(count)])
         with CaptureQueriesContext(connection) as captured:
             animal.tags.add(*tags)
         statements[count] = len(captured)
@@ -100,7 +101,7 @@ def large_change(**rule: object) -> list[Tag]:
     """Make a change of more objects than are told at once, which a rule on those hears."""
     create_rule(Tag, signals=["m2m_changed"], **{"actions": [NAME], **rule})
     animal = Animal.objects.create(name="a")
-    tags = Tag.objects.bulk_create(Tag(name=f"t{number}") for number in range(5))
+    tags = make_many([Tag(name=f"t{number}") for number in range(5)])
     animal.tags.add(*tags)
     return tags
 
@@ -131,7 +132,7 @@ def test_what_a_save_does_for_a_large_change_does_not_grow_with_it() -> None:
     statements = []
     for count in (4, 40):
         animal = Animal.objects.create(name="a")
-        tags = Tag.objects.bulk_create(Tag(name="t") for _ in range(count))
+        tags = make_many([Tag(name="t") for _ in range(count)])
         with CaptureQueriesContext(connection) as captured:
             animal.tags.add(*tags)
         statements.append(len(captured))

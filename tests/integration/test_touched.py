@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from rules_engine.models import Event
 from rules_engine.testing import create_rule, run_due
+from tests.factories import make_many
 from tests.zoo.models import Animal, Cage, Club, Dog, Friend, GuardDog, Skill, Slip, Tag, Trainer, TrainerSkill
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,7 +97,9 @@ def test_an_insert_that_django_does_without_looking_is_not_looked_for(make: Any,
         create_rule(model, signals=[signal], changes=[{"field": name}], actions=LOG)
     with CaptureQueriesContext(connection) as captured:
         make()
-    assert looks(captured, model) == []
+    # What the database has filled in is asked for once where an INSERT does not tell of it.
+    is_told = connection.features.can_return_columns_from_insert or model is not Cage
+    assert len(looks(captured, model)) == (0 if is_told else 1)
     assert {event.operation for event in Event.objects.all()} <= {"create"}
 
 
@@ -265,7 +268,7 @@ def test_a_relation_by_another_column_tells_primary_keys(verb: str, from_skill: 
 
 def test_a_large_change_is_told_by_statements_of_bounded_size() -> None:
     club = Club.objects.create(name="c")
-    animals = Animal.objects.bulk_create([Animal(name=str(number)) for number in range(2_500)])
+    animals = make_many([Animal(name=str(number)) for number in range(2_500)])
     create_rule(Club, signals=["m2m_changed"], changes=[{"field": "members"}], actions=LOG)
     club.members.add(*animals)
     [event] = Event.objects.all()

@@ -133,7 +133,7 @@ def test_s03_the_totals_follow_each_item_that_is_saved_or_deleted() -> None:
     assert (order.subtotal, order.total) == (Decimal("0.20"), Decimal("4.10"))
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_s03_totals_are_exact_while_workers_run() -> None:
     rule(OrderItem, TOTALS)
     order, pen = make_order(order_number="A1"), make_product()
@@ -233,7 +233,7 @@ def test_s10_each_product_loses_what_all_items_of_the_order_took() -> None:
     assert stocks == {pen.pk: 95, ink.pk: 6, unsold.pk: 7}
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_twenty_increments_at_once_are_all_counted() -> None:
     product = make_product(stock=0)
     config = {

@@ -134,6 +134,7 @@ def test_the_system_check_names_a_rule_that_cannot_run() -> None:
         call_command("check")
 
 
+@pytest.mark.django_db  # MySQL and MariaDB are asked for their clock
 def test_the_system_check_names_an_unknown_setting(settings: Any) -> None:
     settings.RULES_ENGINE = {"LEASE_SECOND": 1}
     with pytest.raises(SystemCheckError, match="LEASE_SECONDS"):

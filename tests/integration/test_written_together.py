@@ -45,7 +45,7 @@ def saved(animal: Animal, name: str) -> None:
     animal.save()
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("only its driver sends several statements at once")
 def test_on_postgresql_a_match_is_written_in_one_trip() -> None:
     create_rule(Animal, changes=[{"field": "name", "to": "matched"}], actions=LOG * 10)
     animal = Animal.objects.create(name="a")
@@ -113,7 +113,7 @@ def test_in_a_transaction_that_the_caller_manages_too() -> None:
     assert sorted(Tag.objects.values_list("name", flat=True)) == ["ours", "the caller's", "there"]
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("no other driver refuses a NUL")
 def test_what_the_driver_itself_refuses_spoils_no_transaction() -> None:
     with transaction.atomic():
         Tag.objects.create(name="the caller's")

@@ -20,7 +20,7 @@ from rules_engine.work import claims, tasks
 from rules_engine.work.workers import worker_pools
 from tests.zoo.models import Animal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("only Django's backend of it has a pool")]
 
 
 @pytest.fixture

@@ -19,7 +19,10 @@ from tests.faults.processes import python, said
 from tests.faults.workers import Crew, crew_with_redis
 from tests.http_server import MisbehavingServer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgres("its driver lets greenlets run beside each other"),
+]
 
 PATCH = {
     "gevent": "from gevent import monkey; monkey.patch_all()\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -216,6 +216,7 @@ class Answering:
 
     def __init__(self, row: Any = None, **options: Any) -> None:
         self.row, self.settings_dict = row, {"OPTIONS": options}
+        self.features = SimpleNamespace(has_select_for_update_skip_locked=True)
 
     def cursor(self) -> Answering:
         return self
@@ -231,6 +232,14 @@ class Answering:
         return self.row
 
 
+class OfOldServer(Answering):
+    """A connection to MariaDB 10.5, with which Django 5.2 goes on."""
+
+    def __init__(self) -> None:
+        super().__init__((0,))
+        self.features.has_select_for_update_skip_locked = False
+
+
 class OfTenants(Answering):
     """A connection of a backend of django-tenants."""
 
@@ -243,6 +252,7 @@ OfTenants.__module__ = "django_tenants.postgresql_backend.base"
     [
         (generic.GenericDatabase(), Answering(), [("rules_engine.E017", "Oracle")]),
         (mysql.MySQL(), Answering((0,)), []),
+        (mysql.MySQL(), OfOldServer(), [("rules_engine.E017", "cannot pass over rows")]),
         (mysql.MySQL(), Answering((-300,)), [("rules_engine.E017", "-300 minutes from UTC")]),
         (sqlite.SQLite(), Answering(transaction_mode="IMMEDIATE"), []),
         (sqlite.SQLite(), Answering(), [("rules_engine.W018", "begin as readers")]),

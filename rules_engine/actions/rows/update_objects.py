@@ -16,6 +16,7 @@ from rules_engine.actions.rows.targets import Rows
 from rules_engine.actions.rows.writing import permission, refusals_in_words
 from rules_engine.context.paths import ModelClass, label_of
 from rules_engine.context.stored_form import column_value
+from rules_engine.databases import database_of
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath
 from rules_engine.rules.contract import Action, Clause, Effect, Preview
 from rules_engine.rules.registry import register_action
@@ -216,7 +217,8 @@ def _detail(model: ModelClass, written: Sequence[Any], unchanged: int) -> dict[s
 def _in_one_statement(rows: Rows, planned: Sequence[Change], context: ActionContext, model: ModelClass) -> ActionResult:
     if not planned or changes.own_tree(planned):
         raise PermanentError(gettext('One statement needs values that do not read "row".'))
-    count = rows.order_by().update(**{**stamps(model), **changes.columns(planned, model, context.data)})
+    values = {**stamps(model), **changes.columns(planned, model, context.data)}
+    count = database_of(rows.db).to_update(rows).update(**values)
     detail = {"model": label_of(model), "updated": count}
     return ActionResult(f"Updated {count:,} of {model._meta.verbose_name_plural} in one statement", detail)
 

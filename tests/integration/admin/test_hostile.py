@@ -15,7 +15,10 @@ from django.urls import reverse
 from rules_engine.models import AuditEntry, Execution, Pause, Rule
 from tests.many_rows import fill
 
-pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.postgres("a hundred thousand rows are made by its functions"),
+    pytest.mark.django_db(transaction=True),
+]
 
 TAG = "<script>alert(1)</script>"
 HOSTILE = f"{TAG} \u202eهجوم\u202c \"'&amp; </td></table> {{{{ 7|add:1 }}}}"

@@ -13,7 +13,7 @@ from rules_engine.models import Execution
 from rules_engine.testing import create_rule, run_due
 from tests.zoo.models import Animal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("only it has row-level security")]
 
 POLICY = """
     CREATE ROLE rules_of_shops; GRANT rules_of_shops TO CURRENT_USER;

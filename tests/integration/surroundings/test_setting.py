@@ -45,7 +45,7 @@ def test_what_is_no_use_is_said(settings: Any, value: Any, expected: str) -> Non
     assert not expected or expected in sentences[0]
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("only on it do backends switch schemas")
 @pytest.mark.parametrize("is_set", [True, False])
 def test_a_backend_that_switches_schemas_wants_the_setting(
     settings: Any, monkeypatch: pytest.MonkeyPatch, is_set: bool
@@ -59,7 +59,7 @@ def test_a_backend_that_switches_schemas_wants_the_setting(
     assert is_set or "SURROUNDINGS" in str(found[0].hint)
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("only on it do backends switch schemas")
 @pytest.mark.parametrize(("apps", "is_refused"), [(["rules_engine"], True), (["rules_engine_x"], False)])
 def test_the_engine_s_tables_in_each_schema_are_refused(
     settings: Any, monkeypatch: pytest.MonkeyPatch, apps: list[str], is_refused: bool

@@ -14,7 +14,7 @@ from rules_engine.models import Execution, execution
 from rules_engine.work import claims
 from rules_engine.work.tasks import due_queues
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("its plans are told in its words")]
 
 WAITING, TAKEN = 20_000, 50
 INSERT = """

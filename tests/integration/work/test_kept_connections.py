@@ -13,8 +13,9 @@ from rules_engine.databases import keeping
 from rules_engine.databases.keeping import kept_connection
 from rules_engine.models import Rule
 from rules_engine.work import tasks
+from tests import sessions
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.row_locks]
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +31,10 @@ def max_age(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def session() -> int:
     """The session of the database that a drain works in, from task to task as Celery has it."""
-    with kept_connection("default"), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        [number] = cursor.fetchone()
+    with kept_connection("default"):
+        number = sessions.number()
     connection.close()
-    return int(number)
+    return number
 
 
 def test_one_session_serves_all_drains() -> None:
@@ -56,8 +56,7 @@ def test_none_is_kept_beyond_its_age(age: int, monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_that_the_server_has_closed_is_replaced() -> None:
     first = session()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [first])
+    sessions.end(first)
     connection.close()
     assert session() != first
 

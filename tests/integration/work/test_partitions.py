@@ -22,7 +22,7 @@ from rules_engine.work import retention
 from tests.factories import make_animals
 from tests.zoo.models import Animal
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("no other has its tables partitioned")]
 
 NAMES = [model._meta.db_table for model, _key in partitions.TABLES]
 NOW = timezone.now()

@@ -105,7 +105,7 @@ def claimed_sizes() -> list[int]:
 
 @pytest.mark.parametrize("kind", [AUDIT, LOG, CACHE, ("many", {})], ids=lambda action: action[0])
 @pytest.mark.parametrize("crash_safe", [False, True])
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_fifty_take_the_statements_of_five(kind: Any, crash_safe: bool, many: Any) -> None:
     many.crash_safe = crash_safe
     taken = []
@@ -116,7 +116,8 @@ def test_fifty_take_the_statements_of_five(kind: Any, crash_safe: bool, many: An
             assert run.drain("rules", seconds=60, limit=count) == count
         taken.append(len(queries))
         assert not Execution.objects.exclude(state="succeeded").exists()
-    assert taken[0] == taken[1] <= 10
+    # Where it takes one statement to claim, to charge and to end.
+    assert taken[0] == taken[1] <= (10 if connection.vendor == "postgresql" else 22)
     assert Attempt.objects.filter(outcome="succeeded", number=1).count() == 55
 
 
@@ -335,7 +336,7 @@ def test_what_is_not_begun_in_time_is_given_back(many: Any) -> None:
     ],
     ids=["send_email", "create_object"],
 )
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_one_more_by_itself_takes_as_many_statements(kind: Any, most: int) -> None:
     taken = []
     due([kind])
@@ -345,4 +346,5 @@ def test_one_more_by_itself_takes_as_many_statements(kind: Any, most: int) -> No
             assert run.drain("rules", seconds=60, limit=count) == count
         taken.append(len(queries))
         assert not Execution.objects.exclude(state="succeeded").exists()
-    assert (taken[1] - taken[0]) / 4 <= most
+    # Elsewhere a lock takes a statement more, and so do savepoints around what is charged and ended.
+    assert (taken[1] - taken[0]) / 4 <= (most if connection.vendor == "postgresql" else 2 * most)

@@ -16,6 +16,7 @@ from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import repeating
+from tests import sessions
 from tests.zoo.models import Animal, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,11 +172,11 @@ def test_an_effect_in_our_database_is_made_again_with_its_record(
     assert Tag.objects.count() == 1
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_a_connection_that_is_lost_during_the_effect_is_replaced(outside: Any, execution: Execution) -> None:
     def lose_connection() -> None:
-        with connection.cursor() as cursor, pytest.raises(OperationalError):
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        with pytest.raises(OperationalError):
+            sessions.end(sessions.number())
 
     outside.answer = staticmethod(lose_connection)
     assert run_due() == 1

@@ -15,6 +15,7 @@ from rules_engine.models import Attempt, Event, Execution, RuleError
 from rules_engine.models.execution import State
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import retention
+from tests import sessions
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,7 +122,7 @@ def test_a_dry_run_counts_what_a_real_one_removes() -> None:
     assert {**retention.prune(), "events": 0} == {**told, "events": 0}
 
 
-@pytest.mark.postgres
+@pytest.mark.row_locks
 def test_nobody_is_waited_for() -> None:
     animals(5)
     grow_old()
@@ -132,9 +133,7 @@ def test_nobody_is_waited_for() -> None:
             cursor.execute("BEGIN")
             cursor.execute("SELECT 1 FROM rules_engine_execution WHERE id = %s FOR UPDATE", [busy[0]])
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                # Instead of for ever.
-                cursor.execute("SET LOCAL lock_timeout = '100ms'")
+            sessions.wait_for_no_lock()
             retention.prune()
         assert left() == (1, 1, 1)
         assert Execution.objects.get().pk == busy[0]

@@ -82,7 +82,7 @@ def test_what_is_in_a_lane_waits_in_its_place(noted: list[str]) -> None:
     assert len(claims.claim_in_turn("rules", 10).executions) == 3
 
 
-@pytest.mark.postgres
+@pytest.mark.postgres("its plan is told in its words")
 def test_a_turn_looks_at_what_it_takes(noted: list[str]) -> None:
     with connection.cursor() as cursor:
         for slug in ("a", "b", "c"):
