@@ -8,8 +8,11 @@ from rules_engine.admin.reading.history import HistoryMixin
 from rules_engine.admin.test.backtest import BacktestMixin
 from rules_engine.admin.test.rule_test import RuleTestMixin
 from rules_engine.admin.test.shadow import ShadowMixin
+from rules_engine.admin.times.page import TimesMixin
 from rules_engine.admin.why.page import WhyMixin
 
 
-class RulePagesMixin(RuleTestMixin, KeptTestsMixin, BacktestMixin, WhyMixin, ShadowMixin, HistoryMixin, FlowMixin):
+class RulePagesMixin(
+    RuleTestMixin, KeptTestsMixin, BacktestMixin, TimesMixin, WhyMixin, ShadowMixin, HistoryMixin, FlowMixin
+):
     """Adds them all to the admin of rules."""

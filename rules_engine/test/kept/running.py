@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +18,6 @@ from django.utils.translation import gettext
 from rules_engine.context import snapshot
 from rules_engine.context.paths import find_model
 from rules_engine.errors import ConditionError, InvalidRule, TemplateError
-from rules_engine.live.compiler import compile_rule
 from rules_engine.logic import jsonlogic
 from rules_engine.logic.evaluator import operators
 from rules_engine.models import RuleTest
@@ -36,6 +34,7 @@ from rules_engine.test.kept.samples import MisshapenSample, event_of
 from rules_engine.test.pasted import context_problems
 from rules_engine.test.previews import HELD, rows_of
 from rules_engine.test.recorded import missing_of, recorded_subject
+from rules_engine.test.timed.clock import compiled_at, fixed, moment_logic
 from rules_engine.types import ActionSpec, Event, RuleSpec, RuleTestSpec
 
 #: What is read besides the event's context, by actions on rows that they find: no sample tells it.
@@ -130,26 +129,13 @@ def _stopped(stop: GateSeen) -> Came:
 
 def _at_moment(rule: RuleSpec, test: RuleTestSpec) -> tuple[RuleSpec, CompiledRule]:
     """Return the rule with the sample's time in the place of ``now``, and the same one compiled."""
-    moment = {"datetime": test.occurred_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")}
+    moment = moment_logic(test.occurred_at)
     actions = tuple(
-        replace(action, config=_fixed(action.config, moment), for_each=_fixed(action.for_each, moment))
+        replace(action, config=fixed(action.config, moment), for_each=fixed(action.for_each, moment))
         for action in rule.actions
     )
     rule = replace(rule, actions=actions)
-    compiled = compile_rule(rule, 0)
-    if compiled.condition is not None:
-        # Compiled by itself: a condition that asks for nothing but the time would now be refused as a constant.
-        compiled = replace(compiled, condition=jsonlogic.compile_checked(_fixed(rule.condition, moment)))
-    return rule, compiled
-
-
-def _fixed(logic: Any, moment: Mapping[str, Any]) -> Any:
-    """Return the logic with the sample's time in the place of ``now``."""
-    if isinstance(logic, Mapping):
-        if logic.keys() == {"now"}:
-            return dict(moment)
-        return {key: _fixed(value, moment) for key, value in logic.items()}
-    return [_fixed(value, moment) for value in logic] if isinstance(logic, list) else logic
+    return rule, compiled_at(rule, test.occurred_at)
 
 
 def _actions(rule: RuleSpec, compiled: CompiledRule, event: Event) -> Iterator[ActionCame]:

@@ -1,0 +1,121 @@
+"""The page of a rule on time: when it acts next and on what, as if it were any time, and why it does not on an object."""
+
+from __future__ import annotations
+
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.parts.rendering import page_url
+from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
+from rules_engine.admin.prose.reader import Reader
+from rules_engine.admin.reading.sentence import sentence_for
+from rules_engine.admin.times.shown import Times
+from rules_engine.admin.times.words import why_not_words
+from rules_engine.admin.why.objects import LONGEST_WORD, find
+from rules_engine.errors import RulesEngineError
+from rules_engine.models import Rule
+from rules_engine.test.timed.not_due import why_not_due
+
+#: Days that are looked back over, by the rows as they are now.
+DAYS = [(1, _("the last day")), (7, _("the last week")), (30, _("the last 30 days")), (90, _("the last 90 days"))]
+USUAL_DAYS = 7
+
+
+class TimesForm(forms.Form):
+    """As if it were when, and about which object."""
+
+    at = forms.DateTimeField(
+        label=_("As if it were"),
+        required=False,
+        help_text=_("Empty: now."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    days = forms.TypedChoiceField(label=_("Look back over"), choices=DAYS, coerce=int, required=False)
+    q = forms.CharField(
+        label=_("Why not on"),
+        max_length=LONGEST_WORD,
+        required=False,
+        help_text=_("A part of the object’s name. Empty: no object is asked about."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    pk = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
+    model = forms.CharField(required=False, max_length=200, widget=forms.HiddenInput)
+
+    def clean_at(self) -> datetime | None:
+        """The time; at the ends of the calendar none, since a database may be asked for it in another zone."""
+        at: datetime | None = self.cleaned_data["at"]
+        if at is not None and not MINYEAR + 1 < at.year < MAXYEAR - 1:
+            raise ValidationError(gettext("There is no such time in the calendar."))
+        return at
+
+
+class TimesMixin:
+    """Adds the page to the admin of rules."""
+
+    def get_urls(self: Any) -> list[Any]:
+        """The page, before the admin's own addresses, whose last one takes any."""
+        view = self.admin_site.admin_view(self.times_view)
+        return [path("<path:object_id>/times/", view, name="rules_engine_rule_times"), *super().get_urls()]  # type: ignore[misc]
+
+    def times_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """What comes next, what would have come in the last days, and the answer about an object; nothing is done."""
+        rule = rule_for(self, request, object_id)
+        spec, title = rule.spec(), gettext("When it acts")
+        if why := unseen(request.user, spec):
+            return refused(self, request, rule, title, why)
+        times = Times(request, spec)
+        form = TimesForm(request.GET or None, initial={"days": USUAL_DAYS, "model": spec.model})
+        given = form.cleaned_data if form.is_bound and form.is_valid() else {}
+        # What was chosen once is chosen again.
+        at, days = given.get("at") or timezone.now(), given.get("days") or USUAL_DAYS
+        context: dict[str, Any] = {
+            "form": form,
+            "times": times,
+            "as_if": given.get("at"),
+            "sentence": sentence_for(rule, Reader(request.user)),
+            "objects_url": reverse("admin:rules_engine_rule_why_objects"),
+            "is_off": not rule.enabled,
+        }
+        if times.is_timed and (not form.is_bound or form.is_valid()):
+            context["next"] = times.next(at)
+            context["past"] = times.between(at - timedelta(days=days), at)
+            context["selected"] = times.selected(at)
+            context |= _about_object(request, rule, times, given, at)
+        return page(self, request, rule, "times.html", title, **context)
+
+
+def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at: datetime) -> dict[str, Any]:
+    """Why the rule does not act on the object that was asked about; those to choose among, where several are meant."""
+    key, word = given.get("pk") or "", (given.get("q") or "").strip()
+    if times.model is None or not (key or word) or (rule.schedule or {}).get("kind") != "date":
+        return {}
+    chosen = times.seen.find(times.model, key) if key else None
+    offered = [] if chosen is not None else find(request, rule.model, word)
+    if chosen is None and len(offered) == 1:
+        chosen, offered = offered[0], []
+    if chosen is None:
+        asked = [(str(row), f"?{urlencode({**_kept(request), 'pk': row.pk, 'q': str(row)})}") for row in offered]
+        return {"offered": asked, "is_searched": True}
+    try:
+        why = why_not_due(rule, chosen, at, times.seen.rows(times.model).db)
+    except (LookupError, RulesEngineError) as error:
+        return {"asked": chosen, "why": str(error)}
+    event_url = page_url("event", why.event_id) if why.event_id and request.user.has_perm(VIEW_EVENT) else ""
+    return {"asked": chosen, "why": why_not_words(why, Titles.of(rule.model)), "event_url": event_url}
+
+
+VIEW_EVENT = "rules_engine.view_event"
+
+
+def _kept(request: HttpRequest) -> dict[str, str]:
+    return {name: value for name in ("at", "days", "model") if (value := request.GET.get(name))}

@@ -1,0 +1,95 @@
+"""What a rule on time does next, or would have done, as a page shows it: of the objects that somebody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.parts.objects import ObjectsSeen, names_of_objects
+from rules_engine.admin.parts.rendering import object_url
+from rules_engine.admin.times.words import answer_words
+from rules_engine.admin.why.names import object_name
+from rules_engine.context.paths import find_model
+from rules_engine.context.stored_form import key_value
+from rules_engine.errors import RulesEngineError
+from rules_engine.rules.schedules.kinds import is_on_time_alone
+from rules_engine.test.timed.coming import MOST, Coming, firings_between, next_firings, selected_now
+from rules_engine.types import RuleSpec
+
+#: Of the objects that a rule goes through each time, so many are named.
+NAMED = 20
+
+
+class Times:
+    """Tells one user of one rule's times."""
+
+    def __init__(self, request: HttpRequest, rule: RuleSpec) -> None:
+        self.request, self.rule = request, rule
+        self.model = find_model(rule.model) if rule.model else None
+        self.seen = ObjectsSeen(admin.site, request)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its times can be told beforehand."""
+        return is_on_time_alone(self.rule)
+
+    def _rows(self) -> Any:
+        return None if self.model is None else self.seen.rows(self.model)
+
+    def next(self, after: datetime) -> dict[str, Any]:
+        """When it acts next after that moment."""
+        return self._told(lambda: next_firings(self.rule, after, self._rows()))
+
+    def between(self, after: datetime, until: datetime) -> dict[str, Any]:
+        """When it would have acted between two moments, by the rows as they are now."""
+        told = self._told(lambda: firings_between(self.rule, after, until, self._rows(), MOST + 1))
+        is_more = len(told["rows"]) > MOST
+        return {**told, "rows": told["rows"][:MOST], "is_more": is_more}
+
+    def selected(self, at: datetime) -> list[dict[str, str]] | None:
+        """The first objects that it goes through each time; None for a rule that goes through none."""
+        if self.model is None or (self.rule.schedule or {}).get("of") not in ("each", "rows"):
+            return None
+        rows = self._shown_rows(selected_now(self.rule, self._rows(), at, NAMED))
+        names = self._names(rows)
+        return [self._object(row, names) for row in rows]
+
+    def _told(self, find: Any) -> dict[str, Any]:
+        try:
+            found = find()
+        except (LookupError, RulesEngineError) as error:
+            return {"rows": [], "trouble": str(error)}
+        return {"rows": list(self._lines(found)), "trouble": ""}
+
+    def _lines(self, found: Sequence[Coming]) -> Iterator[dict[str, Any]]:
+        titles = Titles.of(self.rule.model)
+        rows = self._shown_rows([one.instance for one in found if one.instance is not None])
+        keys, names = {row.pk for row in rows}, self._names(rows)
+        for one in found:
+            if one.instance is None:
+                yield {"due_at": one.due_at, "is_acting": True}
+            elif one.instance.pk in keys:
+                acts = one.asked is None or one.asked.answer == "acts"
+                yield {
+                    "due_at": one.due_at,
+                    "object": self._object(one.instance, names),
+                    "answer": answer_words(one.asked, titles, is_fired=one.is_fired),
+                    "is_acting": acts and not one.is_fired,
+                }
+
+    def _shown_rows(self, rows: Iterable[Any]) -> list[Any]:
+        """Those of the objects that their own page shows one by one."""
+        page = admin.site.get_model_admin(self.model) if self.model and admin.site.is_registered(self.model) else None
+        return [row for row in rows if page is None or page.has_view_permission(self.request, row)]
+
+    def _names(self, rows: Iterable[Any]) -> dict[tuple[str, str], str]:
+        return names_of_objects(self.request, [(self.rule.model, str(key_value(row))) for row in rows])
+
+    def _object(self, row: Any, names: Mapping[tuple[str, str], str]) -> dict[str, str]:
+        key = str(key_value(row))
+        return {"name": object_name(names, self.rule.model, key), "url": object_url(self.rule.model, key), "pk": key}

@@ -1,0 +1,64 @@
+"""When a rule on time acts, and why not, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.conditions.reasons import reasons
+from rules_engine.admin.parts.labels import detail_words
+from rules_engine.admin.parts.rendering import short_time
+from rules_engine.rules.gates import GateSeen
+from rules_engine.test.timed.asked import Asked
+from rules_engine.test.timed.not_due import Reason, WhyNot
+
+_REASONS: Mapping[Reason, str | Promise] = {
+    "off": _("It is switched off."),
+    "gone": _("There is no such object any more."),
+    "empty": _("Its date is empty."),
+    "never": _("Its date is too far away for the calendar."),
+    "acted": _("It was due on %(due)s, and that was told on %(at)s. Nothing is told twice."),
+    "stopped": _("It was due on %(due)s. That was looked at on %(at)s, and the condition did not hold then."),
+    "before": _("It was due on %(due)s, which is before the rule was switched on, or changed, on %(at)s."),
+    "late": _("It was due on %(due)s, and may act until %(at)s: no worker looked in time."),
+    "coming": _("It is due on %(due)s. As it is now, it acts then."),
+    "not_then": _("It is due on %(due)s. As it is now, the condition does not hold then: %(why)s"),
+    "not_now": _("It was due on %(due)s and is looked at soon. As it is now, the condition does not hold: %(why)s"),
+    "error": _("It is due on %(due)s. The condition could not be evaluated: %(why)s"),
+    "now": _("It is due since %(due)s. A worker tells it at its next look."),
+}
+_ANSWERS = {
+    "acts": _("acts, as it is now"),
+    "stops": _("does nothing, as it is now: %(why)s"),
+    "error": _("fails, as it is now: %(why)s"),
+}
+
+
+def why_not_words(why: WhyNot, titles: Titles) -> str:
+    """Say the reason in a sentence or two."""
+    said = {
+        "due": short_time(why.due_at) if why.due_at else "",
+        "at": short_time(why.at) if why.at else "",
+        "why": _why(why.stop, why.detail, titles),
+    }
+    text = str(_REASONS[why.reason]) % said
+    return f"{text} {why.detail}" if why.reason == "now" and why.detail else text
+
+
+def answer_words(asked: Asked | None, titles: Titles, *, is_fired: bool) -> str:
+    """Say what the rule would do with an object that is due."""
+    if is_fired:
+        return gettext("is done with")
+    if asked is None:
+        return str(_ANSWERS["acts"])
+    return str(_ANSWERS[asked.answer]) % {"why": _why(asked.stop, asked.detail, titles)}
+
+
+def _why(stop: GateSeen | None, detail: str, titles: Titles) -> str:
+    found: Any = reasons(stop.tree, titles) if stop is not None and stop.tree is not None else ()
+    return gettext("; and ").join(found) if found else detail_words(detail)

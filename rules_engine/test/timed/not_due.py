@@ -1,0 +1,74 @@
+"""Why a rule on time does not act on an object, or has not yet: one reason, the first that counts."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import models
+from django.db.models import F
+
+from rules_engine.live.compiler import compile_rule
+from rules_engine.models import Firing, Rule, Schedule
+from rules_engine.rules.gates import GateSeen
+from rules_engine.test.timed.asked import asked
+from rules_engine.test.timed.clock import compiled_at
+from rules_engine.types import RuleSpec
+from rules_engine.work.schedules.dates import DATE, Dates
+from rules_engine.work.schedules.lateness import lateness_of
+
+#: ``acted`` and ``stopped`` are past; ``coming`` is ahead, and ``now`` is what the next look finds.
+Reason = Literal[
+    "off", "gone", "empty", "never", "acted", "stopped", "before", "late", "coming", "not_then", "not_now", "error", "now"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """The reason; ``due_at`` is when the object is, or was, due; ``at`` the moment that the reason is about."""
+
+    reason: Reason
+    due_at: datetime | None = None
+    at: datetime | None = None
+    event_id: uuid.UUID | None = None
+    stop: GateSeen | None = None
+    detail: str = ""
+
+
+def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -> WhyNot:
+    """Say why a rule of the kind ``date`` does not act on that object. Raises ``UnknownPath`` and ``LookupError``."""
+    spec = rule.spec()
+    dates = Dates(spec.slug, spec.model, spec.schedule or {}, using)
+    row = dates.rows().filter(pk=instance.pk).annotate(**{DATE: F(dates.column.lookup)}).first()
+    if row is None:
+        return WhyNot("gone")
+    value: Any = row.__dict__[DATE]
+    due_at = dates.due_of(value)
+    if due_at is None:
+        return WhyNot("empty" if value is None else "never")
+    fired = Firing.objects.using(using).filter(
+        rule_slug=spec.slug, object_key=dates.key(row.pk), due_at=due_at
+    ).first()
+    if fired is not None:
+        return WhyNot("acted" if fired.event_id else "stopped", due_at, fired.created_at, fired.event_id)
+    if not spec.enabled:
+        return WhyNot("off", due_at)
+    return _of_its_time(spec, row, due_at, now, using)
+
+
+def _of_its_time(spec: RuleSpec, row: models.Model, due_at: datetime, now: datetime, using: str) -> WhyNot:
+    looked = Schedule.objects.using(using).filter(rule_slug=spec.slug).first()
+    if looked is not None and due_at <= looked.since:
+        return WhyNot("before", due_at, looked.since)
+    compiled = compile_rule(spec, 0)
+    if due_at <= now - lateness_of(compiled):
+        return WhyNot("late", due_at, due_at + lateness_of(compiled))
+    said = asked(compiled_at(spec, max(now, due_at)), row, max(now, due_at))
+    if said.answer != "acts":
+        reason: Reason = "error" if said.answer == "error" else "not_then" if due_at > now else "not_now"
+        return WhyNot(reason, due_at, stop=said.stop, detail=said.detail)
+    if due_at > now:
+        return WhyNot("coming", due_at)
+    return WhyNot("now", due_at, detail=looked.error if looked is not None else "")
