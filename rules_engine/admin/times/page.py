@@ -1,4 +1,4 @@
-"""The page of a rule on time: when it acts next and on what, as if it were any time, and why it does not on an object."""
+"""The page of a rule on time: when it acts next and on what, as if it were any time, and why not on an object."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at
     if times.model is None or not (key or word) or (rule.schedule or {}).get("kind") != "date":
         return {}
     chosen = times.seen.find(times.model, key) if key else None
-    offered = [] if chosen is not None else find(request, rule.model, word)
+    offered = find(request, rule.model, word) if chosen is None and word else []
     if chosen is None and len(offered) == 1:
         chosen, offered = offered[0], []
     if chosen is None:

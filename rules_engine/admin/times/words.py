@@ -46,7 +46,8 @@ def why_not_words(why: WhyNot, titles: Titles) -> str:
         "at": short_time(why.at) if why.at else "",
         "why": _why(why.stop, why.detail, titles),
     }
-    text = str(_REASONS[why.reason]) % said
+    # A time may end in a dot, as in 8 a.m.
+    text = (str(_REASONS[why.reason]) % said).replace("..", ".")
     return f"{text} {why.detail}" if why.reason == "now" and why.detail else text
 
 

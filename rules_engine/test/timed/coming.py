@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -36,6 +36,8 @@ class Coming:
     asked: Asked | None = None
     #: Whether that is done with: nothing is done twice.
     is_fired: bool = False
+    #: What its event says of the time: ``due``.
+    due: Mapping[str, Any] | None = None
 
 
 def next_firings(
@@ -89,13 +91,13 @@ def _of_dates(
     for each in due:
         if each.pk in objects:
             is_fired = (dates.key(each.pk), each.due_at) in fired
-            yield Coming(each.due_at, objects[each.pk], is_fired=is_fired)
+            yield Coming(each.due_at, objects[each.pk], is_fired=is_fired, due=dates.told(each))
 
 
 def _with_answer(rule: RuleSpec, coming: Coming) -> Coming:
     if coming.instance is None or rule.condition is None:
         return coming
-    return replace(coming, asked=asked(compiled_at(rule, coming.due_at), coming.instance, coming.due_at))
+    return replace(coming, asked=asked(compiled_at(rule, coming.due_at), coming.instance, coming.due_at, coming.due))
 
 
 def selected_now(rule: RuleSpec, rows: models.QuerySet[Any], at: datetime, most: int) -> Sequence[models.Model]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,12 +17,24 @@ from rules_engine.rules.gates import GateSeen
 from rules_engine.test.timed.asked import asked
 from rules_engine.test.timed.clock import compiled_at
 from rules_engine.types import RuleSpec
-from rules_engine.work.schedules.dates import DATE, Dates
+from rules_engine.work.schedules.dates import DATE, Dates, Due
 from rules_engine.work.schedules.lateness import lateness_of
 
 #: ``acted`` and ``stopped`` are past; ``coming`` is ahead, and ``now`` is what the next look finds.
 Reason = Literal[
-    "off", "gone", "empty", "never", "acted", "stopped", "before", "late", "coming", "not_then", "not_now", "error", "now"
+    "off",
+    "gone",
+    "empty",
+    "never",
+    "acted",
+    "stopped",
+    "before",
+    "late",
+    "coming",
+    "not_then",
+    "not_now",
+    "error",
+    "now",
 ]
 
 
@@ -48,24 +61,23 @@ def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -
     due_at = dates.due_of(value)
     if due_at is None:
         return WhyNot("empty" if value is None else "never")
-    fired = Firing.objects.using(using).filter(
-        rule_slug=spec.slug, object_key=dates.key(row.pk), due_at=due_at
-    ).first()
+    fired = Firing.objects.using(using).filter(rule_slug=spec.slug, object_key=dates.key(row.pk), due_at=due_at).first()
     if fired is not None:
         return WhyNot("acted" if fired.event_id else "stopped", due_at, fired.created_at, fired.event_id)
     if not spec.enabled:
         return WhyNot("off", due_at)
-    return _of_its_time(spec, row, due_at, now, using)
+    return _of_its_time(spec, row, dates.told(Due(row.pk, due_at, value)), due_at, now)
 
 
-def _of_its_time(spec: RuleSpec, row: models.Model, due_at: datetime, now: datetime, using: str) -> WhyNot:
+def _of_its_time(spec: RuleSpec, row: models.Model, due: Mapping[str, Any], due_at: datetime, now: datetime) -> WhyNot:
+    using = row._state.db
     looked = Schedule.objects.using(using).filter(rule_slug=spec.slug).first()
     if looked is not None and due_at <= looked.since:
         return WhyNot("before", due_at, looked.since)
     compiled = compile_rule(spec, 0)
     if due_at <= now - lateness_of(compiled):
         return WhyNot("late", due_at, due_at + lateness_of(compiled))
-    said = asked(compiled_at(spec, max(now, due_at)), row, max(now, due_at))
+    said = asked(compiled_at(spec, max(now, due_at)), row, max(now, due_at), due)
     if said.answer != "acts":
         reason: Reason = "error" if said.answer == "error" else "not_then" if due_at > now else "not_now"
         return WhyNot(reason, due_at, stop=said.stop, detail=said.detail)

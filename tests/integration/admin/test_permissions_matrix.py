@@ -135,6 +135,7 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_tests": Row(with_root("tester"), with_root("tester"), a_removed_test),
     "rules_engine_rule_edit_test": Row(with_root("tester"), with_root("tester"), a_renamed_test),
     "rules_engine_rule_backtest": Row(with_root("tester")),
+    "rules_engine_rule_times": Row(with_root("tester")),
     "rules_engine_rule_shadow": Row(with_root("tester")),
     "rules_engine_rule_switch_on": Row(NONE, with_root("enabler"), visit=405),
     "rules_engine_rule_switch": Row(NONE, with_root("enabler"), lambda _address: {"to": "shadow"}, visit=405),

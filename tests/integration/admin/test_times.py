@@ -1,0 +1,168 @@
+"""The page of a rule on time: what comes next, as if it were any time, and why it does not act on an object."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.html import strip_tags
+
+from project.clinic.models import Appointment, Patient
+from project.shop.models import Order
+from rules_engine.models import Rule, Schedule
+from rules_engine.testing import create_rule, run_due
+from tests.factories import make_appointment, make_order
+from tests.integration.admin.conftest import client_of, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = ("log_message", {"message": "x"})
+BEFORE = {"kind": "date", "path": "instance.date", "count": 1, "unit": "days", "direction": "before", "at": "18:00"}
+SCHEDULED = {"==": [{"var": "instance.status"}, "scheduled"]}
+VIEWS = ("rules_engine.view_rule", "rules_engine.test_rule", "clinic.view_appointment")
+
+
+def remind(**fields: Any) -> Rule:
+    return create_rule(Appointment, [], **{"slug": "remind", "schedule": BEFORE, "actions": [LOG], **fields})
+
+
+def url(rule: Rule) -> str:
+    return reverse("admin:rules_engine_rule_times", args=[rule.pk])
+
+
+def words(answer: Any) -> str:
+    assert answer.status_code == 200, answer.status_code
+    text = re.sub(r"<(script|style|nav).*?</\1>", " ", answer.content.decode(), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(strip_tags(text.replace("<", " <"))))
+
+
+def visit(days: int, name: str = "Tom", **fields: Any) -> Appointment:
+    patient = Patient.objects.create(name=name)
+    return make_appointment(patient=patient, date=timezone.localdate() + timedelta(days=days), **fields)
+
+
+def test_the_next_times_stand_there_with_their_objects(admin_client: Client) -> None:
+    rule = remind(condition=SCHEDULED)
+    visit(9, "Later"), visit(3, "Soon"), visit(5, "Gone", status="cancelled")
+    said = words(admin_client.get(url(rule)))
+    assert "1 day before the date of an appointment, at 18:00, only if status is Scheduled" in said
+    soon, gone, later = (said.index(f"{name} with") for name in ("Soon", "Gone", "Later"))
+    assert soon < gone < later
+    assert "acts, as it is now" in said[soon:gone]
+    assert "does nothing, as it is now: Status was Cancelled; it has to be Scheduled" in said[gone:later]
+
+
+def test_nothing_comes_of_looking(admin_client: Client) -> None:
+    rule = remind()
+    visit(3)
+    admin_client.get(url(rule), {"at": "2031-05-06T08:00", "days": "90"})
+    assert run_due() == 0
+
+
+def test_it_is_told_as_if_it_were_another_time(admin_client: Client) -> None:
+    rule = remind()
+    make_appointment(patient=Patient.objects.create(name="Far"), date=date(2041, 5, 6))
+    assert "Far with" not in words(admin_client.get(url(rule)))
+    said = words(admin_client.get(url(rule), {"at": "2041-05-05T08:00"}))
+    assert "Next, as if it were May 5, 2041, 8 a.m." in said
+    assert "Far with" in said.partition("Before that")[0]
+    said = words(admin_client.get(url(rule), {"at": "2041-05-06T08:00", "days": "1"}))
+    assert "Far with" in said.partition("Before that")[2]
+
+
+@pytest.mark.parametrize("at", ["", "soon", "0001-01-01T00:00", "9999-12-31T23:59", "2031-02-30T08:00", "x" * 300])
+def test_any_time_that_is_typed_is_answered(admin_client: Client, at: str) -> None:
+    rule = remind()
+    visit(3)
+    assert words(admin_client.get(url(rule), {"at": at, "days": "x", "q": "\0", "pk": "-"}))
+
+
+def test_why_it_does_not_act_on_an_object(admin_client: Client) -> None:
+    rule = remind(condition=SCHEDULED)
+    soon, gone = visit(3, "Soon"), visit(3, "Gone", status="cancelled")
+    assert "It is due on" in words(admin_client.get(url(rule), {"pk": soon.pk}))
+    said = words(admin_client.get(url(rule), {"pk": gone.pk}))
+    assert "As it is now, the condition does not hold then: Status was Cancelled; it has to be Scheduled" in said
+    Schedule.objects.update(since=timezone.now() + timedelta(days=9))
+    assert "which is before the rule was switched on, or changed" in words(admin_client.get(url(rule), {"pk": soon.pk}))
+
+
+def test_objects_are_found_by_name_and_several_are_offered(admin_client: Client) -> None:
+    rule = remind()
+    visit(3, "Carmen"), visit(4, "Carlos")
+    # The admin of appointments searches by names.
+    both = words(admin_client.get(url(rule), {"q": "Car"}))
+    none = words(admin_client.get(url(rule), {"q": "Nobody"}))
+    assert "There is no such object that you may see." in none
+    assert "Which one?" in both or "It is due on" in both
+
+
+def test_objects_that_somebody_may_not_view_are_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = remind()
+    shown, hidden = visit(3, "Shown"), visit(4, "Hidden")
+    client = client_of(make_user(*VIEWS))
+    page = admin.site.get_model_admin(Appointment)
+    monkeypatch.setattr(page, "get_queryset", lambda request: Appointment.objects.filter(pk=shown.pk))
+    said = words(client.get(url(rule)))
+    assert "Shown with" in said
+    assert "Hidden with" not in said
+    assert "There is no such object" in words(client.get(url(rule), {"pk": hidden.pk}))
+    monkeypatch.setattr(page, "has_view_permission", lambda request, obj=None: obj is None)
+    assert "Shown with" not in words(client.get(url(rule)))
+
+
+@pytest.mark.parametrize(
+    ("rights", "status"),
+    [((), 403), (VIEWS[:1], 403), (VIEWS[:2], 403), (VIEWS, 200)],
+)
+def test_whoever_may_test_rules_and_view_the_objects_may_look(rights: tuple[str, ...], status: int) -> None:
+    assert client_of(make_user(*rights)).get(url(remind())).status_code == status
+
+
+def test_fixed_times_are_told_with_what_they_are_for(admin_client: Client) -> None:
+    schedule = {"kind": "every", "each": "weekday", "at": "08:00", "of": "rows"}
+    rule = create_rule(
+        Order,
+        [],
+        slug="digest",
+        schedule=schedule,
+        condition={"==": [{"var": "instance.status"}, "paid"]},
+        actions=[LOG],
+    )
+    make_order(order_number="P1", status="paid"), make_order(order_number="D1")
+    said = words(admin_client.get(url(rule), {"at": "2031-05-05T07:00"}))
+    assert "Mon 05/05/2031 8 a.m." in said
+    assert "Sat" not in said.partition("Before that")[0].partition("Next, as if")[2]
+    assert "Each time for these, as they are now: Order P1 " in said
+    assert "D1" not in said
+
+
+def test_a_rule_on_signals_says_that_nobody_can_tell(admin_client: Client) -> None:
+    rule = create_rule(Order, slug="paid", actions=[LOG])
+    assert "nobody can tell its times beforehand" in words(admin_client.get(url(rule)))
+
+
+def test_a_rule_that_is_off_says_so(admin_client: Client) -> None:
+    assert "this is when it would act if it were on" in words(admin_client.get(url(remind(enabled=False))))
+
+
+def test_it_is_told_in_german(admin_client: Client, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    rule = remind(condition=SCHEDULED)
+    gone = visit(3, "Gone", status="cancelled")
+    with translation.override("de"):
+        said = words(admin_client.get(url(rule), {"pk": gone.pk}))
+    assert "So, wie es jetzt ist, trifft die Bedingung dann nicht zu" in said
+    assert "Als Nächstes" in said
+
+
+def test_the_page_is_linked_from_the_rule(admin_client: Client) -> None:
+    rule = remind()
+    assert url(rule) in admin_client.get(reverse("admin:rules_engine_rule_change", args=[rule.pk])).content.decode()
