@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.conditions.reasons import reasons
 from rules_engine.admin.parts.labels import detail_words
-from rules_engine.admin.parts.rendering import short_time
+from rules_engine.admin.prose.names import moment
 from rules_engine.rules.gates import GateSeen
 from rules_engine.test.timed.asked import Asked
 from rules_engine.test.timed.not_due import Reason, WhyNot
@@ -42,8 +42,8 @@ _ANSWERS = {
 def why_not_words(why: WhyNot, titles: Titles) -> str:
     """Say the reason in a sentence or two."""
     said = {
-        "due": short_time(why.due_at) if why.due_at else "",
-        "at": short_time(why.at) if why.at else "",
+        "due": moment(why.due_at) if why.due_at else "",
+        "at": moment(why.at) if why.at else "",
         "why": _why(why.stop, why.detail, titles),
     }
     # A time may end in a dot, as in 8 a.m.
