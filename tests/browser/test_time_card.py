@@ -219,7 +219,7 @@ def test_in_german_on_a_phone_nobody_is_shut_out(browse: Any, settings: Any, sho
             assert page.evaluate(TOO_WIDE) <= 0
             assert unlabelled(page) == []
             page.screenshot(path=str(shots / f"time-{kind}-phone-{scheme}.png"), full_page=True)
-        expect(sentence(page)).to_contain_text("Jeden Tag um 8:00 Uhr, für jedes Objekt „Appointment“")
+        expect(sentence(page)).to_contain_text("Jeden Tag um 8:00, für jedes Objekt „Appointment“")
     assert findings(page, "phone") == []
 
 
