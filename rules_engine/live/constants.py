@@ -76,7 +76,7 @@ def keys_of(rule: CompiledRule, model: ModelClass) -> tuple[Key, ...]:
     source = getattr(rule.condition, "source", None)
     if source is None or rule.fault or conf.condition_budget() < LEAST_BUDGET:
         return ()
-    keys = tuple(key for key in _leading(source, model) if key is not None)
+    keys = tuple(key for key in leading(source, model) if key is not None)
     return keys if keys and all(is_read_safely(model, path) for path in rule.reads) else ()
 
 
@@ -98,16 +98,16 @@ def target_of(value: Any) -> Any:
     return (value,) if type(value) is bool else value
 
 
-def _leading(node: Any, model: ModelClass) -> Iterator[Key | None]:
+def leading(node: Any, model: ModelClass) -> Iterator[Key | None]:
     """Yield the keys at the beginning of a condition, None for what cannot fail, up to the first that may."""
     if not isinstance(node, Mapping) or len(node) != 1:
         return
     ((operator, given),) = node.items()
     if operator == "and" and isinstance(given, list) and given:
         for part in given:
-            found = list(_leading(part, model))
+            found = list(leading(part, model))
             yield from found
-            if not found or not _is_sure(part, found, model):
+            if not found or not is_sure(part, found, model):
                 return
     elif operator == "var" or operator in _TRUTHS:
         if _is_value(node if operator == "var" else given, model):
@@ -116,7 +116,7 @@ def _leading(node: Any, model: ModelClass) -> Iterator[Key | None]:
         yield key
 
 
-def _is_sure(part: Any, found: list[Key | None], model: ModelClass) -> bool:
+def is_sure(part: Any, found: list[Key | None], model: ModelClass) -> bool:
     """Say whether a part of ``and`` cannot fail, so that one behind it decides where this one holds."""
     if isinstance(part, Mapping) and "and" in part:
         return len(found) >= len(part["and"]) and all(key is None or _is_text(key, model) for key in found)
@@ -131,17 +131,17 @@ def _is_text(key: Key, model: ModelClass) -> bool:
 def _is_value(node: Any, model: ModelClass) -> bool:
     """Say whether a node reads a value of the object's own, as it is."""
     node = node[0] if isinstance(node, list) and len(node) == 1 else node
-    return _name(node, model) is not None
+    return column_read_by(node, model) is not None
 
 
 def _key(operator: str, given: list[Any], model: ModelClass) -> Key | None:
     if operator == "in":
-        name, values = _name(given[0], model), given[1]
+        name, values = column_read_by(given[0], model), given[1]
         if not isinstance(values, list) or not 0 < len(values) <= MOST_CONSTANTS:
             return None
     elif operator in _EQUALITIES:
         here, there = (0, 1) if isinstance(given[0], Mapping) else (1, 0)
-        name, values = _name(given[here], model), [given[there]]
+        name, values = column_read_by(given[here], model), [given[there]]
     else:
         return None
     kinds = {_kind(value) for value in values}
@@ -158,7 +158,7 @@ def _kind(value: Any) -> type | None:
     return int if type(value) in (int, float) and value and abs(value) < EXACT else None
 
 
-def _name(node: Any, model: ModelClass) -> str | None:
+def column_read_by(node: Any, model: ModelClass) -> str | None:
     """Return the column's name where a node reads a field of the object that is told as it is stored."""
     if not isinstance(node, Mapping) or list(node) != ["var"]:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rules_engine.capture.bulk.needs import needs_of
 from rules_engine.capture.watches import ModelWatch
 from rules_engine.context.paths import ModelClass, steps
 from rules_engine.context.plain_data import same
@@ -67,10 +68,26 @@ class Screen:
             if name in watch.old and field.name in written
         ]
         self._reads = {id(rule): _reads_of(watch.model, rule, columns) for one in heard for rule in one.rules}
+        needs = [
+            needs_of(rule, watch.model, columns, constants, self.open_names) for one in heard for rule in one.rules
+        ]
+        #: What each rule needs; nothing where one of them has no needs, for then they tell no row from another.
+        self.needs = needs if all(need.is_any for need in needs) else []
         self._known: dict[Any, bool] = {}
+
+    def may_match_after(self, before: Sequence[Any]) -> bool:
+        """Say whether some rule can match the row, as far as that is known before the statement."""
+        needs = self.needs
+        return not needs or any(need.may_match(before, None) for need in needs)
 
     def may_match(self, before: Sequence[Any], after: Sequence[Any] = ()) -> bool:
         """Say whether some rule can match the row, or fail at it."""
+        for need in self.needs:
+            if need.may_match(before, after):
+                break
+        else:
+            if self.needs:
+                return False
         try:
             known = self._known.get((before, after))
         except TypeError:  # a value that has no hash, as JSON has none
