@@ -6,8 +6,8 @@ is missing; E008 a signal's path leads nowhere; W008 rules can set off each othe
 connections is too small for workers; E013 the user model is not installed; W014 tasks are eager; W015 a relation's
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
-holds no value; W020 the form of actions has not what draws it; E031 Django has no tasks;
-W032 its tasks have no workers.
+holds no value; W020 the form of actions has not what draws it; W021 database triggers lack something;
+E031 Django has no tasks; W032 its tasks have no workers.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -30,8 +30,10 @@ from rules_engine.context import signals
 from rules_engine.context.paths import find_model, is_denied, is_sensitive
 from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
+from rules_engine.live.compiler import compile_rule
+from rules_engine.live.triggers import states
 from rules_engine.live.watcher import is_test_environment
-from rules_engine.models import Execution, Rule
+from rules_engine.models import Execution, InstalledTrigger, Rule
 from rules_engine.rules.cascades import analyse
 from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
@@ -141,6 +143,28 @@ def check_unsent_deletes(app_configs: Apps, **_: Any) -> list[checks.CheckMessag
         checks.Warning(f"Rule {spec.slug}: {said}", hint=hint, id="rules_engine.W015")
         for spec in _enabled_rules()
         for said in unsent_changes(spec)
+    ]
+
+
+@checks.register()
+def check_triggers(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W021: database triggers that are missing, or that lack a column which a live rule needs."""
+    using = router.db_for_read(Rule)
+    try:
+        with transaction.atomic(using=using):
+            if not InstalledTrigger.objects.using(using).exists():
+                return []
+            found = states.states([compile_rule(spec, 0) for spec in _enabled_rules()])
+    except CANNOT_LOOK:
+        return []
+    return [
+        checks.Warning(
+            f"Database triggers of {table.label}: {states.described(table)}.",
+            hint=f"Run: manage.py rules_triggers install {table.label}",
+            id="rules_engine.W021",
+        )
+        for table in found
+        if table.is_wrong
     ]
 
 

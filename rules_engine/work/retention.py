@@ -20,6 +20,7 @@ from rules_engine.models import (
     Attempt,
     AuditEntry,
     AuditSeal,
+    CapturedChange,
     Event,
     Execution,
     Firing,
@@ -123,6 +124,7 @@ def _prunable() -> Iterator[Old]:
         yield Old(Firing.objects.filter(due_at__lt=Now() - timedelta(days=max(days, LATEST_DAYS))), along="due_at")
         yield Old(RuleError.objects.filter(**_older_than(days)), along="pk")
         yield Old(LargeChange.objects.filter(**_older_than(days)))
+        yield Old(CapturedChange.objects.filter(**_older_than(days, "captured_at")), along="pk")
         yield Old(Run.objects.filter(**_older_than(days)).exclude(state__in=Run.LIVE), along="pk")
         yield Old(Pause.objects.filter(**_older_than(days, "until")), along="until")
     audit_days = conf.audit_retention_days()
@@ -237,6 +239,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         events,
         AuditEntry.objects.filter(of_names(names)),
         RuleTest.objects.filter(pk__in=_tests_about(names)),
+        CapturedChange.objects.filter(of_names(names)),
     )
     return {
         str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows, AuditSeal.Reason.ERASURE)

@@ -16,13 +16,15 @@ from django.utils.translation import gettext
 from rules_engine.admin.overview.moments import LATE, ago
 from rules_engine.admin.parts.rendering import list_url
 from rules_engine.databases import database_of
-from rules_engine.models import Execution, HeldMatch
+from rules_engine.models import CapturedChange, Execution, HeldMatch
 from rules_engine.models.execution import WAITING, State
 from rules_engine.work.overview import Cell, OverviewTable
 
 #: Rows that are counted of each kind; of more it is said that there are more. A database counts as many in a few
 #: milliseconds, and a million in most of a second.
 MOST_COUNTED = 10_000
+#: In the place of a queue's name, which has no star: what database triggers have captured, and no rule was told of.
+CAPTURED = "*captured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class Waiting:
 
 
 def waiting() -> list[Waiting]:
-    """Say of each queue in which something is, and of the held matches, what waits. Five queries each."""
+    """Say of each queue in which something is, of held matches and captured changes, what waits. Five queries each."""
     live = Execution.objects.live()
     queues = [_queue(name) for name in database_of(live.db).due_queues(live)]
-    return [*([held] if (held := _held()).due or held.later else []), *queues]
+    others = [found for found in (_held(), _captured()) if found.due or found.later]
+    return [*others, *queues]
 
 
 def _queue(name: str) -> Waiting:
@@ -64,6 +67,13 @@ def _held() -> Waiting:
     due = rows.filter(due_at__lte=Now())
     later = _counted(rows.filter(due_at__gt=Now()), "due_at")
     return Waiting("", _counted(due, "due_at"), later, 0, _first(due, "due_at"))
+
+
+def _captured() -> Waiting:
+    # The first is the oldest, by the key: there is no index of their times.
+    rows = CapturedChange.objects.all()
+    first = rows.order_by("pk").values_list("captured_at", flat=True).first()
+    return Waiting(CAPTURED, _counted(rows, "pk"), 0, 0, first)
 
 
 def _counted(rows: QuerySet[Any], column: str) -> int:
@@ -87,7 +97,7 @@ def backlog(queues: Sequence[Waiting], *, linked: bool) -> OverviewTable:
         )
         for one in queues
     ]
-    late = [one.queue or gettext("held matches") for one in queues if one.is_late]
+    late = [_name(one.queue) for one in queues if one.is_late]
     notes = [
         gettext("Something in %s has been due for more than five minutes: are there enough workers?") % ", ".join(late)
     ]
@@ -101,7 +111,13 @@ def _number(count: int) -> str:
     return gettext("over %s") % text if count > MOST_COUNTED else text
 
 
+def _name(queue: str) -> str:
+    return {"": gettext("held matches"), CAPTURED: gettext("captured changes")}.get(queue, queue)
+
+
 def _queue_cell(name: str, linked: bool) -> Cell:
+    if name == CAPTURED:
+        return Cell(_name(name))
     if not name:
-        return Cell(gettext("held matches"), list_url("heldmatch", state__exact="waiting") if linked else "")
+        return Cell(_name(name), list_url("heldmatch", state__exact="waiting") if linked else "")
     return Cell(name, list_url("execution", queue__exact=name) if linked else "")

@@ -7,6 +7,7 @@ It stands before the statements of each connection while there are such tables, 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Mapping
@@ -27,6 +28,10 @@ from rules_engine.databases.triggers import triggers_of
 from rules_engine.databases.triggers.protocol import Execute
 from rules_engine.models.captures.captured import Coverage
 from rules_engine.outbox import hints
+from rules_engine.surroundings.state import here
+from rules_engine.types import Unread, ask
+
+logger = logging.getLogger("rules_engine")
 
 #: How statements begin that write no row of a site's.
 READING = frozenset({"SELECT", "SAVEPO", "RELEAS", "ROLLBA", "SET TR", "EXPLAI"})
@@ -164,9 +169,25 @@ def _is_loading(origin: actor.Origin) -> bool:
     return not origin.is_loading and callers.is_loading()
 
 
+def _stored(origin: actor.Origin) -> dict[str, Any]:
+    """Return it as JSON has it; where the site's own code cannot tell it, the write goes on, and says so."""
+    stored = ask(stored_origin, origin)
+    if isinstance(stored, Unread):
+        logger.error("Who acts could not be read; a change is captured without.", exc_info=stored.error)
+        nobody = actor.Origin(told=origin.told, cause=origin.cause, is_loading=origin.is_loading)
+        name = f"<{type(stored.error).__name__}>"
+        stored = {**stored_origin(nobody), "actor": {"id": "", "username": name}}
+    surroundings = ask(here)
+    if isinstance(surroundings, Unread):
+        logger.error("What surrounds a change could not be told.", exc_info=surroundings.error)
+    elif surroundings:
+        stored["surroundings"] = surroundings
+    return stored
+
+
 def _say(connection: BaseDatabaseWrapper, number: int | None) -> Said:
     origin = actor.origin()
-    stored = {**stored_origin(origin), "rule_set": number}
+    stored = {**_stored(origin), "rule_set": number}
     if origin.is_paused:
         stored["is_paused"] = True
     if callers.is_loading():

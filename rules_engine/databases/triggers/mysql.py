@@ -104,6 +104,10 @@ class MySQLTriggers(RowTriggers):
         body = f"IF {condition} THEN {insert}; END IF" if condition else insert
         return f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW {body}"
 
+    def columns(self, table: str, using: str) -> frozenset[str]:
+        """Look into the catalogue. See ``Triggers``."""
+        return frozenset(str(name) for name, _ in _rows(_COLUMNS, [table], using))
+
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
         return frozenset(str(name) for [name] in _rows(_INSTALLED, [table, f"{PREFIX.replace('_', '%')}%"], using))

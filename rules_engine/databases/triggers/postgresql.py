@@ -104,6 +104,10 @@ class PostgreSQLTriggers:
         schemas = _schemas_of(list(functions), using)
         return [*dropped, *(f"DROP FUNCTION {_quoted(schema)}.{_quoted(name)}()" for schema, name in schemas)]
 
+    def columns(self, table: str, using: str) -> frozenset[str]:
+        """Look into the catalogue. See ``Triggers``."""
+        return frozenset(row[0] for row in _rows(_COLUMNS, [connections[using].ops.quote_name(table)], using))
+
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
         quoted = connections[using].ops.quote_name(table)

@@ -38,6 +38,9 @@ class Triggers(Protocol):
     def removal(self, table: str, names: Sequence[str], using: str) -> Sequence[str]:
         """Return what removes triggers of these names, whether they are there or not."""
 
+    def columns(self, table: str, using: str) -> frozenset[str]:
+        """Return the columns of a table, by name."""
+
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Return the names of our triggers on a table; those that are switched off are left out."""
 

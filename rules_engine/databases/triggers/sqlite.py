@@ -72,6 +72,10 @@ class SQLiteTriggers(RowTriggers):
         when = f" WHEN {condition}" if condition else ""
         return f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW{when} BEGIN {insert}; END"
 
+    def columns(self, table: str, using: str) -> frozenset[str]:
+        """Look into the catalogue. See ``Triggers``."""
+        return frozenset(name for [name] in _rows("SELECT name FROM pragma_table_xinfo(%s)", [table], using))
+
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
         statement = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE %s"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 #: Every trigger and function of ours begins so.
@@ -74,10 +74,21 @@ class TableCapture:
 
     def missing_from(self, other: TableCapture) -> tuple[str, ...]:
         """Return the columns that this one tells, or looks at, and the other one does not, by name."""
-        return tuple(sorted(self._named() - other._named()))
+        return tuple(sorted(self.columns() - other.columns()))
 
-    def _named(self) -> set[str]:
+    def columns(self) -> set[str]:
+        """Return the columns that it tells, or looks at."""
         return {*self.new, *self.old, *self.gone, *(column for columns in self.updates for column in columns)}
+
+    def without(self, columns: Set[str]) -> TableCapture:
+        """Return what is left of it where these columns are gone."""
+        return replace(
+            self,
+            new=tuple(name for name in self.new if name not in columns),
+            old=tuple(name for name in self.old if name not in columns),
+            gone=tuple(name for name in self.gone if name not in columns),
+            updates=tuple(way for way in self.updates if not columns & {*way}),
+        )
 
     @property
     def is_empty(self) -> bool:

@@ -7,6 +7,7 @@ says nothing it is taken, until the time ``since``, that it knows of what was th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from rules_engine.live.triggers.needs import relations_of, whole_table
 from rules_engine.live.triggers.states import needs_of
 from rules_engine.models import RuleSetVersion
 from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
+
+logger = logging.getLogger("rules_engine")
 
 #: Seconds that DDL waits for a lock, while all writers of the table wait behind it.
 LOCK_SECONDS = 3.0
@@ -154,6 +157,24 @@ def remove(label: str, wait: Callable[[float], Any], *, grace: float | None = No
         InstalledTrigger.objects.using(using).filter(model=label).delete()
         RuleSetVersion.bump(using)
     return True
+
+
+def after_migration(using: str, **_: Any) -> None:
+    """Receive ``post_migrate``: make triggers anew that a migration has taken along, or whose columns it has.
+
+    SQLite drops those of a table that is made anew; elsewhere one that reads a column which is gone would fail, and
+    every write with it.
+    """
+    if using != cache.alias() or triggers_of(using) is None:
+        return
+    for row in InstalledTrigger.objects.using(using).exclude(captures=None):
+        capture, triggers = row.coverage.now, triggers_here(using)
+        if capture is None or triggers.trouble(capture.table, using) is not None:
+            continue
+        left = capture.without(set(capture.columns()) - triggers.columns(capture.table, using))
+        if left != capture or not set(row.names) <= triggers.installed(capture.table, using):
+            install(left, grace=0)
+            logger.warning("The database triggers of %s were made anew after a migration.", row.model)
 
 
 def _table_of(row: InstalledTrigger) -> str:

@@ -35,6 +35,26 @@ class TableState:
     #: Why rules have to hear signals all the same, by their slugs.
     by_signals: Mapping[str, str] | None = None
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether rules miss writes for it, or are told by signals though there are triggers."""
+        return self.state in ("missing", "out_of_date")
+
+
+DESCRIBED: Mapping[StateName, str] = {
+    "installed": "installed",
+    "out_of_date": "out of date",
+    "missing": "missing: they were installed, and are not in the database",
+    "no_longer_needed": "no longer needed: no live rule is told by them",
+    "none": "none",
+}
+
+
+def described(table: TableState) -> str:
+    """Say in English how a table's triggers are."""
+    needs = f" (needs {', '.join(table.columns)})" if table.columns else ""
+    return f"{DESCRIBED[table.state]}{needs}"
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerState:

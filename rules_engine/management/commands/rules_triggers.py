@@ -20,14 +20,6 @@ from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import shown
 from rules_engine.models import InstalledTrigger
 
-STATES = {
-    "installed": "installed",
-    "out_of_date": "out of date",
-    "missing": "missing: they were installed, and are not in the database",
-    "no_longer_needed": "no longer needed: no live rule is told by them",
-    "none": "none",
-}
-
 
 class Command(TablesCommand):
     """Makes triggers and removes them, and says whether they are what live rules need."""
@@ -130,13 +122,12 @@ class Command(TablesCommand):
         if not found:
             self.stdout.write("No triggers are installed; rules_triggers install MODEL makes them.")
         for table in found:
-            needs = f" (needs {', '.join(table.columns)})" if table.columns else ""
-            self.stdout.write(f"{table.label}: {STATES[table.state]}{needs}")
+            self.stdout.write(f"{table.label}: {states.described(table)}")
             for slug, reason in sorted((table.by_signals or {}).items()):
                 self.stdout.write(f"  {slug} is told by signals: {reason}")
         return found
 
     def _check(self, **_: Any) -> None:
-        wrong = [table.label for table in self._status() if table.state in ("missing", "out_of_date")]
+        wrong = [table.label for table in self._status() if table.is_wrong]
         if wrong:
             raise CommandError(f"Run: manage.py rules_triggers install {' '.join(wrong)}")

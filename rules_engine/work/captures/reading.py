@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,8 +24,12 @@ from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.live.triggers.needs import is_served_of
 from rules_engine.models import CapturedChange
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import FieldChange, Operation
+from rules_engine.types import FieldChange, Operation, Path, Unread, ask
 
+logger = logging.getLogger("rules_engine")
+
+#: Of fewer rows the related ones are read by the rows themselves.
+MOST_READ_ALONE = 2
 SIGNALS = {"create": "post_save", "update": "post_save", "delete": "post_delete"}
 OF_RELATIONS: Mapping[str, Operation] = {"create": "add", "delete": "remove"}
 
@@ -37,6 +42,8 @@ class Writer:
     #: The number of the rule set that the writer knew; None for one that said nothing.
     rule_set: int | None = None
     is_paused: bool = False
+    #: What the connection said besides (``surroundings``).
+    surroundings: str = ""
 
 
 class Writers:
@@ -55,13 +62,45 @@ class Writers:
 def _writer(text: str) -> Writer:
     told = json.loads(text) if text else {}
     if "cause" in told:
-        return Writer(origin_from(told), told.get("rule_set"), bool(told.get("is_paused")))
+        surroundings = str(told.get("surroundings", ""))
+        return Writer(origin_from(told), told.get("rule_set"), bool(told.get("is_paused")), surroundings)
     name = told.get("database_user")
     return Writer(Origin(user=KnownActor("", str(name))) if name else actor.NOWHERE)
 
 
-def readings(rows: Sequence[CapturedChange], table: Table, writers: Writers) -> Iterator[Reading]:
-    """Yield what these rows tell rules, in their order. Raises what reading raises."""
+def readings(rows: Sequence[CapturedChange], table: Table, writers: Writers) -> list[Reading]:
+    """Return what these rows tell rules, in their order. Raises what reading raises."""
+    found = list(_readings(rows, table, writers))
+    for model in dict.fromkeys(type(subject.instance) for subject, _ in found if subject.instance is not None):
+        of_model = [(subject, rules) for subject, rules in found if type(subject.instance) is model]
+        fetched = ask(_fetch_related, model, of_model, table.alias)
+        if isinstance(fetched, Unread):  # then each is read by itself, and what fails there is told by its rules
+            logger.error("Related rows of %s are read one by one.", model._meta.label, exc_info=fetched.error)
+    return found
+
+
+def _fetch_related(model: ModelClass, found: Sequence[Reading], using: str) -> None:
+    """Fetch the objects beside these that rules read, by one query for each relation, however many rows there are."""
+    reads = {
+        path for rule in {id(rule): rule for _, rules in found for rule in rules}.values() for path in _paths(rule)
+    }
+    related = list(snapshot.to_one(model, snapshot.tree_of(frozenset(reads)).get("instance", {})))
+    subjects = [subject for subject, _ in found if subject.signal != "m2m_changed"]
+    if not related or len(subjects) < MOST_READ_ALONE:
+        return
+    with confined(using):
+        instances = [subject.instance for subject in subjects if subject.instance is not None]
+        models.prefetch_related_objects(instances, *related)
+    for subject in subjects:
+        subject.is_copy = True
+
+
+def _paths(rule: CompiledRule) -> Iterator[Path]:
+    yield from rule.reads
+    yield from rule.action_reads
+
+
+def _readings(rows: Sequence[CapturedChange], table: Table, writers: Writers) -> Iterator[Reading]:
     told = [row for row in rows if not writers.of(row).is_paused]
     values, left = _Values(told, table.alias), Left(table)
     for label, of_table in groupby(told, key=lambda row: row.model):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from django.db import models, router, transaction
@@ -19,6 +20,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.live import cache
 from rules_engine.models import CapturedChange
+from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.captures.reading import Writers, readings
 
@@ -84,7 +86,10 @@ def _locked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 
 def _tell_rows(rows: Sequence[CapturedChange]) -> None:
-    receiver.tell(readings(rows, receiver.table(), Writers()), rows[0].model)
+    writers = Writers()
+    for surroundings, together in groupby(rows, key=lambda row: writers.of(row).surroundings):
+        with within(surroundings):
+            receiver.tell(readings(list(together), receiver.table(), writers), rows[0].model)
 
 
 def _put_back(error: Exception) -> None:
