@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from rules_engine.admin.overview.moments import LATE, ago
 from rules_engine.admin.parts.rendering import list_url
 from rules_engine.databases import database_of
+from rules_engine.live import cache
 from rules_engine.models import CapturedChange, Execution, HeldMatch
 from rules_engine.models.execution import WAITING, State
 from rules_engine.work.overview import Cell, OverviewTable
@@ -72,6 +73,8 @@ def _held() -> Waiting:
 def _captured() -> Waiting:
     # The first is the oldest, by the key: there is no index of their times.
     rows = CapturedChange.objects.all()
+    if not cache.current().captures:  # nothing captures anything: that is known without a query
+        return Waiting(CAPTURED, 0, 0, 0, None)
     first = rows.order_by("pk").values_list("captured_at", flat=True).first()
     return Waiting(CAPTURED, _counted(rows, "pk"), 0, 0, first)
 
