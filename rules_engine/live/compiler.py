@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from rules_engine.rules.holding import hold_of, key_reads
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import EACH, compile_each, rule_seen_by
 from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules import listed
 from rules_engine.rules.schedules.later import given_of
 from rules_engine.rules.scope import path_problem, reads_whole
 from rules_engine.rules.validation import condition_problems, type_problems
@@ -103,6 +104,9 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
     condition = None if spec.condition is None else jsonlogic.compile_checked(spec.condition)
     actions = tuple(_compile_action(action, spec) for action in spec.actions if action.enabled)
     repeated = (path for action in actions if action.each is not None for path in action.each.reads)
+    hold = hold_of(spec)
+    if hold is not None and any(listed.lists(action.reads or ()) for action in actions):
+        hold = replace(hold, lists=True)
     reads, keys = condition.reads if condition else NOTHING, _key_reads(spec)
     return CompiledRule(
         slug=spec.slug,
@@ -124,7 +128,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         sample=spec.sample_percent / 100,
         active_from=spec.active_from,
         active_until=spec.active_until,
-        hold=hold_of(spec),
+        hold=hold,
         schedule=spec.schedule,
     )
 
@@ -165,6 +169,6 @@ def _key_reads(spec: RuleSpec) -> frozenset[Path]:
 
 def _all_reads(action: Action | None, spec: ActionSpec, rule: RuleSpec) -> set[Path]:
     rule = rule_seen_by(spec, rule)
-    paths = action.reads(spec.config, rule) if action else ()
+    paths = listed.with_each(action.reads(spec.config, rule)) if action else set()
     # A path that is gone must not keep the event from being recorded: the action fails by itself, where it is seen.
     return {path for path in paths if path_problem(rule, path) is None}

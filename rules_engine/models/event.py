@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from django.db import models
+from django.db import models, router
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.kept import short_form
+from rules_engine.context.visible import MayView, visible
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.surroundings.state import LONGEST, here
 
@@ -127,6 +128,17 @@ class Event(models.Model):
 def whole_of(context: Any, decimals: Any, *said: Any) -> short_form.Kept:
     """Return the context, and the pointers of its decimals, of an event with the columns ``CAPTURED``."""
     return short_form.restore(short_form.Kept(context, decimals), short_form.Columns(*said))
+
+
+def contexts_of(keys: Sequence[Any], may_view: MayView | None) -> list[Mapping[str, Any]]:
+    """Return the contexts of these events, in this order, of those that are still on record; without objects of models
+    that may not be viewed. None views all."""
+    stored = Event.objects.using(router.db_for_write(Event))
+    rows = {str(event.pk): event.captured() for event in stored.filter(pk__in=keys)}
+    events = [rows[str(key)] for key in keys if str(key) in rows]
+    if may_view is None:
+        return [event.context for event in events]
+    return [visible(event.context, event.model, may_view)[0] for event in events]
 
 
 class RuleError(models.Model):

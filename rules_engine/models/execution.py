@@ -18,7 +18,7 @@ from rules_engine.context.visible import MayView, visible
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.models.event import Event
+from rules_engine.models.event import Event, contexts_of
 
 
 class State(models.TextChoices):
@@ -211,8 +211,8 @@ class Execution(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False)
     #: Attempts that ended with the process that made them.
     crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
-    #: What its action may read besides the event: ``{"context": {"each", "held"}, "decimals": […], "for_each": as the
-    #: rule has it}``, and ``"at", "zone", "asks_again"`` of one that acts later; null for most.
+    #: Besides the event: ``{"context": {"each", "held"}, "decimals": […], "for_each": as the rule has it}``, the ids of
+    #: ``"events"``, and ``"at", "zone", "asks_again"`` of one that acts later. Null for most.
     given = models.JSONField(_("besides the event"), null=True, blank=True)
     #: Seconds between the commit, or the end of what it waits for, and the first attempt.
     delay = models.PositiveIntegerField(_("delay"), default=0)
@@ -261,9 +261,8 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        if not self.rule_slug:
-            return gettext("%(kind)s, ordered by hand") % {"kind": self.kind}
-        return gettext("%(kind)s of %(rule)s") % {"kind": self.kind, "rule": self.rule_slug}
+        text = gettext("%(kind)s of %(rule)s") if self.rule_slug else gettext("%(kind)s, ordered by hand")
+        return text % {"kind": self.kind, "rule": self.rule_slug}
 
     @property
     def is_live(self) -> bool:
@@ -280,6 +279,8 @@ class Execution(models.Model):
         event = self.event.captured()
         if self.given:
             own = snapshot.restore(self.given["context"], self.given.get("decimals", ()))
+            if ids := self.given.get("events"):
+                own["events"] = contexts_of(ids, self.author_sees)
             event = event._replace(context={**event.context, **own})
         if self.author_sees is not None:
             # The event holds what other rules read as well.

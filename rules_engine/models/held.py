@@ -18,6 +18,7 @@ from rules_engine.models.execution import Execution
 #: Why a match was held back, as its row says it: the rule acts once, another acts in its place, there is no such rule.
 ACTED_BEFORE = "It has acted on this object before."
 TAKEN_TOGETHER = "A later match of the same acts in its place."
+TOO_SELDOM = "It did not happen so often in that time."
 RULE_GONE = "The rule was disabled or deleted."
 #: The throttle's reason begins so.
 USED_UP = "The rule acts at most"
@@ -45,7 +46,9 @@ class HeldMatch(models.Model):
     rule_slug = models.CharField(_("rule"), max_length=100)
     rule_version = models.PositiveIntegerField(_("rule version"))
     author_id = models.CharField(_("author"), max_length=64, blank=True)
-    #: ``{"throttle": [count, seconds], "coalesce": seconds, "debounce": flag, "once": flag}``, as the rule had it.
+    #: ``{"throttle": [count, seconds], "coalesce": seconds, "debounce": flag, "once": flag}``, as the rule had it, with
+    #: ``"often": [times, seconds]`` and ``"lists": true`` where it has those; ``"events"`` are then the ids of all that
+    #: it stands for, as many as are handed on.
     terms = models.JSONField(default=dict, editable=False)
     #: The actions as rows of the outbox, ``rows`` among them where there is one execution for each of those.
     actions = models.JSONField(default=list, editable=False)
@@ -88,10 +91,14 @@ class HeldMatch(models.Model):
     def given(self, row: Any, held: Mapping[str, int], for_each: Any = None) -> dict[str, Any]:
         """Return what an execution of this match knows besides the event: as ``Execution.given`` keeps it."""
         context: dict[str, Any] = {"held": dict(held)}
+        listed: dict[str, Any] = {}
+        if self.terms.get("lists"):
+            listed["events"] = self.terms.get("events") or [str(self.event_id)]
+            context["held"]["more"] = max(0, (self.stands_for or 1) - len(listed["events"]))
         if row is None:
-            return {"context": context}
+            return {"context": context, **listed}
         decimals = [f"/each{pointer}" for pointer in row["decimals"]]
-        return {"context": {**context, "each": row["row"]}, "decimals": decimals, "for_each": for_each}
+        return {"context": {**context, "each": row["row"]}, "decimals": decimals, "for_each": for_each, **listed}
 
 
 class Activity(Execution):

@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from rules_engine.databases import database_of
 from rules_engine.databases.uncached import reading_current
 from rules_engine.models import HeldMatch, Pause, Rule
-from rules_engine.models.held import ACTED_BEFORE, RULE_GONE, TAKEN_TOGETHER, USED_UP
-from rules_engine.outbox import writing
+from rules_engine.models.held import ACTED_BEFORE, RULE_GONE, TAKEN_TOGETHER, TOO_SELDOM, USED_UP
+from rules_engine.outbox import counting, writing
+from rules_engine.rules.schedules.listed import joined
 
 #: Matches of one rule decided in one transaction.
 BATCH = 200
@@ -166,8 +167,31 @@ class _Decision:
         if match.once_key and self._has_acted_on(match.once_key):
             self.drop([match.pk], ACTED_BEFORE, stands_for=None)
             return
+        if match.terms.get("often"):
+            self._count(match)
+            return
         if match.terms["coalesce"] is not None and (match := self._last_of(match)) is None:  # type: ignore[assignment]
             return
+        self._release_unless_used_up(match)
+
+    def _count(self, match: HeldMatch) -> None:
+        """Have each group of so many in so long act, hold back those that came too seldom, and leave the others."""
+        times, seconds = match.terms["often"]
+        window = timedelta(seconds=seconds)
+        waiting, now = counting.waiting_of(self.rows, match.coalesce_key)
+        if now is None:
+            return
+        came = counting.counted(waiting, times, window, now)
+        for group in came.groups:
+            last = counting.last_of(self.rows, group)
+            self.drop([pk for _at, pk in group[:-1]], TAKEN_TOGETHER)
+            self._release_unless_used_up(last)
+        self.drop([pk for _at, pk in came.over], TOO_SELDOM)
+        if len(waiting) < counting.MOST_WAITING:
+            counting.wait_on(self.rows, [pk for _at, pk in came.waiting], window)
+        self.decided.update(pk for _at, pk in waiting)
+
+    def _release_unless_used_up(self, match: HeldMatch) -> None:
         throttle = match.terms["throttle"]
         if throttle is not None and self._is_used_up(match.throttle_key, *throttle):
             count, seconds = throttle
@@ -190,12 +214,19 @@ class _Decision:
         if len(together) > 1:
             last.waits_since = min(since for _, _, since, _ in together)
             last.stands_for = sum(number or 1 for _, _, _, number in together)
-            last.save(update_fields=["waits_since", "stands_for"], using=self.using)
+            if last.terms.get("lists"):
+                last.terms = {**last.terms, "events": self._events_of([pk for _, pk, _, _ in sorted(together)])}
+            last.save(update_fields=["waits_since", "stands_for", "terms"], using=self.using)
         if not match.terms["debounce"]:
             return last
         longest = timedelta(seconds=match.terms["coalesce"] * LONGEST_DEBOUNCE)
         is_over = Q(due_at__lte=Now()) | Q(waits_since__lte=Now() - longest)
         return last if self.rows.filter(is_over, pk=last_pk).exists() else None
+
+    def _events_of(self, pks: Sequence[Any]) -> list[Any]:
+        """Return the events of these matches, and of those that they stand for already, to be handed on."""
+        rows = {row.pk: row for row in self.rows.filter(pk__in=pks).only("pk", "event_id", "terms")}
+        return joined(rows[pk].terms.get("events") or [rows[pk].event_id] for pk in pks)
 
     def _is_used_up(self, key: str, count: int, seconds: int) -> bool:
         if key not in self.used_up:

@@ -18,6 +18,8 @@ from rules_engine.context.snapshot import clean_text
 from rules_engine.context.visible import read_by
 from rules_engine.errors import Problem, TemplateError, UnknownPath
 from rules_engine.rules import values
+from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules.happening import often_of
 from rules_engine.types import Event, Path, RuleSpec
 
 #: Characters of the columns for a key, which are indexed: what an index takes in every database.
@@ -40,17 +42,27 @@ class Hold:
     coalesce_by: str = ""
     debounce: bool = False
     once: bool = False
+    #: So many matches in so many seconds, for each text that this comes to: they act together.
+    often: tuple[int, int] | None = None
+    often_by: str = ""
+    #: Whether an action wants the events of all matches that it acts for.
+    lists: bool = False
     #: What the texts of the keys read.
     reads: frozenset[Path] = frozenset()
 
     def terms(self) -> dict[str, Any]:
         """Return it as it is stored with a match, for whoever decides."""
-        return {
+        terms: dict[str, Any] = {
             "throttle": list(self.throttle) if self.throttle else None,
             "coalesce": self.coalesce,
             "debounce": self.debounce,
             "once": self.once,
         }
+        if self.often is not None:
+            terms["often"] = list(self.often)
+        if self.lists:
+            terms["lists"] = True
+        return terms
 
     def keys(self, rule_model: str, event: Event, transaction: str) -> dict[str, str]:
         """Return what the throttle counts separately, what is taken together, and what "once" is about. Raises
@@ -63,6 +75,8 @@ class Hold:
         if self.coalesce is not None:
             text = self._rendered(self.coalesce_by, event) if self.coalesce_by else object_key(rule_model, event)
             keys["coalesce_key"] = _key(apart + text, "" if self.coalesce else f"@{transaction}")
+        if self.often is not None and (self.often_by or apart):
+            keys["coalesce_key"] = _key(apart + (self._rendered(self.often_by, event) if self.often_by else ""))
         if self.once:
             keys["once_key"] = _key(apart + object_key(rule_model, event))
         return keys
@@ -90,7 +104,8 @@ def _key(text: str, ending: str = "") -> str:
 def hold_of(rule: RuleSpec) -> Hold | None:
     """Say how the rule holds back; None when it does not."""
     throttled = rule.throttle_count and rule.throttle_seconds
-    if not throttled and rule.coalesce_seconds is None and not rule.once:
+    often = often_of(rule.schedule if isinstance(rule.schedule, dict) else None)
+    if not throttled and rule.coalesce_seconds is None and not rule.once and often is None:
         return None
     return Hold(
         throttle=(int(rule.throttle_count or 0), int(rule.throttle_seconds or 0)) if throttled else None,
@@ -99,13 +114,16 @@ def hold_of(rule: RuleSpec) -> Hold | None:
         coalesce_by=rule.coalesce_by,
         debounce=rule.debounce,
         once=rule.once,
+        often=often,
+        often_by=schedules.by_of(rule.schedule) if often else "",
         reads=frozenset(key_reads(rule)),
     )
 
 
 def key_reads(rule: RuleSpec) -> set[Path]:
     """Return what the keys read of the context."""
-    return {path for text in (rule.throttle_by, rule.coalesce_by) for path in values.reads(text)}
+    texts_of_keys = (rule.throttle_by, rule.coalesce_by, schedules.by_of(rule.schedule))
+    return {path for text in texts_of_keys for path in values.reads(text)}
 
 
 def hold_problems(rule: RuleSpec) -> Iterator[Problem]:
@@ -130,11 +148,28 @@ def _key_problems(rule: RuleSpec) -> Iterator[Problem]:
             yield Problem(f"/{name}", message)
         else:
             # How many were held is known when the rule acts, and this is asked before.
-            yield from values.problems(value, replace(rule, throttle_count=None, coalesce_seconds=None), f"/{name}")
+            yield from values.problems(value, _before_holding(rule), f"/{name}")
+    yield from _by_problems(rule)
     if rule.throttle_by and not rule.throttle_count:
         yield Problem("/throttle_by", gettext("Say how many times in how many seconds, or leave this empty."))
     if rule.coalesce_by and rule.coalesce_seconds is None:
         yield Problem("/coalesce_by", gettext("Say for how many seconds to wait, or leave this empty."))
+
+
+def _before_holding(rule: RuleSpec) -> RuleSpec:
+    """Return the rule as its keys see it."""
+    return replace(rule, throttle_count=None, coalesce_seconds=None, schedule=None)
+
+
+def _by_problems(rule: RuleSpec) -> Iterator[Problem]:
+    """Yield what is wrong with the text by which a schedule counts matches, or waits for them."""
+    schedule: Any = rule.schedule if isinstance(rule.schedule, dict) else {}
+    text = schedule.get("by", "")
+    if not isinstance(text, str):
+        message = gettext("Expected a text such as {{ instance.pk }}, and got %(got)s.") % {"got": repr(text)}
+        yield Problem("/schedule/by", message)
+    elif schedules.name_of(schedule) in ("often", "silent"):
+        yield from values.problems(text, _before_holding(rule), "/schedule/by")
 
 
 def constant_keys(rule: RuleSpec) -> Iterator[Problem]:

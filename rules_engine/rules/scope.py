@@ -14,6 +14,7 @@ from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
 from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules.listed import EVENTS, of_each, with_each
 from rules_engine.rules.signals import argument_problem
 from rules_engine.texts.happened import READS as DERIVED
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
@@ -30,7 +31,7 @@ ROOTS: dict[str, tuple[str, ...] | None] = {
     "request": ("id", "method", "path", "status"),
     "m2m": ("field", "action", "side", "pks", "count", "objects"),
     "signal": None,
-    "held": ("count", "together", "throttled"),
+    "held": ("count", "together", "throttled", "more"),
     "due": ("at", "date", "count"),
     "rows": None,
     "events": None,
@@ -47,9 +48,7 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
     ``within`` is the to-many path whose rows ``path`` is read from, as inside JSONLogic's ``some``.
     """
     if within is not None:
-        if within[:1] == ("each",) and rule.each:
-            within = (*rule.each, *within[1:])
-        return _row_problem(rule, within, path)
+        return _within_problem(rule, within, path)
     if not path:
         return gettext("This names nothing; name a field, such as instance.status.")
     root, *rest = path
@@ -59,6 +58,8 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
         return _unknown_root(rule, root)
     if trouble := schedules.root_problem(rule, root):
         return trouble
+    if (of_event := of_each(path)) is not None:
+        return path_problem(rule, of_event)
     if root in OF_A_MODEL:
         return _model_problem(rule, root, tuple(rest))
     if root == ROWS[0]:
@@ -68,9 +69,24 @@ def path_problem(rule: RuleSpec, path: Path, within: Path | None = None) -> str 
     return _part_problem(rule, root, tuple(rest))
 
 
+def _within_problem(rule: RuleSpec, within: Path, path: Path) -> str | None:
+    if within == (EVENTS,):
+        return path_problem(rule, within) or path_problem(rule, path)
+    if within[:1] == ("each",) and rule.each:
+        within = (*rule.each, *within[1:])
+    return _row_problem(rule, within, path)
+
+
+def holds_several(rule: RuleSpec) -> bool:
+    """Say whether one match of the rule may stand for several."""
+    return (
+        rule.throttle_count is not None or rule.coalesce_seconds is not None or EVENTS in schedules.tells(rule.schedule)
+    )
+
+
 def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
     """Look at the roots that are alike for every model and signal."""
-    if root == "held" and rule.throttle_count is None and rule.coalesce_seconds is None:
+    if root == "held" and not holds_several(rule):
         return gettext(
             'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
         )
@@ -291,7 +307,7 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
     """Return the ``view`` permissions, such as ``"clinic.view_doctor"``, that reading these paths takes."""
     model = find_model(rule.model) if rule.model else None
     seen = {model} if model is not None else set()
-    for path in reads:
+    for path in with_each(reads):
         if path[:1] == ("signal",):
             seen |= _sent(rule, path[1:])
         if model is None:

@@ -12,7 +12,7 @@ from rules_engine.source.literals import comment, indented
 from rules_engine.source.printed import FUNCTIONS
 from rules_engine.source.receivers import receivers
 from rules_engine.source.writer import Module
-from rules_engine.types import RuleSpec
+from rules_engine.types import ActionSpec, RuleSpec
 
 HEAD = '''"""Receivers that do what rules do, to be read, or put where an app's ready() imports them.
 
@@ -75,14 +75,19 @@ def _held_back(rule: RuleSpec) -> Iterator[str]:
         yield f"Of several matches in {span} only the last one acts"
     yield from gates.comments(rule)
     for action in rule.actions:
-        if action.enabled and action.delay:
-            yield f"Its action {action.kind} waits for {action.delay} seconds"
-        if action.enabled and action.at:
-            yield f"Its action {action.kind} waits until {action.at}{f' in {action.zone}' if action.zone else ''}"
-        if action.enabled and action.asks_again:
-            yield f"Its action {action.kind} acts only if the condition still holds then"
-        if action.enabled and action.on_failure == "stop":
-            yield f"If its action {action.kind} fails, what comes after it is not done"
+        if action.enabled:
+            yield from _later(action)
+
+
+def _later(action: ActionSpec) -> Iterator[str]:
+    if action.delay:
+        yield f"Its action {action.kind} waits for {action.delay} seconds"
+    if action.at:
+        yield f"Its action {action.kind} waits until {action.at}{f' in {action.zone}' if action.zone else ''}"
+    if action.asks_again:
+        yield f"Its action {action.kind} acts only if the condition still holds then"
+    if action.on_failure == "stop":
+        yield f"If its action {action.kind} fails, what comes after it is not done"
 
 
 def _imports(module: Module) -> list[str]:

@@ -15,6 +15,9 @@ from rules_engine.rules.contract import Action, Preview
 from rules_engine.rules.matching import CompiledAction
 from rules_engine.rules.permissions import lacking, needed_by_action
 from rules_engine.rules.repetition import Each
+from rules_engine.rules.schedules import kinds as schedules
+from rules_engine.rules.schedules.listed import EVENTS
+from rules_engine.rules.scope import holds_several
 from rules_engine.types import ActionContext, ActionSpec, Event, RuleSpec, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
@@ -41,13 +44,22 @@ class Planned:
     contexts: Sequence[ActionContext] = ()
 
 
+def as_if_alone(spec: RuleSpec, event: Event) -> Event:
+    """Return the event with what actions read of other matches that they act for, as if there were none."""
+    if not holds_several(spec):
+        return event
+    others: dict[str, Any] = {"held": HELD}
+    if not schedules.root_problem(spec, EVENTS):
+        others = {"held": {**HELD, "more": 0}, EVENTS: [event.context]}
+    return event._replace(context={**event.context, **others})
+
+
 class Planner:
     """Makes the previews of one rule on one event, for one user: who lacks what an action takes is not shown it."""
 
     def __init__(self, spec: RuleSpec, event: Event, user: Any, instance: Any = None) -> None:
         self.spec, self.user, self.instance = spec, user, instance
-        is_holding = spec.throttle_count is not None or spec.coalesce_seconds is not None
-        self.event = event._replace(context={**event.context, "held": HELD}) if is_holding else event
+        self.event = as_if_alone(spec, event)
 
     def plan(self, rows_of: Mapping[int, Sequence[Any] | str]) -> list[Planned]:
         """Return each of the rule's actions that is switched on. ``rows_of`` has the rows of a ``for_each`` by

@@ -31,6 +31,7 @@ from rules_engine.admin.parts.searching import of_events_about, of_rules
 from rules_engine.admin.reading.rule import settings_block
 from rules_engine.admin.records.columns import FourColumns
 from rules_engine.admin.records.executions import rule_link
+from rules_engine.admin.records.state_words import often_of
 from rules_engine.admin.why.on_records import WhyOnRecord
 from rules_engine.models import HeldMatch
 from rules_engine.outbox import releasing
@@ -173,6 +174,8 @@ def waits_for(match: HeldMatch) -> list[str]:
     """The terms of a match, as sentences."""
     terms = match.terms if isinstance(match.terms, dict) else {}
     reasons = []
+    if often := often_of(match):
+        reasons.append(gettext("Waits until there are %(times)s in %(span)s; then the last one acts.") % often)
     if terms.get("coalesce") is not None:
         texts = {
             True: gettext("Waits until nothing more has come for %(seconds)s seconds; then the last one acts."),

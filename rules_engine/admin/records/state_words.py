@@ -18,6 +18,7 @@ from rules_engine.admin.parts.rendering import clock
 from rules_engine.admin.why.limits import often_words
 from rules_engine.models import Execution, HeldMatch, Pause
 from rules_engine.models.execution import NOT_AFTER_THAT, State
+from rules_engine.models.held import TOO_SELDOM
 from rules_engine.rules.schedules.later import NO_LONGER, OBJECT_GONE
 
 #: Characters of a reason that a row of a list has room for.
@@ -26,6 +27,7 @@ LONGEST = 160
 WRITTEN: Mapping[str, Any] = {
     "It has acted on this object before.": _("it has acted on this object before"),
     "A later match of the same acts in its place.": _("a later match of the same acts in its place"),
+    TOO_SELDOM: _("it did not happen so often in that time"),
     "The rule was disabled or deleted.": _("the rule was disabled or deleted"),
     NO_LONGER: _("its condition did not hold any more when it was due"),
     OBJECT_GONE: _("its object was not there any more when it was due"),
@@ -165,6 +167,8 @@ def held_words(match: HeldMatch, around: Circumstances) -> StateWords:
 
 def waits_for(match: HeldMatch) -> str:
     """What a match that is not due yet waits for, as a clause."""
+    if often := often_of(match):
+        return gettext("it acts when there are %(times)s in %(span)s") % often
     if not isinstance(match.terms, dict) or match.terms.get("coalesce") is None:
         return _limit(match)
     if match.terms.get("debounce"):
@@ -172,6 +176,12 @@ def waits_for(match: HeldMatch) -> str:
     else:
         text = gettext("it waits %(span)s for more, and the last one acts")
     return text % {"span": span_words(match.terms["coalesce"])}
+
+
+def often_of(match: HeldMatch) -> Mapping[str, Any] | None:
+    """How many in how long its rule acts at, for texts; None where it does not count them."""
+    often = match.terms.get("often") if isinstance(match.terms, dict) else None
+    return {"times": often[0], "span": span_words(often[1])} if often else None
 
 
 def _limit(match: HeldMatch) -> str:

@@ -18,6 +18,7 @@ from rules_engine.admin.why.limits import Link, limit_words, next_words, use_lin
 from rules_engine.admin.why.names import key_name
 from rules_engine.admin.why.speaker import Speaker, capital, ended
 from rules_engine.models import Pause, Rule
+from rules_engine.models.held import TOO_SELDOM
 from rules_engine.rules import registry
 from rules_engine.rules.schedules.kinds import is_on_time_alone
 from rules_engine.test.changes import AFTER
@@ -195,6 +196,8 @@ def _rule_gone(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
 
 
 def _let_go(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
+    if verdict.match is not None and verdict.match.reason == TOO_SELDOM:
+        return (gettext("It did not happen so often in that time that the rule would act."),)
     return (speaker.quoted(verdict.match.reason if verdict.match is not None else ""),)
 
 
@@ -268,6 +271,8 @@ def _after_another(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
 def _for_more(verdict: Verdict, speaker: Speaker) -> Sequence[str]:
     at = short_time(verdict.next_at) if verdict.next_at else ""
     terms = verdict.match.terms if verdict.match is not None else {}
+    if terms.get("often"):
+        return (gettext("Held until %s for more of them; the rule acts when there are enough.") % at,)
     if terms.get("debounce"):
         return (gettext("Held until nothing more has come; by now until %s. Then the last one acts.") % at,)
     return (gettext("Held until %s for more of the same; then the last one acts.") % at,)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from rules_engine.errors import Problem, did_you_mean
 from rules_engine.rules.schedules.date import Date
 from rules_engine.rules.schedules.every import Every
+from rules_engine.rules.schedules.happening import Often, Silent, Stays
 from rules_engine.rules.schedules.kind import Kind, Schedule
 from rules_engine.types import Path, RuleSpec
 
@@ -19,13 +20,19 @@ DUE = "due"
 #: The roots that events have of rules on time, and those that they lack where nothing happened.
 OF_TIME = ("due", "rows", "events")
 OF_A_CHANGE = ("old", "changed", "changes", "created", "m2m", "signal", "request", "actor")
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Date(), Every())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Date(), Every(), Stays(), Often(), Silent())}
 
 
 def kind_of(schedule: Schedule | None) -> Kind | None:
     """Return the kind of a schedule; None where there is no schedule, or one of no kind that is known."""
     name = schedule.get("kind") if isinstance(schedule, Mapping) else None
     return KINDS.get(name) if isinstance(name, str) else None
+
+
+def name_of(schedule: Any) -> str:
+    """Return the name of a schedule's kind; empty where it has none that is known."""
+    kind = kind_of(schedule)
+    return "" if kind is None else kind.name
 
 
 def is_on_time_alone(rule: RuleSpec) -> bool:
@@ -52,9 +59,20 @@ def tells(schedule: Schedule | None) -> tuple[str, ...]:
     return () if kind is None or schedule is None else kind.tells(schedule)
 
 
+def by_of(schedule: Any) -> str:
+    """Return the text that says what a schedule counts, or waits for, by itself; empty where all of it is alike."""
+    text = schedule.get("by", "") if isinstance(schedule, Mapping) else ""
+    return text if isinstance(text, str) else ""
+
+
+def _told(rule: RuleSpec) -> tuple[str, ...]:
+    """Return the roots of time that the rule's actions may read; a rule that takes matches together tells of all."""
+    return (*tells(rule.schedule), *(() if rule.coalesce_seconds is None else ("events",)))
+
+
 def root_problem(rule: RuleSpec, root: str) -> str:
     """Say why a rule with its schedule, or without one, cannot read what is below a root; empty where it can."""
-    if root in OF_TIME and root not in tells(rule.schedule):
+    if root in OF_TIME and root not in _told(rule):
         return gettext('There is no "%(name)s" here: it goes with a schedule that tells it.') % {"name": root}
     if not is_on_time_alone(rule) or root in OF_TIME:
         return ""
@@ -67,7 +85,10 @@ def root_problem(rule: RuleSpec, root: str) -> str:
 
 
 def asked_of_each(rule: RuleSpec) -> RuleSpec:
-    """Return the rule as its condition sees it: that selects objects, one by one, also where they go into a list."""
+    """Return the rule as its condition sees it: that selects objects, one by one, also where they go into a list, and
+    is asked of each match before several are taken together."""
+    if "events" in _told(rule):
+        return replace(rule, schedule=None, coalesce_seconds=None)
     if rule.schedule is None or "rows" not in tells(rule.schedule):
         return rule
     return replace(rule, schedule={**rule.schedule, "of": "each"})

@@ -32,7 +32,7 @@ from rules_engine.rules.repetition import EACH, Each
 from rules_engine.test.gates_seen import first_shut
 from rules_engine.test.kept.samples import MisshapenSample, event_of
 from rules_engine.test.pasted import context_problems
-from rules_engine.test.previews import HELD, rows_of
+from rules_engine.test.previews import as_if_alone, rows_of
 from rules_engine.test.recorded import missing_of, recorded_subject
 from rules_engine.test.timed.clock import compiled_at, fixed, moment_logic
 from rules_engine.types import ActionSpec, Event, RuleSpec, RuleTestSpec
@@ -139,8 +139,7 @@ def _at_moment(rule: RuleSpec, test: RuleTestSpec) -> tuple[RuleSpec, CompiledRu
 
 
 def _actions(rule: RuleSpec, compiled: CompiledRule, event: Event) -> Iterator[ActionCame]:
-    is_holding = rule.throttle_count is not None or rule.coalesce_seconds is not None
-    event = event._replace(context={**event.context, "held": HELD}) if is_holding else event
+    event = as_if_alone(rule, event)
     # What was recorded of an event does not hold the rows that an action is done for: its executions do.
     told = (action for action in compiled.actions if action.each is not None and _holds_rows(event, action.each))
     rows = dict(rows_of(list(told), lambda each: event.context))
