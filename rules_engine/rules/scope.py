@@ -77,16 +77,9 @@ def _within_problem(rule: RuleSpec, within: Path, path: Path) -> str | None:
     return _row_problem(rule, within, path)
 
 
-def holds_several(rule: RuleSpec) -> bool:
-    """Say whether one match of the rule may stand for several."""
-    return (
-        rule.throttle_count is not None or rule.coalesce_seconds is not None or EVENTS in schedules.tells(rule.schedule)
-    )
-
-
 def _part_problem(rule: RuleSpec, root: str, rest: Path) -> str | None:
     """Look at the roots that are alike for every model and signal."""
-    if root == "held" and not holds_several(rule):
+    if root == "held" and not schedules.holds_several(rule):
         return gettext(
             'This rule holds nothing back, so there is no "held"; it goes with a throttle, or with a wait for more.'
         )

@@ -17,7 +17,6 @@ from rules_engine.rules.permissions import lacking, needed_by_action
 from rules_engine.rules.repetition import Each
 from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.schedules.listed import EVENTS
-from rules_engine.rules.scope import holds_several
 from rules_engine.types import ActionContext, ActionSpec, Event, RuleSpec, Unread, ask, new_id
 
 logger = logging.getLogger("rules_engine")
@@ -46,7 +45,7 @@ class Planned:
 
 def as_if_alone(spec: RuleSpec, event: Event) -> Event:
     """Return the event with what actions read of other matches that they act for, as if there were none."""
-    if not holds_several(spec):
+    if not schedules.holds_several(spec):
         return event
     others: dict[str, Any] = {"held": HELD}
     if not schedules.root_problem(spec, EVENTS):

@@ -70,6 +70,11 @@ def _told(rule: RuleSpec) -> tuple[str, ...]:
     return (*tells(rule.schedule), *(() if rule.coalesce_seconds is None else ("events",)))
 
 
+def holds_several(rule: RuleSpec) -> bool:
+    """Say whether one match of the rule may stand for several."""
+    return rule.throttle_count is not None or "events" in _told(rule)
+
+
 def root_problem(rule: RuleSpec, root: str) -> str:
     """Say why a rule with its schedule, or without one, cannot read what is below a root; empty where it can."""
     if root in OF_TIME and root not in _told(rule):
