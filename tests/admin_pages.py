@@ -54,6 +54,7 @@ def fill() -> None:
     drain("rules", seconds=30)
     Execution.objects.filter(kind="send_email").update(state="discarded", error=f"It failed: {HOSTILE}")
     RuleError.objects.create(rule_slug="held", rule_version=1, message=HOSTILE, event_id=Event.objects.first().pk)  # type: ignore[union-attr]
+    models.Run.objects.create(rule_slug="mails", model="shop.order", signal="run", total=3)
     for name in ("Recording",):
         if (model := getattr(models, name, None)) is not None:
             model._default_manager.create(model="shop.order", until="2999-01-01T00:00:00Z")

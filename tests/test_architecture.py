@@ -62,6 +62,7 @@ ROOMS = """
 6  rules_engine.work.captures          what triggers have captured, told to rules
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.timed           what rules on time will do: when they act next, and why not on an object
+6  rules_engine.test.ahead            what a rule would do: on what is there, and how often
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python
 6  rules_engine.source.printed       small functions that are printed along with a rule
@@ -78,6 +79,7 @@ ROOMS = """
 7  rules_engine.admin.why            why a rule did or did not act: changes, verdicts, the page that asks
 7  rules_engine.admin.times          when rules on time act: the page that tells what comes, and why not on an object
 7  rules_engine.admin.kept           the tests that are kept with a rule
+7  rules_engine.admin.runs            running a rule on what is there: asking, choosing, how far it is
 7  rules_engine.admin.records        events, executions, held matches, recordings, audit entries
 7  rules_engine.admin.cards          the cards of the form of a rule, and what stands beside them
 7  rules_engine.admin.rules          the list of rules and the form

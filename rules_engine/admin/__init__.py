@@ -1,5 +1,7 @@
 """The administrator's side: rules are written here, and what they did is read here."""
 
+from django.contrib import admin
+
 from rules_engine.admin.pauses.pauses import PauseAdmin
 from rules_engine.admin.reading.on_object import RulesOfObjectMixin
 from rules_engine.admin.reading.versions import RuleVersionAdmin
@@ -10,6 +12,8 @@ from rules_engine.admin.records.executions import ExecutionAdmin
 from rules_engine.admin.records.held import HeldMatchAdmin
 from rules_engine.admin.records.recordings import RecordingAdmin
 from rules_engine.admin.rules.rule_admin import RuleAdmin
+from rules_engine.admin.runs import choosing
+from rules_engine.admin.runs.progress import RunAdmin
 
 __all__ = [
     "ActivityAdmin",
@@ -22,4 +26,7 @@ __all__ = [
     "RuleAdmin",
     "RuleVersionAdmin",
     "RulesOfObjectMixin",
+    "RunAdmin",
 ]
+
+choosing.offer(admin.site)

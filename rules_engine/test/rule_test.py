@@ -54,20 +54,27 @@ def tested_on_object(spec: RuleSpec, instance: models.Model, happening: Happenin
     """Test the rule on that happening to that object. Raises ``UnknownPath``, and ``Unreadable``."""
     rule = compile_rule(spec, 0)
     with without_consequence(), acting_as(user):
-        subject = subject_of(instance, happening)
-        context = _read(subject, _reads(rule), whole=True)
-        shown = MatchSubject(
-            signal=subject.signal,
-            operation=subject.operation,
-            changes=subject.changes,
-            now=timezone.now(),
-            context=_read(subject, rule.reads),
-        )
-        gates = all_seen(rule, shown)
-        rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
-        event = subject.event(context)
-        planner = Planner(spec, event, user, instance)
-        return Tested(state_of(gates), gates, planner.plan(rows), context, _limit_now(rule, event))
+        return tested_on_subject(spec, rule, subject_of(instance, happening), user, instance)
+
+
+def tested_on_subject(
+    spec: RuleSpec, rule: CompiledRule, subject: Subject, user: Any, instance: models.Model
+) -> Tested:
+    """Test the rule on what was read or made up, for that user. To be called ``without_consequence``. Raises
+    ``Unreadable``."""
+    context = _read(subject, _reads(rule), whole=True)
+    shown = MatchSubject(
+        signal=subject.signal,
+        operation=subject.operation,
+        changes=subject.changes,
+        now=timezone.now(),
+        context=_read(subject, rule.reads),
+    )
+    gates = all_seen(rule, shown)
+    rows = dict(rows_of(rule.actions, lambda each: _all_rows(subject, each)))
+    event = subject.event(context)
+    planner = Planner(spec, event, user, instance)
+    return Tested(state_of(gates), gates, planner.plan(rows), context, _limit_now(rule, event))
 
 
 def _reads(rule: CompiledRule) -> set[Any]:

@@ -22,6 +22,7 @@ from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems, type_problems
+from rules_engine.work.runs.permitted import may_run
 
 LATEST_ERRORS = 5
 LATEST_RUNS = 10
@@ -34,9 +35,17 @@ def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "state": states.state_of(rule),
         "switch_url": reverse("admin:rules_engine_rule_switch", args=[rule.pk]) if may_switch else "",
         "positions": _positions(rule),
+        "run_url": _run_url(request, rule),
         "runs": _runs(request, rule),
         "all_url": f"{reverse('admin:rules_engine_activity_changelist')}?{urlencode({'rule_slug': rule.slug})}",
     }
+
+
+def _run_url(request: HttpRequest, rule: Rule) -> str:
+    """Where it is run on what is there; empty where that cannot be, or not by who asks."""
+    if not rule.enabled or not rule.model or not may_run(request.user, rule.model):
+        return ""
+    return reverse("admin:rules_engine_rule_run", args=[rule.pk])
 
 
 def _positions(rule: Rule) -> list[dict[str, str]]:

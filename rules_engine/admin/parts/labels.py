@@ -16,6 +16,7 @@ SIGNALS = {
     "pre_delete": _("before it is deleted"),
     "post_delete": _("after it is deleted"),
     "m2m_changed": _("after a many-to-many field of it changes"),
+    "run": _("when it is run on what is there"),
     "request_started": _("when a request starts"),
     "request_finished": _("when a request is finished"),
     "got_request_exception": _("when a request ends in an exception"),

@@ -51,18 +51,18 @@ class ObjectsSeen:
     def latest(self, model: ModelClass, count: int) -> list[models.Model]:
         """The newest of them."""
         newest = self.rows(model).order_by("-pk")[: 2 * count]
-        return list(islice((row for row in newest if self._is_shown(row)), count))
+        return list(islice((row for row in newest if self.is_shown(row)), count))
 
     def find(self, model: ModelClass, key: Any) -> models.Model | None:
         """The object with this key, where the user sees it."""
         row = self.rows(model).filter(pk=key).first() if _can_be(model._meta.pk, key) else None
-        return row if row is not None and self._is_shown(row) else None
+        return row if row is not None and self.is_shown(row) else None
 
     def by_key(self, model: ModelClass, keys: Iterable[str]) -> dict[str, models.Model]:
         """The objects with these keys, as records have them, that the user sees. One query."""
         written = {str(model._meta.pk.to_python(key)): key for key in keys if _can_be(model._meta.pk, key)}
         rows = self.rows(model).filter(pk__in=list(written)) if written else ()
-        return {written[str(row.pk)]: row for row in rows if str(row.pk) in written and self._is_shown(row)}
+        return {written[str(row.pk)]: row for row in rows if str(row.pk) in written and self.is_shown(row)}
 
     def hidden_of(self, named: Iterable[Named]) -> ModelClass | None:
         """The model of an object among these that is there and that the user does not see; None where there is none."""
@@ -71,7 +71,7 @@ class ObjectsSeen:
             keys.setdefault((name.model, name.column), []).append(name.value)
         for (model, column), values in keys.items():
             there = _keys_there(model, column, values)
-            shown = {row.pk for row in self.rows(model).filter(pk__in=there) if self._is_shown(row)}
+            shown = {row.pk for row in self.rows(model).filter(pk__in=there) if self.is_shown(row)}
             if there - shown:
                 return model
         return None
@@ -79,14 +79,15 @@ class ObjectsSeen:
     def hidden_among(self, model: ModelClass, keys: Iterable[str]) -> set[str]:
         """Those of the keys, as records have them, whose objects are there and not seen by the user. No query where the
         model's page shows whatever there is to whoever may view the model."""
-        if not self._hides_some(model):
+        if not self.hides_some(model):
             return set()
         written = {str(model._meta.pk.to_python(key)): key for key in keys if _can_be(model._meta.pk, key)}
         there = _keys_there(model, "pk", written.values())
-        shown = {row.pk for row in self.rows(model).filter(pk__in=there) if self._is_shown(row)}
+        shown = {row.pk for row in self.rows(model).filter(pk__in=there) if self.is_shown(row)}
         return {written[str(pk)] for pk in there - shown if str(pk) in written}
 
-    def _hides_some(self, model: ModelClass) -> bool:
+    def hides_some(self, model: ModelClass) -> bool:
+        """Whether the model's page may show its reader less than there is."""
         if not self.admin_site.is_registered(model):
             return False
         page = self.admin_site.get_model_admin(model)
@@ -98,7 +99,8 @@ class ObjectsSeen:
         """Whether there is an object with this key that the user does not see."""
         return self.hidden_of([Named(model, "pk", key)]) is not None
 
-    def _is_shown(self, row: models.Model) -> bool:
+    def is_shown(self, row: models.Model) -> bool:
+        """Whether the model's page shows the object to its reader."""
         page = self.admin_site.get_model_admin(type(row)) if self.admin_site.is_registered(type(row)) else None
         return page is None or page.has_view_permission(self.request, row)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.why.block import Block, why_url
 from rules_engine.admin.why.unheard import unheard_told
+from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
-from rules_engine.models import Event
+from rules_engine.models import Event, Rule
 from rules_engine.models.inheritance import ObjectName, names_of
 from rules_engine.rules.permissions import may_view_data
 from rules_engine.test.why import events_about, labels_there, nearest_first, rules_on
+from rules_engine.work.runs.permitted import has_keys_of, may_run
+from rules_engine.work.runs.selecting import told
 
 #: Changes that are told here; all of them have a page.
 LATEST = 3
@@ -68,13 +74,29 @@ def rules_of_object(instance: Any, request: HttpRequest) -> dict[str, Any]:
     is_seen = not why_unseen(request, label, pk)
     return {
         "paused": pauses.banner(paused),
-        "rules": [{"rule": rule, "url": page_url("rule", rule.pk)} for rule in named[:NAMED]],
+        "rules": [
+            {"rule": rule, "url": page_url("rule", rule.pk), "run_url": _run_url(request, rule, instance)}
+            for rule in named[:NAMED]
+        ],
         "more": rules.count() - NAMED if len(named) > NAMED else 0,
         "changes": _changes(names, events, request, is_seen=is_seen) if events else [],
         "unheard": unheard_told(user, instance, events[0]) if events and is_seen else None,
         "why_url": why_url(label, pk),
         "events_url": list_url("event", q=pk),
     }
+
+
+def _run_url(request: HttpRequest, rule: Rule, instance: Any) -> str:
+    """Where the rule is run on the object; empty where that cannot be, or not by who asks."""
+    model = find_model(rule.model) if rule.enabled else None
+    if model is None or not has_keys_of(type(instance), model) or not may_run(request.user, rule.model):
+        return ""
+    return f"{reverse('admin:rules_engine_rule_run', args=[rule.pk])}?{urlencode({'pk': _key(instance)})}"
+
+
+def _key(instance: Any) -> str:
+    key = told(instance)
+    return json.dumps(key) if isinstance(key, list) else str(key)
 
 
 def _changes(names: list[ObjectName], events: list[Event], request: HttpRequest, *, is_seen: bool) -> list[Any]:

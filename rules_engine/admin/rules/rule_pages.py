@@ -5,6 +5,7 @@ from __future__ import annotations
 from rules_engine.admin.flow.page import FlowMixin
 from rules_engine.admin.kept.page import KeptTestsMixin
 from rules_engine.admin.reading.history import HistoryMixin
+from rules_engine.admin.runs.asking import RunMixin
 from rules_engine.admin.test.backtest import BacktestMixin
 from rules_engine.admin.test.rule_test import RuleTestMixin
 from rules_engine.admin.test.shadow import ShadowMixin
@@ -13,6 +14,14 @@ from rules_engine.admin.why.page import WhyMixin
 
 
 class RulePagesMixin(
-    RuleTestMixin, KeptTestsMixin, BacktestMixin, TimesMixin, WhyMixin, ShadowMixin, HistoryMixin, FlowMixin
+    RuleTestMixin,
+    RunMixin,
+    KeptTestsMixin,
+    BacktestMixin,
+    TimesMixin,
+    WhyMixin,
+    ShadowMixin,
+    HistoryMixin,
+    FlowMixin,
 ):
     """Adds them all to the admin of rules."""

@@ -33,10 +33,15 @@ def rows_of(model: ModelClass, rule: CompiledRule | None, using: str) -> models.
     """Return the objects of the model that the rule may match or fail on, by key: those that the model's own manager
     gives, as they are now."""
     rows: models.QuerySet[Any] = uncached(model._default_manager.using(using).all())
-    for key in keys_of(rule, model) if rule is not None else ():
-        if (values := _sure_values(model, key)) is not None:
+    return narrowed(rows, rule).order_by("pk")
+
+
+def narrowed(rows: models.QuerySet[Any], rule: CompiledRule | None) -> models.QuerySet[Any]:
+    """Return those of the rows that the rule may match or fail on, as far as the database can tell."""
+    for key in keys_of(rule, rows.model) if rule is not None else ():
+        if (values := _sure_values(rows.model, key)) is not None:
             rows = rows.filter(**{f"{key.name}__in": values})
-    return rows.order_by("pk")
+    return rows
 
 
 def _sure_values(model: ModelClass, key: Key) -> Sequence[Any] | None:
@@ -58,8 +63,13 @@ def _sure_values(model: ModelClass, key: Key) -> Sequence[Any] | None:
 def after(rows: models.QuerySet[Any], cursor: Any, last: Any) -> models.QuerySet[Any]:
     """Return those after a key, up to another one, both as ``told``."""
     if cursor is not None:
-        rows = rows.filter(pk__gt=key_of(rows.model, cursor))
-    return rows if last is None else rows.filter(pk__lte=key_of(rows.model, last))
+        rows = rows.filter(pk__gt=_key(rows.model, cursor))
+    return rows if last is None else rows.filter(pk__lte=_key(rows.model, last))
+
+
+def _key(model: ModelClass, told_key: Any) -> Any:
+    key = key_of(model, told_key)
+    return tuple(key) if isinstance(key, list) else key  # of many columns
 
 
 def told(instance: models.Model) -> Any:
@@ -75,9 +85,9 @@ def last_key(rows: models.QuerySet[Any]) -> Any:
 
 def of_keys(rows: models.QuerySet[Any], keys: Collection[Any]) -> list[models.Model]:
     """Return the objects of these keys, as ``told``, in their order; those that are gone are left out."""
-    wanted = [key_of(rows.model, key) for key in keys]
-    found = {row.pk: row for row in rows.filter(pk__in=wanted)}
-    return [found[key] for key in wanted if key in found]
+    wanted = [_key(rows.model, key) for key in keys]
+    found = {str(told(row)): row for row in rows.filter(pk__in=wanted)}
+    return [found[str(key)] for key in keys if str(key) in found]
 
 
 def count_of(rows: models.QuerySet[Any]) -> int:

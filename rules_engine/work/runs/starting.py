@@ -84,7 +84,7 @@ def start_run(
     if model is None:
         raise CannotRun(gettext('There is no model "%s".') % rule.model)
     using = cache.alias()
-    keys = None if selection is None else _told_keys(model, selection)
+    keys = None if selection is None else told_keys(model, selection)
     rows = selecting.rows_of(model, None if keys is not None else as_told(rule), using)
     run = Run.objects.using(using).create(
         rule_slug=rule_slug,
@@ -114,7 +114,7 @@ def live_rule(slug: str) -> CompiledRule:
     return rule
 
 
-def _told_keys(model: ModelClass, keys: Sequence[Any]) -> list[Any]:
+def told_keys(model: ModelClass, keys: Sequence[Any]) -> list[Any]:
     """Return keys as a run keeps them, each once. Raises ``CannotRun``."""
     if len(keys) > MOST_KEYS:
         counted = {

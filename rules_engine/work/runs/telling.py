@@ -27,7 +27,8 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import Authors, may_view_data
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
-from rules_engine.work.runs.starting import why_not
+from rules_engine.work.runs.permitted import RUN_RULE
+from rules_engine.work.runs.starting import RUN, why_not
 
 logger = logging.getLogger("rules_engine")
 
@@ -35,8 +36,6 @@ logger = logging.getLogger("rules_engine")
 FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0
 #: Seconds until it is looked again whether a pause has ended.
 PAUSED_WAIT = 10.0
-#: The right to run a rule on what is there.
-PERMISSION = "rules_engine.run_rule"
 
 
 def _rows() -> models.QuerySet[Run]:
@@ -143,7 +142,7 @@ def _refusal(run: Run) -> str:
     user = Authors().find(str(run.actor_id))
     if user is None or not user.is_active:
         return gettext("%s, who asked for it, is gone or inactive.") % run.asked_by
-    if run.signal == "run" and not (user.has_perm(PERMISSION) and may_view_data(user, run.model)):
+    if run.signal == RUN and not (user.has_perm(RUN_RULE) and may_view_data(user, run.model)):
         return gettext("%s, who asked for it, may not run rules on these objects any more.") % run.asked_by
     return ""
 

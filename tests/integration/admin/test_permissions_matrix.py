@@ -26,6 +26,7 @@ from pytest_django import DjangoDbBlocker
 
 from project.shop.models import Order
 from rules_engine.models import Execution, HeldMatch, Pause, Recording, Rule, RuleTest, RuleVersion
+from rules_engine.testing import refresh
 from rules_engine.work.run import drain
 from tests import admin_pages, emptying
 from tests.integration.admin.conftest import ADD, change_url, client_of, make_user, post_data, posted_by_the_page
@@ -33,11 +34,12 @@ from webhooks.models import Endpoint, EndpointState
 
 pytestmark = pytest.mark.django_db
 
-ENGINE = ("rule", "ruleversion", "event", "execution", "heldmatch", "auditentry", "pause", "recording")
+ENGINE = ("rule", "ruleversion", "event", "execution", "heldmatch", "auditentry", "pause", "recording", "run")
 VIEWS = (*(f"rules_engine.view_{name}" for name in ENGINE), "webhooks.view_endpoint", "shop.view_order")
 #: Each with the permissions that are theirs besides viewing; None is a superuser.
 SPECIAL = {
     "tester": ("rules_engine.test_rule",),
+    "runner": ("rules_engine.run_rule",),
     "enabler": ("rules_engine.enable_rule",),
     "retrier": ("rules_engine.retry_execution",),
     "replayer": ("webhooks.replay_delivery",),
@@ -112,9 +114,15 @@ def a_renamed_test(_address: str) -> dict[str, Any]:
             "expected": '{"outcome": "acts"}'}  # fmt: skip
 
 
-READ_ONLY = ("auditentry", "event", "execution", "heldmatch", "ruleversion")
+def a_run(address: str) -> dict[str, Any]:
+    page = client_of(get_user_model().objects.get(username="root")).get(address).content.decode()
+    found = re.search(r'name="version" value="(\d+)"', page)
+    return {"start": "1", "version": found[1] if found else ""}
+
+
+READ_ONLY = ("auditentry", "event", "execution", "heldmatch", "ruleversion", "run")
 EDITED = ("rule", "pause", "recording")
-VERBS = {"execution": ("retry", "cancel", "replay"), "heldmatch": ("release", "discard")}
+VERBS = {"execution": ("retry", "cancel", "replay"), "heldmatch": ("release", "discard"), "run": ("cancel",)}
 PAGES: dict[str, Row] = {
     "rules_engine: index": Row(SEEING),
     "webhooks: index": Row(SEEING),
@@ -134,6 +142,8 @@ PAGES: dict[str, Row] = {
     "rules_engine_rule_test": Row(with_root("tester")),
     "rules_engine_rule_tests": Row(with_root("tester"), with_root("tester"), a_removed_test),
     "rules_engine_rule_edit_test": Row(with_root("tester"), with_root("tester"), a_renamed_test),
+    "rules_engine_rule_run": Row(with_root("runner"), with_root("runner"), a_run),
+    "rules_engine_run_cancel": Row(NONE, with_root("runner"), visit=405),
     "rules_engine_rule_backtest": Row(with_root("tester")),
     "rules_engine_rule_times": Row(with_root("tester")),
     "rules_engine_rule_shadow": Row(with_root("tester")),
@@ -256,6 +266,7 @@ def fill() -> None:
     RuleVersion.objects.filter(rule_slug="mails", number=1).update(number=2)
     mails = RuleVersion.objects.get(rule_slug="mails")
     RuleVersion.objects.create(rule_slug="mails", number=1, digest="x", content={**mails.content, "name": "As it was"})
+    refresh()
 
 
 def suit(name: str, address: str) -> str:

@@ -1,0 +1,1 @@
+"""Running a rule on what is there: asking for it, choosing objects, how far it is."""

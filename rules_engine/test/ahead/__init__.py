@@ -1,0 +1,1 @@
+"""What a rule would do: on what is there, and how often."""
