@@ -25,7 +25,7 @@ from rules_engine.capture.one_rule.telling import as_told
 from rules_engine.context.paths import ModelClass, find_model, label_of
 from rules_engine.errors import Unreadable
 from rules_engine.live import cache
-from rules_engine.models import Rule, Run
+from rules_engine.models import Event, Rule, Run
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.test.ahead.what_is_there import Look, left_out, look_at, occasion_for, tested_as_told
 from rules_engine.types import RuleSpec
@@ -178,7 +178,7 @@ def _first(request: HttpRequest, rule: Rule, spec: RuleSpec, look: Look) -> tupl
     names = names_of_objects(request, [(label, str(row.pk)) for row in look.first])
     shown, notes = list[dict[str, Any]](), list[Any]()
     for row in look.first:
-        cell = object_cell(label, str(row.pk), names.get((label, str(row.pk)), ""))
+        cell = object_cell(Event(model=label, object_pk=str(row.pk)), names)
         try:
             test = tested_as_told(spec, row, request.user)
         except Unreadable as error:

@@ -39,6 +39,7 @@ class RunAdmin(RowButtonsAdmin):
     list_display_links = ("time_told",)
     list_filter = ("state", RuleFilter)
     narrowed_by = ("rule_slug",)
+    surroundings_column = "surroundings"
     date_hierarchy = "created_at"
     search_help_text = _("A part of a rule's slug or name, a model, or who asked for it.")
     change_form_template = "admin/rules_engine/run/change_form.html"

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.databases.uncached import UncachedQuerySet
+from rules_engine.surroundings.state import LONGEST
 
 
 class Run(models.Model):
@@ -40,6 +41,8 @@ class Run(models.Model):
     #: Who asked for it, as events have it (``actor``); null is nobody. And their name, for lists.
     actor = models.JSONField(null=True)
     asked_by = models.CharField(_("asked for by"), max_length=255, blank=True)
+    #: What the connection said besides its rows where it was asked for, such as a tenant's schema.
+    surroundings = models.CharField(max_length=LONGEST, default="", db_default="", blank=True, editable=False)
     #: Whether it only counts, and does nothing.
     counts_only = models.BooleanField(default=False)
     #: The last key that was looked at, as keys are told, or how many of ``keys`` were; null before the first.

@@ -21,6 +21,7 @@ from rules_engine.live import cache
 from rules_engine.models import Run
 from rules_engine.outbox.writing import announce
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import here
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
 
@@ -95,6 +96,7 @@ def start_run(
         keys=keys,
         actor=actor.Origin(user=asked_by).actor(),
         asked_by="" if asked_by is None else str(asked_by.get_username())[:255],
+        surroundings=here(),
         counts_only=counts_only,
         last=None if keys is not None else selecting.last_key(selecting.rows_of(model, None, using)),
         total=len(keys) if keys is not None else selecting.count_of(rows),

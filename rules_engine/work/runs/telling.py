@@ -25,6 +25,7 @@ from rules_engine.live import cache
 from rules_engine.models import Rule, Run
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import Authors, may_view_data
+from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
 from rules_engine.work.runs.permitted import RUN_RULE
@@ -98,7 +99,8 @@ class _Part:
 def _tell(pk: Any) -> bool:
     """Tell one part; says whether there was one, that no other worker had."""
     using = cache.alias()
-    with transaction.atomic(using=using):
+    surroundings = _rows().filter(pk=pk).values_list("surroundings", flat=True).first()
+    with within(surroundings or ""), transaction.atomic(using=using):
         run = passing_locked(_due().filter(pk=pk)).first()
         # Where no row is locked, the second worker waits here, and finds that the first has done it.
         if run is None or not _rows().filter(pk=pk, step=run.step).update(step=F("step") + 1):

@@ -19,6 +19,7 @@ from rules_engine.surroundings.state import here
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.large_changes import tell_due
 from rules_engine.work.replays import replay
+from rules_engine.work.runs.starting import start_run
 from tests.factories import make_animals, make_endpoint
 from tests.http_server import MisbehavingServer
 from tests.integration.surroundings import shop_of
@@ -275,3 +276,26 @@ def test_the_row_of_an_event_names_no_surroundings_where_there_are_none(noted: l
         Animal.objects.create(name="Rex")
     assert any("rules_engine_event" in query["sql"] for query in statements.captured_queries)
     assert not any("surroundings" in query["sql"] for query in statements.captured_queries)
+
+
+def test_a_run_tells_what_is_there_where_it_was_asked_for(shops: list[str]) -> None:
+    Animal.objects.bulk_create([Animal(name="Rex")])
+    rule = create_rule(Animal, actions=[NOTE])
+    with open_in("north"):
+        start_run(rule.slug)
+    run_due()
+    assert shops == ["north: Rex"]
+    assert Event.objects.get().surroundings == '"north"'
+    assert shop_of.present() is None
+
+
+def test_a_run_of_a_closed_shop_waits(shops: list[str]) -> None:
+    Animal.objects.bulk_create([Animal(name="Rex")])
+    rule = create_rule(Animal, actions=[NOTE])
+    with open_in("north"):
+        run = start_run(rule.slug)
+    shop_of.closed.append("north")
+    run_due()
+    run.refresh_from_db()
+    assert (run.state, run.failures, shops) == ("waiting", 1, [])
+    assert "NotEntered" in run.reason
