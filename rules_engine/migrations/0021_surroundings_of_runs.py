@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0019_captured_changes'),
+        ('rules_engine', '0020_schedules'),
     ]
 
     operations = [
