@@ -25,6 +25,7 @@ _packages = [
     "django_tasks_db",
     "djcelery_email",
     "djmoney",
+    "import_export",
     "mailer",
     "modelcluster",
     "pgcrypto",
