@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,11 +13,10 @@ from rules_engine.capture import decision as decision_module
 from rules_engine.capture.decision import Decision
 from rules_engine.context import snapshot
 from rules_engine.errors import ChangeUndone, Rejected
+from rules_engine.live import faults
 from rules_engine.outbox.batch import cut
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, Event, Unread, ask, new_id
-
-logger = logging.getLogger("rules_engine")
 
 #: What the database raises whoever asks: it is gone, locked or full. To try again would hold up the save.
 OF_ALL = (OperationalError, InterfaceError)
@@ -32,18 +30,20 @@ def write_together(decisions: Sequence[Decision], using: str, rule_set: int | No
         return True
     if isinstance(written.error, OF_ALL):
         raise written.error
-    logger.error("What one change led to is written event by event.", exc_info=written.error)
+    kind = ("together", type(written.error))
+    faults.of_process.log(kind, written.error, "What one change led to is written event by event.")
     return False
 
 
-def write_apart(decision: Decision, using: str, rule_set: int | None) -> None:
-    """Write what the decision says of each rule by itself, after it could not be written as a whole, and of which rules
-    that failed too. To be called while that error is handled, which is logged.
+def write_apart(decision: Decision, error: Exception, using: str, rule_set: int | None) -> None:
+    """Write what the decision says of each rule by itself, after it could not be written as a whole for ``error``, and
+    of which rules that failed too.
 
     Raises what ``decision.write`` raises where nothing can be stored just now, whosever it is.
     """
     name = decision.event.model or decision.event.signal
-    logger.exception("What an event of %s led to is written rule by rule.", name)
+    message = "What an event of %s led to is written rule by rule."
+    faults.of_process.log(("apart", name, type(error)), error, message, name)
     lost: dict[str, Exception] = {}
     for part in parts_of(decision):
         written = ask(decision_module.write, part, using, rule_set)

@@ -7,7 +7,6 @@ change itself is in the database.
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,12 +35,10 @@ from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
 from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
-from rules_engine.live import cache
+from rules_engine.live import cache, faults
 from rules_engine.models import LargeChange
 from rules_engine.surroundings.state import here, within
 from rules_engine.texts import SAVE
-
-logger = logging.getLogger("rules_engine")
 
 _table = Table()
 _connected: dict[Pair, Any] = {}
@@ -51,9 +48,6 @@ _OF_MODELS = frozenset(MODEL_SIGNALS.values())
 _was_connected = False
 #: By thread, the round of receivers that ``first_signal`` has told already. Empty but while a process starts.
 _told_in: dict[int, FrameType] = {}
-
-#: Faults inside the receiver since the process began, for monitoring; each is also in the log.
-faults = 0
 
 
 def connect(rule_set: cache.RuleSet) -> None:
@@ -207,10 +201,10 @@ def _write(decision: Decision, table: Table) -> None:
         write(decision, table.alias, table.number)
     except (Rejected, ChangeUndone, *OF_ALL):
         raise
-    except Exception:  # the evaluation boundary: what cannot be stored together is stored rule by rule
+    except Exception as error:  # the evaluation boundary: what cannot be stored together is stored rule by rule
         if not decision.matched:
             raise
-        write_apart(decision, table.alias, table.number)
+        write_apart(decision, error, table.alias, table.number)
 
 
 def tell_large_change(change: LargeChange) -> None:
@@ -264,11 +258,9 @@ def _read_or_unread(
     table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], before: Before, found: Found | None
 ) -> Iterator[Reading]:
     """Read what happened. Where that cannot be done at all, it is an error of each rule that hears of it."""
-    global faults
     try:
         yield from read(table, sender, signal, sent, before, found)
     except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the rules show it
-        faults += 1
         yield from unread(table, sender, signal, sent, error)
 
 
@@ -326,11 +318,9 @@ def _tell_as_of(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any])
 @contextmanager
 def kept_from_caller(message: str, *values: Any) -> Iterator[None]:
     """Log and count whatever goes wrong inside, but for what a rule asks for."""
-    global faults
     try:
         yield
     except (Rejected, ChangeUndone):
         raise
-    except Exception:  # the evaluation boundary: a rule never breaks a save
-        faults += 1
-        logger.exception(message, *values)
+    except Exception as error:  # the evaluation boundary: a rule never breaks a save
+        faults.of_process.note(error, message, *values)

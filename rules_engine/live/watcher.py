@@ -12,18 +12,18 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
-from rules_engine.live import cache
+from rules_engine.live import cache, faults
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.types import Unread, ask
 
@@ -127,17 +127,26 @@ def _watch() -> None:
             if not has_failed:
                 _tell(looked.error, "trying again every second")
             connections[cache.alias()].close()
+        elif has_failed:
+            logger.warning("The rules are read again; changes of the last minutes are in them.")
         has_failed = isinstance(looked, Unread)
 
 
 def _look_from_afar() -> None:
     """Refresh from a thread that nobody waits for: requests may need the connection until the next look."""
     cache.refresh()
+    _report_faults()
     give_back(cache.alias())
 
 
+def _report_faults() -> None:
+    """Write down what went wrong while rules were told; what cannot be written yet is, at a later look."""
+    with suppress(DatabaseError, InterfaceError):
+        faults.of_process.report()
+
+
 def _tell(error: Exception, what_now: str) -> None:
-    if isinstance(error, DatabaseError):
+    if isinstance(error, DatabaseError | InterfaceError):
         # Whoever migrates knows that they do.
         level = logging.DEBUG if sys.argv[1:2] == ["migrate"] else logging.WARNING
         logger.log(level, "The rules cannot be read; %s. %s", what_now, _explained(error))
@@ -145,9 +154,13 @@ def _tell(error: Exception, what_now: str) -> None:
         logger.error("The rules could not be read; %s.", what_now, exc_info=error)
 
 
-def _explained(error: DatabaseError) -> str:
+def _explained(error: Exception) -> str:
     # A traceback would tell no more, and would be what people see first who migrate a new site.
-    return f"If migrations are under way, that passes with them: {str(error).strip()}"
+    said = str(error).strip()
+    # SQLite has one error for a table that is missing and for a file that cannot be opened.
+    if isinstance(error, ProgrammingError) or "no such" in said:
+        return f"If migrations are under way, that passes with them: {said}"
+    return f"The database does not answer: {said}"
 
 
 def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
@@ -194,3 +207,4 @@ def started(**_: Any) -> None:
     if not is_test_environment():
         ensure_loaded()  # first, so that the two locks are always taken in one order
         look()
+        _report_faults()

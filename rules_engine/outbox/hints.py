@@ -40,16 +40,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 FLUSH_AT_EXIT_SECONDS = 0.3
 
 #: What telling may raise when a broker or the database refuses, hangs up or is misconfigured.
-PUBLISH_ERRORS = (
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    KombuError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-)
+BROKER_ERRORS = (OperationalError, KombuError, OSError, RuntimeError, ValueError, LookupError)
+PUBLISH_ERRORS = (*BROKER_ERRORS, DatabaseError, InterfaceError)
 
 
 class Publisher:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -44,9 +45,16 @@ _stop = threading.Event()
 
 @shared_task(name="rules_engine.tasks.drain", ignore_result=True)
 def drain(queue: str) -> int:
-    """Run what is due in a queue until nothing is; returns how many executions it ran."""
-    with kept_connection(router.db_for_write(Execution)) if _has_a_process() else nullcontext():
-        return drain_queue(queue)
+    """Run what is due in a queue until nothing is; returns how many executions it ran.
+
+    A database that does not answer is one line of the log: the sweep asks again, and nothing is lost.
+    """
+    try:
+        with kept_connection(router.db_for_write(Execution)) if _has_a_process() else nullcontext():
+            return drain_queue(queue)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("The database does not answer (%s); what is due waits for the next look.", str(error).strip())
+        return 0
 
 
 def _has_a_process() -> bool:
@@ -125,16 +133,25 @@ def _sweep_while_running() -> None:
     failed = False
     while not _stop.wait(conf.sweep_seconds()):
         try:
-            for queue in look_for_work():
-                hints.send(queue)
+            _wake_or_work(look_for_work())
             failed = False
-        except (DatabaseError, InterfaceError, *hints.PUBLISH_ERRORS) as error:
+        except (DatabaseError, InterfaceError) as error:
             # Said once an outage, not every five seconds; the next look opens a new connection.
             if not failed:
                 logger.warning("The sweep could not look for due work (%s); it tries again.", error)
             failed = True
             connections[router.db_for_write(Execution)].close()
     connections.close_all()
+
+
+def _wake_or_work(queues_due: Sequence[str]) -> None:
+    """Tell workers of these queues. Where the broker does not take it, nobody can be told, and this process works."""
+    for queue in queues_due:
+        try:
+            hints.send(queue)
+        except hints.BROKER_ERRORS as error:
+            logger.warning("Workers cannot be told of new work (%s); this process carries out what is due.", error)
+            drain_queue(queue)
 
 
 @worker_ready.connect(dispatch_uid="rules_engine.sweeper")

@@ -14,7 +14,7 @@ from django.db import close_old_connections, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from rules_engine.capture import receiver
+from rules_engine.live import faults
 from rules_engine.middleware import ActorMiddleware
 from rules_engine.models import Event
 from rules_engine.testing import create_rule
@@ -89,7 +89,7 @@ def surface(chance: random.Random) -> None:
             core.got_request_exception.send(sender=None, request=request)
         return HttpResponse("as ever", status=status)
 
-    before = receiver.faults
+    before = faults.of_process.total
     with transaction.atomic(), _connected():
         core.request_started.send(sender=None, environ=environ)
         request = _request(chance, environ)
@@ -102,7 +102,7 @@ def surface(chance: random.Random) -> None:
         assert all(event.captured().context is not None for event in Event.objects.all())
         assert Keeper.objects.exists()
         transaction.set_rollback(True)
-    assert receiver.faults == before
+    assert faults.of_process.total == before
 
 
 def test_any_request_is_answered_as_without_rules() -> None:

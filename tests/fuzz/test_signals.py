@@ -9,7 +9,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from rules_engine import register_signal
-from rules_engine.capture import receiver
+from rules_engine.live import faults
 from rules_engine.models import Event, Execution, RuleError
 from rules_engine.testing import create_rule
 from tests.fuzz import making, odd_objects
@@ -55,7 +55,7 @@ def surface(chance: random.Random) -> None:
     sent = {chance.choice(NAMES): odd_objects.odd(chance) for _ in range(chance.randint(0, 4))}
     # Django itself asks for one that can be hashed.
     sender = chance.choice((None, object(), type, random, making.leaf(chance)))
-    before = receiver.faults
+    before = faults.of_process.total
     with transaction.atomic():
         odd_signal.send(sender=sender, **sent)
         for event in Event.objects.all():
@@ -66,7 +66,7 @@ def surface(chance: random.Random) -> None:
             Execution.objects.filter(rule_slug="hears").exists() or RuleError.objects.filter(rule_slug="hears").exists()
         )
         transaction.set_rollback(True)
-    assert receiver.faults == before
+    assert faults.of_process.total == before
 
 
 def test_any_argument_of_a_signal_leaves_its_sender_alone() -> None:

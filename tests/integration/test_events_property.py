@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules_engine import paused
-from rules_engine.capture import receiver
+from rules_engine.live import faults
 from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError, RuleVersion
 from rules_engine.testing import create_rule, reset
 from tests.random_changes import PROGRAMS, Machine, Step, wants
@@ -57,7 +57,7 @@ def run(asked: Sequence[Want], program: Sequence[Step]) -> None:
         with transaction.atomic():  # else all rules are read a second time after each commit
             for number, want in enumerate(asked):
                 _make_rule(number, want)
-        faults = receiver.faults
+        before = faults.of_process.total
         machine = Machine(lambda: _both_paused(reference), reference.marked)
         reference.connect()
         for step in program:
@@ -67,7 +67,7 @@ def run(asked: Sequence[Want], program: Sequence[Step]) -> None:
         _check_the_rest(reference)
         # In a transaction that is broken already nobody's queries work, ours neither; that is counted.
         if not any("TransactionManagementError" in one for one in machine.errors):
-            assert receiver.faults == faults
+            assert faults.of_process.total == before
     finally:
         reference.disconnect()
         reset()

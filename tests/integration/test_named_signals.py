@@ -26,10 +26,9 @@ from project.clinic.signals import appointment_cancelled, doctor_went_on_vacatio
 from project.shop.models import Order, Product
 from project.shop.signals import order_paid
 from rules_engine import conf, register_signal
-from rules_engine.capture import receiver
 from rules_engine.context import signals
 from rules_engine.errors import DuplicateRegistration
-from rules_engine.live import cache
+from rules_engine.live import cache, faults
 from rules_engine.models import AuditEntry, Event, Execution
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems
@@ -50,9 +49,9 @@ register_signal("zoo.anything", loose)
 
 @pytest.fixture(autouse=True)
 def _no_faults() -> Iterator[None]:
-    before = receiver.faults
+    before = faults.of_process.total
     yield
-    assert receiver.faults == before
+    assert faults.of_process.total == before
 
 
 def problems(**fields: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 from django.forms import modelform_factory
 
 from rules_engine import register_signal
-from rules_engine.capture import receiver
+from rules_engine.live import faults
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, run_due
 from tests.zoo.models import Animal, Cage, Dog, Enclosure, Feeding, Keeper, Tag
@@ -35,9 +35,9 @@ class Mood(str, enum.Enum):  # noqa: UP042 - StrEnum prints its value, this prin
 
 @pytest.fixture(autouse=True)
 def _no_faults() -> Iterator[None]:
-    before = receiver.faults
+    before = faults.of_process.total
     yield
-    assert receiver.faults == before, "the receiver failed"
+    assert faults.of_process.total == before, "the receiver failed"
 
 
 def told() -> list[Event]:

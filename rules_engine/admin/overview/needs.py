@@ -48,7 +48,7 @@ def needs_of(user: Any) -> list[Need]:
     """Say all that needs somebody, as far as this user may see it; nothing to those who may not view rules."""
     if not any(user.has_perm(f"rules_engine.{right}_rule") for right in ("view", "change")):
         return []
-    own = (_no_worker(), _late(), _broken(), _failing(user), _paused(user))
+    own = (_no_worker(), _late(), _untold(), _broken(), _failing(user), _paused(user))
     return [*(need for part in own for need in part), *overview.needs(user)]
 
 
@@ -108,6 +108,14 @@ def _oldest_held(pauses: Sequence[Pause]) -> datetime | None:
     held = held.exclude(rule_slug__in=[pause.rule_slug for pause in pauses])
     due: datetime | None = held.order_by("due_at").values_list("due_at", flat=True).first()
     return due
+
+
+def _untold() -> Iterator[Need]:
+    """Changes that no rule was told of, by the latest that a process has said of them."""
+    latest = RuleError.objects.filter(rule_slug="", created_at__gte=Now() - DAY).order_by("-created_at").first()
+    if latest is not None:
+        url = _part_url("workers")
+        yield Need(gettext("Changes that no rule was told of"), latest.message, gettext("See the log"), url)
 
 
 def _broken() -> Iterator[Need]:

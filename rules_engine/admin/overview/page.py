@@ -75,7 +75,7 @@ def failures(names: dict[str, str], *, linked: bool) -> OverviewTable:
     columns = ("rule_slug", "failed", "errors", "last")
     recent = {"created_at__gte": since}
     executions: Any = Execution.objects.filter(state__in=TROUBLED, **recent).order_by().values("rule_slug")
-    errors: Any = RuleError.objects.filter(**recent).order_by().values("rule_slug")
+    errors: Any = RuleError.objects.exclude(rule_slug="").filter(**recent).order_by().values("rule_slug")
     counted = executions.annotate(failed=Count("pk"), errors=zero, last=Max("created_at")).values_list(*columns)
     broken = errors.annotate(failed=zero, errors=Count("pk"), last=Max("created_at")).values_list(*columns)
     by_rule: dict[str, tuple[int, int, datetime]] = {}

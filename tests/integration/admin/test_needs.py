@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Order
+from rules_engine.live import faults
 from rules_engine.models import Execution, Heartbeat, HeldMatch, Pause, Rule, RuleError
 from rules_engine.testing import create_rule, refresh
 from rules_engine.work import tasks
@@ -221,3 +222,15 @@ def test_a_worker_that_sweeps_has_nobody_needed(admin_client: Client) -> None:
     refresh()
     tasks.sweep()
     assert needs(admin_client) == []
+
+
+def test_changes_that_no_rule_was_told_of_are_named_with_the_last_error(admin_client: Client) -> None:
+    untold = faults.Faults()
+    for _ in range(3):
+        untold.note(OSError("No space left on device"), "The rules on %r could not be tried.", "shop.order")
+    untold.report()
+    only = need(admin_client)
+    assert only.what == "Changes that no rule was told of"
+    assert "3 changes were made" in only.why
+    assert "OSError: No space left on device" in only.why
+    assert "ordered by hand" not in admin_client.get(PAGE).content.decode()
