@@ -30,7 +30,7 @@ def write_together(decisions: Sequence[Decision], using: str, rule_set: int | No
         return True
     if isinstance(written.error, OF_ALL):
         raise written.error
-    kind = ("together", type(written.error))
+    kind = ("together", type(written.error).__name__)
     faults.of_process.log(kind, written.error, "What one change led to is written event by event.")
     return False
 
@@ -43,7 +43,7 @@ def write_apart(decision: Decision, error: Exception, using: str, rule_set: int 
     """
     name = decision.event.model or decision.event.signal
     message = "What an event of %s led to is written rule by rule."
-    faults.of_process.log(("apart", name, type(error)), error, message, name)
+    faults.of_process.log(("apart", name, type(error).__name__), error, message, name)
     lost: dict[str, Exception] = {}
     for part in parts_of(decision):
         written = ask(decision_module.write, part, using, rule_set)

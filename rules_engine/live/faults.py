@@ -12,7 +12,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,7 +41,7 @@ class Faults:
     since: datetime | None = None
     last: str = ""
     #: By what is alike: when one was last logged with its traceback (monotonic), and how many have come since.
-    _told: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
+    _told: dict[tuple[str, ...], tuple[float, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, error: Exception, message: str, *values: object) -> None:
@@ -52,9 +51,9 @@ class Faults:
             self.unreported += 1
             self.since = self.since or timezone.now()
             self.last = f"{type(error).__name__}: {error}"[:LONGEST]
-        self.log(type(error), error, message, *values)
+        self.log((type(error).__name__,), error, message, *values)
 
-    def log(self, kind: Hashable, error: BaseException, message: str, *values: object) -> None:
+    def log(self, kind: tuple[str, ...], error: BaseException, message: str, *values: object) -> None:
         """Log an error that is on record elsewhere: with its traceback, unless one of its kind was a moment ago."""
         with self._lock:
             at, more = self._told.get(kind, (float("-inf"), 0))

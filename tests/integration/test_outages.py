@@ -54,7 +54,8 @@ def test_a_full_disk_is_one_traceback_and_one_record(own: faults.Faults, caplog:
             make_doctor(slug=f"d{number}")
     assert Doctor.objects.count() == 5
     assert (own.total, own.unreported) == (5, 5)
-    assert len([record for record in caplog.records if record.exc_info]) == 1
+    told = [record.getMessage() for record in caplog.records if record.exc_info]
+    assert len(told) == len(set(told)) <= 2, "each once: that it could not be written as a whole, and not at all"
     watcher._report_faults()
     [said] = RuleError.objects.values_list("message", flat=True)
     assert "5 changes were made that rules could not be told of" in said
@@ -84,8 +85,8 @@ def test_an_error_of_another_type_has_its_own_traceback(own: faults.Faults, capl
 def test_a_minute_later_it_is_said_how_many_came_since(own: faults.Faults, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         own.note(OSError("full"), "No.")
-    at, more = own._told[OSError]
-    own._told[OSError] = (at - faults.QUIET_SECONDS, more)
+    at, more = own._told["OSError",]
+    own._told["OSError",] = (at - faults.QUIET_SECONDS, more)
     own.note(OSError("full"), "No.")
     said = [record.getMessage() for record in caplog.records]
     assert said == [
