@@ -147,4 +147,13 @@ GOALS = (
             most("save while pruning, p99", 50, "ms", ON_POSTGRESQL),
         ),
     ),
+    Goal(
+        "P14",
+        "10,000 rows by one statement, captured by database triggers, to the statement alone; a save likewise",
+        (
+            Limit("microseconds more a row", {SQLITE: 3, POSTGRESQL: 8}, "µs"),
+            most("save, captured", 1.50),
+            most("save of another model", 1.02),
+        ),
+    ),
 )

@@ -32,6 +32,10 @@ class Order(OrderFields):
     """The table, and a save that nothing listens to."""
 
 
+class CapturedOrder(OrderFields):
+    """A table like it, for what database triggers capture."""
+
+
 class Seen:
     """Meta of a class that sees the table of ``Order``."""
 
