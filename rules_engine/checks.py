@@ -7,7 +7,7 @@ connections is too small for workers; E013 the user model is not installed; W014
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
 holds no value; W020 the form of actions has not what draws it; W021 database triggers lack something;
-E031 Django has no tasks; W032 its tasks have no workers.
+E031 Django has no tasks; W032 its tasks have no workers; W041 a rule on a date finds no index.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -40,6 +40,7 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.surroundings import state as surroundings
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
+from rules_engine.work.schedules.indexes import MissingIndex, missing_indexes
 from rules_engine.work.workers import worker_pools
 
 Apps = Sequence[AppConfig] | None
@@ -102,6 +103,29 @@ def check_constant_keys(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
         for spec in _enabled_rules()
         for problem in constant_keys(spec)
     ]
+
+
+@checks.register()
+def check_date_indexes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W041: rules on a date whose column has no index, so that each look for what is due reads its whole table."""
+    found = {str(index): (spec.slug, index) for spec in _enabled_rules() for index in _missing_indexes(spec)}
+    return [
+        checks.Warning(
+            f"Rule {slug}: {name} has no index, and each look for what is due reads the whole table.",
+            hint=f"Set db_index=True on {index.model._meta.label}.{index.field.name} and migrate, or: {index.sql}",
+            id="rules_engine.W041",
+        )
+        for name, (slug, index) in found.items()
+    ]
+
+
+def _missing_indexes(spec: RuleSpec) -> list[MissingIndex]:
+    if spec.schedule is None or spec.schedule.get("kind") != "date" or rule_problems(spec):
+        return []
+    try:
+        return missing_indexes(spec.model, spec.schedule, router.db_for_write(Rule))
+    except CANNOT_LOOK:
+        return []
 
 
 @checks.register(deploy=True)

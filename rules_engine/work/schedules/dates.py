@@ -129,25 +129,27 @@ class Dates:
         due: list[Due] = []
         if not found:
             return due
-        for page in self._pages(self.unfired(found)):
-            due += self._unknown(list(self._picked(page, begin, end)))
+        for page in self.pages(self.unfired(found)):
+            due += self._unknown(list(self.picked(page, begin, end)))
             if len(due) >= most:
                 break
         return due[:most]
 
-    def _picked(self, page: Iterable[tuple[Any, Any]], begin: datetime, end: datetime) -> Iterator[Due]:
+    def picked(self, page: Iterable[tuple[Any, Any]], begin: datetime, end: datetime) -> Iterator[Due]:
+        """Yield those of some keys and dates that are due after one moment and up to another."""
         for pk, value in page:
             at = self.due_of(value)
             if at is not None and begin < at <= end:
                 yield Due(pk, at, value)
 
-    def _pages(self, rows: models.QuerySet[Any]) -> Iterator[list[tuple[Any, Any]]]:
+    def pages(self, rows: models.QuerySet[Any], size: int = PAGE) -> Iterator[list[tuple[Any, Any]]]:
+        """Yield the keys and dates of rows that are in the order of dates, by so many."""
         pairs, lookup = rows.values_list("pk", self.column.lookup), self.column.lookup
         left = pairs
-        while page := list(left[:PAGE]):
+        while page := list(left[:size]):
             yield page
             pk, value = page[-1]
-            if len(page) < PAGE:
+            if len(page) < size:
                 return
             left = pairs.filter(Q(**{f"{lookup}__gt": value}) | Q(**{lookup: value, "pk__gt": pk}))
 

@@ -12,7 +12,6 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Now
-from django.utils.translation import gettext
 
 from rules_engine.capture.one_rule.telling import Occasion, tell
 from rules_engine.context import actor
@@ -121,7 +120,8 @@ def _looked(row: Schedule, now: datetime, using: str) -> Looked:
         return Looked(0, {"since": now, "looked_until": now, "next_look_at": now + timedelta(seconds=LOOK_SECONDS)})
     rule = rule_set.find(row.rule_slug)
     if rule is None:
-        return _troubled(gettext("This process does not know the rule, or not yet."), now)
+        # It was switched on since this process read the rules, or off.
+        return Looked(0, {"next_look_at": now + timedelta(seconds=LOOK_SECONDS)})
     if rule.fault:
         return _troubled(rule.fault, now)
     if rule.model and (trouble := why_not(rule)):
