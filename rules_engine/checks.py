@@ -40,7 +40,7 @@ from rules_engine.rules.validation import rule_problems
 from rules_engine.surroundings import state as surroundings
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
-from rules_engine.work.schedules.indexes import MissingIndex, missing_indexes
+from rules_engine.work.schedules import indexes
 from rules_engine.work.workers import worker_pools
 
 Apps = Sequence[AppConfig] | None
@@ -108,24 +108,8 @@ def check_constant_keys(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
 @checks.register()
 def check_date_indexes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W041: rules on a date whose column has no index, so that each look for what is due reads its whole table."""
-    found = {str(index): (spec.slug, index) for spec in _enabled_rules() for index in _missing_indexes(spec)}
-    return [
-        checks.Warning(
-            f"Rule {slug}: {name} has no index, and each look for what is due reads the whole table.",
-            hint=f"Set db_index=True on {index.model._meta.label}.{index.field.name} and migrate, or: {index.sql}",
-            id="rules_engine.W041",
-        )
-        for name, (slug, index) in found.items()
-    ]
-
-
-def _missing_indexes(spec: RuleSpec) -> list[MissingIndex]:
-    if spec.schedule is None or spec.schedule.get("kind") != "date" or rule_problems(spec):
-        return []
-    try:
-        return missing_indexes(spec.model, spec.schedule, router.db_for_write(Rule))
-    except CANNOT_LOOK:
-        return []
+    lacking = indexes.lacking(_enabled_rules(), router.db_for_write(Rule))
+    return [checks.Warning(message, hint=hint, id="rules_engine.W041") for message, hint in lacking]
 
 
 @checks.register(deploy=True)

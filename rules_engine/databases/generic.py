@@ -37,6 +37,7 @@ class GenericDatabase:
     rounds_decimals = False
     can_reserve = False
     can_partition = False
+    create_index = "CREATE INDEX"
     can_announce = False
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:

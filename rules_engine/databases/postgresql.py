@@ -72,6 +72,7 @@ class PostgreSQL(GenericDatabase):
     rounds_decimals = True
     can_reserve = True
     can_partition = True
+    create_index = "CREATE INDEX CONCURRENTLY"
     can_announce = True
 
     def setup_trouble(self, using: str) -> SetupTrouble | None:

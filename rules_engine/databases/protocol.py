@@ -60,6 +60,8 @@ class Database(Protocol):
     can_reserve: bool
     #: Whether tables can be partitioned by time (``databases.partitions``).
     can_partition: bool
+    #: How a statement begins that makes an index while others write, as far as that can be done.
+    create_index: str
     #: Whether other connections can be told of something at once.
     can_announce: bool
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.models.fields.reverse_related import ForeignObjectRel
 
+from rules_engine.databases import database_of
+from rules_engine.rules.validation import rule_problems
+from rules_engine.types import RuleSpec
 from rules_engine.work.schedules.dates import column_of
 
 #: Characters of a name that every database takes.
@@ -25,6 +28,23 @@ class MissingIndex:
 
     def __str__(self) -> str:
         return f"{self.field.model._meta.db_table}.{self.field.column}"
+
+
+def lacking(rules: Iterable[RuleSpec], using: str) -> list[tuple[str, str]]:
+    """Return what is to be said of the indexes that rules on dates lack, with what to do; each index once."""
+    said: dict[str, tuple[str, str]] = {}
+    for rule in rules:
+        if rule.schedule is None or rule.schedule.get("kind") != "date" or rule_problems(rule):
+            continue
+        try:
+            missing = missing_indexes(rule.model, rule.schedule, using)
+        except DatabaseError:  # its table is not there yet
+            continue
+        for index in missing:
+            message = f"Rule {rule.slug}: {index} has no index, and each look for what is due reads the whole table."
+            name = f"{index.model._meta.label}.{index.field.name}"
+            said.setdefault(str(index), (message, f"Set db_index=True on {name} and migrate, or: {index.sql}"))
+    return list(said.values())
 
 
 def missing_indexes(label: str, schedule: Mapping[str, Any], using: str) -> list[MissingIndex]:
@@ -62,7 +82,5 @@ def _sql(field: models.Field[Any, Any], using: str) -> str:
     connection = connections[using]
     quote = connection.ops.quote_name
     table, column = field.model._meta.db_table, str(field.column)
-    # Beside writers, where the database can.
-    concurrently = " CONCURRENTLY" if connection.vendor == "postgresql" else ""
     name = f"{table}_{column}_due"[-LONGEST_NAME:]
-    return f"CREATE INDEX{concurrently} {quote(name)} ON {quote(table)} ({quote(column)});"
+    return f"{database_of(using).create_index} {quote(name)} ON {quote(table)} ({quote(column)});"
