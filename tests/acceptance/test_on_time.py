@@ -58,7 +58,7 @@ def shop() -> None:
 # C16
 
 
-def test_c16_the_patient_is_reminded_the_day_before_at_six_in_the_clinics_zone(clinic: None) -> None:
+def test_c16_the_patient_is_reminded_the_day_before_at_six(clinic: None) -> None:
     appointment_of(patient="Tom Novak", date=dt.date(2031, 5, 8), time=dt.time(10, 30))
     run_due()
     # Berlin is two hours ahead of UTC in May.
@@ -105,7 +105,7 @@ def waiting_order(number: str = "A-1", since: datetime = MONDAY) -> Order:
     return order
 
 
-def test_s13_an_unpaid_order_is_reminded_of_and_after_three_days_cancelled(shop: None) -> None:
+def test_s13_an_unpaid_order_is_reminded_of_and_then_cancelled(shop: None) -> None:
     order = waiting_order()
     assert at(MONDAY + DAY - HOUR) == []
     assert at(MONDAY + DAY) == ["Your order A-1 waits for its payment"]
