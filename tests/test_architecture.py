@@ -41,6 +41,7 @@ ROOMS = """
 4  rules_engine.live.triggers          what live rules need of triggers, whether they have it, and making them
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done
+5  rules_engine.capture.by_clock      what is told of rules that wait by the clock
 5  rules_engine.capture.inserts      whether a save inserts a row, in which tables
 5  rules_engine.capture.bulk         writes of many rows by one statement, told to the rules row by row
 5  rules_engine.capture.earlier      what was there before a change, and what a pre-signal leaves

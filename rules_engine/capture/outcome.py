@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from rules_engine.capture.by_clock.marking import marked
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ConditionError, RulesEngineError, not_read, said_by
 from rules_engine.logic import jsonlogic
@@ -40,6 +41,8 @@ class Outcome:
 def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
     """Try the rules on the subject. None where nothing matched and nothing new failed: as nearly always."""
     pairs = evaluate(subject, rules)
+    if any(rule.arms is not None for rule, _ in pairs):
+        pairs = marked(subject, pairs)
     if not pairs:
         return None
     evaluations = _marked(pairs, subject)
@@ -73,6 +76,8 @@ def _told(
     said = {id(rule): evaluation for (rule, _), evaluation in zip(pairs, evaluations, strict=True)}
     told = list[Evaluation]()
     for rule in subject.heard:
+        if rule.arms is not None:
+            continue
         if id(rule) not in is_tried:
             told += [matching.ruled_out(rule, asked)] if matching.tried([rule], asked) else []
         elif id(rule) in said:

@@ -55,7 +55,8 @@ def connect(rule_set: cache.RuleSet) -> None:
     global _table, _was_connected
     with _lock:
         _was_connected = True
-        rules = (*rule_set.recorders, *rule_set.rules)
+        endings = (rule.ending for rule in rule_set.rules if rule.ending is not None)
+        rules = (*rule_set.recorders, *rule_set.rules, *endings)
         table = build(rules, cache.alias(), rule_set.number, _table.models, rule_set.captures)
         wanted = set(table.pairs())
         for pair in _connected.keys() - wanted:

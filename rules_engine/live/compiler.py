@@ -16,6 +16,7 @@ from django.utils import translation
 
 from rules_engine.context.paths import find_model
 from rules_engine.errors import InvalidRule
+from rules_engine.live.arming import with_arms
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
 from rules_engine.rules.changes import compile_changes
@@ -108,7 +109,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
     if hold is not None and any(listed.lists(action.reads or ()) for action in actions):
         hold = replace(hold, lists=True)
     reads, keys = condition.reads if condition else NOTHING, _key_reads(spec)
-    return CompiledRule(
+    rule = CompiledRule(
         slug=spec.slug,
         version=version,
         model=shared(spec.model),
@@ -131,6 +132,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         hold=hold,
         schedule=spec.schedule,
     )
+    return with_arms(rule, spec)
 
 
 def _compile_action(spec: ActionSpec, rule: RuleSpec) -> CompiledAction:

@@ -13,12 +13,14 @@ from rules_engine.models.recording import Recording
 from rules_engine.models.reservation import Reservation
 from rules_engine.models.rule import Rule, RuleAction, RuleVersion
 from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
+from rules_engine.models.schedules.armed import Armed
 from rules_engine.models.schedules.run import Run
 from rules_engine.models.schedules.schedule import Firing, Schedule
 from rules_engine.models.tested.rule_test import RuleTest
 
 __all__ = [
     "Activity",
+    "Armed",
     "Attempt",
     "AuditEntry",
     "AuditSeal",

@@ -71,14 +71,16 @@ class Hold:
         # What happens in two schemas is counted, and taken together, by itself: their objects are not the same ones.
         apart = f"{event.surroundings} " if event.surroundings else ""
         if self.throttle is not None and (self.throttle_by or apart):
-            keys["throttle_key"] = _key(apart + (self._rendered(self.throttle_by, event) if self.throttle_by else ""))
+            keys["throttle_key"] = key_of_text(
+                apart + (self._rendered(self.throttle_by, event) if self.throttle_by else "")
+            )
         if self.coalesce is not None:
             text = self._rendered(self.coalesce_by, event) if self.coalesce_by else object_key(rule_model, event)
-            keys["coalesce_key"] = _key(apart + text, "" if self.coalesce else f"@{transaction}")
+            keys["coalesce_key"] = key_of_text(apart + text, "" if self.coalesce else f"@{transaction}")
         if self.often is not None and (self.often_by or apart):
-            keys["coalesce_key"] = _key(apart + (self._rendered(self.often_by, event) if self.often_by else ""))
+            keys["coalesce_key"] = key_of_text(apart + (self._rendered(self.often_by, event) if self.often_by else ""))
         if self.once:
-            keys["once_key"] = _key(apart + object_key(rule_model, event))
+            keys["once_key"] = key_of_text(apart + object_key(rule_model, event))
         return keys
 
     def _rendered(self, text: str, event: Event) -> str:
@@ -95,7 +97,7 @@ def object_key(rule_model: str, event: Event) -> str:
     return f"{(rule_model or event.model).lower()}:{event.pk}" if event.model else ""
 
 
-def _key(text: str, ending: str = "") -> str:
+def key_of_text(text: str, ending: str = "") -> str:
     """Cut a text as an indexed column takes it; a longer one keeps its beginning, for people."""
     text, room = clean_text(text), LONGEST_HOLD_KEY - len(ending)
     return (text if len(text) <= room else f"{text[: room - 65]}#{sha256(text.encode()).hexdigest()}") + ending

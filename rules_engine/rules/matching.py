@@ -22,6 +22,7 @@ from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure,
 if TYPE_CHECKING:
     from rules_engine.rules.holding import Hold
     from rules_engine.rules.repetition import Each
+    from rules_engine.rules.schedules.arms import Arms
 
 
 class Predicate(Protocol):
@@ -110,6 +111,9 @@ class CompiledRule:
     hold: Hold | None = None
     #: When it acts by the clock, as written.
     schedule: Mapping[str, Any] | None = None
+    #: What a match begins, where it waits by the clock; and the rule that ends it again.
+    arms: Arms | None = None
+    ending: CompiledRule | None = None
     #: Whether it is paused; its matches are kept, and what acts in the process of the save does not.
     is_paused: bool = False
 

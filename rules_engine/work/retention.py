@@ -17,6 +17,7 @@ from rules_engine.audit import sealing
 from rules_engine.audit.hashing import keys_of
 from rules_engine.databases.generic import passing_locked
 from rules_engine.models import (
+    Armed,
     Attempt,
     AuditEntry,
     AuditSeal,
@@ -236,6 +237,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         executions,
         HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=once_keys)),
         RuleError.objects.filter(event_id__in=events.values("pk")),
+        Armed.objects.filter(key__in=once_keys),
         events,
         AuditEntry.objects.filter(of_names(names)),
         RuleTest.objects.filter(pk__in=_tests_about(names)),

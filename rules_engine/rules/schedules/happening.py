@@ -71,6 +71,7 @@ class Often(Kind):
 
     name = "often"
     hears_signals = True
+    is_by_clock = False
     keys = ("times", "count", "unit", "by")
 
     def problems(self, schedule: Schedule, rule: RuleSpec) -> Iterator[Problem]:

@@ -33,6 +33,8 @@ class Kind:
     name: ClassVar[str]
     #: Whether it goes with signals; else the rule has none and acts by the clock alone.
     hears_signals: ClassVar[bool] = False
+    #: Whether it acts when a time has come, and not at a signal.
+    is_by_clock: ClassVar[bool] = True
     #: The keys that a schedule of the kind may have.
     keys: ClassVar[tuple[str, ...]]
 

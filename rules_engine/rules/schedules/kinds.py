@@ -79,7 +79,8 @@ def root_problem(rule: RuleSpec, root: str) -> str:
     """Say why a rule with its schedule, or without one, cannot read what is below a root; empty where it can."""
     if root in OF_TIME and root not in _told(rule):
         return gettext('There is no "%(name)s" here: it goes with a schedule that tells it.') % {"name": root}
-    if not is_on_time_alone(rule) or root in OF_TIME:
+    kind = kind_of(rule.schedule)
+    if kind is None or not kind.is_by_clock or root in OF_TIME:
         return ""
     if root in OF_A_CHANGE:
         message = gettext('This rule acts by the clock, when nothing happens, so there is no "%(name)s".')
@@ -92,7 +93,7 @@ def root_problem(rule: RuleSpec, root: str) -> str:
 def asked_of_each(rule: RuleSpec) -> RuleSpec:
     """Return the rule as its condition sees it: that selects objects, one by one, also where they go into a list, and
     is asked of each match before several are taken together."""
-    if "events" in _told(rule):
+    if "events" in _told(rule) or name_of(rule.schedule) == "silent":
         return replace(rule, schedule=None, coalesce_seconds=None)
     if rule.schedule is None or "rows" not in tells(rule.schedule):
         return rule

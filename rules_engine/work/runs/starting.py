@@ -27,6 +27,8 @@ from rules_engine.work.runs import selecting
 
 #: The signal of events that a run brings about because somebody asked for it.
 RUN = "run"
+#: That of a run which has a rule wait for what is so already, and records no events.
+ARMING = "arming"
 #: Keys that are chosen one by one.
 MOST_KEYS = 10_000
 

@@ -28,8 +28,9 @@ from rules_engine.rules.permissions import Authors, may_view_data
 from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
+from rules_engine.work.runs.arming import arm_all
 from rules_engine.work.runs.permitted import RUN_RULE
-from rules_engine.work.runs.starting import RUN, why_not
+from rules_engine.work.runs.starting import ARMING, RUN, why_not
 
 logger = logging.getLogger("rules_engine")
 
@@ -152,7 +153,10 @@ def _refusal(run: Run) -> str:
 def _told(run: Run, rule: CompiledRule, using: str) -> _Part:
     part, objects = _objects(run, rule, using)
     occasion = occasion_of(run)
-    if run.counts_only:
+    if run.signal == ARMING:
+        with actor.again(occasion.origin), reading_current(using):
+            part.add(arm_all(rule, objects, occasion, using))
+    elif run.counts_only:
         part.add(counted(rule, objects, occasion, using))
     else:
         part.add(tell(rule, objects, occasion, using=using, rule_set=cache.current().number))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from rules_engine.databases.uncached import uncached
 from rules_engine.live import cache
-from rules_engine.models import Rule, RuleAction, Schedule
+from rules_engine.models import Armed, Rule, RuleAction, Schedule
 from rules_engine.rules.schedules.kinds import kind_of
 
 #: The rule set by which this process armed last.
@@ -33,20 +33,26 @@ def arm(using: str) -> None:
     wanted = {
         slug: digest_of(model, schedule)
         for slug, model, schedule in rules.values_list("slug", "model", "schedule")
-        if (kind := kind_of(schedule)) is not None and not kind.hears_signals
+        if (kind := kind_of(schedule)) is not None and kind.is_by_clock
     }
     rows = Schedule.objects.using(using)
     known = dict(rows.values_list("rule_slug", "digest"))
     if known == wanted:
         return
     with transaction.atomic(using=using):
-        rows.filter(rule_slug__in=known.keys() - wanted.keys()).delete()
+        _end(known.keys() - wanted.keys(), using)
         for slug in wanted.keys() & known.keys():
             if known[slug] != wanted[slug]:
                 _begin_anew(slug, wanted[slug], using)
         new = [Schedule(rule_slug=slug, digest=wanted[slug]) for slug in sorted(wanted.keys() - known.keys())]
         # Another process may be arming the same.
         rows.bulk_create(new, ignore_conflicts=True)
+
+
+def _end(slugs: Collection[str], using: str) -> None:
+    """Forget how far these rules were looked after, and what they wait for; not what acted, which is not to again."""
+    Schedule.objects.using(using).filter(rule_slug__in=slugs).delete()
+    Armed.objects.using(using).filter(rule_slug__in=slugs).exclude(state=Armed.State.DONE).delete()
 
 
 def _begin_anew(slug: str, digest: str, using: str) -> None:
@@ -72,6 +78,6 @@ def rules_changed(
     if isinstance(instance, RuleAction):
         return
     if isinstance(instance, Rule) and (deleted or not instance.enabled or not instance.schedule):
-        Schedule.objects.using(using).filter(rule_slug=instance.slug).delete()
+        _end({instance.slug}, using)
         return
     arm(using)

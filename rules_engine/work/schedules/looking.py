@@ -23,9 +23,10 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not
-from rules_engine.work.schedules import every
+from rules_engine.work.schedules import every, waiting
 from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.schedules.dates import DISORDER, Dates, Due
+from rules_engine.work.schedules.first_look import begin_to_wait
 from rules_engine.work.schedules.lateness import earliest
 
 logger = logging.getLogger("rules_engine")
@@ -54,9 +55,9 @@ def _due(now: datetime | None) -> models.QuerySet[Schedule]:
 
 
 def is_any_due(now: datetime | None = None) -> bool:
-    """Say whether some rule on time is to be looked after."""
+    """Say whether some rule on time is to be looked after, or something that one waits for is due."""
     keep_armed()
-    return _due(now).exists()
+    return _due(now).exists() or waiting.is_any_due(now)
 
 
 def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> int:
@@ -71,6 +72,7 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     # The rules as they are now: what is due may be said by newer ones than this process has.
     cache.refresh()
     keep_armed()
+    total = waiting.tell_due(seconds=seconds, now=now)
     while time.monotonic() < end and (slug := _next(now, elsewhere)) is not None:
         looked = ask(_look, slug, now)
         if isinstance(looked, Unread):
@@ -127,6 +129,8 @@ def _looked(row: Schedule, now: datetime, using: str) -> Looked:
     if rule.model and (trouble := why_not(rule)):
         return _troubled(trouble, now)
     schedule = rule.schedule or {}
+    if rule.arms is not None:
+        return Looked(0, begin_to_wait(row, rule, rule.arms, now, using))
     if row.looked_until is not None and now < row.looked_until:
         # The clock was set back: what is due is done with until then.
         return Looked(0, {"next_look_at": min(row.looked_until, now + timedelta(seconds=TROUBLE_SECONDS))})

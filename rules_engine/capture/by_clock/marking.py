@@ -1,0 +1,88 @@
+"""Marks what rules that wait by the clock wait for, in the transaction of the change that tells of it.
+
+A rule that waits whether something stays so is asked what is marked last of its object, and a row is added where that
+is another thing: most saves add none. One that waits for silence has a row of each match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rules_engine import texts, types
+from rules_engine.context import snapshot
+from rules_engine.context.subject import Subject
+from rules_engine.context.visible import read_by
+from rules_engine.databases.insertion import Rows, insert_together
+from rules_engine.databases.savepoints import confined
+from rules_engine.errors import said_by
+from rules_engine.live import cache
+from rules_engine.models import Armed
+from rules_engine.rules import matching
+from rules_engine.rules.holding import key_of_text
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.arms import Arms
+from rules_engine.surroundings.state import functions, here
+from rules_engine.types import Evaluation, Unread, ask
+
+Pairs = Sequence[tuple[CompiledRule, Evaluation]]
+NAMES = ("id", "rule_slug", "key", "model", "object_pk", "surroundings", "holds", "state")
+
+
+def marked(subject: Subject, pairs: Pairs) -> Pairs:
+    """Mark what the rules among these that wait by the clock wait for, and return the others.
+
+    What keeps one from being marked is an error of its rule.
+    """
+    left = []
+    for rule, evaluation in pairs:
+        if rule.arms is None:
+            left.append((rule, evaluation))
+        elif evaluation.outcome == "matched":
+            done = ask(_mark, subject, rule, rule.arms)
+            if isinstance(done, Unread):
+                left.append((rule, matching.failed(rule, said_by(done.error))))
+        elif evaluation.outcome == "error" and rule.arms.holds:
+            left.append((rule, evaluation))
+    return left
+
+
+def _mark(subject: Subject, rule: CompiledRule, arms: Arms) -> None:
+    using = cache.alias()
+    surroundings = here() if functions() else ""
+    apart = f"{surroundings} " if surroundings else ""
+    key = key_of_text(apart + _key(subject, rule, arms))
+    if arms.kind == "stays" and _last(rule.slug, key, using) is arms.holds:
+        return
+    pk = None if subject.instance is None else snapshot.plain(subject.pk)
+    add([{"rule_slug": rule.slug, "key": key, "model": subject.model, "object_pk": pk, "surroundings": surroundings,
+          "holds": arms.holds}], using)  # fmt: skip
+
+
+def _key(subject: Subject, rule: CompiledRule, arms: Arms) -> str:
+    if arms.kind == "stays":
+        return key_of(rule, subject.model, subject.pk)
+    if not arms.by:
+        return ""
+    context = subject.context(arms.by_reads)
+    return texts.render(arms.by, read_by(arms.by_reads, context, subject.model))
+
+
+def key_of(rule: CompiledRule, model: str, pk: Any) -> str:
+    """Return an object as a key, by the rule's model."""
+    return f"{(rule.model or model).lower()}:{pk}"
+
+
+def _last(slug: str, key: str, using: str) -> bool:
+    """Say what is marked last of it: that it is so, or not, as where nothing is marked."""
+    rows = Armed.objects.using(using).filter(rule_slug=slug, key=key).order_by("-created_at", "-id")
+    with confined(using):
+        return bool(rows.values_list("holds", flat=True).first())
+
+
+def add(marks: Sequence[Mapping[str, Any]], using: str) -> None:
+    """Add marks, each with some of the columns ``NAMES``; the others are filled in. Raises ``DatabaseError``."""
+    common = {"state": Armed.State.NEW.value, "surroundings": "", "holds": True, "model": "", "object_pk": None}
+    whole = [{"id": types.new_id(), **common, **mark} for mark in marks]
+    if whole:
+        insert_together([Rows(Armed, NAMES, [[mark[name] for name in NAMES] for mark in whole])], using)

@@ -1,0 +1,32 @@
+"""The first look of a rule that waits by the clock: what is so already is waited for from then on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from rules_engine.capture.by_clock.marking import add
+from rules_engine.models import Armed, Schedule
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.arms import Arms
+from rules_engine.work.runs.starting import ARMING, start_run
+from rules_engine.work.schedules.waiting import begin
+
+#: Days until the next look: nothing is left to be done by it.
+NEVER = timedelta(days=3_650)
+
+
+def begin_to_wait(row: Schedule, rule: CompiledRule, arms: Arms, now: datetime, using: str) -> dict[str, Any]:
+    """Have the rule wait for what there is, once it is on or says another time. Returns the schedule's columns.
+
+    A run looks at the objects, part by part. Silence that is not counted by itself begins now; of anything else nobody
+    knows before it has come once.
+    """
+    if row.looked_until is None:
+        waits = Armed.objects.using(using).filter(rule_slug=rule.slug, state=Armed.State.WAITING)
+        begin(waits, arms)
+        if arms.kind == "stays":
+            start_run(rule.slug, signal=ARMING)
+        elif not arms.by and not Armed.objects.using(using).filter(rule_slug=rule.slug).exists():
+            add([{"rule_slug": rule.slug, "key": ""}], using)
+    return {"looked_until": now, "next_look_at": now + NEVER}
