@@ -16,6 +16,7 @@ from rules_engine.admin.parts.rule_page import ENABLE
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
+from rules_engine.admin.reading.estimated import estimate_words
 from rules_engine.admin.records.columns import tell
 from rules_engine.models import Execution, HeldMatch, Rule, RuleError
 from rules_engine.rules import registry
@@ -36,6 +37,8 @@ def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "switch_url": reverse("admin:rules_engine_rule_switch", args=[rule.pk]) if may_switch else "",
         "positions": _positions(rule),
         "run_url": _run_url(request, rule),
+        # Of one that acts it is told what it did.
+        "estimate": "" if rule.enabled and not rule.shadow else estimate_words(request.user, rule),
         "runs": _runs(request, rule),
         "all_url": f"{reverse('admin:rules_engine_activity_changelist')}?{urlencode({'rule_slug': rule.slug})}",
     }

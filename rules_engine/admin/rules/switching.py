@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.kept.before_on import tests_fail_page
 from rules_engine.admin.kept.verdicts import failing_words, tests_to_export
 from rules_engine.admin.parts.rule_page import ENABLE, rule_for
+from rules_engine.admin.reading.estimated import estimate_words
 from rules_engine.models import Rule, RuleAction
 from rules_engine.packs import writing
 from rules_engine.rules.permissions import lacking, needed
@@ -125,7 +126,8 @@ def _switched(model_admin: Any, request: HttpRequest, object_id: str, wanted: Sw
         if failed and "all_the_same" not in request.POST:
             return tests_fail_page(model_admin, request, rule, failed)
         _put(model_admin, request, rule, wanted, although=failing_words(failed) if failed else "")
-        model_admin.message_user(request, wanted.told % rule, messages.SUCCESS)
+        expected = estimate_words(request.user, rule) if _will_act(rule, wanted) else ""
+        model_admin.message_user(request, f"{wanted.told % rule} {expected}".strip(), messages.SUCCESS)
     return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 
 
