@@ -18,7 +18,8 @@ from rules_engine.work import retention
 from rules_engine.work.runs import selecting, starting, telling
 from rules_engine.work.runs.starting import CannotRun, cancel, start_run
 from tests.factories import make_animals, make_order
-from tests.zoo.models import Animal, Dog, OldAnimal
+from tests.zoo.fields import Ulid
+from tests.zoo.models import Animal, Cage, Capsule, Dog, Enclosure, OldAnimal, Statue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
 
@@ -326,6 +327,32 @@ def test_what_inherits_and_what_stands_for_a_model_is_told(noted: list[str]) -> 
     run_of(create_rule(Dog, actions=[NAME]))
     run_of(create_rule(OldAnimal, actions=[NAME]))
     assert sorted(noted) == sorted(["dog", "cat", "dog", "dog", "cat"])
+
+
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_keys_of_every_kind_are_walked_in_order(noted: list[str], small_parts: None, is_chosen: bool) -> None:
+    for code in ("b", "A", "c c", "ö", "Z", "10", "9"):
+        Cage.objects.create(code=code, name=code)
+    for number in range(5):
+        Capsule.objects.create(id=Ulid(f"{number:026}"), name=str(number))
+        Enclosure.objects.create(house=number % 2, number=number, name=f"{number % 2}-{number}")
+    keys: dict[Any, list[Any]] = {}
+    for model in (Cage, Capsule, Enclosure):
+        keys[model] = list(model.objects.values_list("pk", flat=True)) if is_chosen else None  # type: ignore[assignment]
+        run = run_of(create_rule(model, actions=[NAME]), selection=keys[model])
+        assert (run.state, run.matched) == ("done", model._default_manager.count())
+    assert sorted(noted) == sorted([
+        *Cage.objects.values_list("name", flat=True),
+        *Capsule.objects.values_list("name", flat=True),
+        *Enclosure.objects.values_list("name", flat=True),
+    ])  # fmt: skip
+
+
+def test_an_exhibit_with_a_key_of_its_own_is_told_by_it(noted: list[str], small_parts: None) -> None:
+    for number in ("10", "9", "b"):
+        Statue.objects.create(number=number, title=f"t{number}")
+    run_of(create_rule(Statue, actions=[("note", {"text": "{{ instance.title }}"})]))
+    assert sorted(noted) == ["t10", "t9", "tb"]
 
 
 def test_a_table_without_rows_is_done_at_once() -> None:
