@@ -19,6 +19,8 @@ from rules_engine.rules.matching import CompiledRule
 #: The part of the budget that one action may add before the chain is counted again: an action that saves thousands
 #: of objects would else spend most of its time counting.
 UNCOUNTED = 0.01
+#: The part of the budget that is left from which on each event is counted by itself, however much it adds.
+NEAR_END = 0.1
 
 
 def reason_to_stop(event: types.Event, adding: int, cause: Cause, using: str) -> str:
@@ -35,6 +37,15 @@ def reason_to_stop(event: types.Event, adding: int, cause: Cause, using: str) ->
             "which is RULES_ENGINE['ROOT_BUDGET']."
         )
     return ""
+
+
+def may_count_next(cause: Cause) -> bool:
+    """Say whether the next event of the chain may have it counted anew: then those before are to be written by then."""
+    tally, budget = cause.tally, conf.root_budget()
+    if tally.told:
+        return False
+    is_near = tally.counted is None or tally.counted + tally.added > budget * (1 - NEAR_END)
+    return is_near or tally.added > budget * UNCOUNTED
 
 
 def is_news(rules: Sequence[CompiledRule], cause: Cause) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -24,6 +24,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet, reading_current
+from rules_engine.outbox import chains
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.texts import SAVE
 from rules_engine.types import FieldChange, Operation, Unread
@@ -50,11 +51,11 @@ def as_one(hearing: Hearing, rules: Iterable[CompiledRule]) -> Iterator[None]:
     Raises ``Rejected`` where a rule does not allow it, and ``ChangeUndone``; then nothing of it is left.
     """
     using = hearing.using
-    # A savepoint is worth its trips where something may be undone that the caller may catch.
-    can_be_undone = any(_can_undo(rule) for rule in rules)
     is_outermost = not transaction.get_connection(using).in_atomic_block
+    # In a transaction of the caller's a savepoint is worth its trips where rules may undo what the caller goes on from.
+    has_own = is_outermost or any(_can_undo(rule) for rule in rules)
     try:
-        with transaction.atomic(using=using, savepoint=can_be_undone), reading_current(using):
+        with transaction.atomic(using=using) if has_own else nullcontext(), reading_current(using):
             if is_outermost:
                 database_of(using).begin_as_writer(hearing.watch.model, using)
             yield
@@ -71,6 +72,10 @@ def tell(hearing: Hearing, readings: Iterable[Reading]) -> None:
     """Try the rules on what was read, and do or write what comes of it. Raises ``Vetoed`` and ``ChangeUndone``."""
     table, waiting = hearing.table, list[Decision]()
     for subject, rules in readings:
+        cause = subject.origin.cause
+        if waiting and cause is not None and chains.may_count_next(cause):
+            receiver.write_all(waiting, table)
+            waiting.clear()
         decision = _decided(hearing, subject, rules)
         if decision is None:
             continue
