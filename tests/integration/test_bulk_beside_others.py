@@ -83,7 +83,7 @@ def while_another_writes(others: Callable[[], Any], ours: Callable[[], Any]) -> 
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason=NO_LOCKS)
-def test_rows_that_come_and_go_while_it_waits_are_told_as_they_are_written() -> None:
+def test_rows_that_come_and_go_meantime_are_told_as_they_are_written() -> None:
     gone, stays = Crate.objects.bulk_create([Crate(name="gone", price=1), Crate(name="stays", price=2)])
     create_rule(model=Crate, changes=[{"field": "price"}], actions=LOG)
 
@@ -100,7 +100,7 @@ def test_rows_that_come_and_go_while_it_waits_are_told_as_they_are_written() -> 
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason=NO_LOCKS)
-def test_of_two_that_write_the_same_the_second_sees_what_the_first_left() -> None:
+def test_of_two_writers_the_second_sees_what_the_first_left() -> None:
     Crate.objects.bulk_create([Crate(name="a", price=1), Crate(name="b", price=2)])
     create_rule(model=Crate, changes=[{"field": "price"}], actions=LOG)
     add = lambda: Crate.objects.update(price=F("price") + 1)  # noqa: E731
@@ -108,7 +108,7 @@ def test_of_two_that_write_the_same_the_second_sees_what_the_first_left() -> Non
     assert told() == [("a", "1.00"), ("a", "2.00"), ("b", "2.00"), ("b", "3.00")]
 
 
-def test_a_statement_that_django_refuses_leaves_the_callers_transaction_usable() -> None:
+def test_what_django_refuses_leaves_the_transaction_usable() -> None:
     create_rule(model=Crate, actions=LOG)
     with transaction.atomic():
         with pytest.raises(FieldError):
