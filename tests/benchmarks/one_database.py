@@ -37,7 +37,7 @@ def set_up() -> None:
 
 def measures() -> Mapping[str, Callable[[Scale], Found]]:
     """Return what measures each goal."""
-    from tests.benchmarks import backlog, many_rules, saves, starts, triggers, webhooks, workers
+    from tests.benchmarks import backlog, bulk, many_rules, saves, starts, triggers, webhooks, workers
 
     return {
         "P1": saves.unwatched_statements,
@@ -52,6 +52,7 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         "P10": saves.beside_peers,
         "P11": starts.measure,
         "P12": backlog.measure,
+        "P13": bulk.measure,
         "P14": triggers.measure,
     }
 

@@ -8,7 +8,7 @@ if each had been saved with these ``update_fields``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
@@ -124,7 +124,8 @@ def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
     rules = [rule for one in heard for rule in one.rules]
     wants_old = any(one.plan.wants_old(value_of, written) for one in heard)
     old = watch.old if wants_old else {}
-    columns = {**old, **columns_read(model, rules)}
+    # What actions read is read of the objects that a rule may match.
+    columns = {**old, **columns_read(model, [replace(rule, action_reads=frozenset()) for rule in rules])}
     for one in heard:
         columns.update(one.plan.columns())
     opened = {name: column for name, column in columns.items() if column.name in written and name not in constants}
