@@ -104,5 +104,5 @@ def test_goals_are_asked_for_by_name():
 
 
 def test_an_unknown_goal_is_refused():
-    with pytest.raises(SystemExit, match="There is no goal P13"):
-        wanted("P13")
+    with pytest.raises(SystemExit, match="There is no goal P99"):
+        wanted("P99")
