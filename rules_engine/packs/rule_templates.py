@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.packs.ready import changing, keeping, telling
+from rules_engine.packs.ready import changing, keeping, telling, timed
 from rules_engine.packs.ready.form import ReadyTemplate
 from rules_engine.rules import registry
 
@@ -72,6 +72,33 @@ READY_TEMPLATES = (
         ("send_email",),
         MAILS,
         _("follow-up overdue delay email"),
+    ),
+    ReadyTemplate(
+        "date",
+        _("Remind before or after a date"),
+        _("Sends a mail some days before or after a date, such as the day before an appointment."),
+        timed.DateForm,
+        ("send_email",),
+        MAILS,
+        _("reminder deadline due appointment birthday email"),
+    ),
+    ReadyTemplate(
+        "stays",
+        _("Remind when it stays so"),
+        _("Sends a mail once something has been in a state for some days, such as an order that is unpaid for three."),
+        timed.StaysForm,
+        ("send_email",),
+        MAILS,
+        _("reminder overdue unpaid open email"),
+    ),
+    ReadyTemplate(
+        "digest",
+        _("A list each weekday"),
+        _("Sends one mail each weekday with a list of what is in a state; none where there is nothing."),
+        timed.DigestForm,
+        ("send_email",),
+        MAILS,
+        _("digest daily summary report email"),
     ),
     ReadyTemplate(
         "low",

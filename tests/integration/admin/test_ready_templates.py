@@ -24,7 +24,7 @@ from project.accounts.models import User
 from project.clinic.models import Doctor, Patient
 from project.shop.models import Order, OrderItem, Product, Tag
 from rules_engine.errors import Rejected
-from rules_engine.models import AuditEntry, Execution, Rule
+from rules_engine.models import AuditEntry, Execution, Rule, Schedule
 from rules_engine.packs import rule_templates
 from rules_engine.packs.ready import offers
 from rules_engine.testing import refresh, run_due
@@ -89,6 +89,41 @@ def test_a_status_may_be_a_yes_or_no(admin_client: Client) -> None:
     assert rule.changes == [{"field": "is_on_vacation", "to": True}]
     change(doctor, is_on_vacation=True)
     assert subjects() == [(TO, f"Doctor {doctor.pk}: on vacation no → yes")]
+
+
+def test_a_date_is_reminded_of_some_days_before(admin_client: Client) -> None:
+    rule = made(admin_client, "date", "clinic.appointment", date="instance.date", days="2", at="18:00", to=TO)
+    wanted = {"kind": "date", "path": "instance.date", "count": 2, "unit": "days", "direction": "before", "at": "18:00"}
+    assert (rule.schedule, rule.signals) == (wanted, [])
+    visit = make_appointment(date=dt.date(2031, 5, 8))
+    Schedule.objects.update(since=dt.datetime(2031, 5, 5, tzinfo=dt.UTC))
+    for hour, mails in ((17, []), (18, [(TO, f"Reminder: Appointment {visit.pk}")])):
+        Schedule.objects.update(next_look_at=dt.datetime(2031, 5, 5, tzinfo=dt.UTC))
+        run_due(now=dt.datetime(2031, 5, 6, hour, tzinfo=dt.UTC))
+        assert subjects() == mails
+
+
+def test_dates_of_what_an_object_belongs_to_are_offered(admin_client: Client) -> None:
+    offered = form_of(admin_client, "date", "shop.orderitem").fields["date"].choices
+    assert ("instance.order.status_changed_at", "Order › Status changed at") in offered
+
+
+@pytest.mark.parametrize("wrong", [{"days": "-1"}, {"days": "x"}, {"at": "25:00"}, {"date": "instance.x"}, {"to": ""}])
+def test_what_is_wrong_with_a_date_is_said_at_its_field(admin_client: Client, wrong: dict[str, str]) -> None:
+    asked = {"model": "clinic.appointment", "date": "instance.date", "days": "2", "direction": "before", "at": "18:00"}
+    response: Any = admin_client.post(form_url("date"), {**asked, "to": TO, **wrong})
+    assert list(response.context_data["form"].errors) == list(wrong)
+    assert not Rule.objects.exists()
+
+
+def test_each_weekday_one_mail_lists_what_is_in_a_state(admin_client: Client) -> None:
+    made(admin_client, "digest", "shop.order", becomes="status=paid", at="08:00", to=TO)
+    orders = [make_order(order_number=f"N{number}", status=status) for number, status in enumerate(("paid", "draft"))]
+    monday = dt.datetime(2031, 5, 5, 8, tzinfo=dt.UTC)
+    Schedule.objects.update(since=monday - dt.timedelta(hours=1), next_look_at=monday)
+    run_due(now=monday)
+    assert subjects() == [(TO, "Orders: 1")]
+    assert mail.outbox[0].body.strip() == f"{orders[0].pk}: N0"
 
 
 def test_a_mail_tells_of_something_new(admin_client: Client) -> None:
