@@ -39,6 +39,8 @@ NAMES = ("name", "title")
 #: Of one value, in characters, and of one event, in fields: more is no line that anybody reads.
 LONGEST_VALUE, MOST_FIELDS = 60, 8
 NOTHING = "–"
+#: What stands for a signal where a time has come (``rules.schedules.kinds``).
+DUE = "due"
 
 
 def with_derived(context: Mapping[str, Any], wanted: Collection[str]) -> Mapping[str, Any]:
@@ -78,12 +80,18 @@ def _mapping(context: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _of_signal(event: Mapping[str, Any]) -> str:
+    if event.get("signal") == DUE:
+        return gettext("Its time has come")
     return gettext("The signal “%(signal)s” was sent") % {"signal": event.get("signal", "")}
 
 
 def _of_object(context: Mapping[str, Any], model: ModelClass) -> str:
     event = _mapping(context, "event")
+    if event.get("signal") == DUE and event.get("pk") is None:
+        return gettext("%(objects)s are due") % {"objects": capfirst(str(model._meta.verbose_name_plural))}
     called = _called(context, model)
+    if event.get("signal") == DUE:
+        return gettext("%(object)s is due") % {"object": called}
     if event.get("operation") == "create":
         return gettext("%(object)s was created") % {"object": called}
     if event.get("operation") == "delete":

@@ -97,7 +97,7 @@ def test_a_date_is_reminded_of_some_days_before(admin_client: Client) -> None:
     assert (rule.schedule, rule.signals) == (wanted, [])
     visit = make_appointment(date=dt.date(2031, 5, 8))
     Schedule.objects.update(since=dt.datetime(2031, 5, 5, tzinfo=dt.UTC))
-    for hour, mails in ((17, []), (18, [(TO, f"Reminder: Appointment {visit.pk}")])):
+    for hour, mails in ((17, []), (18, [(TO, f"Reminder: Appointment {visit.pk} is due")])):
         Schedule.objects.update(next_look_at=dt.datetime(2031, 5, 5, tzinfo=dt.UTC))
         run_due(now=dt.datetime(2031, 5, 6, hour, tzinfo=dt.UTC))
         assert subjects() == mails

@@ -141,3 +141,10 @@ def test_it_stands_in_texts_alone(value: Any, complaint: str) -> None:
 def test_the_objects_page_is_linked_where_there_is_one(site_url: str, event: Any, address: str, settings: Any) -> None:
     settings.RULES_ENGINE = {"SITE_URL": site_url}
     assert texts.render("{{ admin_url }}", {"event": ORDER | event}) == address
+
+
+def test_what_is_due_is_told_as_that() -> None:
+    due = {"signal": "due", "operation": ""}
+    assert told(due) == "Order 2 is due"
+    assert told({**due, "pk": None}) == "Orders are due"
+    assert told({**due, "model": "", "pk": None}) == "Its time has come"
