@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop as _
 
 from rules_engine.errors import ConditionError, not_read
 from rules_engine.logic.evaluator import data_handle
+from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import FieldChange, GateName, MatchSubject, Outcome, Path
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class Signals(GateOfEveryRule):
     sentence = _("It does not listen to %(what)s.")
 
     def stop(self, rule: CompiledRule, subject: MatchSubject) -> Stop | None:
-        return None if subject.signal in rule.signals else self.shut_at(subject.signal)
+        is_heard = subject.signal in rule.signals or (rule.schedule is not None and subject.signal == DUE)
+        return None if is_heard else self.shut_at(subject.signal)
 
 
 class OwnChange(GateOfEveryRule):

@@ -16,9 +16,10 @@ from rules_engine.capture.watches import senders
 from rules_engine.context.paths import find_model
 from rules_engine.context.visible import MayView, visible
 from rules_engine.live.compiler import compile_rule
-from rules_engine.models import Event
+from rules_engine.models import Event, Firing
 from rules_engine.rules.gates import GateSeen, State
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.surroundings.state import seen_from_here
 from rules_engine.test.gates_seen import first_shut
 from rules_engine.test.recorded import recorded_subject
@@ -167,6 +168,10 @@ def events_of(spec: RuleSpec) -> QuerySet[Event]:
     wanted = Q(pk__in=[])
     for signal in spec.signals:
         wanted |= Q(signal=signal, model__in=heard(str(signal), spec.model))
+    if spec.schedule is not None:
+        # What was due is told to the rule alone whose time had come.
+        due = Firing.objects.filter(rule_slug=spec.slug, event_id__isnull=False)
+        wanted |= Q(signal=DUE, pk__in=due.values("event_id"))
     return Event.objects.filter(wanted, **seen_from_here())
 
 

@@ -15,6 +15,7 @@ from rules_engine.errors import Problem, did_you_mean
 
 #: Parts that are there only in what an action reads.
 _FOR_ACTIONS = ("each", "held")
+BESIDES = (*_FOR_ACTIONS, *OF_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ def context_problems(context: Mapping[str, Any], model: ModelClass | None) -> li
 
 def _problems(context: Mapping[str, Any], model: ModelClass | None) -> Iterator[Problem]:
     for name, value in context.items():
-        if name not in PARTS and name not in _FOR_ACTIONS:
-            hint = did_you_mean(name, [*PARTS, *_FOR_ACTIONS])
+        if name not in PARTS and name not in BESIDES:
+            hint = did_you_mean(name, [*PARTS, *BESIDES])
             yield Problem(
                 f"/{name}", gettext('A context has no part "%(name)s".%(hint)s') % {"name": name, "hint": hint}
             )

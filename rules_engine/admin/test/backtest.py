@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.rendering import object_link, page_url
 from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
+from rules_engine.admin.times.shown import Times
 from rules_engine.models import Event, Recording, Rule
 from rules_engine.rules.gates import title_of
 from rules_engine.rules.permissions import may_view
@@ -73,6 +74,10 @@ class BacktestMixin:
             "is_edited": is_edited,
             "hidden": list(_hidden(request)) if is_edited else (),
         }
+        times = Times(request, spec)
+        if times.is_timed:
+            now = timezone.now()
+            context["by_clock"] = times.between(now - timedelta(hours=hours), now)
         return page(self, request, rule, "backtest.html", title, **context, **_shown(spec, result))
 
     def _edited(self: Any, request: HttpRequest, object_id: str) -> RuleSpec | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
 from django import forms
@@ -17,6 +18,7 @@ from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.context.paths import ModelClass, field_of, find_model, readable_fields, steps
 from rules_engine.context.signals import MODEL_SIGNALS, OPERATIONS, find_signal
 from rules_engine.rules.permissions import may_view
+from rules_engine.rules.schedules.kinds import is_on_time_alone, tells
 from rules_engine.test.pasted import Named, context_problems, objects_named
 from rules_engine.test.subjects import AS_IT_IS, Happening, MadeUp
 from rules_engine.types import RuleSpec
@@ -44,6 +46,12 @@ class RuleTestForm(forms.Form):
     arguments = JSONTextField(
         label=_("What the signal sends"), empty={}, widget=forms.Textarea(attrs={**CODE, "rows": 4})
     )
+    due_at = forms.DateTimeField(
+        label=_("As if it were due at"),
+        required=False,
+        help_text=_("Empty: now."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
     context = JSONTextField(
         label=_("Or a context, as JSON"),
         empty={},
@@ -62,7 +70,12 @@ class RuleTestForm(forms.Form):
         chosen["latest"].choices = [("", "–"), *self._latest()]
         self._choose(str(self.initial.get("pk", "")))
         chosen["relation"].choices = [(name, name) for name in self._relations()]
-        unused = [] if self.model is not None else ["pk", "latest", "operation"]
+        #: A rule that acts by the clock is tested as if it were due, on an object where it acts on one at a time.
+        self.is_due = is_on_time_alone(spec)
+        self.is_of_object = self.model is not None and "rows" not in tells(spec.schedule)
+        unused = ["signal", "arguments", "context"] if self.is_due else ["due_at"]
+        unused += ["pk", "latest"] if self.is_due and not self.is_of_object else []
+        unused += [] if self.model is not None else ["pk", "latest", "operation"]
         unused += [] if "m2m_changed" in spec.signals else ["relation", "others"]
         unused += [] if self.model is not None and _own_signals(spec) else ["arguments"]
         unused += [] if len(_operations(spec)) > 1 else ["operation"]
@@ -92,6 +105,11 @@ class RuleTestForm(forms.Form):
     def clean(self) -> Any:
         """Find the object, unless there is a context."""
         given = super().clean() or {}
+        at = given.get("due_at")
+        if at is not None and not MINYEAR + 1 < at.year < MAXYEAR - 1:
+            self.add_error("due_at", gettext("There is no such time in the calendar."))
+        if self.is_due and not self.is_of_object:
+            return given
         if given.get("context"):
             self._check_context(given["context"])
         elif self.model is None:

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +31,7 @@ from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
 from rules_engine.test.previews import Planned
 from rules_engine.test.rule_test import Tested, event_of, tested_on_event, tested_on_object
+from rules_engine.test.timed.tested import tested_when_due
 from rules_engine.types import RuleSpec
 
 VERDICTS = {
@@ -75,7 +77,7 @@ class RuleTestMixin:
                 context["own_address"] = own_address(request.user)
                 if "_keep" in data:
                     return _kept(self, request, rule, test)
-            except (RulesEngineError, DatabaseError, CannotBeKept) as error:
+            except (RulesEngineError, LookupError, DatabaseError, CannotBeKept) as error:
                 form.add_error(None, str(error))
         return page(self, request, rule, "test.html", title, **context)
 
@@ -88,6 +90,10 @@ def _kept(model_admin: Any, request: HttpRequest, rule: Rule, tested: Tested) ->
 
 
 def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> Tested:
+    if form.is_due:
+        at = form.cleaned_data.get("due_at") or timezone.now()
+        shown = form.seen.rows(form.model) if form.model is not None else None
+        return tested_when_due(spec, form.object, at, user, shown)
     happening = form.happening(made_up(rows))
     if written := form.cleaned_data.get("context"):
         return tested_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ from rules_engine.context.actor import acting_as
 from rules_engine.context.paths import find_model, label_of
 from rules_engine.context.subject import Subject
 from rules_engine.errors import Unreadable, not_read
-from rules_engine.rules.gates import SIGNALS
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import MOST_ROWS
 from rules_engine.rules.schedules.kinds import DUE
@@ -32,7 +32,7 @@ MOST_IN_LIST = 50
 
 
 def tested_when_due(
-    spec: RuleSpec, instance: models.Model | None, at: datetime, user: Any, rows: models.QuerySet[Any] | None = None
+    spec: RuleSpec, instance: models.Model | None, at: datetime, user: Any, rows: models.QuerySet[Any] | None
 ) -> Tested:
     """Test the rule as if it were due at that time. ``rows`` are the objects that the user sees, for a rule that makes
     a list. Raises ``UnknownPath``, ``LookupError`` and ``Unreadable``."""
@@ -41,18 +41,16 @@ def tested_when_due(
         subject = _subject(spec, rule, instance, at, rows)
         context = _read(subject, _reads(rule), whole=True)
         shown = MatchSubject(signal=DUE, operation=None, changes={}, now=at, context=_read(subject, rule.reads))
-        gates = [seen for seen in all_seen(rule, shown) if seen.gate is not SIGNALS]
-        if subject.rows is not None:
-            # The condition has selected them, one by one.
-            gates = [seen for seen in gates if seen.name != "condition"]
+        # The condition has selected them, one by one.
+        gates = all_seen(rule if subject.rows is None else replace(rule, condition=None), shown)
         event = subject.event(context)
-        planned = Planner(spec, event, user, instance).plan(dict(rows_of(rule.actions, lambda each: _all(subject, each))))
+        planned = Planner(spec, event, user, instance).plan(
+            dict(rows_of(rule.actions, lambda each: _all(subject, each)))
+        )
         return Tested(state_of(gates), gates, planned, context)
 
 
-def _subject(
-    spec: RuleSpec, rule: CompiledRule, instance: models.Model | None, at: datetime, rows: Any
-) -> Subject:
+def _subject(spec: RuleSpec, rule: CompiledRule, instance: models.Model | None, at: datetime, rows: Any) -> Subject:
     due = _due(spec, instance, at)
     if instance is not None:
         return subject_of(instance, Occasion(DUE, at, actor.NOWHERE, due))
@@ -60,8 +58,9 @@ def _subject(
     if model is None or rows is None:
         return Subject(DUE, knows_changes=False, due=due, occurred_at=at)
     found = selected_now(spec, rows, at, MOST_IN_LIST)
+    chosen = model._base_manager.filter(pk__in=[each.pk for each in found]).order_by("pk")
     with snapshot.within_event({}):
-        told = snapshot.rows_of(found, snapshot.tree_of(rule.action_reads).get("rows", {}))
+        told = snapshot.rows_of(chosen, snapshot.tree_of(rule.action_reads).get("rows", {}))
     due = {**due, "count": len(found)}
     return Subject(DUE, knows_changes=False, due=due, rows=list(told), label=label_of(model), occurred_at=at)
 
