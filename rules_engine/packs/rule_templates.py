@@ -75,8 +75,8 @@ READY_TEMPLATES = (
     ),
     ReadyTemplate(
         "date",
-        _("Remind before or after a date"),
-        _("Sends a mail some days before or after a date, such as the day before an appointment."),
+        _("Remind before a date"),
+        _("Sends a mail in the morning, some days before a date, such as the day before an appointment."),
         timed.DateForm,
         ("send_email",),
         MAILS,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from rules_engine.context.paths import ModelClass, Step, steps
 from rules_engine.context.subject import PARTS
 from rules_engine.errors import Problem, did_you_mean
+from rules_engine.rules.schedules.kinds import OF_TIME
 
 #: Parts that are there only in what an action reads.
 _FOR_ACTIONS = ("each", "held")

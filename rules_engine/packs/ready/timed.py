@@ -19,6 +19,8 @@ from rules_engine.types import RuleSpec
 #: What a list calls each of its objects by, the most telling first.
 CALLED = ("name", "title", "number")
 MOST_DAYS = 365
+#: When people look at their mail.
+MORNING = "08:00"
 WHEN = "/schedule"
 
 
@@ -39,23 +41,17 @@ def _clock(asked: Mapping[str, Any]) -> str:
 
 def at_field() -> forms.TimeField:
     """Return a field for a time of day."""
-    return forms.TimeField(label=_("At"), initial="08:00", widget=forms.TimeInput(attrs={"type": "time"}))
+    return forms.TimeField(label=_("At"), initial=MORNING, widget=forms.TimeInput(attrs={"type": "time"}))
 
 
 class DateForm(ReadyTemplateForm):
-    """A mail so many days before or after a date."""
+    """A mail in the morning, so many days before a date."""
 
-    places = {**MAIL_PLACES, f"{WHEN}/path": "date", f"{WHEN}/count": "days", f"{WHEN}/at": "at", WHEN: "date"}
+    places = {**MAIL_PLACES, f"{WHEN}/path": "date", f"{WHEN}/count": "days", WHEN: "date"}
     date = forms.ChoiceField(label=_("Date"))
-    days = days_field(_("Days"))
-    direction = forms.ChoiceField(
-        label=_("Before or after it"),
-        choices=[("before", _("before this date")), ("after", _("after this date"))],
-        initial="before",
-    )
-    at = at_field()
+    days = days_field(_("Days before"))
     to = to_field()
-    field_order = ("model", "date", "days", "direction", "at", "to")
+    field_order = ("model", "date", "days", "to")
 
     def suits(self, model: ModelClass) -> bool:
         return bool(_dates(model, self.user))
@@ -71,8 +67,8 @@ class DateForm(ReadyTemplateForm):
             "path": asked["date"] or "",
             "count": _whole(asked, "days"),
             "unit": "days",
-            "direction": asked["direction"] or "before",
-            "at": _clock(asked),
+            "direction": "before",
+            "at": MORNING,
         }
         sent = mail(asked["to"] or "", subject=gettext("Reminder: {{ what_happened }}"))
         return self.on([], sent, schedule=schedule)
