@@ -28,6 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "silent": {"begin": {"count": 1, "unit": "days"}, "happens": "create"},
 }
 UNITS = {
+    "seconds": _("seconds"),
     "minutes": _("minutes"),
     "hours": _("hours"),
     "days": _("days"),
@@ -37,9 +38,9 @@ UNITS = {
 }
 #: Units with which a time of day goes.
 OF_DAYS = ("days", "business_days", "weeks", "months")
-SHORT = ("minutes", "hours", "days")
+SHORT = ("seconds", "minutes", "hours", "days", "weeks")
 #: Which units each kind is counted in.
-UNITS_OF = {"date": tuple(UNITS), "stays": (*SHORT, "weeks"), "often": SHORT, "silent": (*SHORT, "weeks")}
+UNITS_OF = {"date": tuple(UNITS)[1:], "stays": SHORT, "often": SHORT, "silent": SHORT}
 LATE = {
     "all": _("all of it is done then"),
     "last": _("the last of it is done then"),
@@ -89,6 +90,7 @@ _WORDS = {
     "step_4": _("every fourth time"),
     "step_6": _("every sixth time"),
     "step_n": _("every %(step)s times"),
+    "since_day": _("Counted from the day"),
     "of": _("What for"),
     "of_nothing": _("for no object"),
     "of_each": _("for each object that fits “Only if”"),

@@ -26,7 +26,7 @@ from rules_engine.types import RuleSpec
 Schedule = Mapping[str, Any]
 #: Seconds are told apart no further: nobody waits for longer than some years.
 LARGEST = 10**9
-SECONDS = {"minutes": 60, "hours": 3_600, "days": 86_400, "weeks": 604_800}
+SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400, "weeks": 604_800}
 LATE = {
     "last": _("Of what fell due while no worker ran, it does the last alone."),
     "skip": _("It leaves out what fell due while no worker ran."),
@@ -75,12 +75,16 @@ def _date(rule: RuleSpec, schedule: Schedule) -> Iterator[str]:
         }.get(_text(schedule, "direction"), f"%(time)s {GAP} %(date)s")
         said = pattern % {"time": span(count, unit), "date": date}
     yield said
-    if schedule.get("holidays"):
-        yield gettext("without the holidays of %(place)s") % {"place": shown(schedule["holidays"])}
+    yield _holidays(schedule)
     at = schedule.get("at")
     if at not in (None, ""):
         yield _in_zone(gettext("at %(time)s") % {"time": clock(at)}, schedule)
     yield only_if(rule)
+
+
+def _holidays(schedule: Schedule) -> str:
+    place = schedule.get("holidays")
+    return gettext("without the holidays of %(place)s") % {"place": shown(place)} if place else ""
 
 
 def _date_of(rule: RuleSpec, path: Any) -> str:
@@ -93,6 +97,9 @@ def _date_of(rule: RuleSpec, path: Any) -> str:
 
 def _every(rule: RuleSpec, schedule: Schedule) -> Iterator[str]:
     yield _in_zone(often(schedule), schedule)
+    yield _holidays(schedule)
+    if since := schedule.get("since"):
+        yield gettext("from %(day)s on") % {"day": shown(since)}
     of = schedule.get("of") or "nothing"
     if of == "nothing":
         yield only_if(rule)
@@ -119,8 +126,12 @@ def _stays(rule: RuleSpec, schedule: Schedule) -> Iterator[str]:
         return
     yield gettext("when %(happens)s") % {"happens": cut(happens(rule))}
     condition = asked(rule)
-    stays = gettext("and %(condition)s for %(time)s from then on")
-    pattern = stays if condition else gettext("%(time)s after that")
+    if condition:
+        pattern = gettext("and %(condition)s for %(time)s from then on")
+    elif rule.changes:
+        pattern = gettext("and that stays so for %(time)s")
+    else:
+        pattern = gettext("%(time)s after that")
     yield pattern % {"condition": condition, "time": time}
 
 
@@ -217,6 +228,7 @@ def span(count: Any, unit: Any) -> str:
     said = number(count)
     amount = count if said != GAP else 2
     words = {
+        "seconds": ngettext("%(count)s second", "%(count)s seconds", amount),
         "minutes": ngettext("%(count)s minute", "%(count)s minutes", amount),
         "hours": ngettext("%(count)s hour", "%(count)s hours", amount),
         "days": ngettext("%(count)s day", "%(count)s days", amount),

@@ -149,13 +149,16 @@
         this.choice("direction", words.direction, [["", directions]]),
         this.choice("path", words.which_date, this.dates(fields, of), this.value.path || "", (path) => this.set({ path: path })),
       ]);
-      if (this.value.unit === "business_days") {
-        const row = this.row("holidays", words.holidays, [this.text("holidays", words.holidays, "text", { size: 8, autocomplete: "off" })]);
-        element("div", { class: "help" }, row, words.holidays_help);
-      }
+      if (this.value.unit === "business_days") this.holidays();
       if (!this.of_days.includes(this.value.unit)) return;
       const row = this.row("at", words.at, [this.text("at", words.at, "time"), this.zone()]);
       element("div", { class: "help" }, row, words.same_time);
+    }
+
+    holidays() {
+      const { words } = this;
+      const row = this.row("holidays", words.holidays, [this.text("holidays", words.holidays, "text", { size: 8, autocomplete: "off" })]);
+      element("div", { class: "help" }, row, words.holidays_help);
     }
 
     draw_every() {
@@ -170,7 +173,10 @@
         week: [this.choice("day", words.day_of_week, [["", days]], this.value.day || 1, asNumber("day"))],
         month: [this.said(words.day_of_month), this.numbered("day", words.day_of_month, 28)],
       }[this.value.each] || [];
-      this.row("plain", words.how_often, [each, ...(isCron ? [] : [...on, this.step(asNumber("step"))])]);
+      const hasSteps = !isCron && this.value.each !== "weekday";
+      this.row("plain", words.how_often, [each, ...(isCron ? [] : on), ...(hasSteps ? [this.step(asNumber("step"))] : [])]);
+      if (this.value.each === "weekday") this.holidays();
+      if (hasSteps && this.value.step > 1) this.row("since", words.since_day, [this.text("since", words.since_day, "date")]);
       const at = isCron || this.value.each === "hour" ? [] : [this.text("at", words.at, "time")];
       this.row("at", at.length ? words.at : words.zone, [...at, this.zone()]);
       if (!this.when.model.value) return;
@@ -181,7 +187,8 @@
     begin_each(name) {
       if (name === "cron") return;
       const day = ["week", "month"].includes(name) ? 1 : undefined;
-      this.set({ cron: undefined, each: name, day: day, at: name === "hour" ? undefined : this.value.at || "08:00" });
+      const gone = name === "weekday" ? { step: undefined } : { holidays: undefined };
+      this.set({ cron: undefined, each: name, day: day, at: name === "hour" ? undefined : this.value.at || "08:00", ...gone });
     }
 
     step(act) {
@@ -239,7 +246,7 @@
     }
 
     setCron(text) {
-      this.set({ cron: text, each: undefined, at: undefined, day: undefined, step: undefined });
+      this.set({ cron: text, each: undefined, at: undefined, day: undefined, step: undefined, holidays: undefined });
     }
 
     lateness() {
