@@ -24,11 +24,13 @@ from rules_engine.admin.times.words import why_not_words
 from rules_engine.admin.why.objects import LONGEST_WORD, find
 from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
-from rules_engine.test.timed.not_due import why_not_due
+from rules_engine.test.timed.not_due import why_not_due, why_not_waiting
 
 #: Days that are looked back over, by the rows as they are now.
 DAYS = [(1, _("the last day")), (7, _("the last week")), (30, _("the last 30 days")), (90, _("the last 90 days"))]
 USUAL_DAYS = 7
+#: Kinds of which it can be asked why they do not act on an object.
+ASKED = ("date", "stays")
 
 
 class TimesForm(forms.Form):
@@ -85,11 +87,15 @@ class TimesMixin:
             "sentence": sentence_for(rule, Reader(request.user)),
             "objects_url": reverse("admin:rules_engine_rule_why_objects"),
             "is_off": not rule.enabled,
+            "is_asked": times.model is not None and (rule.schedule or {}).get("kind") in ASKED,
         }
         if times.is_timed and (not form.is_bound or form.is_valid()):
             context["next"] = times.next(at)
             context["past"] = times.between(at - timedelta(days=days), at)
             context["selected"] = times.selected(at)
+            context |= _about_object(request, rule, times, given, at)
+        elif times.is_waiting:
+            context["next"] = times.waited_for()
             context |= _about_object(request, rule, times, given, at)
         return page(self, request, rule, "times.html", title, **context)
 
@@ -97,7 +103,7 @@ class TimesMixin:
 def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at: datetime) -> dict[str, Any]:
     """Why the rule does not act on the object that was asked about; those to choose among, where several are meant."""
     key, word = given.get("pk") or "", (given.get("q") or "").strip()
-    if times.model is None or not (key or word) or (rule.schedule or {}).get("kind") != "date":
+    if times.model is None or not (key or word) or (rule.schedule or {}).get("kind") not in ASKED:
         return {}
     chosen = times.seen.find(times.model, key) if key else None
     offered = find(request, rule.model, word) if chosen is None and word else []
@@ -107,7 +113,10 @@ def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at
         asked = [(str(row), f"?{urlencode({**_kept(request), 'pk': row.pk, 'q': str(row)})}") for row in offered]
         return {"offered": asked, "is_searched": True}
     try:
-        why = why_not_due(rule, chosen, at, times.seen.rows(times.model).db)
+        if times.is_waiting:
+            why = why_not_waiting(rule, chosen, at)
+        else:
+            why = why_not_due(rule, chosen, at, times.seen.rows(times.model).db)
     except (LookupError, RulesEngineError) as error:
         return {"asked": chosen, "why": str(error)}
     event_url = page_url("event", why.event_id) if why.event_id and request.user.has_perm(VIEW_EVENT) else ""

@@ -18,11 +18,13 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
 from rules_engine.errors import RulesEngineError
 from rules_engine.rules.schedules.kinds import is_on_time_alone
-from rules_engine.test.timed.coming import MOST, Coming, firings_between, next_firings, selected_now
+from rules_engine.test.timed.coming import MOST, Coming, firings_between, next_firings, selected_now, waited_for
 from rules_engine.types import RuleSpec
 
 #: Of the objects that a rule goes through each time, so many are named.
 NAMED = 20
+#: Kinds that wait for what a signal told.
+WAITING = ("stays", "silent")
 
 
 class Times:
@@ -37,6 +39,29 @@ class Times:
     def is_timed(self) -> bool:
         """Whether its times can be told beforehand."""
         return is_on_time_alone(self.rule)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for what was told to it: what stays so, or does not happen."""
+        return (self.rule.schedule or {}).get("kind") in WAITING
+
+    def waited_for(self) -> dict[str, Any]:
+        """What it waits for, of the objects that are seen; what is of no object by its time alone."""
+        armed = waited_for(self.rule)
+        keys = [str(row.object_pk) for row in armed if row.object_pk is not None]
+        seen = self.seen.by_key(self.model, keys) if self.model is not None else {}
+        names = self._names(seen.values())
+        lines = [
+            {
+                "due_at": row.due_at,
+                "object": self._object(seen[str(row.object_pk)], names) if row.object_pk is not None else None,
+                "answer": "",
+                "is_acting": True,
+            }
+            for row in armed
+            if row.object_pk is None or str(row.object_pk) in seen
+        ]
+        return {"rows": lines, "trouble": ""}
 
     def _rows(self) -> Any:
         return None if self.model is None else self.seen.rows(self.model)

@@ -20,6 +20,9 @@ from rules_engine.test.timed.not_due import Reason, WhyNot
 _REASONS: Mapping[Reason, str | Promise] = {
     "off": _("It is switched off."),
     "gone": _("There is no such object any more."),
+    "not_waiting": _("Nothing is waited for, since the condition does not hold: %(why)s"),
+    "unarmed": _("Nothing is waited for yet: that begins as a save, or a worker, finds that the condition holds."),
+    "stayed": _("It acted already, on what is so since %(at)s: again only after it was not so in between."),
     "empty": _("Its date is empty."),
     "never": _("Its date is too far away for the calendar."),
     "acted": _("It was due on %(due)s, and that was told on %(at)s. Nothing is told twice."),

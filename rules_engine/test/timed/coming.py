@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import models
 
+from rules_engine.models import Armed
 from rules_engine.rules.schedules.kind import Schedule
 from rules_engine.rules.schedules.times import next_times, times_between
 from rules_engine.test.timed.asked import Asked, asked
@@ -59,6 +60,12 @@ def next_firings(
         if len(due) >= most:
             break
     return [_with_answer(rule, coming) for coming in due]
+
+
+def waited_for(rule: RuleSpec, most: int = MOST) -> list[Armed]:
+    """Return what a rule of the kinds ``stays`` and ``silent`` waits for, what is due first before the others."""
+    rows = Armed.objects.filter(rule_slug=rule.slug, state=Armed.State.WAITING, holds=True)
+    return list(rows.order_by("due_at")[:most])
 
 
 def firings_between(

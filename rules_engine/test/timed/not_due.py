@@ -11,8 +11,10 @@ from typing import Any, Literal
 from django.db import models
 from django.db.models import F
 
+from rules_engine.context import snapshot
+from rules_engine.context.stored_form import key_value
 from rules_engine.live.compiler import compile_rule
-from rules_engine.models import Firing, Rule, Schedule
+from rules_engine.models import Armed, Firing, Rule, Schedule
 from rules_engine.rules.gates import GateSeen
 from rules_engine.test.timed.asked import asked
 from rules_engine.test.timed.clock import compiled_at
@@ -24,6 +26,9 @@ from rules_engine.work.schedules.lateness import lateness_of
 Reason = Literal[
     "off",
     "gone",
+    "not_waiting",
+    "unarmed",
+    "stayed",
     "empty",
     "never",
     "acted",
@@ -67,6 +72,23 @@ def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -
     if not spec.enabled:
         return WhyNot("off", due_at)
     return _of_its_time(spec, row, dates.told(Due(row.pk, due_at, value)), due_at, now)
+
+
+def why_not_waiting(rule: Rule, instance: models.Model, now: datetime) -> WhyNot:
+    """Say why a rule of the kind ``stays`` does not act on that object."""
+    spec = rule.spec()
+    if not spec.enabled:
+        return WhyNot("off")
+    rows = Armed.objects.filter(rule_slug=spec.slug, object_pk=snapshot.plain(key_value(instance)), holds=True)
+    armed = rows.exclude(state=Armed.State.NEW).order_by("-created_at").first()
+    if armed is not None and armed.state == Armed.State.WAITING:
+        return WhyNot("coming" if armed.due_at > now else "now", armed.due_at)
+    said = asked(compiled_at(spec, now), instance, now)
+    if said.answer != "acts":
+        return WhyNot("not_waiting", stop=said.stop, detail=said.detail)
+    if armed is not None and armed.event_id:
+        return WhyNot("stayed", at=armed.created_at, event_id=armed.event_id)
+    return WhyNot("unarmed")
 
 
 def _of_its_time(spec: RuleSpec, row: models.Model, due: Mapping[str, Any], due_at: datetime, now: datetime) -> WhyNot:

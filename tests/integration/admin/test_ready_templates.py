@@ -18,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.db.models.deletion import ProtectedError
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from project.accounts.models import User
 from project.clinic.models import Doctor, Patient
@@ -114,6 +114,17 @@ def test_what_is_wrong_with_a_date_is_said_at_its_field(admin_client: Client, wr
     response: Any = admin_client.post(form_url("date"), {**asked, "to": TO, **wrong})
     assert list(response.context_data["form"].errors) == list(wrong)
     assert not Rule.objects.exists()
+
+
+def test_what_stays_so_is_reminded_of_once(admin_client: Client) -> None:
+    rule = made(admin_client, "stays", "shop.order", becomes="status=pending", days="3", to=TO)
+    assert rule.schedule == {"kind": "stays", "count": 3, "unit": "days"}
+    stays, paid = make_order(status="pending"), make_order(status="pending")
+    run_due()
+    change(paid, status="paid")
+    for _again in range(2):
+        run_due(now=timezone.now() + dt.timedelta(days=4))
+    assert subjects() == [(TO, f"Reminder: Order {stays.pk} is due")]
 
 
 def test_each_weekday_one_mail_lists_what_is_in_a_state(admin_client: Client) -> None:

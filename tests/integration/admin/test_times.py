@@ -166,3 +166,30 @@ def test_it_is_told_in_german(admin_client: Client, settings: Any) -> None:
 def test_the_page_is_linked_from_the_rule(admin_client: Client) -> None:
     rule = remind()
     assert url(rule) in admin_client.get(reverse("admin:rules_engine_rule_change", args=[rule.pk])).content.decode()
+
+
+STAYS = {"kind": "stays", "count": 3, "unit": "days"}
+
+
+def test_what_a_rule_waits_for_stands_there_by_its_name(admin_client: Client) -> None:
+    pending = {"==": [{"var": "instance.status"}, "pending"]}
+    rule = create_rule(Order, slug="unpaid", schedule=STAYS, condition=pending, actions=[LOG])
+    waiting, paid = make_order(order_number="W1", status="pending"), make_order(order_number="P1", status="paid")
+    assert "Nothing." in words(admin_client.get(url(rule)))
+    run_due()
+    said = words(admin_client.get(url(rule), {"pk": waiting.pk}))
+    assert "What it waits for" in said
+    assert "Order W1" in said.partition("What it waits for")[2]
+    assert "As it is now, it acts then." in said
+    assert "Before that" not in said
+    said = words(admin_client.get(url(rule), {"pk": paid.pk}))
+    assert "Nothing is waited for, since the condition does not hold" in said
+    run_due(now=timezone.now() + timedelta(days=4))
+    assert "It acted already, on what is so since" in words(admin_client.get(url(rule), {"pk": waiting.pk}))
+
+
+def test_what_does_not_happen_is_waited_for_without_an_object(admin_client: Client) -> None:
+    silent = {"kind": "silent", "count": 26, "unit": "hours"}
+    rule = create_rule(Order, slug="quiet", schedule=silent, operations=["create"], actions=[LOG])
+    run_due()
+    assert "What it waits for" in words(admin_client.get(url(rule)))
