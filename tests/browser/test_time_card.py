@@ -176,7 +176,7 @@ def test_stored_schedules_are_saved_as_they_are(watched: Any) -> None:
         (Appointment, date),
         (Appointment, {**date, "at": "18:00", "zone": "America/Sao_Paulo", "late": "skip", "lateness": 61}),
         (Order, {**date, "unit": "minutes", "path": "instance.customer.last_login"}),
-        (Order, {**WEEKDAYS, "step": 5, "lateness": 3600}),
+        (Order, {**WEEKDAYS, "each": "day", "step": 5, "since": "2031-05-06", "lateness": 3600}),
         (Order, {"of": "rows", "cron": "0 8 * * 1-5", "kind": "every"}),
         ("", {"kind": "every", "each": "month_end"}),
     ]
@@ -243,3 +243,74 @@ def test_by_keyboard_alone(watched: Any) -> None:
     assert scheduled(page) == {
         "kind": "date", "path": "instance.date", "count": 2, "unit": "weeks", "direction": "after",
     }  # fmt: skip
+
+
+def test_what_stays_so_comes_often_or_does_not_come(watched: Any, shots: Path) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.select_option("#id_model", "shop.order")
+    happens(page).select_option(label="it stays so for some time")
+    assert (stored(page), scheduled(page)) == (
+        (["post_save"], [], []),
+        {"kind": "stays", "count": 3, "unit": "days"},
+    )
+    expect(labelled(page, "Counted from when:")).to_have_count(0)
+    happens(page).select_option(label="it happens several times within a while")
+    labelled(page, "counted for each").select_option(label="Customer")
+    labelled(page, "What is counted:").select_option(label="it is deleted")
+    assert stored(page)[:2] == (["post_delete"], [])
+    assert scheduled(page) == {
+        "kind": "often", "times": 5, "count": 10, "unit": "minutes", "by": "{{ instance.customer_id }}",
+    }  # fmt: skip
+    expect(sentence(page)).to_contain_text("When an order is deleted, 5 times within 10 minutes per customer")
+    page.screenshot(path=str(shots / "time-often.png"), full_page=True)
+    happens(page).select_option(label="it does not happen for a while")
+    labelled(page, "Not for:").fill("26")
+    labelled(page, "Unit").first.select_option(label="hours")
+    expect(sentence(page)).to_contain_text("When for 26 hours it has not happened that an order is created")
+    assert unlabelled(page) == []
+    say_what_to_do(page)
+    page.click('.submit-row [name="_save"]')
+    page.wait_for_url("**/change/")
+    rule = Rule.objects.get()
+    assert (rule.schedule, rule.operations) == ({"kind": "silent", "count": 26, "unit": "hours"}, ["create"])
+    expect(happens(page)).to_have_value("silent")
+    expect(labelled(page, "What does not happen:")).to_have_value("create")
+
+
+def test_a_signal_of_the_site_is_counted_without_a_model(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.select_option("#id_model", index=1)
+    happens(page).select_option(label="it happens several times within a while")
+    labelled(page, "Which signal:").select_option("user_login_failed")
+    assert (stored(page)[0], scheduled(page)["kind"]) == (["user_login_failed"], "often")
+    expect(sentence(page)).to_contain_text("When a login fails, 5 times within 10 minutes")
+
+
+def test_holidays_and_the_day_that_steps_are_counted_from(watched: Any) -> None:
+    page = watched()
+    page.goto(ADD)
+    page.select_option("#id_model", "shop.order")
+    happens(page).select_option("every")
+    labelled(page, "How often:").select_option(label="every weekday")
+    labelled(page, "Without the holidays of:").fill("DE-BY")
+    assert scheduled(page)["holidays"] == "DE-BY"
+    labelled(page, "How often:").select_option(label="every day")
+    assert "holidays" not in scheduled(page)
+    labelled(page, "Each time, or less often").select_option(label="every third time")
+    labelled(page, "Counted from the day:").fill("2031-05-06")
+    assert (scheduled(page)["step"], scheduled(page)["since"]) == (3, "2031-05-06")
+
+
+def test_when_it_acts_is_read_on_a_phone_and_in_the_dark(browse: Any, shots: Path) -> None:
+    root = get_user_model().objects.create_superuser("root", "root@example.com", "x")
+    rule = create_rule(Order, [], slug="daily", schedule=WEEKDAYS, actions=[LOG])
+    for name, options in (("desktop", {}), ("phone", {"viewport": PHONE, "color_scheme": "dark"})):
+        page = browse(root, **options).new_page()
+        page.goto(change_url(rule).replace("/change/", "/times/"))
+        expect(page.locator(".rules-times time").first).to_be_visible()
+        assert page.locator(".rules-times").first.locator("li").count() == 20
+        assert page.evaluate(TOO_WIDE) <= 0
+        page.screenshot(path=str(shots / f"times-{name}.png"), full_page=True)
+        assert findings(page, "phone") == []
