@@ -7,7 +7,8 @@ connections is too small for workers; E013 the user model is not installed; W014
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
 holds no value; W020 the form of actions has not what draws it; W021 database triggers lack something;
-E031 Django has no tasks; W032 its tasks have no workers; W041 a rule on a date finds no index.
+E031 Django has no tasks; W032 its tasks have no workers; I034 writes that no rule sees; W041 a rule on a date finds no
+index.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -38,6 +39,7 @@ from rules_engine.rules.cascades import analyse
 from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
 from rules_engine.surroundings import state as surroundings
+from rules_engine.test.seen.models import Seen, seen_of_models
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work.schedules import indexes
@@ -193,6 +195,26 @@ def check_hidden_fields(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
     message = f"Rules tell no value of these fields, which store something else than it: {', '.join(sorted(fields))}."
     hint = 'A field that is no secret can be allowed: RULES_ENGINE = {"SENSITIVE_EXCEPTIONS": ["shop.order.phone"]}.'
     return [checks.Info(message, hint=hint, id="rules_engine.I016")]
+
+
+@checks.register()
+def check_unseen_writes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """I034: writes of watched models that their rules do not see. Said where somebody asks."""
+    if not _is_asked():
+        return []
+    compiled = [compile_rule(spec, 0) for spec in _enabled_rules()]
+    try:
+        with transaction.atomic(using=router.db_for_read(Rule)):
+            found = seen_of_models(compiled) if compiled else []
+    except CANNOT_LOOK:
+        return []
+    return [_unseen(seen) for seen in found if seen.unseen and not seen.trouble]
+
+
+def _unseen(seen: Seen) -> checks.CheckMessage:
+    mends = [mend for mend in (seen.command, seen.code and f"in the model: {seen.code}") if mend]
+    hint = ". Or, for bulk operations, ".join(mends) or " ".join(seen.reasons)
+    return checks.Info(f"Rules on {seen.label}: {seen.sentence}", hint=hint, id="rules_engine.I034")
 
 
 def _is_asked() -> bool:

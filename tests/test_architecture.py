@@ -64,6 +64,7 @@ ROOMS = """
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.timed           what rules on time will do: when they act next, and why not on an object
 6  rules_engine.test.ahead            what a rule would do: on what is there, and how often
+6  rules_engine.test.seen            which writes the rules on a model see, by which means, and what mends it
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python
 6  rules_engine.source.printed       small functions that are printed along with a rule

@@ -24,7 +24,7 @@ def unsent_changes(rule: RuleSpec) -> Iterator[str]:
     if model is None:
         return
     for field in model._meta.concrete_fields:
-        how = _left_to_database(field)
+        how = left_to_database(field)
         if how in _DELETES and {"pre_delete", "post_delete"} & set(rule.signals):
             text = gettext('it does not hear of what goes with a deleted %(other)s: "%(field)s" is %(how)s.')
         elif how in _SETS and {"pre_save", "post_save"} & set(rule.signals) and _watches(rule, field):
@@ -53,7 +53,7 @@ def unsaved_rows(rule: RuleSpec) -> str:
     return text % ", ".join(rows)
 
 
-def _left_to_database(field: Any) -> str:
+def left_to_database(field: Any) -> str:
     """Name the way in which the database itself deletes or sets the column; empty where Django does."""
     on_delete = getattr(field.remote_field, "on_delete", None) if field.remote_field else None
     known = {name: getattr(models, name, None) for name in (*_DELETES, *_SETS)}

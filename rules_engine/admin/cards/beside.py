@@ -18,11 +18,13 @@ from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
 from rules_engine.admin.reading.estimated import estimate_words
 from rules_engine.admin.records.columns import tell
+from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Execution, HeldMatch, Rule, RuleError
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
 from rules_engine.rules.signals import hearing
 from rules_engine.rules.validation import rule_problems, type_problems
+from rules_engine.test.seen.models import seen_by
 from rules_engine.work.runs.permitted import may_run
 
 LATEST_ERRORS = 5
@@ -40,6 +42,7 @@ def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         # Of one that acts it is told what it did.
         "estimate": "" if rule.enabled and not rule.shadow else estimate_words(request.user, rule),
         "runs": _runs(request, rule),
+        "seen": seen_by(compile_rule(rule.spec(), 0)),
         "all_url": f"{reverse('admin:rules_engine_activity_changelist')}?{urlencode({'rule_slug': rule.slug})}",
     }
 

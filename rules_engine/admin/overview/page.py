@@ -18,6 +18,7 @@ from django.utils.translation import gettext, ngettext
 from rules_engine.admin.overview.backlog import backlog, waiting
 from rules_engine.admin.overview.moments import ago, seconds
 from rules_engine.admin.overview.needs import how_many, needs_of
+from rules_engine.admin.overview.seen import seen
 from rules_engine.admin.overview.workers import workers
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.notices import named, scope_words
@@ -65,7 +66,14 @@ def all_parts(user: Any) -> list[OverviewTable]:
     may_see = user.has_perm("rules_engine.view_execution")
     names = dict(Rule.objects.values_list("slug", "name"))
     over_mailed = mail.over_caps(names)
-    own = [workers(), backlog(waiting(), linked=may_see), failures(names, linked=may_see), slowest(names), paused(user)]
+    own = [
+        workers(),
+        backlog(waiting(), linked=may_see),
+        failures(names, linked=may_see),
+        slowest(names),
+        paused(user),
+        seen(),
+    ]
     return [*own, *([over_mailed] if over_mailed else []), *overview.parts(user)]
 
 

@@ -26,6 +26,7 @@ from rules_engine.live.triggers.needs import relations_of, whole_table
 from rules_engine.live.triggers.states import needs_of
 from rules_engine.models import RuleSetVersion
 from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
+from rules_engine.surroundings.state import functions
 
 logger = logging.getLogger("rules_engine")
 
@@ -50,6 +51,13 @@ def captures_for(model: ModelClass, *, whole: bool = False) -> list[TableCapture
     Raises ``CannotInstall``.
     """
     using = cache.alias()
+    if functions() is not None:
+        raise CannotInstall(
+            gettext(
+                'RULES_ENGINE["SURROUNDINGS"] is set, and triggers do not know in which of them a row was written: '
+                "workers would act elsewhere. Have bulk writes told by RulesManager instead."
+            )
+        )
     needs, excluded = needs_of(cache.current().rules)
     throughs = [through for _, through in relations_of(model) if through._meta.auto_created]
     labels = dict.fromkeys(label_of(table) for table in (model, *throughs))
