@@ -39,7 +39,7 @@ from rules_engine.rules.cascades import analyse
 from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
 from rules_engine.surroundings import state as surroundings
-from rules_engine.test.seen.models import Seen, seen_of_models
+from rules_engine.test.seen.messages import unseen_writes
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work.schedules import indexes
@@ -200,21 +200,11 @@ def check_hidden_fields(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
 @checks.register()
 def check_unseen_writes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """I034: writes of watched models that their rules do not see. Said where somebody asks."""
-    if not _is_asked():
-        return []
-    compiled = [compile_rule(spec, 0) for spec in _enabled_rules()]
     try:
         with transaction.atomic(using=router.db_for_read(Rule)):
-            found = seen_of_models(compiled) if compiled else []
+            return unseen_writes(_enabled_rules()) if _is_asked() else []
     except CANNOT_LOOK:
         return []
-    return [_unseen(seen) for seen in found if seen.unseen and not seen.trouble]
-
-
-def _unseen(seen: Seen) -> checks.CheckMessage:
-    mends = [mend for mend in (seen.command, seen.code and f"in the model: {seen.code}") if mend]
-    hint = ". Or, for bulk operations, ".join(mends) or " ".join(seen.reasons)
-    return checks.Info(f"Rules on {seen.label}: {seen.sentence}", hint=hint, id="rules_engine.I034")
 
 
 def _is_asked() -> bool:
