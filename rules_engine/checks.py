@@ -7,8 +7,7 @@ connections is too small for workers; E013 the user model is not installed; W014
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
 holds no value; W020 the form of actions has not what draws it; W021 database triggers lack something;
-E031 Django has no tasks; W032 its tasks have no workers; I034 writes that no rule sees; W041 a rule on a date finds no
-index.
+E031 Django has no tasks; W032 its tasks have no workers; I034 writes go by rules; W041 a rule on a date finds no index.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -52,14 +51,12 @@ MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
 @checks.register()
 def check_settings(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E001: every key of RULES_ENGINE is known and every value usable."""
-    problems = list(conf.problems())
-    if not problems:
-        problems = [
-            f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
-            for label in conf.old_values_at_load()
-            if find_model(label) is None
-        ]
-        problems += surroundings.problems()
+    problems = list(conf.problems()) or [
+        f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
+        for label in conf.old_values_at_load()
+        if find_model(label) is None
+    ]
+    problems = problems or surroundings.problems()
     return [checks.Error(problem, id="rules_engine.E001") for problem in problems]
 
 
@@ -200,11 +197,7 @@ def check_hidden_fields(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
 @checks.register()
 def check_unseen_writes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """I034: writes of watched models that their rules do not see. Said where somebody asks."""
-    try:
-        with transaction.atomic(using=router.db_for_read(Rule)):
-            return unseen_writes(_enabled_rules()) if _is_asked() else []
-    except CANNOT_LOOK:
-        return []
+    return unseen_writes(_enabled_rules(), CANNOT_LOOK) if _is_asked() else []
 
 
 def _is_asked() -> bool:

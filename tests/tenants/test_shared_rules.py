@@ -9,10 +9,12 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django_tenants.utils import schema_context
 
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work.runs.starting import start_run
 from tests.http_server import MisbehavingServer
 from tests.tenants.models import Client
 from tests.tenants.orders.models import Order
@@ -119,3 +121,29 @@ def test_a_rule_that_acts_in_the_transaction_acts_in_the_schema() -> None:
 def test_check_lets_the_site_through(capsys: Any) -> None:
     call_command("check")
     assert "E017" not in capsys.readouterr().err
+
+
+LATER = {"delay": 3_600, "asks_again": True}
+UNTOUCHED = {"==": [{"var": "instance.note"}, ""]}
+
+
+def test_what_acts_later_asks_the_row_of_its_schema_again() -> None:
+    create_rule(Order, operations=["create"], condition=UNTOUCHED, actions=[(*SEEN, LATER)])
+    saved_in("acme", "beta")
+    with schema_context("acme"):
+        Order.objects.update(note="taken")
+    Execution.objects.update(next_attempt_at=Now())
+    run_due()
+    assert orders_of("acme") == [(1, "of acme", "taken")]
+    assert orders_of("beta") == [(1, "of beta", "seen of beta")]
+    states = dict(Execution.objects.values_list("event__surroundings", "state"))
+    assert states == {'"acme"': "cancelled", '"beta"': "succeeded"}
+
+
+def test_a_run_is_told_where_it_was_asked_for() -> None:
+    create_rule(Order, slug="all", operations=["update"], actions=[SEEN])
+    saved_in("acme", "beta")
+    with schema_context("beta"):
+        start_run("all")
+    run_due()
+    assert [orders_of("acme")[0][2], orders_of("beta")[0][2]] == ["", "seen of beta"]

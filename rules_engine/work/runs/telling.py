@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
@@ -20,11 +21,11 @@ from rules_engine.capture.origins.as_json import KnownActor
 from rules_engine.context import actor
 from rules_engine.context.paths import find_model
 from rules_engine.databases.generic import passing_locked, seconds_from_now
-from rules_engine.databases.uncached import reading_current
+from rules_engine.databases.uncached import reading_current, uncached
 from rules_engine.live import cache
 from rules_engine.models import Rule, Run
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.permissions import Authors, may_view_data
+from rules_engine.rules.permissions import may_view_data
 from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
@@ -142,7 +143,8 @@ def _refusal(run: Run) -> str:
     """Say why whoever asked for it may not run it any more, as a sentence; empty where they may, or nobody asked."""
     if run.actor_id is None:
         return ""
-    user = Authors().find(str(run.actor_id))
+    # Whoever asked is a user of where they asked, which is not always where the rules' authors are.
+    user = uncached(get_user_model()._default_manager.filter(pk=run.actor_id)).first()
     if user is None or not user.is_active:
         return gettext("%s, who asked for it, is gone or inactive.") % run.asked_by
     if run.signal == RUN and not (user.has_perm(RUN_RULE) and may_view_data(user, run.model)):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, models, router
@@ -19,13 +21,16 @@ from rules_engine.context.plain_data import same
 from rules_engine.context.stored_form import key_of, key_value
 from rules_engine.context.subject import Subject
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.errors import ConditionError
+from rules_engine.errors import ConditionError, NotEntered
 from rules_engine.logic import jsonlogic
 from rules_engine.models import Execution, RuleVersion
 from rules_engine.rules.changes import compile_changes
 from rules_engine.rules.schedules.later import NO_LONGER, OBJECT_GONE
+from rules_engine.surroundings.state import within
 from rules_engine.types import Event, Unread, ask
 
+#: Where an execution's change was made.
+PLACE = attrgetter("event.surroundings")
 #: Why one does not act: a sentence; or what keeps from saying so.
 Answer = str | Exception | None
 Content = Mapping[str, Any]
@@ -39,8 +44,21 @@ def asks_again(execution: Execution) -> bool:
 def answers(executions: Iterable[Execution]) -> dict[Any, Answer]:
     """Return, by key, why each of these is not to act: None where its condition still holds.
 
-    Asked by the version of the rule that matched. Raises what the database says of being asked at all.
+    Asked by the version of the rule that matched, of the object where it was: elsewhere its key is another object's.
+    Raises what the database says of being asked at all.
     """
+    told: dict[Any, Answer] = {}
+    for surroundings, of_place in groupby(sorted(executions, key=PLACE), PLACE):
+        group = list(of_place)
+        try:
+            with within(surroundings):
+                told |= _answers_here(group)
+        except NotEntered as error:
+            told |= dict.fromkeys((execution.pk for execution in group), error)
+    return told
+
+
+def _answers_here(executions: Iterable[Execution]) -> dict[Any, Answer]:
     asked = [_Asked(execution, execution.event.captured()) for execution in executions]
     contents, objects = _contents(asked), _objects(asked)
     known: dict[Any, Answer] = {}
