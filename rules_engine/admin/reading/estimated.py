@@ -9,13 +9,16 @@ from django.utils.translation import gettext, ngettext
 
 from rules_engine.admin.limits.spans import span_words
 from rules_engine.admin.parts.rule_page import unseen
+from rules_engine.context.visible import MayView
+from rules_engine.databases.savepoints import confined
+from rules_engine.live import cache
 from rules_engine.models import Rule
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.ahead.estimate import Basis, Estimate, rounded
 from rules_engine.test.ahead.estimating import estimate_of
-from rules_engine.types import Unread, ask
+from rules_engine.types import RuleSpec, Unread, ask
 
 MAIL, WEBHOOK = "send_email", "webhook"
 
@@ -27,10 +30,15 @@ def estimate_words(user: Any, rule: Rule) -> str:
     if rule_problems(spec) or unseen(user, spec):
         return ""
     # A site's own fields, managers and expressions have a part in it; without a number a page is still a page.
-    estimate = ask(estimate_of, spec, may_view(user))
+    estimate = ask(_confined, spec, may_view(user))
     if isinstance(estimate, Unread) or estimate is None:
         return gettext("How often it would act is not known: no such events were recorded.")
     return f"{_often(estimate)} {_because(estimate.basis)}"
+
+
+def _confined(spec: RuleSpec, viewing: MayView) -> Estimate | None:
+    with confined(cache.alias()):
+        return estimate_of(spec, viewing)
 
 
 def _often(estimate: Estimate) -> str:

@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import RuleFilter
-from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.objects import UNSEEN
 from rules_engine.admin.parts.rendering import clock, link, list_url, text_block
 from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import labels_like, of_rules
 from rules_engine.admin.records.executions import rule_link
+from rules_engine.context.paths import find_model
 from rules_engine.models import Rule, Run
 from rules_engine.rules.permissions import may_view_outcomes
 from rules_engine.work.runs.permitted import RUN_RULE
@@ -47,7 +47,6 @@ class RunAdmin(RowButtonsAdmin):
         "rule_told",
         "what_told",
         "state_told",
-        "progress_told",
         "matched_told",
         "failed_told",
         "why_told",
@@ -55,7 +54,7 @@ class RunAdmin(RowButtonsAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        state = ("state_told", "why_told", "progress_told", "matched_told", "failed_told", "events_told")
+        state = ("state_told", "why_told", "matched_told", "failed_told", "events_told")
         origin = ("rule_told", "rule_version", "what_told", "asked_by", "created_at", "started_at", "ended_at")
         return [(None, {"fields": state}), (_("Why"), {"fields": origin})]
 
@@ -99,8 +98,10 @@ class RunAdmin(RowButtonsAdmin):
 
     @admin.display(description=_("on what"))
     def what_told(self, run: Run) -> str:
+        model = find_model(run.model)
+        names = run.model if model is None else model._meta.verbose_name_plural
         text = gettext("some %s") if run.is_of_keys else gettext("all %s that its condition selects")
-        return text % model_title(run.model)
+        return text % names
 
     @admin.display(description=_("state"), ordering="state")
     def state_told(self, run: Run) -> SafeString:
@@ -108,10 +109,6 @@ class RunAdmin(RowButtonsAdmin):
         if run.counts_only:
             words = gettext("%s (it only counts)") % words
         return format_html('{}<div class="quiet">{}</div>', words, far(run))
-
-    @admin.display(description=_("how far"))
-    def progress_told(self, run: Run) -> str:
-        return far(run)
 
     @admin.display(description=_("matched"))
     def matched_told(self, run: Run) -> str:

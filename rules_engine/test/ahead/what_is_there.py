@@ -69,16 +69,16 @@ def look_at(
     else:
         starts = range(0, len(objects), CHUNK)
         look, parts = Look(len(objects)), [objects[start : start + CHUNK] for start in starts]
-    with without_consequence():
-        for part in parts:
-            if time.monotonic() > end:
-                look.is_whole = False
-                break
-            seen = part if may_see is None else [row for row in part if may_see(row)]
-            look.total -= len(part) - len(seen)
-            _add(look, rule, seen, occasion, using)
-            if watch is not None:
-                watch(look)
+    # In no transaction: on SQLite nobody could write meanwhile.
+    for part in parts:
+        if time.monotonic() > end:
+            look.is_whole = False
+            break
+        seen = part if may_see is None else [row for row in part if may_see(row)]
+        look.total -= len(part) - len(seen)
+        _add(look, rule, seen, occasion, using)
+        if watch is not None:
+            watch(look)
     return look
 
 

@@ -278,6 +278,22 @@ def test_proxies_and_parents_may_have_the_same_keys() -> None:
     assert not has_keys_of(Animal, get_user_model())
 
 
+def test_why_and_the_event_tell_of_a_run(admin_client: Client) -> None:
+    order = make_order(order_number="A1", status="paid")
+    ran = create_rule(Order, name="Ran", condition=PAID, operations=["create"], actions=[LOG])
+    create_rule(Order, name="Another", condition=PAID, actions=[LOG])
+    starting.start_run(ran.slug)
+    run_due()
+    why = admin_client.get(reverse("admin:rules_engine_rule_why"), {"model": "shop.order", "pk": order.pk})
+    assert why.status_code == 200
+    event = Event.objects.get(signal="run")
+    page = text_of(admin_client.get(reverse("admin:rules_engine_event_change", args=[event.pk])))
+    assert "matched" in page
+    assert Run.objects.get().pk.hex in page
+    tested = admin_client.get(reverse("admin:rules_engine_rule_backtest", args=[ran.pk]))
+    assert tested.status_code == 200
+
+
 def test_the_pages_speak_german(german: Client) -> None:
     make_order()
     rule = create_rule(Order, actions=[LOG])
