@@ -48,6 +48,8 @@ class Armed(models.Model):
         ordering = ("due_at",)
         indexes = [
             models.Index(fields=("due_at",), name="rules_armed_due"),
+            # By rule: the planner, where it has no statistics yet, would look through all that a rule waits for.
+            models.Index(fields=("rule_slug", "due_at"), name="rules_armed_rule_due"),
             models.Index(fields=("rule_slug", "key", "created_at"), name="rules_armed_key"),
         ]
 

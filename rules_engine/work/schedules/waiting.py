@@ -41,6 +41,8 @@ logger = logging.getLogger("rules_engine")
 FOLDED, BATCH = 1_000, 200
 #: Seconds until it is tried again, where the rule is not known here yet or could not be told.
 TROUBLE_SECONDS = 60
+#: After so long a condition is asked again that could not be evaluated.
+FAILED = timedelta(hours=1)
 #: What acted is looked at so seldom, whether it is gone or no more so: it acts no second time before that.
 FORGET = timedelta(days=30)
 
@@ -181,7 +183,8 @@ def folded(known: Any, marks: Sequence[tuple[Any, bool]], kind: str) -> Folded:
 
 def _fold(rows: models.QuerySet[Armed], arms: Arms) -> int:
     """Take together what is new of a rule; returns how many marks that were."""
-    new = rows.filter(state=Armed.State.NEW).order_by("created_at", "id")
+    # By when they are due, which is at once: of a million that wait, those are found by the index.
+    new = rows.filter(state=Armed.State.NEW, due_at__lte=Now()).order_by("created_at", "id")
     marks: dict[str, list[tuple[Any, bool]]] = {}
     for pk, key, holds in new.values_list("pk", "key", "holds")[:FOLDED]:
         marks.setdefault(key, []).append((pk, holds))
@@ -244,12 +247,14 @@ def _tell_of_what_stays(
     ended = [row.pk for row in due if row.pk not in found]
     ended += [row.pk for row, answer in zip(there, answers, strict=True) if answer.outcome == "not_matched"]
     rows.filter(pk__in=ended).delete()
+    left = []
     for row, answer in zip(there, answers, strict=True):
         if answer.outcome == "matched":
-            later = at + FORGET
-            rows.filter(pk=row.pk).update(state=Armed.State.DONE, due_at=later, event_id=answer.event_id)
+            row.state, row.due_at, row.event_id = Armed.State.DONE, at + FORGET, answer.event_id
         elif answer.outcome == "error":
-            rows.filter(pk=row.pk).update(due_at=at + timedelta(seconds=TROUBLE_SECONDS * 60))
+            row.due_at = at + FAILED
+        left += [row] if answer.outcome != "not_matched" else []
+    Armed.objects.using(using).bulk_update(left, ["state", "due_at", "event_id"])
 
 
 def _answers(
