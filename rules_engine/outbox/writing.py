@@ -24,7 +24,6 @@ from rules_engine.outbox.later import wait_for_time
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ErrorRow, EventRow, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.schedules.later import is_timed
 
 logger = logging.getLogger("rules_engine")
 
@@ -158,10 +157,15 @@ def _nothing(_row: Row) -> tuple[()]:
 _COLUMNS: Mapping[type, _Columns] = {kind: _columns(kind) for kind in (EventRow, ExecutionRow, HeldRow, ErrorRow)}
 
 
+def _is_timed(row: ExecutionRow) -> bool:
+    """Say whether it waits for a time of day."""
+    return row.given is not None and "at" in row.given
+
+
 def _are_due_at_once(executions: Sequence[ExecutionRow], held: Sequence[HeldRow]) -> bool:
     """Say whether the rows say themselves when they are due: the database's clock, as they are inserted."""
     for row in executions:
-        if row.delay or row.on_failure == "stop" or is_timed(row.given):
+        if row.delay or row.on_failure == "stop" or _is_timed(row):
             return False
     return not any(row.terms["coalesce"] for row in held)
 
@@ -173,7 +177,7 @@ def _set_due(executions: Sequence[ExecutionRow], held: Sequence[HeldRow], using:
     for seconds in {row.delay for row in executions if row.delay}:
         ids = [row.id for row in executions if row.delay == seconds]
         written.filter(pk__in=ids).update(next_attempt_at=seconds_from_now(seconds))
-    if timed := [row.id for row in executions if is_timed(row.given)]:
+    if timed := [row.id for row in executions if _is_timed(row)]:
         wait_for_time(timed, using)
     if waiting := _waiting(executions):
         written.filter(pk__in=[row.id for row in waiting]).update(next_attempt_at=None)

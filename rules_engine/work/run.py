@@ -128,7 +128,7 @@ def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
             execution.action = action
             execution.author_sees = authors.viewing(execution.author_id) if execution.author_id else None
             permitted.append(execution)
-    if any(map(asking_again.asks_again, permitted)):
+    if any(execution.given and execution.given.get("asks_again") for execution in permitted):
         return _whose_condition_holds(permitted, claim.worker)
     return permitted
 

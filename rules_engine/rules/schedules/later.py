@@ -70,11 +70,6 @@ def given_of(action: ActionSpec) -> dict[str, Any] | None:
     return given
 
 
-def is_timed(given: Mapping[str, Any] | None) -> bool:
-    """Say whether an execution waits for a time of day."""
-    return given is not None and "at" in given
-
-
 def due_of(since: datetime, given: Mapping[str, Any]) -> datetime:
     """Return when such an execution is due that could begin ``since``: then, where nobody knows its time or zone."""
     at, zone = time_of(given.get("at")), zone_of(given.get("zone"))

@@ -18,7 +18,7 @@ from rules_engine.context import actor
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
 from rules_engine.live import cache
-from rules_engine.models import Firing, RuleError, Schedule
+from rules_engine.models import Armed, Firing, RuleError, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
@@ -57,7 +57,12 @@ def _due(now: datetime | None) -> models.QuerySet[Schedule]:
 def is_any_due(now: datetime | None = None) -> bool:
     """Say whether some rule on time is to be looked after, or something that one waits for is due."""
     keep_armed()
-    return _due(now).exists() or waiting.is_any_due(now)
+    at = Now() if now is None else Value(now, output_field=DateTimeField())
+    using = cache.alias()
+    if Schedule.objects.using(using).filter(next_look_at__lte=at).exists():
+        return True
+    # As nearly always nothing is due, and then nobody else is asked.
+    return Armed.objects.using(using).filter(due_at__lte=at).exists() and waiting.is_any_due(now)
 
 
 def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> int:

@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 
 from rules_engine.live.compiler import compile_rule, content_of, digest_of
-from rules_engine.rules.schedules.later import due_of, given_of, is_timed
+from rules_engine.rules.schedules.later import due_of, given_of
 from rules_engine.rules.validation import action_problems, rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
 
@@ -107,7 +107,6 @@ def test_without_a_zone_it_is_the_sites() -> None:
 
 def test_it_is_due_at_the_next_such_time() -> None:
     given = {"at": "18:00", "zone": "Europe/Berlin"}
-    assert is_timed(given)
     assert due_of(NOW, given) == datetime(2031, 5, 6, 16, 0, tzinfo=UTC)
 
 
