@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from typing import Any
 
 import pytest
-from django.db import models
+from django.db import connection, models
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -61,12 +61,18 @@ def _rule() -> Iterator[None]:
     del registry._actions[ReadAll.kind]
 
 
+def kept(value: Any) -> Any:
+    """The value, or one of 64 bits for a wider number in JSON, of which MySQL (not MariaDB) keeps a float."""
+    is_wide = type(value) is int and value >= 2**64
+    return 2**53 + 1 if is_wide and connection.vendor == "mysql" and not connection.mysql_is_mariadb else value
+
+
 def written(row: models.Model, way: str, values: Mapping[str, Any]) -> None:
     """Write the values in that way, and compare what is told with what the database says."""
     before = stored(KINDS, row.pk)
     Event.objects.all().delete()
     ways = INHERITED if isinstance(row, EveryChild) else WAYS
-    ways[way](KINDS, row.pk, values)
+    ways[way](KINDS, row.pk, {name: kept(value) for name, value in values.items()})
     assert not RuleError.objects.exists()
     if way == "save twice":
         before = stored(KINDS, row.pk) | {"touched": before["touched"]}
@@ -99,7 +105,7 @@ def test_many_values_at_once_are_told_as_they_are_stored(is_child: bool, steps: 
 def test_a_new_object_is_told_as_it_is_stored(name: str) -> None:
     for value in GUISES[name]:
         Event.objects.all().delete()
-        row = EveryField.objects.create(**{name: value})
+        row = EveryField.objects.create(**{name: kept(value)})
         told = Event.objects.get().captured().context["instance"]
         after = stored(KINDS, row.pk)
         assert [column for column in after if column in told and not is_same(told[column], after[column])] == []

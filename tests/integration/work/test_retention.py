@@ -128,10 +128,11 @@ def test_nobody_is_waited_for() -> None:
     grow_old()
     other: Any = connections.create_connection("default")
     busy = Execution.objects.order_by("id").values_list("pk", "event_id")[0]
+    key = Execution._meta.pk.get_db_prep_value(busy[0], connection)
     try:
         with other.cursor() as cursor:
             cursor.execute("BEGIN")
-            cursor.execute("SELECT 1 FROM rules_engine_execution WHERE id = %s FOR UPDATE", [busy[0]])
+            cursor.execute("SELECT 1 FROM rules_engine_execution WHERE id = %s FOR UPDATE", [key])
         with transaction.atomic():
             sessions.wait_for_no_lock()
             retention.prune()
