@@ -47,8 +47,9 @@ def keyless(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_object_is_told_as_created_with_its_key() -> None:
     create_rule(model=Animal, operations=["create"], changes=[{"field": "legs", "to": 2}], actions=LOG)
     create_rule(model=Animal, operations=["update"], actions=LOG)
-    made = Animal.objects.bulk_create([Animal(name="a", legs=2), Animal(name="b"), Animal(name="c", legs=2)])
-    assert [(e.object_pk, e.operation) for e in events()] == [(str(made[n].pk), "create") for n in (0, 2)]
+    Animal.objects.bulk_create([Animal(name="a", legs=2), Animal(name="b"), Animal(name="c", legs=2)])
+    a, _, c = Animal.objects.order_by("name").values_list("pk", flat=True)
+    assert [(e.object_pk, e.operation) for e in events()] == [(str(a), "create"), (str(c), "create")]
     assert [e.context["created"] for e in events()] == [True, True]
     run_due()
     assert Execution.objects.filter(state="succeeded").count() == 2
@@ -151,7 +152,9 @@ def test_rows_that_were_there_and_are_passed_by_are_not_told() -> None:
     keys = {plaque.title: str(plaque.pk) for plaque in Plaque.objects.all()}
     assert set(keys) == {"old", "2", "3"}
     after = [(e.operation, e.context["instance"]["title"], e.object_pk) for e in events(signal="post_save")]
-    assert sorted(after) == [("create", "2", keys["2"]), ("create", "3", keys["3"])]
+    # Where an INSERT returns no rows, one that has no unique value is not found again.
+    found = ("2", "3") if connection.features.can_return_rows_from_bulk_insert else ("2",)
+    assert sorted(after) == [("create", title, keys[title]) for title in found]
 
 
 @pytest.mark.usefixtures("watching")

@@ -56,7 +56,8 @@ def test_asynchronous_writes_are_told() -> None:
 def test_a_block_and_a_manager_together_tell_once() -> None:
     create_rule(model=Crate, actions=LOG)
     with watching_bulk(), watching_bulk():
-        [crate] = Crate.objects.bulk_create([Crate(name="a")])
+        Crate.objects.bulk_create([Crate(name="a")])
+        crate = Crate.objects.get()
         Crate.objects.update(name="b")
         crate.name = "c"
         Crate.objects.bulk_update([crate], ["name"])
@@ -112,8 +113,8 @@ def test_foreign_keys_that_a_deletion_sets_to_null_are_not_told() -> None:
 
 
 def test_deletions_of_many_are_told_by_their_signals() -> None:
-    crates = Crate.objects.bulk_create([Crate(name="a"), Crate(name="b")])
-    Lid.objects.bulk_create([Lid(name="l", crate=crates[0])])
+    Crate.objects.bulk_create([Crate(name="a"), Crate(name="b")])
+    Lid.objects.bulk_create([Lid(name="l", crate=Crate.objects.get(name="a"))])
     create_rule(model=Crate, signals=["post_delete"], actions=LOG)
     create_rule(model=Lid, signals=["pre_delete"], actions=LOG)
     Crate.objects.all().delete()
