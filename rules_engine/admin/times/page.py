@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
@@ -15,22 +18,27 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.conditions.field_titles import Titles
+from rules_engine.admin.parts.objects import ObjectsSeen
 from rules_engine.admin.parts.rendering import page_url
-from rules_engine.admin.parts.rule_page import page, refused, rule_for, unseen
+from rules_engine.admin.parts.rule_page import TEST, page, refused, rule_for, unseen
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.times.shown import Times
 from rules_engine.admin.times.words import why_not_words
 from rules_engine.admin.why.objects import LONGEST_WORD, find
+from rules_engine.context.paths import find_model
 from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
-from rules_engine.test.timed.not_due import why_not_due, why_not_waiting
+from rules_engine.test.timed.not_due import WhyNot, why_not_due, why_not_waiting
+from rules_engine.test.why import rules_on
 
 #: Days that are looked back over, by the rows as they are now.
 DAYS = [(1, _("the last day")), (7, _("the last week")), (30, _("the last 30 days")), (90, _("the last 90 days"))]
 USUAL_DAYS = 7
 #: Kinds of which it can be asked why they do not act on an object.
 ASKED = ("date", "stays")
+#: Rules on time that are asked about one object, at most.
+MOST_RULES = 10
 
 
 class TimesForm(forms.Form):
@@ -68,6 +76,10 @@ class TimesMixin:
         """The page, before the admin's own addresses, whose last one takes any."""
         view = self.admin_site.admin_view(self.times_view)
         return [path("<path:object_id>/times/", view, name="rules_engine_rule_times"), *super().get_urls()]  # type: ignore[misc]
+
+    def why_on_time(self, request: HttpRequest, label: str, pk: str) -> list[dict[str, Any]]:
+        """What rules on time say of the object, beside what was said to its changes."""
+        return list(_on_time(request, label, pk))
 
     def times_view(self: Any, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """What comes next, what would have come in the last days, and the answer about an object; nothing is done."""
@@ -112,15 +124,34 @@ def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at
     if chosen is None:
         asked = [(str(row), f"?{urlencode({**_kept(request), 'pk': row.pk, 'q': str(row)})}") for row in offered]
         return {"offered": asked, "is_searched": True}
-    try:
-        if times.is_waiting:
-            why = why_not_waiting(rule, chosen, at)
-        else:
-            why = why_not_due(rule, chosen, at, times.seen.rows(times.model).db)
-    except (LookupError, RulesEngineError) as error:
-        return {"asked": chosen, "why": str(error)}
+    why = _why(rule, chosen, at)
+    if isinstance(why, str):
+        return {"asked": chosen, "why": why}
     event_url = page_url("event", why.event_id) if why.event_id and request.user.has_perm(VIEW_EVENT) else ""
     return {"asked": chosen, "why": why_not_words(why, Titles.of(rule.model)), "event_url": event_url}
+
+
+def _why(rule: Rule, instance: Any, at: datetime) -> WhyNot | str:
+    """Why the rule does not act on the object, or why that cannot be told."""
+    try:
+        if (rule.schedule or {}).get("kind") == "stays":
+            return why_not_waiting(rule, instance, at)
+        return why_not_due(rule, instance, at, instance._state.db or DEFAULT_DB_ALIAS)
+    except (LookupError, RulesEngineError) as error:
+        return str(error)
+
+
+def _on_time(request: HttpRequest, label: str, pk: str) -> Iterator[dict[str, Any]]:
+    """What each rule on time says of an object, where who asks may see both."""
+    model = find_model(label)
+    instance = ObjectsSeen(admin.site, request).find(model, pk) if model is not None else None
+    timed = rules_on({label}).filter(schedule__isnull=False) if instance is not None else ()
+    for rule in timed[:MOST_RULES] if instance is not None else ():
+        if (rule.schedule or {}).get("kind") in ASKED and not unseen(request.user, rule.spec()):
+            why = _why(rule, instance, timezone.now())
+            said = why if isinstance(why, str) else why_not_words(why, Titles.of(rule.model))
+            url = f"{reverse('admin:rules_engine_rule_times', args=[rule.pk])}?{urlencode({'pk': pk})}"
+            yield {"rule": rule, "why": said, "url": url if request.user.has_perm(TEST) else page_url("rule", rule.pk)}
 
 
 VIEW_EVENT = "rules_engine.view_event"

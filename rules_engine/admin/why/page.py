@@ -102,6 +102,10 @@ class WhyMixin:
         if not self.has_view_permission(request) or lacking(request.user, NEEDED):
             raise PermissionDenied
 
+    def why_on_time(self, request: HttpRequest, label: str, pk: str) -> list[dict[str, Any]]:
+        """What rules on time say of the object; the room that knows them has the answer."""
+        return []
+
     def why_view(self: Any, request: HttpRequest) -> HttpResponseBase:
         """The form, and below it the changes of the object with a verdict a rule."""
         self._check_why(request)
@@ -122,6 +126,7 @@ class WhyMixin:
                 form.add_error("q", why)
             elif chosen.pk:
                 context |= _answer(request, form.cleaned_data, chosen.pk)
+                context["timed"] = self.why_on_time(request, label, chosen.pk)
             else:
                 context["offered"] = [(str(row), _url(form, str(row.pk))) for row in chosen.offered]
                 context["is_searched"] = bool(form.cleaned_data["q"].strip())

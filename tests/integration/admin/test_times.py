@@ -193,3 +193,17 @@ def test_what_does_not_happen_is_waited_for_without_an_object(admin_client: Clie
     rule = create_rule(Order, slug="quiet", schedule=silent, operations=["create"], actions=[LOG])
     run_due()
     assert "What it waits for" in words(admin_client.get(url(rule)))
+
+
+def test_why_tells_what_rules_on_time_say_of_an_object(admin_client: Client) -> None:
+    rule = remind(condition=SCHEDULED)
+    gone = visit(3, "Gone", status="cancelled")
+    why = reverse("admin:rules_engine_rule_why")
+    said = words(admin_client.get(why, {"model": "clinic.appointment", "pk": gone.pk}))
+    assert "By the clock" in said
+    assert "the condition does not hold then: Status was Cancelled" in said.partition("By the clock")[2]
+    blind = client_of(make_user("rules_engine.view_rule", "rules_engine.view_event", "rules_engine.view_execution"))
+    assert "Gone" not in words(blind.get(why, {"model": "clinic.appointment", "pk": gone.pk}))
+    rule.delete()
+    said = words(admin_client.get(why, {"model": "clinic.appointment", "pk": gone.pk}))
+    assert "By the clock" not in said
