@@ -27,8 +27,8 @@ from rules_engine.work.runs.telling import counted
 SHOWN = 3
 #: Objects that are asked about between two looks at the clock.
 CHUNK = 100
-#: What only a change tells: a run knows nothing of it.
-OF_A_CHANGE = ("old", "changes", "changed", "created", "m2m", "signal")
+#: What only a change, or a time, tells: a run that somebody asks for knows nothing of it.
+UNTOLD = ("old", "changes", "changed", "created", "m2m", "signal", "due", "rows", "events")
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def left_out(spec: RuleSpec) -> list[str]:
     if spec.sample_percent < 100:
         said.append(gettext("Its sample is left out: a run takes all objects that its condition selects."))
     rule = compile_rule(spec, 0)
-    read = {path[0] for path in rule.reads | rule.action_reads if path[0] in OF_A_CHANGE}
+    read = {path[0] for path in rule.reads | rule.action_reads if path[0] in UNTOLD}
     if read:
         text = gettext("It reads %s, of which a run knows nothing: there it is empty.")
         said.append(text % ", ".join(sorted(read)))

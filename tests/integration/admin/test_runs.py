@@ -226,6 +226,19 @@ def test_what_is_left_out_and_what_is_heeded_is_said(admin_client: Client, field
     assert said in text_of(admin_client.get(run_url(rule)))
 
 
+def test_a_rule_on_time_is_run_now_and_says_what_it_does_not_know(admin_client: Client) -> None:
+    Order.objects.bulk_create([Order(order_number="A1", status="paid")])
+    every = {"kind": "every", "each": "day", "at": "08:00", "of": "each"}
+    told = ("log_message", {"message": "Order {{ instance.order_number }} at {{ due.at|default:'any time' }}"})
+    rule = create_rule(Order, signals=(), schedule=every, condition=PAID, actions=[told])
+    asked = admin_client.get(run_url(rule))
+    assert "It would act on 1 object." in text_of(asked)
+    assert "It reads due, of which a run knows nothing" in text_of(asked)
+    press(admin_client, rule, asked)
+    run_due()
+    assert Event.objects.get().signal == "run"
+
+
 def test_a_rule_that_cannot_be_run_says_why_and_has_no_button(admin_client: Client) -> None:
     off = create_rule(Order, enabled=False, actions=[LOG])
     gone = create_rule(Order, signals=["post_delete"], actions=[LOG])
