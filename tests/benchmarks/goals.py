@@ -161,4 +161,12 @@ GOALS = (
             most("save of another model", 1.02),
         ),
     ),
+    Goal(
+        "P15",
+        "A look for what is due by a date, among a million objects",
+        (
+            most("a look, none due", 10, "ms", ON_POSTGRESQL),
+            most("finding 100 due", 20, "ms", ON_POSTGRESQL),
+        ),
+    ),
 )

@@ -37,7 +37,7 @@ def set_up() -> None:
 
 def measures() -> Mapping[str, Callable[[Scale], Found]]:
     """Return what measures each goal."""
-    from tests.benchmarks import backlog, bulk, many_rules, saves, starts, triggers, webhooks, workers
+    from tests.benchmarks import backlog, bulk, looks, many_rules, saves, starts, triggers, webhooks, workers
 
     return {
         "P1": saves.unwatched_statements,
@@ -54,6 +54,7 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         "P12": backlog.measure,
         "P13": bulk.measure,
         "P14": triggers.measure,
+        "P15": looks.measure,
     }
 
 

@@ -205,15 +205,16 @@ class Dates:
         """Return a date as events have it."""
         return snapshot.plain(snapshot.column_value(self.column.field, value))
 
-    def firing(self, due: Due, event_id: Any) -> Firing:
-        """Return the row that says it is done with."""
-        return Firing(
-            rule_slug=self.slug,
-            object_key=self.key(due.pk),
-            due_at=due.due_at,
-            event_id=event_id,
-            **{self.column.firing_column: due.value},
-        )
+    def firing(self, due: Due, event_id: Any) -> dict[str, Any]:
+        """Return the row of ``Firing`` that says it is done with."""
+        return {
+            "rule_slug": self.slug,
+            "object_key": self.key(due.pk),
+            "due_at": due.due_at,
+            "event_id": event_id,
+            "of_date": due.value if self.column.is_of_days else None,
+            "of_moment": None if self.column.is_of_days else due.value,
+        }
 
 
 def _without_instance(due: Due) -> Due:

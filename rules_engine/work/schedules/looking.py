@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Now
 
@@ -17,6 +17,7 @@ from rules_engine.capture.one_rule.telling import Occasion, tell
 from rules_engine.context import actor
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
+from rules_engine.databases.insertion import insert
 from rules_engine.live import cache
 from rules_engine.models import Armed, Firing, RuleError, Schedule
 from rules_engine.rules.matching import CompiledRule
@@ -109,15 +110,22 @@ def _look(slug: str, at: datetime | None) -> int | None:
     using = cache.alias()
     with transaction.atomic(using=using):
         row: Any = passing_locked(_due(at).filter(pk=slug)).annotate(now=Now()).first()
-        # Where no row is locked, the second worker waits here, and finds that the first has been there.
-        if row is None or not _rows().filter(pk=slug, step=row.step).update(step=F("step") + 1):
+        if row is None or not _is_first(row, using):
             return None
         now: datetime = row.now if at is None else at
         looked = _looked(row, now, using)
-        _rows().filter(pk=slug).update(**{"error": "", **looked.columns})
+        _rows().filter(pk=slug).update(**{"error": "", "step": F("step") + 1, **looked.columns})
         if error := looked.columns.get("error"):
             _tell_error(row, error)
         return looked.told
+
+
+def _is_first(row: Schedule, using: str) -> bool:
+    """Say whether no other worker looks: where no row is locked, the second waits here, and finds that the first has
+    been there."""
+    if connections[using].features.has_select_for_update:
+        return True
+    return bool(_rows().filter(pk=row.pk, step=row.step).update(step=F("step") + 1))
 
 
 def _looked(row: Schedule, now: datetime, using: str) -> Looked:
@@ -196,7 +204,7 @@ def _tell(dates: Dates, rule: CompiledRule, found: Collection[Due], begin: datet
         dues=[dates.told(each) for each in due],
     )
     firings = [dates.firing(each, answer.event_id) for each, answer in zip(due, answers, strict=True)]
-    Firing.objects.using(dates.using).bulk_create(firings)
+    insert(Firing, firings, dates.using)
     return len(due)
 
 
