@@ -16,9 +16,8 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
 
-from rules_engine.capture import receiver as capture
 from rules_engine.context.actor import in_request
-from rules_engine.live import cache
+from rules_engine.live import cache, faults
 from rules_engine.models import Event, Rule, RuleError
 from rules_engine.outbox import writing
 from rules_engine.testing import create_rule, refresh
@@ -57,7 +56,7 @@ def failing_reads(model: type[models.Model], column: str) -> Iterator[None]:
 
 
 def _troubles() -> int:
-    return capture.faults + RuleError.objects.count()
+    return faults.of_process.total + RuleError.objects.count()
 
 
 @contextmanager
@@ -162,10 +161,10 @@ def test_a_pre_save_event_that_cannot_be_written_silences_no_other(monkeypatch: 
         real(event, *others, **more)
 
     monkeypatch.setattr(writing, "record", record)
-    before = capture.faults
+    before = faults.of_process.total
     Animal.objects.create(name="a")
     assert [event.signal for event in Event.objects.all()] == ["post_save"]
-    assert capture.faults == before + 1
+    assert faults.of_process.total == before + 1
 
 
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL ends no transaction by itself")
