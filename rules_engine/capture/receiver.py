@@ -239,6 +239,9 @@ def tell(readings: Iterable[Reading], name: str) -> None:
                 outcome = match(subject, rules)
                 decision = None if outcome is None else decide(outcome, table.alias)
                 decisions += [] if decision is None else [decision]
+            # What a chain leads to is counted in the database, by whoever asks whether the next may still be.
+            if decisions and subject.origin.cause is not None:
+                _write(decisions.pop(), table)
         if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
             return
         for decision in decisions:

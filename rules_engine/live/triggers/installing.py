@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, router, transaction
 from django.utils.translation import gettext
 
 from rules_engine import conf
@@ -58,6 +58,9 @@ def captures_for(model: ModelClass, *, whole: bool = False) -> list[TableCapture
                 "workers would act elsewhere. Have bulk writes told by RulesManager instead."
             )
         )
+    if router.db_for_write(model) != using:
+        message = gettext('%(model)s is stored in the database "%(other)s", and the rules in "%(using)s".')
+        raise CannotInstall(message % {"model": label_of(model), "other": router.db_for_write(model), "using": using})
     needs, excluded = needs_of(cache.current().rules)
     throughs = [through for _, through in relations_of(model) if through._meta.auto_created]
     labels = dict.fromkeys(label_of(table) for table in (model, *throughs))
@@ -173,7 +176,7 @@ def after_migration(using: str, **_: Any) -> None:
     SQLite drops those of a table that is made anew; elsewhere one that reads a column which is gone would fail, and
     every write with it.
     """
-    if using != cache.alias() or triggers_of(using) is None:
+    if using != cache.alias() or triggers_of(using) is None or not _is_migrated(using):
         return
     for row in InstalledTrigger.objects.using(using).exclude(captures=None):
         capture, triggers = row.coverage.now, triggers_here(using)
@@ -183,6 +186,11 @@ def after_migration(using: str, **_: Any) -> None:
         if left != capture or not set(row.names) <= triggers.installed(capture.table, using):
             install(left, grace=0)
             logger.warning("The database triggers of %s were made anew after a migration.", row.model)
+
+
+def _is_migrated(using: str) -> bool:
+    """Say whether our table is there: some migrate the app away."""
+    return InstalledTrigger._meta.db_table in connections[using].introspection.table_names()
 
 
 def _table_of(row: InstalledTrigger) -> str:
