@@ -102,6 +102,14 @@ if "django_webhook" in settings.PEERS:
     WebhookOrder = seen("WebhookOrder")
 
 
+if "pghistory" in settings.PEERS:
+    import pghistory
+
+    @pghistory.track(pghistory.UpdateEvent(), fields=["id", "total"])
+    class HistoryOrder(OrderFields):
+        """A table like it, of which django-pghistory keeps the key and the total of each update."""
+
+
 class Outbox(models.Model):
     """What an outbox needs at least."""
 

@@ -19,6 +19,9 @@ from tests.settings import DATABASES, INSTALLED_APPS, RULES_ENGINE, VAR
 
 #: Packages that the engine is put beside, by the app that they are.
 PEERS = [name for name in ("django_lifecycle", "django_webhook") if find_spec(name)]
+if DATABASES["default"]["ENGINE"].endswith("postgresql") and find_spec("pghistory"):
+    PEERS.append("pghistory")
+    INSTALLED_APPS += ["pgtrigger", "pghistory"]
 INSTALLED_APPS = [*INSTALLED_APPS, *(name for name in PEERS if name == "django_webhook"), "tests.benchmarks"]
 RULES_ENGINE = {
     **RULES_ENGINE,
