@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,7 +41,11 @@ from rules_engine.models import LargeChange
 from rules_engine.surroundings.state import here, within
 from rules_engine.texts import SAVE
 
+#: Rule sets of which it is remembered what they left to triggers, for changes that were made under them.
+LATEST = 16
 _table = Table()
+#: The latest tables, while some of what they have is told by triggers.
+_latest: deque[Table] = deque(maxlen=LATEST)
 _connected: dict[Pair, Any] = {}
 _lock = threading.RLock()
 NOT_TRIED = "The rules on %r could not be tried; the change itself is not affected."
@@ -63,6 +68,7 @@ def connect(rule_set: cache.RuleSet) -> None:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
+        _remember(table)
         at_load.attach({model: watch.readers for model, watch in table.models.items() if watch.is_at_load})
         forget_troubles()
         writers.listen(table.alias, table.number, table.told_by_triggers.captures)
@@ -95,6 +101,21 @@ def watched() -> Mapping[ModelClass, ModelWatch]:
 def table() -> Table:
     """Return what the rules of this process listen to."""
     return _table
+
+
+def table_at(number: int | None) -> Table:
+    """Return what rules listened to at that number of the rule set, as far as this process remembers it: whoever made
+    a change left to triggers what it was then. Else what they listen to now."""
+    return next((known for known in _latest if known.number == number), _table)
+
+
+def _remember(table: Table) -> None:
+    if not table.told_by_triggers.captures:
+        _latest.clear()
+        return
+    for known in [known for known in _latest if known.number is None or known.number >= (table.number or 0)]:
+        _latest.remove(known)
+    _latest.append(table)
 
 
 def _uid(pair: Pair) -> str:

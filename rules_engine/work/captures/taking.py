@@ -87,9 +87,13 @@ def _locked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 def _tell_rows(rows: Sequence[CapturedChange]) -> None:
     writers = Writers()
-    for surroundings, together in groupby(rows, key=lambda row: writers.of(row).surroundings):
+
+    def by_writer(row: CapturedChange) -> tuple[str, int | None]:
+        return writers.of(row).surroundings, writers.of(row).rule_set
+
+    for (surroundings, number), together in groupby(rows, key=by_writer):
         with within(surroundings):
-            receiver.tell(readings(list(together), receiver.table(), writers), rows[0].model)
+            receiver.tell(readings(list(together), receiver.table_at(number), writers), rows[0].model)
 
 
 def _put_back(error: Exception) -> None:

@@ -199,6 +199,44 @@ class TestWhileProcessesNotice:
         assert not CapturedChange.objects.exists()
 
 
+class TestWhileARuleChanges:
+    """A rule that an edit moves from triggers to signals, or back, is told of each change once."""
+
+    def test_what_was_left_to_triggers_is_told_by_them_after_the_edit(self, install: Install) -> None:
+        rule = create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+        order = make_order()
+        install(Order)
+        order.status = "paid"
+        order.save()
+        Rule.objects.filter(pk=rule.pk).update(condition={"==": [{"var": "instance.total"}, 0]})
+        refresh()
+        assert state_of(Order).state == "out_of_date"
+        run_due()
+        assert Event.objects.count() == 1
+        order.status = "shipped"
+        order.save()
+        run_due()
+        assert Event.objects.count() == 2
+
+    def test_what_signals_told_is_not_told_by_triggers_after_the_edit(self, install: Install) -> None:
+        create_rule(model=Order, changes=[{"field": "status", "to": "cancelled"}], actions=LOG)
+        install(Order)
+        total = {"==": [{"var": "instance.total"}, 0]}
+        rule = create_rule(model=Order, changes=[{"field": "status"}], condition=total, actions=LOG)
+        order = make_order()
+        assert Event.objects.count() == 1
+        Rule.objects.filter(pk=rule.pk).update(condition=None)
+        refresh()
+        assert state_of(Order).state == "installed"
+        run_due()
+        assert Event.objects.count() == 1
+        order.status = "paid"
+        order.save()
+        assert Event.objects.count() == 1
+        run_due()
+        assert Event.objects.count() == 2
+
+
 def test_models_without_triggers_pay_nothing() -> None:
     create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
     make_order()
@@ -213,9 +251,12 @@ def test_all_captures_every_column_and_every_write(install: Install) -> None:
     assert CapturedChange.objects.count() == 1
     create_rule(model=Order, changes=[{"field": "discount"}], actions=LOG)
     assert state_of(Order).state == "installed"
+    run_due()
+    assert Event.objects.count() == 0, "It was changed before there was the rule."
+    Order.objects.update(discount=2)
     order.delete()
     run_due()
-    assert Event.objects.count() == 1
+    assert [event.context["changes"]["discount"]["new"] for event in Event.objects.all()] == ["2.00"]
 
 
 def test_a_bad_answer_of_the_database_is_told_in_a_sentence(install: Install, monkeypatch: Any) -> None:
