@@ -271,6 +271,10 @@ def _lease(due: QuerySet[Any], keys: str, columns: str) -> str:
     )
 
 
+#: What marks a wrapper of ours that hands several statements on as they are.
+HANDS_ON = "hands_on_several"
+
+
 def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:
     """Say whether statements pass through another's hands, who may know one statement and one answer at a time.
 
@@ -279,7 +283,7 @@ def _is_wrapped(connection: BaseDatabaseWrapper) -> bool:
     """
     driver = connection.connection
     return (
-        bool(connection.execute_wrappers)
+        any(not getattr(wrapper, HANDS_ON, False) for wrapper in connection.execute_wrappers)
         # Tools for developers put their own in the place of the method, those for tracing around what the driver makes.
         or "cursor" in vars(connection)
         or type(driver).__module__.partition(".")[0] != "psycopg"

@@ -24,6 +24,7 @@ from rules_engine.capture.inserts import callers
 from rules_engine.capture.origins.as_json import stored_origin
 from rules_engine.context import actor
 from rules_engine.context.paths import find_model
+from rules_engine.databases.postgresql import HANDS_ON
 from rules_engine.databases.triggers import triggers_of
 from rules_engine.databases.triggers.protocol import Execute
 from rules_engine.models.captures.captured import Coverage
@@ -33,8 +34,11 @@ from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
-#: How statements begin that write no row of a site's.
-READING = frozenset({"SELECT", "SAVEPO", "RELEAS", "ROLLBA", "SET TR", "EXPLAI"})
+#: How statements begin that may write rows. Others are left alone: some must not be in one trip with another.
+WRITES = re.compile(
+    r"(?:\s|/\*.*?\*/|--[^\n]*\n)*(?:INSERT|UPDATE|DELETE|MERGE|WITH|REPLACE|LOAD|COPY|TRUNCATE|CALL)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 #: Where a connection keeps what it has said.
 SAID = "_rules_engine_said"
 #: The place of a mark that waits for no commit.
@@ -101,7 +105,8 @@ def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 def _stand_before(connection: BaseDatabaseWrapper) -> None:
     if _listening is not None and connection.alias == _listening.alias and _tell not in connection.execute_wrappers:
-        connection.execute_wrappers.append(_tell)
+        # Before all others: Django takes away the last where a block of another's ends.
+        connection.execute_wrappers.insert(0, _tell)
 
 
 def _tables(captures: Mapping[str, Coverage]) -> set[str]:
@@ -132,7 +137,7 @@ def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
 def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Execute a statement of Django's, and say where it comes from if it may write such a table."""
     listening = _listening
-    if listening is None or type(sql) is not str or sql[:6] in READING or not listening.tables.search(sql):
+    if listening is None or type(sql) is not str or not WRITES.match(sql) or not listening.tables.search(sql):
         return execute(sql, params, many, context)
     connection: BaseDatabaseWrapper = context["connection"]
     triggers = triggers_of(listening.alias)
@@ -146,6 +151,9 @@ def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
     if said.place == NOWHERE:
         said.mark()
     return done
+
+
+setattr(_tell, HANDS_ON, True)
 
 
 def _holds(said: Said, connection: BaseDatabaseWrapper) -> bool:

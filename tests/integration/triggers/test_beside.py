@@ -95,6 +95,53 @@ def test_a_driver_that_takes_one_statement_at_a_time(
     assert {event.actor_name for event in Event.objects.all()} == {"ada"}
 
 
+def test_a_wrapper_of_anothers_sees_the_statement_and_who_wrote_is_named(order: Order) -> None:
+    seen: list[str] = []
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, params, many, context)
+
+    ada = get_user_model().objects.create_user("ada")
+    with acting_as(ada), connection.execute_wrapper(wrapper):
+        assert Order.objects.update(status="paid") == 1
+    assert any(sql.startswith("UPDATE") for sql in seen)
+    run_due()
+    assert Event.objects.get().actor_name == "ada"
+
+
+def test_rules_that_are_read_in_a_block_of_anothers_outlast_it(install: Install) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    make_order()
+    with connection.execute_wrapper(lambda execute, *given: execute(*given)):
+        install(Order)
+    assert connection.execute_wrappers == [writers._tell]
+    several = database_of("default").sends_several("default")
+    connection.execute_wrappers.clear()
+    assert database_of("default").sends_several("default") == several
+
+
+@pytest.mark.parametrize(
+    "statement", ["/* a site's */ update", " \n-- a note\n UPDATE", "WITH one AS (SELECT 1) UPDATE"]
+)
+def test_a_statement_is_known_however_it_is_written(order: Order, statement: str) -> None:
+    if statement.startswith("WITH") and connection.vendor == "mysql":
+        pytest.skip("MariaDB updates no table after WITH.")
+    ada = get_user_model().objects.create_user("ada")
+    with acting_as(ada), connection.cursor() as cursor:
+        cursor.execute(f"{statement} shop_order SET status = 'paid'")
+    run_due()
+    assert Event.objects.get().actor_name == "ada"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own.")
+def test_statements_that_must_stand_alone_are_left_alone(order: Order) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE INDEX CONCURRENTLY zoo_of_status ON shop_order (status)")
+        cursor.execute("DROP INDEX CONCURRENTLY zoo_of_status")
+        cursor.execute("VACUUM shop_order")
+
+
 def test_many_rows_of_executemany_name_who_wrote_them(order: Order) -> None:
     ada = get_user_model().objects.create_user("ada")
     with acting_as(ada), transaction.atomic(), connection.cursor() as cursor:
