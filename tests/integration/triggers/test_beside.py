@@ -59,7 +59,7 @@ def test_loaded_data_is_told_to_the_rules_that_ask_for_it(install: Install, raw:
     assert said == (["paid", "shipped"] if raw else ["shipped"])
 
 
-def test_what_one_chain_leads_to_is_bounded_among_the_rows_of_one_statement(install: Install, settings: Any) -> None:
+def test_what_one_chain_leads_to_is_bounded_within_a_statement(install: Install, settings: Any) -> None:
     settings.RULES_ENGINE = {**settings.RULES_ENGINE, "ROOT_BUDGET": 5}
     quantity = [{"field": "quantity", "value": "7"}]
     create_rule(
@@ -189,7 +189,7 @@ def test_a_model_of_another_database_is_refused(order: Order, monkeypatch: pytes
         call_command("rules_triggers", "install", "shop.order")
 
 
-def test_rules_on_a_parent_hear_its_children_and_those_on_a_child_its_own_table(install: Install) -> None:
+def test_rules_on_a_parent_hear_its_children_a_childs_its_own_table(install: Install) -> None:
     log = [("log_message", {"message": "x"})]
     create_rule(slug="parent", model=Animal, changes=[{"field": "name"}], actions=log)
     create_rule(slug="child", model=Dog, changes=[{"field": "breed"}], actions=log)
