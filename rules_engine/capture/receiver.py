@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from django.utils.translation import gettext
 from rules_engine.capture import large_changes, other_signals, relations, saves, screens
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier import at_load
+from rules_engine.capture.hearing.captured import Latest
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.origins import writers
 from rules_engine.capture.origins.as_json import origin_from
@@ -41,11 +41,8 @@ from rules_engine.models import LargeChange
 from rules_engine.surroundings.state import here, within
 from rules_engine.texts import SAVE
 
-#: Rule sets of which it is remembered what they left to triggers, for changes that were made under them.
-LATEST = 16
 _table = Table()
-#: The latest tables, while some of what they have is told by triggers.
-_latest: deque[Table] = deque(maxlen=LATEST)
+_latest = Latest()
 _connected: dict[Pair, Any] = {}
 _lock = threading.RLock()
 NOT_TRIED = "The rules on %r could not be tried; the change itself is not affected."
@@ -68,7 +65,7 @@ def connect(rule_set: cache.RuleSet) -> None:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
-        _remember(table)
+        _latest.remember(table)
         at_load.attach({model: watch.readers for model, watch in table.models.items() if watch.is_at_load})
         forget_troubles()
         writers.listen(table.alias, table.number, table.told_by_triggers.captures)
@@ -106,16 +103,7 @@ def table() -> Table:
 def table_at(number: int | None) -> Table:
     """Return what rules listened to at that number of the rule set, as far as this process remembers it: whoever made
     a change left to triggers what it was then. Else what they listen to now."""
-    return next((known for known in _latest if known.number == number), _table)
-
-
-def _remember(table: Table) -> None:
-    if not table.told_by_triggers.captures:
-        _latest.clear()
-        return
-    for known in [known for known in _latest if known.number is None or known.number >= (table.number or 0)]:
-        _latest.remove(known)
-    _latest.append(table)
+    return _latest.at(number) or _table
 
 
 def _uid(pair: Pair) -> str:

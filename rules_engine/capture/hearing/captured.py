@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,11 @@ from rules_engine.models.captures.captured import Coverage
 from rules_engine.rules.matching import CompiledRule
 
 if TYPE_CHECKING:
-    from rules_engine.capture.watches import ModelWatch
+    from rules_engine.capture.watches import ModelWatch, Table
+
+
+#: Rule sets of which that is remembered.
+MOST_REMEMBERED = 16
 
 
 class ByTriggers(NamedTuple):
@@ -45,3 +49,22 @@ class Captured:
                 continue
             for through, key in relations_of(model):
                 self.relations[through].setdefault(key, []).append(rule)
+
+
+class Latest:
+    """The latest tables of what rules hear, while triggers tell some of it: whoever made a change left to these what
+    its process knew then."""
+
+    def __init__(self) -> None:
+        self._tables: deque[Table] = deque(maxlen=MOST_REMEMBERED)
+
+    def at(self, number: int | None) -> Table | None:
+        """Return the table of that number of the rule set, where it is remembered."""
+        return next((table for table in self._tables if table.number == number), None)
+
+    def remember(self, table: Table) -> None:
+        """Remember a table, and none that has its number or a higher one: a backup may have been restored."""
+        before = [known for known in self._tables if (known.number or 0) < (table.number or 0)]
+        self._tables.clear()
+        if table.told_by_triggers.captures:
+            self._tables.extend([*before, table])
