@@ -107,6 +107,26 @@ def test_sql_is_printed_and_nothing_is_done() -> None:
     assert not InstalledTrigger.objects.exists()
 
 
+def test_the_sql_of_a_removal_is_printed_and_nothing_is_done(install: Install) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    install(Order)
+    assert "DROP TRIGGER" in command("remove", "shop.order", "--sql")
+    assert state_of(Order).state == "installed"
+
+
+def test_a_printed_file_makes_what_the_command_would_have_made(install: Install) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    make_order()
+    [capture] = installing.captures_for(Order)
+    triggers = triggers_of("default")
+    assert triggers is not None
+    triggers.run(installing.definition_of(capture).statements, "default")
+    assert command("install", "shop.order", "--grace", "0") == "shop.order: installed.\n"
+    refresh()
+    Order.objects.update(status="paid")
+    assert CapturedChange.objects.filter(operation="update").count() == 1
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [
