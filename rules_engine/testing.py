@@ -14,7 +14,6 @@ from rules_engine.context.paths import label_of
 from rules_engine.errors import InvalidRule, PermanentError, Rejected, TransientError
 from rules_engine.live import cache, watcher
 from rules_engine.live.authors import trusted
-from rules_engine.outbox.releasing import release_due
 from rules_engine.packs import checking, files
 from rules_engine.rules import registry
 from rules_engine.rules.contract import Action
@@ -22,12 +21,9 @@ from rules_engine.rules.matching import evaluate
 from rules_engine.rules.validation import rule_problems
 from rules_engine.test.kept.running import of_pack, run_all, stored_tests
 from rules_engine.types import ActionContext, ActionResult, Evaluation, FieldChange, MatchSubject
-from rules_engine.work import large_changes
-from rules_engine.work.captures import taking
+from rules_engine.work import tasks
 from rules_engine.work.claims import claim
 from rules_engine.work.run import run_claim
-from rules_engine.work.runs import telling as runs
-from rules_engine.work.schedules.looking import look_due
 
 __all__ = ["ActionContractTests", "assert_rule_tests", "create_rule", "explain", "refresh", "reset", "run_due"]
 
@@ -100,11 +96,7 @@ def run_due(limit: int | None = None, *, now: datetime | None = None) -> int:
     """
     ran = 0
     while limit is None or ran < limit:
-        taking.tell_due()
-        large_changes.tell_due()
-        look_due(now=now)
-        runs.tell_due()
-        release_due()
+        tasks.tell_besides(now=now)
         claimed = claim(limit=None if limit is None else limit - ran)
         if not claimed:
             break

@@ -321,8 +321,9 @@ def _settled(
         # What ``update_fields`` leaves out is in the database as it was, whatever the instance holds.
         settled = {name: value for name, value in old.items() if save.watch.old[name].name not in save.written}
     missing = snapshot.missing_columns(save.instance, save.columns(rules), save.written, created)
-    if created and save.signal == "post_save" and hasattr(type(save.key), "resolve_expression"):
-        missing[save.watch.model._meta.pk.attname] = save.watch.model._meta.pk
+    key = save.watch.model._meta.pk
+    if created and save.signal == "post_save" and hasattr(vars(save.instance).get(key.attname), "resolve_expression"):
+        missing[key.attname] = key
     unread = {name: column for name, column in missing.items() if name not in settled} if missing else missing
     if not unread:
         return settled

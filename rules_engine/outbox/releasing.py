@@ -35,7 +35,8 @@ def _rows() -> Matches:
     return HeldMatch.objects.using(router.db_for_write(HeldMatch))
 
 
-def _due() -> Matches:
+def due() -> Matches:
+    """Return the held matches that wait to be decided."""
     return _rows().filter(state=HeldMatch.State.WAITING, due_at__lte=Now())
 
 
@@ -58,7 +59,7 @@ def release_due(*, seconds: float = float("inf")) -> int:
 
 
 def _next_rule(elsewhere: Collection[str]) -> str | None:
-    rows = _due().exclude(rule_slug__in=elsewhere)
+    rows = due().exclude(rule_slug__in=elsewhere)
     first = _rule_of_first(rows)
     if first is None:  # as nearly always, and then no pause matters
         return None
@@ -86,7 +87,7 @@ def _decide_rule(slug: str) -> int:
         if not database_of(using).has_turn(_number_of(slug), using):
             return 0
         is_live = Rule.objects.using(using).filter(slug=slug, enabled=True).exists()
-        matches = list(_due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
+        matches = list(due().filter(rule_slug=slug).order_by("due_at", "id")[:BATCH])
         decision = _Decision(slug, using)
         for match in matches:
             if not is_live:

@@ -23,13 +23,14 @@ logger = logging.getLogger("rules_engine")
 FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0
 
 
-def _due() -> models.QuerySet[LargeChange]:
+def due() -> models.QuerySet[LargeChange]:
+    """Return the parts of large changes that rules are to be told of."""
     return LargeChange.objects.using(router.db_for_write(LargeChange)).filter(due_at__lte=Now())
 
 
 def is_any_due() -> bool:
     """Say whether some part is to be told."""
-    return _due().exists()
+    return due().exists()
 
 
 def tell_due(*, seconds: float = float("inf")) -> int:
@@ -47,7 +48,7 @@ def tell_due(*, seconds: float = float("inf")) -> int:
 
 
 def _next() -> Any:
-    return _due().order_by("due_at", "id").values_list("pk", flat=True).first()
+    return due().order_by("due_at", "id").values_list("pk", flat=True).first()
 
 
 def _tell(pk: Any) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
-from typing import Any
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from celery import current_task, shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, connections, router
+from django.db.models import Exists, QuerySet
 
 from rules_engine import conf
 from rules_engine.audit import sealing
@@ -21,24 +23,51 @@ from rules_engine.databases import database_of
 from rules_engine.databases.keeping import kept_connection
 from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
+from rules_engine.models.rule_set import RuleSetVersion
 from rules_engine.outbox import hints, releasing
 from rules_engine.work import claims, large_changes, queues, retention, sequence
 from rules_engine.work.captures import taking
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.runs import telling as runs
-from rules_engine.work.schedules import looking
+from rules_engine.work.schedules import looking, waiting
+from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.workers import heartbeats
 
 logger = logging.getLogger("rules_engine")
 
 #: Seconds one drain may go on. A warm shutdown waits for it; what is left is announced again.
 DRAIN_SECONDS = 10.0
+#: Seconds after which nothing ends.
+NEVER = float("inf")
 #: Seconds of one drain in which runs are told: what others want done is not to wait for that.
 RUN_SECONDS = 2.0
 #: Seconds of one drain in which it is looked for what is due by time, and told.
 LOOK_SECONDS = 5.0
 #: Seconds one sweep may seal the audit trail; the next goes on.
 SEAL_SECONDS = 1.0
+
+
+class Besides(NamedTuple):
+    """What workers tell rules of, or decide, before there are executions: what of it is due, telling it, and how many
+    seconds of one drain this may take."""
+
+    due: Callable[[], QuerySet[Any]]
+    is_any_due: Callable[[], bool]
+    tell: Callable[..., int]
+    seconds: float
+    #: Whether it takes the time to go by, for tests.
+    is_timed: bool = False
+
+
+#: In the order in which it is done.
+BESIDES = (
+    Besides(taking.due, taking.is_any_due, taking.tell_due, DRAIN_SECONDS),
+    Besides(large_changes.due, large_changes.is_any_due, large_changes.tell_due, DRAIN_SECONDS),
+    Besides(waiting.due, waiting.is_any_due, waiting.tell_due, LOOK_SECONDS, is_timed=True),
+    Besides(looking.due, looking.is_any_due, looking.look_due, LOOK_SECONDS, is_timed=True),
+    Besides(runs.due, runs.is_any_due, runs.tell_due, RUN_SECONDS),
+    Besides(releasing.due, releasing.is_any_due, releasing.release_due, DRAIN_SECONDS),
+)
 
 _stop = threading.Event()
 
@@ -72,9 +101,7 @@ def drain_queue(queue: str) -> int:
     ran, released = queues.drain(queue, seconds=DRAIN_SECONDS), 0
     if queue == conf.queue():
         with paused():
-            released = taking.tell_due(seconds=DRAIN_SECONDS) + large_changes.tell_due(seconds=DRAIN_SECONDS)
-            released += looking.look_due(seconds=LOOK_SECONDS) + runs.tell_due(seconds=RUN_SECONDS)
-            released += releasing.release_due(seconds=DRAIN_SECONDS)
+            released = tell_besides(in_turn=True)
         if released:
             ran += queues.drain(queue, seconds=end - time.monotonic())
     # What is due and was left alone waits for something, such as a paused endpoint: the sweep asks for it again.
@@ -112,10 +139,43 @@ def due_queues(*only: str) -> list[str]:
     if only:
         rows = rows.of_queues(only)
     queues_due = set(database_of(rows.db).due_queues(rows))
-    told = (releasing, large_changes, runs, taking, looking)
-    if (not only or conf.queue() in only) and any(kind.is_any_due() for kind in told):
+    if (not only or conf.queue() in only) and _is_any_due_besides():
         queues_due.add(conf.queue())
     return sorted(queues_due)
+
+
+def tell_besides(seconds: float = NEVER, *, in_turn: bool = False, now: datetime | None = None) -> int:
+    """Do what is due before there are executions, for so many seconds at most; ``in_turn``, each kind only for as long
+    as a drain gives it. ``now`` is the time by which rules on time are due, for tests. Returns how much was done."""
+    end, done = time.monotonic() + seconds, 0
+    due = BESIDES if now is not None else _due_besides()
+    for kind in BESIDES:
+        # What one kind did may be work for the next.
+        if kind not in due and not done:
+            continue
+        by = {"now": now} if kind.is_timed else {}
+        most = kind.seconds if in_turn else NEVER
+        done += kind.tell(seconds=min(most, end - time.monotonic()), **by)
+    return done
+
+
+def _due_besides() -> Sequence[Besides]:
+    """Return what is to be told besides executions, asked by one query: nearly always there is nothing."""
+    found = _asking(router.db_for_write(RuleSetVersion)).first()
+    # The row is not there before the first rule; a kind that has nothing to tell says so itself.
+    return BESIDES if found is None else [kind for kind, is_due in zip(BESIDES, found, strict=True) if is_due]
+
+
+@cache
+def _asking(using: str) -> Any:
+    """The question, of the one row that is always there: made once, for it is asked with every hint."""
+    return RuleSetVersion.objects.using(using).values_list(*(Exists(kind.due()) for kind in BESIDES))
+
+
+def _is_any_due_besides() -> bool:
+    keep_armed()
+    # What is due may be stopped by a pause.
+    return any(kind.is_any_due() for kind in _due_besides())
 
 
 def look_for_work() -> list[str]:

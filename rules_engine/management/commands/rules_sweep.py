@@ -15,14 +15,11 @@ from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints
-from rules_engine.outbox.releasing import release_due
-from rules_engine.work import large_changes
 from rules_engine.work.claims import unpaused
 from rules_engine.work.queues import drain
-from rules_engine.work.runs import telling as runs
-from rules_engine.work.schedules.looking import look_due
+from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.sequence import settle_forgotten
-from rules_engine.work.tasks import due_queues, seal
+from rules_engine.work.tasks import due_queues, seal, tell_besides
 from rules_engine.work.workers.heartbeats import beat
 
 
@@ -76,16 +73,14 @@ class Command(TablesCommand):
         for kind in Heartbeat.Kind:
             beat(kind)
         settle_forgotten()
+        keep_armed()
         ran = 0
         while limit is None or ran < limit:
-            large_changes.tell_due(seconds=end - time.monotonic())
-            look_due(seconds=end - time.monotonic())
-            runs.tell_due(seconds=end - time.monotonic())
-            release_due(seconds=end - time.monotonic())
+            told = tell_besides(seconds=end - time.monotonic())
             batch = conf.batch_size() if limit is None else min(conf.batch_size(), limit - ran)
             # Queue by queue: each may have a sender of its own.
             more = sum(drain(queue, seconds=end - time.monotonic(), limit=batch) for queue in due_queues(*queues))
-            if not more:
+            if not more and not told:
                 break
             ran += more
             progress(self, f"Ran {counted(ran, 'execution')}")

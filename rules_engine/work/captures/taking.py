@@ -34,13 +34,14 @@ TURN = 7_263_845_104
 FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0
 
 
-def _due() -> Any:
+def due() -> Any:
+    """Return the captured changes that rules are to be told of."""
     return CapturedChange.objects.using(router.db_for_write(CapturedChange)).due()
 
 
 def is_any_due() -> bool:
     """Say whether some captured change is to be told."""
-    return bool(_due().exists())
+    return bool(due().exists())
 
 
 def tell_due(*, seconds: float = float("inf")) -> int:
@@ -70,9 +71,9 @@ def _tell(size: int) -> int:
     with transaction.atomic(using=using):
         if not database_of(using).has_turn(TURN, using):
             return 0
-        rows = list(_locked(_due().order_by("id"))[:size])
+        rows = list(_locked(due().order_by("id"))[:size])
         # Taken away first: whoever comes second finds that they are gone.
-        gone, _ = _due().filter(pk__in=[row.pk for row in rows]).delete() if rows else (0, {})
+        gone, _ = due().filter(pk__in=[row.pk for row in rows]).delete() if rows else (0, {})
         if gone != len(rows):
             raise RuntimeError("Another worker has taken the same captured changes; they are looked for again.")
         if rows:
@@ -97,7 +98,7 @@ def _tell_rows(rows: Sequence[CapturedChange]) -> None:
 
 
 def _put_back(error: Exception) -> None:
-    row = _due().order_by("id").first()
+    row = due().order_by("id").first()
     if row is None:
         return
     logger.error("The captured change %s could not be told; it is tried again.", row, exc_info=error)

@@ -45,13 +45,14 @@ def _rows() -> models.QuerySet[Run]:
     return Run.objects.using(cache.alias())
 
 
-def _due() -> models.QuerySet[Run]:
+def due() -> models.QuerySet[Run]:
+    """Return the runs of which a part is to be told."""
     return _rows().filter(state__in=Run.LIVE, due_at__lte=Now())
 
 
 def is_any_due() -> bool:
     """Say whether a part of some run is to be told."""
-    return _due().exists()
+    return due().exists()
 
 
 def tell_due(*, seconds: float = float("inf")) -> int:
@@ -71,7 +72,7 @@ def tell_due(*, seconds: float = float("inf")) -> int:
 
 
 def _next(elsewhere: set[Any]) -> Any:
-    return _due().exclude(pk__in=elsewhere).order_by("due_at", "id").values_list("pk", flat=True).first()
+    return due().exclude(pk__in=elsewhere).order_by("due_at", "id").values_list("pk", flat=True).first()
 
 
 def _put_back(pk: Any, error: Exception) -> None:
@@ -103,7 +104,7 @@ def _tell(pk: Any) -> bool:
     using = cache.alias()
     surroundings = _rows().filter(pk=pk).values_list("surroundings", flat=True).first()
     with within(surroundings or ""), transaction.atomic(using=using):
-        run = passing_locked(_due().filter(pk=pk)).first()
+        run = passing_locked(due().filter(pk=pk)).first()
         # Where no row is locked, the second worker waits here, and finds that the first has done it.
         if run is None or not _rows().filter(pk=pk, step=run.step).update(step=F("step") + 1):
             return False

@@ -50,7 +50,8 @@ def _rows() -> models.QuerySet[Schedule]:
     return Schedule.objects.using(cache.alias())
 
 
-def _due(now: datetime | None) -> models.QuerySet[Schedule]:
+def due(now: datetime | None = None) -> models.QuerySet[Schedule]:
+    """Return the rules on time that are to be looked after."""
     at = Now() if now is None else Value(now, output_field=DateTimeField())
     return _rows().filter(next_look_at__lte=at)
 
@@ -58,12 +59,7 @@ def _due(now: datetime | None) -> models.QuerySet[Schedule]:
 def is_any_due(now: datetime | None = None) -> bool:
     """Say whether some rule on time is to be looked after, or something that one waits for is due."""
     keep_armed()
-    at = Now() if now is None else Value(now, output_field=DateTimeField())
-    using = cache.alias()
-    if Schedule.objects.using(using).filter(next_look_at__lte=at).exists():
-        return True
-    # As nearly always nothing is due, and then nobody else is asked.
-    return Armed.objects.using(using).filter(due_at__lte=at).exists() and waiting.is_any_due(now)
+    return due(now).exists() or waiting.is_any_due(now)
 
 
 def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> int:
@@ -93,7 +89,7 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
 
 
 def _next(now: datetime | None, elsewhere: Collection[str]) -> str | None:
-    rows = _due(now).exclude(rule_slug__in=elsewhere)
+    rows = due(now).exclude(rule_slug__in=elsewhere)
     return rows.order_by("next_look_at", "rule_slug").values_list("rule_slug", flat=True).first()
 
 
@@ -109,7 +105,7 @@ def _look(slug: str, at: datetime | None) -> int | None:
     """Look once; None where another worker has it."""
     using = cache.alias()
     with transaction.atomic(using=using):
-        row: Any = passing_locked(_due(at).filter(pk=slug)).annotate(now=Now()).first()
+        row: Any = passing_locked(due(at).filter(pk=slug)).annotate(now=Now()).first()
         if row is None or not _is_first(row, using):
             return None
         now: datetime = row.now if at is None else at

@@ -51,7 +51,8 @@ def _rows() -> models.QuerySet[Armed]:
     return Armed.objects.using(cache.alias())
 
 
-def _due(now: datetime | None) -> models.QuerySet[Armed]:
+def due(now: datetime | None = None) -> models.QuerySet[Armed]:
+    """Return the marks that are to be taken together, and what is due of what was armed."""
     at = Now() if now is None else Value(now, output_field=DateTimeField())
     return _rows().filter(due_at__lte=at)
 
@@ -76,7 +77,7 @@ def tell_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
             elsewhere.add(slug)
             if not database_of(cache.alias()).is_rivalry(done.error):
                 logger.error("What %s waits for could not be told; it is tried again.", slug, exc_info=done.error)
-                _put_off(_due(now).filter(rule_slug=slug), TROUBLE_SECONDS, now)
+                _put_off(due(now).filter(rule_slug=slug), TROUBLE_SECONDS, now)
         elif not done:
             elsewhere.add(slug)  # another worker is at it
         else:
@@ -85,7 +86,7 @@ def tell_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
 
 
 def _next(now: datetime | None, elsewhere: Collection[str]) -> tuple[str, str] | None:
-    rows = _due(now).exclude(rule_slug__in=elsewhere).order_by("due_at")
+    rows = due(now).exclude(rule_slug__in=elsewhere).order_by("due_at")
     first = rows.values_list("rule_slug", "surroundings").first()
     if first is None:  # as nearly always, and then no pause matters
         return None
