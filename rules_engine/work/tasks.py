@@ -149,10 +149,8 @@ def tell_besides(seconds: float = NEVER, *, in_turn: bool = False, now: datetime
     as a drain gives it. ``now`` is the time by which rules on time are due, for tests. Returns how much was done."""
     end, done = time.monotonic() + seconds, 0
     due = BESIDES if now is not None else _due_besides()
-    for kind in BESIDES:
-        # What one kind did may be work for the next.
-        if kind not in due and not done:
-            continue
+    # What one kind does may be work for those after it.
+    for kind in BESIDES[BESIDES.index(due[0]) :] if due else ():
         by = {"now": now} if kind.is_timed else {}
         most = kind.seconds if in_turn else NEVER
         done += kind.tell(seconds=min(most, end - time.monotonic()), **by)

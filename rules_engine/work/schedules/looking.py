@@ -24,7 +24,7 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not
-from rules_engine.work.schedules import every, waiting
+from rules_engine.work.schedules import every
 from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.schedules.dates import DISORDER, Dates, Due
 from rules_engine.work.schedules.first_look import begin_to_wait
@@ -57,9 +57,9 @@ def due(now: datetime | None = None) -> models.QuerySet[Schedule]:
 
 
 def is_any_due(now: datetime | None = None) -> bool:
-    """Say whether some rule on time is to be looked after, or something that one waits for is due."""
+    """Say whether some rule on time is to be looked after."""
     keep_armed()
-    return due(now).exists() or waiting.is_any_due(now)
+    return due(now).exists()
 
 
 def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> int:
@@ -74,7 +74,6 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     # The rules as they are now: what is due may be said by newer ones than this process has.
     cache.refresh()
     keep_armed()
-    total = waiting.tell_due(seconds=seconds, now=now)
     while time.monotonic() < end and (slug := _next(now, elsewhere)) is not None:
         looked = ask(_look, slug, now)
         if isinstance(looked, Unread):
