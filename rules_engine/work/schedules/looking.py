@@ -19,7 +19,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
 from rules_engine.databases.insertion import insert
 from rules_engine.live import cache
-from rules_engine.models import Armed, Firing, RuleError, Schedule
+from rules_engine.models import Firing, RuleError, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
