@@ -337,8 +337,7 @@ def _values_of_parents(save: Save, columns: Mapping[str, Field]) -> dict[str, An
     values: dict[str, Any] = {}
     for parent in save.watch.model._meta.get_parent_list():
         theirs = {name: column for name, column in columns.items() if column.model is parent}
-        key = key_at(save.instance, parent)
-        if theirs and has_key(key):
+        if theirs and has_key(key := key_at(save.instance, parent)):
             values.update(StoredRow(parent, theirs).read(key, save.using) or {})
     return values
 
