@@ -17,10 +17,12 @@ from rules_engine.databases.triggers.tables import CAPTURED_TABLE, PREFIX, liter
 
 #: A function of older releases takes 127 arguments, and a column is two.
 MOST_BUILT = 60
-#: The temporary trigger, the function that it asks, and where a connection keeps what that answers.
+#: The temporary trigger, the function that it asks, and where a connection keeps what that answers, and which of the
+#: driver's connections has it.
 ASKING = f"{PREFIX}asking"
 FUNCTION = f"{PREFIX}origin"
 ANSWER = "_rules_engine_origin"
+ANSWERING = "_rules_engine_answering"
 ASK = (
     f"CREATE TEMP TRIGGER IF NOT EXISTS {ASKING} AFTER INSERT ON main.{CAPTURED_TABLE} WHEN NEW.origin = '' "  # noqa: S608
     f"BEGIN UPDATE {CAPTURED_TABLE} SET origin = {FUNCTION}() WHERE id = NEW.id; END"
@@ -92,7 +94,10 @@ class SQLiteTriggers(RowTriggers):
         connection.__dict__[ANSWER] = origin
         if not is_known:
             raw: Any = connection.connection
-            raw.create_function(FUNCTION, 0, lambda: connection.__dict__.get(ANSWER, ""))
+            if connection.__dict__.get(ANSWERING) is not raw:
+                # Once: none is put in its place while a statement is being stepped through, as by iterator().
+                raw.create_function(FUNCTION, 0, lambda: connection.__dict__.get(ANSWER, ""))
+                connection.__dict__[ANSWERING] = raw
             # Undone with the transaction that it is made in, so it is made sure of in each.
             raw.execute(ASK)
         try:

@@ -60,6 +60,36 @@ def test_who_wrote_in_a_savepoint_that_was_undone_is_not_named_after_it(install:
     assert actors() == ["ada", "ada", "tom"]
 
 
+def test_rows_are_saved_while_others_of_them_are_read_yet(install: Install, order: Order) -> None:
+    ada = get_user_model().objects.create_user("ada")
+    for _ in range(3):
+        make_order()
+    install(Order)
+    with acting_as(ada):
+        for number, one in enumerate(Order.objects.order_by("pk").iterator(chunk_size=1)):
+            one.status = ("pending", "paid", "shipped", "cancelled")[number]
+            with transaction.atomic():  # each its own, as it is in a command
+                one.save()
+    with transaction.atomic(), acting_as(ada):
+        for one in Order.objects.order_by("pk").iterator(chunk_size=1):
+            one.status = "delivered"
+            one.save()
+    names = actors()
+    assert len(names) >= 7
+    assert set(names) == {"ada"}
+
+
+def test_a_new_connection_says_who_writes_as_the_first_did(install: Install, order: Order) -> None:
+    install(Order)
+    with acting_as(get_user_model().objects.create_user("ada")):
+        Order.objects.update(status="paid")
+    if connection.vendor != "sqlite":  # a database in memory is gone with its connection
+        connection.close()
+    with acting_as(get_user_model().objects.create_user("tom")):
+        Order.objects.update(status="shipped")
+    assert actors() == ["ada", "tom"]
+
+
 def test_a_rule_of_signals_and_one_of_triggers_name_the_same_request(install: Install, order: Order) -> None:
     create_rule(model=Order, signals=["pre_save"], changes=[{"field": "status"}], actions=LOG)
     request = RequestFactory().post("/pay/")
