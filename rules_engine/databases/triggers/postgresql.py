@@ -82,7 +82,9 @@ class PostgreSQLTriggers:
         tag = f"${name}$"
         statements = [
             f"CREATE OR REPLACE FUNCTION {schema}.{_quoted(name)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-            f"SET search_path = pg_catalog, pg_temp AS {tag}{body}{tag}"
+            f"SET search_path = pg_catalog, pg_temp AS {tag}{body}{tag}",
+            # Asked when a trigger is made with it, not when that fires: nobody is to put it on a table of theirs.
+            f"REVOKE ALL ON FUNCTION {schema}.{_quoted(name)}() FROM PUBLIC",
         ]
         names = []
         for letter, event in _events(capture):

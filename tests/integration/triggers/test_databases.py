@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, models, transaction
+from django.db import ProgrammingError, connection, models, transaction
 
 from project.shop.models import Order, OrderItem
 from rules_engine.databases.triggers.tables import TableCapture
@@ -144,6 +144,29 @@ def test_whoever_writes_needs_no_right_to_what_is_captured(order: Order) -> None
         sql("GRANT SELECT, UPDATE ON shop_order TO rules_clerk")
         sql("SET ROLE rules_clerk")
         try:
+            sql("UPDATE shop_order SET status = 'paid'")
+        finally:
+            sql("RESET ROLE")
+        assert captured() == [("update", str(order.pk))]
+    finally:
+        sql("DROP OWNED BY rules_clerk")
+        sql("DROP ROLE rules_clerk")
+
+
+@of_postgresql
+def test_nobody_else_can_bind_the_function_to_a_table_of_theirs(order: Order) -> None:
+    name = InstalledTrigger.objects.get(model="shop.order").names[0].rpartition("_")[0]
+    sql("CREATE ROLE rules_clerk")
+    try:
+        sql("GRANT SELECT, UPDATE ON shop_order TO rules_clerk")
+        sql("SET ROLE rules_clerk")
+        try:
+            sql("CREATE TEMP TABLE forged (id int, status text)")
+            with pytest.raises(ProgrammingError, match="permission denied for function"):
+                sql(
+                    "CREATE TRIGGER forging AFTER INSERT ON forged REFERENCING NEW TABLE AS n "
+                    f'FOR EACH STATEMENT EXECUTE FUNCTION public."{name}"()'
+                )
             sql("UPDATE shop_order SET status = 'paid'")
         finally:
             sql("RESET ROLE")
