@@ -186,6 +186,22 @@ def test_of_conflicts_that_update_it_is_told_which_were_updated() -> None:
     assert updated.context["changes"] == {"title": {"old": "old", "new": "new"}}
 
 
+@pytest.mark.usefixtures("watching")
+def test_a_row_that_keeps_its_key_is_told_by_that_and_not_by_the_objects() -> None:
+    there = Plaque.objects.create(title="old", slug="a", words="w")
+    create_rule(model=Plaque, changes=[{"field": "title"}], actions=TITLE)
+    unique = {"unique_fields": ["slug"]} if connection.features.supports_update_conflicts_with_target else {}
+    fresh = there.pk + 1_000  # as a UUID that Python makes
+    Plaque.objects.bulk_create(
+        [Plaque(pk=fresh, title="new", slug="a", words="x"), Plaque(pk=fresh + 1, title="more", slug="b", words="y")],
+        update_conflicts=True,
+        update_fields=["title"],
+        **unique,
+    )
+    assert told() == [("create", "more", str(fresh + 1)), ("update", "new", str(there.pk))]
+    assert events(operation="update")[0].context["changes"] == {"title": {"old": "old", "new": "new"}}
+
+
 @pytest.mark.usefixtures("watching", "keyless")
 def test_keys_are_found_where_the_database_returns_none() -> None:
     create_rule(model=Plaque, actions=TITLE)

@@ -170,11 +170,17 @@ def _updating_conflicts(hearing: Hearing, own: Own, objects: Sequence[Any], opti
     names = (model._meta.get_field(name).name for name in options.get("update_fields") or ())
     written = with_generated(model, frozenset(names))
     telling.tell(hearing, _before(hearing, objects, there, written, now))
+    have_keys = any(one.pk is not None for one in objects)
     made = _carried_out(own, objects, options)
-    if _keys_come_back(hearing, objects):
-        keys: Iterable[Any] = [one.pk for one in objects]
+    if not _keys_come_back(hearing, objects):
+        keys: Iterable[Any] = _there(hearing, objects, sets).rows
+    elif have_keys:
+        # A row that was there has kept its own key, and the object has the one that it was made with.
+        after = _there(hearing, objects, sets)
+        found = ((one, after.row_of(one)) for one in objects)
+        keys = [one.pk if key is None else key for one, key in found]
     else:
-        keys = _there(hearing, objects, sets).rows
+        keys = [one.pk for one in objects]
     telling.tell(hearing, _of_keys(hearing, keys, there.rows, written, model, now, there.columns))
     return made
 
