@@ -25,6 +25,7 @@ from rules_engine.databases.pools import give_back
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.models.rule_set import RuleSetVersion
 from rules_engine.outbox import hints, releasing
+from rules_engine.types import Unread, ask
 from rules_engine.work import claims, large_changes, queues, retention, sequence
 from rules_engine.work.captures import taking
 from rules_engine.work.repeating import against_rivals
@@ -190,25 +191,33 @@ def look_for_work() -> list[str]:
 def _sweep_while_running() -> None:
     failed = False
     while not _stop.wait(conf.sweep_seconds()):
-        try:
-            _wake_or_work(look_for_work())
-            failed = False
-        except (DatabaseError, InterfaceError) as error:
+        turn = ask(_take_turn)
+        if isinstance(turn, Unread):
             # Said once an outage, not every five seconds; the next look opens a new connection.
             if not failed:
-                logger.warning("The sweep could not look for due work (%s); it tries again.", error)
-            failed = True
+                _say_that_it_failed(turn.error)
             connections[router.db_for_write(Execution)].close()
+        failed = isinstance(turn, Unread)
     connections.close_all()
+
+
+def _take_turn() -> None:
+    _wake_or_work(look_for_work())
+
+
+def _say_that_it_failed(error: Exception) -> None:
+    is_known = isinstance(error, (DatabaseError, InterfaceError))
+    text = "The sweep could not look for due work, or not carry it out (%s); it tries again."
+    logger.warning(text, str(error).strip(), exc_info=None if is_known else error)
 
 
 def _wake_or_work(queues_due: Sequence[str]) -> None:
     """Tell workers of these queues. Where the broker does not take it, nobody can be told, and this process works."""
     for queue in queues_due:
-        try:
-            hints.send(queue)
-        except hints.BROKER_ERRORS as error:
-            logger.warning("Workers cannot be told of new work (%s); this process carries out what is due.", error)
+        # A backend of Django's tasks raises errors of its own.
+        sent = ask(hints.send, queue)
+        if isinstance(sent, Unread):
+            logger.warning("Workers cannot be told of new work (%s); this process carries out what is due.", sent.error)
             drain_queue(queue)
 
 

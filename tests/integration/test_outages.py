@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,3 +144,48 @@ def test_where_the_broker_takes_nothing_the_sweep_works_itself(
         tasks._wake_or_work(tasks.look_for_work())
     assert list(Execution.objects.values_list("state", flat=True)) == ["succeeded"]
     assert "this process carries out what is due" in caplog.text
+
+
+class Unheard(Exception):
+    """An error that is neither the database's nor one of the broker's that we know, as redis has its own."""
+
+
+def test_an_error_of_a_backend_that_nobody_knows_is_worked_past_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_rule(model=Doctor, actions=LOG)
+    make_doctor()
+
+    def refuse(queue: str) -> None:
+        raise Unheard("Error 111 connecting to redis")
+
+    monkeypatch.setattr(hints, "send", refuse)
+    with caplog.at_level(logging.WARNING):
+        tasks._wake_or_work(tasks.look_for_work())
+    assert list(Execution.objects.values_list("state", flat=True)) == ["succeeded"]
+    assert "Error 111 connecting to redis" in caplog.text
+
+
+@pytest.mark.parametrize("error", [Unheard("odd"), OperationalError("gone")])
+def test_the_sweep_goes_on_after_any_error_and_says_it_once(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = iter([error, error, None, error])
+    waits = iter([False] * 4)
+    looked = []
+
+    def look() -> list[str]:
+        looked.append(turn := next(turns))
+        if turn is not None:
+            raise turn
+        return []
+
+    monkeypatch.setattr(tasks, "look_for_work", look)
+    monkeypatch.setattr(tasks, "_stop", SimpleNamespace(wait=lambda seconds: next(waits, True)))
+    thread = threading.Thread(target=tasks._sweep_while_running)
+    thread.start()
+    thread.join(10)
+    assert looked == [error, error, None, error]
+    said = [record for record in caplog.records if "it tries again" in record.getMessage()]
+    assert len(said) == 2, "Once an outage."
+    assert [record.exc_info is None for record in said] == [isinstance(error, DatabaseError)] * 2
