@@ -152,7 +152,11 @@ def _note(label: str, using: str, grace: float | None, **columns: Any) -> None:
 
 def remove(label: str, wait: Callable[[float], Any], *, grace: float | None = None) -> bool:
     """Remove the triggers of a table, once all processes listen to signals again: ``wait`` is called with the seconds
-    that takes. Says whether there were any. Raises as ``install``."""
+    that takes. Says whether there were any. Raises as ``install``.
+
+    What the triggers have captured, and nobody has told yet, is told by workers still: until none of it waits, it stays
+    noted what they captured (``waiting_of``), and a later removal forgets that.
+    """
     using = cache.alias()
     row = InstalledTrigger.objects.using(using).filter(model=label).first()
     if row is None:
@@ -165,9 +169,18 @@ def remove(label: str, wait: Callable[[float], Any], *, grace: float | None = No
     with triggers.patient(LOCK_SECONDS, using):
         names = {*row.names, *triggers.installed(table, using)}
         triggers.run(triggers.removal(table, sorted(names), using), using, table)
-        InstalledTrigger.objects.using(using).filter(model=label).delete()
+        noted = InstalledTrigger.objects.using(using).filter(model=label)
+        if waiting_of(label):
+            noted.update(names=[])
+        else:
+            noted.delete()
         RuleSetVersion.bump(using)
     return True
+
+
+def waiting_of(label: str) -> int:
+    """Return how many captured changes of a table wait to be told."""
+    return CapturedChange.objects.using(cache.alias()).filter(model=label).count()
 
 
 def after_migration(using: str, **_: Any) -> None:

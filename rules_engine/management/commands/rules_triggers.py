@@ -81,7 +81,9 @@ class Command(TablesCommand):
             return
         for label in labels:
             self._done(label, lambda: installing.remove(label, self._wait, grace=grace))  # noqa: B023
-            self.stdout.write(f"{label}: removed.")
+            waiting = installing.waiting_of(label)
+            left = f" Workers tell {waiting} captured changes yet; after that, run it again to forget the table."
+            self.stdout.write(f"{label}: removed.{left if waiting else ''}")
 
     def _model(self, name: str) -> ModelClass:
         model = find_model(model_label(name))

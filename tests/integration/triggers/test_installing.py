@@ -99,6 +99,42 @@ def test_after_removal_signals_tell_again_and_nothing_is_left(install: Install) 
         command("remove", "shop.order")
 
 
+def test_what_waits_when_triggers_are_removed_is_told_still(install: Install) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    order = make_order()
+    install(Order)
+    Order.objects.update(status="paid")
+    assert "removed. Workers tell 1 captured changes yet" in command("remove", "shop.order", "--grace", "0")
+    assert InstalledTrigger.objects.get().names == []
+    assert state_of(Order).state == "none"
+    refresh()
+    order.refresh_from_db()
+    order.status = "shipped"
+    order.save()
+    assert Event.objects.count() == 1, "A signal tells it, as no trigger is there."
+    run_due()
+    told = [event.context["changes"]["status"]["new"] for event in Event.objects.order_by("id")]
+    assert told == ["shipped", "paid"]
+    assert not CapturedChange.objects.exists()
+    assert command("remove", "shop.order", "--grace", "0") == "shop.order: removed.\n"
+    assert not InstalledTrigger.objects.exists()
+
+
+def test_triggers_are_installed_again_while_changes_of_the_former_wait(install: Install) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    make_order()
+    install(Order)
+    Order.objects.update(status="paid")
+    command("remove", "shop.order", "--grace", "0")
+    install(Order)
+    Order.objects.update(status="shipped")
+    assert state_of(Order).state == "installed"
+    run_due()
+    told = [event.context["changes"]["status"]["new"] for event in Event.objects.order_by("id")]
+    assert told[-1] == "shipped"
+    assert not CapturedChange.objects.exists()
+
+
 def test_sql_is_printed_and_nothing_is_done() -> None:
     create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
     printed = command("install", "shop.order", "--sql")
