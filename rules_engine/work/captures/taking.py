@@ -1,7 +1,8 @@
 """Takes what triggers have captured, in order, and tells rules of it: exactly once, for a row is taken away in the
 transaction that records what it led to.
 
-One worker at a time: so that what happened to an object is told in the order in which it happened.
+One worker at a time: so that what happened to an object is told in the order in which it happened. A row that cannot be
+told takes along what waits of its object by then; what is captured of it later is told first.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import router, transaction
 from django.db.models import F
 
 from rules_engine.capture import receiver
 from rules_engine.databases import database_of
-from rules_engine.databases.generic import seconds_from_now
+from rules_engine.databases.generic import passing_locked, seconds_from_now
 from rules_engine.live import cache
 from rules_engine.models import CapturedChange
 from rules_engine.surroundings.state import within
@@ -32,6 +33,10 @@ BATCH = 500
 TURN = 7_263_845_104
 #: Seconds until a row that could not be told is tried again, doubled each time up to the longest.
 FIRST_WAIT, LONGEST_WAIT = 10.0, 3600.0
+
+
+class _TakenByAnother(Exception):
+    """Somebody else has taken the same rows, where no lock keeps workers apart."""
 
 
 def due() -> Any:
@@ -57,6 +62,8 @@ def tell_due(*, seconds: float = float("inf")) -> int:
             size = min(BATCH, size * 2)
             if not done:
                 break
+        elif _is_rivalry(done.error):
+            break  # nothing is wrong with any of them: the next look goes on
         elif size > 1:
             # Something is wrong with one of them: it is to hold up as few others as can be.
             logger.warning("%s captured changes could not be told together (%s).", size, done.message)
@@ -66,24 +73,29 @@ def tell_due(*, seconds: float = float("inf")) -> int:
     return told
 
 
+def _is_rivalry(error: Exception) -> bool:
+    return isinstance(error, _TakenByAnother) or database_of(due().db).is_rivalry(error)
+
+
 def _tell(size: int) -> int:
     using = router.db_for_write(CapturedChange)
     with transaction.atomic(using=using):
         if not database_of(using).has_turn(TURN, using):
             return 0
-        rows = list(_locked(due().order_by("id"))[:size])
+        rows = list(_next(size))
         # Taken away first: whoever comes second finds that they are gone.
         gone, _ = due().filter(pk__in=[row.pk for row in rows]).delete() if rows else (0, {})
         if gone != len(rows):
-            raise RuntimeError("Another worker has taken the same captured changes; they are looked for again.")
+            raise _TakenByAnother("Another worker has taken the same captured changes; they are looked for again.")
         if rows:
             _tell_rows(rows)
     return len(rows)
 
 
-def _locked(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    # What is read to be locked is what is there now, and not when the transaction began.
-    return rows.select_for_update()
+def _next(size: int) -> Any:
+    # What is read to be locked is what is there now, and not when the transaction began. MariaDB and MySQL would wait
+    # for those of which the transaction goes on.
+    return passing_locked(due().order_by("id"))[:size]
 
 
 def _tell_rows(rows: Sequence[CapturedChange]) -> None:
@@ -98,11 +110,15 @@ def _tell_rows(rows: Sequence[CapturedChange]) -> None:
 
 
 def _put_back(error: Exception) -> None:
-    row = due().order_by("id").first()
-    if row is None:
-        return
-    logger.error("The captured change %s could not be told; it is tried again.", row, exc_info=error)
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(row.failures, 20))
-    CapturedChange.objects.using(router.db_for_write(CapturedChange)).filter(pk=row.pk).update(
-        failures=F("failures") + 1, retry_at=seconds_from_now(wait)
-    )
+    """Leave the first row that is due for later, and with it what waits of its object: that comes after it."""
+    using = router.db_for_write(CapturedChange)
+    with transaction.atomic(using=using):
+        row = next(iter(_next(1)), None)
+        if row is None:
+            return
+        logger.error("The captured change %s could not be told; it is tried again.", row, exc_info=error)
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(row.failures, 20))
+        of_object = due().filter(model=row.model, object_pk=row.object_pk) if row.object_pk else due().filter(pk=row.pk)
+        keys = list(passing_locked(of_object).values_list("pk", flat=True))
+        CapturedChange.objects.using(using).filter(pk=row.pk).update(failures=F("failures") + 1)
+        CapturedChange.objects.using(using).filter(pk__in=keys).update(retry_at=seconds_from_now(wait))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext
+from psycopg.errors import SerializationFailure
 
 from project.clinic.models import Appointment, Doctor
 from project.shop.models import Order
@@ -138,6 +140,77 @@ def test_one_row_that_cannot_be_told_holds_up_no_others(order: Order) -> None:
     run_due()
     assert [row.pk for row in CapturedChange.objects.all()] == [bad.pk]
     assert Event.objects.filter(operation="update").count() == len(orders)
+
+
+def test_what_waits_of_an_object_keeps_its_order_behind_a_row_put_back(order: Order) -> None:
+    other = make_order()
+    CapturedChange.objects.all().delete()
+    for status in ("pending", "paid", "shipped"):
+        Order.objects.update(status=status)
+    first = CapturedChange.objects.filter(object_pk=str(order.pk)).order_by("id")[0]
+    good = first.new
+    CapturedChange.objects.filter(pk=first.pk).update(new='{"id": "rubbish"')
+    Event.objects.all().delete()
+    run_due()
+    assert {event.object_pk for event in Event.objects.all()} == {str(other.pk)}
+    waiting_rows = list(CapturedChange.objects.order_by("id"))
+    assert [row.failures for row in waiting_rows] == [1, 0, 0]
+    assert len({row.retry_at for row in waiting_rows}) == 1
+    CapturedChange.objects.filter(pk=first.pk).update(new=good)
+    CapturedChange.objects.update(retry_at=None)
+    run_due()
+    told = [e.context["changes"]["status"]["new"] for e in Event.objects.filter(object_pk=str(order.pk)).order_by("id")]
+    assert told == ["pending", "paid", "shipped"]
+
+
+def test_where_another_transaction_is_in_the_way_nothing_is_put_back(
+    order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Order.objects.update(status="paid")
+    tell, calls = receiver.tell, []
+
+    def rival(*args: Any) -> None:
+        calls.append(args)
+        raise rivalry()
+
+    monkeypatch.setattr(receiver, "tell", rival)
+    assert taking.tell_due() == 0
+    assert len(calls) == 1
+    assert CapturedChange.objects.get().failures == 0
+    monkeypatch.setattr(receiver, "tell", tell)
+    assert taking.tell_due() == 1
+
+
+def rivalry() -> OperationalError:
+    error = OperationalError("database is locked")
+    if connection.vendor == "mysql":
+        error.args = (1213, "Deadlock found when trying to get lock; try restarting transaction")
+    if connection.vendor == "postgresql":
+        error.__cause__ = SerializationFailure("could not serialize access due to concurrent update")
+    return error
+
+
+@pytest.mark.skipif(not connection.features.has_select_for_update_skip_locked, reason="Nobody waits for a row.")
+def test_what_a_saver_has_not_committed_is_not_waited_for(order: Order) -> None:
+    other = make_order()
+    CapturedChange.objects.all().delete()
+    Order.objects.filter(pk=other.pk).update(status="paid")
+    is_written, is_told, told = threading.Event(), threading.Event(), list[int]()
+
+    def work(number: int) -> None:
+        if number:
+            assert is_written.wait(20)
+            told.append(taking.tell_due())
+            is_told.set()
+            return
+        with transaction.atomic():
+            Order.objects.filter(pk=order.pk).update(status="paid")
+            is_written.set()
+            assert is_told.wait(20)
+
+    run_together(2, work)
+    assert told == [1]
+    assert taking.tell_due() == 1
 
 
 def test_a_sweep_finds_what_another_program_wrote(order: Order) -> None:
