@@ -82,7 +82,7 @@ class Command(TablesCommand):
         for label in labels:
             self._done(label, lambda: installing.remove(label, self._wait, grace=grace))  # noqa: B023
             waiting = installing.waiting_of(label)
-            left = f" Workers tell {waiting} captured changes yet; after that, run it again to forget the table."
+            left = f" Captured changes that wait to be told: {waiting}. Once workers have told them, run it again."
             self.stdout.write(f"{label}: removed.{left if waiting else ''}")
 
     def _model(self, name: str) -> ModelClass:

@@ -104,7 +104,7 @@ def test_what_waits_when_triggers_are_removed_is_told_still(install: Install) ->
     order = make_order()
     install(Order)
     Order.objects.update(status="paid")
-    assert "removed. Workers tell 1 captured changes yet" in command("remove", "shop.order", "--grace", "0")
+    assert "removed. Captured changes that wait to be told: 1." in command("remove", "shop.order", "--grace", "0")
     assert InstalledTrigger.objects.get().names == []
     assert state_of(Order).state == "none"
     refresh()
