@@ -11,7 +11,7 @@ from rules_engine.logic import jsonlogic
 from rules_engine.rules import values
 from rules_engine.rules.changes import compile_changes
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.schedules.arms import Arms
+from rules_engine.rules.schedules.arms import Arms, said_of
 from rules_engine.rules.schedules.happening import seconds_of
 from rules_engine.rules.schedules.kinds import by_of, name_of
 from rules_engine.types import RuleSpec
@@ -30,12 +30,12 @@ def with_arms(rule: CompiledRule, spec: RuleSpec) -> CompiledRule:
         by = by_of(spec.schedule)
         arms = Arms(kind, seconds_of(spec.schedule), by=by, by_reads=frozenset(values.reads(by)))
         return replace(rule, arms=arms)
-    parts = list(_holding(spec))
+    said, parts = said_of(spec.condition, spec.changes), list(_holding(spec))
     if not parts:
-        return replace(rule, arms=Arms(kind, seconds_of(spec.schedule)))
+        return replace(rule, arms=Arms(kind, seconds_of(spec.schedule), said=said))
     holding: Any = parts[0] if len(parts) == 1 else {"and": parts}
     condition = jsonlogic.compile_checked(holding)
-    arms = Arms(kind, seconds_of(spec.schedule), condition=condition, reads=condition.reads)
+    arms = Arms(kind, seconds_of(spec.schedule), condition=condition, reads=condition.reads, said=said)
     return replace(rule, arms=arms, ending=_ending(rule, holding, arms))
 
 

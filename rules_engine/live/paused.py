@@ -1,4 +1,8 @@
-"""What pauses leave of the compiled rules: one that is held is matched as paused, one that is dropped is not tried."""
+"""What pauses leave of the compiled rules: one that is held is matched as paused, one that is dropped is not tried.
+
+A rule that waits by the clock still hears what it waits for, and tells nothing: it would miss that something came to be
+so, or was not silent.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,8 @@ def paused_rules(rules: Iterable[CompiledRule], pauses: Sequence[Pause], last: P
 
 def _left(rule: CompiledRule, modes: set[str], last: Paused) -> tuple[CompiledRule, CompiledRule | None]:
     if Pause.Mode.DROP in modes:
-        return rule, None
+        # One that waits by the clock goes on hearing what begins and ends that; what is due waits for the pause to end.
+        return rule, rule if rule.arms is not None else None
     known = last.get(rule.slug)
     if known is not None and known[0] is rule and known[1] is not None:
         return known

@@ -49,14 +49,19 @@ def marked(subject: Subject, pairs: Pairs) -> Pairs:
 
 def _mark(subject: Subject, rule: CompiledRule, arms: Arms) -> None:
     using = cache.alias()
-    surroundings = here() if functions() else ""
-    apart = f"{surroundings} " if surroundings else ""
-    key = key_of_text(apart + _key(subject, rule, arms))
+    key, surroundings = placed(_key(subject, rule, arms))
     if arms.kind == "stays" and _last(rule.slug, key, using) is arms.holds:
         return
     pk = None if subject.instance is None else snapshot.plain(subject.pk)
     add([{"rule_slug": rule.slug, "key": key, "model": subject.model, "object_pk": pk, "surroundings": surroundings,
           "holds": arms.holds}], using)  # fmt: skip
+
+
+def placed(key: str) -> tuple[str, str]:
+    """Return what is waited for as ``Armed`` keeps it, apart for each surroundings, and the surroundings of here."""
+    surroundings = here() if functions() else ""
+    apart = f"{surroundings} " if surroundings else ""
+    return key_of_text(apart + key), surroundings
 
 
 def _key(subject: Subject, rule: CompiledRule, arms: Arms) -> str:

@@ -64,7 +64,10 @@ class Firing(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("rule_slug", "object_key", "due_at"), name="rules_engine_fired_once")
         ]
-        indexes = [models.Index(fields=("due_at",), name="rules_firing_due")]
+        indexes = [
+            models.Index(fields=("due_at",), name="rules_firing_due"),
+            models.Index(fields=("rule_slug", "due_at"), name="rules_firing_rule_due"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule_slug} {self.object_key}".strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,3 +23,10 @@ class Arms:
     #: What has to hold when it is due, and what that reads; None: nothing.
     condition: Any = None
     reads: frozenset[Path] = frozenset()
+    #: That as it is written (``said_of``): another one is armed anew.
+    said: str = ""
+
+
+def said_of(condition: Any, changes: Sequence[Any]) -> str:
+    """Return what has to hold, a condition and change conditions, as a text: equal where these are."""
+    return json.dumps([condition, list(changes)], sort_keys=True, default=str)

@@ -62,9 +62,13 @@ def due_of(value: date | datetime | None, schedule: Schedule) -> datetime | None
 
     ``value`` is what the column holds: a date begins at midnight in the schedule's zone.
     """
+    return None if value is None else due_by(value, Offset.of(schedule))
+
+
+def due_by(value: date | datetime | None, offset: Offset) -> datetime | None:
+    """Return the same by a schedule that was read already, for many dates."""
     if value is None:
         return None
-    offset = Offset.of(schedule)
     try:
         return _due(value, offset)
     except (OverflowError, ValueError):

@@ -63,6 +63,8 @@ def _of_days(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     code = schedule.get("holidays")
     holidays = holiday_list(code) if code else NO_DAYS
     first = local(after, zone).date() - DAY
+    if schedule.get("since"):
+        first = max(first, since_of(schedule))
     last = after
     for day in (first + DAY * number for number in range(MOST_DAYS * (schedule.get("step") or 1))):
         if _is_of(day, schedule, holidays):
@@ -111,6 +113,8 @@ def _hours(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     hour the clock's own number counts, and one that comes twice counts once."""
     zone, at, step = zone_of(schedule), time_of(schedule) or MIDNIGHT, schedule.get("step") or 1
     now = local(after, UTC).replace(second=0, microsecond=0)
+    if schedule.get("since"):
+        now = max(now, moment(since_of(schedule), MIDNIGHT, zone).replace(second=0) - MINUTE)
     while True:
         now += MINUTE
         wall = now.astimezone(zone)
@@ -131,7 +135,7 @@ def cron_problem(text: Any) -> str:
         return "Wrong number of fields"
     try:
         next(cronsim.CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
-    except cronsim.CronSimError as error:
+    except (cronsim.CronSimError, OverflowError, ValueError) as error:  # a step of very many digits
         return str(error)
     except StopIteration:
         return "It never comes"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.db import models
 
-from rules_engine.capture.by_clock.marking import add, key_of
+from rules_engine.capture.by_clock.marking import add, key_of, placed
 from rules_engine.capture.one_rule.telling import Answer, Occasion, as_told, ask_of, subject_of
 from rules_engine.context import snapshot
 from rules_engine.context.stored_form import key_value
@@ -26,17 +26,24 @@ def arm_all(rule: CompiledRule, objects: Sequence[models.Model], occasion: Occas
     if rule.arms is None:
         return []
     asking = asked_when_due(rule, rule.arms)
-    keys = {str(key_value(each)): key_of(rule, each._meta.label_lower, key_value(each)) for each in objects}
-    known = set(
-        Armed.objects.using(using).filter(rule_slug=rule.slug, key__in=keys.values()).values_list("key", flat=True)
-    )
+    places = {str(key_value(each)): placed(key_of(rule, each._meta.label_lower, key_value(each))) for each in objects}
+    keys = [key for key, _ in places.values()]
+    known = set(Armed.objects.using(using).filter(rule_slug=rule.slug, key__in=keys).values_list("key", flat=True))
     answers, marks = [], []
     for instance in objects:
         pk = key_value(instance)
         said = ask_of(asking, subject_of(instance, occasion))
         answers.append(Answer(instance, "not_matched" if said is None else said.outcome))
-        if said is not None and said.outcome == "matched" and (key := keys[str(pk)]) not in known:
+        if said is not None and said.outcome == "matched" and (key := places[str(pk)][0]) not in known:
             label = (instance._meta.concrete_model or type(instance))._meta.label_lower
-            marks.append({"rule_slug": rule.slug, "key": key, "model": label, "object_pk": snapshot.plain(pk)})
+            marks.append(
+                {
+                    "rule_slug": rule.slug,
+                    "key": key,
+                    "surroundings": places[str(pk)][1],
+                    "model": label,
+                    "object_pk": snapshot.plain(pk),
+                }
+            )
     add(marks, using)
     return answers

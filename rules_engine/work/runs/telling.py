@@ -7,13 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from rules_engine.capture.one_rule.telling import Answer, Occasion, as_told, ask_of, subject_of, tell
@@ -104,7 +104,7 @@ def _tell(pk: Any) -> bool:
     using = cache.alias()
     surroundings = _rows().filter(pk=pk).values_list("surroundings", flat=True).first()
     with within(surroundings or ""), transaction.atomic(using=using):
-        run = passing_locked(due().filter(pk=pk)).first()
+        run: Any = passing_locked(due().filter(pk=pk)).annotate(now=Now()).first()
         # Where no row is locked, the second worker waits here, and finds that the first has done it.
         if run is None or not _rows().filter(pk=pk, step=run.step).update(step=F("step") + 1):
             return False
@@ -114,7 +114,7 @@ def _tell(pk: Any) -> bool:
         elif isinstance(rule, str):
             _end(run, Run.State.STOPPED, rule)
         else:
-            _advance(run, _told(run, as_told(rule), using))
+            _advance(run, _told(run, as_told(rule), run.now, using))
     return True
 
 
@@ -153,9 +153,9 @@ def _refusal(run: Run) -> str:
     return ""
 
 
-def _told(run: Run, rule: CompiledRule, using: str) -> _Part:
+def _told(run: Run, rule: CompiledRule, now: datetime, using: str) -> _Part:
     part, objects = _objects(run, rule, using)
-    occasion = occasion_of(run)
+    occasion = occasion_of(run, now)
     if run.signal == ARMING:
         with actor.again(occasion.origin), reading_current(using):
             part.add(arm_all(rule, objects, occasion, using))
@@ -178,12 +178,12 @@ def counted(rule: CompiledRule, objects: Sequence[models.Model], occasion: Occas
     return answers
 
 
-def occasion_of(run: Run) -> Occasion:
-    """Return why the rule is told, as now."""
+def occasion_of(run: Run, now: datetime) -> Occasion:
+    """Return why the rule is told, and when by the database's clock."""
     user = None if run.actor is None else KnownActor(run.actor["id"], run.actor["username"])
     # By its id the events of a run are found, as those of a request are.
     asked = {"id": run.pk.hex, "method": "RUN", "path": run.rule_slug}
-    return Occasion(run.signal, timezone.now(), actor.Origin(user=user, told=asked), run.due)
+    return Occasion(run.signal, now, actor.Origin(user=user, told=asked), run.due)
 
 
 def _objects(run: Run, rule: CompiledRule, using: str) -> tuple[_Part, list[models.Model]]:

@@ -13,15 +13,24 @@ from django.db.models.functions import Now
 from rules_engine.databases.uncached import uncached
 from rules_engine.live import cache
 from rules_engine.models import Armed, Rule, RuleAction, Schedule
-from rules_engine.rules.schedules.kinds import kind_of
+from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.arms import said_of
+from rules_engine.rules.schedules.kinds import kind_of, name_of
 
 #: The rule set by which this process armed last.
 _armed_for: int | None = None
 
 
-def digest_of(model: str, schedule: Mapping[str, Any]) -> str:
-    """Return a fingerprint of what a rule says of time: its schedule, and of which model its dates are."""
-    return sha256(json.dumps([model.lower(), schedule], sort_keys=True, default=str).encode()).hexdigest()
+def digest_of(model: str, schedule: Mapping[str, Any], said: str = "") -> str:
+    """Return a fingerprint of what a rule says of time: its schedule, of which model its dates are, and, of a rule that
+    waits whether something stays so, what that is (``said_of``)."""
+    told = [model.lower(), schedule, said] if said else [model.lower(), schedule]
+    return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_of_rule(rule: CompiledRule) -> str:
+    """Return the same of a compiled rule without a fault."""
+    return digest_of(rule.model, rule.schedule or {}, "" if rule.arms is None else rule.arms.said)
 
 
 def arm(using: str) -> None:
@@ -31,8 +40,10 @@ def arm(using: str) -> None:
     """
     rules = uncached(Rule.objects.using(using).filter(enabled=True, schedule__isnull=False))
     wanted = {
-        slug: digest_of(model, schedule)
-        for slug, model, schedule in rules.values_list("slug", "model", "schedule")
+        slug: digest_of(model, schedule, _said(schedule, condition, changes))
+        for slug, model, schedule, condition, changes in rules.values_list(
+            "slug", "model", "schedule", "condition", "changes"
+        )
         if (kind := kind_of(schedule)) is not None and kind.is_by_clock
     }
     rows = Schedule.objects.using(using)
@@ -47,6 +58,12 @@ def arm(using: str) -> None:
         new = [Schedule(rule_slug=slug, digest=wanted[slug]) for slug in sorted(wanted.keys() - known.keys())]
         # Another process may be arming the same.
         rows.bulk_create(new, ignore_conflicts=True)
+
+
+def _said(schedule: Any, condition: Any, changes: Any) -> str:
+    if name_of(schedule) != "stays":
+        return ""
+    return said_of(condition, changes if isinstance(changes, list) else [changes])
 
 
 def _end(slugs: Collection[str], using: str) -> None:
@@ -68,6 +85,12 @@ def keep_armed() -> None:
     if number != _armed_for:
         arm(cache.alias())
         _armed_for = number
+
+
+def arm_anew() -> None:
+    """Have ``keep_armed`` arm again: what is armed is not by the rules that this process has."""
+    global _armed_for
+    _armed_for = None
 
 
 def rules_changed(

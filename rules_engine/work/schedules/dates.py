@@ -19,7 +19,7 @@ from rules_engine.context.paths import ModelClass, find_model, resolve
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models import Firing
 from rules_engine.rules.holding import LONGEST_HOLD_KEY
-from rules_engine.rules.schedules.due import Window, due_of, windows
+from rules_engine.rules.schedules.due import ELAPSED, Offset, Window, due_by, windows
 from rules_engine.rules.schedules.kind import Schedule
 from rules_engine.types import Path
 
@@ -28,6 +28,8 @@ PAGE = 2_000
 #: By how much the order of dates and the order of what is due by them may differ, where days are counted that are not
 #: all alike and each date keeps its time of day: a long weekend, or the end of a month.
 DISORDER = timedelta(days=8)
+#: By how much what is due by a date may have moved since it was told of: the site's zone, or its clocks, are others.
+MOVED = timedelta(days=2)
 #: The name under which an object's date comes along with it.
 DATE = "rules_engine_date"
 
@@ -85,11 +87,12 @@ def key_text(model: ModelClass, pk: Any, using: str) -> str:
 
 
 class Dates:
-    """What is due of one rule by its dates."""
+    """What is due of one rule by its dates. What was due before ``since`` says nothing: the rule was another one."""
 
-    def __init__(self, slug: str, label: str, schedule: Schedule, using: str) -> None:
-        self.slug, self.schedule, self.using = slug, schedule, using
+    def __init__(self, slug: str, label: str, schedule: Schedule, using: str, *, since: datetime | None = None) -> None:
+        self.slug, self.schedule, self.using, self.since = slug, schedule, using, since
         self.column = column_of(label, schedule)
+        self._offset = Offset.of(schedule)
 
     @property
     def is_in_order(self) -> bool:
@@ -102,7 +105,7 @@ class Dates:
 
     def due_of(self, value: Any) -> datetime | None:
         """Return when the date makes it due."""
-        return due_of(value, self.schedule)
+        return due_by(value, self._offset)
 
     def windows(self, begin: datetime, end: datetime) -> list[Window]:
         """Return the dates that are due between these moments."""
@@ -114,10 +117,16 @@ class Dates:
         is_within = reduce(or_, (Q(**{lookup: (window.first, window.last)}) for window in found))
         return self.rows().filter(is_within).order_by(self.column.lookup, "pk")
 
-    def unfired(self, found: Sequence[Window]) -> models.QuerySet[Any]:
-        """Return those of which no such date has been done with."""
+    def unfired(self, found: Sequence[Window], begin: datetime) -> models.QuerySet[Any]:
+        """Return those of which no such date has been done with, where they are due after a moment.
+
+        A firing from before that, or of the rule as it was, is not asked for: so a few are read of very many.
+        """
+        is_exact = self.schedule["unit"] in ELAPSED and not self.column.is_of_days
+        bound = begin if is_exact else begin - MOVED
         fired = Firing.objects.filter(
             rule_slug=self.slug,
+            due_at__gte=bound if self.since is None else max(self.since, bound),
             object_key=Cast(OuterRef("pk"), CharField(max_length=LONGEST_HOLD_KEY)),
             **{self.column.firing_column: OuterRef(self.column.lookup)},
         )
@@ -129,7 +138,7 @@ class Dates:
         due: list[Due] = []
         if not found:
             return due
-        for page in self.pages(self.unfired(found)):
+        for page in self.pages(self.unfired(found, begin)):
             due += self._unknown(list(self.picked(page, begin, end)))
             if len(due) >= most:
                 break
@@ -192,7 +201,9 @@ class Dates:
             for row in rows
             if (at := self.due_of(row.__dict__[DATE])) is not None and begin < at <= end
         ]
-        known = self.fired(read) if any(each not in due for each in map(_without_instance, read)) else {}
+        picked = {(each.pk, each.due_at, each.value) for each in due}
+        is_moved = any((each.pk, each.due_at, each.value) not in picked for each in read)
+        known = self.fired(read) if is_moved else {}
         return sorted(
             (each for each in read if (self.key(each.pk), each.due_at) not in known), key=lambda each: each.due_at
         )
@@ -215,7 +226,3 @@ class Dates:
             "of_date": due.value if self.column.is_of_days else None,
             "of_moment": None if self.column.is_of_days else due.value,
         }
-
-
-def _without_instance(due: Due) -> Due:
-    return Due(due.pk, due.due_at, due.value)

@@ -29,6 +29,8 @@ from rules_engine.work.schedules.lateness import earliest
 KIND = "every"
 #: Times of one rule that are told in one transaction.
 BATCH = 50
+#: Of a rule that is told of all objects in a list: each time is a walk through them.
+BATCH_OF_ROWS = 1
 #: Times that are counted when they are left out; of more it is said that they are so many at least.
 MOST_COUNTED = 10_000
 #: When it is looked again whether a schedule comes that has no time any more.
@@ -40,10 +42,11 @@ def look(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> tuple[
     schedule: Mapping[str, Any] = rule.schedule or {}
     since = max(row.looked_until or row.since, row.since)
     begin = max(since, earliest(row, rule, now))
-    times = _times(schedule, begin, now)
+    most = BATCH_OF_ROWS if schedule.get("of") == "rows" else BATCH
+    times = _times(schedule, begin, now, most)
     for at in times:
         _tell(rule, at, now, using)
-    is_whole = len(times) < BATCH
+    is_whole = len(times) < most
     until = now if is_whole else times[-1]
     following = next_times(schedule, until, 1)
     columns = {
@@ -54,9 +57,9 @@ def look(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> tuple[
     return len(times), columns
 
 
-def _times(schedule: Mapping[str, Any], begin: datetime, now: datetime) -> list[datetime]:
+def _times(schedule: Mapping[str, Any], begin: datetime, now: datetime, most: int) -> list[datetime]:
     if schedule.get("late") != "last":
-        return times_between(schedule, begin, now, BATCH)
+        return times_between(schedule, begin, now, most)
     last = last_time(schedule, begin, now)
     return [] if last is None else [last]
 

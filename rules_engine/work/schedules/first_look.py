@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from rules_engine.capture.by_clock.marking import add
+from rules_engine.capture.by_clock.marking import add, placed
 from rules_engine.models import Armed, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.arms import Arms
@@ -28,5 +28,6 @@ def begin_to_wait(row: Schedule, rule: CompiledRule, arms: Arms, now: datetime, 
         if arms.kind == "stays":
             start_run(rule.slug, signal=ARMING)
         elif not arms.by and not Armed.objects.using(using).filter(rule_slug=rule.slug).exists():
-            add([{"rule_slug": rule.slug, "key": ""}], using)
+            key, surroundings = placed("")
+            add([{"rule_slug": rule.slug, "key": key, "surroundings": surroundings}], using)
     return {"looked_until": now, "next_look_at": now + NEVER}

@@ -25,7 +25,7 @@ from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not
 from rules_engine.work.schedules import every
-from rules_engine.work.schedules.arming import keep_armed
+from rules_engine.work.schedules.arming import arm_anew, digest_of_rule, keep_armed
 from rules_engine.work.schedules.dates import DISORDER, Dates, Due
 from rules_engine.work.schedules.first_look import begin_to_wait
 from rules_engine.work.schedules.lateness import earliest
@@ -44,6 +44,8 @@ WIDE_SECONDS = 60
 WIDE_SHARE = 0.02
 #: Seconds until a rule is looked after again that could not be.
 TROUBLE_SECONDS = 60
+#: Until a rule is looked after that is another one than this process knows.
+AT_ONCE = timedelta(seconds=1)
 
 
 def _rows() -> models.QuerySet[Schedule]:
@@ -69,12 +71,14 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     """
     end, total = time.monotonic() + seconds, 0
     elsewhere: set[str] = set()
-    if not is_any_due(now):
+    keep_armed()
+    slug = _next(now, elsewhere)
+    if slug is None:
         return 0
     # The rules as they are now: what is due may be said by newer ones than this process has.
     cache.refresh()
     keep_armed()
-    while time.monotonic() < end and (slug := _next(now, elsewhere)) is not None:
+    while slug is not None and time.monotonic() < end:
         looked = ask(_look, slug, now)
         if isinstance(looked, Unread):
             elsewhere.add(slug)
@@ -84,6 +88,7 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
             elsewhere.add(slug)  # another worker is at it
         else:
             total += looked
+        slug = _next(now, elsewhere)
     return total
 
 
@@ -134,6 +139,10 @@ def _looked(row: Schedule, now: datetime, using: str) -> Looked:
         return Looked(0, {"next_look_at": now + timedelta(seconds=LOOK_SECONDS)})
     if rule.fault:
         return _troubled(rule.fault, now)
+    if digest_of_rule(rule) != row.digest:
+        # It was edited since this process read the rules; the next call reads them anew, and arms by them.
+        arm_anew()
+        return Looked(0, {"next_look_at": now + AT_ONCE})
     if rule.model and (trouble := why_not(rule)):
         return _troubled(trouble, now)
     schedule = rule.schedule or {}
@@ -154,7 +163,7 @@ def _troubled(error: str, now: datetime) -> Looked:
 
 def _look_at_dates(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> Looked:
     started = time.monotonic()
-    dates = Dates(rule.slug, rule.model, rule.schedule or {}, using)
+    dates = Dates(rule.slug, rule.model, rule.schedule or {}, using, since=row.since)
     begin, is_wide = earliest(row, rule, now), row.looked_until is None or row.next_wide_at <= now
     skipped = _skipped(row, dates, begin)
     if not is_wide and row.looked_until is not None:
@@ -178,8 +187,9 @@ def _skipped(row: Schedule, dates: Dates, begin: datetime) -> int:
     """Count what was due since the last look and is too late by now. One query, after a stop alone."""
     if row.looked_until is None or begin <= max(row.looked_until, row.since):
         return 0
-    found = dates.windows(max(row.looked_until, row.since), begin)
-    count = dates.unfired(found).count() if found else 0
+    since = max(row.looked_until, row.since)
+    found = dates.windows(since, begin)
+    count = dates.unfired(found, since).count() if found else 0
     if count:
         logger.warning("%s left out %s objects that were due too long ago.", row.rule_slug, count)
     return count

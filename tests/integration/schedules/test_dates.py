@@ -13,7 +13,7 @@ from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Firing, HeldMatch, Pause, Rule, RuleError, Schedule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import retention
-from rules_engine.work.schedules import looking
+from rules_engine.work.schedules import arming, looking
 from rules_engine.work.schedules.arming import arm
 from rules_engine.work.schedules.dates import Dates
 from rules_engine.work.schedules.looking import is_any_due, look_due
@@ -455,7 +455,7 @@ def test_keys_are_known_in_the_form_that_the_database_gives_them() -> None:
     dates = Dates(rule.slug, rule.model, rule.schedule or {}, "default")
     windows = dates.windows(BEGIN, BEGIN + 2 * HOUR)
     assert dates.within(windows).count() == 1
-    assert dates.unfired(windows).count() == 0
+    assert dates.unfired(windows, BEGIN).count() == 0
 
 
 def test_the_clock_is_the_databases(noted: list[str]) -> None:
@@ -465,3 +465,46 @@ def test_the_clock_is_the_databases(noted: list[str]) -> None:
     fed("future", now - HOUR + MINUTE)
     run_due()
     assert noted == ["past"]
+
+
+# A rule that is edited, and a worker that has not read it yet
+
+
+def before(count: int, path: str = "fed_at") -> Any:
+    return on(path, count, "days", "before")
+
+
+@pytest.mark.parametrize("path", ["fed_at", "born"])
+def test_what_the_old_schedule_told_is_due_by_the_new_one_too(noted: list[str], path: str) -> None:
+    rule = timed(before(3, path))
+    value = BEGIN + 4 * DAY
+    Animal.objects.create(name="Rex", **{path: value if path == "fed_at" else value.date()})
+    act(BEGIN + DAY)
+    assert noted == ["Rex"]
+    rule.schedule = before(1, path)
+    rule.save()
+    refresh()
+    set_back(rule, BEGIN + DAY + HOUR)
+    for _ in range(2):
+        act(BEGIN + 3 * DAY)
+    assert noted == ["Rex", "Rex"]
+    # What is done with by the same schedule stays so.
+    act(BEGIN + 3 * DAY + HOUR)
+    assert noted == ["Rex", "Rex"]
+
+
+def test_a_process_that_has_not_read_an_edit_tells_nothing_by_it(noted: list[str]) -> None:
+    rule = timed(on())
+    fed("Rex")
+    refresh()
+    later = BEGIN + 2 * HOUR
+    Schedule.objects.update(digest=arming.digest_of(rule.model, on(count=9)))
+    looking._look(rule.slug, later)
+    assert not Event.objects.exists()
+    assert Schedule.objects.get().next_look_at == later + timedelta(seconds=1)
+    # It arms again by the rule that there is, and goes on with that.
+    is_any_due()
+    assert Schedule.objects.get().digest == arming.digest_of(rule.model, on())
+    set_back(rule, BEGIN)
+    act(later)
+    assert noted == ["Rex"]

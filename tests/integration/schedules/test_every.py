@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from rules_engine.admin.runs.progress import far
 from rules_engine.context.visible import visible
 from rules_engine.models import Event, Firing, Pause, RuleError, Run, Schedule
 from rules_engine.testing import refresh
+from rules_engine.work.runs.telling import tell_due
 from rules_engine.work.schedules import every as every_module
 from tests.integration.schedules.clocks import BEGIN, DAY, HOUR, MINUTE, act, fired, look, set_back, timed
 from tests.zoo.models import Animal, Keeper
@@ -212,3 +215,36 @@ def test_a_condition_that_cannot_be_asked_of_one_is_said_and_asked_again(noted: 
     Animal.objects.filter(pk=rex.pk).update(legs=4)
     act(BEGIN + 7 * HOUR)
     assert noted == ["1: Rex "]
+
+
+# What a look costs
+
+
+def test_each_list_is_told_in_a_transaction_of_its_own(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    whole = every_module.look
+    monkeypatch.setattr(every_module, "look", lambda *given: (told.append((came := whole(*given))[0]), came)[1])
+    timed(daily("rows"), actions=ROWS)
+    Animal.objects.create(name="Rex")
+    act(BEGIN + 2 * DAY + 6 * HOUR)
+    assert len(noted) == 3
+    assert set(told) == {0, 1}
+
+
+def test_nothing_is_counted_for_a_run_that_nobody_asked_for(noted: list[str]) -> None:
+    timed(daily("each"))
+    Animal.objects.create(name="Rex")
+    look(BEGIN + 6 * HOUR)
+    run = Run.objects.get()
+    assert run.total is None
+    assert far(run) == "0 looked at"
+
+
+def test_what_a_run_tells_occurs_by_the_database_s_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed(daily("each"))
+    Animal.objects.create(name="Rex")
+    look(BEGIN + 6 * HOUR)
+    asked_at = Run.objects.get().created_at
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2001, 1, 1, tzinfo=UTC))
+    tell_due()
+    assert Event.objects.get().occurred_at >= asked_at

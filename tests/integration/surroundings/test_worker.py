@@ -12,14 +12,14 @@ from django.test.utils import CaptureQueriesContext
 
 from rules_engine.actions.replay_executions import Selection
 from rules_engine.capture import large_changes
-from rules_engine.models import Attempt, Event, Execution, HeldMatch, LargeChange, Reservation
+from rules_engine.models import Armed, Attempt, Event, Execution, HeldMatch, LargeChange, Reservation
 from rules_engine.models.reservation import digest_of
 from rules_engine.sending import order
 from rules_engine.surroundings.state import here
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.large_changes import tell_due
 from rules_engine.work.replays import replay
-from rules_engine.work.runs.starting import start_run
+from rules_engine.work.runs.starting import ARMING, start_run
 from tests.factories import make_animals, make_endpoint
 from tests.http_server import MisbehavingServer
 from tests.integration.surroundings import shop_of
@@ -299,3 +299,16 @@ def test_a_run_of_a_closed_shop_waits(shops: list[str]) -> None:
     run.refresh_from_db()
     assert (run.state, run.failures, shops) == ("waiting", 1, [])
     assert "NotEntered" in run.reason
+
+
+def test_what_is_so_already_is_waited_for_as_saves_there_mark_it(shops: list[str]) -> None:
+    animal = Animal.objects.create(name="Rex")
+    with open_in("north"):
+        rule = create_rule(Animal, actions=[NOTE], schedule={"kind": "stays", "count": 3, "unit": "days"})
+        start_run(rule.slug, signal=ARMING)
+    run_due()
+    with open_in("north"):
+        animal.save()
+    run_due()
+    kept = Armed.objects.filter(surroundings='"north"').values_list("key", flat=True)
+    assert list(kept) == [f'"north" zoo.animal:{animal.pk}']

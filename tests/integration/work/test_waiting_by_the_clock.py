@@ -515,3 +515,59 @@ def test_a_rule_on_time_is_looked_after_by_one_row(noted: list[str]) -> None:
     unpaid()
     row = Schedule.objects.get()
     assert row.next_look_at > datetime.now(tz=row.next_look_at.tzinfo) + timedelta(days=365)
+
+
+# A rule that is paused, edited, or of many places
+
+
+def test_what_came_to_be_so_during_a_pause_that_drops_is_waited_for(noted: list[str]) -> None:
+    pause = Pause.objects.create(mode=Pause.Mode.DROP)
+    refresh()
+    make_order(order_number="A", status="pending")
+    unpaid()
+    make_order(order_number="B", status="pending")
+    after(days=4)
+    assert noted == []
+    pause.delete()
+    refresh()
+    Run.objects.update(due_at=timezone.now())
+    run_due()
+    after(days=4)
+    assert sorted(noted) == ["A", "B"]
+
+
+def test_matches_during_a_pause_that_drops_break_the_silence(noted: list[str]) -> None:
+    silent()
+    make_animals(1)
+    run_due()
+    Armed.objects.update(created_at=F("created_at") - timedelta(hours=20), due_at=F("due_at") - timedelta(hours=20))
+    pause = Pause.objects.create(rule_slug="silent", mode=Pause.Mode.DROP)
+    refresh()
+    Animal.objects.create(name="Rex")
+    pause.delete()
+    refresh()
+    after(hours=10)
+    assert noted == []
+    after(hours=27)
+    assert noted == ["silence"]
+
+
+def test_another_condition_has_the_rule_wait_for_what_it_selects(noted: list[str]) -> None:
+    rule = unpaid()
+    make_order(order_number="A", status="pending")
+    make_order(order_number="B", status="paid")
+    run_due()
+    rule.condition = {"==": [{"var": "instance.status"}, "paid"]}
+    rule.save()
+    refresh()
+    run_due()
+    after(days=3.1)
+    assert noted == ["B"]
+
+
+def test_an_edit_of_what_it_does_arms_nothing_anew() -> None:
+    rule = unpaid()
+    digest = Schedule.objects.get().digest
+    rule.name = "Another"
+    rule.save()
+    assert (Schedule.objects.get().digest, Run.objects.count()) == (digest, 1)

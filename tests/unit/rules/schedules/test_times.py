@@ -170,3 +170,24 @@ def test_a_cron_text_that_cannot_be_read_is_a_problem(text: Any) -> None:
 def test_what_does_not_go_together_is_said(choice: dict[str, Any], pointer: str) -> None:
     found = problems(RuleSpec(slug="r", schedule={"kind": "every", **choice}))
     assert [problem.pointer for problem in found] == [f"/schedule{pointer}"]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_hours_begin_on_the_first_day_that_counts(step: int) -> None:
+    schedule = every(BERLIN, each="hour", step=step, since="2026-12-24")
+    assert shown(schedule, NOON, 2) == ["2026-12-24 00:00", f"2026-12-24 0{step}:00"]
+    assert last_time(schedule, NOON, NOON + timedelta(days=30)) is None
+
+
+def test_hours_go_on_when_the_first_day_has_passed() -> None:
+    assert shown(every(each="hour", step=2, since="2026-05-01"), NOON, 2) == ["2026-05-06 14:00", "2026-05-06 16:00"]
+
+
+def test_a_first_day_that_is_far_away_is_found_without_a_walk() -> None:
+    schedule = every(each="day", step=3, since="9000-01-01")
+    assert shown(schedule, NOON, 2) == ["9000-01-01 00:00", "9000-01-04 00:00"]
+    assert times_between(schedule, NOON, NOON + timedelta(days=9), 5) == []
+
+
+def test_a_step_of_very_many_digits_is_a_problem() -> None:
+    assert cron_problem(f"*/{'9' * 5_000} * * * *")
