@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from rules_engine.live import cache
 from rules_engine.models import Event, Rule, Run
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.test.ahead.what_is_there import Look, left_out, look_at, occasion_for, tested_as_told
-from rules_engine.types import RuleSpec
+from rules_engine.types import RuleSpec, new_id
 from rules_engine.work.runs import selecting
 from rules_engine.work.runs.permitted import RUN_RULE
 from rules_engine.work.runs.starting import MOST_KEYS, CannotRun, live_rule, start_run, told_keys, why_not
@@ -37,6 +38,7 @@ from rules_engine.work.runs.starting import MOST_KEYS, CannotRun, live_rule, sta
 SECONDS = 3.0
 #: Objects that are read by one statement.
 CHUNK = 500
+VIEW_RUN = "rules_engine.view_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,21 @@ class RunMixin:
             if request.method == "POST" and {"start", "count"} & set(request.POST):
                 run = _started(request, compiled, chosen)
                 _note(self, request, rule, run)
-                return HttpResponseRedirect(page_url("run", run.pk))
+                return _on_its_way(self, request, rule, run)
         except CannotRun as error:
             return page(self, request, rule, "run.html", title, why=str(error), sentence=_sentence(request, rule))
         except _ChangedSince as error:
             self.message_user(request, str(error), messages.WARNING)
         context = _shown(request, rule, spec, compiled, chosen)
         return page(self, request, rule, "run.html", title, **context)
+
+
+def _on_its_way(model_admin: Any, request: HttpRequest, rule: Rule, run: Run) -> HttpResponseBase:
+    """Lead to how far the run is; whoever may not view runs, back to the rule."""
+    if request.user.has_perm(VIEW_RUN):
+        return HttpResponseRedirect(page_url("run", run.pk))
+    model_admin.message_user(request, gettext("The run has begun."), messages.SUCCESS)
+    return HttpResponseRedirect(page_url("rule", rule.pk))
 
 
 class _ChangedSince(Exception):
@@ -132,16 +142,34 @@ def _started(request: HttpRequest, rule: CompiledRule, chosen: Chosen) -> Run:
     if chosen.may_see is not None:
         keys = _keys_seen(chosen)
     only_counts = "start" not in request.POST
-    return start_run(rule.slug, selection=keys, asked_by=request.user, version=rule.version, counts_only=only_counts)
+    return start_run(
+        rule.slug,
+        selection=keys,
+        asked_by=request.user,
+        version=rule.version,
+        counts_only=only_counts,
+        run_id=_run_id(request, only_counts=only_counts),
+    )
+
+
+def _run_id(request: HttpRequest, *, only_counts: bool) -> uuid.UUID | None:
+    """Return the key that the page gave its run, so that a button that is pressed twice begins one; None where it
+    cannot be read. Counting is a run of its own."""
+    try:
+        given = uuid.UUID(request.POST.get("run", ""))
+    except ValueError:
+        return None
+    return uuid.uuid5(given, "count") if only_counts else given
 
 
 def _keys_seen(chosen: Chosen) -> list[Any]:
     """Return the keys of those that who asks sees, where that is not all there are: a worker cannot ask."""
-    keys = [selecting.told(row) for row in chosen.objects[: MOST_KEYS + 1] if chosen.may_see and chosen.may_see(row)]
-    if len(keys) > MOST_KEYS:
+    rows = list(chosen.objects[: MOST_KEYS + 1])
+    # What was cut off may be seen as well: a part of them is never taken for all.
+    if len(rows) > MOST_KEYS:
         text = gettext("You see a part of these objects, and more than %s: choose some of them in their list.")
         raise CannotRun(text % number_format(MOST_KEYS, force_grouping=True))
-    return keys
+    return [selecting.told(row) for row in rows if chosen.may_see is None or chosen.may_see(row)]
 
 
 def _note(model_admin: Any, request: HttpRequest, rule: Rule, run: Run) -> None:
@@ -166,6 +194,7 @@ def _shown(request: HttpRequest, rule: Rule, spec: RuleSpec, compiled: CompiledR
         "keys": "" if chosen.keys is None else json.dumps(chosen.keys),
         "is_all": chosen.keys is None,
         "version": compiled.version,
+        "run_id": new_id(),
         "left_out": left_out(spec),
         "notes": notes,
         "first": first,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import number_format
@@ -17,10 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import RuleFilter
 from rules_engine.admin.parts.objects import UNSEEN
-from rules_engine.admin.parts.rendering import clock, link, list_url, text_block
+from rules_engine.admin.parts.rendering import clock, link, list_url, page_url, text_block
 from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import labels_like, of_rules
-from rules_engine.admin.records.executions import rule_link
 from rules_engine.context.paths import find_model
 from rules_engine.models import Rule, Run
 from rules_engine.rules.permissions import may_view_outcomes
@@ -73,6 +72,12 @@ class RunAdmin(RowButtonsAdmin):
                 more["run_url"] = reverse("admin:rules_engine_rule_run", args=[rule.pk])
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Each with the key of its rule, while there is one."""
+        rules = Rule.objects.filter(slug=OuterRef("rule_slug")).values("pk")[:1]
+        runs: QuerySet[Any] = super().get_queryset(request).annotate(rule_pk=Subquery(rules))
+        return runs
+
     def having(self, word: str) -> Q:
         """By rule, model and whoever asked for it."""
         return of_rules(word) | Q(model__in=labels_like(word)) | Q(asked_by__iexact=word)
@@ -93,8 +98,8 @@ class RunAdmin(RowButtonsAdmin):
         return clock(run.created_at)
 
     @admin.display(description=_("rule"), ordering="rule_slug")
-    def rule_told(self, run: Run) -> SafeString:
-        return rule_link(run.rule_slug)
+    def rule_told(self, run: Any) -> SafeString:
+        return link(page_url("rule", run.rule_pk) if run.rule_pk else "", run.rule_slug)
 
     @admin.display(description=_("on what"))
     def what_told(self, run: Run) -> str:

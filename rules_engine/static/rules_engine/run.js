@@ -7,7 +7,9 @@
     let fresh;
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (!answer.ok || answer.redirected) return;
+      if (answer.redirected || (answer.status >= 400 && answer.status < 500)) return;
+      // A server that is restarted, or a proxy before it, is asked again.
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
       fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {
       setTimeout(look, 5 * pause);

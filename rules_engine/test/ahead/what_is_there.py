@@ -17,6 +17,7 @@ from rules_engine.context import actor
 from rules_engine.live.compiler import compile_rule
 from rules_engine.rules import registry
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.kinds import name_of
 from rules_engine.test.rule_test import Tested, tested_on_subject, without_consequence
 from rules_engine.types import RuleSpec
 from rules_engine.work.runs import selecting
@@ -111,6 +112,11 @@ def tested_as_told(spec: RuleSpec, instance: models.Model, user: Any) -> Tested:
 def left_out(spec: RuleSpec) -> list[str]:
     """Say what of the rule a run does not ask, or do: a sentence each."""
     said: list[str] = []
+    if name_of(spec.schedule) not in ("", "often"):
+        text = gettext(
+            "Its time is not asked: a run acts at once on all that its condition selects, also on what is not due."
+        )
+        said.append(text)
     if spec.changes or spec.operations:
         said.append(gettext("What happened and which fields changed is not asked: a run takes objects as they are."))
     if spec.sample_percent < 100:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import models, router
 from django.db.models.functions import Now
@@ -21,6 +22,7 @@ from rules_engine.live import cache
 from rules_engine.models import Run
 from rules_engine.outbox.writing import announce
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.rules.schedules.kinds import name_of
 from rules_engine.surroundings.state import here
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
@@ -50,6 +52,8 @@ def why_not(rule: CompiledRule) -> str:
         return gettext("Its objects are stored in another database than the rules, where nothing can be recorded.")
     if rule.fault:
         return rule.fault
+    if name_of(rule.schedule) == "every" and (rule.schedule or {}).get("of") == "rows":
+        return gettext("This rule makes one list of all objects at its time; it cannot be run on single ones.")
     if _is_about_deletions(rule):
         return gettext("This rule is about what is deleted; what is there is not.")
     if rule.actions and not as_told(rule).actions:
@@ -71,12 +75,14 @@ def start_run(
     due: Mapping[str, Any] | None = None,
     version: int | None = None,
     counts_only: bool = False,
+    run_id: UUID | None = None,
 ) -> Run:
     """Have workers tell the rule of all that its condition selects, or of the objects of these keys, and return what
     tells how far that is. In the caller's transaction, if there is one.
 
     ``asked_by`` is a user, who is the actor of its events, and who has to be allowed to view the objects and to run
-    rules as long as it goes on; None is the operator. ``version``: not if the rule is another one by then. Raises
+    rules as long as it goes on; None is the operator. ``version``: not if the rule is another one by then.
+    ``run_id``: the run of that key where there is one already, as by a button that was pressed twice. Raises
     ``CannotRun``, and ``DatabaseError``.
     """
     cache.refresh()
@@ -89,20 +95,26 @@ def start_run(
     using = cache.alias()
     keys = None if selection is None else told_keys(model, selection)
     rows = selecting.rows_of(model, None if keys is not None else as_told(rule), using)
-    run = Run.objects.using(using).create(
-        rule_slug=rule_slug,
-        rule_version=version,
-        model=label_of(model),
-        signal=signal,
-        due=None if due is None else snapshot.plain(due),
-        keys=keys,
-        actor=actor.Origin(user=asked_by).actor(),
-        asked_by="" if asked_by is None else str(asked_by.get_username())[:255],
-        surroundings=here(),
-        counts_only=counts_only,
-        last=None if keys is not None else selecting.last_key(selecting.rows_of(model, None, using)),
-        total=len(keys) if keys is not None else _count(rows, signal),
-    )
+    told: dict[str, Any] = {
+        "rule_slug": rule_slug,
+        "rule_version": version,
+        "model": label_of(model),
+        "signal": signal,
+        "due": None if due is None else snapshot.plain(due),
+        "keys": keys,
+        "actor": actor.Origin(user=asked_by).actor(),
+        "asked_by": "" if asked_by is None else str(asked_by.get_username())[:255],
+        "surroundings": here(),
+        "counts_only": counts_only,
+        "last": None if keys is not None else selecting.last_key(selecting.rows_of(model, None, using)),
+        "total": len(keys) if keys is not None else _count(rows, signal),
+    }
+    if run_id is None:
+        run = Run.objects.using(using).create(**told)
+    else:
+        run, _is_new = Run.objects.using(using).get_or_create(pk=run_id, defaults=told)
+        if (run.rule_slug, run.asked_by) != (rule_slug, told["asked_by"]):
+            raise CannotRun(gettext("This button began another run; open the page again."))
     announce({conf.queue()}, using)
     return run
 

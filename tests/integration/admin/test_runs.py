@@ -12,7 +12,9 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from project.clinic.models import Doctor
@@ -47,7 +49,7 @@ def text_of(answer: Any) -> str:
 
 def posted_by(answer: Any) -> dict[str, str]:
     """The hidden fields of a page's form."""
-    found = re.findall(r'<input type="hidden" name="(keys|version)" value="([^"]*)">', answer.content.decode())
+    found = re.findall(r'<input type="hidden" name="(keys|version|run)" value="([^"]*)">', answer.content.decode())
     return {name: unescape(value) for name, value in found}
 
 
@@ -181,6 +183,105 @@ def test_of_more_than_a_worker_can_be_told_some_are_to_be_chosen(monkeypatch: py
     assert not Run.objects.exists()
 
 
+def test_a_part_that_is_cut_off_is_refused_and_not_taken_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = [make_order(order_number=str(number)) for number in range(4)]
+    page = admin.site.get_model_admin(Order)
+    # Of the first three one is hidden: the two that are left are no more than a run takes.
+    monkeypatch.setattr(
+        page, "has_view_permission", lambda request, obj=None: obj is None or obj.pk != orders[0].pk, raising=False
+    )
+    monkeypatch.setattr(asking, "MOST_KEYS", 2)
+    rule, client = create_rule(Order, actions=[LOG]), client_of(make_user(*RUNNER))
+    assert "choose some of them" in text_of(press(client, rule, client.get(run_url(rule))))
+    assert not Run.objects.exists()
+
+
+def test_whoever_may_not_view_runs_is_led_back_to_the_rule() -> None:
+    make_order(order_number="A1")
+    rights = [right for right in RUNNER if not right.endswith("view_run")]
+    rule, client = create_rule(Order, actions=[LOG]), client_of(make_user(*rights))
+    answer = press(client, rule, client.get(run_url(rule)))
+    assert answer["Location"] == change_url(rule)
+    assert "The run has begun." in text_of(client.get(answer["Location"]))
+    assert Run.objects.count() == 1
+
+
+def test_a_button_that_is_pressed_twice_begins_one_run(admin_client: Client) -> None:
+    make_order(order_number="A1")
+    rule = create_rule(Order, actions=[LOG])
+    asked = admin_client.get(run_url(rule))
+    first, again = press(admin_client, rule, asked), press(admin_client, rule, asked)
+    assert first["Location"] == again["Location"]
+    assert Run.objects.count() == 1
+    press(admin_client, rule, asked, "count")
+    assert sorted(Run.objects.values_list("counts_only", flat=True)) == [False, True], "to count is a run of its own"
+    press(admin_client, rule, admin_client.get(run_url(rule)))
+    assert Run.objects.count() == 3
+
+
+@pytest.mark.parametrize("key", ["", "x", "7", "\0"])
+def test_a_key_of_a_run_that_nobody_gave_begins_one_all_the_same(admin_client: Client, key: str) -> None:
+    rule = create_rule(Order, actions=[LOG])
+    posted = posted_by(admin_client.get(run_url(rule)))
+    assert admin_client.post(run_url(rule), {**posted, "run": key, "start": "1"}).status_code == 302
+    assert Run.objects.count() == 1
+
+
+def test_the_key_of_another_rules_run_is_refused(admin_client: Client) -> None:
+    one, other = create_rule(Order, slug="one", actions=[LOG]), create_rule(Order, slug="other", actions=[LOG])
+    posted = posted_by(admin_client.get(run_url(one)))
+    admin_client.post(run_url(one), {**posted, "start": "1"})
+    mine = posted_by(admin_client.get(run_url(other)))
+    answer = admin_client.post(run_url(other), {**mine, "run": posted["run"], "start": "1"})
+    assert "This button began another run" in text_of(answer)
+    assert Run.objects.count() == 1
+
+
+def test_a_list_is_not_run_and_what_acts_on_each_is(admin_client: Client) -> None:
+    make_order(order_number="A1", status="paid")
+    every = {"kind": "every", "each": "day", "at": "08:00"}
+    digest = create_rule(
+        Order, slug="l", signals=(), schedule={**every, "of": "rows"}, actions=[("log_message", {"message": "x"})]
+    )
+    answer = admin_client.get(run_url(digest))
+    assert "makes one list of all objects" in text_of(answer)
+    assert 'name="start"' not in answer.content.decode()
+    stays = {"kind": "stays", "count": 3, "unit": "days"}
+    for slug, more in (("e", {"signals": (), "schedule": {**every, "of": "each"}}), ("s", {"schedule": stays})):
+        rule = create_rule(Order, slug=slug, condition=PAID, actions=[LOG], **more)
+        assert "also on what is not due" in text_of(admin_client.get(run_url(rule)))
+    often = create_rule(
+        Order, slug="o", schedule={"kind": "often", "times": 2, "count": 1, "unit": "hours"}, actions=[LOG]
+    )
+    assert "also on what is not due" not in text_of(admin_client.get(run_url(often)))
+
+
+def test_the_list_of_runs_asks_no_statement_for_each(admin_client: Client) -> None:
+    make_order(order_number="A1")
+    rule = create_rule(Order, actions=[LOG])
+    runs = reverse("admin:rules_engine_run_changelist")
+    counts = []
+    for _more in range(2):
+        for _run in range(4):
+            press(admin_client, rule, admin_client.get(run_url(rule)))
+        with CaptureQueriesContext(connection) as queries:
+            page = admin_client.get(runs).content.decode()
+        counts.append(len(queries))
+        assert f'href="{change_url(rule)}"' in page
+    assert counts[0] == counts[1]
+    rule.delete()
+    assert admin_client.get(runs).status_code == 200
+
+
+def test_how_far_it_is_is_a_number_that_a_browser_reads(admin_client: Client, settings: Any) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    rule = create_rule(Order, actions=[LOG])
+    press(admin_client, rule, admin_client.get(run_url(rule)))
+    Run.objects.update(total=123456, looked_at=1234)
+    page = admin_client.get(reverse("admin:rules_engine_run_change", args=[Run.objects.get().pk])).content.decode()
+    assert '<progress max="123456" value="1234"' in page
+
+
 def test_a_rule_that_was_changed_since_is_looked_at_again(admin_client: Client) -> None:
     make_order(order_number="A1")
     rule = create_rule(Order, actions=[LOG])
@@ -234,6 +335,7 @@ def test_a_rule_on_time_is_run_now_and_says_what_it_does_not_know(admin_client: 
     asked = admin_client.get(run_url(rule))
     assert "It would act on 1 object." in text_of(asked)
     assert "It reads due, of which a run knows nothing" in text_of(asked)
+    assert "also on what is not due" in text_of(asked)
     press(admin_client, rule, asked)
     run_due()
     assert Event.objects.get().signal == "run"
