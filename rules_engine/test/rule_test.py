@@ -39,6 +39,8 @@ class Tested:
     context: Mapping[str, Any]
     #: The limit that would hold it back now, by what is on record; that is not counted as a use of it.
     limit: LimitUse | None = None
+    #: Whether there was no time to look at all objects that its list may be of.
+    is_cut: bool = False
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _tested(spec: RuleSpec, form: RuleTestForm, rows: Any, user: Any) -> Tested:
     if form.is_due:
         at = form.cleaned_data.get("due_at") or timezone.now()
         shown = form.seen.rows(form.model) if form.model is not None else None
-        return tested_when_due(spec, form.object, at, user, shown)
+        return tested_when_due(spec, form.object, at, user, shown, form.seen.is_shown)
     happening = form.happening(made_up(rows))
     if written := form.cleaned_data.get("context"):
         return tested_on_event(spec, event_of(spec, happening.signal, happening.operation, written), user)
@@ -123,6 +123,7 @@ def shown_test(test: Tested, spec: RuleSpec) -> dict[str, Any]:
     return {
         "state": test.state,
         "verdict": VERDICTS[test.state],
+        "is_cut": test.is_cut,
         "gates": [shown_gate(gate, titles) for gate in test.gates],
         "actions": [_shown_action(planned) for planned in test.actions],
         "context": json_block(plain(test.context)),

@@ -29,6 +29,8 @@ from rules_engine.admin.why.objects import LONGEST_WORD, find
 from rules_engine.context.paths import find_model
 from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
+from rules_engine.rules.schedules.kinds import name_of
+from rules_engine.rules.validation import rule_problems
 from rules_engine.test.timed.not_due import WhyNot, why_not_due, why_not_waiting
 from rules_engine.test.why import rules_on
 
@@ -87,8 +89,11 @@ class TimesMixin:
         spec, title = rule.spec(), gettext("When it acts")
         if why := unseen(request.user, spec):
             return refused(self, request, rule, title, why)
+        if why := " ".join(each.message for each in rule_problems(spec) if each.pointer.startswith("/schedule")):
+            return page(self, request, rule, "refused.html", title, why=why)
         times = Times(request, spec)
-        form = TimesForm(request.GET or None, initial={"days": USUAL_DAYS, "model": spec.model})
+        asked = {"days": USUAL_DAYS, "model": spec.model, **request.GET.dict()}
+        form = TimesForm(asked if request.GET else None, initial={"days": USUAL_DAYS, "model": spec.model})
         given = form.cleaned_data if form.is_bound and form.is_valid() else {}
         # What was chosen once is chosen again.
         at, days = given.get("at") or timezone.now(), given.get("days") or USUAL_DAYS
@@ -99,7 +104,7 @@ class TimesMixin:
             "sentence": sentence_for(rule, Reader(request.user)),
             "objects_url": reverse("admin:rules_engine_rule_why_objects"),
             "is_off": not rule.enabled,
-            "is_asked": times.model is not None and (rule.schedule or {}).get("kind") in ASKED,
+            "is_asked": times.model is not None and name_of(rule.schedule) in ASKED,
         }
         if times.is_timed and (not form.is_bound or form.is_valid()):
             context["next"] = times.next(at)
@@ -115,7 +120,7 @@ class TimesMixin:
 def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at: datetime) -> dict[str, Any]:
     """Why the rule does not act on the object that was asked about; those to choose among, where several are meant."""
     key, word = given.get("pk") or "", (given.get("q") or "").strip()
-    if times.model is None or not (key or word) or (rule.schedule or {}).get("kind") not in ASKED:
+    if times.model is None or not (key or word) or name_of(rule.schedule) not in ASKED:
         return {}
     chosen = times.seen.find(times.model, key) if key else None
     offered = find(request, rule.model, word) if chosen is None and word else []
@@ -134,7 +139,7 @@ def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at
 def _why(rule: Rule, instance: Any, at: datetime) -> WhyNot | str:
     """Why the rule does not act on the object, or why that cannot be told."""
     try:
-        if (rule.schedule or {}).get("kind") == "stays":
+        if name_of(rule.schedule) == "stays":
             return why_not_waiting(rule, instance, at)
         return why_not_due(rule, instance, at, instance._state.db or DEFAULT_DB_ALIAS)
     except (LookupError, RulesEngineError) as error:
@@ -147,7 +152,7 @@ def _on_time(request: HttpRequest, label: str, pk: str) -> Iterator[dict[str, An
     instance = ObjectsSeen(admin.site, request).find(model, pk) if model is not None else None
     timed = rules_on({label}).filter(schedule__isnull=False) if instance is not None else ()
     for rule in timed[:MOST_RULES] if instance is not None else ():
-        if (rule.schedule or {}).get("kind") in ASKED and not unseen(request.user, rule.spec()):
+        if name_of(rule.schedule) in ASKED and not unseen(request.user, rule.spec()):
             why = _why(rule, instance, timezone.now())
             said = why if isinstance(why, str) else why_not_words(why, Titles.of(rule.model))
             url = f"{reverse('admin:rules_engine_rule_times', args=[rule.pk])}?{urlencode({'pk': pk})}"

@@ -17,8 +17,8 @@ from rules_engine.admin.why.names import object_name
 from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
 from rules_engine.errors import RulesEngineError
-from rules_engine.rules.schedules.kinds import is_on_time_alone
-from rules_engine.test.timed.coming import MOST, Coming, firings_between, next_firings, selected_now, waited_for
+from rules_engine.rules.schedules.kinds import is_on_time_alone, name_of
+from rules_engine.test.timed.coming import MOST, Coming, last_firings, next_firings, selected_now, waited_for
 from rules_engine.types import RuleSpec
 
 #: Of the objects that a rule goes through each time, so many are named.
@@ -43,7 +43,7 @@ class Times:
     @property
     def is_waiting(self) -> bool:
         """Whether it waits for what was told to it: what stays so, or does not happen."""
-        return (self.rule.schedule or {}).get("kind") in WAITING
+        return name_of(self.rule.schedule) in WAITING
 
     def waited_for(self) -> dict[str, Any]:
         """What it waits for, of the objects that are seen; what is of no object by its time alone."""
@@ -72,17 +72,17 @@ class Times:
 
     def between(self, after: datetime, until: datetime) -> dict[str, Any]:
         """When it would have acted between two moments, by the rows as they are now."""
-        told = self._told(lambda: firings_between(self.rule, after, until, self._rows(), MOST + 1))
+        told = self._told(lambda: last_firings(self.rule, after, until, self._rows(), MOST + 1))
         is_more = len(told["rows"]) > MOST
-        return {**told, "rows": told["rows"][:MOST], "is_more": is_more}
+        return {**told, "rows": told["rows"][-MOST:], "is_more": is_more}
 
-    def selected(self, at: datetime) -> list[dict[str, str]] | None:
+    def selected(self, at: datetime) -> dict[str, Any] | None:
         """The first objects that it goes through each time; None for a rule that goes through none."""
-        if self.model is None or (self.rule.schedule or {}).get("of") not in ("each", "rows"):
+        if self.model is None or not self.is_timed or (self.rule.schedule or {}).get("of") not in ("each", "rows"):
             return None
-        rows = self._shown_rows(selected_now(self.rule, self._rows(), at, NAMED))
-        names = self._names(rows)
-        return [self._object(row, names) for row in rows]
+        found = selected_now(self.rule, self._rows(), at, NAMED, self.seen.is_shown)
+        names = self._names(found.rows)
+        return {"rows": [self._object(row, names) for row in found.rows], "is_cut": not found.is_whole}
 
     def _told(self, find: Any) -> dict[str, Any]:
         try:

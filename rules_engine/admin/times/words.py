@@ -28,7 +28,7 @@ _REASONS: Mapping[Reason, str | Promise] = {
     "acted": _("It was due on %(due)s, and that was told on %(at)s. Nothing is told twice."),
     "stopped": _("It was due on %(due)s. That was looked at on %(at)s, and the condition did not hold then."),
     "before": _("It was due on %(due)s, which is before the rule was switched on, or changed, on %(at)s."),
-    "late": _("It was due on %(due)s, and may act until %(at)s: no worker looked in time."),
+    "late": _("It was due on %(due)s, and could act until %(at)s: no worker looked in time."),
     "coming": _("It is due on %(due)s. As it is now, it acts then."),
     "not_then": _("It is due on %(due)s. As it is now, the condition does not hold then: %(why)s"),
     "not_now": _("It was due on %(due)s and is looked at soon. As it is now, the condition does not hold: %(why)s"),

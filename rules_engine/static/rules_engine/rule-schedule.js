@@ -176,7 +176,7 @@
       const hasSteps = !isCron && this.value.each !== "weekday";
       this.row("plain", words.how_often, [each, ...(isCron ? [] : on), ...(hasSteps ? [this.step(asNumber("step"))] : [])]);
       if (this.value.each === "weekday") this.holidays();
-      if (hasSteps && this.value.step > 1) this.row("since", words.since_day, [this.text("since", words.since_day, "date")]);
+      if (!isCron && (this.value.since || (hasSteps && this.value.step > 1))) this.row("since", words.since_day, [this.text("since", words.since_day, "date")]);
       const at = isCron || this.value.each === "hour" ? [] : [this.text("at", words.at, "time")];
       this.row("at", at.length ? words.at : words.zone, [...at, this.zone()]);
       if (!this.when.model.value) return;
@@ -246,7 +246,7 @@
     }
 
     setCron(text) {
-      this.set({ cron: text, each: undefined, at: undefined, day: undefined, step: undefined, holidays: undefined });
+      this.set({ cron: text, each: undefined, at: undefined, day: undefined, step: undefined, since: undefined, holidays: undefined });
     }
 
     lateness() {

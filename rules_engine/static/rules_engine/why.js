@@ -131,7 +131,10 @@
   }
 
   const start = () => {
-    for (const form of document.querySelectorAll("form.rules-why-ask")) new Choice(form);
+    for (const form of document.querySelectorAll("form.rules-why-ask")) {
+      // A rule that is asked of no object has the form without it.
+      if (form.elements.q && form.elements.pk && form.elements.model) new Choice(form);
+    }
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();

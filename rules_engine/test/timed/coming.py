@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -10,12 +11,14 @@ from typing import Any
 
 from django.db import models
 
+from rules_engine.capture.one_rule.telling import as_told
 from rules_engine.models import Armed
 from rules_engine.rules.schedules.kind import Schedule
 from rules_engine.rules.schedules.times import next_times, times_between
 from rules_engine.test.timed.asked import Asked, asked
 from rules_engine.test.timed.clock import compiled_at
 from rules_engine.types import RuleSpec
+from rules_engine.work.runs import selecting
 from rules_engine.work.schedules.dates import Dates, Due
 
 MOST = 20
@@ -23,6 +26,10 @@ MOST = 20
 HORIZONS = (timedelta(days=1), timedelta(days=8), timedelta(days=62), timedelta(days=366))
 #: Dates that are read for each one that is shown: their order and that of what is due may differ a little.
 MARGIN = 5
+#: Times of a schedule that are walked through for the last of them: those of 14 days, if each minute is one.
+MOST_TIMES = 20_000
+#: Seconds in which objects are looked for that a rule selects, and how many are read by one statement.
+SECONDS, CHUNK = 3.0, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +75,40 @@ def waited_for(rule: RuleSpec, most: int = MOST) -> list[Armed]:
     return list(rows.order_by("due_at")[:most])
 
 
-def firings_between(
+def last_firings(
     rule: RuleSpec, after: datetime, until: datetime, rows: models.QuerySet[Any] | None, most: int
 ) -> list[Coming]:
-    """Return when it would have acted between two moments, by the rows as they are now, so many of the first at most.
-    Raises as ``next_firings``."""
+    """Return when it would have acted between two moments, so many of the last at most, in order. Raises as
+    ``next_firings``."""
     schedule: Schedule = rule.schedule or {}
     if schedule.get("kind") == "every":
-        return [Coming(at) for at in times_between(schedule, after, until, most)]
+        for horizon in (*HORIZONS, until - after):
+            begin = max(after, until - horizon)
+            found = times_between(schedule, begin, until, MOST_TIMES)
+            if len(found) >= most or begin == after:
+                return [Coming(at) for at in found[-most:]]
     if schedule.get("kind") != "date" or rows is None:
         return []
-    return [_with_answer(rule, each) for each in islice(_of_dates(rule, after, until, rows, most), most)]
+    due = list(_of_dates(rule, after, until, rows, most, is_last=True))
+    return [_with_answer(rule, each) for each in due]
 
 
 def _of_dates(
-    rule: RuleSpec, after: datetime, until: datetime, rows: models.QuerySet[Any], most: int
+    rule: RuleSpec, after: datetime, until: datetime, rows: models.QuerySet[Any], most: int, *, is_last: bool = False
 ) -> Iterator[Coming]:
-    """Yield what is due by its dates between two moments, in order, without what its condition says."""
+    """Yield what is due by its dates between two moments, in order, without what its condition says: so many of the
+    first, or of the last."""
     dates = Dates(rule.slug, rule.model, rule.schedule or {}, rows.db)
     found = dates.windows(after, until)
     if not found:
         return
     shown = dates.within(found).filter(pk__in=rows.order_by().values("pk"))
+    if is_last:
+        shown = shown.reverse()
     pairs = shown.values_list("pk", dates.column.lookup)[: most * MARGIN]
     due = [Due(pk, at, value) for pk, value in pairs if (at := dates.due_of(value)) is not None and after < at <= until]
-    due = sorted(due, key=lambda each: each.due_at)[:most]
+    due = sorted(due, key=lambda each: each.due_at)
+    due = due[-most:] if is_last else due[:most]
     fired = dates.fired(due) if due else {}
     objects = dates.rows().in_bulk([each.pk for each in due])
     for each in due:
@@ -107,8 +123,33 @@ def _with_answer(rule: RuleSpec, coming: Coming) -> Coming:
     return replace(coming, asked=asked(compiled_at(rule, coming.due_at), coming.instance, coming.due_at, coming.due))
 
 
-def selected_now(rule: RuleSpec, rows: models.QuerySet[Any], at: datetime, most: int) -> Sequence[models.Model]:
-    """Return the first objects of these that the rule's condition selects as they are, were it that time."""
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The first objects that a rule selects. ``is_whole``: there was time to look at as many as that takes; else there
+    may be more, and none says nothing."""
+
+    rows: Sequence[models.Model]
+    is_whole: bool = True
+
+
+def selected_now(
+    rule: RuleSpec,
+    rows: models.QuerySet[Any],
+    at: datetime,
+    most: int,
+    may_see: Callable[[Any], bool] | None = None,
+) -> Selected:
+    """Return the first objects of these that the rule's condition selects as they are, were it that time, as far as
+    ``SECONDS`` reach. ``may_see`` leaves out objects."""
+    end = time.monotonic() + SECONDS
     compiled = compiled_at(rule, at)
-    found = (row for row in rows.order_by("pk")[: most * 50] if asked(compiled, row, at).answer == "acts")
-    return list(islice(found, most))
+    found: list[models.Model] = []
+    for part in selecting.in_parts(selecting.narrowed(rows, as_told(compiled)).order_by("pk"), CHUNK):
+        for row in part:
+            if (may_see is None or may_see(row)) and asked(compiled, row, at).answer == "acts":
+                found.append(row)
+                if len(found) == most:
+                    return Selected(found)
+            if time.monotonic() > end:
+                return Selected(found, is_whole=False)
+    return Selected(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from rules_engine.test.gates_seen import all_seen, state_of
 from rules_engine.test.previews import Planner, rows_of
 from rules_engine.test.rule_test import Tested, without_consequence
 from rules_engine.test.timed.clock import compiled_at
-from rules_engine.test.timed.coming import selected_now
+from rules_engine.test.timed.coming import Selected, selected_now
 from rules_engine.types import MatchSubject, Path, RuleSpec, Unread
 from rules_engine.work.schedules.dates import Dates, Due
 
@@ -32,13 +32,19 @@ MOST_IN_LIST = 50
 
 
 def tested_when_due(
-    spec: RuleSpec, instance: models.Model | None, at: datetime, user: Any, rows: models.QuerySet[Any] | None
+    spec: RuleSpec,
+    instance: models.Model | None,
+    at: datetime,
+    user: Any,
+    rows: models.QuerySet[Any] | None,
+    may_see: Callable[[Any], bool] | None,
 ) -> Tested:
     """Test the rule as if it were due at that time. ``rows`` are the objects that the user sees, for a rule that makes
-    a list. Raises ``UnknownPath``, ``LookupError`` and ``Unreadable``."""
+    a list, as far as ``may_see`` lets each through. Raises ``UnknownPath``, ``LookupError`` and ``Unreadable``."""
     rule = compiled_at(spec, at)
     with without_consequence(), acting_as(user):
-        subject = _subject(spec, rule, instance, at, rows)
+        chosen = _chosen(spec, instance, at, rows, may_see)
+        subject = _subject(spec, rule, instance, at, chosen)
         context = _read(subject, _reads(rule), whole=True)
         shown = MatchSubject(signal=DUE, operation=None, changes={}, now=at, context=_read(subject, rule.reads))
         # The condition has selected them, one by one.
@@ -47,21 +53,30 @@ def tested_when_due(
         planned = Planner(spec, event, user, instance).plan(
             dict(rows_of(rule.actions, lambda each: _all(subject, each)))
         )
-        return Tested(state_of(gates), gates, planned, context)
+        is_cut = chosen is not None and not chosen.is_whole
+        return Tested(state_of(gates), gates, planned, context, is_cut=is_cut)
 
 
-def _subject(spec: RuleSpec, rule: CompiledRule, instance: models.Model | None, at: datetime, rows: Any) -> Subject:
+def _chosen(spec: RuleSpec, instance: models.Model | None, at: datetime, rows: Any, may_see: Any) -> Selected | None:
+    """Return the objects that a list is made of; None where the rule makes none."""
+    if instance is not None or rows is None:
+        return None
+    return selected_now(spec, rows, at, MOST_IN_LIST, may_see)
+
+
+def _subject(
+    spec: RuleSpec, rule: CompiledRule, instance: models.Model | None, at: datetime, found: Selected | None
+) -> Subject:
     due = _due(spec, instance, at)
     if instance is not None:
         return subject_of(instance, Occasion(DUE, at, actor.NOWHERE, due))
     model = find_model(spec.model) if spec.model else None
-    if model is None or rows is None:
+    if model is None or found is None:
         return Subject(DUE, knows_changes=False, due=due, occurred_at=at)
-    found = selected_now(spec, rows, at, MOST_IN_LIST)
-    chosen = model._base_manager.filter(pk__in=[each.pk for each in found]).order_by("pk")
+    chosen = model._base_manager.filter(pk__in=[each.pk for each in found.rows]).order_by("pk")
     with snapshot.within_event({}):
         told = snapshot.rows_of(chosen, snapshot.tree_of(rule.action_reads).get("rows", {}))
-    due = {**due, "count": len(found)}
+    due = {**due, "count": len(found.rows)}
     return Subject(DUE, knows_changes=False, due=due, rows=list(told), label=label_of(model), occurred_at=at)
 
 

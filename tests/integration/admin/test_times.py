@@ -17,6 +17,7 @@ from django.utils.html import strip_tags
 from project.clinic.models import Appointment, Patient
 from project.shop.models import Order
 from rules_engine.models import Rule, Schedule
+from rules_engine.test.timed import coming
 from rules_engine.testing import create_rule, run_due
 from tests.factories import make_appointment, make_order
 from tests.integration.admin.conftest import client_of, make_user
@@ -207,3 +208,73 @@ def test_why_tells_what_rules_on_time_say_of_an_object(admin_client: Client) -> 
     rule.delete()
     said = words(admin_client.get(why, {"model": "clinic.appointment", "pk": gone.pk}))
     assert "By the clock" not in said
+
+
+DIGEST = {"kind": "every", "each": "day", "at": "08:00", "of": "rows"}
+PAID = {"==": [{"var": "instance.status"}, "paid"]}
+
+
+def test_what_a_list_is_of_is_found_behind_many_rows(admin_client: Client) -> None:
+    Order.objects.bulk_create([Order(order_number=f"D{number}") for number in range(1100)])
+    make_order(order_number="LAST", status="paid")
+    rule = create_rule(Order, [], slug="digest", schedule=DIGEST, condition=PAID, actions=[LOG])
+    assert "as they are now: Order LAST" in words(admin_client.get(url(rule)))
+
+
+def test_without_time_for_all_it_does_not_say_none(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coming, "SECONDS", -1.0)
+    make_order(order_number="P1")
+    odd = {"in": [{"var": "instance.status"}, ["paid", {"var": "instance.order_number"}]]}
+    rule = create_rule(Order, [], slug="digest", schedule=DIGEST, condition=odd, actions=[LOG])
+    said = words(admin_client.get(url(rule)))
+    assert "There was no time to look at all objects" in said
+    assert "as they are now: none" not in said
+    test = reverse("admin:rules_engine_rule_test", args=[rule.pk])
+    assert "There was no time to look at all objects" in words(admin_client.post(test, {}))
+
+
+def test_a_list_is_tested_with_what_its_tester_may_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, hidden = make_order(order_number="SEEN"), make_order(order_number="HIDDEN")
+    page = admin.site.get_model_admin(Order)
+    monkeypatch.setattr(
+        page, "has_view_permission", lambda request, obj=None: obj is None or obj.pk != hidden.pk, raising=False
+    )
+    text = "{{ due.count }}: {% for row in rows %}{{ row.order_number }} {% endfor %}"
+    rule = create_rule(Order, [], slug="digest", schedule=DIGEST, actions=[("log_message", {"message": text})])
+    client = client_of(make_user("rules_engine.view_rule", "rules_engine.test_rule", "shop.view_order"))
+    said = words(client.post(reverse("admin:rules_engine_rule_test", args=[rule.pk]), {}))
+    assert f"1: {seen.order_number}" in said
+    assert "HIDDEN" not in said
+
+
+@pytest.mark.parametrize("schedule", [7, [], "x", {"kind": 7}, {"kind": "date", "count": "x"}, {"kind": "every"}])
+def test_a_schedule_that_is_none_is_refused_with_what_is_wrong(admin_client: Client, schedule: Any) -> None:
+    rule = remind()
+    soon = visit(3, "Soon")
+    Rule.objects.filter(pk=rule.pk).update(schedule=schedule)
+    assert 'class="errornote"' in admin_client.get(url(rule)).content.decode()
+    why = reverse("admin:rules_engine_rule_why")
+    assert words(admin_client.get(why, {"model": "clinic.appointment", "pk": soon.pk}))
+
+
+def test_of_what_was_before_the_latest_is_kept(admin_client: Client) -> None:
+    hourly = {"kind": "every", "each": "hour", "zone": "UTC"}
+    rule = create_rule("", [], slug="hourly", schedule=hourly, actions=[LOG])
+    said = words(admin_client.get(url(rule), {"at": "2031-05-05T12:30", "days": "7"})).partition("Before that")[2]
+    assert "05/05/2031 noon" in said
+    assert "04/28/2031" not in said
+    assert "and more" in said
+    reminder = remind()
+    for days in range(1, 31):
+        make_appointment(
+            patient=Patient.objects.create(name=f"P{days:02}"), date=date(2031, 5, 1) + timedelta(days=days)
+        )
+    said = words(admin_client.get(url(reminder), {"at": "2031-06-02T08:00", "days": "90"})).partition("Before that")[2]
+    assert "P30 with" in said
+    assert "P01 with" not in said
+    assert said.index("P29 with") < said.index("P30 with")
+
+
+def test_an_object_that_is_named_by_its_key_alone_leaves_the_days_chosen(admin_client: Client) -> None:
+    page = admin_client.get(url(remind()), {"pk": visit(3).pk}).content.decode()
+    assert '<option value="7" selected>' in page

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rules_engine.models import Event, Firing, Rule, Schedule
-from rules_engine.test.timed.coming import Coming, firings_between, next_firings, selected_now
+from rules_engine.test.timed.coming import Coming, last_firings, next_firings, selected_now
 from rules_engine.test.timed.not_due import WhyNot, why_not_due
 from tests.integration.schedules.clocks import BEGIN, DAY, HOUR, MINUTE, act, on, timed
 from tests.integration.schedules.test_dates import fed
@@ -78,9 +78,9 @@ def test_what_is_done_with_says_so() -> None:
     rule = timed(on())
     fed("Rex", BEGIN)
     act(BEGIN + 2 * HOUR)
-    before = firings_between(rule.spec(), BEGIN, BEGIN + DAY, Animal.objects.all(), 20)
+    before = last_firings(rule.spec(), BEGIN, BEGIN + DAY, Animal.objects.all(), 20)
     assert [one.is_fired for one in before] == [True]
-    assert firings_between(rule.spec(), BEGIN + 2 * HOUR, BEGIN + DAY, Animal.objects.all(), 20) == []
+    assert last_firings(rule.spec(), BEGIN + 2 * HOUR, BEGIN + DAY, Animal.objects.all(), 20) == []
 
 
 def test_objects_that_are_not_shown_are_left_out() -> None:
@@ -98,7 +98,7 @@ def test_fixed_times_come_next_without_objects() -> None:
     assert [f"{one.due_at:%a %H}" for one in next_firings(rule.spec(), BEGIN, None, 5)] == [
         "Tue 08", "Wed 08", "Thu 08", "Fri 08", "Mon 08",
     ]  # fmt: skip
-    assert len(firings_between(rule.spec(), BEGIN - 7 * DAY, BEGIN, None, 20)) == 5
+    assert len(last_firings(rule.spec(), BEGIN - 7 * DAY, BEGIN, None, 20)) == 5
 
 
 def test_what_a_fixed_time_is_for_is_what_the_condition_selects() -> None:
@@ -107,8 +107,8 @@ def test_what_a_fixed_time_is_for_is_what_the_condition_selects() -> None:
     for name, legs in (("Rex", 4), ("Tweety", 2), ("Tom", 4)):
         Animal.objects.create(name=name, legs=legs)
     selected = selected_now(rule.spec(), Animal.objects.all(), BEGIN, 5)
-    assert [animal.name for animal in selected] == ["Rex", "Tom"]  # type: ignore[attr-defined]
-    assert len(selected_now(rule.spec(), Animal.objects.all(), BEGIN, 1)) == 1
+    assert [animal.name for animal in selected.rows] == ["Rex", "Tom"]  # type: ignore[attr-defined]
+    assert len(selected_now(rule.spec(), Animal.objects.all(), BEGIN, 1).rows) == 1
 
 
 def test_to_look_ahead_does_nothing_and_costs_no_more_with_more_objects() -> None:
