@@ -16,7 +16,7 @@ from rules_engine.admin.parts.rule_page import ENABLE
 from rules_engine.admin.pauses.notices import Pauses
 from rules_engine.admin.reading import mail, states
 from rules_engine.admin.reading.cascades import cascades_of
-from rules_engine.admin.reading.estimated import estimate_words
+from rules_engine.admin.reading.estimated import MAIL, estimate_words
 from rules_engine.admin.records.columns import tell
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Execution, HeldMatch, Rule, RuleError
@@ -40,7 +40,7 @@ def beside(request: HttpRequest, rule: Rule) -> dict[str, Any]:
         "positions": _positions(rule),
         "run_url": _run_url(request, rule),
         # Of one that acts it is told what it did.
-        "estimate": "" if rule.enabled and not rule.shadow else estimate_words(request.user, rule),
+        "estimate": "" if rule.enabled and not rule.shadow else estimate_words(request, rule),
         "runs": _runs(request, rule),
         "seen": seen_by(compile_rule(rule.spec(), 0)),
         "all_url": f"{reverse('admin:rules_engine_activity_changelist')}?{urlencode({'rule_slug': rule.slug})}",
@@ -95,7 +95,8 @@ def notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     """Return what a rule's page says above its form."""
     pauses = Pauses(request.user)
     activity = states.last_day([rule.slug])[rule.slug]
-    problems = [*map(str, rule_problems(rule.spec())), *states.author_faults(rule)]
+    spec = rule.spec()
+    problems = [*map(str, rule_problems(spec)), *states.author_faults(rule)]
     errors = list(RuleError.objects.filter(rule_slug=rule.slug)[:LATEST_ERRORS])
     if not may_view_outcomes(request.user, rule.model):
         # An error may quote the object's data.
@@ -105,10 +106,10 @@ def notices(request: HttpRequest, rule: Rule) -> dict[str, Any]:
     return {
         "problems": problems,
         "remarks": hearing(rule.spec_with([])),
-        "over_mailed": mail.over_of(rule.slug),
+        "over_mailed": mail.over_of(rule.slug) if any(each.kind == MAIL for each in spec.actions) else "",
         "errors": errors,
         # What is no rule at all has nothing to be tested.
-        "tests": None if type_problems(rule.spec()) else tests_notice(request, rule),
+        "tests": None if type_problems(spec) else tests_notice(request, rule),
         "activity": activity,
         "cascades": cascades_of(rule),
         "pauses": pauses.notices(pauses.of(rule)),

@@ -126,7 +126,7 @@ def _switched(model_admin: Any, request: HttpRequest, object_id: str, wanted: Sw
         if failed and "all_the_same" not in request.POST:
             return tests_fail_page(model_admin, request, rule, failed)
         _put(model_admin, request, rule, wanted, although=failing_words(failed) if failed else "")
-        expected = estimate_words(request.user, rule) if _will_act(rule, wanted) else ""
+        expected = estimate_words(request, rule) if _will_act(rule, wanted) else ""
         model_admin.message_user(request, f"{wanted.told % rule} {expected}".strip(), messages.SUCCESS)
     return HttpResponseRedirect(reverse("admin:rules_engine_rule_change", args=[rule.pk]))
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +21,7 @@ from rules_engine.test.ahead import estimating
 from rules_engine.test.ahead.estimating import estimate_of
 from rules_engine.testing import create_rule, refresh
 from tests.factories import make_appointment, make_order, order_with_items
-from tests.integration.admin.conftest import change_url
+from tests.integration.admin.conftest import change_url, client_of, make_user
 from tests.integration.admin.test_runs import text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,3 +162,39 @@ def test_a_rule_that_could_not_run_has_a_page_all_the_same(admin_client: Client,
     answer = admin_client.get(change_url(rule))
     assert answer.status_code == 200
     assert "a day." not in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"kind": "stays", "count": 3, "unit": "days"},
+        {"kind": "often", "times": 3, "count": 1, "unit": "hours"},
+        {"kind": "silent", "count": 3, "unit": "hours"},
+    ],
+)
+def test_of_what_waits_or_counts_nothing_is_said(admin_client: Client, schedule: dict[str, Any]) -> None:
+    recorded("paid", "paid")
+    rule = create_rule(Order, enabled=False, condition=PAID, schedule=schedule, actions=[READS])
+    page = text_of(admin_client.get(change_url(rule)))
+    assert "it would have acted on" not in page
+    assert "How often it would act" not in page
+
+
+def test_objects_that_are_hidden_from_who_asks_are_not_counted_for_them(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_order(status="paid")
+    every = {"kind": "every", "each": "day", "at": "08:00", "of": "each"}
+    rule = create_rule(Order, signals=(), enabled=False, schedule=every, condition=PAID, actions=[MAIL])
+    viewer = client_of(make_user("rules_engine.view_rule", "shop.view_order"))
+    assert "About 1 mail a day." in text_of(viewer.get(change_url(rule)))
+    page = admin.site.get_model_admin(Order)
+    monkeypatch.setattr(page, "get_queryset", lambda request: Order.objects.none())
+    assert "mail a day" not in text_of(viewer.get(change_url(rule)))
+    assert "About 1 mail a day." in text_of(admin_client.get(change_url(rule)))
+
+
+def test_one_change_is_told_as_one(admin_client: Client) -> None:
+    recorded("paid", days=1)
+    rule = create_rule(Order, enabled=False, condition=PAID, actions=[READS])
+    assert "Of 1 change that was recorded in" in text_of(admin_client.get(change_url(rule)))

@@ -72,7 +72,7 @@ def test_what_has_to_hold_when_a_date_is_due_is_said_after_it() -> None:
     [
         ({"each": "day", "at": "08:00"}, "Every day at 8:00", "Jeden Tag um 8:00"),
         ({"each": "day", "at": "08:00", "step": 3}, "Every 3 days at 8:00", "Alle 3 Tage um 8:00"),
-        ({"each": "weekday", "at": "17:30"}, "Every weekday at 17:30", "An jedem Werktag um 17:30"),
+        ({"each": "weekday", "at": "17:30"}, "Every weekday at 17:30", "An jedem Arbeitstag (Mo–Fr) um 17:30"),
         ({"each": "week", "day": 1, "at": "09:00"}, "Every Monday at 9:00", "Jeden Montag um 9:00"),
         ({"each": "week", "day": 7, "at": "09:00", "step": 2}, "Every second Sunday at 9:00",
          "Jeden zweiten Sonntag um 9:00"),
@@ -84,7 +84,7 @@ def test_what_has_to_hold_when_a_date_is_due_is_said_after_it() -> None:
          "Alle 3 Monate am letzten Tag um 23:59"),
         ({"each": "weekday", "at": "08:00", "holidays": "DE-BY"},
          "Every weekday at 8:00, without the holidays of DE-BY",
-         "An jedem Werktag um 8:00, ohne die Feiertage von DE-BY"),
+         "An jedem Arbeitstag (Mo–Fr) um 8:00, ohne die Feiertage von DE-BY"),
         ({"each": "day", "at": "08:00", "step": 2, "since": "2031-05-06"}, "Every 2 days at 8:00, from 2031-05-06 on",
          "Alle 2 Tage um 8:00, von 2031-05-06 an"),
         ({"cron": "0 8 * * 1-5"}, "At the times of 0 8 * * 1-5", "Zu den Zeiten von 0 8 * * 1-5"),
@@ -104,17 +104,18 @@ def test_at_fixed_times(schedule: dict[str, Any], english: str, german: str) -> 
 @pytest.mark.parametrize(
     ("of", "condition", "english", "german"),
     [
-        ("nothing", None, "Every weekday at 8:00 in Lisbon", "An jedem Werktag um 8:00 in Lisbon"),
+        ("nothing", None, "Every weekday at 8:00 in Lisbon", "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon"),
         ("each", None, "Every weekday at 8:00 in Lisbon, for each order",
-         "An jedem Werktag um 8:00 in Lisbon, für jedes Objekt „Order“"),
+         "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon, für jedes Objekt „Order“"),
         ("each", PENDING, "Every weekday at 8:00 in Lisbon, for each order where status is Pending",
-         "An jedem Werktag um 8:00 in Lisbon, für jedes Objekt „Order“, bei dem Status Pending ist"),
+         "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon, für jedes Objekt „Order“, bei dem Status Pending ist"),
         ("rows", None, "Every weekday at 8:00 in Lisbon, once for all orders",
-         "An jedem Werktag um 8:00 in Lisbon, einmal für alle Objekte „Orders“"),
+         "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon, einmal für alle Objekte „Orders“"),
         ("rows", RICH, "Every weekday at 8:00 in Lisbon, once for all orders where total is more than 100",
-         "An jedem Werktag um 8:00 in Lisbon, einmal für alle Objekte „Orders“, bei denen Total größer als 100 "
-         "ist"),
-        ("some", None, "Every weekday at 8:00 in Lisbon, for some", "An jedem Werktag um 8:00 in Lisbon, für some"),
+         "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon, einmal für alle Objekte „Orders“, bei denen Total "
+         "größer als 100 ist"),
+        ("some", None, "Every weekday at 8:00 in Lisbon, for some",
+         "An jedem Arbeitstag (Mo–Fr) um 8:00 in Lisbon, für some"),
     ],
 )  # fmt: skip
 def test_what_a_fixed_time_is_for(of: str, condition: Any, english: str, german: str) -> None:
