@@ -307,8 +307,9 @@ def test_what_is_so_already_is_waited_for_as_saves_there_mark_it(shops: list[str
         rule = create_rule(Animal, actions=[NOTE], schedule={"kind": "stays", "count": 3, "unit": "days"})
         start_run(rule.slug, signal=ARMING)
     run_due()
+    kept = Armed.objects.filter(surroundings='"north"').values_list("key", flat=True)
+    assert list(kept) == [f'"north" zoo.animal:{animal.pk}']
     with open_in("north"):
         animal.save()
     run_due()
-    kept = Armed.objects.filter(surroundings='"north"').values_list("key", flat=True)
-    assert list(kept) == [f'"north" zoo.animal:{animal.pk}']
+    assert kept.all().count() == 1
