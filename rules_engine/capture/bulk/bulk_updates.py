@@ -40,7 +40,8 @@ def bulk_update(
     names = frozenset(hearing.watch.model._meta.get_field(name).name for name in fields)
     written = with_generated(hearing.watch.model, names)
     with telling.as_one(hearing, rules):
-        telling.tell(hearing, _before(hearing, objects, written, timezone.now()))
+        before = _before(hearing, objects, written, timezone.now())
+        telling.tell(hearing, before, hearing.heard("pre_save", "update"), "update")
         with told_before():
             return own(objects, fields, **options)
 

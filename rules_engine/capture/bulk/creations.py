@@ -30,6 +30,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
 from rules_engine.databases.insertion import insert_passing_conflicts
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.types import Operation, Unread, ask
 
 Options = Mapping[str, Any]
 POST_SAVE = models.signals.post_save
@@ -94,17 +95,17 @@ def _carried_out(own: Own, objects: Iterable[Any], options: Options) -> Any:
 
 def _tell_elsewhere(hearing: Hearing, rules: Sequence[CompiledRule]) -> None:
     error = receiver.stored_elsewhere(hearing.watch.model, hearing.using, hearing.table.alias)
-    heard = ((name, [rule for rule in rules if name in rule.signals]) for name in hearing.signals)
+    heard = [(name, [rule for rule in rules if name in rule.signals]) for name in hearing.signals]
     telling.tell_unread(hearing, [pair for pair in heard if pair[1]], "create", error)
 
 
 def _inserting(hearing: Hearing, own: Own, objects: Sequence[Any], options: Options) -> Any:
     now = timezone.now()
-    telling.tell(hearing, _before(hearing, objects, None, None, now))
+    telling.tell(hearing, _before(hearing, objects, None, None, now), hearing.heard("pre_save", "create"), "create")
     if not _keys_come_back(hearing, objects):
         return _inserting_by_counted_keys(hearing, own, objects, options)
     made = _carried_out(own, objects, options)
-    telling.tell(hearing, _after(hearing, objects, now))
+    telling.tell(hearing, _after(hearing, objects, now), hearing.heard("post_save", "create"), "create")
     return made
 
 
@@ -122,7 +123,8 @@ def _inserting_by_counted_keys(hearing: Hearing, own: Own, objects: Sequence[Any
         _carried_out(own, part, options)
         keys += [one.pk for one in part if one.pk is not None]
         keys += database_of(hearing.using).keys_of_last_insert(len(without), hearing.using) if without else ()
-    telling.tell(hearing, _of_keys(hearing, keys, {}, None, model, now))
+    told = _of_keys(hearing, keys, {}, None, model, now)
+    telling.tell(hearing, told, hearing.heard("post_save", "create"), "create")
     return objects
 
 
@@ -131,19 +133,36 @@ def _passing_conflicts(
 ) -> Any:
     now, model, using = timezone.now(), hearing.watch.model, hearing.using
     returns = connections[using].features.can_return_rows_from_bulk_insert
-    there = None
+    known: Mapping[Any, Any] = {}
     if "pre_save" in hearing.watch.plans or not returns:
-        there = _there(hearing, objects, unique_of(model))
-        telling.tell(hearing, _before(hearing, [o for o in objects if there.row_of(o) is None], None, None, now))
+        there = ask(_there, hearing, objects, unique_of(model))
+        if isinstance(there, Unread):
+            return _unfollowed(hearing, own, objects, options, there.error)
+        known = there.rows
+        new = [one for one in objects if there.row_of(one) is None]
+        telling.tell(hearing, _before(hearing, new, None, None, now), hearing.heard("pre_save", "create"), "create")
+    heard = hearing.heard("post_save", "create")
     if returns:
         with _saying_what_it_inserts(rows, using) as inserted:
             made = _carried_out(own, objects, options)
         keys: Sequence[Any] = inserted
     else:
         made = _carried_out(own, objects, options)
-        after = _there(hearing, objects, unique_of(model))
-        keys = [key for key in after.rows if there is None or key not in there.rows]
-    telling.tell(hearing, _of_keys(hearing, keys, {}, None, model, now))
+        after = ask(_there, hearing, objects, unique_of(model))
+        if isinstance(after, Unread):
+            telling.tell_unread(hearing, heard, "create", after.error)
+            return made
+        keys = [key for key in after.rows if key not in known]
+    telling.tell(hearing, _of_keys(hearing, keys, {}, None, model, now), heard, "create")
+    return made
+
+
+def _unfollowed(hearing: Hearing, own: Own, objects: Sequence[Any], options: Options, error: Exception) -> Any:
+    """Insert where it cannot be said which rows are there already: an error of the rules, and not of the caller."""
+    operation: Operation = "update" if options.get("update_conflicts") else "create"
+    telling.tell_unread(hearing, hearing.heard("pre_save", "create", operation), operation, error)
+    made = _carried_out(own, objects, options)
+    telling.tell_unread(hearing, hearing.heard("post_save", "create", operation), operation, error)
     return made
 
 
@@ -166,23 +185,33 @@ def _saying_what_it_inserts(rows: models.QuerySet[Any], using: str) -> Iterator[
 def _updating_conflicts(hearing: Hearing, own: Own, objects: Sequence[Any], options: Options) -> Any:
     now, model = timezone.now(), hearing.watch.model
     sets = unique_of(model, options.get("unique_fields"))
-    there = _there(hearing, objects, sets)
+    there = ask(_there, hearing, objects, sets)
+    if isinstance(there, Unread):
+        return _unfollowed(hearing, own, objects, options, there.error)
     names = (model._meta.get_field(name).name for name in options.get("update_fields") or ())
     written = with_generated(model, frozenset(names))
-    telling.tell(hearing, _before(hearing, objects, there, written, now))
+    before = _before(hearing, objects, there, written, now)
+    telling.tell(hearing, before, hearing.heard("pre_save", "create", "update"), "update")
     have_keys = any(one.pk is not None for one in objects)
     made = _carried_out(own, objects, options)
-    if not _keys_come_back(hearing, objects):
-        keys: Iterable[Any] = _there(hearing, objects, sets).rows
-    elif have_keys:
-        # A row that was there has kept its own key, and the object has the one that it was made with.
-        after = _there(hearing, objects, sets)
-        found = ((one, after.row_of(one)) for one in objects)
-        keys = [one.pk if key is None else key for one, key in found]
-    else:
-        keys = [one.pk for one in objects]
-    telling.tell(hearing, _of_keys(hearing, keys, there.rows, written, model, now, there.columns))
+    heard = hearing.heard("post_save", "create", "update")
+    keys: Any = [one.pk for one in objects]
+    if have_keys or not _keys_come_back(hearing, objects):
+        keys = ask(_stored_keys, hearing, objects, sets)
+    if isinstance(keys, Unread):
+        telling.tell_unread(hearing, heard, "update", keys.error)
+        return made
+    telling.tell(hearing, _of_keys(hearing, keys, there.rows, written, model, now, there.columns), heard, "update")
     return made
+
+
+def _stored_keys(hearing: Hearing, objects: Sequence[Any], sets: Sequence[Unique]) -> list[Any]:
+    """Return the keys of the objects' rows: one that was there has kept its own, whatever its object was made with."""
+    after = _there(hearing, objects, sets)
+    if not _keys_come_back(hearing, objects):
+        return list(after.rows)
+    found = ((one, after.row_of(one)) for one in objects)
+    return [one.pk if key is None else key for one, key in found]
 
 
 def _there(hearing: Hearing, objects: Sequence[Any], sets: Sequence[Unique]) -> There:

@@ -42,6 +42,12 @@ class Hearing:
             if not rule.operations or not rule.operations.isdisjoint(operations)
         ]
 
+    def heard(self, signal: str, *operations: Operation) -> list[tuple[str, Sequence[CompiledRule]]]:
+        """Return the signal, where it is told, with the rules that hear some of these operations by it."""
+        rules = self.watch.rules.get(signal, ()) if signal in self.signals else ()
+        hears = [rule for rule in rules if not rule.operations or not rule.operations.isdisjoint(operations)]
+        return [(signal, hears)] if hears else []
+
 
 def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
     """Return who hears of a write through this queryset; None where nobody does.

@@ -27,11 +27,13 @@ from rules_engine.databases.uncached import UncachedQuerySet, reading_current
 from rules_engine.outbox import chains
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.texts import SAVE
-from rules_engine.types import FieldChange, Operation, Unread
+from rules_engine.types import FieldChange, Operation, Unread, ask
 
 Item = TypeVar("Item")
 #: Carries out what Django would have done.
 Own = Callable[..., Any]
+#: Rules by the signal that they hear.
+Heard = Sequence[tuple[str, Sequence[CompiledRule]]]
 #: Rows that are read, and events that are written, together.
 PART = 500
 
@@ -68,10 +70,13 @@ def _can_undo(rule: CompiledRule) -> bool:
     return any(in_process.is_veto(action) or action.on_failure == "stop" for action in rule.actions)
 
 
-def tell(hearing: Hearing, readings: Iterable[Reading]) -> None:
-    """Try the rules on what was read, and do or write what comes of it. Raises ``Vetoed`` and ``ChangeUndone``."""
+def tell(hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation: Operation) -> None:
+    """Try the rules on what was read, and do or write what comes of it. Raises ``Vetoed`` and ``ChangeUndone``.
+
+    Where reading fails, it is an error of the rules that hear of it, ``heard`` by signal, as at a save.
+    """
     table, waiting = hearing.table, list[Decision]()
-    for subject, rules in readings:
+    for subject, rules in _read_or_unread(readings, heard, operation):
         cause = subject.origin.cause
         if waiting and cause is not None and chains.may_count_next(cause):
             receiver.write_all(waiting, table)
@@ -93,6 +98,16 @@ def tell(hearing: Hearing, readings: Iterable[Reading]) -> None:
         receiver.write_all(waiting, table)
 
 
+def _read_or_unread(readings: Iterable[Reading], heard: Heard, operation: Operation) -> Iterator[Reading]:
+    remaining = iter(readings)
+    # One by one, for they are as many as the rows.
+    while (reading := ask(next, remaining, None)) is not None:
+        if isinstance(reading, Unread):
+            yield from ((_unread(signal, operation, reading.error), rules) for signal, rules in heard)
+            return
+        yield reading
+
+
 def _decided(hearing: Hearing, subject: Subject, rules: Sequence[CompiledRule]) -> Decision | None:
     # What goes wrong with one row is not to silence the others.
     token = SAVE.set(Before("save"))
@@ -105,11 +120,9 @@ def _decided(hearing: Hearing, subject: Subject, rules: Sequence[CompiledRule]) 
     return None
 
 
-def tell_unread(
-    hearing: Hearing, heard: Iterable[tuple[str, Sequence[CompiledRule]]], operation: Operation, error: Exception
-) -> None:
+def tell_unread(hearing: Hearing, heard: Heard, operation: Operation, error: Exception) -> None:
     """Tell each of the rules, by signal, that it cannot be said which rows a statement concerned, or how."""
-    tell(hearing, ((_unread(signal, operation, error), rules) for signal, rules in heard))
+    tell(hearing, [(_unread(signal, operation, error), rules) for signal, rules in heard], heard, operation)
 
 
 def _unread(signal: str, operation: Operation, error: Exception) -> Subject:

@@ -87,10 +87,11 @@ def update(rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any]) -> i
         return _carried_out(own, values)
     with telling.as_one(hearing, write.rules):
         count, locked = _written(rows, own, values, hearing, write)
+        heard = [(one.signal, one.rules) for one in write.heard]
         if isinstance(locked, Unread):
-            telling.tell_unread(hearing, [(one.signal, one.rules) for one in write.heard], "update", locked.error)
+            telling.tell_unread(hearing, heard, "update", locked.error)
         else:
-            telling.tell(hearing, _readings(hearing, write, locked))
+            telling.tell(hearing, _readings(hearing, write, locked), heard, "update")
     return count
 
 
@@ -173,14 +174,16 @@ def _written(
                 raise _RowsMoved
     except _RowsMoved:
         # Rows came, or went, while others were waited for. Just those are written that are locked.
-        return _written_by_keys(rows, values, write, using)
+        return _written_by_keys(rows, own, values, write, using)
     return count, locked
 
 
 def _written_by_keys(
-    rows: models.QuerySet[Any], values: Mapping[str, Any], write: Write, using: str
+    rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], write: Write, using: str
 ) -> tuple[int, Locked | Unread]:
-    count, locked = 0, _locked(rows, write, using, every=True)
+    count, locked = 0, ask(_locked, rows, write, using, every=True)
+    if isinstance(locked, Unread):
+        return _carried_out(own, values), locked
     for keys in telling.in_parts(locked.before):
         count += _carried_out(rows.filter(pk__in=keys).update, values)
     return count, locked
