@@ -37,7 +37,10 @@ _RELATION = """
     WHERE c.oid = to_regclass(%s)
 """
 _COLUMNS = """
-    SELECT a.attname, t.typname, n.nspname, coalesce(l.collisdeterministic, true)
+    SELECT a.attname, t.typname, n.nspname, coalesce(l.collisdeterministic, true), EXISTS (
+        SELECT FROM pg_cast c
+        WHERE c.castsource IN (t.oid, t.typbasetype) AND c.casttarget = 'json'::regtype AND c.castfunc <> 0
+    )
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
     LEFT JOIN pg_collation l ON l.oid = a.attcollation
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
@@ -76,7 +79,10 @@ class PostgreSQLTriggers:
     def definition(self, capture: TableCapture, captured: type[Model], using: str) -> Definition:
         """Return a function, and a trigger for each operation that is captured. See ``Triggers``."""
         table, target = _qualified(capture.table, using), _qualified(captured._meta.db_table, using)
-        body = _body(capture, table, target, _compared_as_text(capture.table, using))
+        found = _rows(_COLUMNS, [connections[using].ops.quote_name(capture.table)], using)
+        # As JSON it has another form than it reads: hstore an object.
+        written = frozenset(name for name, *_, has_json in found if has_json)
+        body = _body(capture, table, target, _compared_as_text(found), written)
         name = capture.name(body)
         schema = _quoted(_relation_of(captured._meta.db_table, using).schema)
         tag = f"${name}$"
@@ -213,12 +219,11 @@ def _schemas_of(functions: Sequence[str], using: str) -> Sequence[tuple[str, str
     return [(schema, name) for schema, name in _rows(statement, [functions], using)]
 
 
-def _compared_as_text(table: str, using: str) -> frozenset[str]:
-    """Return the columns that are compared as texts."""
-    rows = _rows(_COLUMNS, [connections[using].ops.quote_name(table)], using)
+def _compared_as_text(rows: Sequence[Any]) -> frozenset[str]:
+    """Return those of the table's columns that are compared as texts."""
     return frozenset(
         name
-        for name, kind, schema, is_deterministic in rows
+        for name, kind, schema, is_deterministic, _ in rows
         if schema != "pg_catalog" or kind.lstrip("_") in COMPARED_AS_TEXT or not is_deterministic
     )
 
@@ -234,18 +239,22 @@ def _events(capture: TableCapture) -> Iterator[tuple[str, str]]:
         yield "t", "BEFORE TRUNCATE ON %(table)s"
 
 
-def _body(capture: TableCapture, table: str, target: str, as_text: frozenset[str]) -> str:
-    """Return what the function does: only the branches of what is captured."""
+def _body(capture: TableCapture, table: str, target: str, as_text: frozenset[str], written: frozenset[str]) -> str:
+    """Return what the function does: only the branches of what is captured. The columns of ``written`` are told as the
+    texts of their values."""
     branches = []
+    old, new, gone = (
+        _json(row, columns, written) for row, columns in (("o", capture.old), ("n", capture.new), ("o", capture.gone))
+    )
     if capture.inserts:
-        told = _insert(capture, target, "create", "n", old="''", new=_json("n", capture.new))
+        told = _insert(capture, target, "create", "n", old="''", new=new)
         branches.append(("INSERT", f"{told} FROM rules_new n"))
     if capture.updates:
-        told = _insert(capture, target, "update", "n", old=_json("o", capture.old), new=_json("n", capture.new))
+        told = _insert(capture, target, "update", "n", old=old, new=new)
         changed = _changed(capture, as_text)
         branches.append(("UPDATE", f"{told} FROM {_pairs(capture)}{changed}"))
     if capture.deletes:
-        told = _insert(capture, target, "delete", "o", old=_json("o", capture.gone), new="''")
+        told = _insert(capture, target, "delete", "o", old=gone, new="''")
         branches.append(("DELETE", f"{told} FROM rules_old o"))
         branches.append(("TRUNCATE", f"{told} FROM {table} o"))
     lines = [f"IF TG_OP = '{event}' THEN\n  {statement};\nEND IF;" for event, statement in branches]
@@ -289,10 +298,13 @@ def _differs(column: str, as_text: bool) -> str:
     return f"o.{_quoted(column)}{cast} IS DISTINCT FROM n.{_quoted(column)}{cast}"
 
 
-def _json(row: str, columns: Sequence[str]) -> str:
+def _json(row: str, columns: Sequence[str], written: frozenset[str]) -> str:
     """Return the JSON of these columns of a row, as a text."""
+    values = {
+        column: f"{row}.{_quoted(column)}{'::text' if column in written else ''}" for column in dict.fromkeys(columns)
+    }
     if len(columns) > MOST_BUILT:
-        listed = ", ".join(f"{row}.{_quoted(column)}" for column in columns)
+        listed = ", ".join(f"{value} AS {_quoted(column)}" for column, value in values.items())
         return f"(SELECT row_to_json(r)::text FROM (SELECT {listed}) r)"  # noqa: S608
-    pairs = ", ".join(f"{literal(column)}, {row}.{_quoted(column)}" for column in columns)
+    pairs = ", ".join(f"{literal(column)}, {value}" for column, value in values.items())
     return f"json_build_object({pairs})::text"

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connection, models, transaction
+from django.test.utils import isolate_apps
 
 from project.shop.models import Order, OrderItem
+from rules_engine.databases.triggers import triggers_of
 from rules_engine.databases.triggers.tables import TableCapture
 from rules_engine.live.triggers import installing
 from rules_engine.live.triggers.needs import whole_table
@@ -135,6 +137,30 @@ def test_a_table_of_another_schema_is_captured_and_names_need_quoting(install: I
             sql("RESET search_path")
         assert captured() == [("create", "1"), ("update", "1")]
         assert installing.install(capture, grace=0) is False
+
+
+@of_postgresql
+@isolate_apps("project.shop")
+def test_a_type_that_is_another_as_json_is_read_back() -> None:
+    class Thing(models.Model):
+        what = models.TextField()
+
+        class Meta:
+            app_label = "shop"
+            db_table = "shop_thing"
+
+    sql("CREATE EXTENSION IF NOT EXISTS hstore")
+    make = "CREATE TABLE shop_thing (id int PRIMARY KEY, what hstore)"
+    triggers = triggers_of("default")
+    assert triggers is not None
+    with table("shop_thing", make, drops="DROP TABLE shop_thing"):
+        sql("INSERT INTO shop_thing VALUES (1, 'size=>large, odd=>\"it''s, a \\\"=>\\\"\", none=>NULL'), (2, NULL)")
+        sql("UPDATE shop_thing SET what = what || 'size=>small' WHERE id = 1")
+        rows = [row.new for row in CapturedChange.objects.order_by("id")]
+        found = list(triggers.values(Thing, Thing._meta.fields, rows, "default"))
+        sizes = sql("SELECT (%s::hstore)->'size', (%s::hstore)->'odd'", found[0][1], found[0][1])
+    assert [tuple(sizes[0]), found[1][1]] == [("large", 'it\'s, a "=>"'), None]
+    assert '"size"=>"small"' in found[2][1]
 
 
 @of_postgresql
