@@ -41,6 +41,15 @@ class CannotRun(RulesEngineError):
 
 def why_not(rule: CompiledRule) -> str:
     """Say why the rule cannot be run on what is there, as a sentence; empty where it can."""
+    if trouble := why_not_told(rule):
+        return trouble
+    if name_of(rule.schedule) == "every" and (rule.schedule or {}).get("of") == "rows":
+        return gettext("This rule makes one list of all objects at its time; it cannot be run on single ones.")
+    return ""
+
+
+def why_not_told(rule: CompiledRule) -> str:
+    """Say why it can be told of no object that is there, one by one or in a list; empty where it can."""
     model = find_model(rule.model) if rule.model else None
     if not rule.model:
         return gettext("This rule watches no model, so there is nothing that it could be run on.")
@@ -52,8 +61,6 @@ def why_not(rule: CompiledRule) -> str:
         return gettext("Its objects are stored in another database than the rules, where nothing can be recorded.")
     if rule.fault:
         return rule.fault
-    if name_of(rule.schedule) == "every" and (rule.schedule or {}).get("of") == "rows":
-        return gettext("This rule makes one list of all objects at its time; it cannot be run on single ones.")
     if _is_about_deletions(rule):
         return gettext("This rule is about what is deleted; what is there is not.")
     if rule.actions and not as_told(rule).actions:

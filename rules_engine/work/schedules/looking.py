@@ -23,7 +23,7 @@ from rules_engine.models import Firing, RuleError, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
-from rules_engine.work.runs.starting import why_not
+from rules_engine.work.runs.starting import why_not_told
 from rules_engine.work.schedules import every
 from rules_engine.work.schedules.arming import arm_anew, digest_of_rule, keep_armed
 from rules_engine.work.schedules.dates import DISORDER, Dates, Due
@@ -143,7 +143,7 @@ def _looked(row: Schedule, now: datetime, using: str) -> Looked:
         # It was edited since this process read the rules; the next call reads them anew, and arms by them.
         arm_anew()
         return Looked(0, {"next_look_at": now + AT_ONCE})
-    if rule.model and (trouble := why_not(rule)):
+    if rule.model and (trouble := why_not_told(rule)):
         return _troubled(trouble, now)
     schedule = rule.schedule or {}
     if rule.arms is not None:
