@@ -191,7 +191,7 @@ def after_migration(using: str, **_: Any) -> None:
     """
     if using != cache.alias() or triggers_of(using) is None or not _is_migrated(using):
         return
-    for row in InstalledTrigger.objects.using(using).exclude(captures=None):
+    for row in InstalledTrigger.objects.using(using).filter(captures__isnull=False):
         capture, triggers = row.coverage.now, triggers_here(using)
         if capture is None or triggers.trouble(capture.table, using) is not None:
             continue
