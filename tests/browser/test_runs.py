@@ -15,6 +15,7 @@ from project.shop.models import Order
 from rules_engine.models import Event, Execution, Run
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.runs import selecting, telling
+from rules_engine.work.runs.starting import start_run
 from tests.factories import make_order
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -102,3 +103,23 @@ def test_an_object_is_run_from_its_own_page(browse: Any) -> None:
     page.wait_for_url("**/rules_engine/run/*/change/")
     run_due()
     assert Event.objects.filter(signal="run").get().object_pk == str(order.pk)
+
+
+def test_a_page_of_a_run_looks_again_after_a_bad_gateway(browse: Any) -> None:
+    make_order(order_number="A-1")
+    rule = create_rule(Order, slug="tell", actions=[LOG])
+    run = start_run(rule.slug)
+    page = signed_in(browse)
+    page.clock.install()
+    page.goto(reverse("admin:rules_engine_run_change", args=[run.pk]))
+    answers = iter([502])
+
+    def answered(route: Any) -> None:
+        status = next(answers, None)
+        route.continue_() if status is None else route.fulfill(status=status, body="Bad gateway")
+
+    page.route("**/rules_engine/run/*/change/", answered)
+    with page.expect_response(lambda response: response.status == 502):
+        page.clock.run_for(2_100)
+    with page.expect_response(lambda response: response.status == 200 and response.url == page.url):
+        page.clock.run_for(11_000)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext
 from playwright.sync_api import expect
@@ -314,3 +315,26 @@ def test_when_it_acts_is_read_on_a_phone_and_in_the_dark(browse: Any, shots: Pat
         assert page.evaluate(TOO_WIDE) <= 0
         page.screenshot(path=str(shots / f"times-{name}.png"), full_page=True)
         assert findings(page, "phone") == []
+
+
+def test_a_day_to_count_from_is_shown_where_it_is_stored_and_goes_with_a_cron_text(watched: Any) -> None:
+    stored_one = {"kind": "every", "each": "day", "since": "2031-05-06", "at": "08:00", "of": "each"}
+    rule = create_rule(Order, [], slug="since", schedule=stored_one, actions=[LOG])
+    page = watched()
+    page.goto(change_url(rule))
+    expect(card(page).locator('[data-key="since"]')).to_have_value("2031-05-06")
+    page.locator('[data-key="cron"]').evaluate(
+        "(input) => { input.value = '0 8 * * *'; input.dispatchEvent(new Event('change', { bubbles: true })); }"
+    )
+    assert scheduled(page) == {"kind": "every", "cron": "0 8 * * *", "of": "each"}
+    expect(card(page).locator('[data-key="since"]')).to_have_count(0)
+
+
+def test_a_rule_that_is_asked_of_no_object_has_a_page_without_faults(watched: Any) -> None:
+    rule = create_rule("", [], slug="nightly", schedule={"kind": "every", "each": "day", "at": "08:00"}, actions=[LOG])
+    page = watched()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(reverse("admin:rules_engine_rule_times", args=[rule.pk]))
+    expect(page.get_by_role("button", name="Show")).to_be_visible()
+    assert faults == []
