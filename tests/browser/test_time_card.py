@@ -317,7 +317,7 @@ def test_when_it_acts_is_read_on_a_phone_and_in_the_dark(browse: Any, shots: Pat
         assert findings(page, "phone") == []
 
 
-def test_a_day_to_count_from_is_shown_where_it_is_stored_and_goes_with_a_cron_text(watched: Any) -> None:
+def test_a_day_to_count_from_is_seen_and_goes_with_a_cron_text(watched: Any) -> None:
     stored_one = {"kind": "every", "each": "day", "since": "2031-05-06", "at": "08:00", "of": "each"}
     rule = create_rule(Order, [], slug="since", schedule=stored_one, actions=[LOG])
     page = watched()
