@@ -37,7 +37,7 @@ def test_x01_x02_the_pages_fit_the_screen_and_need_no_javascript(browse: Any, si
     look("templates")
     page.get_by_label("Search the templates").fill("paid")
     page.get_by_role("button", name="Search").click()
-    expect(page.locator(".rules-templates a")).to_have_count(2)
+    expect(page.locator(".rules-templates a")).to_have_count(3)
     page.get_by_role("link", name="Mail when a status is reached").click()
     page.get_by_label("Model").select_option("shop.order")
     page.get_by_role("button", name="Continue").click()
