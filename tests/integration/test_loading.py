@@ -292,8 +292,8 @@ def test_a_rule_that_a_test_makes_is_read_once() -> None:
         rule = create_rule(Animal, actions=[LOG])
     assert cache.current().find(rule.slug)
     table = connection.ops.quote_name("rules_engine_rule")
-    # Besides, rules on time are looked for, by their names.
-    column = connection.ops.quote_name("condition")
+    # Besides, rules on time are looked for, by what says when they are due.
+    column = connection.ops.quote_name("sample_percent")
     reads = [one["sql"] for one in asked.captured_queries if f" FROM {table} " in one["sql"] and column in one["sql"]]
     assert len(reads) == 1, reads
 
