@@ -48,7 +48,7 @@ def in_thread(work: Callable[[], Any]) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize("look", [watcher._look_from_afar, tasks._look_for_work])
+@pytest.mark.parametrize("look", [watcher._look_from_afar, tasks.look_for_work])
 def test_a_look_gives_its_connection_back(look: Callable[[], Any], use_pool: Any) -> None:
     pool = use_pool(1)
     in_thread(look)
