@@ -15,7 +15,7 @@ from rules_engine.outbox import hints
 from tests.faults import test_workers
 from tests.faults.test_workers import all_ended, assert_each_done_once, rule, save
 from tests.faults.test_workers import probes as probes
-from tests.faults.workers import Crew
+from tests.faults.workers import Crew, Worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("what it tells is the same on each")]
 
@@ -29,15 +29,36 @@ test_the_work_of_a_killed_one_is_done_again = test_workers.test_an_attempt_of_a_
 BACKEND = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": []}}
 
 
+class SweepingCrew(Crew):
+    """Workers that sweep: a worker of Django's tasks does from the first task on that it took, and the one that is up
+    first takes all there are."""
+
+    def start(self, *processes: int, **options: Any) -> Worker:
+        worker = super().start(*processes, **options)
+        if options.get("ready", True):
+            self.tell_until_sweeping(worker)
+        return worker
+
+    def start_two(self, *processes: int, **options: Any) -> tuple[Worker, Worker]:
+        both = super().start_two(*processes, **options)
+        for worker in both:
+            self.tell_until_sweeping(worker)
+        return both
+
+    def tell_until_sweeping(self, worker: Worker) -> None:
+        def has_taken_one() -> bool:
+            hints.send("rules")
+            return "state=SUCCESSFUL" in worker.log
+
+        self.eventually(has_taken_one)
+
+
 @pytest.fixture
 def any_crew(process_environment: dict[str, str], tmp_path: Path, settings: Any) -> Iterator[Crew]:
     """Workers of django-tasks-db, told by what this process enqueues."""
     settings.TASKS = BACKEND
     settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RUNNER": "tasks", "HINTS": True}
-    crew = Crew(process_environment, tmp_path, runner="tasks")
-    # Their sweeps begin with the first that they are told.
-    hints.send("rules")
-    hints.send("rules")
+    crew = SweepingCrew(process_environment, tmp_path, runner="tasks")
     try:
         yield crew
     finally:
