@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
 
 from rules_engine import acting_as, paused, watching_bulk
@@ -56,6 +56,25 @@ def test_an_expression_is_told_with_what_was_stored(animals: list[Animal]) -> No
     with watching_bulk():
         Animal.objects.update(weight=F("weight") * Decimal("1.1"))
     assert changes_of("weight") == {"b": {"old": "100.00", "new": "110.00"}}
+
+
+@pytest.mark.parametrize(("order", "matches"), [("<", "a"), ("<=", "abd"), (">", "c"), (">=", "bcd")])
+def test_a_bound_is_kept_to_by_numbers_as_they_are_read(animals: list[Animal], order: str, matches: str) -> None:
+    make_animals("d")
+    for name, weight in (("a", "9.99"), ("b", "10"), ("c", "10.01")):
+        Animal.objects.filter(name=name).update(weight=Decimal(weight))
+    with connection.cursor() as cursor:
+        # SQLite keeps what others write as they write it; Django reads 10.00.
+        cursor.execute("UPDATE zoo_animal SET weight = 10.001 WHERE name = 'd'")
+    bound = {order: [{"var": "instance.weight"}, 10]}
+    create_rule(model=Animal, changes=[{"field": "legs"}], condition=bound, actions=LOG)
+    create_rule(model=Animal, changes=[{"field": "weight"}], condition=bound, actions=LOG)
+    with watching_bulk(), transaction.atomic():
+        Animal.objects.update(legs=3)
+        assert sorted(changes_of("legs")) == list(matches)
+        Event.objects.all().delete()
+        Animal.objects.update(weight=F("weight") + 1 - 1, legs=F("legs") + 1)
+        assert sorted(changes_of("legs")) == list(matches)
 
 
 def test_a_conditional_expression_is_told_row_by_row(animals: list[Animal]) -> None:

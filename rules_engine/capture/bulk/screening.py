@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rules_engine.capture.bulk.needs import needs_of
+from rules_engine.capture.bulk.driver_values import DriverValues, Row
+from rules_engine.capture.bulk.needs import MOST_REMEMBERED, Needs, needs_of
 from rules_engine.capture.watches import ModelWatch
 from rules_engine.context.paths import ModelClass, steps
 from rules_engine.context.plain_data import same
@@ -22,8 +23,8 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import EVERY_FIELD, FieldChange, Unread, ask
 
 Form = Callable[[Any], Any]
-#: Rows of the same values are looked at once, of so many values.
-MOST_REMEMBERED = 10_000
+#: What a rule needs that may match every row.
+EVERY = Needs((), (), ())
 
 
 class Heard(NamedTuple):
@@ -43,60 +44,71 @@ class Reads(NamedTuple):
 
 
 class Screen:
-    """Looks at rows of one statement: ``columns`` as they were, ``constants`` and ``open`` columns as they are.
+    """Looks at rows of one statement: ``before`` as they were, ``constants`` and ``after`` as they are.
 
-    ``open`` are those of which only the database knows what was written. All by column name.
+    ``after`` are the columns of which only the database knows what was written.
     """
 
     def __init__(
         self,
         watch: ModelWatch,
         heard: Sequence[Heard],
-        columns: Mapping[str, Field],
+        before: DriverValues,
         constants: Mapping[str, Any],
-        opened: Mapping[str, Field],
+        after: DriverValues,
         written: frozenset[str],
     ) -> None:
-        self.heard, self.constants = heard, constants
+        self.heard, self.constants, self.before, self.after = heard, constants, before, after
+        columns = before.columns
         self.names = tuple(columns)
-        self.open_names = tuple(opened)
+        self.open_names = tuple(after.columns)
         self.forms = [safe_form(field) for field in columns.values()]
-        self.open_forms = [safe_form(field) for field in opened.values()]
+        self.open_forms = [safe_form(field) for field in after.columns.values()]
         self.changing = [
             (index, name, field.name)
             for index, (name, field) in enumerate(columns.items())
             if name in watch.old and field.name in written
         ]
         self._reads = {id(rule): _reads_of(watch.model, rule, columns) for one in heard for rule in one.rules}
-        needs = [
-            needs_of(rule, watch.model, columns, constants, self.open_names) for one in heard for rule in one.rules
-        ]
+        needs = [needs_of(rule, watch.model, before, constants, after) for one in heard for rule in one.rules]
         #: What each rule needs; nothing where one of them has no needs, for then they tell no row from another.
         self.needs = needs if all(need.is_any for need in needs) else []
         self._known: dict[Any, bool] = {}
 
-    def may_match_after(self, before: Sequence[Any]) -> bool:
-        """Say whether some rule can match the row, as far as that is known before the statement."""
-        needs = self.needs
-        return not needs or any(need.may_match(before, None) for need in needs)
+    def of_before(self, rows: list[Row]) -> list[Row]:
+        """Return those of the rows that some rule can match, or fail at, as far as that is known of those before."""
+        if not self.needs:
+            return rows
+        if len(self.needs) == 1:
+            return self.needs[0].may_match(rows)
+        found = {row[0] for need in self.needs for row in need.may_match(rows)}
+        return [row for row in rows if row[0] in found]
 
-    def may_match(self, before: Sequence[Any], after: Sequence[Any] = ()) -> bool:
+    def of_after(self, rows: list[Row], before: Mapping[Any, Row]) -> list[Row]:
+        """Return what those of the rows were before, as the driver gave it, that some rule can match, or fail at."""
+        found: dict[Any, tuple[Row, Row]] = {}
+        for need in self.needs or [EVERY]:
+            there = before
+            if len(self.needs) > 1 and need.before:
+                there = {was[0]: was for was in need.may_match(list(before.values()))}
+            found.update((was[0], (was, row)) for was, row in need.may_match_after(rows, there))
+        return [was for was, row in found.values() if self.may_match(was, row)]
+
+    def may_match(self, before: Row, after: Row = ()) -> bool:
         """Say whether some rule can match the row, or fail at it."""
-        for need in self.needs:
-            if need.may_match(before, after):
-                break
-        else:
-            if self.needs:
-                return False
+        key = before[1:], after[1:]
         try:
-            known = self._known.get((before, after))
+            known = self._known.get(key)
         except TypeError:  # a value that has no hash, as JSON has none
-            return self._may_match(before, after)
+            return self._told_may_match(before, after)
         if known is None:
-            known = self._may_match(before, after)
+            known = self._told_may_match(before, after)
             if len(self._known) < MOST_REMEMBERED:
-                self._known[before, after] = known
+                self._known[key] = known
         return known
+
+    def _told_may_match(self, before: Row, after: Row) -> bool:
+        return self._may_match(self.before.told(before), self.after.told(after) if after else ())
 
     def _may_match(self, before: Sequence[Any], after: Sequence[Any]) -> bool:
         was = [form(value) for form, value in zip(self.forms, before, strict=True)]

@@ -7,7 +7,7 @@ if each had been saved with these ``update_fields``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 
 from rules_engine.capture import receiver
 from rules_engine.capture.bulk import telling
+from rules_engine.capture.bulk.driver_values import DriverValues, Row
 from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
 from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
 from rules_engine.capture.bulk.telling import Own
@@ -53,22 +54,19 @@ class Write:
 
     written: frozenset[str]
     heard: Sequence[Heard]
-    #: What is read of each row before, by column name; those in ``old`` are told as what was there.
-    columns: Mapping[str, Field]
+    #: The columns that are told as what was there; they come first of those that are read before.
     old: Mapping[str, Field]
     screen: Screen
-    #: The columns of which only the database knows what was written.
-    opened: Mapping[str, Field]
     rules: Sequence[CompiledRule] = ()
     writes_key: bool = False
 
 
 @dataclass(slots=True)
 class Locked:
-    """The rows that a statement is about: their number, and of those that rules can match the values before."""
+    """The rows that a statement is about: their number, and those that rules can match, as they were, by their keys."""
 
     count: int = 0
-    before: dict[Any, Sequence[Any]] = field(default_factory=dict)
+    before: dict[Any, Row] = field(default_factory=dict)
 
 
 def update(rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any]) -> int:
@@ -130,9 +128,10 @@ def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
     for one in heard:
         columns.update(one.plan.columns())
     opened = {name: column for name, column in columns.items() if column.name in written and name not in constants}
-    screen = Screen(watch, heard, columns, constants, opened, written)
+    before, after = (DriverValues(model, some, hearing.using) for some in (columns, opened))
+    screen = Screen(watch, heard, before, constants, after, written)
     writes_key = any(column.primary_key for column in fields)
-    return Write(written, heard, columns, old, screen, opened, rules, writes_key)
+    return Write(written, heard, old, screen, rules, writes_key)
 
 
 def _field_of(model: ModelClass, name: str) -> Field:
@@ -191,16 +190,14 @@ def _written_by_keys(
 
 def _locked(rows: models.QuerySet[Any], write: Write, using: str, *, every: bool = False) -> Locked:
     """Lock the rows and read of each what rules ask about; keep of those that can match, or of ``every`` one."""
-    locked, kept = Locked(), {}
-    may_match = write.screen.may_match_after if write.opened else write.screen.may_match
-    found = _plain(rows, using).values_list("pk", *write.columns)
-    count = 0
+    locked, screen = Locked(), write.screen
     with confined(using):
-        for row in found.iterator(CHUNK):
-            count += 1
-            if every or may_match(row[1:]):
-                kept[row[0]] = row[1:]
-    locked.count, locked.before = count, kept
+        for part in screen.before.read(_plain(rows, using), CHUNK):
+            locked.count += len(part)
+            found = part if every else screen.of_before(part)
+            if not (every or screen.after.columns):
+                found = [row for row in found if screen.may_match(row)]
+            locked.before.update((row[0], row) for row in found)
     return locked
 
 
@@ -219,10 +216,11 @@ def _readings(hearing: Hearing, write: Write, locked: Locked) -> Iterator[Readin
     """Yield each row that rules can match, as it is by now, for each signal that such rules hear."""
     model, using, now = hearing.watch.model, hearing.using, timezone.now()
     forms = [(index, name, safe_form(column)) for index, (name, column) in enumerate(write.old.items())]
-    for before in _candidates(write, locked, model, using):
-        objects = telling.stored(model, list(before), using, write.rules)
-        for key, values in before.items():
-            if (row := objects.get(key)) is not None:
+    for part in telling.in_parts(_candidates(write, locked, model, using)):
+        objects = telling.stored(model, [row[0] for row in part], using, write.rules)
+        for before in part:
+            if (row := objects.get(before[0])) is not None:
+                values = write.screen.before.told(before)
                 old = {name: form(values[index]) for index, name, form in forms} if write.old else None
                 for heard in write.heard:
                     yield from telling.reading_of_copy(
@@ -230,27 +228,22 @@ def _readings(hearing: Hearing, write: Write, locked: Locked) -> Iterator[Readin
                     )
 
 
-def _candidates(write: Write, locked: Locked, model: ModelClass, using: str) -> Iterator[Mapping[Any, Sequence[Any]]]:
-    """Yield the rows that rules can match, with what they held before, so many at a time."""
-    found: Iterable[tuple[Any, Sequence[Any]]] = locked.before.items()
-    if write.opened:
-        parts = telling.in_parts(found, CHUNK)
-        found = (item for part in parts for item in _of_candidates(dict(part), write, model, using).items())
-    yield from (dict(part) for part in telling.in_parts(found))
+def _candidates(write: Write, locked: Locked, model: ModelClass, using: str) -> Iterator[Row]:
+    """Yield the rows that rules can match, as they were."""
+    if not write.screen.after.columns:
+        yield from locked.before.values()
+        return
+    for keys in telling.in_parts(locked.before, CHUNK):
+        yield from _of_candidates(keys, write, locked, model, using)
 
 
-def _of_candidates(
-    before: Mapping[Any, Sequence[Any]], write: Write, model: ModelClass, using: str
-) -> dict[Any, Sequence[Any]]:
+def _of_candidates(keys: Sequence[Any], write: Write, locked: Locked, model: ModelClass, using: str) -> Sequence[Row]:
     """Return those of the rows that rules can match, now that it is known what was written."""
-    rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).order_by()
-    rows = rows.filter(**_filter_of(list(before))).values_list("pk", *write.opened)
-    may_match, found = write.screen.may_match, {}
+    rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).order_by().filter(**_filter_of(keys))
+    found: list[Row] = []
     with confined(using):
-        for row in rows:
-            values = before.get(row[0])
-            if values is not None and may_match(values, row[1:]):
-                found[row[0]] = values
+        for part in write.screen.after.read(rows, CHUNK):
+            found += write.screen.of_after(part, locked.before)
     return found
 
 
