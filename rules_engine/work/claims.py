@@ -15,7 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from django.db import connections, router
+from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Q
 
 from rules_engine import conf
@@ -201,14 +201,23 @@ class LeaseKeeper:
             self._renew_until_done()
 
     def _renew_until_done(self) -> None:
-        used = False
+        used = has_failed = False
         while not self.done.wait(conf.lease_seconds() / 3):
             used = True
             with paused():  # as in drain: opening this thread's connection is no event
                 # A lease that is lost is noticed by the fence; this thread goes on.
                 renewed = ask(against_rivals, partial(renew, *self.workers.copy()))
             if isinstance(renewed, Unread):
-                logger.error("Leases could not be renewed.", exc_info=renewed.error)
+                if not has_failed:
+                    _say_that_leases_may_end(renewed.error)
                 connections[router.db_for_write(Execution)].close()
+            has_failed = isinstance(renewed, Unread)
         if used:
             connections.close_all()
+
+
+def _say_that_leases_may_end(error: Exception) -> None:
+    """Say it in one line where the database does not answer, and with its place where something else is wrong."""
+    is_known = isinstance(error, (DatabaseError, InterfaceError))
+    text = "Leases could not be renewed (%s); it is tried again, and what ends until then passes to other workers."
+    logger.warning(text, str(error).strip(), exc_info=None if is_known else error)

@@ -79,8 +79,13 @@ def drain(queue: str) -> int:
 
     A database that does not answer is one line of the log: the sweep asks again, and nothing is lost.
     """
+    return drain_if_answered(queue, keeps_connection=_has_a_process())
+
+
+def drain_if_answered(queue: str, *, keeps_connection: bool = False) -> int:
+    """Do as ``drain_queue``, where the database answers; else say so in one line, and return 0."""
     try:
-        with kept_connection(router.db_for_write(Execution)) if _has_a_process() else nullcontext():
+        with kept_connection(router.db_for_write(Execution)) if keeps_connection else nullcontext():
             return drain_queue(queue)
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The database does not answer (%s); what is due waits for the next look.", str(error).strip())

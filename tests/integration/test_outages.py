@@ -15,11 +15,12 @@ from django.db import DatabaseError, OperationalError, ProgrammingError, connect
 from kombu.exceptions import OperationalError as BrokerError
 
 from project.clinic.models import Doctor
+from rules_engine import conf
 from rules_engine.live import cache, faults, watcher
 from rules_engine.models import Execution, RuleError
 from rules_engine.outbox import hints
 from rules_engine.testing import create_rule
-from rules_engine.work import tasks
+from rules_engine.work import claims, tasks
 from tests.factories import make_doctor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,6 +129,25 @@ def test_a_drain_that_finds_no_database_is_one_line(caplog: pytest.LogCaptureFix
     assert len(said) == 1
     assert said[0].exc_info is None
     assert tasks.drain("rules") == 1
+
+
+def test_leases_that_cannot_be_renewed_are_one_line_an_outage(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Semaphore(0)
+
+    def fail(*_: str) -> int:
+        tried.release()
+        raise OperationalError("terminating connection due to administrator command")
+
+    monkeypatch.setattr(claims, "renew", fail)
+    monkeypatch.setattr(conf, "lease_seconds", lambda: 0.03)
+    with claims.LeaseKeeper("somebody"):
+        assert all(tried.acquire(timeout=20) for _ in range(3)), "it goes on to try"
+    said = [record for record in caplog.records if "could not be renewed" in record.getMessage()]
+    assert len(said) == 1
+    assert "administrator command" in said[0].getMessage()
+    assert said[0].exc_info is None
 
 
 def test_where_the_broker_takes_nothing_the_sweep_works_itself(

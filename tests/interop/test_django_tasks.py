@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import checks
+from django.db import OperationalError
 
 from rules_engine.checks import check_runner
 from rules_engine.models import Execution
@@ -72,6 +73,20 @@ def test_what_is_committed_is_carried_out(any_crew: Crew) -> None:
     save("ada", "grace")
     any_crew.eventually(lambda: Execution.objects.count() == 2 and all_ended())
     assert_each_done_once(any_crew, 2)
+
+
+def test_a_database_that_is_gone_is_one_line_and_no_failed_task(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rules_engine.work.standalone import django_tasks
+
+    def fail(queue: str) -> int:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(django_tasks.tasks, "drain_queue", fail)
+    assert django_tasks.drain.func("rules") == 0
+    [said] = [record for record in caplog.records if "does not answer" in record.getMessage()]
+    assert said.exc_info is None
 
 
 def test_a_check_says_that_nobody_carries_tasks_out(settings: Any) -> None:
