@@ -86,6 +86,8 @@ ROOMS = """
 7  rules_engine.admin.cards          the cards of the form of a rule, and what stands beside them
 7  rules_engine.admin.rules          the list of rules and the form
 7  rules_engine.templatetags         tags for the pages of a site
+7  rules_engine.testing               what sites test with: rules, the contract of actions
+7  rules_engine.testing.faults        processes and servers that a test kills, and a ledger of what came of it
 7  rules_engine.management           what commands share
 7  rules_engine.management.commands  the commands
 0  webhooks                          the ground (errors, conf) and the face towards Django (see FACES)

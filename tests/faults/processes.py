@@ -80,9 +80,3 @@ def silent_server() -> Iterator[int]:
             server.shutdown(socket.SHUT_RDWR)
             for one in held:
                 one.close()
-
-
-def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -16,9 +16,10 @@ from project.clinic.signals import appointment_cancelled
 from rules_engine.live import cache, faults
 from rules_engine.models import Attempt, Event, Execution, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
+from rules_engine.testing.faults.servers import closed_port
 from tests import sessions
 from tests.factories import make_doctor
-from tests.faults.processes import closed_port, python, said, silent_server
+from tests.faults.processes import python, said, silent_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -27,11 +27,13 @@ from standardwebhooks import Webhook as Verifier
 from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.testing import create_rule
+from rules_engine.testing.faults.processes import Worker
+from rules_engine.testing.faults.servers import closed_port
 from tests import http_server as behave
 from tests import sessions
 from tests.factories import make_endpoint
-from tests.faults.processes import closed_port, python, said
-from tests.faults.workers import Crew, Worker, crew_with_redis
+from tests.faults.processes import python, said
+from tests.faults.workers import Crew, crew_with_redis
 from tests.http_server import MisbehavingServer
 from webhooks.models import Endpoint
 

@@ -16,9 +16,10 @@ from project.clinic.models import Doctor
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule
+from rules_engine.testing.faults.processes import Worker
 from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.processes import python
-from tests.faults.workers import Crew, Worker
+from tests.faults.workers import Crew
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

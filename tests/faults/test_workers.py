@@ -26,10 +26,11 @@ from rules_engine.models import Attempt, Execution
 from rules_engine.outbox import hints
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule
+from rules_engine.testing.faults.servers import RedisServer
 from rules_engine.work import claims
 from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.processes import python
-from tests.faults.workers import Crew, RedisServer, redis_server
+from tests.faults.workers import Crew, redis_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,31 +1,27 @@
-"""Worker processes and a Redis server that a test may stop, freeze and kill; each is ended by its own process id."""
+"""The workers of a test, and a Redis server of its own; each is ended by its own process id."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import kombu
 import pytest
-import redis
 
 from project.celery import app
 from rules_engine.outbox import hints
+from rules_engine.testing.faults.processes import Process, Worker
+from rules_engine.testing.faults.servers import Missing, RedisServer
+from rules_engine.testing.faults.waiting import SECONDS, eventually
 from tests import nursery, services
-from tests.faults.processes import ROOT, closed_port
+from tests.faults.processes import ROOT
 
-#: For anything to happen; most of it takes a fraction of this.
-SECONDS = 30.0
 #: How long a worker drains at a time, unless a test says otherwise.
 DRAIN_SECONDS = 10.0
 #: Short, so that a test sees a lease end and a sweep begin. Sweeps come often enough to stand for hints.
@@ -35,52 +31,6 @@ RULES_ENGINE: Mapping[str, Any] = {
     "RETRY_SCHEDULE": [0.2, 0.2, 0.2],
     "RETRY_JITTER": 0,
 }
-
-
-def eventually(is_met: Callable[[], Any], said: Callable[[], str] = str, seconds: float = SECONDS) -> None:
-    """Wait until that is so; the test fails with what was ``said`` when it does not come to be."""
-    end = time.monotonic() + seconds
-    while not is_met():
-        if time.monotonic() > end:
-            pytest.fail(f"It did not happen within {seconds:g} s.\n{said()}")
-        time.sleep(0.02)
-
-
-@dataclass
-class Worker:
-    """A worker in a process group of its own. ``path`` is the file with all it has said."""
-
-    process: subprocess.Popen[bytes] | nursery.Child
-    path: Path
-    #: Whether it does its work itself, and not in children.
-    is_alone: bool = False
-
-    @property
-    def log(self) -> str:
-        return self.path.read_text(encoding="utf-8", errors="replace")
-
-    def wait_until_ready(self) -> None:
-        # As Celery and our own say it, and django-tasks-db.
-        signs = (" ready.", "Starting worker")
-        eventually(lambda: any(sign in self.log for sign in signs) or self.process.poll() is not None, lambda: self.log)
-        assert self.process.poll() is None, self.log
-
-    def signal_all(self, number: signal.Signals) -> None:
-        """Send a signal to the worker and its children; they may be gone already."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def kill(self) -> None:
-        """The machine is switched off."""
-        self.signal_all(signal.SIGKILL)
-        self.process.wait(SECONDS)
-
-    def has_child(self, pid: int) -> bool:
-        """Whether that process lives and belongs to this worker's pool."""
-        try:
-            return (self.is_alone or pid != self.process.pid) and os.getpgid(pid) == self.process.pid
-        except ProcessLookupError:
-            return False
 
 
 @dataclass
@@ -133,7 +83,7 @@ class Crew:
         arguments = ["-m", *entry, *command]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
-        process: subprocess.Popen[bytes] | nursery.Child
+        process: Process
         with path.open("wb") as log:
             if clock or pool or drain_seconds != DRAIN_SECONDS:
                 whole, said = [sys.executable, *arguments], subprocess.STDOUT
@@ -202,52 +152,15 @@ def _celery(name: str, processes: int, pool: str) -> list[str]:
     return [*told, "-c", str(processes), "-P", pool, "--without-mingle", "--without-gossip", "--without-heartbeat"]
 
 
-@dataclass
-class RedisServer:
-    """A Redis server of the test's own, with nothing on disk: what it forgets is gone."""
-
-    folder: Path
-    port: int = field(default_factory=closed_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2)
-
-    def start(self) -> None:
-        server = shutil.which("redis-server")
-        assert server is not None
-        command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
-        eventually(self._answers, lambda: (self.folder / "redis.log").read_text())
-
-    def _answers(self) -> bool:
-        try:
-            with self.client() as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(SECONDS)
-
-
 @contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
     """A Redis server while the block runs; without the program a test is skipped, or fails where CI=true."""
-    if shutil.which("redis-server") is None:
-        reason = "The program redis-server was not found; this test ends and restarts one of its own."
-        (pytest.fail if services.in_ci() else pytest.skip)(reason)
     server = RedisServer(folder)
     try:
         server.start()
         yield server
+    except Missing as error:
+        (pytest.fail if services.in_ci() else pytest.skip)(str(error))
     finally:
         server.kill()
 

@@ -22,8 +22,8 @@ from project.shop.models import Product, ProductImage
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Attempt, Execution, Rule
 from rules_engine.testing import ActionContractTests, create_rule, run_due
+from rules_engine.testing.faults.servers import closed_port
 from rules_engine.types import RuleSpec
-from tests.faults.processes import closed_port
 from tests.mail_server import MailServer, dripping, mail_goes_to, sleeping
 
 pytestmark = pytest.mark.django_db(transaction=True)

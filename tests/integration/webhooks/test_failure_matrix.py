@@ -27,11 +27,11 @@ from project.shop.models import Product
 from rules_engine.models import Attempt, Execution
 from rules_engine.sending import Selection, replay
 from rules_engine.testing import create_rule
+from rules_engine.testing.faults.servers import closed_port
 from rules_engine.work.queues import drain as drain_queue
 from tests import http_server as behave
 from tests.certificates import Authority
 from tests.factories import make_endpoint
-from tests.faults.processes import closed_port
 from tests.http_server import MisbehavingServer
 from tests.integration.webhooks.waiting import make_due
 from webhooks.models import Endpoint, EndpointState, lanes

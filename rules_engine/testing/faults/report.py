@@ -1,0 +1,124 @@
+"""What came of an ordeal: the ledger set against the database and the books of those who saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rules_engine.testing.faults.ledger import Booking
+
+
+@dataclass
+class Fault:
+    """A fault that was done: when it began and ended (seconds since 1970), and the executions in flight then."""
+
+    name: str
+    began: float
+    ended: float
+    in_flight: Sequence[str]
+    #: Seconds from its end until every change committed by then had all of its effects; None: some never had.
+    recovered: float | None = None
+
+
+@dataclass
+class Effects:
+    """What came of one kind of effects: how many of how many changes, how many twice, and what should not be."""
+
+    kind: str
+    count: int
+    #: Changes that are in the database and have no such effect.
+    lost: int
+    #: Effects beyond the first of a change.
+    doubled: int
+    #: Of those, the ones that no fault explains: nobody had them in flight, or they have another key.
+    unexplained: int
+    #: Effects of changes that were never committed.
+    of_nothing: int
+
+
+@dataclass
+class Report:
+    """The figures. ``is_kept`` says whether the promises were."""
+
+    what: str
+    seed: int
+    #: Changes in the database, and of those that producers saw committed the ones that are not there.
+    committed: int
+    vanished: int
+    seconds: float
+    effects: list[Effects]
+    faults: list[Fault]
+    states: Mapping[str, int] = field(default_factory=dict)
+    tracebacks: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Executions in flight at all faults together: at most so many effects may have come twice."""
+        return sum(len(fault.in_flight) for fault in self.faults)
+
+    @property
+    def is_kept(self) -> bool:
+        """Say whether nothing is lost, nothing was invented, and nothing doubled that a fault does not explain."""
+        wrong = sum(effects.lost + effects.unexplained + effects.of_nothing for effects in self.effects)
+        doubled = sum(effects.doubled for effects in self.effects)
+        return self.committed > 0 and not self.vanished and not wrong and doubled <= self.in_flight
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        faults = [{**asdict(fault), "in_flight": len(fault.in_flight)} for fault in self.faults]
+        return {**asdict(self), "faults": faults, "in_flight": self.in_flight, "is_kept": self.is_kept}
+
+    def lines(self) -> Iterator[str]:
+        """Yield it as text."""
+        yield f"{self.what}; seed {self.seed}; {self.seconds:.0f} s in all"
+        yield f"changes committed {self.committed}; seen committed and not there {self.vanished}"
+        yield f"executions: {', '.join(f'{count} {state}' for state, count in sorted(self.states.items()))}"
+        yield ""
+        yield f"{'effects':<12}{'count':>8}{'lost':>8}{'doubled':>9}{'unexplained':>13}{'of nothing':>12}"
+        for e in self.effects:
+            yield f"{e.kind:<12}{e.count:>8}{e.lost:>8}{e.doubled:>9}{e.unexplained:>13}{e.of_nothing:>12}"
+        yield ""
+        yield f"{'fault':<32}{'at s':>7}{'took s':>8}{'in flight':>11}{'all done s after':>18}"
+        start = self.faults[0].began if self.faults else 0.0
+        for fault in self.faults:
+            after = "never" if fault.recovered is None else f"{fault.recovered:.1f}"
+            took = fault.ended - fault.began
+            yield f"{fault.name:<32}{fault.began - start:>7.1f}{took:>8.1f}{len(fault.in_flight):>11}{after:>18}"
+        yield ""
+        yield f"{len(self.faults)} faults, {self.in_flight} in flight at them; {self.tracebacks} tracebacks in the logs"
+        yield "The promises were kept." if self.is_kept else "THE PROMISES WERE NOT KEPT."
+
+
+def booked_effects(
+    kind: str, bookings: Sequence[Booking], saved: Collection[str], in_flight: Mapping[str, int]
+) -> Effects:
+    """Judge what the ledger has of one kind; ``in_flight`` says at how many faults each key was."""
+    changes = Counter(booking.change for booking in bookings)
+    keys = Counter(booking.key for booking in bookings)
+    keys_of_changes = len({(booking.change, booking.key) for booking in bookings})
+    too_often = sum(max(0, times - 1 - in_flight.get(key, 0)) for key, times in keys.items())
+    return Effects(
+        kind,
+        count=len(bookings),
+        lost=len(set(saved) - changes.keys()),
+        doubled=len(bookings) - len(changes),
+        unexplained=too_often + keys_of_changes - len(changes),
+        of_nothing=len(changes.keys() - set(saved)),
+    )
+
+
+def stored_effects(kind: str, changes: Counter[str], saved: Collection[str]) -> Effects:
+    """Judge effects in the database, none of which may have come twice."""
+    doubled = changes.total() - len(changes)
+    lost, of_nothing = len(set(saved) - changes.keys()), len(changes.keys() - set(saved))
+    return Effects(kind, changes.total(), lost, doubled, doubled, of_nothing)
+
+
+def recoveries(faults: Sequence[Fault], committed: Mapping[str, float], done: Mapping[str, float]) -> None:
+    """Write down when all was done that had been committed by the end of each fault."""
+    for fault in faults:
+        before = [change for change, at in committed.items() if at <= fault.ended]
+        if all(change in done for change in before):
+            fault.recovered = max([0.0, *(done[change] - fault.ended for change in before)])
