@@ -178,10 +178,11 @@ def finish(
     together = transaction.atomic(using=rows().db) if is_waited_for else nullcontext()
     with as_recorded(list(executions.values())), together:
         kept = _write(ends, executions, is_charged)
-        for written in ends:
-            execution = executions[written.execution_id, written.worker]
+        for written, outcome in zip(ends, outcomes, strict=True):
+            execution = outcome.execution
             if (written.execution_id, written.worker) in kept:
                 execution.state, execution.error = State(written.state), written.error
+                _say_if_it_failed(outcome)
             else:
                 logger.warning(
                     "The lease on %s passed to another worker; what this one did is not recorded.", execution
@@ -190,6 +191,16 @@ def finish(
         if is_waited_for:
             settle_after(recorded)
     return recorded
+
+
+def _say_if_it_failed(outcome: AttemptOutcome) -> None:
+    """Log a failure that counts: one whose lease is lost may have failed only because another worker had done it."""
+    error, execution = outcome.result, outcome.execution
+    if not isinstance(error, Exception) or isinstance(error, PutOff):
+        return
+    # An error of ours says all in its sentence, and hundreds of deliveries may fail together.
+    traceback = None if isinstance(error, RulesEngineError) else error
+    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=traceback)
 
 
 def count(executions: Sequence[Execution]) -> None:
@@ -264,9 +275,6 @@ def _put_off(execution: Execution, worker: str, error: PutOff) -> AttemptEnd:
 
 def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequence[float]) -> AttemptEnd:
     """What an error means for the execution it happened to, by the seconds between its attempts."""
-    # An error of ours says all in its sentence, and hundreds of deliveries may fail together.
-    traceback = None if isinstance(error, RulesEngineError) else error
-    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=traceback)
     wait = retry.delay(error, execution.failures + 1, schedule, jitter=conf.retry_jitter())
     state = State.RETRYABLE
     if wait is None:

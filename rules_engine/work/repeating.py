@@ -56,14 +56,16 @@ def is_rivalry(error: Exception) -> bool:
 
 
 def _again(work: Callable[[], T], may_pass: Callable[[Exception], bool], seconds: float) -> T:
-    give_up, pause = time.monotonic() + seconds, FIRST_PAUSE
+    give_up, pause, is_said = time.monotonic() + seconds, FIRST_PAUSE, False
     while True:
         try:
             return work()
         except PASSING as error:
             if not may_pass(error) or time.monotonic() + pause > give_up or not _can_go_on():
                 raise
-            logger.warning("The database did not take what a worker wrote, which is tried again: %s", error)
+            if not is_said:  # once, however often it is tried while a server is restarted
+                logger.warning("The database did not take what a worker wrote, which is tried again: %s", error)
+            is_said = True
         # By chance, so that two rivals do not meet again.
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
         pause = min(2 * pause, LONGEST_PAUSE)

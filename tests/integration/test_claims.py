@@ -154,6 +154,21 @@ def test_a_late_finish_is_refused() -> None:
     assert Execution.objects.get().summary == "in time"
 
 
+def test_a_late_failure_is_not_told_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    """It may have failed only because the one who took over had done it."""
+    pending_probes()
+    late = claims.claim()
+    attempts.start(late.executions, late.worker)
+    let_leases_expire()
+    claim = claims.claim()
+    attempts.start(claim.executions, claim.worker)
+    assert attempts.finish([AttemptOutcome(late.executions[0], late.worker, ZeroDivisionError("late"))]) == []
+    assert "passed to another worker" in caplog.text
+    assert "failed" not in caplog.text
+    attempts.finish([AttemptOutcome(claim.executions[0], claim.worker, ZeroDivisionError("in time"))])
+    assert "failed at attempt 2: in time" in caplog.text
+
+
 def test_two_workers_never_claim_the_same() -> None:
     pending_probes(40)
     found: list[Any] = []

@@ -242,9 +242,7 @@ def test_a_page_of_promises_names_tests_that_there_are(name: str):
     assert len(rows) > 30
     assert all(named), "The third column names one test, with its file."
     missing = [
-        match[0]
-        for match in named
-        if match and f"\ndef {match[2]}(" not in (ROOT / match[1]).read_text(encoding="utf-8")
+        match[0] for match in named if match and f"def {match[2]}(" not in (ROOT / match[1]).read_text(encoding="utf-8")
     ]
     assert missing == []
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 KEYS = ("Idempotency-Key", "webhook-id")
@@ -55,6 +56,11 @@ class Ledger:
         self._server.shutdown()
         self._server.server_close()
 
+    def write(self, path: Path) -> None:
+        """Write it down: a line for each effect, with its time, kind, key and change."""
+        lines = (f"{booking.at:.3f} {booking.kind} {booking.key} {booking.change}\n" for booking in self.bookings)
+        path.write_text("".join(lines))
+
     def of_kind(self, kind: str) -> list[Booking]:
         """Return what was booked of a kind, in its order."""
         return [booking for booking in list(self.bookings) if booking.kind == kind]
@@ -90,10 +96,17 @@ def _handler(ledger: Ledger) -> type[socketserver.BaseRequestHandler]:
             """Book it, and say that it was taken."""
             body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), LONGEST_BODY))
             key = next((value for name in KEYS if (value := self.headers.get(name))), "")
-            change = str(json.loads(body).get("change", ""))
-            ledger.bookings.append(Booking(self.path.strip("/"), key, change, time.time()))
+            try:
+                change = json.loads(body)["change"]
+            except (ValueError, KeyError, TypeError):
+                self._answer(400)
+                return
+            ledger.bookings.append(Booking(self.path.strip("/"), key, str(change), time.time()))
             time.sleep(random.random() * ledger.seconds)
-            self.send_response(200)
+            self._answer(200)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"ok")

@@ -160,6 +160,8 @@ class Ordeal:
         effects = [report.booked_effects(kind, self.ledger.of_kind(kind), saved, keys) for kind in scenario.kinds]
         stored = asked(scenario.in_database)
         effects += [report.stored_effects(kind, changes, saved) for kind, changes in stored.items()]
+        self.ledger.write(self.folder / "ledger")
+        report.repetitions(self.faults, self.ledger.bookings)
         report.recoveries(self.faults, times, self.ledger.first_times(scenario.kinds))
         states = asked(lambda: dict(Execution.objects.values_list("state").annotate(Count("pk")).order_by("state")))
         broker = f" on {self.broker.name}" if self.broker is not None else ""

@@ -20,6 +20,8 @@ class Fault:
     in_flight: Sequence[str]
     #: Seconds from its end until every change committed by then had all of its effects; None: some never had.
     recovered: float | None = None
+    #: How many of those in flight were done more than once.
+    repeated: int = 0
 
 
 @dataclass
@@ -80,12 +82,12 @@ class Report:
         for e in self.effects:
             yield f"{e.kind:<12}{e.count:>8}{e.lost:>8}{e.doubled:>9}{e.unexplained:>13}{e.of_nothing:>12}"
         yield ""
-        yield f"{'fault':<32}{'at s':>7}{'took s':>8}{'in flight':>11}{'all done s after':>18}"
+        yield f"{'fault':<32}{'at s':>7}{'took s':>8}{'in flight':>11}{'repeated':>10}{'all done s after':>18}"
         start = self.faults[0].began if self.faults else 0.0
         for fault in self.faults:
             after = "never" if fault.recovered is None else f"{fault.recovered:.1f}"
-            took = fault.ended - fault.began
-            yield f"{fault.name:<32}{fault.began - start:>7.1f}{took:>8.1f}{len(fault.in_flight):>11}{after:>18}"
+            times = f"{fault.began - start:>7.1f}{fault.ended - fault.began:>8.1f}"
+            yield f"{fault.name:<32}{times}{len(fault.in_flight):>11}{fault.repeated:>10}{after:>18}"
         yield ""
         yield f"{len(self.faults)} faults, {self.in_flight} in flight at them; {self.tracebacks} tracebacks in the logs"
         yield "The promises were kept." if self.is_kept else "THE PROMISES WERE NOT KEPT."
@@ -114,6 +116,14 @@ def stored_effects(kind: str, changes: Counter[str], saved: Collection[str]) -> 
     doubled = changes.total() - len(changes)
     lost, of_nothing = len(set(saved) - changes.keys()), len(changes.keys() - set(saved))
     return Effects(kind, changes.total(), lost, doubled, doubled, of_nothing)
+
+
+def repetitions(faults: Sequence[Fault], bookings: Sequence[Booking]) -> None:
+    """Write down of each fault how many of the executions in flight at it were done more than once."""
+    times = Counter((booking.kind, booking.key) for booking in bookings)
+    repeated = {key for (_kind, key), count in times.items() if count > 1}
+    for fault in faults:
+        fault.repeated = len(repeated & set(fault.in_flight))
 
 
 def recoveries(faults: Sequence[Fault], committed: Mapping[str, float], done: Mapping[str, float]) -> None:

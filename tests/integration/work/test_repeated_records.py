@@ -94,10 +94,11 @@ def outcomes() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("table", [EXECUTIONS, ATTEMPTS])
 @pytest.mark.parametrize("times", [1, 4])
 def test_what_was_done_is_recorded_at_a_later_try(
-    error: Exception, table: str, times: int, outside: Any, execution: Execution
+    error: Exception, table: str, times: int, outside: Any, execution: Execution, caplog: pytest.LogCaptureFixture
 ) -> None:
     with failing(error, table, times, state="succeeded"):
         assert run_due() == 1
+    assert caplog.text.count("is tried again") == 1, "it is said once, however often it is tried"
     execution.refresh_from_db()
     assert (execution.state, execution.summary, execution.attempts) == ("succeeded", "done", 1)
     assert outcomes() == [("succeeded", "")]
