@@ -150,6 +150,31 @@ def test_leases_that_cannot_be_renewed_are_one_line_an_outage(
     assert said[0].exc_info is None
 
 
+def test_a_renewal_that_failed_is_tried_again_long_before_the_lease_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away for less than what is left of a lease costs no work that is in flight."""
+    waits: list[float] = []
+    keeper = claims.LeaseKeeper("somebody")
+
+    class Turns:
+        def wait(self, seconds: float) -> bool:
+            waits.append(seconds)
+            return len(waits) > 4
+
+    answers = iter([OperationalError("away"), OperationalError("away"), 1, 1])
+
+    def renew(*_: str) -> int:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(claims, "renew", renew)
+    monkeypatch.setattr(conf, "lease_seconds", lambda: 60.0)
+    keeper.done = Turns()  # type: ignore[assignment]
+    keeper._renew_until_done()
+    assert waits == [20, 1, 1, 20, 20]
+
+
 def test_where_the_broker_takes_nothing_the_sweep_works_itself(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
