@@ -162,7 +162,8 @@ class Ordeal:
         effects += [report.stored_effects(kind, changes, saved) for kind, changes in stored.items()]
         self.ledger.write(self.folder / "ledger")
         report.repetitions(self.faults, self.ledger.bookings)
-        report.recoveries(self.faults, times, self.ledger.first_times(scenario.kinds))
+        done = self.ledger.first_times(scenario.kinds)
+        report.recoveries(self.faults, self.ledger.bookings, times, done)
         states = asked(lambda: dict(Execution.objects.values_list("state").annotate(Count("pk")).order_by("state")))
         broker = f" on {self.broker.name}" if self.broker is not None else ""
         what = f"{self.plan.runner}{broker}: {self.plan.changes} changes in {self.plan.seconds:g} s"

@@ -20,6 +20,8 @@ class Fault:
     in_flight: Sequence[str]
     #: Seconds from its end until every change committed by then had all of its effects; None: some never had.
     recovered: float | None = None
+    #: Seconds from its end until the ledger booked the next effect; None: there was none.
+    resumed: float | None = None
     #: How many of those in flight were done more than once.
     repeated: int = 0
 
@@ -82,15 +84,19 @@ class Report:
         for e in self.effects:
             yield f"{e.kind:<12}{e.count:>8}{e.lost:>8}{e.doubled:>9}{e.unexplained:>13}{e.of_nothing:>12}"
         yield ""
-        yield f"{'fault':<32}{'at s':>7}{'took s':>8}{'in flight':>11}{'repeated':>10}{'all done s after':>18}"
+        yield f"{'fault':<32}{'at s':>7}{'took s':>8}{'in flight':>11}{'repeated':>10}{'next s':>8}{'all done s':>12}"
         start = self.faults[0].began if self.faults else 0.0
         for fault in self.faults:
-            after = "never" if fault.recovered is None else f"{fault.recovered:.1f}"
+            after = f"{_seconds(fault.resumed):>8}{_seconds(fault.recovered):>12}"
             times = f"{fault.began - start:>7.1f}{fault.ended - fault.began:>8.1f}"
-            yield f"{fault.name:<32}{times}{len(fault.in_flight):>11}{fault.repeated:>10}{after:>18}"
+            yield f"{fault.name:<32}{times}{len(fault.in_flight):>11}{fault.repeated:>10}{after}"
         yield ""
         yield f"{len(self.faults)} faults, {self.in_flight} in flight at them; {self.tracebacks} tracebacks in the logs"
         yield "The promises were kept." if self.is_kept else "THE PROMISES WERE NOT KEPT."
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f}"
 
 
 def booked_effects(
@@ -126,9 +132,13 @@ def repetitions(faults: Sequence[Fault], bookings: Sequence[Booking]) -> None:
         fault.repeated = len(repeated & set(fault.in_flight))
 
 
-def recoveries(faults: Sequence[Fault], committed: Mapping[str, float], done: Mapping[str, float]) -> None:
-    """Write down when all was done that had been committed by the end of each fault."""
+def recoveries(
+    faults: Sequence[Fault], bookings: Sequence[Booking], committed: Mapping[str, float], done: Mapping[str, float]
+) -> None:
+    """Write down when the next effect came after each fault, and when all was done that had been committed by then."""
     for fault in faults:
+        later = [booking.at - fault.ended for booking in bookings if booking.at > fault.ended]
+        fault.resumed = min(later, default=None)
         before = [change for change, at in committed.items() if at <= fault.ended]
         if all(change in done for change in before):
             fault.recovered = max([0.0, *(done[change] - fault.ended for change in before)])

@@ -82,8 +82,10 @@ def test_an_ordeal_of_nothing_or_with_vanished_changes_shows_nothing(fields: dic
 def test_recovery_lasts_until_all_that_was_committed_by_then_is_done() -> None:
     ledger = Ledger(port=0, bookings=booked(("a", "1"), ("b", "2")))
     fault, later = Fault("f", 0.0, 0.4, ()), Fault("g", 5.0, 6.0, ())
-    recoveries([fault, later], {"a": 0.1, "b": 0.3, "c": 5.5}, ledger.first_times(["ledger"]))
-    assert fault.recovered == pytest.approx(0.6)
+    committed = {"a": 0.1, "b": 0.3, "c": 5.5}
+    recoveries([fault, later], ledger.bookings, committed, ledger.first_times(["ledger"]))
+    assert fault.recovered == fault.resumed == pytest.approx(0.6)
+    assert later.resumed is None, "nothing came after it"
     assert later.recovered is None, "one of its changes never was done"
 
 
