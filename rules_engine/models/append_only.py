@@ -37,7 +37,8 @@ class AppendOnlyQuerySet(UncachedQuerySet[Row]):
             return
         self._for_write = True
         using = self.db
-        names = [field.attname for field in self.model._meta.concrete_fields if not field.has_db_default()]
+        fields = self.model._meta.concrete_fields
+        names = [field.attname for field in fields if field.has_default() or not field.has_db_default()]
         insert(self.model, [{name: getattr(row, name) for name in names} for row in rows], using)
 
     def bulk_create(self, objs: Iterable[Row], *args: Any, **options: Any) -> list[Row]:

@@ -38,17 +38,17 @@ class AuditEntry(AppendOnly):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     at = models.DateTimeField(_("when"))
     operation = models.CharField(_("operation"), max_length=20)
-    model = models.CharField(_("model"), max_length=200, blank=True)
-    object_pk = models.CharField(_("object"), max_length=255, blank=True)
-    object_text = models.CharField(_("object's name"), max_length=255, blank=True)
-    actor_id = models.CharField(_("actor"), max_length=64, blank=True)
-    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True)
-    request_id = models.CharField(_("request"), max_length=64, blank=True)
-    request_path = models.CharField(_("path"), max_length=500, blank=True)
-    fields = models.JSONField(_("fields"), default=dict, blank=True)
-    changes = models.JSONField(_("changes"), default=dict, blank=True)
-    note = models.TextField(_("note"), blank=True)
-    rule_slug = models.CharField(_("rule"), max_length=100, blank=True)
+    model = models.CharField(_("model"), max_length=200, blank=True, default="", db_default="")
+    object_pk = models.CharField(_("object"), max_length=255, blank=True, default="", db_default="")
+    object_text = models.CharField(_("object's name"), max_length=255, blank=True, default="", db_default="")
+    actor_id = models.CharField(_("actor"), max_length=64, blank=True, default="", db_default="")
+    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True, default="", db_default="")
+    request_id = models.CharField(_("request"), max_length=64, blank=True, default="", db_default="")
+    request_path = models.CharField(_("path"), max_length=500, blank=True, default="", db_default="")
+    fields = models.JSONField(_("fields"), default=dict, blank=True, db_default={})
+    changes = models.JSONField(_("changes"), default=dict, blank=True, db_default={})
+    note = models.TextField(_("note"), blank=True, default="", db_default="")
+    rule_slug = models.CharField(_("rule"), max_length=100, blank=True, default="", db_default="")
     rule_version = models.PositiveIntegerField(_("rule version"), null=True, blank=True)
     event_id = models.UUIDField(_("event"), null=True, blank=True)
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
@@ -84,15 +84,19 @@ class AuditSeal(AppendOnly):
     number = models.BigIntegerField(_("number"), primary_key=True, editable=False)
     sealed_at = models.DateTimeField(_("sealed"), editable=False)
     #: Pairs of an entry's key and its hash, in the order in which they were recorded.
-    entries = models.JSONField(_("entries"), default=list, editable=False)
+    entries = models.JSONField(_("entries"), default=list, editable=False, db_default=[])
     #: The same of sealed entries that were removed, and why.
-    removed = models.JSONField(_("removed"), default=list, editable=False)
-    reason = models.CharField(_("reason"), max_length=10, choices=Reason.choices, blank=True, editable=False)
+    removed = models.JSONField(_("removed"), default=list, editable=False, db_default=[])
+    reason = models.CharField(
+        _("reason"), max_length=10, choices=Reason.choices, blank=True, editable=False, default="", db_default=""
+    )
     #: When the newest entry of the whole chain was recorded: a later seal has none that is much older.
     until = models.DateTimeField(_("until"), null=True, editable=False)
     #: Entries sealed so far, those of this seal included.
     total = models.BigIntegerField(_("total"), editable=False)
-    previous = models.CharField(_("previous hash"), max_length=64, blank=True, editable=False)
+    previous = models.CharField(
+        _("previous hash"), max_length=64, blank=True, editable=False, default="", db_default=""
+    )
     hash = models.CharField(_("hash"), max_length=64, editable=False)
 
     objects: ClassVar[models.Manager[AuditSeal]] = AppendOnlyQuerySet.as_manager()

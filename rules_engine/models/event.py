@@ -22,24 +22,24 @@ class Event(models.Model):
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     signal = models.CharField(_("signal"), max_length=200)
-    operation = models.CharField(_("operation"), max_length=10, blank=True)
-    model = models.CharField(_("model"), max_length=200, blank=True)
-    object_pk = models.CharField(_("object"), max_length=255, blank=True)
+    operation = models.CharField(_("operation"), max_length=10, blank=True, default="", db_default="")
+    model = models.CharField(_("model"), max_length=200, blank=True, default="", db_default="")
+    object_pk = models.CharField(_("object"), max_length=255, blank=True, default="", db_default="")
     occurred_at = models.DateTimeField(_("occurred"))
     root_id = models.UUIDField(_("first event of its chain"))
-    depth = models.PositiveSmallIntegerField(_("depth"), default=0)
+    depth = models.PositiveSmallIntegerField(_("depth"), default=0, db_default=0)
     #: The execution whose action made the change; null for an event from outside.
     cause_id = models.UUIDField(_("caused by"), null=True, editable=False)
     #: How many executions it led to, for the budget of its chain.
     execution_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    actor_id = models.CharField(_("actor"), max_length=64, blank=True)
-    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True)
-    request_id = models.CharField(_("request"), max_length=64, blank=True)
-    context = models.JSONField(_("context"), default=dict)
+    actor_id = models.CharField(_("actor"), max_length=64, blank=True, default="", db_default="")
+    actor_name = models.CharField(_("actor's name"), max_length=255, blank=True, default="", db_default="")
+    request_id = models.CharField(_("request"), max_length=64, blank=True, default="", db_default="")
+    context = models.JSONField(_("context"), default=dict, db_default={})
     #: JSON pointers of the strings in ``context`` that are exact decimals.
-    decimals = models.JSONField(default=list, editable=False)
+    decimals = models.JSONField(default=list, editable=False, db_default=[])
     #: ``[{"rule", "version", "outcome", "gate"?, "detail"?}, …]`` in the order the rules were tried.
-    evaluations = models.JSONField(_("evaluations"), default=list)
+    evaluations = models.JSONField(_("evaluations"), default=list, db_default=[])
     #: The number of the rule set that it was matched by; null where no rule was asked. No worker acts by an older one.
     rule_set = models.BigIntegerField(null=True, editable=False)
     #: What the connection said besides its rows (``surroundings.state``); empty where the site tells nothing.
@@ -147,7 +147,7 @@ class RuleError(models.Model):
     rule_slug = models.CharField(_("rule"), max_length=100)
     rule_version = models.PositiveIntegerField(_("version"))
     event_id = models.UUIDField(_("event"), null=True)
-    gate = models.CharField(_("gate"), max_length=20, blank=True)
+    gate = models.CharField(_("gate"), max_length=20, blank=True, default="", db_default="")
     message = models.TextField(_("message"))
     created_at = models.DateTimeField(_("when"), db_default=Now(), editable=False)
 
@@ -173,20 +173,20 @@ class LargeChange(models.Model):
     #: The watched model, what the relation is called there, and whether its field stands at the other end.
     model = models.CharField(_("model"), max_length=255)
     relation = models.CharField(_("relation"), max_length=255)
-    is_target = models.BooleanField(default=False)
+    is_target = models.BooleanField(default=False, db_default=False)
     operation = models.CharField(_("operation"), max_length=10)
     #: The one object at the other end.
     other_model = models.CharField(max_length=255)
     other_pk = models.JSONField()
     #: The watched model's own, as their key tells them.
-    keys = models.JSONField(default=list)
+    keys = models.JSONField(default=list, db_default=[])
     #: Who made the change, in which request, by which execution.
-    origin = models.JSONField(default=dict)
+    origin = models.JSONField(default=dict, db_default={})
     #: As an event has them.
     surroundings = models.CharField(max_length=LONGEST, default="", db_default="", blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred"))
     #: How often telling it has failed.
-    failures = models.PositiveIntegerField(_("failures"), default=0)
+    failures = models.PositiveIntegerField(_("failures"), default=0, db_default=0)
     due_at = models.DateTimeField(_("due"), db_default=Now(), db_index=True)
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
 

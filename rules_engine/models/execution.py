@@ -190,40 +190,38 @@ class Execution(models.Model):
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     event = models.ForeignKey(
-        Event,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="executions",
-        verbose_name=_("event"),
+        Event, on_delete=models.DO_NOTHING, db_constraint=False, related_name="executions", verbose_name=_("event")
     )
     rule_slug = models.CharField(_("rule"), max_length=100)
     rule_version = models.PositiveIntegerField(_("rule version"))
     kind = models.CharField(_("kind"), max_length=100)
-    config = models.JSONField(_("config"), default=dict)
-    position = models.PositiveIntegerField(_("position"), default=0)
-    author_id = models.CharField(_("author"), max_length=64, blank=True)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING)
+    config = models.JSONField(_("config"), default=dict, db_default={})
+    position = models.PositiveIntegerField(_("position"), default=0, db_default=0)
+    author_id = models.CharField(_("author"), max_length=64, blank=True, default="", db_default="")
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.PENDING, db_default=State.PENDING
+    )
     queue = models.CharField(_("queue"), max_length=100)
-    lane = models.CharField(_("lane"), max_length=200, blank=True)
-    order_key = models.CharField(_("order key"), max_length=255, blank=True)
+    lane = models.CharField(_("lane"), max_length=200, blank=True, default="", db_default="")
+    order_key = models.CharField(_("order key"), max_length=255, blank=True, default="", db_default="")
     #: Attempts started, for people; ``failures`` is what the retry schedule counts from.
-    attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    failures = models.PositiveIntegerField(default=0, editable=False)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
+    failures = models.PositiveIntegerField(default=0, editable=False, db_default=0)
     #: Attempts that ended with the process that made them.
-    crashes = models.PositiveSmallIntegerField(_("crashes"), default=0)
+    crashes = models.PositiveSmallIntegerField(_("crashes"), default=0, db_default=0)
     #: Besides the event: ``{"context": {"each", "held"}, "decimals": […], "for_each": as the rule has it}``, the ids of
     #: ``"events"``, and ``"at", "zone", "asks_again"`` of one that acts later. Null for most.
     given = models.JSONField(_("besides the event"), null=True, blank=True)
     #: Seconds between the commit, or the end of what it waits for, and the first attempt.
-    delay = models.PositiveIntegerField(_("delay"), default=0)
+    delay = models.PositiveIntegerField(_("delay"), default=0, db_default=0)
     #: "stop": what comes after it in its rule waits until it has succeeded.
-    on_failure = models.CharField(max_length=10, default="go_on", editable=False)
+    on_failure = models.CharField(max_length=10, default="go_on", editable=False, db_default="go_on")
     #: Null while it waits for an action before it.
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, db_default=Now())
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
-    leased_by = models.CharField(_("leased by"), max_length=200, blank=True)
-    summary = models.TextField(_("what it did"), blank=True)
-    error = models.TextField(_("error"), blank=True)
+    leased_by = models.CharField(_("leased by"), max_length=200, blank=True, default="", db_default="")
+    summary = models.TextField(_("what it did"), blank=True, default="", db_default="")
+    error = models.TextField(_("error"), blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -323,13 +321,15 @@ class Attempt(models.Model):
         verbose_name=_("execution"),
     )
     number = models.PositiveIntegerField(_("number"))
-    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.STARTED)
-    worker = models.CharField(_("worker"), max_length=200, blank=True)
+    outcome = models.CharField(
+        _("outcome"), max_length=10, choices=Outcome.choices, default=Outcome.STARTED, db_default=Outcome.STARTED
+    )
+    worker = models.CharField(_("worker"), max_length=200, blank=True, default="", db_default="")
     started_at = models.DateTimeField(_("started"), db_default=Now(), editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
-    error_type = models.CharField(_("error type"), max_length=200, blank=True)
-    error = models.TextField(_("error"), blank=True)
-    detail = models.JSONField(_("detail"), default=dict, blank=True)
+    error_type = models.CharField(_("error type"), max_length=200, blank=True, default="", db_default="")
+    error = models.TextField(_("error"), blank=True, default="", db_default="")
+    detail = models.JSONField(_("detail"), default=dict, blank=True, db_default={})
 
     objects: ClassVar[models.Manager[Attempt]] = UncachedQuerySet.as_manager()
 

@@ -45,21 +45,23 @@ class HeldMatch(models.Model):
     )
     rule_slug = models.CharField(_("rule"), max_length=100)
     rule_version = models.PositiveIntegerField(_("rule version"))
-    author_id = models.CharField(_("author"), max_length=64, blank=True)
+    author_id = models.CharField(_("author"), max_length=64, blank=True, default="", db_default="")
     #: ``{"throttle": [count, seconds], "coalesce": seconds, "debounce": flag, "once": flag}``, as the rule had it, with
     #: ``"often": [times, seconds]`` and ``"lists": true`` where it has those; ``"events"`` are then the ids of all that
     #: it stands for, as many as are handed on.
-    terms = models.JSONField(default=dict, editable=False)
+    terms = models.JSONField(default=dict, editable=False, db_default={})
     #: The actions as rows of the outbox, ``rows`` among them where there is one execution for each of those.
-    actions = models.JSONField(default=list, editable=False)
-    throttle_key = models.CharField(_("counted for"), max_length=255, blank=True)
-    coalesce_key = models.CharField(_("taken together as"), max_length=255, blank=True)
+    actions = models.JSONField(default=list, editable=False, db_default=[])
+    throttle_key = models.CharField(_("counted for"), max_length=255, blank=True, default="", db_default="")
+    coalesce_key = models.CharField(_("taken together as"), max_length=255, blank=True, default="", db_default="")
     #: The object of which the rule says "once"; empty where it does not.
-    once_key = models.CharField(_("once for"), max_length=255, blank=True)
+    once_key = models.CharField(_("once for"), max_length=255, blank=True, default="", db_default="")
     #: How many matches it stands for, itself among them; null when another does, or when none is to count it.
     stands_for = models.PositiveIntegerField(_("stands for"), null=True, default=1)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
-    reason = models.TextField(_("reason"), blank=True)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.WAITING, db_default=State.WAITING
+    )
+    reason = models.TextField(_("reason"), blank=True, default="", db_default="")
     #: When the first of those that this one stands for began to wait: no debounce goes on for ever.
     waits_since = models.DateTimeField(_("waiting since"), db_default=Now(), editable=False)
     due_at = models.DateTimeField(_("due"), db_default=Now())

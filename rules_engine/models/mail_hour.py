@@ -27,14 +27,14 @@ class MailHourQuerySet(UncachedQuerySet["MailHour"]):
 class MailHour(models.Model):
     """What one rule mailed in one hour, or all rules together, whose slug is empty."""
 
-    rule_slug = models.CharField(_("rule"), max_length=100, blank=True)
+    rule_slug = models.CharField(_("rule"), max_length=100, blank=True, default="", db_default="")
     hour = models.DateTimeField(_("hour"))
-    sent = models.PositiveIntegerField(_("mailed"), default=0)
+    sent = models.PositiveIntegerField(_("mailed"), default=0, db_default=0)
     #: Mails of earlier hours that wait for this one.
-    expected = models.PositiveIntegerField(_("expected"), default=0)
+    expected = models.PositiveIntegerField(_("expected"), default=0, db_default=0)
     #: Mails that this hour had no room for, and what became of them.
-    put_off = models.PositiveIntegerField(_("put off"), default=0)
-    discarded = models.PositiveIntegerField(_("discarded"), default=0)
+    put_off = models.PositiveIntegerField(_("put off"), default=0, db_default=0)
+    discarded = models.PositiveIntegerField(_("discarded"), default=0, db_default=0)
 
     objects = MailHourQuerySet.as_manager()
 

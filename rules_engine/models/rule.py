@@ -62,7 +62,6 @@ class Rule(AnnouncingModel):
     )
     name = models.CharField(_("name"), max_length=200)
     description = models.TextField(_("description"), blank=True)
-    # Null is none, and what a process of the last release writes that knows of no labels.
     labels = models.JSONField(
         _("labels"), null=True, blank=True, validators=[check_labels], help_text=_("What rules are grouped by.")
     )
@@ -86,17 +85,22 @@ class Rule(AnnouncingModel):
         _("also when data is loaded"),
         default=False,
         help_text=_("Rules do not see what loaddata saves, unless this is ticked."),
+        db_default=False,
     )
     sample_percent = models.PositiveSmallIntegerField(
         _("sample, in percent"),
         default=100,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text=_("Tried on this share of all events, chosen by chance."),
+        db_default=100,
     )
     active_from = models.DateTimeField(_("active from"), null=True, blank=True)
     active_until = models.DateTimeField(_("active until"), null=True, blank=True)
     once = models.BooleanField(
-        _("once per object"), default=False, help_text=_("It acts on the first match of each object, and never again.")
+        _("once per object"),
+        default=False,
+        help_text=_("It acts on the first match of each object, and never again."),
+        db_default=False,
     )
     throttle_count = models.PositiveIntegerField(
         _("at most so many times"), null=True, blank=True, validators=[MinValueValidator(1)]
@@ -108,6 +112,8 @@ class Rule(AnnouncingModel):
         _("counted separately for each"),
         blank=True,
         help_text=_("A text such as {{ instance.customer_id }}; empty: the rule as a whole."),
+        default="",
+        db_default="",
     )
     coalesce_seconds = models.PositiveIntegerField(
         _("wait for more, in seconds"),
@@ -117,12 +123,18 @@ class Rule(AnnouncingModel):
         help_text=_("Of several matches in that time only the last one acts. 0: of those in one transaction."),
     )
     coalesce_by = models.TextField(
-        _("taken together by"), blank=True, help_text=_("A text such as {{ signal.path }}; empty: the object.")
+        _("taken together by"),
+        blank=True,
+        help_text=_("A text such as {{ signal.path }}; empty: the object."),
+        default="",
+        db_default="",
     )
     debounce = models.BooleanField(
-        _("wait until it is quiet"), default=False, help_text=_("Each further match starts the wait again.")
+        _("wait until it is quiet"),
+        default=False,
+        help_text=_("Each further match starts the wait again."),
+        db_default=False,
     )
-    # Null is none, and what a process of the last release writes that knows of no time.
     schedule = models.JSONField(
         _("schedule"), null=True, blank=True, help_text=_("When it acts by the clock; empty: on signals alone.")
     )
@@ -263,16 +275,17 @@ class RuleAction(AnnouncingModel):
     enabled = models.BooleanField(_("enabled"), default=True)
     timing = models.CharField(_("when"), max_length=20, choices=Timing.choices, default=Timing.AFTER_COMMIT)
     delay = models.PositiveIntegerField(
-        _("delay, in seconds"), default=0, validators=[MaxValueValidator(LONGEST_DELAY)]
+        _("delay, in seconds"), default=0, validators=[MaxValueValidator(LONGEST_DELAY)], db_default=0
     )
-    on_failure = models.CharField(_("if it fails"), max_length=10, choices=OnFailure.choices, default=OnFailure.GO_ON)
+    on_failure = models.CharField(
+        _("if it fails"), max_length=10, choices=OnFailure.choices, default=OnFailure.GO_ON, db_default=OnFailure.GO_ON
+    )
     for_each = models.JSONField(
         _("once for each of"),
         null=True,
         blank=True,
         help_text=_("A relation such as instance.items, or an expression that gives a list; texts then read each."),
     )
-    # The database's defaults are for processes of the last release, which know of none of these.
     at = models.CharField(_("wait until"), max_length=5, blank=True, default="", db_default="")
     zone = models.CharField(_("time zone"), max_length=64, blank=True, default="", db_default="")
     asks_again = models.BooleanField(_("only if it still holds"), default=False, db_default=False)

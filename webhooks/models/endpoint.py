@@ -80,23 +80,27 @@ class Endpoint(models.Model):
         choices=PayloadForm.choices,
         default=PayloadForm.WHOLE,
         help_text=_("How events are written. A rule's own payload stands in place of the data."),
+        db_default=PayloadForm.WHOLE,
     )
     ca_certificates = models.TextField(
         _("certificates of authorities"),
         blank=True,
         default="",
         help_text=_("In PEM. The server's certificate must be by one of them; empty: by one that the site trusts."),
+        db_default="",
     )
     client_certificate = EncryptedTextField(
         _("client certificate"),
         blank=True,
         default="",
         help_text=_("The certificate that deliveries show (mutual TLS) and its private key, both in PEM."),
+        db_default="",
     )
     verify_tls = models.BooleanField(
         _("check the server's certificate"),
         default=True,
         help_text=_("Can be turned off only where the setting ALLOW_UNVERIFIED_TLS allows it."),
+        db_default=True,
     )
     schedule = models.JSONField(
         _("retry schedule"),
@@ -121,6 +125,7 @@ class Endpoint(models.Model):
         _("in order"),
         default=False,
         help_text=_("What concerns one object is delivered one by one; one that fails holds back those after it."),
+        db_default=False,
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)

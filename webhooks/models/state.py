@@ -23,11 +23,11 @@ class EndpointState(models.Model):
         related_name="state",
         verbose_name=_("endpoint"),
     )
-    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0)
     failing_since = models.DateTimeField(_("failing since"), null=True)
-    last_error = models.TextField(_("last error"), blank=True)
+    last_error = models.TextField(_("last error"), blank=True, default="", db_default="")
     #: Pauses in a row; each is twice as long as the one before.
-    pauses = models.PositiveIntegerField(_("pauses in a row"), default=0)
+    pauses = models.PositiveIntegerField(_("pauses in a row"), default=0, db_default=0)
     paused_until = models.DateTimeField(_("paused until"), null=True)
     #: A probe is in flight; no second one begins before then.
     probe_until = models.DateTimeField(null=True)

@@ -35,13 +35,13 @@ class CapturedChange(models.Model):
     model = models.CharField(_("model"), max_length=255)
     #: create, update or delete.
     operation = models.CharField(_("operation"), max_length=10)
-    object_pk = models.CharField(_("object"), max_length=255, blank=True)
+    object_pk = models.CharField(_("object"), max_length=255, blank=True, default="", db_default="")
     #: JSON, as the trigger of that database writes it: the columns' values by their names (``databases.triggers``).
     #: Empty where there is nothing to tell.
-    old = models.TextField(blank=True, default="")
-    new = models.TextField(blank=True, default="")
+    old = models.TextField(blank=True, default="", db_default="")
+    new = models.TextField(blank=True, default="", db_default="")
     #: JSON: who made the change, in which request, by which execution; or the database's user.
-    origin = models.TextField(blank=True, default="")
+    origin = models.TextField(blank=True, default="", db_default="")
     captured_at = models.DateTimeField(_("captured"), db_default=Now(), editable=False)
     failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     #: When it is tried again, after it could not be told.

@@ -27,13 +27,13 @@ class Armed(models.Model):
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     rule_slug = models.CharField(_("rule"), max_length=100)
     #: The object, or what the rule waits for by itself; empty where all is alike.
-    key = models.CharField(_("waits for"), max_length=255, blank=True)
-    model = models.CharField(_("model"), max_length=200, blank=True)
+    key = models.CharField(_("waits for"), max_length=255, blank=True, default="", db_default="")
+    model = models.CharField(_("model"), max_length=200, blank=True, default="", db_default="")
     object_pk = models.JSONField(_("object"), null=True)
     surroundings = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     #: Whether it is so, or no more.
-    holds = models.BooleanField(_("holds"), default=True)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.NEW)
+    holds = models.BooleanField(_("holds"), default=True, db_default=True)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.NEW, db_default=State.NEW)
     #: When a worker looks at it next: at once at what is new.
     due_at = models.DateTimeField(_("due"), db_default=Now())
     created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)

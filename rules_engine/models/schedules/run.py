@@ -40,27 +40,29 @@ class Run(models.Model):
     keys = models.JSONField(null=True)
     #: Who asked for it, as events have it (``actor``); null is nobody. And their name, for lists.
     actor = models.JSONField(null=True)
-    asked_by = models.CharField(_("asked for by"), max_length=255, blank=True)
+    asked_by = models.CharField(_("asked for by"), max_length=255, blank=True, default="", db_default="")
     #: What the connection said besides its rows where it was asked for, such as a tenant's schema.
     surroundings = models.CharField(max_length=LONGEST, default="", db_default="", blank=True, editable=False)
     #: Whether it only counts, and does nothing.
-    counts_only = models.BooleanField(default=False)
+    counts_only = models.BooleanField(default=False, db_default=False)
     #: The last key that was looked at, as keys are told, or how many of ``keys`` were; null before the first.
     cursor = models.JSONField(null=True)
     #: The last key that there was when it began: what comes after that is no part of it.
     last = models.JSONField(null=True)
     #: Grows with each part, so that of two workers one alone tells it.
-    step = models.PositiveIntegerField(default=0)
+    step = models.PositiveIntegerField(default=0, db_default=0)
     #: How many objects are to be looked at, as far as that was counted when it began.
     total = models.BigIntegerField(_("objects"), null=True)
-    looked_at = models.BigIntegerField(_("looked at"), default=0)
-    matched = models.BigIntegerField(_("matched"), default=0)
-    failed = models.BigIntegerField(_("failed"), default=0)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    looked_at = models.BigIntegerField(_("looked at"), default=0, db_default=0)
+    matched = models.BigIntegerField(_("matched"), default=0, db_default=0)
+    failed = models.BigIntegerField(_("failed"), default=0, db_default=0)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.WAITING, db_default=State.WAITING
+    )
     #: Why it was stopped, or what it waits for.
-    reason = models.TextField(_("reason"), blank=True)
+    reason = models.TextField(_("reason"), blank=True, default="", db_default="")
     #: How often a part could not be told, since the last that could.
-    failures = models.PositiveIntegerField(_("failures"), default=0)
+    failures = models.PositiveIntegerField(_("failures"), default=0, db_default=0)
     due_at = models.DateTimeField(_("due"), db_default=Now())
     created_at = models.DateTimeField(_("asked for at"), db_default=Now(), editable=False)
     started_at = models.DateTimeField(_("began"), null=True)

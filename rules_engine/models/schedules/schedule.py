@@ -47,7 +47,7 @@ class Firing(models.Model):
     id = models.BigAutoField(primary_key=True)
     rule_slug = models.CharField(_("rule"), max_length=100)
     #: The object's key as a text; empty where the rule acts on no object.
-    object_key = models.CharField(_("object"), max_length=255, blank=True)
+    object_key = models.CharField(_("object"), max_length=255, blank=True, default="", db_default="")
     due_at = models.DateTimeField(_("due"))
     #: What that was worked out from, as the column has it: one of these, or none where no object has a date.
     of_date = models.DateField(null=True)
