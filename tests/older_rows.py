@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -94,6 +95,7 @@ def _there_and_back(*migrations: str) -> None:
     executor.migrate(old)
     apps = executor.loader.project_state(old).apps
     rows = list(write_all(apps).values())
+    _newer_code_says_that_it_is()
     MigrationExecutor(connection).migrate(newest)
     before = [(row, _values(row)) for row in rows]
     rows += write_all(apps).values()
@@ -105,6 +107,17 @@ def _there_and_back(*migrations: str) -> None:
     for row, values in before:
         assert _values(type(row)._base_manager.get(pk=row.pk)) == values, row
     assert all(type(row)._base_manager.filter(pk=row.pk).exists() for row in rows)
+
+
+def _newer_code_says_that_it_is() -> None:
+    from django.core.management import CommandError, call_command
+
+    from rules_engine.live import watcher
+
+    watcher.look()
+    with suppress(CommandError):
+        call_command("rules_worker")
+        raise AssertionError("A worker began on the tables of an older release.")
 
 
 def _values(row: Any) -> dict[str, Any]:

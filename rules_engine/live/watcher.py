@@ -24,10 +24,17 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.live import cache, faults
+from rules_engine.live.migrated import is_migrated
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
+
+#: Said by a process that has no rules yet.
+TABLES_ARE_OLDER = (
+    "their tables are those of an older release: no rule acts in this process and no veto is asked until "
+    '"manage.py migrate" has run, which comes before the processes of a new release; then the rules are read.'
+)
 
 _unread: ContextVar[bool] = ContextVar("rules_engine_unread", default=False)
 
@@ -146,19 +153,26 @@ def _report_faults() -> None:
 
 
 def _tell(error: Exception, what_now: str) -> None:
-    if isinstance(error, DatabaseError | InterfaceError):
-        # Whoever migrates knows that they do.
-        level = logging.DEBUG if sys.argv[1:2] == ["migrate"] else logging.WARNING
-        logger.log(level, "The rules cannot be read; %s. %s", what_now, _explained(error))
-    else:
+    if not isinstance(error, DatabaseError | InterfaceError):
         logger.error("The rules could not be read; %s.", what_now, exc_info=error)
+        return
+    level, text = logging.WARNING, f"{what_now}. {_explained(error)}"
+    if cache.current() is cache.EMPTY and _is_about_tables(error) and not is_migrated(cache.alias()):
+        level, text = logging.ERROR, f"{TABLES_ARE_OLDER} ({str(error).strip()})"
+    # Whoever migrates knows that they do.
+    level = logging.DEBUG if sys.argv[1:2] == ["migrate"] else level
+    logger.log(level, "The rules cannot be read; %s", text)
+
+
+def _is_about_tables(error: Exception) -> bool:
+    # SQLite has one error for a table that is missing and for a file that cannot be opened, MariaDB one for a column.
+    return isinstance(error, ProgrammingError) or any(words in str(error) for words in ("no such", "Unknown column"))
 
 
 def _explained(error: Exception) -> str:
     # A traceback would tell no more, and would be what people see first who migrate a new site.
     said = str(error).strip()
-    # SQLite has one error for a table that is missing and for a file that cannot be opened.
-    if isinstance(error, ProgrammingError) or "no such" in said:
+    if _is_about_tables(error):
         return f"If migrations are under way, that passes with them: {said}"
     return f"The database does not answer: {said}"
 

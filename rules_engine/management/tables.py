@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connections, router
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, router
 
+from rules_engine.live.migrated import is_migrated
 from rules_engine.models import Rule
+
+NOT_MIGRATED = 'The tables of the rules are not here, or not as this release has them: run "manage.py migrate".'
 
 
 class TablesCommand(BaseCommand):
@@ -21,15 +23,4 @@ class TablesCommand(BaseCommand):
         except DatabaseError as error:
             if is_migrated(router.db_for_write(Rule)):
                 raise
-            message = 'The tables of the rules are not here, or not as this release has them: run "manage.py migrate".'
-            raise CommandError(message) from error
-
-
-def is_migrated(using: str) -> bool:
-    """Say whether all our migrations were applied; also where that cannot be asked, as the database does not answer."""
-    try:
-        executor = MigrationExecutor(connections[using])
-        wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "rules_engine"]
-        return not executor.migration_plan(wanted)
-    except DatabaseError:
-        return True
+            raise CommandError(NOT_MIGRATED) from error

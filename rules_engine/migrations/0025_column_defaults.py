@@ -3,6 +3,7 @@ columns that it does not know, and one of a newer release may leave out what it 
 """
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import django.core.validators
@@ -17,8 +18,6 @@ class AlterTogether(Operation):
     """Alters fields of one model in a transaction of their own, so that nobody waits for two tables at once, and on
     SQLite copies its table once."""
 
-    atomic = True
-
     def __init__(self, model_name: str, fields: list[tuple[str, Any]]) -> None:
         self.model_name, self.fields = model_name, dict(fields)
 
@@ -31,13 +30,17 @@ class AlterTogether(Operation):
         if not self.allow_migrate_model(schema_editor.connection.alias, then):
             return
         pairs = [(now._meta.get_field(name), then._meta.get_field(name)) for name in self.fields]
-        if schema_editor.connection.vendor == "sqlite":
-            schema_editor._remake_table(now, alter_fields=pairs)
-            return
-        if schema_editor.connection.vendor == "postgresql" and not schema_editor.collect_sql:
-            _lock(schema_editor.connection, now._meta.db_table)
-        for old, new in pairs:
-            schema_editor.alter_field(now, old, new)
+        connection = schema_editor.connection
+        # MariaDB and MySQL commit each statement by themselves.
+        together = transaction.atomic(using=connection.alias) if connection.features.can_rollback_ddl else nullcontext()
+        with together:
+            if connection.vendor == "sqlite":
+                schema_editor._remake_table(now, alter_fields=pairs)
+                return
+            if connection.vendor == "postgresql" and not schema_editor.collect_sql:
+                _lock(connection, now._meta.db_table)
+            for old, new in pairs:
+                schema_editor.alter_field(now, old, new)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self.database_forwards(app_label, schema_editor, from_state, to_state)

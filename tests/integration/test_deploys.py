@@ -26,6 +26,8 @@ BY_HAND = {
     "RuleSetVersion",
     "Endpoint",
 }
+#: What a process of this release says that meets the tables of an older one.
+BEFORE = "their tables are those of an older release: no rule acts in this process and no veto is asked"
 
 
 def left_out(field: models.Field[object, object]) -> bool:
@@ -84,4 +86,5 @@ def test_an_older_release_writes_on_these_tables(release: str) -> None:
 def test_data_goes_to_this_release_and_back(process_environment: dict[str, str], tmp_path: Path) -> None:
     with fresh_database(tmp_path) as url:
         there = {**process_environment, "DATABASE_URL": url}
-        assert run(there, "-m", "tests.older_rows", "0016_runs", "0002_sender").stderr.count("Traceback") == 0
+        done = run(there, "-m", "tests.older_rows", "0014_held_matches_of_a_rule", "0002_sender")
+    assert any("ERROR" in line and BEFORE in line for line in done.stderr.splitlines())

@@ -7,11 +7,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import connections, router
 
 from rules_engine import conf
 from rules_engine.databases import database_of
-from rules_engine.management.tables import TablesCommand
+from rules_engine.live.migrated import is_migrated
+from rules_engine.management.tables import NOT_MIGRATED, TablesCommand
 from rules_engine.models import Execution
 from rules_engine.work.standalone.loop import POLL_SECONDS, Loop
 from rules_engine.work.standalone.processes import Processes
@@ -32,7 +34,9 @@ class Command(TablesCommand):
         parser.add_argument("--processes", type=_processes, default=1, help="So many at once. Default 1.")
 
     def handle(self, *args: Any, queue: list[str], processes: int, **options: Any) -> None:
-        """Begin, and work until told to stop."""
+        """Begin, and work until told to stop. Raises ``CommandError`` where the tables are of an older release."""
+        if not is_migrated(router.db_for_write(Execution)):
+            raise CommandError(NOT_MIGRATED)
         self.stdout.write(_beginning(queue, processes))
         self.stdout.flush()
         # A child that is forked shares no connection with its parent.
