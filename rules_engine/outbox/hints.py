@@ -24,6 +24,7 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.models import Execution
+from rules_engine.outbox.crowding import has_room
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -152,6 +153,8 @@ def _announce(queue: str) -> None:
 
 
 def _publish(queue: str) -> None:
+    if not has_room(queue):
+        return
     current_app.send_task(
         DRAIN, kwargs={"queue": queue}, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True, retry=False
     )

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from rules_engine.models import Execution
+from rules_engine.outbox import crowding
 from tests import services
 from tests.acceptance.conftest import Mailbox, working
 
@@ -27,6 +28,14 @@ import django
 django.setup()
 from project.clinic.models import Doctor
 Doctor.objects.create(first_name="Ada", last_name="Byron", email="ada@clinic.example", slug="ada")
+"""
+#: As many hints as 500 commits send, while nobody takes them.
+HINT = """
+import os, django
+django.setup()
+from rules_engine.outbox import hints
+for _ in range(500):
+    hints.send(os.environ["TEST_QUEUE"])
 """
 
 
@@ -43,13 +52,13 @@ def amqp_url() -> str:
     return services.amqp_url() or ""
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(filesystem_url, id="filesystem"),
-        pytest.param(redis_url, id="redis", marks=pytest.mark.redis),
-        pytest.param(amqp_url, id="rabbitmq", marks=pytest.mark.rabbitmq),
-    ]
-)
+SERVERS = [
+    pytest.param(redis_url, id="redis", marks=pytest.mark.redis),
+    pytest.param(amqp_url, id="rabbitmq", marks=pytest.mark.rabbitmq),
+]
+
+
+@pytest.fixture(params=[pytest.param(filesystem_url, id="filesystem"), *SERVERS])
 def broker(request: pytest.FixtureRequest) -> Iterator[str]:
     """A broker's address; the queue of the test is removed from it."""
     url = request.param()
@@ -64,20 +73,37 @@ def broker(request: pytest.FixtureRequest) -> Iterator[str]:
             channel.exchange_delete(QUEUE)
 
 
+def with_broker(environment: dict[str, str], url: str) -> dict[str, str]:
+    return {
+        **environment,
+        "CELERY_BROKER_URL": url,
+        "DJANGO_SETTINGS_MODULE": "tests.acceptance.own_queue",
+        "TEST_QUEUE": QUEUE,
+    }
+
+
+def run_in(environment: dict[str, str], code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=settings.BASE_DIR, check=True, timeout=60)
+
+
 def test_what_one_process_saves_another_mails(
     broker: str, outside: dict[str, str], mailbox: Mailbox, tmp_path: Path
 ) -> None:
     call_command("rulepack", "install", "clinic", verbosity=0)
-    environment = {
-        **outside,
-        "CELERY_BROKER_URL": broker,
-        "DJANGO_SETTINGS_MODULE": "tests.acceptance.own_queue",
-        "TEST_QUEUE": QUEUE,
-    }
+    environment = with_broker(outside, broker)
     with working(environment, QUEUE, tmp_path, by_command=True) as worker:
-        subprocess.run([sys.executable, "-c", SAVE], env=environment, cwd=settings.BASE_DIR, check=True, timeout=30)
+        run_in(environment, SAVE)
         worker.eventually(lambda: mailbox.messages)
         worker.eventually(lambda: not Execution.objects.live().exists())
     [welcome] = mailbox.messages
     assert welcome["To"] == "ada@clinic.example"
     assert set(Execution.objects.values_list("queue", flat=True)) == {QUEUE}
+
+
+@pytest.mark.parametrize("broker", SERVERS, indirect=True)
+def test_hints_that_no_worker_takes_end_at_a_hundred(broker: str, outside: dict[str, str]) -> None:
+    run_in(with_broker(outside, broker), HINT)
+    with kombu.Connection(broker) as connection:
+        waiting = connection.channel().queue_declare(QUEUE, passive=True).message_count
+    # RabbitMQ counts a message a moment after it came.
+    assert crowding.MOST / 2 <= waiting <= crowding.MOST + crowding.EVERY
