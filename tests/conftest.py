@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, client
+from django.test.utils import ContextList
 
 from tests import emptying, services
 
@@ -89,6 +91,19 @@ def _quickly_emptied() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", emptying.after_a_test)
         patch.setattr(TransactionTestCase, "_should_reload_connections", emptying.has_to_be_reloaded)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _contexts_kept_once() -> Iterator[None]:
+    """A page's context is kept as its first template has it, not copied for each of a thousand parts and widgets."""
+
+    def keep_first(store: dict[str, Any], template: Any, context: Any, **sent: Any) -> None:
+        if "context" not in store:
+            store.update(templates=[template], context=ContextList([copy.copy(context)]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "store_rendered_templates", keep_first)
         yield
 
 
