@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
@@ -16,13 +15,13 @@ from hypothesis import strategies as st
 from rules_engine import paused, watching_bulk
 from rules_engine.models import Event
 from rules_engine.testing import create_rule
+from tests.examples import FIXED, examples
 from tests.zoo.models import Animal, Keeper
 
 pytestmark = pytest.mark.django_db
 
-EXAMPLES = os.environ.get("PROPERTY_EXAMPLES")
 UNTIMED = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
-SETTINGS = settings(UNTIMED, max_examples=int(EXAMPLES or 60), derandomize=EXAMPLES is None)
+SETTINGS = settings(UNTIMED, max_examples=examples(60), derandomize=FIXED)
 SIGNALS = frozenset({"pre_save", "post_save"})
 NAMES = ("", "a", "b", "ä", "10")
 LEGS = (-1, 0, 2, 4, 9)

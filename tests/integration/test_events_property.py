@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,16 +18,16 @@ from rules_engine import paused
 from rules_engine.live import faults
 from rules_engine.models import Event, Execution, Rule, RuleAction, RuleError, RuleVersion
 from rules_engine.testing import create_rule, reset
+from tests.examples import FIXED, examples
 from tests.random_changes import PROGRAMS, Machine, Step, wants
 from tests.reference_receiver import FIELDS, Reference, Told, Want
 from tests.zoo.models import Animal, Club
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = os.environ.get("PROPERTY_EXAMPLES")
 SETTINGS = settings(
-    max_examples=int(EXAMPLES or 150),
-    derandomize=EXAMPLES is None,
+    max_examples=examples(150),
+    derandomize=FIXED,
     database=None,
     deadline=None,
     print_blob=True,

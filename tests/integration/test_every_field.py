@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import cycle, islice
 from typing import Any
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from rules_engine.models import Event, RuleError
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule
+from tests.examples import FIXED, examples
 from tests.ways_of_saving import INHERITED, WAYS, Kinds, ReadAll, differences, is_same, stored
 from tests.zoo.every_field import GUISES
 from tests.zoo.models import EveryChild, EveryField, EveryProxy
@@ -26,10 +26,9 @@ pytestmark = [
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),
 ]
-EXAMPLES = os.environ.get("PROPERTY_EXAMPLES")
 SETTINGS = settings(
-    max_examples=int(EXAMPLES or 40),
-    derandomize=EXAMPLES is None,
+    max_examples=examples(40),
+    derandomize=FIXED,
     database=None,
     deadline=None,
     print_blob=True,

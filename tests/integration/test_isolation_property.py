@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -26,15 +25,15 @@ from rules_engine.models import Event, Execution, HeldMatch, Rule, RuleAction, R
 from rules_engine.outbox import writing
 from rules_engine.rules import holding
 from rules_engine.testing import create_rule, reset
+from tests.examples import FIXED, examples
 from tests.integration.test_isolation import LOG, Nameless, Unprintable
 from tests.zoo.models import Animal, Keeper, Meal, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = os.environ.get("PROPERTY_EXAMPLES")
 SETTINGS = settings(
-    max_examples=int(EXAMPLES or 60),
-    derandomize=EXAMPLES is None,
+    max_examples=examples(60),
+    derandomize=FIXED,
     database=None,
     deadline=None,
     print_blob=True,

@@ -17,6 +17,7 @@ from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Rule, RuleAction
 from rules_engine.rules.validation import rule_problems
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.examples import examples
 
 GOOD = {"slug": "r", "name": "R", "model": "zoo.animal", "signals": ("post_save",)}
 
@@ -95,7 +96,7 @@ KEYS = st.sampled_from(
 CONFIGS = st.dictionaries(KEYS, json, max_size=4) | json
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(PARTS, json)), st.lists(st.tuples(KINDS, CONFIGS), max_size=2))
 def test_rubbish_in_any_column_is_a_problem_or_a_fault_and_never_a_crash(fields: Any, actions: Any) -> None:
     rule = Rule(slug="r", name="R", **fields)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rules_engine.models import Event, RuleError
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule
+from tests.examples import examples
 from tests.interop.models import Colors, Packaged, PackagedChild, PackagedProxy
 from tests.ways_of_saving import INHERITED, WAYS, Kinds, ReadAll, differences, stored
 
@@ -88,7 +89,9 @@ def test_each_guise_of_a_value_is_told_as_it_is_stored(name: str, language: str)
             write(row, way, {name: value}, language)
 
 
-@settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=examples(40), derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(is_child=st.booleans(), steps=STEPS)
 def test_many_values_at_once_are_told_as_they_are_stored(is_child: bool, steps: list[Any]) -> None:
     row = (PackagedChild if is_child else Packaged).objects.create()

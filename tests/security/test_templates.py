@@ -23,6 +23,7 @@ from rules_engine.texts import compile_text, limits, render, rendering
 from rules_engine.texts.filters import FILTERS
 from rules_engine.texts.rendering import TextEngine
 from rules_engine.texts.tags import register
+from tests.examples import examples
 
 CANARY = "c4n4ry-5ecret"
 
@@ -375,7 +376,7 @@ VALUES = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=examples(400), deadline=None)
 @given(st.lists(PIECES | st.text(max_size=4), max_size=25).map("".join), VALUES, st.booleans())
 def test_random_text_raises_nothing_but_template_errors(source, value, autoescape):
     try:
@@ -385,7 +386,7 @@ def test_random_text_raises_nothing_but_template_errors(source, value, autoescap
         pass
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(sorted(FILTERS)), VALUES, VALUES, st.booleans(), st.booleans())
 def test_any_filter_on_any_value_raises_nothing_but_template_errors(name, value, argument, given_one, autoescape):
     try:
@@ -395,7 +396,7 @@ def test_any_filter_on_any_value_raises_nothing_but_template_errors(name, value,
         pass
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=examples(300), deadline=None)
 @given(VALUES, VALUES, st.sampled_from(["<", "<=", "==", "!=", "in", "not in", "is", "and", "or"]))
 def test_any_comparison_raises_nothing_but_template_errors(left, right, operator):
     with suppress(TemplateError):

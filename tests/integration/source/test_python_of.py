@@ -33,6 +33,7 @@ from rules_engine.models import Rule
 from rules_engine.source.module import python_of
 from rules_engine.testing import create_rule, run_due
 from rules_engine.types import ActionSpec, RuleSpec
+from tests.examples import examples
 from tests.factories import make_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -468,7 +469,7 @@ def _deeper(inner: Any) -> Any:
     )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     condition=st.recursive(OPERANDS, _deeper, max_leaves=8),
     text=st.text(max_size=12)

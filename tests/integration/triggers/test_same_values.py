@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from rules_engine.models import CapturedChange, Event, Execution
 from rules_engine.rules import registry
 from rules_engine.testing import create_rule, run_due
+from tests.examples import FIXED, examples
 from tests.factories import make_animals
 from tests.ways_of_saving import ReadAll, put
 from tests.zoo.every_field import GUISES
@@ -24,10 +24,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),
 ]
 Install = Callable[..., None]
-EXAMPLES = os.environ.get("PROPERTY_EXAMPLES")
 SETTINGS = settings(
-    max_examples=int(EXAMPLES or 10),
-    derandomize=EXAMPLES is None,
+    max_examples=examples(10),
+    derandomize=FIXED,
     database=None,
     deadline=None,
     print_blob=True,

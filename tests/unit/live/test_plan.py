@@ -19,6 +19,7 @@ from rules_engine.live.constants import keys_of
 from rules_engine.live.plan import FEW, Plan
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import FieldChange, Unread
+from tests.examples import examples
 from tests.unit.compiled import compiled
 from tests.zoo.models import Animal, Meal
 
@@ -86,7 +87,7 @@ def said(subject: Subject, rules: Sequence[CompiledRule]) -> list[tuple[str, str
     return [(told.rule_slug, told.outcome, told.detail) for told in pairs if told.outcome != "not_matched"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(cases(), st.booleans())
 def test_the_plan_finds_what_trying_all_rules_finds(case: Any, is_new: bool) -> None:
     rules, before, instance = case
@@ -101,7 +102,7 @@ def test_the_plan_finds_what_trying_all_rules_finds(case: Any, is_new: bool) -> 
     assert plan.wants_old(early, None) or not [rule for rule in found if rule.changes]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(cases(), st.data())
 def test_a_plan_that_was_updated_finds_the_same(case: Any, data: st.DataObject) -> None:
     rules, before, instance = case

@@ -19,6 +19,7 @@ from rules_engine.errors import ConditionError, InvalidRule
 from rules_engine.logic import jsonlogic
 from rules_engine.logic.evaluator import operators
 from rules_engine.logic.jsonlogic import Variable
+from tests.examples import examples
 
 if not settings.configured:  # as when this folder is run alone, without the project's settings
     settings.configure()
@@ -494,7 +495,7 @@ _wild = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=examples(400), deadline=None)
 @given(_sound | _wild, _contexts)
 def test_any_logic_on_any_data_gives_a_value_or_one_of_our_errors(logic: Any, context: dict[str, Any]) -> None:
     problems = jsonlogic.check(logic)
@@ -512,7 +513,7 @@ def test_any_logic_on_any_data_gives_a_value_or_one_of_our_errors(logic: Any, co
         return
 
 
-@hypothesis_settings(max_examples=400, deadline=None)
+@hypothesis_settings(max_examples=examples(400), deadline=None)
 @given(_sound)
 def test_names_listed_from_the_json_cover_what_the_evaluator_reads(logic: Any) -> None:
     if not jsonlogic.check_expression(logic):

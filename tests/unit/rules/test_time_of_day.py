@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules_engine.rules.schedules.time_of_day import next_moment, time_of, zone_names, zone_of
+from tests.examples import examples
 
 BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
 #: Zones that change their clocks by an hour, by half an hour, at midnight, and never; and one that left out a day.
@@ -95,7 +96,7 @@ def test_the_next_time_of_day_is_not_before(since: str, at: time, moment: str) -
     assert next_moment(utc(since), at, BERLIN) == utc(moment)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(moments, times, zones)
 def test_the_next_time_comes_within_two_days_and_is_its_own_next(since: datetime, at: time, zone: ZoneInfo) -> None:
     moment = next_moment(since, at, zone)
@@ -103,7 +104,7 @@ def test_the_next_time_comes_within_two_days_and_is_its_own_next(since: datetime
     assert next_moment(moment, at, zone) == moment
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(moments, times, zones)
 def test_clocks_show_the_time_then_or_have_just_skipped_it(since: datetime, at: time, zone: ZoneInfo) -> None:
     moment = next_moment(since, at, zone)
@@ -113,7 +114,7 @@ def test_clocks_show_the_time_then_or_have_just_skipped_it(since: datetime, at: 
     assert shown.time() == at or is_skipped
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(moments, times, zones)
 def test_a_year_of_times_has_one_for_each_day(since: datetime, at: time, zone: ZoneInfo) -> None:
     found, moment = [], since

@@ -13,6 +13,7 @@ from rules_engine.admin.prose import timed
 from rules_engine.admin.prose.condition import UNREADABLE
 from rules_engine.admin.prose.marks import words_of
 from rules_engine.types import RuleSpec
+from tests.examples import examples
 
 PENDING = {"==": [{"var": "instance.status"}, "pending"]}
 RICH = {">": [{"var": "instance.total"}, 100]}
@@ -213,7 +214,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(sorted(timed.KINDS)),
     st.dictionaries(st.sampled_from(KEYS), JSON | WORDS, max_size=8),

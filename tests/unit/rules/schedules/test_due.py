@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rules_engine.rules.schedules.days import countries, shifted
 from rules_engine.rules.schedules.due import due_of, windows
+from tests.examples import examples
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 ZONES = (BERLIN, NEW_YORK, LORD_HOWE)
@@ -168,7 +169,7 @@ def is_inside(value: Any, plan: dict[str, Any], begin: datetime, end: datetime, 
     return any(first <= value <= last for first, last in windows(begin, end, plan, of_days=of_days))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(MOMENTS, SCHEDULES, TIMES, st.timedeltas(timedelta(), timedelta(days=3)), st.data())
 def test_no_moment_that_is_due_lies_outside_of_the_windows(
     value: datetime, plan: dict[str, Any], at: str | None, length: timedelta, data: st.DataObject
@@ -180,7 +181,7 @@ def test_no_moment_that_is_due_lies_outside_of_the_windows(
     assert is_inside(value, plan, begin, begin + length, of_days=False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.dates(date(2025, 1, 1), date(2028, 1, 1)), SCHEDULES, TIMES, st.timedeltas(timedelta(), timedelta(days=40)))
 def test_the_dates_in_the_windows_are_just_those_that_are_due(
     value: date, plan: dict[str, Any], at: str | None, length: timedelta
@@ -193,7 +194,7 @@ def test_the_dates_in_the_windows_are_just_those_that_are_due(
         assert is_inside(value, plan, begin, begin + length, of_days=True) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(MOMENTS, SCHEDULES, TIMES)
 def test_windows_hold_nothing_else_but_around_changes_of_the_clocks(
     begin: datetime, plan: dict[str, Any], at: str | None
@@ -207,7 +208,7 @@ def test_windows_hold_nothing_else_but_around_changes_of_the_clocks(
             assert begin - timedelta(days=1) <= due <= end + timedelta(days=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.dates(date(2025, 1, 1), date(2028, 1, 1)), SCHEDULES)
 def test_a_later_day_is_not_due_earlier(value: date, plan: dict[str, Any]) -> None:
     due, later = due_of(value, plan), due_of(value + timedelta(days=1), plan)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rules_engine.rules.schedules.kinds import problems
 from rules_engine.rules.schedules.times import cron_problem, last_time, next_times, times_between
 from rules_engine.types import RuleSpec
+from tests.examples import examples
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)  # a Wednesday
@@ -126,7 +127,7 @@ CHOICES = st.one_of(
 MOMENTS = st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(CHOICES, st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE]), MOMENTS)
 def test_times_go_on_and_none_is_lost_wherever_one_begins(choice: dict[str, Any], zone: str, after: datetime) -> None:
     schedule = every(zone, **choice)
