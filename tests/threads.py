@@ -11,7 +11,7 @@ from django.db import connections
 
 Outcome = TypeVar("Outcome")
 #: For all threads to have started.
-SECONDS = 30
+SECONDS = 60
 
 
 def run_together(count: int, work: Callable[[int], Outcome]) -> list[Outcome]:

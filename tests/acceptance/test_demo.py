@@ -118,7 +118,7 @@ def test_it_serves_its_pages_ends_on_an_interrupt_and_starts_again(tmp_path: Pat
             assert all(news["keys"].values())
             assert "doctor_list" in news["keys"]
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=15)
+            said, _ = process.communicate(timeout=60)
             assert process.returncode == 0, said
             assert "Traceback" not in said
         # The second start finds what the first has made, and a message that a crash left unfinished.

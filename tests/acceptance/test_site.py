@@ -68,7 +68,7 @@ def ask(pack: None, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callab
     host = urlsplit(live_server.url).netloc
 
     def request(address: str, method: str = "GET") -> int:
-        client = http.client.HTTPConnection(host, timeout=30)
+        client = http.client.HTTPConnection(host, timeout=60)
         client.request(method, address)
         response = client.getresponse()
         response.read()

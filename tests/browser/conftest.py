@@ -50,7 +50,7 @@ def _database_before_server(django_db_setup: None) -> Iterator[None]:
     yield
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
-            thread.join(20)
+            thread.join(60)
 
 
 @pytest.fixture(scope="package")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,16 +24,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKERS = 3
 LEVELS = 10
-
-
-@pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
-    """Workers with the filesystem for a broker; none yet."""
-    crew = Crew(process_environment, tmp_path)
-    try:
-        yield crew
-    finally:
-        crew.end()
 
 
 def create(model: str, name: str) -> tuple[str, dict[str, Any]]:

@@ -148,11 +148,11 @@ def test_a_rule_that_is_being_deleted_does_not_block_a_save() -> None:
         with transaction.atomic():
             _delete_by_sql(rule)
             begun.set()
-            done.wait(20)
+            done.wait(60)
 
     thread = threading.Thread(target=lambda: _in_another_connection(delete))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     try:
         with transaction.atomic():
             sessions.wait_for_no_lock()

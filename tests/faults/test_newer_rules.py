@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from project.clinic.models import Doctor
@@ -16,16 +13,6 @@ from tests.faults.workers import Crew
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SIGNAL = "clinic.doctor_went_on_vacation"
-
-
-@pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
-    """Workers with the filesystem for a broker; none yet."""
-    crew = Crew(process_environment, tmp_path)
-    try:
-        yield crew
-    finally:
-        crew.end()
 
 
 def category(name: str) -> tuple[str, dict[str, object]]:

@@ -38,15 +38,12 @@ def probe() -> Iterator[None]:
 
 
 @pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
+def crew(crew: Crew, tmp_path: Path) -> Iterator[Crew]:
     """Workers with a Redis of their own; none yet."""
     with redis_server(tmp_path) as server:
-        crew = Crew(process_environment, tmp_path)
         crew.broker = server.url
-        try:
-            yield crew
-        finally:
-            crew.end()
+        yield crew
+        crew.end()
 
 
 def kill_at_random(crew: Crew) -> int:

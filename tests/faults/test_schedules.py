@@ -7,44 +7,26 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
 
 from project.shop.models import Order
 from rules_engine.models import Event, Execution, Firing, Rule, Schedule
-from rules_engine.rules import registry
 from rules_engine.testing import create_rule
-from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.workers import Crew
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("probes")]
 
 HOUR = 3600.0
 DAYS = timedelta(days=3)
 
 
-@pytest.fixture(autouse=True)
-def probes() -> Iterator[None]:
-    """The kinds of action that the workers know; other tests do not see them."""
-    for action in ACTIONS:
-        registry.register_action(action)
-    yield
-    for action in ACTIONS:
-        del registry._actions[action.kind]
-
-
 @pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
-    """Workers of our own; none yet."""
-    crew = Crew(process_environment, tmp_path, runner="worker")
-    try:
-        yield crew
-    finally:
-        crew.end()
+def runner() -> str:
+    """Workers of our own."""
+    return "worker"
 
 
 def on_orders(crew: Crew) -> Rule:

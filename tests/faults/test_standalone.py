@@ -4,8 +4,6 @@ connections."""
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +12,21 @@ from django.db import connection
 
 from project.clinic.models import Doctor
 from rules_engine.models import Execution, Heartbeat
-from rules_engine.rules import registry
 from rules_engine.testing import create_rule
 from rules_engine.testing.faults.processes import Worker
-from tests.faults.probe_app.actions import ACTIONS
+from rules_engine.testing.faults.waiting import SECONDS, eventually
 from tests.faults.processes import python
 from tests.faults.workers import Crew
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("probes")]
 
 NEVER = 1000.0
 
 
-@pytest.fixture(autouse=True)
-def probes() -> Iterator[None]:
-    for action in ACTIONS:
-        registry.register_action(action)
-    yield
-    for action in ACTIONS:
-        del registry._actions[action.kind]
-
-
 @pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(process_environment, tmp_path, runner="worker")
-    try:
-        yield crew
-    finally:
-        crew.end()
+def runner() -> str:
+    """Workers of our own."""
+    return "worker"
 
 
 def rule(crew: Crew, kind: str = "probe_ledger", **config: Any) -> None:
@@ -70,10 +55,22 @@ def began(crew: Crew) -> int:
 def listening(worker: Worker) -> None:
     """The worker has looked once and waits."""
     worker.wait_until_ready()
-    end = time.monotonic() + 20
-    while not Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP).exists():
-        assert time.monotonic() < end, worker.log
-        time.sleep(0.02)
+    eventually(Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP).exists, lambda: worker.log)
+
+
+def tell_to_stop(worker: Worker) -> None:
+    """Tell the worker, and wait until it has heard: from then on the next signal is the system's. One that comes before
+    is none."""
+    assert hears(worker.process.pid, signal.SIGTERM), worker.log
+    worker.process.send_signal(signal.SIGTERM)
+    eventually(lambda: not hears(worker.process.pid, signal.SIGTERM), lambda: worker.log)
+
+
+def hears(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for that signal."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in told.splitlines() if line.startswith("SigCgt:")).split()[1]
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def test_a_commit_of_another_process_is_announced_to_it(crew: Crew) -> None:
@@ -136,11 +133,10 @@ def test_told_twice_it_ends_at_once_and_another_does_its_work(crew: Crew) -> Non
     worker = crew.start()
     save("ada")
     began(crew)
-    worker.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    tell_to_stop(worker)
     assert worker.process.poll() is None, "it ends what it has begun"
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(10) == -signal.SIGTERM
+    assert worker.process.wait(SECONDS) == -signal.SIGTERM
     crew.open_gate()
     crew.start()
     crew.eventually(all_ended)
@@ -153,10 +149,9 @@ def test_the_rest_of_what_it_has_claimed_is_given_back_when_it_stops(crew: Crew)
     for slug in "abc":
         save(slug)
     began(crew)
-    worker.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    tell_to_stop(worker)
     crew.open_gate()
-    assert worker.process.wait(10) == 0, worker.log
+    assert worker.process.wait(SECONDS) == 0, worker.log
     assert "Stopped." in worker.log
     left = Execution.objects.live()
     assert left.count() == 3 - len(crew.done()) >= 1

@@ -87,12 +87,12 @@ def held_open(save: Callable[[], Any]) -> Iterator[None]:
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(hold)
-        assert done.wait(20)
+        assert done.wait(60)
         try:
             yield
         finally:
             end.set()
-        future.result(20)
+        future.result(60)
 
 
 @contextmanager
@@ -165,11 +165,11 @@ def test_a_transaction_that_sees_its_beginning_takes_no_later_value() -> None:
         with transaction.atomic():
             Product.objects.count()
             begun.set()
-            assert stored.wait(20)
+            assert stored.wait(60)
             return product()
 
     def others() -> str:
-        assert begun.wait(20)
+        assert begun.wait(60)
         try:
             return f"{product()} {in_transaction(product)} {in_transaction(product)}"
         finally:

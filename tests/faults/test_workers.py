@@ -24,28 +24,16 @@ from project.clinic.models import Doctor
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution
 from rules_engine.outbox import hints
-from rules_engine.rules import registry
 from rules_engine.testing import create_rule
 from rules_engine.testing.faults.servers import RedisServer
 from rules_engine.work import claims
-from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.processes import python
 from tests.faults.workers import Crew, redis_server
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("probes")]
 
 HOUR = 3600.0
 NEVER = 1000.0
-
-
-@pytest.fixture(autouse=True)
-def probes() -> Iterator[None]:
-    """The kinds of action that the workers know; other tests do not see them."""
-    for action in ACTIONS:
-        registry.register_action(action)
-    yield
-    for action in ACTIONS:
-        del registry._actions[action.kind]
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +41,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis for the tests of this module that do not kill it."""
     with redis_server(tmp_path_factory.mktemp("redis")) as running:
         yield running
-
-
-@pytest.fixture
-def crew(process_environment: dict[str, str], tmp_path: Path) -> Iterator[Crew]:
-    """Workers with the filesystem for a broker; none yet."""
-    crew = Crew(process_environment, tmp_path)
-    try:
-        yield crew
-    finally:
-        crew.end()
 
 
 @pytest.fixture
@@ -320,7 +298,7 @@ def test_a_worker_told_to_stop_ends_what_it_began_and_gives_back_the_rest(any_cr
     save_many(10)
     began(any_crew)
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(20) == 0, worker.log
+    assert worker.process.wait(60) == 0, worker.log
     states = Counter(Execution.objects.values_list("state", "attempts", "leased_by"))
     assert set(states) == {("succeeded", 1, ""), ("pending", 0, "")}
     assert set(outcomes()) == {"succeeded"}

@@ -76,7 +76,7 @@ def while_another_writes(others: Callable[[], Any], ours: Callable[[], Any]) -> 
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert done.wait(20)
+    assert done.wait(60)
     ours()
     thread.join()
     assert not failed

@@ -144,13 +144,13 @@ class Locked:
             with transaction.atomic():
                 Execution.objects.select_for_update().get(pk=self.execution.pk)
                 self.has.set()
-                self.over.wait(20)
+                self.over.wait(60)
         finally:
             connections.close_all()
 
     def __enter__(self) -> None:
         self.thread.start()
-        assert self.has.wait(20)
+        assert self.has.wait(60)
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
@@ -377,14 +377,14 @@ def test_a_turn_that_another_transaction_has_is_not_ours():
             with transaction.atomic():
                 database.wait_for_turn([7], "default")
                 has.set()
-                over.wait(20)
+                over.wait(60)
         finally:
             connections.close_all()
 
     thread = threading.Thread(target=take)
     thread.start()
     try:
-        assert has.wait(20)
+        assert has.wait(60)
         with transaction.atomic():
             assert not database.has_turn(7, "default")
             assert database.has_turn(8, "default")

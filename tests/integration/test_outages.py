@@ -143,7 +143,7 @@ def test_leases_that_cannot_be_renewed_are_one_line_an_outage(
     monkeypatch.setattr(claims, "renew", fail)
     monkeypatch.setattr(conf, "lease_seconds", lambda: 0.03)
     with claims.LeaseKeeper("somebody"):
-        assert all(tried.acquire(timeout=20) for _ in range(3)), "it goes on to try"
+        assert all(tried.acquire(timeout=60) for _ in range(3)), "it goes on to try"
     said = [record for record in caplog.records if "could not be renewed" in record.getMessage()]
     assert len(said) == 1
     assert "administrator command" in said[0].getMessage()
@@ -229,7 +229,7 @@ def test_the_sweep_goes_on_after_any_error_and_says_it_once(
     monkeypatch.setattr(tasks, "_stop", SimpleNamespace(wait=lambda seconds: next(waits, True)))
     thread = threading.Thread(target=tasks._sweep_while_running)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert looked == [error, error, None, error]
     said = [record for record in caplog.records if "it tries again" in record.getMessage()]
     assert len(said) == 2, "Once an outage."

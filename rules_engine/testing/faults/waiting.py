@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-#: For anything to happen; most of it takes a fraction of this.
-SECONDS = 30.0
+#: For anything to happen; most of it takes a fraction of this, but for a machine that has much else to do.
+SECONDS = 60.0
 
 
 def eventually(is_met: Callable[[], Any], said: Callable[[], str] = str, seconds: float = SECONDS) -> None:

@@ -97,7 +97,7 @@ def test_no_save_waits_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
         answers = tell(*args, **named)
         other = threading.Thread(target=save)
         other.start()
-        other.join(5)
+        other.join(60)
         assert saved == [1], "the save waits for the look to end"
         return answers
 
@@ -117,9 +117,9 @@ def test_a_look_waits_for_no_save_and_misses_nothing() -> None:
             with transaction.atomic():
                 Animal.objects.filter(pk=rex.pk).update(fed_at=BEGIN)
                 begun.set()
-                may_end.wait(20)
+                may_end.wait(60)
             return 0
-        begun.wait(20)
+        begun.wait(60)
         told = look(BEGIN + HOUR + timedelta(seconds=1))
         may_end.set()
         return told

@@ -199,14 +199,14 @@ def test_what_a_saver_has_not_committed_is_not_waited_for(order: Order) -> None:
 
     def work(number: int) -> None:
         if number:
-            assert is_written.wait(20)
+            assert is_written.wait(60)
             told.append(taking.tell_due())
             is_told.set()
             return
         with transaction.atomic():
             Order.objects.filter(pk=order.pk).update(status="paid")
             is_written.set()
-            assert is_told.wait(20)
+            assert is_told.wait(60)
 
     run_together(2, work)
     assert told == [1]

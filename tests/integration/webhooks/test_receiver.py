@@ -141,7 +141,7 @@ def test_a_repetition_is_asked_to_come_later_while_the_first_runs() -> None:
 
     def slow() -> int:
         begun.set()
-        return 204 if go_on.wait(10) else 500
+        return 204 if go_on.wait(60) else 500
 
     answers[:] = [slow]
 
@@ -151,7 +151,7 @@ def test_a_repetition_is_asked_to_come_later_while_the_first_runs() -> None:
 
     first = threading.Thread(target=ask)
     first.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert post("/plain/", **signed()).status_code == 409
     go_on.set()
     first.join()
