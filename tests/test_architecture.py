@@ -220,7 +220,7 @@ def layer(module: str) -> int | None:
 def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """All that runs at some time, inside functions too; not what stands under ``if TYPE_CHECKING``."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
             for other in child.orelse:
                 yield other
                 yield from runtime_nodes(other)
