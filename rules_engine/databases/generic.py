@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Model, QuerySet, Value
 from django.db.models.expressions import RawSQL
@@ -254,3 +256,66 @@ def _walk(column: str, due: QuerySet[Any], among: str, values: Sequence[Any], or
     with connection.cursor() as cursor:
         cursor.execute(sql, [*values, *values, *params])
         return [value for (value,) in cursor.fetchall()]
+
+
+class Clock(NamedTuple):
+    """How a database says the time: now, and so many seconds later, for which ``{}`` stands."""
+
+    now: str
+    later: str
+
+
+class _Each:
+    """Expressions that tell, by a key's column, what each row gets; and their parameters, in order.
+
+    A column in which all rows get the same value, as in most, takes one parameter, and else two a row.
+    """
+
+    def __init__(self, column: str, keys: Sequence[Any]) -> None:
+        self.column, self.keys = column, keys
+        self.parameters: list[Any] = []
+
+    def gets(self, values: Sequence[Any]) -> str:
+        """Return the expression of these values, each the one of the row whose key stands in its place."""
+        if all(value == values[0] for value in values):
+            self.parameters.append(values[0])
+            return "%s"
+        self.parameters += [part for pair in zip(self.keys, values, strict=True) for part in pair]
+        return f"CASE {self.column} {'WHEN %s THEN %s ' * len(values)}END"
+
+    def are_named(self) -> str:
+        """Return the condition that a row is one of them."""
+        self.parameters += self.keys
+        return f"{self.column} IN ({', '.join(['%s'] * len(self.keys))})"
+
+
+def write_ends(running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd], clock: Clock) -> None:
+    """Write the ends into the rows of their executions, which nobody else may write now, and of their open attempts, by
+    two statements. Each execution is named once. Raises ``DatabaseError``."""
+    connection = connections[running.db]
+    quote, key = connection.ops.quote_name, running.model._meta.pk
+    keys = [key.get_db_prep_value(end.execution_id, connection) for end in ends]
+    with connection.cursor() as cursor:
+        each = _Each("id", keys)
+        waits = [end.wait for end in ends]
+        sql = (
+            f"UPDATE {quote(running.model._meta.db_table)} SET "  # noqa: S608 - names of ours
+            f"state = {each.gets([end.state for end in ends])}, error = {each.gets([end.error for end in ends])}, "
+            f"leased_by = '', lease_until = NULL, "
+            f"summary = COALESCE({each.gets([end.summary for end in ends])}, summary), "
+            f"failures = failures + {each.gets([int(end.summary is None) for end in ends])}, "
+            f"finished_at = CASE WHEN {each.gets(waits)} IS NULL THEN {clock.now} END, "
+            f"next_attempt_at = COALESCE({clock.later.format(each.gets(waits))}, next_attempt_at) "
+            f"WHERE {each.are_named()}"
+        )
+        cursor.execute(sql, each.parameters)
+        each = _Each("execution_id", keys)
+        details = [json.dumps(end.detail, cls=DjangoJSONEncoder) for end in ends]
+        sql = (
+            f"UPDATE {quote(attempts._meta.db_table)} SET "  # noqa: S608
+            f"outcome = {each.gets([end.outcome for end in ends])}, finished_at = {clock.now}, "
+            f"error = {each.gets([end.error for end in ends])}, "
+            f"error_type = {each.gets([end.error_type for end in ends])}, detail = {each.gets(details)} "
+            f"WHERE {each.are_named()} AND finished_at IS NULL"
+        )
+        cursor.execute(sql, each.parameters)

@@ -6,24 +6,23 @@ Django tells nobody of a rollback that would have to give them back.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
-from rules_engine.databases.generic import GenericDatabase
+from rules_engine.databases.generic import Clock, GenericDatabase, write_ends
 from rules_engine.databases.protocol import AttemptEnd, SetupTrouble
 
 #: The table whose rows stand for locks: that of reservations, each known by a key of 16 bytes.
 LOCKS = "rules_engine_reservation"
 NOW, LATER = "NOW(6)", "NOW(6) + INTERVAL %s SECOND"
+CLOCK = Clock(NOW, LATER.replace("%s", "{}"))
 #: What an INSERT says of a row that is there and holds still.
 REFUSED = 7
 DEADLOCK, LOCK_TIMEOUT, LOCKED_NOW, CHANGED_SINCE = 1213, 1205, 3572, 1020
@@ -141,7 +140,7 @@ class MySQL(GenericDatabase):
             held = dict(rows.values_list("pk", "leased_by"))
             ended = [end for end in ends if held.get(end.execution_id) == end.worker]
             if ended:
-                _write_ends(running, attempts, ended)
+                write_ends(running, attempts, ended, CLOCK)
         return {(end.execution_id, end.worker) for end in ended}
 
     def _takes(self, key: UUID, using: str) -> bool:
@@ -194,59 +193,3 @@ def _lock(keys: Sequence[UUID], using: str, before: str = "") -> None:
             "ON DUPLICATE KEY UPDATE digest = digest",
             [_stored(key, using) for key in keys],
         )
-
-
-class _Each:
-    """Expressions that tell, by a key's column, what each row gets; and their parameters, in order.
-
-    A column in which all rows get the same value, as in most, takes one parameter, and else two a row.
-    """
-
-    def __init__(self, column: str, keys: Sequence[Any]) -> None:
-        self.column, self.keys = column, keys
-        self.parameters: list[Any] = []
-
-    def gets(self, values: Sequence[Any]) -> str:
-        """Return the expression of these values, each the one of the row whose key stands in its place."""
-        if all(value == values[0] for value in values):
-            self.parameters.append(values[0])
-            return "%s"
-        self.parameters += [part for pair in zip(self.keys, values, strict=True) for part in pair]
-        return f"CASE {self.column} {'WHEN %s THEN %s ' * len(values)}END"
-
-    def are_named(self) -> str:
-        """Return the condition that a row is one of them."""
-        self.parameters += self.keys
-        return f"{self.column} IN ({', '.join(['%s'] * len(self.keys))})"
-
-
-def _write_ends(running: QuerySet[Any], attempts: type[Model], ends: Sequence[AttemptEnd]) -> None:
-    """Write the ends into the rows of their executions, which are locked, and of their open attempts. Each execution is
-    named once. Raises ``DatabaseError``."""
-    connection = connections[running.db]
-    quote, key = connection.ops.quote_name, running.model._meta.pk
-    keys = [key.get_db_prep_value(end.execution_id, connection) for end in ends]
-    with connection.cursor() as cursor:
-        each = _Each("id", keys)
-        waits = [end.wait for end in ends]
-        sql = (
-            f"UPDATE {quote(running.model._meta.db_table)} SET "  # noqa: S608 - names of ours
-            f"state = {each.gets([end.state for end in ends])}, error = {each.gets([end.error for end in ends])}, "
-            f"leased_by = '', lease_until = NULL, "
-            f"summary = COALESCE({each.gets([end.summary for end in ends])}, summary), "
-            f"failures = failures + {each.gets([int(end.summary is None) for end in ends])}, "
-            f"finished_at = IF({each.gets(waits)} IS NULL, {NOW}, NULL), "
-            f"next_attempt_at = COALESCE({NOW} + INTERVAL {each.gets(waits)} SECOND, next_attempt_at) "
-            f"WHERE {each.are_named()}"
-        )
-        cursor.execute(sql, each.parameters)
-        each = _Each("execution_id", keys)
-        details = [json.dumps(end.detail, cls=DjangoJSONEncoder) for end in ends]
-        sql = (
-            f"UPDATE {quote(attempts._meta.db_table)} SET "  # noqa: S608
-            f"outcome = {each.gets([end.outcome for end in ends])}, finished_at = {NOW}, "
-            f"error = {each.gets([end.error for end in ends])}, "
-            f"error_type = {each.gets([end.error_type for end in ends])}, detail = {each.gets(details)} "
-            f"WHERE {each.are_named()} AND finished_at IS NULL"
-        )
-        cursor.execute(sql, each.parameters)

@@ -346,6 +346,27 @@ def statements() -> Iterator[list[str]]:
         yield sent
 
 
+def test_sqlite_ends_fifty_by_as_many_statements_as_five(statements: list[str]):
+    if connection.vendor != "sqlite":
+        return
+    sent, database = [], database_of("default")
+    for count in (5, 50):
+        rows = leased("me", count)
+        charge(database, "me", *rows)
+        statements.clear()
+        end(database, *(ending(row, "me", summary=str(row.pk)) for row in rows))
+        sent.append(len(statements))
+    assert sent[0] == sent[1] <= 8
+
+
+def test_any_number_ends_at_once_each_by_its_own_values(database: Database):
+    rows = started(database, count=130)
+    assert len(end(database, *(ending(row, "me", summary=str(row.pk), detail=[str(row.pk)]) for row in rows))) == 130
+    told = dict(Execution.objects.filter(state="succeeded").values_list("pk", "summary"))
+    assert told == {row.pk: str(row.pk) for row in rows}
+    assert dict(Attempt.objects.values_list("execution_id", "detail")) == {row.pk: [str(row.pk)] for row in rows}
+
+
 def test_postgresql_takes_one_statement_for_many(statements: list[str]):
     if connection.vendor != "postgresql":
         return
