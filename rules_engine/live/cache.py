@@ -117,6 +117,12 @@ def refresh(*, force: bool = False) -> bool:
     return True
 
 
+def is_behind(number: int | None) -> bool:
+    """Say whether the rule set is another than the one of that number (None: none was stored), or part of it has
+    ended."""
+    return (number or 0) != _current.number or time.monotonic() >= _current.stale_at
+
+
 def catch_up(number: int) -> None:
     """Exchange the rule set if it is older than that one; nothing is asked of the database where it is not.
 

@@ -11,7 +11,8 @@ from django.db import connection
 from rules_engine.models import Event, Execution, Firing, Rule, Schedule
 from rules_engine.testing import create_rule
 from rules_engine.work.schedules.dates import Dates
-from rules_engine.work.schedules.looking import BATCH, OVERLAP, look_due
+from rules_engine.work.schedules.dates_looked_at import BATCH, OVERLAP
+from rules_engine.work.schedules.looking import look_due
 from tests.benchmarks.models import Order
 from tests.benchmarks.site import LOG, Scale, clear, fields, truncate, without_rules
 from tests.benchmarks.tables import Found

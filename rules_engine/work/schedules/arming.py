@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from rules_engine.databases.uncached import uncached
@@ -73,8 +74,16 @@ def _end(slugs: Collection[str], using: str) -> None:
 
 
 def _begin_anew(slug: str, digest: str, using: str) -> None:
+    # A look that began by the schedule as it was is of a step before, and says nothing any more.
     Schedule.objects.using(using).filter(rule_slug=slug).update(
-        digest=digest, since=Now(), looked_until=None, next_look_at=Now(), next_wide_at=Now(), skipped=0, error=""
+        digest=digest,
+        since=Now(),
+        looked_until=None,
+        next_look_at=Now(),
+        next_wide_at=Now(),
+        step=F("step") + 1,
+        skipped=0,
+        error="",
     )
 
 

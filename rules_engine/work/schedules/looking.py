@@ -1,4 +1,8 @@
-"""Looks for what is due, and has it told: one look a rule, in transactions of some hundred objects, of one worker."""
+"""Looks for what is due: one look a rule, of one worker.
+
+Nearly always nothing is. Then a look is a query for the rules whose turn it is, and of each rule on a date one by the
+index and one UPDATE, in no transaction and without a lock. What is due is told in transactions of some hundred objects.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +14,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, models, transaction
-from django.db.models import DateTimeField, F, Value
+from django.db.models import DateTimeField, F, Subquery, Value
 from django.db.models.functions import Now
 
-from rules_engine.capture.one_rule.telling import Occasion, tell
-from rules_engine.context import actor
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
-from rules_engine.databases.insertion import insert
 from rules_engine.live import cache
-from rules_engine.models import Firing, RuleError, Schedule
+from rules_engine.models import RuleError, RuleSetVersion, Schedule
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.rules.schedules.kinds import DUE
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not_told
-from rules_engine.work.schedules import every
+from rules_engine.work.schedules import dates_looked_at, every
 from rules_engine.work.schedules.arming import arm_anew, digest_of_rule, keep_armed
-from rules_engine.work.schedules.dates import DISORDER, Dates, Due
+from rules_engine.work.schedules.dates_looked_at import LOOK_SECONDS, Found, tell_found
 from rules_engine.work.schedules.first_look import begin_to_wait
-from rules_engine.work.schedules.lateness import earliest
 
 logger = logging.getLogger("rules_engine")
 
-#: Objects that are told, and recorded, in one transaction.
-BATCH = 500
-#: Seconds between two looks for dates: four of these pass at most before what is due is begun.
-LOOK_SECONDS = 15
-#: How far an ordinary look goes back, for dates that a transaction brought in which was begun before the last one.
-OVERLAP = timedelta(minutes=10)
-#: Seconds between two looks that go back as far as anything may be late; more, where one takes long.
-WIDE_SECONDS = 60
-#: A wide look is made so seldom that looks take no more than this part of a worker's time.
-WIDE_SHARE = 0.02
+#: Rules whose turn it is that are read at once.
+TURNS = 200
 #: Seconds until a rule is looked after again that could not be.
 TROUBLE_SECONDS = 60
 #: Until a rule is looked after that is another one than this process knows.
@@ -72,29 +63,36 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     end, total = time.monotonic() + seconds, 0
     elsewhere: set[str] = set()
     keep_armed()
-    slug = _next(now, elsewhere)
-    if slug is None:
-        return 0
-    # The rules as they are now: what is due may be said by newer ones than this process has.
-    cache.refresh()
-    keep_armed()
-    while slug is not None and time.monotonic() < end:
-        looked = ask(_look, slug, now)
-        if isinstance(looked, Unread):
-            elsewhere.add(slug)
-            if not database_of(cache.alias()).is_rivalry(looked.error):
-                _put_back(slug, looked.error, now)
-        elif looked is None:
-            elsewhere.add(slug)  # another worker is at it
-        else:
-            total += looked
-        slug = _next(now, elsewhere)
+    rows = _turns(now, elsewhere)
+    # What is due may be said by newer rules than this process has: it goes by those, and by what they arm.
+    if rows and cache.is_behind(rows[0].rule_set):
+        cache.refresh()
+        keep_armed()
+        rows = _turns(now, elsewhere)
+    while rows and time.monotonic() < end:
+        is_more = len(rows) == TURNS
+        for row in rows:
+            looked = ask(_look, row, row.now if now is None else now)
+            if isinstance(looked, Unread):
+                elsewhere.add(row.pk)
+                if not database_of(cache.alias()).is_rivalry(looked.error):
+                    _put_back(row.pk, looked.error, now)
+            elif looked is None:
+                elsewhere.add(row.pk)  # another worker is at it
+            else:
+                total += looked.told
+                is_more = is_more or looked.told > 0
+            if time.monotonic() >= end:
+                break
+        rows = _turns(now, elsewhere) if is_more else []
     return total
 
 
-def _next(now: datetime | None, elsewhere: Collection[str]) -> str | None:
-    rows = due(now).exclude(rule_slug__in=elsewhere)
-    return rows.order_by("next_look_at", "rule_slug").values_list("rule_slug", flat=True).first()
+def _turns(now: datetime | None, elsewhere: Collection[str]) -> list[Any]:
+    """Return the schedules whose turn it is, with the database's time, and the number of the rule set."""
+    number = RuleSetVersion.objects.filter(pk=1).values("number")
+    rows = due(now).exclude(rule_slug__in=elsewhere) if elsewhere else due(now)
+    return list(rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "rule_slug")[:TURNS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,38 +103,55 @@ class Looked:
     columns: dict[str, Any]
 
 
-def _look(slug: str, at: datetime | None) -> int | None:
-    """Look once; None where another worker has it."""
+def _look(row: Schedule, now: datetime) -> Looked | None:
+    """Look once; None where another worker has it, or has looked since the row was read."""
     using = cache.alias()
+    rule = cache.current().find(row.rule_slug)
+    looked = _stopped(row, rule, now)
+    found: Found | None = None
+    if looked is None and rule is not None and (rule.schedule or {}).get("kind") == dates_looked_at.KIND:
+        found = dates_looked_at.find(row, rule, now, using)
+        looked = Looked(0, found.columns) if found.is_nothing else None
+    if looked is not None:
+        return looked if _note(row, looked) else None
     with transaction.atomic(using=using):
-        row: Any = passing_locked(due(at).filter(pk=slug)).annotate(now=Now()).first()
-        if row is None or not _is_first(row, using):
+        if rule is None or not _has_turn(row, using):
             return None
-        now: datetime = row.now if at is None else at
-        looked = _looked(row, now, using)
-        _rows().filter(pk=slug).update(**{"error": "", "step": F("step") + 1, **looked.columns})
-        if error := looked.columns.get("error"):
-            _tell_error(row, error)
-        return looked.told
+        looked = _told(row, rule, now, using) if found is None else Looked(tell_found(found), found.columns)
+        # The row is this worker's until the end.
+        _note(row, looked, is_own=True)
+    return looked
 
 
-def _is_first(row: Schedule, using: str) -> bool:
-    """Say whether no other worker looks: where no row is locked, the second waits here, and finds that the first has
-    been there."""
+def _has_turn(row: Schedule, using: str) -> bool:
+    """Say whether this worker has the rule until its transaction ends, and no other has looked since the row was read.
+    Where no row is locked, the second waits here, and finds that the first has been there."""
+    same = _rows().filter(pk=row.pk, step=row.step)
     if connections[using].features.has_select_for_update:
-        return True
-    return bool(_rows().filter(pk=row.pk, step=row.step).update(step=F("step") + 1))
+        return passing_locked(same).first() is not None
+    return bool(same.update(step=row.step))
 
 
-def _looked(row: Schedule, now: datetime, using: str) -> Looked:
+def _note(row: Schedule, looked: Looked, *, is_own: bool = False) -> bool:
+    """Keep how far it was looked; say whether no other worker has done so since the row was read."""
+    columns = {"error": "", "step": F("step") + 1, **looked.columns}
+    rows = _rows().filter(pk=row.pk) if is_own else _rows().filter(pk=row.pk, step=row.step)
+    is_first = bool(rows.update(**columns))
+    if is_first and columns["error"]:
+        _tell_error(row, columns["error"])
+    return is_first
+
+
+def _stopped(row: Schedule, rule: CompiledRule | None, now: datetime) -> Looked | None:
+    """Say why nothing is told of the rule, by when it is to be looked after again; None where it may be told."""
     rule_set = cache.current()
+    later = {"next_look_at": now + timedelta(seconds=LOOK_SECONDS)}
     if row.rule_slug in rule_set.paused and rule_set.paused[row.rule_slug][1] is None:
         # What happens meanwhile is not looked at.
-        return Looked(0, {"since": now, "looked_until": now, "next_look_at": now + timedelta(seconds=LOOK_SECONDS)})
-    rule = rule_set.find(row.rule_slug)
+        return Looked(0, {"since": now, "looked_until": now, **later})
     if rule is None:
         # It was switched on since this process read the rules, or off.
-        return Looked(0, {"next_look_at": now + timedelta(seconds=LOOK_SECONDS)})
+        return Looked(0, later)
     if rule.fault:
         return _troubled(rule.fault, now)
     if digest_of_rule(rule) != row.digest:
@@ -145,72 +160,21 @@ def _looked(row: Schedule, now: datetime, using: str) -> Looked:
         return Looked(0, {"next_look_at": now + AT_ONCE})
     if rule.model and (trouble := why_not_told(rule)):
         return _troubled(trouble, now)
-    schedule = rule.schedule or {}
-    if rule.arms is not None:
-        return Looked(0, begin_to_wait(row, rule, rule.arms, now, using))
-    if row.looked_until is not None and now < row.looked_until:
+    if rule.arms is None and row.looked_until is not None and now < row.looked_until:
         # The clock was set back: what is due is done with until then.
         return Looked(0, {"next_look_at": min(row.looked_until, now + timedelta(seconds=TROUBLE_SECONDS))})
-    if schedule["kind"] == every.KIND:
-        told, columns = every.look(row, rule, now, using)
-        return Looked(told, columns)
-    return _look_at_dates(row, rule, now, using)
+    return None
+
+
+def _told(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> Looked:
+    if rule.arms is not None:
+        return Looked(0, begin_to_wait(row, rule, rule.arms, now, using))
+    told, columns = every.look(row, rule, now, using)
+    return Looked(told, columns)
 
 
 def _troubled(error: str, now: datetime) -> Looked:
     return Looked(0, {"error": error, "next_look_at": now + timedelta(seconds=TROUBLE_SECONDS)})
-
-
-def _look_at_dates(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> Looked:
-    started = time.monotonic()
-    dates = Dates(rule.slug, rule.model, rule.schedule or {}, using, since=row.since)
-    begin, is_wide = earliest(row, rule, now), row.looked_until is None or row.next_wide_at <= now
-    skipped = _skipped(row, dates, begin)
-    if not is_wide and row.looked_until is not None:
-        begin = max(begin, row.looked_until - OVERLAP)
-    found = dates.find(begin, now, BATCH + 1)
-    told = _tell(dates, rule, found[:BATCH], begin, now)
-    columns: dict[str, Any] = {"skipped": row.skipped + skipped}
-    if is_wide:
-        wait = max(WIDE_SECONDS, (time.monotonic() - started) / WIDE_SHARE)
-        columns["next_wide_at"] = now + timedelta(seconds=wait)
-    if len(found) > BATCH:
-        # The next batch goes on from here, in order.
-        last = found[BATCH - 1].due_at
-        columns |= {"looked_until": last if dates.is_in_order else last - DISORDER, "next_look_at": now}
-    else:
-        columns |= {"looked_until": now, "next_look_at": now + timedelta(seconds=LOOK_SECONDS)}
-    return Looked(told, columns)
-
-
-def _skipped(row: Schedule, dates: Dates, begin: datetime) -> int:
-    """Count what was due since the last look and is too late by now. One query, after a stop alone."""
-    if row.looked_until is None or begin <= max(row.looked_until, row.since):
-        return 0
-    since = max(row.looked_until, row.since)
-    found = dates.windows(since, begin)
-    count = dates.unfired(found, since).count() if found else 0
-    if count:
-        logger.warning("%s left out %s objects that were due too long ago.", row.rule_slug, count)
-    return count
-
-
-def _tell(dates: Dates, rule: CompiledRule, found: Collection[Due], begin: datetime, now: datetime) -> int:
-    due = dates.read(found, begin, now) if found else []
-    if not due:
-        return 0
-    objects = [each.instance for each in due if each.instance is not None]
-    answers = tell(
-        rule,
-        objects,
-        Occasion(DUE, now, actor.NOWHERE),
-        using=dates.using,
-        rule_set=cache.current().number,
-        dues=[dates.told(each) for each in due],
-    )
-    firings = [dates.firing(each, answer.event_id) for each, answer in zip(due, answers, strict=True)]
-    insert(Firing, firings, dates.using)
-    return len(due)
 
 
 def _put_back(slug: str, error: Exception, now: datetime | None) -> None:

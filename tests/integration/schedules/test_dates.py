@@ -13,7 +13,7 @@ from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Firing, HeldMatch, Pause, Rule, RuleError, Schedule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import retention
-from rules_engine.work.schedules import arming, looking
+from rules_engine.work.schedules import arming, dates_looked_at, looking
 from rules_engine.work.schedules.arming import arm
 from rules_engine.work.schedules.dates import Dates
 from rules_engine.work.schedules.looking import is_any_due, look_due
@@ -230,7 +230,7 @@ def test_what_was_due_while_no_worker_looked_is_caught_up_in_order(noted: list[s
 def test_batches_go_on_in_order_and_leave_none_out(
     noted: list[str], monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(looking, "BATCH", 3)
+    monkeypatch.setattr(dates_looked_at, "BATCH", 3)
     rule = timed(on(**fields))
     for number in range(20):
         fed(f"{number:02}", BEGIN + number * HOUR)
@@ -280,7 +280,7 @@ def test_a_batch_that_failed_is_told_again_as_a_whole(noted: list[str], monkeypa
         raise OSError("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(looking, "tell", lost)
+        patched.setattr(dates_looked_at, "tell", lost)
         look(BEGIN + 2 * HOUR)
     row = Schedule.objects.get(pk=rule.slug)
     assert (row.error, row.looked_until, fired(rule)) == ("OSError: gone", None, [])
@@ -433,6 +433,16 @@ def test_a_site_without_rules_on_time_pays_one_query_a_look(django_assert_num_qu
         assert look_due() == 0
 
 
+def test_an_idle_look_is_a_query_by_the_index_and_one_update(django_assert_num_queries: Any) -> None:
+    timed(on())
+    fed("Rex")
+    look(BEGIN)
+    look(BEGIN + MINUTE)
+    # Whose turn it is, what is due, and how far it was looked: neither a lock nor a transaction.
+    with django_assert_num_queries(3):
+        look_due(now=BEGIN + MINUTE + timedelta(seconds=16))
+
+
 def test_firings_are_kept_as_long_as_anything_may_be_late(noted: list[str], settings: Any) -> None:
     settings.RULES_ENGINE = {"RETENTION_DAYS": 1}
     rule = timed(on(lateness=366 * 24 * 3600), begin=datetime(2026, 1, 1, tzinfo=UTC))
@@ -499,7 +509,7 @@ def test_a_process_that_has_not_read_an_edit_tells_nothing_by_it(noted: list[str
     refresh()
     later = BEGIN + 2 * HOUR
     Schedule.objects.update(digest=arming.digest_of(rule.model, on(count=9)))
-    looking._look(rule.slug, later)
+    looking._look(looking._turns(later, ())[0], later)
     assert not Event.objects.exists()
     assert Schedule.objects.get().next_look_at == later + timedelta(seconds=1)
     # It arms again by the rule that there is, and goes on with that.

@@ -13,7 +13,7 @@ from django.db import connection, connections, transaction
 
 from rules_engine.live import cache
 from rules_engine.models import Event, Firing, Schedule
-from rules_engine.work.schedules import looking
+from rules_engine.work.schedules import dates_looked_at
 from rules_engine.work.schedules.looking import look_due
 from tests.integration.schedules.clocks import BEGIN, HOUR, MINUTE, look, on, timed
 from tests.threads import run_together
@@ -85,7 +85,7 @@ def test_no_save_waits_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     timed(on())
     rex = Animal.objects.create(name="Rex", fed_at=BEGIN)
     saved: list[int] = []
-    tell = looking.tell
+    tell = dates_looked_at.tell
 
     def save() -> None:
         try:
@@ -101,7 +101,7 @@ def test_no_save_waits_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
         assert saved == [1], "the save waits for the look to end"
         return answers
 
-    monkeypatch.setattr(looking, "tell", tell_while_somebody_saves)
+    monkeypatch.setattr(dates_looked_at, "tell", tell_while_somebody_saves)
     look(BEGIN + 2 * HOUR)
     assert Firing.objects.get().due_at == BEGIN + HOUR
 
