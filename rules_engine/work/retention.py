@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.audit.hashing import keys_of
+from rules_engine.context.paths import find_model
 from rules_engine.databases.generic import passing_locked
 from rules_engine.models import (
     Armed,
@@ -37,10 +38,12 @@ from rules_engine.models import (
     Run,
 )
 from rules_engine.models.execution import LIVE
-from rules_engine.models.inheritance import ObjectName, names_of, of_names
+from rules_engine.models.inheritance import ObjectName, is_stored, names_of, of_names
 from rules_engine.outbox import partitions
 from rules_engine.rules.schedules.kind import LONGEST_LATENESS
+from rules_engine.types import ask
 from rules_engine.work.repeating import against_rivals
+from rules_engine.work.schedules.dates import key_text
 
 SECONDS_A_DAY = 24 * 3600
 #: Rows removed by one statement: a few milliseconds of locks.
@@ -223,6 +226,28 @@ def _tests_about(names: Iterable[ObjectName]) -> list[Any]:
     return [test.pk for test in tests if (test.rule.model, test.object_pk) in wanted]
 
 
+def _firings_of(names: Sequence[ObjectName], events: QuerySet[Event]) -> QuerySet[Any]:
+    """Return what says of an object that its dates are done with. While it is there, that which may still keep it from
+    being told a second time stays: such a row says no more than its key and when it was due."""
+    labels = {name.label for name in names}
+    slugs = [slug for slug, label in Rule.objects.values_list("slug", "model") if label.lower() in labels]
+    is_its_own = Q(rule_slug__in=slugs, object_key__in=set(_key_texts(names)))
+    rows = Firing.objects.filter(is_its_own | Q(event_id__in=events.values("pk")))
+    if not any(is_stored(name) for name in names):
+        return rows
+    return rows.filter(due_at__lt=Now() - timedelta(seconds=LONGEST_LATENESS))
+
+
+def _key_texts(names: Iterable[ObjectName]) -> Iterator[str]:
+    """Yield the object's keys as they are told, and as ``Firing`` keeps them."""
+    for name in names:
+        yield name.pk
+        model = find_model(name.label)
+        known = None if model is None else ask(key_text, model, name.pk, router.db_for_write(Firing))
+        if isinstance(known, str):
+            yield known
+
+
 def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
     """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten.
 
@@ -238,6 +263,7 @@ def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
         HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=once_keys)),
         RuleError.objects.filter(event_id__in=events.values("pk")),
         Armed.objects.filter(key__in=once_keys),
+        _firings_of(names, events),
         events,
         AuditEntry.objects.filter(of_names(names)),
         RuleTest.objects.filter(pk__in=_tests_about(names)),

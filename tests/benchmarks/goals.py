@@ -169,4 +169,17 @@ GOALS = (
             most("finding 100 due", 20, "ms", ON_POSTGRESQL),
         ),
     ),
+    Goal(
+        "P16",
+        "From due to the start of the action, among a million objects, while 200 saves a second go on",
+        (
+            most("p99 of lateness", 60, "s", ON_POSTGRESQL),
+            most("early, twice or never", 0, "objects", ON_POSTGRESQL),
+        ),
+    ),
+    Goal(
+        "P17",
+        "A run on 100,000 objects, two worker processes, acting included",
+        (most("100,000 objects", 300, "s", ON_POSTGRESQL), most("not acted on", 0, "objects", ON_POSTGRESQL)),
+    ),
 )

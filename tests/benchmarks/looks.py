@@ -32,7 +32,7 @@ def measure(scale: Scale) -> Found:
     without_rules()
     clear()
     count = scale.of(1_000_000, 50_000)
-    _fill(count)
+    fill_with_dates(count)
     rule = create_rule(Order, signals=(), schedule=EVERY, actions=[LOG])
     now = datetime.now(tz=UTC)
     Schedule.objects.filter(pk=rule.slug).update(since=now - timedelta(days=8))
@@ -65,7 +65,7 @@ def measure(scale: Scale) -> Found:
     return Found(("", "median", "most", ""), tuple(rows), figures)
 
 
-def _fill(count: int) -> None:
+def fill_with_dates(count: int) -> None:
     """Store so many orders by one statement, with an index on their dates."""
     truncate(Order)
     order = Order.objects.create(**fields(0))

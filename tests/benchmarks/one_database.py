@@ -37,7 +37,7 @@ def set_up() -> None:
 
 def measures() -> Mapping[str, Callable[[Scale], Found]]:
     """Return what measures each goal."""
-    from tests.benchmarks import backlog, bulk, looks, many_rules, saves, starts, triggers, webhooks, workers
+    from tests.benchmarks import backlog, bulk, looks, many_rules, on_time, saves, starts, triggers, webhooks, workers
 
     return {
         "P1": saves.unwatched_statements,
@@ -55,6 +55,8 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         "P13": bulk.measure,
         "P14": triggers.measure,
         "P15": looks.measure,
+        "P16": on_time.lateness,
+        "P17": on_time.run_on_all,
     }
 
 

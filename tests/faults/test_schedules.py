@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from django.db.models.functions import Now
 from project.shop.models import Order
 from rules_engine.models import Event, Execution, Firing, Rule, Schedule
 from rules_engine.testing import create_rule
-from tests.faults.workers import Crew
+from tests.faults.workers import Crew, redis_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("probes")]
 
@@ -27,6 +28,18 @@ DAYS = timedelta(days=3)
 def runner() -> str:
     """Workers of our own."""
     return "worker"
+
+
+@pytest.fixture(params=["worker", "celery"])
+def any_crew(request: pytest.FixtureRequest, crew: Crew) -> Iterator[Crew]:
+    """Workers of each kind that a site may have."""
+    if request.param == "worker":
+        yield crew
+        return
+    with redis_server(crew.folder) as server:
+        crew.runner, crew.broker = "celery", server.url
+        yield crew
+        crew.end()
 
 
 def on_orders(crew: Crew) -> Rule:
@@ -66,18 +79,18 @@ def assert_each_was_told_once(count: int) -> None:
         assert datetime.fromisoformat(event.context["due"]["at"]) <= event.occurred_at
 
 
-def test_workers_killed_at_any_time_tell_each_date_once(crew: Crew) -> None:
-    on_orders(crew)
+def test_workers_killed_at_any_time_tell_each_date_once(any_crew: Crew) -> None:
+    on_orders(any_crew)
     soon = datetime.now(tz=UTC) + timedelta(seconds=2)
     orders(*over_three_days(700), *(soon + timedelta(milliseconds=20) * number for number in range(50)))
     chance = random.Random(7)
     for _ in range(4):
-        worker = crew.start(ready=False)
+        worker = any_crew.start(ready=False)
         time.sleep(chance.uniform(0.3, 1.5))
         worker.kill()
         Schedule.objects.update(next_look_at=Now())
-    crew.start_two()
-    crew.eventually(lambda: is_all_done(750), seconds=60)
+    any_crew.start_two()
+    any_crew.eventually(lambda: is_all_done(750), seconds=60)
     assert_each_was_told_once(750)
 
 

@@ -5,6 +5,7 @@ A schedule is told as it stands, whatever stands in it: what is missing is a gap
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,10 @@ from rules_engine.admin.prose.values import key, value
 from rules_engine.types import RuleSpec
 
 Schedule = Mapping[str, Any]
+#: Names of fields that end as no noun does: "status changed at", "created", "Angelegt am".
+_NO_NOUN = re.compile(
+    r"(?:\b(?:at|on|by|since|until|from|to|for|when|am|um|seit|bis|ab|von|für)|[a-z]ed)$", re.IGNORECASE
+)
 #: Seconds are told apart no further: nobody waits for longer than some years.
 LARGEST = 10**9
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400, "weeks": 604_800}
@@ -91,7 +96,8 @@ def _date_of(rule: RuleSpec, path: Any) -> str:
     """The date that time is counted from: ``the date of an appointment``."""
     written = path if isinstance(path, str) else ""
     field = field_phrase(Titles.of(rule.model), written) if written else GAP
-    pattern = gettext("the %(field)s %(of)s")
+    # "After the status changed at of an order" is read with a stumble; of a noun nobody would say it in quotes.
+    pattern = gettext("“%(field)s” %(of)s") if _NO_NOUN.search(field) else gettext("the %(field)s %(of)s")
     return pattern % {"field": field, "of": of_model(rule.model)}
 
 

@@ -10,6 +10,9 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import path
+from django.utils import timezone
+from django.utils.formats import date_format, time_format
+from django.utils.translation import gettext
 
 from rules_engine.admin.parts.rule_page import rule_for
 from rules_engine.admin.prose.condition import UNREADABLE
@@ -17,6 +20,9 @@ from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.rules.action_lines import action_lines
 from rules_engine.models import Rule, RuleAction
+from rules_engine.rules.schedules.kinds import name_of, problems
+from rules_engine.rules.schedules.times import next_times
+from rules_engine.rules.schedules.zones import local, zone_of
 from rules_engine.types import ActionSpec, RuleSpec
 
 
@@ -41,7 +47,22 @@ class SentenceMixin:
         reader = Reader(request.user)
         told = sentence_for(rule or Rule(), reader, spec)
         parts = [{"text": part.text, "kind": part.kind} for part in told.whole.parts]
+        parts += [{"text": f" {said}", "kind": "text"} for said in [_next_time(spec)] if said]
         return JsonResponse({"parts": parts, "actions": action_lines(spec, reader)})
+
+
+def _next_time(spec: RuleSpec) -> str:
+    """Say when a rule acts next that acts every so often, in its own zone; empty where nobody can tell yet."""
+    if name_of(spec.schedule) != "every" or next(problems(spec), None) is not None:
+        return ""
+    schedule = spec.schedule or {}
+    times = next_times(schedule, timezone.now(), 1)
+    if not times:
+        return gettext("There is no such time any more.")
+    at = local(times[0], zone_of(schedule))
+    # A time may end in a dot, as in 8 a.m.
+    said = gettext("Next: %(at)s.") % {"at": f"{date_format(at, 'D')} {date_format(at)}, {time_format(at)}"}
+    return said.replace("..", ".")
 
 
 def drafted(model_admin: Any, request: HttpRequest, rule: Rule | None) -> RuleSpec:

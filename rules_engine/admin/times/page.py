@@ -7,6 +7,7 @@ from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS
@@ -104,6 +105,7 @@ class TimesMixin:
             "sentence": sentence_for(rule, Reader(request.user)),
             "objects_url": reverse("admin:rules_engine_rule_why_objects"),
             "is_off": not rule.enabled,
+            "zone": timezone.get_current_timezone_name() if settings.USE_TZ else "",
             "is_asked": times.model is not None and name_of(rule.schedule) in ASKED,
         }
         if times.is_timed and (not form.is_bound or form.is_valid()):

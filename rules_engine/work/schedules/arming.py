@@ -18,14 +18,20 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.arms import said_of
 from rules_engine.rules.schedules.kinds import kind_of, name_of
 
+#: Of the characters of a digest.
+HALF = 32
 #: The rule set by which this process armed last.
 _armed_for: int | None = None
 
 
 def digest_of(model: str, schedule: Mapping[str, Any], said: str = "") -> str:
-    """Return a fingerprint of what a rule says of time: its schedule, of which model its dates are, and, of a rule that
-    waits whether something stays so, what that is (``said_of``)."""
-    told = [model.lower(), schedule, said] if said else [model.lower(), schedule]
+    """Return a fingerprint of what a rule says of time: its schedule, and of which model its dates are. Of a rule that
+    waits whether something stays so the second half is of what that is (``said_of``)."""
+    of_time = _sha([model.lower(), schedule])
+    return of_time[:HALF] + _sha(said)[:HALF] if said else of_time
+
+
+def _sha(told: Any) -> str:
     return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -40,13 +46,13 @@ def arm(using: str) -> None:
     What was due between a rule's being switched off and on again is left out: it was off.
     """
     rules = uncached(Rule.objects.using(using).filter(enabled=True, schedule__isnull=False))
+    said = list(rules.values_list("slug", "model", "schedule", "condition", "changes"))
     wanted = {
         slug: digest_of(model, schedule, _said(schedule, condition, changes))
-        for slug, model, schedule, condition, changes in rules.values_list(
-            "slug", "model", "schedule", "condition", "changes"
-        )
+        for slug, model, schedule, condition, changes in said
         if (kind := kind_of(schedule)) is not None and kind.is_by_clock
     }
+    staying = {slug for slug, _, schedule, _, _ in said if name_of(schedule) == "stays"}
     rows = Schedule.objects.using(using)
     known = dict(rows.values_list("rule_slug", "digest"))
     if known == wanted:
@@ -55,6 +61,8 @@ def arm(using: str) -> None:
         _end(known.keys() - wanted.keys(), using)
         for slug in wanted.keys() & known.keys():
             if known[slug] != wanted[slug]:
+                if slug in staying and known[slug][HALF:] != wanted[slug][HALF:]:
+                    _forget_waiting({slug}, using)
                 _begin_anew(slug, wanted[slug], using)
         new = [Schedule(rule_slug=slug, digest=wanted[slug]) for slug in sorted(wanted.keys() - known.keys())]
         # Another process may be arming the same.
@@ -70,6 +78,11 @@ def _said(schedule: Any, condition: Any, changes: Any) -> str:
 def _end(slugs: Collection[str], using: str) -> None:
     """Forget how far these rules were looked after, and what they wait for; not what acted, which is not to again."""
     Schedule.objects.using(using).filter(rule_slug__in=slugs).delete()
+    _forget_waiting(slugs, using)
+
+
+def _forget_waiting(slugs: Collection[str], using: str) -> None:
+    """Forget what these rules wait for: what has to stay so is another thing now, and counts from when it is found."""
     Armed.objects.using(using).filter(rule_slug__in=slugs).exclude(state=Armed.State.DONE).delete()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,15 +38,42 @@ MOST_COUNTED = 10_000
 FAR = timedelta(days=30)
 
 
-def look(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> tuple[int, dict[str, Any]]:
-    """Tell the rule of each time that has come, in order. Returns how many, and what the schedule is to say then."""
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What the condition selects of all objects for the list of one time: the first keys, and how many there are."""
+
+    at: datetime
+    keys: Sequence[Any]
+    count: int
+
+
+def walks(rule: CompiledRule) -> bool:
+    """Say whether the rule is told of all objects in one list: each time is a walk through them."""
+    return (rule.schedule or {}).get("of") == "rows"
+
+
+def walk(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> Walked | None:
+    """Select the objects for the list of the time that has come, if one has; to be called in no transaction, for that
+    may take long where there are very many. Raises as ``selected``."""
+    times = _times(rule.schedule or {}, _begin(row, rule, now), now, BATCH_OF_ROWS)
+    if not times:
+        return None
+    return Walked(times[0], *selected(rule, _occasion(rule, times[0], now), using, conf.rows_limit()))
+
+
+def look(
+    row: Schedule, rule: CompiledRule, now: datetime, using: str, walked: Walked | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Tell the rule of each time that has come, in order. Returns how many, and what the schedule is to say then.
+
+    ``walked`` is what is in the list of a rule that ``walks``.
+    """
     schedule: Mapping[str, Any] = rule.schedule or {}
-    since = max(row.looked_until or row.since, row.since)
-    begin = max(since, earliest(row, rule, now))
-    most = BATCH_OF_ROWS if schedule.get("of") == "rows" else BATCH
+    since, begin = _since(row), _begin(row, rule, now)
+    most = BATCH_OF_ROWS if walks(rule) else BATCH
     times = _times(schedule, begin, now, most)
     for at in times:
-        _tell(rule, at, now, using)
+        _tell(rule, at, now, using, walked)
     is_whole = len(times) < most
     until = now if is_whole else times[-1]
     following = next_times(schedule, until, 1)
@@ -55,6 +83,14 @@ def look(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> tuple[
         "next_look_at": following[0] if following else now + FAR,
     }
     return len(times), columns
+
+
+def _since(row: Schedule) -> datetime:
+    return max(row.looked_until or row.since, row.since)
+
+
+def _begin(row: Schedule, rule: CompiledRule, now: datetime) -> datetime:
+    return max(_since(row), earliest(row, rule, now))
 
 
 def _times(schedule: Mapping[str, Any], begin: datetime, now: datetime, most: int) -> list[datetime]:
@@ -71,38 +107,39 @@ def _left_out(schedule: Mapping[str, Any], since: datetime, begin: datetime, tol
     return count - 1 if until in told and count else count
 
 
-def _tell(rule: CompiledRule, at: datetime, now: datetime, using: str) -> None:
+def _tell(rule: CompiledRule, at: datetime, now: datetime, using: str, walked: Walked | None) -> None:
     rows = Firing.objects.using(using)
     if rows.filter(rule_slug=rule.slug, object_key="", due_at=at).exists():
         return
-    rows.create(rule_slug=rule.slug, object_key="", due_at=at, event_id=_told(rule, at, now, using))
+    rows.create(rule_slug=rule.slug, object_key="", due_at=at, event_id=_told(rule, at, now, using, walked))
 
 
-def _told(rule: CompiledRule, at: datetime, now: datetime, using: str) -> uuid.UUID | None:
+def _occasion(rule: CompiledRule, at: datetime, now: datetime) -> Occasion:
+    day = local(at, zone_of(rule.schedule or {})).date()
+    return Occasion(DUE, now, actor.NOWHERE, {"at": at.astimezone(UTC).isoformat(), "date": day.isoformat()})
+
+
+def _told(rule: CompiledRule, at: datetime, now: datetime, using: str, walked: Walked | None) -> uuid.UUID | None:
     """Tell it, and return the event, or the run, that it led to."""
-    schedule = rule.schedule or {}
-    due = {"at": at.astimezone(UTC).isoformat(), "date": local(at, zone_of(schedule)).date().isoformat()}
-    occasion = Occasion(DUE, now, actor.NOWHERE, due)
-    if schedule.get("of") == "each":
-        return start_run(rule.slug, signal=DUE, due=due).pk
-    if schedule.get("of") == "rows":
-        return _tell_rows(rule, occasion, using)
+    occasion = _occasion(rule, at, now)
+    if (rule.schedule or {}).get("of") == "each":
+        return start_run(rule.slug, signal=DUE, due=occasion.due).pk
+    if walks(rule):
+        return None if walked is None or walked.at != at else _tell_rows(rule, walked, occasion, using)
     return tell_of_none(rule, occasion, using=using, rule_set=cache.current().number)
 
 
-def _tell_rows(rule: CompiledRule, occasion: Occasion, using: str) -> uuid.UUID | None:
-    """Tell the rule of the objects that its condition selects, all at once; not where there are none."""
+def _tell_rows(rule: CompiledRule, walked: Walked, occasion: Occasion, using: str) -> uuid.UUID | None:
+    """Tell the rule of the objects that its condition has selected, all at once; not where there are none."""
     model = find_model(rule.model)
-    if model is None:
-        return None
-    keys, count = selected(rule, occasion, using, conf.rows_limit())
-    if not count:
+    if model is None or not walked.count:
         return None
     tree = snapshot.tree_of(rule.action_reads).get("rows", {})
     stored: models.QuerySet[Any] = UncachedQuerySet(model, using=using)
     with snapshot.within_event({}):
-        rows = snapshot.rows_of(stored.filter(pk__in=keys).order_by("pk"), tree)
-    counted = Occasion(occasion.signal, occasion.occurred_at, occasion.origin, {**(occasion.due or {}), "count": count})
+        rows = snapshot.rows_of(stored.filter(pk__in=walked.keys).order_by("pk"), tree)
+    due = {**(occasion.due or {}), "count": walked.count}
+    counted = Occasion(occasion.signal, occasion.occurred_at, occasion.origin, due)
     return tell_of_rows(rule, label_of(model), rows, counted, using=using, rule_set=cache.current().number)
 
 

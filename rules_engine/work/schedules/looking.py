@@ -35,6 +35,8 @@ logger = logging.getLogger("rules_engine")
 TURNS = 200
 #: Seconds until a rule is looked after again that could not be.
 TROUBLE_SECONDS = 60
+#: Seconds for which other workers leave a rule alone while one walks through its objects.
+WALK_SECONDS = 120
 #: Until a rule is looked after that is another one than this process knows.
 AT_ONCE = timedelta(seconds=1)
 
@@ -114,13 +116,25 @@ def _look(row: Schedule, now: datetime) -> Looked | None:
         looked = Looked(0, found.columns) if found.is_nothing else None
     if looked is not None:
         return looked if _note(row, looked) else None
+    walked: every.Walked | None = None
+    if rule is not None and every.walks(rule):
+        if not _keep_others_off(row, now):
+            return None
+        walked = every.walk(row, rule, now, using)
     with transaction.atomic(using=using):
         if rule is None or not _has_turn(row, using):
             return None
-        looked = _told(row, rule, now, using) if found is None else Looked(tell_found(found), found.columns)
+        looked = _told(row, rule, now, using, walked) if found is None else Looked(tell_found(found), found.columns)
         # The row is this worker's until the end.
         _note(row, looked, is_own=True)
     return looked
+
+
+def _keep_others_off(row: Schedule, now: datetime) -> bool:
+    """Have other workers leave the rule alone while this one walks through its objects; should it die, for so long."""
+    row.step += 1
+    rows = _rows().filter(pk=row.pk, step=row.step - 1)
+    return bool(rows.update(step=row.step, next_look_at=now + timedelta(seconds=WALK_SECONDS)))
 
 
 def _has_turn(row: Schedule, using: str) -> bool:
@@ -166,10 +180,10 @@ def _stopped(row: Schedule, rule: CompiledRule | None, now: datetime) -> Looked 
     return None
 
 
-def _told(row: Schedule, rule: CompiledRule, now: datetime, using: str) -> Looked:
+def _told(row: Schedule, rule: CompiledRule, now: datetime, using: str, walked: every.Walked | None) -> Looked:
     if rule.arms is not None:
         return Looked(0, begin_to_wait(row, rule, rule.arms, now, using))
-    told, columns = every.look(row, rule, now, using)
+    told, columns = every.look(row, rule, now, using, walked)
     return Looked(told, columns)
 
 

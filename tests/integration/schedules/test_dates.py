@@ -457,6 +457,22 @@ def test_firings_are_kept_as_long_as_anything_may_be_late(noted: list[str], sett
     assert noted == []
 
 
+def test_an_object_that_is_erased_leaves_nothing_of_its_dates_once_it_is_gone(noted: list[str]) -> None:
+    rule = timed(on())
+    rex = fed("Rex")
+    act(BEGIN + 2 * HOUR)
+    retention.erase("zoo.animal", str(rex.pk))
+    # It is there, and would be told again.
+    assert len(fired(rule)) == 1
+    set_back(rule, BEGIN)
+    act(BEGIN + 3 * HOUR)
+    assert noted == ["Rex"]
+    pk = str(rex.pk)
+    rex.delete()
+    assert retention.erase("zoo.animal", pk)["firings"] == 1
+    assert fired(rule) == []
+
+
 def test_keys_are_known_in_the_form_that_the_database_gives_them() -> None:
     timed(on("animal.fed_at"), Ticket, actions=[("note", {"text": "x"})])
     Ticket.objects.create(animal=fed("Rex"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from rules_engine.admin.runs.progress import far
@@ -14,6 +15,7 @@ from rules_engine.models import Event, Firing, Pause, RuleError, Run, Schedule
 from rules_engine.testing import refresh
 from rules_engine.work.runs.telling import tell_due
 from rules_engine.work.schedules import every as every_module
+from rules_engine.work.schedules.looking import look_due
 from tests.integration.schedules.clocks import BEGIN, DAY, HOUR, MINUTE, act, fired, look, set_back, timed
 from tests.zoo.models import Animal, Keeper
 
@@ -218,6 +220,21 @@ def test_a_condition_that_cannot_be_asked_of_one_is_said_and_asked_again(noted: 
 
 
 # What a look costs
+
+
+def test_objects_for_a_list_are_walked_through_in_no_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed(daily("rows"), actions=ROWS, condition={">": [{"var": "instance.legs"}, 3]})
+    Animal.objects.create(name="Rex", legs=4)
+    selected, seen = every_module.selected, []
+
+    def watched(*args: Any, **named: Any) -> Any:
+        # Another worker leaves the rule alone meanwhile.
+        seen.append((connection.in_atomic_block, look_due(now=BEGIN + DAY)))
+        return selected(*args, **named)
+
+    monkeypatch.setattr(every_module, "selected", watched)
+    look(BEGIN + DAY)
+    assert (seen, Event.objects.count()) == ([(False, 0)], 1)
 
 
 def test_each_list_is_told_in_a_transaction_of_its_own(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -565,6 +565,21 @@ def test_another_condition_has_the_rule_wait_for_what_it_selects(noted: list[str
     assert noted == ["B"]
 
 
+def test_what_has_to_stay_so_counts_from_the_edit_that_says_so(noted: list[str]) -> None:
+    rule = unpaid()
+    make_order(order_number="A", status="pending")
+    run_due()
+    Armed.objects.update(created_at=F("created_at") - timedelta(days=2), due_at=F("due_at") - timedelta(days=2))
+    rule.condition = {"in": [{"var": "instance.status"}, ["pending", "paid"]]}
+    rule.save()
+    refresh()
+    run_due()
+    after(days=2.9)
+    assert noted == []
+    after(days=3.1)
+    assert noted == ["A"]
+
+
 def test_an_edit_of_what_it_does_arms_nothing_anew() -> None:
     rule = unpaid()
     digest = Schedule.objects.get().digest

@@ -59,6 +59,13 @@ def test_before_or_after_a_date(more: dict[str, Any], english: str, german: str)
     assert both({**BEFORE, **more}, "clinic.appointment") == (english, german)
 
 
+def test_a_name_that_is_no_noun_stands_in_quotes() -> None:
+    assert both({**BEFORE, "path": "instance.status_changed_at", "direction": "after"}) == (
+        "3 days after “status changed at” of an order",
+        "3 Tage nach „Status changed at“ bei einem Objekt „Order“",
+    )
+
+
 def test_what_has_to_hold_when_a_date_is_due_is_said_after_it() -> None:
     scheduled = {"==": [{"var": "instance.status"}, "scheduled"]}
     assert both(BEFORE, "clinic.appointment", condition=scheduled) == (
