@@ -24,21 +24,21 @@ from rules_engine.test.ahead.estimating import estimate_of
 from rules_engine.types import RuleSpec, Unread, ask
 
 MAIL, WEBHOOK = "send_email", "webhook"
-#: Kinds of schedules that act on some of what begins them, and no event on record tells on how many.
-UNTOLD = ("stays", "often", "silent")
+#: Kinds of schedules that act on some of what begins them: at most on as many.
+BEGUN = ("stays", "often", "silent")
 
 
 def estimate_words(request: HttpRequest, rule: Rule) -> str:
     """Say about how often the rule would act in a day, and what that is worked out from; empty to whoever may not view
     what it reads, where the rule could not run, and where nothing on record tells."""
     spec, user = rule.spec(), request.user
-    if rule_problems(spec) or unseen(user, spec) or name_of(spec.schedule) in UNTOLD or _hides_some(request, spec):
+    if rule_problems(spec) or unseen(user, spec) or _hides_some(request, spec):
         return ""
     # A site's own fields, managers and expressions have a part in it; without a number a page is still a page.
     estimate = ask(_confined, spec, may_view(user))
     if isinstance(estimate, Unread) or estimate is None:
         return gettext("How often it would act is not known: no such events were recorded.")
-    return f"{_often(estimate)} {_because(estimate.basis)}"
+    return f"{_often(estimate)} {_because(estimate.basis, begins=name_of(spec.schedule) in BEGUN)}"
 
 
 def _hides_some(request: HttpRequest, spec: RuleSpec) -> bool:
@@ -73,10 +73,16 @@ def _done(kind: str, often: float) -> str:
     return gettext("%(count)s × “%(action)s”") % {"count": _number(often), "action": registry.title(kind)}
 
 
-def _because(basis: Basis) -> str:
+def _because(basis: Basis, *, begins: bool) -> str:
     hours = max(1, round(basis.days * 24))
     span = span_words((hours if hours < 48 else round(hours / 24) * 24) * 3600)
-    if basis.counted == "events":
+    if begins:
+        text = ngettext(
+            "Of %(count)s change that was recorded in %(span)s, %(acts)s would count for it.",
+            "Of %(count)s changes that were recorded in %(span)s, %(acts)s would count for it.",
+            basis.count,
+        )
+    elif basis.counted == "events":
         text = ngettext(
             "Of %(count)s change that was recorded in %(span)s it would have acted on %(acts)s.",
             "Of %(count)s changes that were recorded in %(span)s it would have acted on %(acts)s.",

@@ -32,14 +32,14 @@ from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
 from rules_engine.rules.schedules.kinds import name_of
 from rules_engine.rules.validation import rule_problems
-from rules_engine.test.timed.not_due import WhyNot, why_not_due, why_not_waiting
+from rules_engine.test.timed.not_due import WhyNot, why_not_due, why_not_selected, why_not_waiting
 from rules_engine.test.why import rules_on
 
 #: Days that are looked back over, by the rows as they are now.
 DAYS = [(1, _("the last day")), (7, _("the last week")), (30, _("the last 30 days")), (90, _("the last 90 days"))]
 USUAL_DAYS = 7
 #: Kinds of which it can be asked why they do not act on an object.
-ASKED = ("date", "stays")
+ASKED = ("date", "stays", "every")
 #: Rules on time that are asked about one object, at most.
 MOST_RULES = 10
 
@@ -143,6 +143,8 @@ def _why(rule: Rule, instance: Any, at: datetime) -> WhyNot | str:
     try:
         if name_of(rule.schedule) == "stays":
             return why_not_waiting(rule, instance, at)
+        if name_of(rule.schedule) == "every":
+            return why_not_selected(rule, instance, at)
         return why_not_due(rule, instance, at, instance._state.db or DEFAULT_DB_ALIAS)
     except (LookupError, RulesEngineError) as error:
         return str(error)

@@ -33,6 +33,7 @@ _REASONS: Mapping[Reason, str | Promise] = {
     "not_then": _("It is due on %(due)s. As it is now, the condition does not hold then: %(why)s"),
     "not_now": _("It was due on %(due)s and is looked at soon. As it is now, the condition does not hold: %(why)s"),
     "error": _("It is due on %(due)s. The condition could not be evaluated: %(why)s"),
+    "over": _("There is no such time any more."),
     "now": _("It is due since %(due)s. A worker tells it at its next look."),
 }
 _ANSWERS = {

@@ -64,6 +64,14 @@ class Stays(Kind):
             yield Problem("/kind", gettext("Name the model: it is its objects that stay so."))
         elif rule.signals and set(rule.signals) <= {"post_delete"}:
             yield Problem("/kind", gettext("What is deleted does not stay anything; choose another signal."))
+        elif _says_nothing(rule):
+            yield Problem("/kind", gettext("Say in the condition what has to stay so."))
+
+
+def _says_nothing(rule: RuleSpec) -> bool:
+    """Say whether any save of any object begins the wait, and nothing ends it: what was to stay so was forgotten."""
+    is_any_save = set(rule.signals) <= {"post_save"} and set(rule.operations) in (set(), {"create", "update"})
+    return is_any_save and not rule.changes and rule.condition is None
 
 
 class Often(Kind):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rules_engine.rules.schedules.happening import seconds_of
 from rules_engine.types import RuleSpec
 
 SECONDS_A_DAY = 24 * 3600
@@ -51,11 +52,25 @@ def estimated(spec: RuleSpec, basis: Basis) -> Estimate | None:
 
 def _share(spec: RuleSpec, basis: Basis) -> float:
     # Events are looked at without chance; what time brings about knows none.
-    return spec.sample_percent / 100 if basis.counted == "events" else 1.0
+    share = spec.sample_percent / 100 if basis.counted == "events" else 1.0
+    schedule = spec.schedule or {}
+    # What made it up is used up.
+    return share / schedule["times"] if schedule.get("kind") == "often" else share
 
 
 def _most(spec: RuleSpec) -> float:
     """Return how often a day it may act by its limit; that of a limit for each of some keys is not known."""
+    return min(_most_silences(spec), _most_by_limit(spec))
+
+
+def _most_silences(spec: RuleSpec) -> float:
+    schedule = spec.schedule or {}
+    if schedule.get("kind") != "silent" or schedule.get("by"):
+        return float("inf")
+    return SECONDS_A_DAY / seconds_of(schedule)
+
+
+def _most_by_limit(spec: RuleSpec) -> float:
     if not spec.throttle_count or not spec.throttle_seconds or spec.throttle_by:
         return float("inf")
     return spec.throttle_count * SECONDS_A_DAY / spec.throttle_seconds

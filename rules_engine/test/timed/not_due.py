@@ -16,6 +16,7 @@ from rules_engine.context.stored_form import key_value
 from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Armed, Firing, Rule, Schedule
 from rules_engine.rules.gates import GateSeen
+from rules_engine.rules.schedules.times import next_times
 from rules_engine.test.timed.asked import asked
 from rules_engine.test.timed.clock import compiled_at
 from rules_engine.types import RuleSpec
@@ -40,6 +41,7 @@ Reason = Literal[
     "not_now",
     "error",
     "now",
+    "over",
 ]
 
 
@@ -89,6 +91,20 @@ def why_not_waiting(rule: Rule, instance: models.Model, now: datetime) -> WhyNot
     if armed is not None and armed.event_id:
         return WhyNot("stayed", at=armed.created_at, event_id=armed.event_id)
     return WhyNot("unarmed")
+
+
+def why_not_selected(rule: Rule, instance: models.Model, now: datetime) -> WhyNot:
+    """Say whether a rule of the kind ``every`` acts on that object when its time comes next, and why not."""
+    spec = rule.spec()
+    if not spec.enabled:
+        return WhyNot("off")
+    at = next(iter(next_times(spec.schedule or {}, now, 1)), None)
+    if at is None:
+        return WhyNot("over")
+    said = asked(compiled_at(spec, at), instance, at)
+    if said.answer == "acts":
+        return WhyNot("coming", at)
+    return WhyNot("error" if said.answer == "error" else "not_then", at, stop=said.stop, detail=said.detail)
 
 
 def _of_its_time(spec: RuleSpec, row: models.Model, due: Mapping[str, Any], due_at: datetime, now: datetime) -> WhyNot:

@@ -165,19 +165,21 @@ def test_a_rule_that_could_not_run_has_a_page_all_the_same(admin_client: Client,
 
 
 @pytest.mark.parametrize(
-    "schedule",
+    ("schedule", "most"),
     [
-        {"kind": "stays", "count": 3, "unit": "days"},
-        {"kind": "often", "times": 3, "count": 1, "unit": "hours"},
-        {"kind": "silent", "count": 3, "unit": "hours"},
+        ({"kind": "stays", "count": 3, "unit": "days"}, "2"),
+        ({"kind": "often", "times": 2, "count": 1, "unit": "hours"}, "1"),
+        ({"kind": "silent", "count": 1, "unit": "days"}, "1"),
     ],
 )
-def test_of_what_waits_or_counts_nothing_is_said(admin_client: Client, schedule: dict[str, Any]) -> None:
-    recorded("paid", "paid")
-    rule = create_rule(Order, enabled=False, condition=PAID, schedule=schedule, actions=[READS])
+def test_of_what_waits_or_counts_it_is_said_how_often_at_most(
+    admin_client: Client, schedule: dict[str, Any], most: str
+) -> None:
+    recorded(*["paid"] * 14, *["pending"] * 6, days=6.99)
+    rule = create_rule(Order, enabled=False, condition=PAID, schedule=schedule, actions=[MAIL])
     page = text_of(admin_client.get(change_url(rule)))
-    assert "it would have acted on" not in page
-    assert "How often it would act" not in page
+    assert f"At most about {most} mail" in page
+    assert "Of 20 changes that were recorded in 7 days, 14 would count for it." in page
 
 
 def test_objects_that_are_hidden_from_who_asks_are_not_counted_for_them(

@@ -95,6 +95,15 @@ def test_why_it_does_not_act_on_an_object(admin_client: Client) -> None:
     assert "which is before the rule was switched on, or changed" in words(admin_client.get(url(rule), {"pk": soon.pk}))
 
 
+def test_a_rule_that_acts_every_so_often_is_asked_about_an_object(admin_client: Client) -> None:
+    daily = {"kind": "every", "each": "day", "at": "08:00", "of": "each"}
+    rule = create_rule(Appointment, [], schedule=daily, condition=SCHEDULED, actions=[LOG])
+    visit(3, "Tom"), visit(3, "Ann", status="cancelled")
+    assert re.search(r"It is due on .* As it is now, it acts then", words(admin_client.get(url(rule), {"q": "Tom"})))
+    assert "the condition does not hold then: Status" in words(admin_client.get(url(rule), {"q": "Ann"}))
+    assert "Times are those of " in words(admin_client.get(url(rule)))
+
+
 def test_objects_are_found_by_name_and_several_are_offered(admin_client: Client) -> None:
     rule = remind()
     visit(3, "Carmen"), visit(4, "Carlos")

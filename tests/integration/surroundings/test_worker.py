@@ -304,7 +304,8 @@ def test_a_run_of_a_closed_shop_waits(shops: list[str]) -> None:
 def test_what_is_so_already_is_waited_for_as_saves_there_mark_it(shops: list[str]) -> None:
     animal = Animal.objects.create(name="Rex")
     with open_in("north"):
-        rule = create_rule(Animal, actions=[NOTE], schedule={"kind": "stays", "count": 3, "unit": "days"})
+        days = {"kind": "stays", "count": 3, "unit": "days"}
+        rule = create_rule(Animal, actions=[NOTE], schedule=days, condition={"!!": {"var": "instance.name"}})
         start_run(rule.slug, signal=ARMING)
     run_due()
     kept = Armed.objects.filter(surroundings='"north"').values_list("key", flat=True)

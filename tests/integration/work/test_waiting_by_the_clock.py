@@ -463,6 +463,7 @@ def test_a_save_takes_no_lock_that_another_waits_for() -> None:
         ({"schedule": {**DAYS, "unit": "months"}}, "/schedule/unit"),
         ({"schedule": {**DAYS, "count": 4_000}}, "/schedule/count"),
         ({"schedule": {**DAYS, "by": "x"}}, "/schedule/by"),
+        ({"condition": None}, "/schedule/kind"),
         ({"signals": ["pre_save"]}, "/schedule/kind"),
         ({"signals": ["post_delete"]}, "/schedule/kind"),
         ({"signals": []}, "/signals"),
