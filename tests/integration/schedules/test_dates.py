@@ -457,7 +457,7 @@ def test_firings_are_kept_as_long_as_anything_may_be_late(noted: list[str], sett
     assert noted == []
 
 
-def test_an_object_that_is_erased_leaves_nothing_of_its_dates_once_it_is_gone(noted: list[str]) -> None:
+def test_erasing_a_gone_object_takes_what_says_of_its_dates(noted: list[str]) -> None:
     rule = timed(on())
     rex = fed("Rex")
     act(BEGIN + 2 * HOUR)
