@@ -39,7 +39,7 @@ from rules_engine.rules.holding import constant_keys
 from rules_engine.rules.validation import rule_problems
 from rules_engine.surroundings import state as surroundings
 from rules_engine.test.seen.messages import unseen_writes
-from rules_engine.test.unsent import unsent_changes
+from rules_engine.test.seen.unseen import unseen_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work.schedules import indexes
 from rules_engine.work.workers import worker_pools
@@ -144,12 +144,12 @@ def check_eager_tasks(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
 
 @checks.register()
 def check_unsent_deletes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
-    """W015: rules that hear deletes or saves of a model which the database deletes or changes without a signal."""
+    """W015: rules that hear deletes or saves of a model which the database deletes or changes, and nothing tells."""
     hint = "Use CASCADE or SET_NULL of django.db.models there, or have the rule listen to what is deleted first."
     return [
         checks.Warning(f"Rule {spec.slug}: {said}", hint=hint, id="rules_engine.W015")
         for spec in _enabled_rules()
-        for said in unsent_changes(spec)
+        for said in unseen_changes(spec)
     ]
 
 

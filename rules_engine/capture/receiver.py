@@ -47,6 +47,7 @@ _connected: dict[Pair, Any] = {}
 _lock = threading.RLock()
 NOT_TRIED = "The rules on %r could not be tried; the change itself is not affected."
 _OF_MODELS = frozenset(MODEL_SIGNALS.values())
+_BEFORE = frozenset((models.signals.pre_save, models.signals.pre_delete))
 _was_connected = False
 #: By thread, the round of receivers that ``first_signal`` has told already. Empty but while a process starts.
 _told_in: dict[int, FrameType] = {}
@@ -60,19 +61,20 @@ def connect(rule_set: cache.RuleSet) -> None:
         endings = (rule.ending for rule in rule_set.rules if rule.ending is not None)
         rules = (*rule_set.recorders, *rule_set.rules, *endings)
         table = build(rules, cache.alias(), rule_set.number, _table.models, rule_set.captures)
-        wanted = set(table.pairs())
+        _latest.remember(table, _table)
+        wanted = {*table.pairs(), *_latest.pairs()}
         for pair in _connected.keys() - wanted:
             _connected.pop(pair).disconnect(sender=pair[1], dispatch_uid=_uid(pair))
         # The table first: the receiver may be called the moment it is connected.
         _table = table
-        _latest.remember(table)
         at_load.attach({model: watch.readers for model, watch in table.models.items() if watch.is_at_load})
         forget_troubles()
-        writers.listen(table.alias, table.number, table.told_by_triggers.captures)
         requests.listen(table.named)
         for pair in wanted - _connected.keys():
             _connected[pair] = _signal(pair)
             _connected[pair].connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
+        # Last: who says this number is told by this table.
+        writers.listen(table.alias, table.number, table.told_by_triggers.captures)
 
 
 def was_connected() -> bool:
@@ -131,6 +133,11 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
         return
     table = _table
     is_of_models = signal in _OF_MODELS
+    if _latest.exchanges and sender in _latest.exchanges:
+        if signal not in _BEFORE and not sent.get("action", "").startswith("pre_"):
+            table = _latest.as_written(table, sender)
+        if sender not in table.models and sender not in table.relations:
+            return
     # A signal of a site's own may send something called raw.
     is_raw = is_of_models and _is_raw(signal, sent)
     if signal is models.signals.post_save and type(sent["instance"]) in at_load.attached:

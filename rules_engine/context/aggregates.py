@@ -42,6 +42,8 @@ ORDERED = (
 MORE_PLACES = 4
 #: What both databases agree on of a binary fraction, whatever the order in which they add the rows up.
 DIGITS = 15
+#: Where an object holds what was fetched for it.
+FETCHED = "_rules_engine_aggregates"
 EXACT = decimal.Context(prec=1000)
 
 
@@ -158,15 +160,40 @@ def check(aggregate: Aggregate) -> Aggregate:
 
 
 def read(instance: models.Model, wanted: Iterable[Aggregate]) -> dict[str, Any]:
-    """Return their values by name, one query for each relation; none for an object without a key, which has no rows."""
-    of_relation: dict[str, list[Aggregate]] = {}
-    for aggregate in wanted:
-        of_relation.setdefault(aggregate.relation, []).append(aggregate)
-    values: dict[str, Any] = {}
-    for relation, of_one in of_relation.items():
+    """Return their values by name, one query for each relation; none for an object without a key, which has no rows,
+    or of which they were fetched."""
+    values: dict[str, Any] = dict(instance.__dict__.get(FETCHED, {}))
+    for relation, of_one in _by_relation(one for one in wanted if one.name not in values).items():
         row = {} if instance.pk is None else _query(instance, relation, of_one)
         values.update((aggregate.name, aggregate.value(row.get(_alias(n)))) for n, aggregate in enumerate(of_one))
     return values
+
+
+def _by_relation(wanted: Iterable[Aggregate]) -> dict[str, list[Aggregate]]:
+    of_relation: dict[str, list[Aggregate]] = {}
+    for aggregate in wanted:
+        of_relation.setdefault(aggregate.relation, []).append(aggregate)
+    return of_relation
+
+
+def fetch(instances: Sequence[models.Model], wanted: Iterable[Aggregate]) -> None:
+    """Have objects of one model, which nobody else has, hold these values: one query for each relation whose rows point
+    to the object. Of other relations each object reads its own."""
+    for relation, of_one in _by_relation(wanted).items() if instances else ():
+        field = getattr(getattr(type(instances[0]), relation, None), "field", None)
+        if not isinstance(field, models.ForeignKey):
+            continue
+        # What the relation's own manager shows of them.
+        rows = field.model._default_manager.using(instances[0]._state.db).filter(**{f"{field.name}__in": instances})
+        rows = rows.order_by()
+        if rows.query.distinct or rows.query.annotations:
+            continue
+        expressions = {_alias(n): aggregate.expression() for n, aggregate in enumerate(of_one)}
+        found = {row[field.attname]: row for row in rows.values(field.attname).annotate(**expressions)}
+        for instance in instances:
+            row = found.get(getattr(instance, field.target_field.attname), {})
+            values = {aggregate.name: aggregate.value(row.get(_alias(n))) for n, aggregate in enumerate(of_one)}
+            instance.__dict__.setdefault(FETCHED, {}).update(values)
 
 
 def _query(instance: models.Model, relation: str, wanted: Sequence[Aggregate]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ What the rows of a to-many relation come to is a value as well: ``("items__count
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.secret_names import is_secret
 from rules_engine.setting_values import SETTING
-from rules_engine.types import EVERY_FIELD, Path
+from rules_engine.types import EVERY_FIELD, Path, Unread, ask
 
 ModelClass = type[models.Model]
 Kind = Literal["value", "to_one", "to_many", "every"]
@@ -189,6 +190,13 @@ def _many(model: ModelClass, relation: str) -> ModelClass | None:
     """Say where a to-many relation leads; None where that is the name of none."""
     step = steps(model).get(relation)
     return step.model if step is not None and step.kind == "to_many" else None
+
+
+def aggregates_in(model: ModelClass, names: Iterable[str]) -> list[Aggregate]:
+    """Return those of the names that are aggregates of the model."""
+    known = steps(model)
+    wanted = (name for name in names if name not in known and aggregates.is_aggregate(name))
+    return [found for name in wanted if not isinstance(found := ask(aggregate_of, model, name), Unread)]
 
 
 def _no_aggregate(model: ModelClass, relation: str, name: str) -> str:

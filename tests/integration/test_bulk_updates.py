@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Concat
 
 from rules_engine import acting_as, paused, watching_bulk
 from rules_engine.models import Event, Execution, RuleError
@@ -82,6 +83,35 @@ def test_a_conditional_expression_is_told_row_by_row(animals: list[Animal]) -> N
     with watching_bulk():
         Animal.objects.update(legs=Case(When(name="b", then=Value(2)), default=F("legs")))
     assert changes_of("legs") == {"b": {"old": 4, "new": 2}}
+
+
+@pytest.mark.parametrize("is_created", [False, True])
+def test_what_related_rows_come_to_is_read_by_one_query_for_all(is_created: bool) -> None:
+    keepers = [Keeper.objects.create(name=name) for name in "abc"]
+    for keeper, weights in zip(keepers, ([1, 2], [5], []), strict=True):
+        Animal.objects.bulk_create([Animal(name="x", keeper=keeper, weight=weight) for weight in weights])
+    create_rule(
+        model=Keeper,
+        condition={"<": [{"var": "instance.animals__count"}, 3]},
+        actions=[("log_message", {"message": "{{ instance.name }}: {{ instance.animals__weight__sum }}"})],
+    )
+    with watching_bulk():
+        if is_created:
+            found = statements_of(lambda: Keeper.objects.bulk_create([Keeper(name="d"), Keeper(name="e")]))
+        else:
+            found = statements_of(lambda: Keeper.objects.update(name=Concat("name", Value("!"))))
+    assert sum(one.startswith("SELECT") and "zoo_animal" in one for one in found) == 1
+    told = {
+        event.context["instance"]["name"]: (
+            event.context["instance"]["animals__count"],
+            event.context["instance"]["animals__weight__sum"],
+        )
+        for event in events()
+    }
+    if is_created:
+        assert told == {"d": (0, "0.00"), "e": (0, "0.00")}
+    else:
+        assert told == {"a!": (2, "3.00"), "b!": (1, "5.00"), "c!": (0, "0.00")}
 
 
 def test_a_parents_column_is_told_to_rules_on_parent_and_child() -> None:

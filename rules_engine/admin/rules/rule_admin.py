@@ -43,7 +43,8 @@ from rules_engine.models import Rule, RuleAction
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import lacking, needed_of_signals
 from rules_engine.rules.validation import MOST_ACTIONS
-from rules_engine.test.unsent import unsaved_rows, unsent_changes
+from rules_engine.test.seen.unseen import unseen_changes
+from rules_engine.test.unsent import unsaved_rows
 
 HOLDING_ROWS = (
     ("throttle_count", "throttle_seconds", "throttle_by"),
@@ -61,7 +62,7 @@ MORE = (("active_from", "active_until"), "shadow", "sample_percent", "raw", "pos
 
 def _unheard(rule: Rule | None) -> Any:
     """What this rule would hear of if Django told."""
-    said = list(unsent_changes(rule.spec())) if rule is not None else []
+    said = list(unseen_changes(rule.spec())) if rule is not None else []
     return format_html_join("", "<p><strong>{}</strong></p>", ((one,) for one in said))
 
 

@@ -74,10 +74,10 @@ def create(rows: models.QuerySet[Any], own: Own, objects: Iterable[Any], options
     is_updating = bool(options.get("update_conflicts"))
     rules = [] if hearing is None else hearing.rules(*(("create", "update") if is_updating else ("create",)))
     if hearing is None or not rules:
-        return _carried_out(own, objects, options)
+        return _carried_out(own, objects, options, hearing)
     objects = list(objects)
     if hearing.using != hearing.table.alias:
-        made = _carried_out(own, objects, options)
+        made = _carried_out(own, objects, options, hearing)
         _tell_elsewhere(hearing, rules)
         return made
     with telling.as_one(hearing, rules):
@@ -88,8 +88,8 @@ def create(rows: models.QuerySet[Any], own: Own, objects: Iterable[Any], options
         return _inserting(hearing, own, objects, options)
 
 
-def _carried_out(own: Own, objects: Iterable[Any], options: Options) -> Any:
-    with told_already():
+def _carried_out(own: Own, objects: Iterable[Any], options: Options, hearing: Hearing | None = None) -> Any:
+    with told_already(hearing.table.number if hearing is not None else None):
         return own(objects, **options)
 
 
@@ -104,7 +104,7 @@ def _inserting(hearing: Hearing, own: Own, objects: Sequence[Any], options: Opti
     telling.tell(hearing, _before(hearing, objects, None, None, now), hearing.heard("pre_save", "create"), "create")
     if not _keys_come_back(hearing, objects):
         return _inserting_by_counted_keys(hearing, own, objects, options)
-    made = _carried_out(own, objects, options)
+    made = _carried_out(own, objects, options, hearing)
     telling.tell(hearing, _after(hearing, objects, now), hearing.heard("post_save", "create"), "create")
     return made
 
@@ -120,7 +120,7 @@ def _inserting_by_counted_keys(hearing: Hearing, own: Own, objects: Sequence[Any
     model, keys = hearing.watch.model, list[Any]()
     for part in telling.in_parts(objects, size):
         without = [one for one in part if one.pk is None]
-        _carried_out(own, part, options)
+        _carried_out(own, part, options, hearing)
         keys += [one.pk for one in part if one.pk is not None]
         keys += database_of(hearing.using).keys_of_last_insert(len(without), hearing.using) if without else ()
     told = _of_keys(hearing, keys, {}, None, model, now)
@@ -144,10 +144,10 @@ def _passing_conflicts(
     heard = hearing.heard("post_save", "create")
     if returns:
         with _saying_what_it_inserts(rows, using) as inserted:
-            made = _carried_out(own, objects, options)
+            made = _carried_out(own, objects, options, hearing)
         keys: Sequence[Any] = inserted
     else:
-        made = _carried_out(own, objects, options)
+        made = _carried_out(own, objects, options, hearing)
         after = ask(_there, hearing, objects, unique_of(model))
         if isinstance(after, Unread):
             telling.tell_unread(hearing, heard, "create", after.error)
@@ -161,7 +161,7 @@ def _unfollowed(hearing: Hearing, own: Own, objects: Sequence[Any], options: Opt
     """Insert where it cannot be said which rows are there already: an error of the rules, and not of the caller."""
     operation: Operation = "update" if options.get("update_conflicts") else "create"
     telling.tell_unread(hearing, hearing.heard("pre_save", "create", operation), operation, error)
-    made = _carried_out(own, objects, options)
+    made = _carried_out(own, objects, options, hearing)
     telling.tell_unread(hearing, hearing.heard("post_save", "create", operation), operation, error)
     return made
 
@@ -193,7 +193,7 @@ def _updating_conflicts(hearing: Hearing, own: Own, objects: Sequence[Any], opti
     before = _before(hearing, objects, there, written, now)
     telling.tell(hearing, before, hearing.heard("pre_save", "create", "update"), "update")
     have_keys = any(one.pk is not None for one in objects)
-    made = _carried_out(own, objects, options)
+    made = _carried_out(own, objects, options, hearing)
     heard = hearing.heard("post_save", "create", "update")
     keys: Any = [one.pk for one in objects]
     if have_keys or not _keys_come_back(hearing, objects):

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import models
 
 from rules_engine.capture import receiver
+from rules_engine.capture.origins import writers
 from rules_engine.capture.watches import SAVES, ModelWatch, Table
 from rules_engine.context import actor
 from rules_engine.live import watcher
@@ -69,11 +70,12 @@ def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
 
 
 @contextmanager
-def told_already() -> Iterator[None]:
-    """Carry out a write inside of which rules are told by whoever calls."""
+def told_already(number: int | None = None) -> Iterator[None]:
+    """Carry out a write inside of which rules are told by whoever calls, those of the rule set of that number."""
     token = _is_inside.set(True)
     try:
-        yield
+        with writers.telling_by(number):
+            yield
     finally:
         _is_inside.reset(token)
 

@@ -18,8 +18,9 @@ from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier.waiting import Before
 from rules_engine.capture.outcome import match
 from rules_engine.capture.watches import ModelWatch, Reading
-from rules_engine.context import snapshot
-from rules_engine.context.paths import ModelClass
+from rules_engine.context import aggregates, snapshot
+from rules_engine.context.aggregates import Aggregate
+from rules_engine.context.paths import ModelClass, aggregates_in
 from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
 from rules_engine.databases.savepoints import confined
@@ -166,12 +167,23 @@ def reading_of_copy(
 def stored(
     model: ModelClass, keys: Sequence[Any], using: str, rules: Iterable[CompiledRule]
 ) -> dict[Any, models.Model]:
-    """Return the objects of these keys as they are stored, with the objects that the rules read beside them: one
-    query. Raises ``DatabaseError``, with the caller's transaction as it was."""
+    """Return the objects of these keys as they are stored, with the objects that the rules read beside them, and what
+    their rows come to: one query, and one for each relation of such rows.
+
+    Raises ``DatabaseError``, with the caller's transaction as it was.
+    """
     reads = {path for rule in rules for path in (*rule.reads, *rule.action_reads)}
     tree = snapshot.tree_of(frozenset(reads)).get("instance", {})
     rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).filter(pk__in=keys).order_by()
     if related := list(snapshot.to_one(model, tree)):
         rows = rows.select_related(*related)
     with confined(using):
-        return {row.pk: row for row in rows}
+        found = {row.pk: row for row in rows}
+    if wanted := aggregates_in(model, tree):
+        ask(_fetch, list(found.values()), wanted, using)  # where that fails each reads its own, and says so
+    return found
+
+
+def _fetch(instances: Sequence[models.Model], wanted: Sequence[Aggregate], using: str) -> None:
+    with confined(using):
+        aggregates.fetch(instances, wanted)

@@ -76,13 +76,13 @@ def update(rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any]) -> i
     """
     hearing = hearing_of(rows)
     if hearing is None or rows.query.is_sliced or rows.query.combinator:
-        return _carried_out(own, values)
+        return _carried_out(own, values, hearing)
     try:
         write = _write_of(hearing, values)
     except FieldDoesNotExist:
         write = None
     if write is None:
-        return _carried_out(own, values)
+        return _carried_out(own, values, hearing)
     with telling.as_one(hearing, write.rules):
         count, locked = _written(rows, own, values, hearing, write)
         heard = [(one.signal, one.rules) for one in write.heard]
@@ -93,8 +93,8 @@ def update(rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any]) -> i
     return count
 
 
-def _carried_out(own: Own, values: Mapping[str, Any]) -> int:
-    with told_already():
+def _carried_out(own: Own, values: Mapping[str, Any], hearing: Hearing | None = None) -> int:
+    with told_already(hearing.table.number if hearing is not None else None):
         count: int = own(**values)
     return count
 
@@ -159,32 +159,32 @@ def _written(
     using = hearing.using
     if using != hearing.table.alias:
         error = receiver.stored_elsewhere(hearing.watch.model, using, hearing.table.alias)
-        return _carried_out(own, values), Unread(error)
+        return _carried_out(own, values, hearing), Unread(error)
     if write.writes_key:
         message = gettext("A bulk write gave its rows another key, and so it cannot be said which row is which.")
-        return _carried_out(own, values), Unread(RowsNotFollowed(message))
+        return _carried_out(own, values, hearing), Unread(RowsNotFollowed(message))
     locked = ask(_locked, rows, write, using)
     if isinstance(locked, Unread) or not connections[using].features.has_select_for_update:
-        return _carried_out(own, values), locked
+        return _carried_out(own, values, hearing), locked
     try:
         with transaction.atomic(using=using):
-            count = _carried_out(own, values)
+            count = _carried_out(own, values, hearing)
             if count != locked.count:
                 raise _RowsMoved
     except _RowsMoved:
         # Rows came, or went, while others were waited for. Just those are written that are locked.
-        return _written_by_keys(rows, own, values, write, using)
+        return _written_by_keys(rows, own, values, hearing, write)
     return count, locked
 
 
 def _written_by_keys(
-    rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], write: Write, using: str
+    rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], hearing: Hearing, write: Write
 ) -> tuple[int, Locked | Unread]:
-    count, locked = 0, ask(_locked, rows, write, using, every=True)
+    count, locked = 0, ask(_locked, rows, write, hearing.using, every=True)
     if isinstance(locked, Unread):
-        return _carried_out(own, values), locked
+        return _carried_out(own, values, hearing), locked
     for keys in telling.in_parts(locked.before):
-        count += _carried_out(rows.filter(pk__in=keys).update, values)
+        count += _carried_out(rows.filter(pk__in=keys).update, values, hearing)
     return count, locked
 
 

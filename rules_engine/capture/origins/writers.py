@@ -10,12 +10,14 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from django.apps import apps
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
@@ -27,6 +29,7 @@ from rules_engine.context.paths import find_model
 from rules_engine.databases.postgresql import HANDS_ON
 from rules_engine.databases.triggers import triggers_of
 from rules_engine.databases.triggers.protocol import Execute
+from rules_engine.databases.triggers.tables import unqualified
 from rules_engine.models.captures.captured import Coverage
 from rules_engine.outbox import hints
 from rules_engine.surroundings.state import here
@@ -41,6 +44,8 @@ WRITES = re.compile(
 )
 #: Where a connection keeps what it has said.
 SAID = "_rules_engine_said"
+#: Where it keeps by which rule set it wrote last into each table, by the tables' names.
+NUMBERS = "_rules_engine_numbers"
 #: The place of a mark that waits for no commit.
 NOWHERE = -1
 
@@ -62,6 +67,10 @@ class Said(NamedTuple):
     number: int | None
     mark: Mark
     place: int
+
+
+#: By which rule set the write is told of that is being carried out; None where that is found out after it.
+_told_by: ContextVar[int | None] = ContextVar("rules_engine_told_by", default=None)
 
 
 class Mark:
@@ -95,6 +104,21 @@ def listen(alias: str, number: int | None, captures: Mapping[str, Coverage]) -> 
             _stand_before(connection)
 
 
+@contextmanager
+def telling_by(number: int | None) -> Iterator[None]:
+    """Carry out writes that are told of by this rule set, whichever is in force when they are made."""
+    token = _told_by.set(number)
+    try:
+        yield
+    finally:
+        _told_by.reset(token)
+
+
+def number_of_last_write(alias: str, table: str) -> int:
+    """Return by which rule set this thread last wrote into the table, as far as it said so; else 0."""
+    return connections[alias].__dict__.get(NUMBERS, {}).get(table) or 0
+
+
 def connected(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Receive ``connection_created``: remember it, and stand before its statements if some table has triggers."""
     with _lock:
@@ -117,8 +141,7 @@ def _tables(captures: Mapping[str, Coverage]) -> set[str]:
         model = find_model(label)
         if model is not None:
             names |= _cascading_to(model, set())
-    # Of a name with a schema the last part: others may write it in other ways.
-    return {name.replace('"', "").rpartition(".")[2] for name in names}
+    return {unqualified(name) for name in names}
 
 
 def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
@@ -137,16 +160,19 @@ def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
 def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Execute a statement of Django's, and say where it comes from if it may write such a table."""
     listening = _listening
-    if listening is None or type(sql) is not str or not WRITES.match(sql) or not listening.tables.search(sql):
+    written = listening.tables.search(sql) if listening is not None and type(sql) is str and WRITES.match(sql) else None
+    if listening is None or written is None:
         return execute(sql, params, many, context)
     connection: BaseDatabaseWrapper = context["connection"]
     triggers = triggers_of(listening.alias)
     if triggers is None or connection.alias != listening.alias or not apps.ready:
         return execute(sql, params, many, context)
+    number = listening.number if _told_by.get() is None else _told_by.get()
     said: Said | None = getattr(connection, SAID, None)
-    is_known = said is not None and _holds(said, connection) and _is_same(said, listening.number)
+    is_known = said is not None and _holds(said, connection) and _is_same(said, number)
     if said is None or not is_known:
-        said = _say(connection, listening.number)
+        said = _say(connection, number)
+    connection.__dict__.setdefault(NUMBERS, {})[written.group()] = number
     done = triggers.saying(said.text, listening.alias, execute, (sql, params, many, context), is_known=is_known)
     if said.place == NOWHERE:
         said.mark()

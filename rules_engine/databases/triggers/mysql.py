@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_time
 
 from rules_engine.databases.triggers.protocol import Definition, Execute
 from rules_engine.databases.triggers.rows import NEW, OLD, RowTriggers
+from rules_engine.databases.triggers.running import rows_of
 from rules_engine.databases.triggers.tables import PREFIX, TableCapture, literal
 
 ORIGIN = "@rules_engine_origin"
@@ -54,7 +55,7 @@ class MySQLTriggers(RowTriggers):
 
     def trouble(self, table: str, using: str) -> str | None:
         """See that it is a table with transactions. See ``Triggers``."""
-        found = _rows(_TABLE, [table], using)
+        found = rows_of(_TABLE, [table], using)
         if not found:
             return "there is no such table"
         [(kind, engine)] = found
@@ -64,7 +65,7 @@ class MySQLTriggers(RowTriggers):
 
     def definition(self, capture: TableCapture, captured: type[Model], using: str) -> Definition:
         """Look at the types of the columns first. See ``Triggers``."""
-        types = {str(name): str(kind).lower() for name, kind in _rows(_COLUMNS, [capture.table], using)}
+        types = {str(name): str(kind).lower() for name, kind in rows_of(_COLUMNS, [capture.table], using)}
         return super(MySQLTriggers, MySQLTriggers(types)).definition(capture, captured, using)
 
     def file(self, statements: Sequence[str]) -> str:
@@ -106,16 +107,16 @@ class MySQLTriggers(RowTriggers):
 
     def columns(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
-        return frozenset(str(name) for name, _ in _rows(_COLUMNS, [table], using))
+        return frozenset(str(name) for name, _ in rows_of(_COLUMNS, [table], using))
 
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
-        return frozenset(str(name) for [name] in _rows(_INSTALLED, [table, f"{PREFIX.replace('_', '%')}%"], using))
+        return frozenset(str(name) for [name] in rows_of(_INSTALLED, [table, f"{PREFIX.replace('_', '%')}%"], using))
 
     @contextmanager
     def patient(self, seconds: float, using: str) -> Iterator[None]:
         """Bound what the session waits for; a statement that changes tables is a transaction by itself."""
-        [before] = _rows(f"SELECT {', '.join(f'@@SESSION.{name}' for name in WAITS)}", [], using)
+        [before] = rows_of(f"SELECT {', '.join(f'@@SESSION.{name}' for name in WAITS)}", [], using)
         wanted = [max(1, int(seconds))] * len(WAITS)
         _set_waits(wanted, using)
         try:
@@ -161,13 +162,6 @@ def _set_waits(seconds: Sequence[int], using: str) -> None:
     settings = ", ".join(f"SESSION {name} = {int(value)}" for name, value in zip(WAITS, seconds, strict=True))
     with connections[using].cursor() as cursor:
         cursor.execute(f"SET {settings}")
-
-
-def _rows(statement: str, parameters: Sequence[Any], using: str) -> Sequence[Any]:
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: Sequence[Any] = cursor.fetchall()
-    return rows
 
 
 def _moment(text: str) -> datetime.datetime | None:

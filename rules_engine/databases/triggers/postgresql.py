@@ -18,6 +18,7 @@ from django.db.models import Field, Model
 from rules_engine.databases import database_of
 from rules_engine.databases.triggers.converting import converters_of
 from rules_engine.databases.triggers.protocol import Definition, Execute, Written
+from rules_engine.databases.triggers.running import OneByOne, rows_of
 from rules_engine.databases.triggers.tables import PREFIX, TableCapture, literal
 
 #: The setting that says where a transaction's changes come from.
@@ -29,6 +30,7 @@ MOST_BUILT = 50
 PLACE = "rules_engine_place"
 #: Types of pg_catalog that have no equality, or none that tells all differences.
 COMPARED_AS_TEXT = frozenset(("json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"))
+NOT_FOR_OTHERS = "REVOKE ALL ON FUNCTION {}() FROM PUBLIC"
 KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "c": "a type", "S": "a sequence"}
 
 _RELATION = """
@@ -60,7 +62,7 @@ class Relation(NamedTuple):
     persistence: str
 
 
-class PostgreSQLTriggers:
+class PostgreSQLTriggers(OneByOne):
     """Statement triggers of PostgreSQL 14 and later."""
 
     def file(self, statements: Sequence[str]) -> str:
@@ -79,18 +81,19 @@ class PostgreSQLTriggers:
     def definition(self, capture: TableCapture, captured: type[Model], using: str) -> Definition:
         """Return a function, and a trigger for each operation that is captured. See ``Triggers``."""
         table, target = _qualified(capture.table, using), _qualified(captured._meta.db_table, using)
-        found = _rows(_COLUMNS, [connections[using].ops.quote_name(capture.table)], using)
+        found = rows_of(_COLUMNS, [connections[using].ops.quote_name(capture.table)], using)
         # As JSON it has another form than it reads: hstore an object.
         written = frozenset(name for name, *_, has_json in found if has_json)
         body = _body(capture, table, target, _compared_as_text(found), written)
-        name = capture.name(body)
+        # What makes it another one than earlier releases made is a part of its name, so that it is made anew.
+        name = capture.name(body + NOT_FOR_OTHERS)
         schema = _quoted(_relation_of(captured._meta.db_table, using).schema)
         tag = f"${name}$"
         statements = [
             f"CREATE OR REPLACE FUNCTION {schema}.{_quoted(name)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
             f"SET search_path = pg_catalog, pg_temp AS {tag}{body}{tag}",
             # Asked when a trigger is made with it, not when that fires: nobody is to put it on a table of theirs.
-            f"REVOKE ALL ON FUNCTION {schema}.{_quoted(name)}() FROM PUBLIC",
+            NOT_FOR_OTHERS.format(f"{schema}.{_quoted(name)}"),
         ]
         names = []
         for letter, event in _events(capture):
@@ -114,12 +117,12 @@ class PostgreSQLTriggers:
 
     def columns(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
-        return frozenset(row[0] for row in _rows(_COLUMNS, [connections[using].ops.quote_name(table)], using))
+        return frozenset(row[0] for row in rows_of(_COLUMNS, [connections[using].ops.quote_name(table)], using))
 
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
         quoted = connections[using].ops.quote_name(table)
-        return frozenset(name for [name] in _rows(_INSTALLED, [quoted, PREFIX], using))
+        return frozenset(name for [name] in rows_of(_INSTALLED, [quoted, PREFIX], using))
 
     @contextmanager
     def patient(self, seconds: float, using: str) -> Iterator[None]:
@@ -127,12 +130,6 @@ class PostgreSQLTriggers:
         with transaction.atomic(using=using):
             self.run([f"SET LOCAL lock_timeout = '{int(seconds * 1_000)}ms'"], using)
             yield
-
-    def run(self, statements: Sequence[str], using: str, table: str = "") -> None:
-        """Execute them one by one. See ``Triggers``."""
-        with connections[using].cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
 
     def values(
         self, model: type[Model], fields: Sequence[Field[Any, Any]], rows: Sequence[Written], using: str
@@ -147,7 +144,7 @@ class PostgreSQLTriggers:
             f"json_populate_record(NULL::{table}, e.data) AS r ORDER BY e.place"
         )
         convert = converters_of(model, fields, connection)
-        for row in _rows(statement, [f"[{', '.join(rows)}]"], using):
+        for row in rows_of(statement, [f"[{', '.join(rows)}]"], using):
             yield convert(row)
 
     def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], *, is_known: bool) -> Any:
@@ -183,15 +180,8 @@ def _set_origin(origin: str, connection: BaseDatabaseWrapper) -> None:
         cursor.execute(SET_ORIGIN, [origin])
 
 
-def _rows(statement: str, parameters: Sequence[Any], using: str) -> Sequence[Any]:
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: Sequence[Any] = cursor.fetchall()
-    return rows
-
-
 def _relation(table: str, using: str) -> Relation | None:
-    found = _rows(_RELATION, [connections[using].ops.quote_name(table)], using)
+    found = rows_of(_RELATION, [connections[using].ops.quote_name(table)], using)
     return Relation(*found[0]) if found else None
 
 
@@ -216,7 +206,7 @@ def _schemas_of(functions: Sequence[str], using: str) -> Sequence[tuple[str, str
         "SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
         "WHERE p.proname = ANY(%s) AND p.pronargs = 0"
     )
-    return [(schema, name) for schema, name in _rows(statement, [functions], using)]
+    return [(schema, name) for schema, name in rows_of(statement, [functions], using)]
 
 
 def _compared_as_text(rows: Sequence[Any]) -> frozenset[str]:

@@ -12,12 +12,13 @@ from django.db.models import Field, Model
 
 from rules_engine.databases.triggers.converting import converters_of
 from rules_engine.databases.triggers.protocol import Definition, Written
+from rules_engine.databases.triggers.running import OneByOne
 from rules_engine.databases.triggers.tables import TableCapture, literal
 
 OLD, NEW = "OLD", "NEW"
 
 
-class RowTriggers:
+class RowTriggers(OneByOne):
     """Triggers for each row. A database says how it quotes, compares and writes down."""
 
     #: What the columns of a captured change are given beside what the row says.
@@ -95,12 +96,6 @@ class RowTriggers:
         """Have it in a transaction. See ``Triggers``."""
         with transaction.atomic(using=using):
             yield
-
-    def run(self, statements: Sequence[str], using: str, table: str = "") -> None:
-        """Execute them one by one. See ``Triggers``."""
-        with connections[using].cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
 
     def values(
         self, model: type[Model], fields: Sequence[Field[Any, Any]], rows: Sequence[Written], using: str

@@ -13,6 +13,7 @@ from django.db.models import Field
 
 from rules_engine.databases.triggers.protocol import Execute
 from rules_engine.databases.triggers.rows import NEW, OLD, RowTriggers
+from rules_engine.databases.triggers.running import rows_of
 from rules_engine.databases.triggers.tables import CAPTURED_TABLE, PREFIX, literal
 
 #: A function of older releases takes 127 arguments, and a column is two.
@@ -39,7 +40,7 @@ class SQLiteTriggers(RowTriggers):
     def trouble(self, table: str, using: str) -> str | None:
         """See that it is a table that is there. See ``Triggers``."""
         statement = "SELECT type FROM sqlite_master WHERE name = %s AND type IN ('table', 'view')"
-        kinds = [kind for [kind] in _rows(statement, [table], using)]
+        kinds = [kind for [kind] in rows_of(statement, [table], using)]
         if not kinds:
             return "there is no such table"
         return None if kinds == ["table"] else "it is a view"
@@ -76,12 +77,12 @@ class SQLiteTriggers(RowTriggers):
 
     def columns(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
-        return frozenset(name for [name] in _rows("SELECT name FROM pragma_table_xinfo(%s)", [table], using))
+        return frozenset(name for [name] in rows_of("SELECT name FROM pragma_table_xinfo(%s)", [table], using))
 
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
         statement = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE %s"
-        return frozenset(name for [name] in _rows(statement, [table, f"{PREFIX}%"], using))
+        return frozenset(name for [name] in rows_of(statement, [table, f"{PREFIX}%"], using))
 
     def reader(self, field: Field[Any, Any], using: str) -> Callable[[Any], Any]:
         """Read a literal. See ``RowTriggers``."""
@@ -127,10 +128,3 @@ def _patched(parts: Sequence[str]) -> str:
     for part in parts[1:]:
         whole = f"json_patch({whole}, {part})"
     return whole
-
-
-def _rows(statement: str, parameters: Sequence[Any], using: str) -> Sequence[Any]:
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: Sequence[Any] = cursor.fetchall()
-    return rows

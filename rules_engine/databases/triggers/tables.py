@@ -101,6 +101,11 @@ class TableCapture:
         return f"{PREFIX}{re.sub(r'[^a-z0-9]', '_', self.label.lower())[:LABEL_LENGTH]}_{digest}"
 
 
+def unqualified(table: str) -> str:
+    """Return the name of a table without a schema: others may write that in other ways."""
+    return table.replace('"', "").rpartition(".")[2]
+
+
 def literal(text: str) -> str:
     """Return a text as SQL has it. Raises ``ValueError`` for what databases read in different ways."""
     if "\\" in text or "\x00" in text:

@@ -11,11 +11,12 @@ from rules_engine.databases.triggers import triggers_of
 from rules_engine.databases.triggers.tables import TableCapture
 from rules_engine.live import cache
 from rules_engine.live.triggers.needs import TOLD, NotByTriggers, need, tables_of, together
-from rules_engine.models.captures.captured import InstalledTrigger
+from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
 from rules_engine.rules.matching import CompiledRule
 
 #: ``none``: there are no triggers, and nobody has asked for any.
-StateName = Literal["installed", "out_of_date", "missing", "no_longer_needed", "none"]
+#: ``made_otherwise``: they tell all that is needed, and an earlier release made them in another way than this one does.
+StateName = Literal["installed", "made_otherwise", "out_of_date", "missing", "no_longer_needed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class TableState:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether rules miss writes for it, or are told by signals though there are triggers."""
-        return self.state in ("missing", "out_of_date")
+        """Whether they are to be installed again: rules miss writes, are told by signals though there are triggers, or
+        something is mended that an earlier release did."""
+        return self.state in ("missing", "out_of_date", "made_otherwise")
 
 
 DESCRIBED: Mapping[StateName, str] = {
     "installed": "installed",
+    "made_otherwise": "made by an earlier release, which did it in another way",
     "out_of_date": "out of date",
     "missing": "missing: they were installed, and are not in the database",
     "no_longer_needed": "no longer needed: no live rule is told by them",
@@ -76,7 +79,7 @@ class TriggerState:
 
 
 #: From bad to good.
-_ORDER: Sequence[StateName] = ("missing", "out_of_date", "no_longer_needed", "installed", "none")
+_ORDER: Sequence[StateName] = ("missing", "out_of_date", "made_otherwise", "no_longer_needed", "installed", "none")
 
 
 def state_of(model: ModelClass, rules: Iterable[CompiledRule] | None = None) -> TriggerState:
@@ -144,7 +147,7 @@ def _table_state(
     elif needs is None:
         state = "no_longer_needed"
     elif captures.covers(needs):
-        state = "installed"
+        state = "installed" if _are_made_so(row, captures, using) else "made_otherwise"
     else:
         state, columns = "out_of_date", needs.missing_from(captures)
     return TableState(label, table, state, columns, captures, needs, excluded.get(label))
@@ -153,3 +156,8 @@ def _table_state(
 def _are_there(row: InstalledTrigger, captures: TableCapture, using: str) -> bool:
     triggers = triggers_of(using)
     return triggers is not None and set(row.names) <= triggers.installed(captures.table, using)
+
+
+def _are_made_so(row: InstalledTrigger, captures: TableCapture, using: str) -> bool:
+    triggers = triggers_of(using)
+    return triggers is None or set(triggers.definition(captures, CapturedChange, using).names) == set(row.names)

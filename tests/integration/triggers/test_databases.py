@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from django.db import ProgrammingError, connection, models, transaction
 from django.test.utils import isolate_apps
 
 from project.shop.models import Order, OrderItem
-from rules_engine.databases.triggers import triggers_of
+from rules_engine.databases.triggers import postgresql, triggers_of
 from rules_engine.databases.triggers.tables import TableCapture
 from rules_engine.live.triggers import installing
 from rules_engine.live.triggers.needs import whole_table
+from rules_engine.live.triggers.states import state_of
 from rules_engine.models import CapturedChange, Event, InstalledTrigger
 from rules_engine.testing import create_rule, refresh, run_due
 from tests.factories import make_order, make_product
@@ -200,6 +202,29 @@ def test_nobody_else_can_bind_the_function_to_a_table_of_theirs(order: Order) ->
     finally:
         sql("DROP OWNED BY rules_clerk")
         sql("DROP ROLE rules_clerk")
+
+
+@of_postgresql
+def test_a_function_that_an_earlier_release_left_to_everybody_is_mended(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_rule(model=Order, changes=[{"field": "status"}], actions=LOG)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(postgresql, "NOT_FOR_OTHERS", "GRANT ALL ON FUNCTION {}() TO PUBLIC")
+        install(Order)
+
+    def is_for_all() -> bool:
+        name = InstalledTrigger.objects.get().names[0].rpartition("_")[0]
+        [[is_granted]] = sql("SELECT has_function_privilege('public', %s, 'EXECUTE')", f'public."{name}"()')
+        return bool(is_granted)
+
+    assert is_for_all()
+    assert state_of(Order).state == "made_otherwise"
+    with pytest.raises(CommandError, match=r"rules_triggers install shop\.order"):
+        call_command("rules_triggers", "check", stdout=StringIO())
+    call_command("rules_triggers", "install", "shop.order", stdout=StringIO())
+    assert not is_for_all()
+    assert state_of(Order).state == "installed"
 
 
 @of_postgresql

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext
 from psycopg.errors import SerializationFailure
 
 from project.clinic.models import Appointment, Doctor
-from project.shop.models import Order
+from project.shop.models import Order, OrderItem
 from rules_engine.admin.overview.backlog import waiting
 from rules_engine.capture import receiver
 from rules_engine.databases.triggers import triggers_of
@@ -267,6 +267,22 @@ def test_check_names_those_that_are_missing(order: Order) -> None:
     drop_triggers()
     [message] = found()
     assert message.startswith("Database triggers of shop.order: missing")
+
+
+def test_no_warning_of_cascades_that_the_triggers_see(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[str]:
+        return [message.msg for message in run_checks() if message.id == "rules_engine.W015"]
+
+    way = object()
+    monkeypatch.setattr(models, "DB_CASCADE", way, raising=False)
+    monkeypatch.setattr(OrderItem._meta.get_field("order").remote_field, "on_delete", way)
+    create_rule(model=OrderItem, signals=["post_delete"], actions=[("log_message", {"message": "gone"})])
+    assert len(found()) == 1
+    install(OrderItem)
+    # The foreign keys of MariaDB and MySQL fire no triggers.
+    assert len(found()) == (1 if connection.vendor == "mysql" else 0)
+    create_rule(model=OrderItem, signals=["pre_delete"], actions=[("log_message", {"message": "going"})])
+    assert len(found()) == (2 if connection.vendor == "mysql" else 1), "No trigger tells what is before a delete."
 
 
 def test_a_migration_makes_those_anew_that_it_has_taken_along(order: Order) -> None:
