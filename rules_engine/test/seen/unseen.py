@@ -12,12 +12,11 @@ from rules_engine.live import cache
 from rules_engine.live.compiler import compile_rule
 from rules_engine.live.triggers.needs import served
 from rules_engine.models.captures.captured import InstalledTrigger
-from rules_engine.test.seen.writes import WRITES
+from rules_engine.test.seen.writes import WRITES, is_seen
 from rules_engine.test.unsent import unsent_changes
 from rules_engine.types import RuleSpec, Unread, ask
 
-#: Databases whose own foreign keys fire no triggers.
-SILENT = next(write.unseen_on for write in WRITES if write.name == "cascade")
+CASCADE = next(write for write in WRITES if write.name == "cascade")
 
 
 def unseen_changes(rule: RuleSpec) -> Sequence[str]:
@@ -29,7 +28,7 @@ def unseen_changes(rule: RuleSpec) -> Sequence[str]:
 
 def _is_told_by_triggers(rule: RuleSpec) -> bool:
     using = cache.alias()
-    if connections[using].vendor in SILENT:
+    if not is_seen(CASCADE, "triggers", connections[using].vendor):
         return False
     coverages = ask(InstalledTrigger.coverages, using)
     if isinstance(coverages, Unread) or not coverages:
