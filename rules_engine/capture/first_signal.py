@@ -59,7 +59,8 @@ def first(sender: Any, signal: Any, **sent: Any) -> None:
     # Before the rules' receiver was connected, this signal's round cannot have it.
     is_alone = not receiver.was_connected()
     _load()
-    _stop()
+    if watcher.has_loaded():  # else the next signal tries again
+        _stop()
     if not receiver.hears(signal, sender):
         return
     watches.told_early.add(threading.get_ident())

@@ -82,21 +82,24 @@ def is_loading_here() -> bool:
 
 
 def ensure_loaded() -> None:
-    """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it."""
+    """Load the rules unless this process has, and start watching. Threads that connect meanwhile wait for it.
+
+    A database that went away in between is asked again by whoever comes next: nobody is to save without any rules.
+    """
     global _loaded_in, _loading_by
     if has_loaded() or is_loading_here():
         return
     with _lock:
         if has_loaded():
             return
-        _loading_by = threading.get_ident()
+        _loading_by, is_away = threading.get_ident(), False
         try:
-            look()
+            is_away = _is_outage(look())
             watching = ask(_watch_if_asked)
             if isinstance(watching, Unread):
                 logger.error("The rules are loaded, and will not be refreshed.", exc_info=watching.error)
         finally:
-            _loading_by, _loaded_in = None, os.getpid()
+            _loading_by, _loaded_in = None, None if is_away else os.getpid()
 
 
 def _watch_if_asked() -> None:
@@ -108,11 +111,19 @@ def _can_watch() -> bool:
     return database_of(cache.alias()).is_shared(cache.alias())
 
 
-def look() -> None:
-    """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log."""
+def look() -> Exception | None:
+    """Refresh once; a database that cannot be read leaves the rules as they are, and says so in the log. Returns why
+    it could not be read."""
     refreshed = ask(cache.refresh)
-    if isinstance(refreshed, Unread):
-        _tell(refreshed.error, "this process goes on with those it has")
+    if not isinstance(refreshed, Unread):
+        return None
+    _tell(refreshed.error, "this process goes on with those it has")
+    return refreshed.error
+
+
+def _is_outage(error: Exception | None) -> bool:
+    """Say whether the database did not answer; tables that are missing stay so for longer than a save can wait."""
+    return isinstance(error, DatabaseError | InterfaceError) and not _is_about_tables(error)
 
 
 def _start_thread() -> None:

@@ -198,6 +198,24 @@ def test_a_database_that_is_away_is_the_errors_cause_and_not_hidden(process_envi
     assert run(code, {**process_environment, "DATABASE_URL": away}) == [{"said": "no database"}]
 
 
+def test_a_process_whose_first_look_met_an_outage_looks_again(process_environment: dict[str, str]) -> None:
+    create_rule(Doctor, signals=["pre_save"], actions=[NO])
+    code = """
+    from django.db import OperationalError
+    from rules_engine.live import cache
+    read, outages = cache.refresh, [1]
+    def refresh(**named):
+        if outages:
+            outages.pop()
+            raise OperationalError("server closed the connection unexpectedly")
+        return read(**named)
+    cache.refresh = refresh
+    Doctor.objects.count()
+    say(first=save(), second=save())
+    """
+    assert run(code, process_environment) == [{"first": "rejected", "second": "rejected"}]
+
+
 def test_nothing_waits_for_a_first_signal_once_the_rules_are_loaded(process_environment: dict[str, str]) -> None:
     create_rule(Doctor, signals=["post_save"], actions=[LOG])
     code = """
