@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rules_engine.testing.faults.crew import Crew, in_flight
+from rules_engine.testing.faults.crew import Crew
 from rules_engine.testing.faults.servers import PostgreSQLServer, RedisServer, Server
 
 #: Seconds that a server stays away, at most.
@@ -74,15 +74,21 @@ def restart_broker(stage: Stage) -> list[str]:
 
 def restart_database(stage: Stage) -> list[str]:
     """Restart PostgreSQL in order: connections are cut, what was open is rolled back."""
-    executions = in_flight(lambda pid: True)
-    stage.database.restart()
-    return executions
+    return _without_database(stage, stage.database.shut_down)
 
 
 def kill_database(stage: Stage) -> list[str]:
     """SIGKILL PostgreSQL; it recovers what was committed."""
-    executions = in_flight(lambda pid: True)
-    stage.database.kill()
+    return _without_database(stage, stage.database.kill)
+
+
+def _without_database(stage: Stage, end: Callable[[], None]) -> list[str]:
+    """End it while nobody can begin anything, so that what is in flight then is known; start it anew."""
+    members = stage.crew.of("worker", "sweeper")
+    executions = stage.crew.stop(*members)
+    end()
+    for member in members:
+        member.signal(signal.SIGCONT)
     stage.database.start()
     return executions
 

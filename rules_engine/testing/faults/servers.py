@@ -182,10 +182,9 @@ class PostgreSQLServer:
         command = [program("psql", *POSTGRESQL_FOLDERS), self.url, "-q", "-X", "-v", "ON_ERROR_STOP=1", "-f", str(dump)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    def restart(self) -> None:
-        """Restart it in order (SIGINT): connections are cut, what was open is rolled back."""
+    def shut_down(self) -> None:
+        """End it in order (SIGINT): connections are cut, what was open is rolled back."""
         self._end(signal.SIGINT)
-        self.start()
 
     def kill(self) -> None:
         """End its main process at once (SIGKILL); its children notice and go."""
