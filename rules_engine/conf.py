@@ -30,6 +30,7 @@ from rules_engine.setting_values import (
     is_surroundings,
     is_tasks,
     is_texts,
+    is_trace_url,
     most,
     positive,
     retention,
@@ -206,10 +207,8 @@ def rows_limit() -> int:
 
 @_setting
 def event_bytes() -> int:
-    """Bytes of the related rows that are read for one event, and of the event as it is kept.
-
-    Default 1,000,000, at least 10,000.
-    """
+    """Bytes of the related rows that are read for one event, and of the event as it is kept. Default 1,000,000, at
+    least 10,000."""
     return count("EVENT_BYTES", 1_000_000, least=10_000)
 
 
@@ -271,9 +270,7 @@ def email_attachment_bytes() -> int:
 @_setting
 def site_url() -> str:
     """Where the site is reached, such as "https://shop.example.com": mails and chats then link to the admin's pages.
-
-    Default "", without links.
-    """
+    Default "", without links."""
     accepts = lambda v: isinstance(v, str) and (v == "" or is_address(v))  # noqa: E731
     return str(usable("SITE_URL", "", accepts, 'an address such as "https://shop.example.com"')).rstrip("/")
 
@@ -317,6 +314,18 @@ def surroundings() -> ConfiguredSurroundings | None:
     )
     value = usable("SURROUNDINGS", None, is_surroundings, expected)
     return None if value is None else ConfiguredSurroundings(**value)
+
+
+@_setting
+def traces() -> bool:
+    """Whether spans are made where ``opentelemetry-api`` is installed. Default True."""
+    return flag("TRACES", True)
+
+
+@_setting
+def trace_url() -> str:
+    """Where a trace is shown, such as "https://tempo.example.com/trace/{trace_id}". Default "", without links."""
+    return str(usable("TRACE_URL", "", is_trace_url, "an address with {trace_id} in it"))
 
 
 def problems() -> list[str]:

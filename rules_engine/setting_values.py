@@ -66,6 +66,13 @@ def is_address(value: str) -> bool:
     return re.fullmatch(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", value) is not None
 
 
+def is_trace_url(value: Any) -> bool:
+    """Tell whether a value is an address with ``{trace_id}`` in it, or an empty text."""
+    return isinstance(value, str) and (
+        value == "" or ("{trace_id}" in value and value.startswith(("https://", "http://")))
+    )
+
+
 def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
     """Give a setting that is a list of strings."""
     return tuple(usable(name, default, is_texts, "a list of strings"))

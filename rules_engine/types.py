@@ -313,6 +313,7 @@ class ActionContext(NamedTuple):
     ``instance`` is the live object, for actions that act before its save; None for all others. ``written`` are the
     names of the fields that this save writes (``update_fields``); None is all of them.
     ``earlier()`` gives the recorded details of this execution's attempts before this one, in order: a query.
+    ``traceparent`` is this attempt as the header of that name says it (W3C), empty where it is no part of a trace.
     """
 
     execution_id: uuid.UUID
@@ -324,6 +325,7 @@ class ActionContext(NamedTuple):
     instance: Any = None
     written: frozenset[str] | None = None
     earlier: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    traceparent: str = ""
 
     @property
     def data(self) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ ROOMS = """
 0  rules_engine                      the ground (errors, types, conf, secrets …) and the face towards Django (see FACES)
 0  rules_engine.hidden               fields whose stored form is not their value, and what is told in their place
 0  rules_engine.logs                 what goes to the log: in one line each, whatever data says
+0  rules_engine.tracing              spans of what the engine does, and the trace that an event is a part of
 1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.surroundings         what a connection says besides its rows: told, kept, entered again
 1  rules_engine.databases.triggers     triggers that capture what is written into a table; a module each database

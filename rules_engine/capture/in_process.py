@@ -7,7 +7,6 @@ rule's author, of which one statement says whether they are still those, and wha
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -21,15 +20,15 @@ from rules_engine.context.exceptions import text_of
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected, Unreadable, not_read
 from rules_engine.live.authors import trusted
+from rules_engine.logs import outcomes
 from rules_engine.models.execution import State
 from rules_engine.outbox.outcomes import ActionOutcome, cut_off, stops
 from rules_engine.outbox.rows import EachRows, RowsLater
 from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.tracing import spans
 from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, Timing, Unread, ask, new_id
-
-logger = logging.getLogger("rules_engine")
 
 TOO_LATE = gettext_lazy(
     "A bulk write changes rows without their objects, so nothing can be done to an object before. Save the objects one "
@@ -182,7 +181,7 @@ def _ended(
 
 
 def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> ActionOutcome:
-    logger.error("%s of the rule %s failed; the change goes on.", action.kind, rule.slug, exc_info=error)
+    outcomes.failed_at_once(execution_id, rule.slug, action.kind, error)
     state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
     return ActionOutcome(rule, action, state, text_of(error), execution_id)
 
@@ -201,8 +200,14 @@ def _run(
     Before a save it reads the ``subject`` as it is by now, and may change its instance; without one it reads the event.
     What it writes is undone where it fails in a savepoint.
     """
-    result = ask(_carry_out, execution_id, event, rule, action, subject=subject, savepoint_in=savepoint_in)
-    return result.error if isinstance(result, Unread) else result
+    span = spans.begin_action(event.id, execution_id, rule.slug, action.kind)
+    with spans.current(span):
+        result = ask(_carry_out, execution_id, event, rule, action, subject=subject, savepoint_in=savepoint_in)
+    answer = result.error if isinstance(result, Unread) else result
+    # A veto that says no has done what it is there for.
+    error = answer if isinstance(answer, Exception) and not isinstance(answer, Rejected) else None
+    spans.end(span, error)
+    return answer
 
 
 def _carry_out(
@@ -228,6 +233,7 @@ def _carry_out(
             author_id=rule.author_id,
             instance=None if subject is None else subject.instance,
             written=None if subject is None else subject.written,
+            traceparent=spans.current_traceparent(),
         )
         return running.run(known, context, action.config)
 

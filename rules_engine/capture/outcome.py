@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from rules_engine.capture.by_clock.marking import marked
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ConditionError, RulesEngineError, not_read, said_by
 from rules_engine.logic import jsonlogic
+from rules_engine.logs import outcomes
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule, Contexts
@@ -50,7 +52,7 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
         return None
     for evaluation in evaluations:
         if evaluation.outcome == "error" and not evaluation.is_known:
-            _log(evaluation, subject.unread)
+            _log(evaluation, subject.unread, subject.id)
     return Outcome(
         subject,
         matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
@@ -87,11 +89,11 @@ def _told(
     return told
 
 
-def _log(evaluation: Evaluation, unread: Unread | None) -> None:
+def _log(evaluation: Evaluation, unread: Unread | None, event_id: UUID) -> None:
     # One of our own errors says all there is to say.
     is_foreign = unread is not None and not isinstance(unread.error, RulesEngineError)
     cause = unread.error if unread is not None and is_foreign else None
-    logger.error("The rule %s could not be evaluated: %s", evaluation.rule_slug, evaluation.detail, exc_info=cause)
+    outcomes.rule_failed(evaluation.rule_slug, event_id, evaluation.detail, cause)
 
 
 def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:

@@ -32,6 +32,7 @@ from django.template.context import BaseContext
 from rules_engine.context import exceptions
 from rules_engine.context.snapshot import CUT, clean_text, safe
 from rules_engine.databases.savepoints import confined
+from rules_engine.hidden.texts import masked
 from rules_engine.secret_names import is_secret, without_secrets
 from rules_engine.types import Path, Unread, ask
 
@@ -175,7 +176,7 @@ def _masked(value: Any) -> Any:
     """Hide secrets in what is told by its ``str`` alone, which may print them: ``Card(token='…')``."""
     if isinstance(value, dict):
         if set(value) == {"type", "text"} and isinstance(value["text"], str):
-            return {"type": value["type"], "text": exceptions.masked(value["text"])}
+            return {"type": value["type"], "text": masked(value["text"])}
         return {key: _masked(item) for key, item in value.items()}
     return [_masked(item) for item in value] if isinstance(value, list) else value
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sysconfig
 from functools import cache
 from types import TracebackType
 from typing import Any
 
-from rules_engine import conf
 from rules_engine.context.snapshot import clean_text, safe
-from rules_engine.secret_names import SENSITIVE
+from rules_engine.hidden.texts import masked
 from rules_engine.types import ask
 
 TEXT_CHARACTERS = 500
-HIDDEN = "[hidden]"
 #: Where code lies that is not the site's.
 FOREIGN = ("/site-packages/", "/dist-packages/", "<")
 
@@ -51,21 +48,6 @@ def _is_foreign(path: str) -> bool:
 @cache
 def _standard_library() -> tuple[str, ...]:
     return tuple(f"{sysconfig.get_path(name)}/".replace("\\", "/") for name in ("stdlib", "platstdlib"))
-
-
-def masked(text: str) -> str:
-    """Return the text without the values of what is named like a secret (``password=…``, ``"api_key": "…"``), without
-    credentials in addresses (``//user:…@``), and without what follows ``Bearer`` or ``Basic``."""
-    text = _assigned(conf.sensitive_fields()).sub(rf"\1{HIDDEN}", text[: TEXT_CHARACTERS * 20])
-    text = re.sub(r"(//[^/\s:@]{0,200}:)[^/\s@]{1,200}@", rf"\1{HIDDEN}@", text)
-    return re.sub(r"(?i)\b(bearer|basic)\s+[^\s\"',]{6,}", rf"\1 {HIDDEN}", text)
-
-
-@cache
-def _assigned(extra: tuple[str, ...]) -> re.Pattern[str]:
-    names = "|".join(re.escape(part) for part in (*SENSITIVE, *extra))
-    value = r"\"[^\"]*\"?|'[^']*'?|[^\s,;&)}\]]+"
-    return re.compile(rf"((?:{names})\w{{0,50}}[\"']?\s{{0,5}}(?:=>|=|:)\s{{0,5}})(?:{value})", re.IGNORECASE)
 
 
 def current(error: Any) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
 """Log lines that cannot be forged: what data and exceptions say is told in one line, without what steers a terminal.
 
 A filter on the logger does it, for every handler and whatever formats the record. Of a traceback the structure stays,
-which is Python's; what each exception in it says is one line of it.
+which is Python's; what each exception in it says is one line of it, without what is hidden (``hidden.texts``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator, Mapping
 from textwrap import indent
 from typing import Any
+
+from rules_engine.hidden.texts import masked
 
 #: A forged line begins with a line break, a forged colour with ESC.
 ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
@@ -58,10 +60,15 @@ class _Escaped:
         self._value = value
 
     def __str__(self) -> str:
-        return str(self._value).translate(ESCAPED)
+        return _told(str(self._value), self._value)
 
     def __repr__(self) -> str:
-        return repr(self._value).translate(ESCAPED)
+        return _told(repr(self._value), self._value)
+
+
+def _told(text: str, value: Any) -> str:
+    """Errors quote what they are about; what a site says by itself stays as it is."""
+    return (masked(text) if isinstance(value, BaseException) else text).translate(ESCAPED)
 
 
 def _escaped(value: Any) -> Any:
@@ -82,7 +89,7 @@ def _traceback(error: BaseException, told: set[int]) -> Iterator[str]:
         for frame in traceback.format_tb(error.__traceback__):
             yield "".join(f"{line.translate(ESCAPED)}\n" for line in frame.rstrip("\n").split("\n"))
     words = "".join(traceback.format_exception_only(type(error), error)).rstrip("\n")
-    yield f"{words.translate(ESCAPED)}\n"
+    yield f"{masked(words).translate(ESCAPED)}\n"
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions[:LARGEST_GROUP]:
             if id(one) not in told and len(told) < LONGEST_CHAIN:

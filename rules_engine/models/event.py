@@ -15,6 +15,7 @@ from rules_engine.context.kept import short_form
 from rules_engine.context.visible import MayView, visible
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.surroundings.state import LONGEST, here
+from rules_engine.tracing import kept
 
 
 class Event(models.Model):
@@ -46,6 +47,8 @@ class Event(models.Model):
     surroundings = models.CharField(
         _("surroundings"), max_length=LONGEST, default="", db_default="", blank=True, editable=False
     )
+    #: Its place in a trace (``tracing.kept``); null where there is none.
+    trace = models.CharField(_("trace"), max_length=kept.LONGEST, null=True, db_default=None, editable=False)  # noqa: DJ001
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
 
     objects: ClassVar[models.Manager[Event]] = UncachedQuerySet.as_manager()

@@ -19,6 +19,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event, contexts_of
+from rules_engine.tracing import spans
 
 
 class State(models.TextChoices):
@@ -77,11 +78,8 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
     def lease_lanes(
         self, rooms: Mapping[str, int], *, worker: str, lease: float, suspects: bool = False
     ) -> list[Execution]:
-        """Lease up to so many of each lane, as ``lease`` does.
-
-        Each event is read once: what goes to many receivers shares its events, and reading one takes twice as long as
-        reading an execution.
-        """
+        """Lease up to so many of each lane, as ``lease`` does. Each event is read once: what goes to many receivers
+        shares its events, and reading one takes twice as long as reading an execution."""
         due = self.leasable(suspects)
         leased: list[Execution] = list(database_of(due.db).lease_lanes(due, rooms, worker=worker, seconds=lease))
         models.prefetch_related_objects(leased, Prefetch("event", queryset=Event.objects.using(due.db)))
@@ -187,6 +185,9 @@ class Execution(models.Model):
     #: What its author may view (None is all), and the action of its kind; set by who claims it.
     author_sees: MayView | None = None
     action: Any = None
+    #: OpenTelemetry's spans of the claim and of the attempt that goes on; None where none are made.
+    claim_span: Any = None
+    attempt_span: Any = None
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     event = models.ForeignKey(
@@ -291,6 +292,7 @@ class Execution(models.Model):
             rule_version=self.rule_version,
             author_id=self.author_id or None,
             earlier=self.earlier_details if self.attempts > 1 else tuple,
+            traceparent=spans.traceparent_of(self.attempt_span),
         )
 
     def earlier_details(self) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ in.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import models, router, transaction
@@ -18,7 +20,8 @@ from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
 from rules_engine.databases.uncached import reading_current
-from rules_engine.models import HeldMatch, Pause, Rule
+from rules_engine.logs import outcomes
+from rules_engine.models import Event, HeldMatch, Pause, Rule
 from rules_engine.models.held import ACTED_BEFORE, RULE_GONE, TAKEN_TOGETHER, TOO_SELDOM, USED_UP
 from rules_engine.outbox import counting, writing
 from rules_engine.rules.schedules.listed import joined
@@ -142,6 +145,15 @@ def _release(pairs: Sequence[tuple[HeldMatch, dict[str, int]]], reason: str, usi
         row = _rows().using(using).filter(pk__in=pks)
         row.update(state=HeldMatch.State.RELEASED, reason=reason, decided_at=Now(), stands_for=count)
     writing.release(pairs, using)
+    if outcomes.logger.isEnabledFor(logging.INFO):
+        keys = {match.event_id for match, _held in pairs}
+        traces = dict(Event.objects.using(using).filter(pk__in=keys).values_list("pk", "trace"))
+        outcomes.after_commit(partial(_tell, pairs, traces), using)
+
+
+def _tell(pairs: Sequence[tuple[HeldMatch, dict[str, int]]], traces: Mapping[Any, str | None]) -> None:
+    for match, held in pairs:
+        outcomes.match_released(match, held["count"] + 1, traces.get(match.event_id))
 
 
 def _drop(rows: Matches, pks: Sequence[Any], reason: str, stands_for: int | None = None) -> None:

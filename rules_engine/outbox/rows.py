@@ -66,6 +66,7 @@ class EventRow:
     evaluations: Sequence[Mapping[str, Any]]
     rule_set: int | None = None
     surroundings: str = ""
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

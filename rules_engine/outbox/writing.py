@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from django.utils import timezone
 from rules_engine import conf, models, types
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.insertion import Rows, insert_together
+from rules_engine.logs import outcomes
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import Batch, make_batch
@@ -24,6 +26,7 @@ from rules_engine.outbox.later import wait_for_time
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ErrorRow, EventRow, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.tracing import spans
 
 logger = logging.getLogger("rules_engine")
 
@@ -77,6 +80,27 @@ def batch_of(
 def write(batches: Sequence[Batch], using: str) -> int:
     """Write the rows of several events together, all of them or none: one statement for many rows of a kind. Raises
     ``DatabaseError``, and returns what ``record`` does."""
+    if not spans.is_on():
+        return _write(batches, using)
+    begun = [_begin(batch) for batch in batches]
+    with spans.Ending(begun), spans.current(begun[0] if len(begun) == 1 else None):
+        return _write([_in_trace(batch, span) for batch, span in zip(batches, begun, strict=True)], using)
+
+
+def _begin(batch: Batch) -> spans.Span:
+    event, queues = batch.event, {row.queue for row in batch.executions} | ({conf.queue()} if batch.held else set())
+    return spans.begin_event(event.id, signal=event.signal, model=event.model, rules=_matched(event), queues=queues)
+
+
+def _in_trace(batch: Batch, span: spans.Span) -> Batch:
+    return replace(batch, event=replace(batch.event, trace=spans.kept_of(span)))
+
+
+def _matched(event: EventRow) -> list[str]:
+    return [evaluation["rule"] for evaluation in event.evaluations if evaluation["outcome"] == "matched"]
+
+
+def _write(batches: Sequence[Batch], using: str) -> int:
     executions = [row for batch in batches for row in batch.executions]
     held = [row for batch in batches for row in batch.held]
     tables = [
@@ -93,7 +117,15 @@ def write(batches: Sequence[Batch], using: str) -> int:
             insert_together(tables, using)
             _set_due(executions, held, using)
     announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
+    if outcomes.logger.isEnabledFor(logging.INFO):
+        outcomes.after_commit(partial(_tell, batches), using)
     return len(executions) + len(held)
+
+
+def _tell(batches: Sequence[Batch]) -> None:
+    for batch in batches:
+        to_do = len(batch.executions)
+        outcomes.event_matched(batch.event, _matched(batch.event), executions=to_do, held=len(batch.held))
 
 
 def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using: str) -> int:

@@ -21,10 +21,13 @@ from rules_engine import conf, retry
 from rules_engine.context.snapshot import clean_text, plain, safe
 from rules_engine.databases import database_of
 from rules_engine.databases.protocol import AttemptEnd
-from rules_engine.errors import PutOff, Refused, RulesEngineError
+from rules_engine.errors import PutOff, Refused
+from rules_engine.hidden.texts import masked
+from rules_engine.logs import outcomes
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import State
 from rules_engine.rules import registry
+from rules_engine.tracing import spans
 from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work.claims import rows
 from rules_engine.work.repeating import until_written
@@ -76,6 +79,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
         elif _start_suspect(execution, worker):
             started.append(execution)
     if not fresh:
+        spans.begin_attempts(started)
         return started
     charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker))
     if len(charged) != len(fresh):
@@ -84,6 +88,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
         if key in charged:
             execution.state, execution.attempts = State.RUNNING, numbers[key]
             started.append(execution)
+    spans.begin_attempts(started)
     return started
 
 
@@ -97,7 +102,8 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
         if execution.crashes >= conf.max_crashes():
             reason = f"Given up: {execution.crashes} attempts ended with the process that made them."
             if own.update(**_ended(State.DISCARDED, reason), crashes=execution.crashes):
-                logger.error("%s: %s", execution, reason)
+                told = partial(outcomes.execution_ended, attempt=execution.attempts, error=reason)
+                outcomes.after_commit(partial(told, execution, State.DISCARDED), own.db)
                 _now_is([execution], State.DISCARDED, reason)
             return False
         if not own.update(state=State.RUNNING, attempts=F("attempts") + 1, crashes=execution.crashes):
@@ -134,12 +140,12 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
 
     Returns whether the claim still held it.
     """
-    logger.warning("%s was not begun: %s", execution, reason)
     with as_recorded([execution]), transaction.atomic(using=router.db_for_write(Execution)):
         if not Execution.objects.of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
             logger.warning("The lease on %s passed to another worker.", execution)
             return False
         _now_is([execution], state, reason)
+    outcomes.execution_ended(execution, state.value, attempt=0, error=reason)
     return True
 
 
@@ -159,7 +165,7 @@ def record(outcomes: Sequence[AttemptOutcome]) -> list[Execution]:
 
 
 def finish(
-    outcomes: Sequence[AttemptOutcome], *, with_details: bool = True, is_charged: bool = True
+    attempt_outcomes: Sequence[AttemptOutcome], *, with_details: bool = True, is_charged: bool = True
 ) -> list[Execution]:
     """Record what attempts came to, and when the next one is, if there is one. Returns the executions recorded.
 
@@ -167,10 +173,10 @@ def finish(
     is recorded then, and giving all again does no harm. Attempts that are not charged yet, all of one claim, are
     charged by the same write, and were counted by ``count``.
     """
-    if not outcomes:
+    if not attempt_outcomes:
         return []
-    executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in outcomes}
-    ends = _ends(outcomes)
+    executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in attempt_outcomes}
+    ends = _ends(attempt_outcomes)
     if not with_details:
         ends = [_without_details(each) for each in ends]
     # What waits for another action is let go on together with that one's end.
@@ -178,35 +184,38 @@ def finish(
     together = transaction.atomic(using=rows().db) if is_waited_for else nullcontext()
     with as_recorded(list(executions.values())), together:
         kept = _write(ends, executions, is_charged)
-        for written, outcome in zip(ends, outcomes, strict=True):
-            execution = outcome.execution
+        for written in ends:
+            execution = executions[written.execution_id, written.worker]
             if (written.execution_id, written.worker) in kept:
                 execution.state, execution.error = State(written.state), written.error
-                _say_if_it_failed(outcome)
             else:
                 logger.warning(
                     "The lease on %s passed to another worker; what this one did is not recorded.", execution
                 )
+                spans.end_attempt(execution, "lost")
         recorded = [executions[key] for key in executions if key in kept]
         if is_waited_for:
             settle_after(recorded)
+        told = [outcome for outcome in attempt_outcomes if (outcome.execution.pk, outcome.worker) in kept]
+        outcomes.after_commit(partial(_tell, told), rows().db)
     return recorded
 
 
-def _say_if_it_failed(outcome: AttemptOutcome) -> None:
-    """Log a failure that counts: one whose lease is lost may have failed only because another worker had done it."""
-    error, execution = outcome.result, outcome.execution
-    if not isinstance(error, Exception) or isinstance(error, PutOff):
-        return
-    # An error of ours says all in its sentence, and hundreds of deliveries may fail together.
-    traceback = None if isinstance(error, RulesEngineError) else error
-    logger.warning("%s failed at attempt %d: %s", execution, execution.attempts, error, exc_info=traceback)
+def _tell(attempt_outcomes: Sequence[AttemptOutcome]) -> None:
+    """Say in the log, and by the end of its span, what each attempt came to."""
+    for execution, result in ((outcome.execution, outcome.result) for outcome in attempt_outcomes):
+        error = result if isinstance(result, Exception) else None
+        outcome = "put_off" if isinstance(error, PutOff) else execution.state
+        outcomes.execution_ended(execution, outcome, attempt=execution.attempts, error=error)
+        is_failure = error is not None and not isinstance(error, PutOff)
+        spans.end_attempt(execution, outcome, type(error).__qualname__ if is_failure else "")
 
 
 def count(executions: Sequence[Execution]) -> None:
     """Count in memory an attempt of each that is charged when it ends."""
     for execution in executions:
         execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+    spans.begin_attempts(executions)
 
 
 def _write(
@@ -285,7 +294,7 @@ def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequ
         state.value,
         Attempt.Outcome.FAILED.value,
         summary=None,
-        error=clean_text(str(error) or type(error).__name__, ERROR_LIMIT),
+        error=clean_text(masked(str(error)) or type(error).__name__, ERROR_LIMIT),
         error_type=type(error).__name__,
         detail=plain(safe(getattr(error, "detail", {}))),
         wait=wait,

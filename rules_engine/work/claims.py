@@ -24,6 +24,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.pools import outside_pool
 from rules_engine.models import Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
+from rules_engine.tracing import spans
 from rules_engine.types import Unread, ask
 from rules_engine.work.repeating import against_rivals
 
@@ -44,6 +45,11 @@ class Claim:
         return bool(self.executions)
 
 
+def _claim_of(worker: str, executions: Sequence[Execution], began: int) -> Claim:
+    spans.claimed(executions, began)
+    return Claim(worker, tuple(executions))
+
+
 def worker_name() -> str:
     """Return a name that no claim has had."""
     return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
@@ -62,6 +68,7 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     down too, its neighbours lose nothing.
     """
     limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
+    began = spans.now()
     every = unpaused(rows())
     if lane is not None:
         every = every.filter(lane=lane)
@@ -74,7 +81,7 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
             executions = database.in_order(every.filter(queue=names[0])).lease(limit, worker=worker, lease=lease)
         elif names:
             executions = _oldest(every, names, limit).lease(limit, worker=worker, lease=lease)
-    return Claim(worker, tuple(executions))
+    return _claim_of(worker, executions, began)
 
 
 def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) -> ExecutionQuerySet:
@@ -96,10 +103,11 @@ def claim_in_turn(queue: str, limit: int) -> Claim:
     The order of what one rule does stays. What is over, because some have less than their share, goes to the oldest of
     all.
     """
+    began = spans.now()
     every, worker, lease = unpaused(rows().of_queues([queue])), worker_name(), conf.lease_seconds()
     suspects = every.lease(1, worker=worker, lease=lease, suspects=True)
     if suspects:
-        return Claim(worker, tuple(suspects))
+        return _claim_of(worker, suspects, began)
     database, keys = database_of(every.db), list[Any]()
     due = database.in_order(every.leasable(suspects=False))
     slugs = database.due_rules(due, queue)
@@ -109,7 +117,7 @@ def claim_in_turn(queue: str, limit: int) -> Claim:
         keys += database.lease_rules(due, rooms, worker=worker, seconds=lease)
     if len(keys) < limit:
         keys += database.lease(due, limit - len(keys), worker=worker, seconds=lease)
-    return Claim(worker, tuple(due.with_keys(keys).leased_to(worker, suspects=False)))
+    return _claim_of(worker, due.with_keys(keys).leased_to(worker, suspects=False), began)
 
 
 def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False, suspects: bool = True) -> Claim:
@@ -120,6 +128,7 @@ def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False,
     ``in_order`` leaves out what has to wait for an earlier execution with the same order key. An execution that has
     taken a process down twice is left to ``claim_crashed``.
     """
+    began = spans.now()
     of_queue = rows().filter(queue=queue)
     due = unpaused(of_queue)
     if in_order:
@@ -133,14 +142,14 @@ def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False,
     left = {lane: room - taken[lane] for lane, room in rooms.items() if room > taken[lane]}
     if left:
         executions += due.lease_lanes(left, worker=worker, lease=lease)
-    return Claim(worker, tuple(executions))
+    return _claim_of(worker, executions, began)
 
 
 def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     """Lease one execution that was in flight when a process died for the second time. Carry it out alone."""
+    began, worker = spans.now(), worker_name()
     crashed = unpaused(rows().filter(queue=queue, lane__in=lanes, crashes__gt=0))
-    worker = worker_name()
-    return Claim(worker, tuple(crashed.lease(1, worker=worker, lease=conf.lease_seconds(), suspects=True)))
+    return _claim_of(worker, crashed.lease(1, worker=worker, lease=conf.lease_seconds(), suspects=True), began)
 
 
 def unpaused(executions: ExecutionQuerySet) -> ExecutionQuerySet:

@@ -21,6 +21,7 @@ from rules_engine.models import Execution
 from rules_engine.rules import running
 from rules_engine.rules.contract import Action, does_many
 from rules_engine.rules.permissions import Authors
+from rules_engine.tracing import spans
 from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work import attempts, claims
 from rules_engine.work.attempts import AttemptOutcome
@@ -166,7 +167,7 @@ def _effects_with_records(
 
 
 def _effect(action: Action, execution: Execution, authors: Authors) -> ActionResult:
-    with _as_consequence(execution, authors):
+    with spans.within_attempt(execution), _as_consequence(execution, authors):
         return running.run(action, execution.context(), execution.config)
 
 
@@ -191,7 +192,7 @@ def _effects(action: Action, executions: Sequence[Execution], authors: Authors) 
         return [_effect_or_error(action, execution, authors) for execution in executions]
     # What they change, if they change what rules hear of, continues the longest of their chains: all of them end.
     deepest = max(executions, key=lambda execution: execution.event.depth)
-    with _as_consequence(deepest, authors):
+    with spans.within_attempt(deepest, executions), _as_consequence(deepest, authors):
         contexts = [execution.context() for execution in executions]
         return running.run_many(action, contexts, [execution.config for execution in executions])
 

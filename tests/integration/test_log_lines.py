@@ -23,7 +23,7 @@ from webhooks.receiver import webhook
 FORGED = "x\r\n2031-01-01 ERROR forged\x1b[31m\u2028end"
 TOLD = "x\\r\\n2031-01-01 ERROR forged\\x1b[31m\\u2028end"
 #: Where our lines go, and where Django says what receivers raise to whom we send a signal.
-LOGGERS = ("rules_engine", "rules_engine.messages", "webhooks", "django.dispatch")
+LOGGERS = ("rules_engine", "rules_engine.messages", "rules_engine.outcomes", "webhooks", "django.dispatch")
 
 
 @pytest.fixture(params=["%(message)s", "%(asctime)s %(levelname)s %(name)s: %(message)s"])

@@ -79,7 +79,8 @@ class EndpointAdmin(ButtonsAdmin):
         if obj is not None:
             state = ("created_at", "updated_at")
             secret_fields = ("secret_state", "public_key", "previous_secret_expires_at", "header_names", *secret_fields)
-        sending = ("payload_form", "schedule", "concurrency", ("rate_count", "rate_seconds"), "ordered")
+        limits = ("concurrency", ("rate_count", "rate_seconds"), "ordered")
+        sending = ("payload_form", "schedule", *limits, "sends_traceparent")
         return [
             (None, {"fields": ("name", "slug", "description", "url" if may_write else "url_shown", "enabled", *state)}),
             (_("Sending"), {"fields": sending}),

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from webhooks.http.client import Response
     from webhooks.models import Endpoint
 
+TRACEPARENT = "traceparent"
 USER_AGENT = "django-signal-rules"
 #: Characters of a refusing answer that an error's message quotes.
 LONGEST_QUOTE = 200
 #: The endpoint's columns that decide how deliveries reach it and what proves who sent them.
 ROUTED_BY = (
-    *("url", "secret", "previous_secret", "previous_secret_expires_at", "headers"),
+    *("url", "secret", "previous_secret", "previous_secret_expires_at", "headers", "sends_traceparent"),
     *("ca_certificates", "client_certificate", "verify_tls"),
 )
 
@@ -82,6 +83,8 @@ class _Route:
 
     made_of: tuple[Any, ...] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    #: Whether the receiver is told of the trace; not where the endpoint has a header of its own for that.
+    tells_trace: bool
     signers: tuple[Signer, ...] = field(repr=False)
     hidden: tuple[str, ...] = field(repr=False)
     shown_url: str
@@ -106,6 +109,9 @@ def message(endpoint: Endpoint, context: ActionContext, config: Mapping[str, Any
         "webhook-timestamp": str(timestamp),
         "webhook-signature": signed(route.signers, message_id, timestamp, encoded.body),
     }
+    if context.traceparent and route.tells_trace:
+        # Alone: a trace's id is made by chance, and what tracestate holds is between the site and its vendors.
+        headers[TRACEPARENT] = context.traceparent
     return Message(endpoint, encoded.body, headers, context.attempt, is_test(config), route.tls)
 
 
@@ -130,6 +136,7 @@ def _made_route(endpoint: Endpoint) -> _Route:
         hidden += words(value)
     return _Route(
         headers=endpoint.headers,
+        tells_trace=endpoint.sends_traceparent and TRACEPARENT not in map(str.lower, endpoint.headers),
         signers=tuple(map(signer, secrets)),
         hidden=tuple(hidden),
         shown_url=masked_url(endpoint.url),

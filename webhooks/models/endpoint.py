@@ -127,6 +127,12 @@ class Endpoint(models.Model):
         help_text=_("What concerns one object is delivered one by one; one that fails holds back those after it."),
         db_default=False,
     )
+    sends_traceparent = models.BooleanField(
+        _("tell of the trace"),
+        default=True,
+        db_default=True,
+        help_text=_("Sends the header traceparent where traces are kept: the receiver's work becomes a part of them."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localdate, localtime
 from django.utils.translation import gettext
 
+from rules_engine import conf
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.objects import names_of_objects, why_unseen
 from rules_engine.context.paths import find_model
@@ -29,6 +30,7 @@ from rules_engine.models import Event
 from rules_engine.rules import permissions
 from rules_engine.secret_names import is_secret
 from rules_engine.surroundings.state import shown
+from rules_engine.tracing.kept import trace_id_of
 
 MASK = "…"
 
@@ -65,6 +67,12 @@ def _cells(row: Sequence[Any]) -> SafeString:
 def link(url: str, text: Any) -> SafeString:
     """A link; plain text where there is no address."""
     return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
+
+
+def trace_link(kept: str | None) -> SafeString:
+    """The id of the trace that an event is a part of, linked by the setting TRACE_URL; a dash for none."""
+    trace_id = trace_id_of(kept)
+    return link(conf.trace_url().replace("{trace_id}", trace_id) if trace_id else "", trace_id or "–")
 
 
 def list_url(name: str, **filters: Any) -> str:

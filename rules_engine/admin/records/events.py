@@ -27,6 +27,7 @@ from rules_engine.admin.parts.rendering import (
     page_url,
     table,
     text_block,
+    trace_link,
 )
 from rules_engine.admin.parts.rule_page import TEST
 from rules_engine.admin.parts.searching import SearchedAdmin, labels_like, uuid_of
@@ -63,13 +64,16 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
         "executions_shown",
         "chain_shown",
         "context_shown",
+        "trace_shown",
     )
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # Nobody who keeps no traces is to ask what one is.
+        trace = ("trace_shown",) if obj is not None and obj.trace else ()
         return (
             "signal", "operation", "object_shown", "occurred_at", "created_at", "actor_name", "actor_id",
-            "request_id", "depth", "root_shown", "cause_shown", "evaluations_shown", "executions_shown", "chain_shown",
-            "context_shown",
+            "request_id", *trace, "depth", "root_shown", "cause_shown", "evaluations_shown", "executions_shown",
+            "chain_shown", "context_shown",
         )  # fmt: skip
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
@@ -137,6 +141,10 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
     @admin.display(description=_("caused by"))
     def cause_shown(self, event: Event) -> SafeString:
         return link(page_url("execution", event.cause_id) if event.cause_id else "", event.cause_id or "–")
+
+    @admin.display(description=_("trace"))
+    def trace_shown(self, event: Event) -> SafeString:
+        return trace_link(event.trace)
 
     @admin.display(description=_("chain"))
     def chain_shown(self, event: Any) -> SafeString:

@@ -28,6 +28,7 @@ from rules_engine.admin.parts.rendering import (
     table,
     text_block,
     time_words,
+    trace_link,
 )
 from rules_engine.admin.parts.row_buttons import RowButtonsAdmin
 from rules_engine.admin.parts.searching import of_events_about, of_rules, uuid_of
@@ -63,12 +64,13 @@ class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
     change_form_template = "admin/rules_engine/execution/change_form.html"
     readonly_fields = (
         "rule_shown", "event_shown", "object_shown", "next_shown", "attempts_shown", "config_shown", "outcome_shown",
-        "caused_shown", "context_shown", "kind_named", "author_shown",
+        "caused_shown", "context_shown", "kind_named", "author_shown", "trace_shown",
     )  # fmt: skip
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         state = ("state", "outcome_shown", "attempts_shown", "caused_shown", "next_shown", "created_at", "finished_at")
-        origin = ("rule_shown", "rule_version", "kind_named", "event_shown", "object_shown", "author_shown")
+        trace = ("trace_shown",) if obj is not None and obj.event.trace else ()
+        origin = ("rule_shown", "rule_version", "kind_named", "event_shown", "object_shown", "author_shown", *trace)
         place = ("queue", "lane", "order_key", "leased_by", "lease_until", "crashes")
         return [
             (None, {"fields": state}),
@@ -185,6 +187,10 @@ class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
     @admin.display(description=_("author"))
     def author_shown(self, execution: Execution) -> str:
         return names_of([execution.author_id]).get(execution.author_id, execution.author_id) or "–"
+
+    @admin.display(description=_("trace"))
+    def trace_shown(self, execution: Execution) -> SafeString:
+        return trace_link(execution.event.trace)
 
     @admin.display(description=_("events it led to"))
     def caused_shown(self, execution: Execution) -> SafeString:
