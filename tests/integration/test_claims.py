@@ -166,7 +166,7 @@ def test_a_late_failure_is_not_told_as_one(caplog: pytest.LogCaptureFixture) -> 
     assert "passed to another worker" in caplog.text
     assert "failed" not in caplog.text
     attempts.finish([AttemptOutcome(claim.executions[0], claim.worker, ZeroDivisionError("in time"))])
-    assert "failed at attempt 2: in time" in caplog.text
+    assert "failed and is tried again at attempt 2: in time" in caplog.text
 
 
 def test_two_workers_never_claim_the_same() -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from rules_engine.context.exceptions import HIDDEN, TEXT_CHARACTERS, current, described, masked
+from rules_engine.context.exceptions import TEXT_CHARACTERS, current, described
+from rules_engine.hidden.texts import HIDDEN, masked
 
 
 def raised(text: object) -> BaseException:
