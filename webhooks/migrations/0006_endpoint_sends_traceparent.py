@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webhooks', '0003_chats'),
+        ('webhooks', '0005_state_defaults'),
     ]
 
     operations = [
