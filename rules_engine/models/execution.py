@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import models, router
 from django.db.models import F, Prefetch, Q, Window
@@ -186,8 +186,7 @@ class Execution(models.Model):
     author_sees: MayView | None = None
     action: Any = None
     #: OpenTelemetry's spans of the claim and of the attempt that goes on; None where none are made.
-    claim_span: Any = None
-    attempt_span: Any = None
+    claim_span = attempt_span = cast("Any", None)
 
     id = models.UUIDField(primary_key=True, default=types.new_id, editable=False)
     event = models.ForeignKey(
