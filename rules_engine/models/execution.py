@@ -338,9 +338,7 @@ class Attempt(models.Model):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         ordering = ("execution", "number")
-        constraints = [
-            models.UniqueConstraint(fields=("execution", "number"), name="rules_engine_attempt_number"),
-        ]
+        constraints = [models.UniqueConstraint(fields=("execution", "number"), name="rules_engine_attempt_number")]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.outcome}"
