@@ -17,6 +17,7 @@ from django.core.signals import setting_changed
 from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
     SETTING,
+    ConfiguredMetrics,
     ConfiguredSignal,
     ConfiguredSurroundings,
     are_exceptions,
@@ -24,18 +25,20 @@ from rules_engine.setting_values import (
     count,
     flag,
     is_address,
+    is_metrics,
     is_number,
     is_schedule,
     is_signals,
     is_surroundings,
     is_tasks,
-    is_texts,
+    is_texts_or_none,
     is_trace_url,
     most,
     positive,
     retention,
     texts,
     usable,
+    usable_secret,
 )
 
 Value = TypeVar("Value")
@@ -224,16 +227,14 @@ def keep_events_whole() -> bool:
 @_setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
-    accepts = lambda v: v is None or is_texts(v)  # noqa: E731
-    value = usable("CACHE_KEY_PREFIXES", None, accepts, "a list of strings, or None")
+    value = usable("CACHE_KEY_PREFIXES", None, is_texts_or_none, "a list of strings, or None")
     return None if value is None else tuple(value)
 
 
 @_setting
 def email_domains() -> tuple[str, ...] | None:
     """Domains that rules may send mail to; None, the default, allows all."""
-    accepts = lambda v: v is None or is_texts(v)  # noqa: E731
-    value = usable("EMAIL_DOMAINS", None, accepts, "a list of domains, or None")
+    value = usable("EMAIL_DOMAINS", None, is_texts_or_none, "a list of domains, or None")
     return None if value is None else tuple(domain.lower() for domain in value)
 
 
@@ -326,6 +327,14 @@ def traces() -> bool:
 def trace_url() -> str:
     """Where a trace is shown, such as "https://tempo.example.com/trace/{trace_id}". Default "", without links."""
     return str(usable("TRACE_URL", "", is_trace_url, "an address with {trace_id} in it"))
+
+
+@_setting
+def metrics() -> ConfiguredMetrics | None:
+    """What is counted for monitors, and who may read it. Default None: nothing is counted. ``{}`` is the usual."""
+    expected = 'None, or a dict, perhaps with "token" (empty, or 16 characters and more) and "labels" (a whole number)'
+    value = usable_secret("METRICS", None, is_metrics, expected)
+    return None if value is None else ConfiguredMetrics(**value)
 
 
 def problems() -> list[str]:

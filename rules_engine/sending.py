@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from rules_engine.actions.replay_executions import Selection as Selection
 from rules_engine.databases.uncached import UncachedQuerySet as UncachedQuerySet
+from rules_engine.models.tallies.counting import count_after_commit as count_after_commit
+from rules_engine.monitoring.metric import Metric as Metric
+from rules_engine.monitoring.metric import Sample as Sample
+from rules_engine.monitoring.metric import register_metrics as register_metrics
 from rules_engine.outbox.direct import order as order
 from rules_engine.rules.permissions import may_view_data as may_view_data
 from rules_engine.rules.permissions import may_view_event as may_view_event

@@ -29,6 +29,14 @@ def usable(name: str, default: Any, accepts: Callable[[Any], bool], expected: st
     return value
 
 
+def usable_secret(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
+    """Give a value as ``usable`` does; the sentence that refuses it does not quote it."""
+    value = getattr(settings, SETTING, {}).get(name, default)
+    if not accepts(value):
+        raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is not (its value is not shown).")
+    return value
+
+
 def is_number(value: Any, *, above: float) -> bool:
     """Tell whether a value is a number above another; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and value > above
@@ -90,6 +98,11 @@ def most(name: str, default: int | None) -> int | None:
     accepts = lambda v: v is None or (isinstance(v, int) and is_number(v, above=0))  # noqa: E731
     value = usable(name, default, accepts, "a whole number of at least 1, or None")
     return None if value is None else int(value)
+
+
+def is_texts_or_none(value: Any) -> bool:
+    """Tell whether a value is a list of strings, or None."""
+    return value is None or is_texts(value)
 
 
 def is_schedule(value: Any) -> bool:
@@ -166,3 +179,28 @@ def is_surroundings(value: Any) -> bool:
         return False
     paths = [path for key, path in value.items() if key != "home"]
     return all(isinstance(path, str) and "." in path for path in paths)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredMetrics:
+    """How metrics are counted, and who may read them."""
+
+    #: What a scraper says after "Bearer"; empty where only staff may read them.
+    token: str = ""
+    #: The most rules, kinds of actions and endpoints that are told apart.
+    labels: int = 200
+
+
+def is_metrics(value: Any) -> bool:
+    """Tell whether a value is None, or a dict with some of what ``ConfiguredMetrics`` has."""
+    if value is None:
+        return True
+    if not isinstance(value, Mapping) or set(value) - {"token", "labels"}:
+        return False
+    token, labels = value.get("token", ""), value.get("labels", 1)
+    return is_token(token) and isinstance(labels, int) and is_number(labels, above=0)
+
+
+def is_token(value: Any) -> bool:
+    """Tell whether a value is empty, or a text that can stand in a header and is long enough not to be guessed."""
+    return isinstance(value, str) and (value == "" or (len(value) >= 16 and value.isascii() and value.isprintable()))

@@ -38,6 +38,7 @@ ROOMS = """
 3  rules_engine.models.schedules      what is told without a signal: by time, or because somebody asks
 3  rules_engine.models.tested        what a rule is tested with: the tests that are kept with it
 3  rules_engine.models.captures        what triggers have captured, and which tables have such triggers
+3  rules_engine.models.tallies        numbers that all processes count together, in memory first
 4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
 4  rules_engine.live.triggers          what live rules need of triggers, whether they have it, and making them
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
@@ -69,6 +70,7 @@ ROOMS = """
 6  rules_engine.test.kept            the tests that are kept with rules: their samples, and running them
 6  rules_engine.source               a rule shown as Python
 6  rules_engine.source.printed       small functions that are printed along with a rule
+7  rules_engine.monitoring           figures for monitors, and whether all is well
 7  rules_engine.admin                brings the rooms below together
 7  rules_engine.admin.parts          what pages share
 7  rules_engine.admin.conditions     the condition builder, and conditions in words

@@ -14,13 +14,20 @@ class WebhooksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from rules_engine.sending import register_drain, register_lane_titles, register_needs, register_overview
+        from rules_engine.sending import (
+            register_drain,
+            register_lane_titles,
+            register_metrics,
+            register_needs,
+            register_overview,
+        )
         from webhooks import checks, conf
-        from webhooks.endpoints import titles, troubles
+        from webhooks.endpoints import metrics, titles, troubles
 
         register_overview("webhooks", troubles.failures_by_endpoint)
         register_lane_titles(conf.QUEUE, titles.titles)
         register_needs("webhooks", troubles.needs)
+        register_metrics("webhooks", metrics.METRICS, metrics.read)
 
         # Without the extra the engine runs deliveries one by one, and each says what is missing.
         if not checks.missing_libraries():

@@ -16,6 +16,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.errors import ConditionError, RulesEngineError, not_read, said_by
 from rules_engine.logic import jsonlogic
 from rules_engine.logs import outcomes
+from rules_engine.models.tallies import counting
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule, Contexts
@@ -45,6 +46,8 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
     pairs = evaluate(subject, rules)
     if any(rule.arms is not None for rule, _ in pairs):
         pairs = marked(subject, pairs)
+    if counting.is_on():
+        _count(rules, pairs)
     if not pairs:
         return None
     evaluations = _marked(pairs, subject)
@@ -59,6 +62,14 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
         recorders=[rule for rule, _ in pairs if not rule.slug],
         evaluations=[evaluation for evaluation in _told(subject, rules, pairs, evaluations) if evaluation.rule_slug],
     )
+
+
+def _count(rules: Sequence[CompiledRule], pairs: Sequence[tuple[CompiledRule, Evaluation]]) -> None:
+    """Count for monitors what the rules said: nothing is told where all say no."""
+    if pairs:
+        counting.add_evaluations((rule.slug, said.outcome) for rule, said in pairs if rule.slug)
+    else:
+        counting.add_evaluations((rule.slug, "not_matched") for rule in rules if rule.slug)
 
 
 def _told(

@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 
 from rules_engine.context.snapshot import clean_text
 from rules_engine.models import RuleError
+from rules_engine.models.tallies import counting
 
 logger = logging.getLogger("rules_engine")
 
@@ -51,6 +52,7 @@ class Faults:
             self.unreported += 1
             self.since = self.since or timezone.now()
             self.last = f"{type(error).__name__}: {error}"[:LONGEST]
+        counting.add("rules_engine_faults")
         self.log((type(error).__name__,), error, message, *values)
 
     def log(self, kind: tuple[str, ...], error: BaseException, message: str, *values: object) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -26,6 +27,7 @@ from rules_engine.databases.pools import give_back
 from rules_engine.live import cache, faults
 from rules_engine.live.migrated import is_migrated
 from rules_engine.models import Execution, Rule, RuleAction
+from rules_engine.models.tallies import counting
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -43,6 +45,8 @@ _lock = threading.RLock()
 _loaded_in: int | None = None
 _loading_by: int | None = None
 _thread: threading.Thread | None = None
+#: When the rules were last asked after, by ``time.monotonic``.
+_looked_at: float | None = None
 
 
 def _after_fork() -> None:
@@ -116,6 +120,7 @@ def look() -> Exception | None:
     it could not be read."""
     refreshed = ask(cache.refresh)
     if not isinstance(refreshed, Unread):
+        _note_look()
         return None
     _tell(refreshed.error, "this process goes on with those it has")
     return refreshed.error
@@ -153,14 +158,27 @@ def _watch() -> None:
 def _look_from_afar() -> None:
     """Refresh from a thread that nobody waits for: requests may need the connection until the next look."""
     cache.refresh()
-    _report_faults()
+    _note_look()
+    _report()
     give_back(cache.alias())
 
 
-def _report_faults() -> None:
-    """Write down what went wrong while rules were told; what cannot be written yet is, at a later look."""
+def _report() -> None:
+    """Write down what went wrong while rules were told, and what was counted; what cannot be written yet is, at a later
+    look."""
     with suppress(DatabaseError, InterfaceError):
         faults.of_process.report()
+        counting.write_if_due()
+
+
+def _note_look() -> None:
+    global _looked_at
+    _looked_at = time.monotonic()
+
+
+def seconds_since_look() -> float | None:
+    """Say how long ago this process last read whether the rules have changed; None before it has."""
+    return None if _looked_at is None or not has_loaded() else time.monotonic() - _looked_at
 
 
 def _tell(error: Exception, what_now: str) -> None:
@@ -232,4 +250,4 @@ def started(**_: Any) -> None:
     if not is_test_environment():
         ensure_loaded()  # first, so that the two locks are always taken in one order
         look()
-        _report_faults()
+        _report()

@@ -16,6 +16,7 @@ from rules_engine.models.rule_set import RuleSetChange, RuleSetVersion
 from rules_engine.models.schedules.armed import Armed
 from rules_engine.models.schedules.run import Run
 from rules_engine.models.schedules.schedule import Firing, Schedule
+from rules_engine.models.tallies.tally import Tally
 from rules_engine.models.tested.rule_test import RuleTest
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "RuleVersion",
     "Run",
     "Schedule",
+    "Tally",
 ]

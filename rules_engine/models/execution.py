@@ -19,6 +19,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event, contexts_of
+from rules_engine.models.tallies import counting
 from rules_engine.tracing import spans
 
 
@@ -144,9 +145,8 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
 
     def cancel(self, reason: str) -> int:
         """End those that nobody has started; what is running goes on. ``reason`` is a sentence for people."""
-        return self.waiting().update(
-            state=State.CANCELLED, error=reason, finished_at=Now(), leased_by="", lease_until=None
-        )
+        ended = {"state": State.CANCELLED, "error": reason, "finished_at": Now(), "leased_by": "", "lease_until": None}
+        return counting.cancelled(self.waiting().update(**ended), self.db)
 
     def retry(self) -> int:
         """Make ended or waiting ones due at once, with a fresh count of attempts left to the schedule."""
@@ -180,8 +180,8 @@ class Execution(models.Model):
 
     State = State
 
-    #: Set by ``claim`` on one whose last lease expired.
-    is_suspect = False
+    #: Set by ``claim`` on one whose last lease expired; and when its attempt was begun here, by ``time.monotonic``.
+    is_suspect, began = False, 0.0
     #: What its author may view (None is all), and the action of its kind; set by who claims it.
     author_sees: MayView | None = None
     action: Any = None

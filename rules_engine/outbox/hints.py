@@ -24,6 +24,7 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.models import Execution
+from rules_engine.models.tallies import counting
 from rules_engine.outbox.crowding import has_room
 from rules_engine.types import Unread, ask
 
@@ -100,6 +101,7 @@ class Publisher:
     def _publish(self, queue: str) -> bool:
         # The thread must outlive whatever a transport raises.
         sent = ask(send, queue)
+        counting.add("rules_engine_hints", ("failed" if isinstance(sent, Unread) else "sent",))
         if not isinstance(sent, Unread):
             self.failing = False
             return True

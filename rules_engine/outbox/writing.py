@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from functools import partial
@@ -18,6 +19,7 @@ from rules_engine import conf, models, types
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.insertion import Rows, insert_together
 from rules_engine.logs import outcomes
+from rules_engine.models.tallies import counting
 from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import Batch, make_batch
@@ -116,6 +118,7 @@ def _write(batches: Sequence[Batch], using: str) -> int:
         with transaction.atomic(using=using):
             insert_together(tables, using)
             _set_due(executions, held, using)
+    count_ended((row for batch in batches for row in batch.ended), using)
     announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
     if outcomes.logger.isEnabledFor(logging.INFO):
         outcomes.after_commit(partial(_tell, batches), using)
@@ -137,6 +140,7 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     ended = [row for row in executions if row.finished_at is not None]
     insert_together([*_rows(models.Execution, waiting), *_rows(models.Execution, ended)], using)
     _set_due(waiting, (), using)
+    count_ended(ended, using)
     announce({row.queue for row in waiting}, using)
     return len(waiting)
 
@@ -227,6 +231,13 @@ def _waiting(executions: Sequence[ExecutionRow]) -> list[ExecutionRow]:
             key = row.event_id, row.rule_slug
             first_stop[key] = min(row.position, first_stop.get(key, row.position))
     return [row for row in executions if row.position > first_stop.get((row.event_id, row.rule_slug), row.position)]
+
+
+def count_ended(rows: Iterable[ExecutionRow], using: str) -> None:
+    """Count those that ended in the process of the save, once the transaction is committed."""
+    if counting.is_on():
+        kinds = Counter((row.kind, row.state) for row in rows)
+        counting.count_after_commit({(counting.EXECUTIONS, kind): number for kind, number in kinds.items()}, using)
 
 
 def announce(queues: set[str], using: str) -> None:

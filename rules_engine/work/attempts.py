@@ -7,6 +7,7 @@ over meanwhile is left to that one, and the verb says so by what it returns.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work.claims import rows
 from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
+from rules_engine.work.workers.counted import count_attempts, count_end, count_lost
 
 logger = logging.getLogger("rules_engine")
 
@@ -86,7 +88,7 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
         logger.warning("%d executions passed to other workers before they were begun.", len(fresh) - len(charged))
     for key, execution in fresh.items():
         if key in charged:
-            execution.state, execution.attempts = State.RUNNING, numbers[key]
+            execution.state, execution.attempts, execution.began = State.RUNNING, numbers[key], time.monotonic()
             started.append(execution)
     spans.begin_attempts(started)
     return started
@@ -102,6 +104,7 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
         if execution.crashes >= conf.max_crashes():
             reason = f"Given up: {execution.crashes} attempts ended with the process that made them."
             if own.update(**_ended(State.DISCARDED, reason), crashes=execution.crashes):
+                count_end(execution.kind, State.DISCARDED, rows().db)
                 told = partial(outcomes.execution_ended, attempt=execution.attempts, error=reason)
                 outcomes.after_commit(partial(told, execution, State.DISCARDED), own.db)
                 _now_is([execution], State.DISCARDED, reason)
@@ -109,7 +112,7 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
         if not own.update(state=State.RUNNING, attempts=F("attempts") + 1, crashes=execution.crashes):
             logger.warning("The lease on %s passed to another worker before it was started.", execution)
             return False
-        execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+        execution.state, execution.attempts, execution.began = State.RUNNING, execution.attempts + 1, time.monotonic()
         attempts = Attempt.objects.using(router.db_for_write(Attempt))
         attempts.create(execution=execution, number=execution.attempts, worker=worker)
     return True
@@ -118,6 +121,7 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
 def _record_crash(execution: Execution) -> None:
     execution.crashes += 1
     attempts = Attempt.objects.using(router.db_for_write(Attempt))
+    count_lost(execution.kind, rows().db)
     attempts.filter(execution=execution, finished_at__isnull=True).update(
         outcome=Attempt.Outcome.LOST, finished_at=Now(), error="The process ended, or lost its lease, in this attempt."
     )
@@ -144,6 +148,7 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
         if not Execution.objects.of_claim(worker).filter(pk=execution.pk).update(**_ended(state, reason)):
             logger.warning("The lease on %s passed to another worker.", execution)
             return False
+        count_end(execution.kind, state, rows().db)
         _now_is([execution], state, reason)
     outcomes.execution_ended(execution, state.value, attempt=0, error=reason)
     return True
@@ -198,6 +203,8 @@ def finish(
             settle_after(recorded)
         told = [outcome for outcome in attempt_outcomes if (outcome.execution.pk, outcome.worker) in kept]
         outcomes.after_commit(partial(_tell, told), rows().db)
+        written_ends = [(executions[key], end) for end in ends if (key := (end.execution_id, end.worker)) in kept]
+        count_attempts(written_ends, rows().db)
     return recorded
 
 
@@ -214,7 +221,7 @@ def _tell(attempt_outcomes: Sequence[AttemptOutcome]) -> None:
 def count(executions: Sequence[Execution]) -> None:
     """Count in memory an attempt of each that is charged when it ends."""
     for execution in executions:
-        execution.state, execution.attempts = State.RUNNING, execution.attempts + 1
+        execution.state, execution.attempts, execution.began = State.RUNNING, execution.attempts + 1, time.monotonic()
     spans.begin_attempts(executions)
 
 

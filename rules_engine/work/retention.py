@@ -36,6 +36,7 @@ from rules_engine.models import (
     RuleError,
     RuleTest,
     Run,
+    Tally,
 )
 from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import ObjectName, is_stored, names_of, of_names
@@ -57,6 +58,9 @@ LATEST_DAYS = LONGEST_LATENESS // SECONDS_A_DAY + 2
 
 #: Days that a host is remembered that is no longer at work.
 HEARTBEAT_DAYS = 7
+
+#: Days that a number is kept which nothing is added to any more, such as those of a rule that was deleted.
+TALLY_DAYS = 90
 
 #: Days that it is remembered how many mails were sent in an hour.
 MAIL_HOUR_DAYS = 7
@@ -135,6 +139,7 @@ def _prunable() -> Iterator[Old]:
     if audit_days is not None:
         yield Old(AuditEntry.objects.filter(**_older_than(audit_days, "at")), along="at")
     yield Old(Heartbeat.objects.filter(**_older_than(HEARTBEAT_DAYS, "seen_at")), along="seen_at")
+    yield Old(Tally.objects.filter(**_older_than(TALLY_DAYS, "counted_at")), along="pk")
     yield Old(MailHour.objects.filter(**_older_than(MAIL_HOUR_DAYS, "hour")), along="hour")
     yield Old(Reservation.objects.filter(**_older_than(RESERVATION_DAYS, "held_until")), along="held_until")
 

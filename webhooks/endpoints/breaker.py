@@ -14,12 +14,14 @@ from django.db import router, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
-from rules_engine.sending import in_flight
+from rules_engine.sending import count_after_commit, in_flight
 from webhooks import conf
 from webhooks.endpoints import policy
 from webhooks.endpoints.policy import DISABLE_AFTER, Rate, Report
 from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state, lanes
 
+#: What pauses are counted as, by endpoint, for monitors.
+OPENINGS = "webhooks_breaker_openings"
 #: Seconds added to the deadline before a probe without a word is taken for lost with its process.
 PROBE_GRACE = 30.0
 
@@ -156,8 +158,11 @@ def record(endpoint: Endpoint, reports: Sequence[Report]) -> bool:
         rows = EndpointState.objects.using(using).annotate(now=Now(output_field=DateTimeField()))
         state = rows.select_for_update().get(pk=endpoint.pk)
         now: datetime = state.now
+        before = state.pauses
         for report in reports:
             _apply(state, report, now)
+        if state.pauses > before:
+            count_after_commit({(OPENINGS, (endpoint.slug,)): 1}, using)
         state.save(using=using)
     if not policy.has_failed_for_good(state, now):
         return False

@@ -84,13 +84,18 @@ def _need(endpoint: Any, status: Any) -> Need:
     return Need(what, why[:1].upper() + why[1:], do, _page(endpoint.pk))
 
 
-def _not_sent() -> list[Need]:
+def late_endpoints() -> list[Any]:
+    """Give the endpoints that could be sent to, and are not, although something has been due for them for minutes."""
     from webhooks.endpoints import breaker
 
     slugs = {lanes.slug_of(lane) for lane in late_lanes(conf.QUEUE, LATE_SECONDS) if not lanes.is_test(lane)}
     # Where an endpoint rests, or is sent to no faster, that is what holds deliveries up.
     endpoints = breaker.endpoints(list(slugs)).values() if slugs else ()
-    waiting = [endpoint for endpoint in endpoints if endpoint.enabled and breaker.is_unrestricted(endpoint)]
+    return [endpoint for endpoint in endpoints if endpoint.enabled and breaker.is_unrestricted(endpoint)]
+
+
+def _not_sent() -> list[Need]:
+    waiting = late_endpoints()
     if not waiting:
         return []
     text = ngettext(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from django.db import DatabaseError, InterfaceError, router
 
+from rules_engine.sending import count_after_commit
 from webhooks.deliveries import verdict
 from webhooks.deliveries.delivery import DeliveryOutcome, Message
 from webhooks.endpoints import breaker, notices
 from webhooks.endpoints.policy import Report
 from webhooks.errors import EndpointGone, Unanswered
 from webhooks.models import Endpoint
+
+#: What deliveries and their seconds are counted as, by endpoint.
+DELIVERIES, SECONDS = "webhooks_deliveries", "webhooks_delivery_seconds"
 
 logger = logging.getLogger("webhooks")
 
@@ -35,6 +40,8 @@ def _moved(endpoints: Iterable[Endpoint]) -> set[str]:
 
 def note(outcomes: Iterable[tuple[Message, DeliveryOutcome]]) -> None:
     """Count what endpoints answered for or against them, and disable those that are gone."""
+    outcomes = list(outcomes)
+    _count(outcomes)
     endpoints: dict[str, Endpoint] = {}
     reports: dict[str, list[Report]] = {}
     for message, outcome in outcomes:
@@ -55,6 +62,21 @@ def note(outcomes: Iterable[tuple[Message, DeliveryOutcome]]) -> None:
         for slug in unwell - _moved(endpoints[slug] for slug in unwell):
             if breaker.record(endpoints[slug], reports[slug]):
                 notices.disabled(endpoints[slug])
+
+
+def _count(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:
+    """Count for monitors what endpoints said, and how long they took to say it."""
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for message, outcome in outcomes:
+        if message.is_test or outcome.report is None:
+            continue
+        slug = message.endpoint.slug
+        counts[DELIVERIES, (slug, "taken" if outcome.report.taken else "failed")] += 1
+        took = getattr(outcome.result, "detail", {}).get("duration_ms")
+        if isinstance(took, int):
+            counts[f"{SECONDS}_count", (slug,)] += 1
+            counts[f"{SECONDS}_sum", (slug,)] += took * 1000
+    count_after_commit(counts, router.db_for_write(Endpoint))
 
 
 def note_if_possible(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:

@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext
 
-#: Work that is due is taken on within seconds; what waits so long waits for somebody.
-LATE = timedelta(minutes=5)
-
 
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago a moment was, in one unit."""

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
-from rules_engine.admin.overview.moments import LATE, ago
+from rules_engine.admin.overview.moments import ago
 from rules_engine.admin.overview.workers import is_anybody_at_work, last_seen
 from rules_engine.admin.parts.rendering import list_url, page_url, time_words
 from rules_engine.admin.pauses.notices import may_see_pauses, named, resume_url, scope_words
@@ -26,6 +26,7 @@ from rules_engine.admin.reading.states import DAY, author_faults
 from rules_engine.databases import database_of
 from rules_engine.models import Execution, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import TROUBLED, State
+from rules_engine.monitoring.backlog import LATE, oldest_free
 from rules_engine.work import overview
 from rules_engine.work.overview import Need
 from rules_engine.work.queues import has_drain
@@ -36,8 +37,6 @@ MOST_NAMED = 10
 MOST_ASKED, SAMPLE = 20, 100
 #: What was given up longer ago has been let be.
 WEEK = timedelta(days=7)
-#: Rows that are late, while some rules are paused: whether one among them is not.
-LOOKED_AT = 1_000
 #: What fails is tried again by itself; after so many times somebody should look.
 MANY_FAILURES = 3
 #: A pause without an end that stands for so long may have been forgotten.
@@ -76,23 +75,11 @@ def _late() -> Iterator[Need]:
     pauses = list(Pause.objects.current())
     live = Execution.objects.live()
     for queue in database_of(live.db).due_queues(live):
-        oldest = None if has_drain(queue) else _oldest_late(queue, pauses)
+        oldest = None if has_drain(queue) else oldest_free(queue, pauses, LATE)[0]
         if oldest is not None:
             yield _late_need(gettext("The queue %s") % queue, oldest)
     if (oldest := _oldest_held(pauses)) is not None:
         yield _late_need(gettext("Held matches"), oldest)
-
-
-def _oldest_late(queue: str, pauses: Sequence[Pause]) -> datetime | None:
-    """When the oldest was due that is late and that no pause stops: of as many as are looked at while some rules are
-    paused, for theirs may stand before all others."""
-    if any(pause.is_everything for pause in pauses):
-        return None
-    late = Execution.objects.live().unleased().filter(queue=queue, next_attempt_at__lte=Now() - LATE)
-    oldest = late.order_by("next_attempt_at").values_list("rule_slug", "next_attempt_at")[: LOOKED_AT if pauses else 1]
-    models = dict(Rule.objects.values_list("slug", "model")) if pauses else {}
-    free = (due for slug, due in oldest if not any(one.stops(slug, models.get(slug)) for one in pauses))
-    return next(free, None)
 
 
 def _late_need(what: str, oldest: datetime) -> Need:

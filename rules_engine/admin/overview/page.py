@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
-from rules_engine.admin.overview.backlog import backlog, waiting
+from rules_engine.admin.overview.backlog import backlog
 from rules_engine.admin.overview.moments import ago, seconds
 from rules_engine.admin.overview.needs import how_many, needs_of
 from rules_engine.admin.overview.seen import seen
@@ -27,6 +27,7 @@ from rules_engine.admin.reading.states import DAY
 from rules_engine.databases import database_of
 from rules_engine.models import Attempt, Execution, Pause, Rule, RuleError
 from rules_engine.models.execution import TROUBLED
+from rules_engine.monitoring.backlog import waiting
 from rules_engine.rules import registry
 from rules_engine.work import overview
 from rules_engine.work.overview import Cell, OverviewTable

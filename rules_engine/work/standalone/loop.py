@@ -16,6 +16,7 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.announcing import Listener
 from rules_engine.models import Execution
+from rules_engine.models.tallies import counting
 from rules_engine.work import tasks
 from rules_engine.work.standalone.stop import Stop
 
@@ -52,6 +53,7 @@ class Loop:
                 self._has_failed = True
                 self._disconnect()
                 select.select([self.stop.file], [], [], PAUSE_SECONDS)
+        counting.write_at_end()
         self._disconnect()
 
     def _turn(self) -> None:

@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from project.shop.models import Order
-from rules_engine.admin.overview import backlog
 from rules_engine.models import Attempt, Execution, Heartbeat, Pause, RuleError
+from rules_engine.monitoring import backlog
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import retention, tasks
 from rules_engine.work.workers import heartbeats

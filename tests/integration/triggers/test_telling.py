@@ -18,11 +18,11 @@ from psycopg.errors import SerializationFailure
 
 from project.clinic.models import Appointment, Doctor
 from project.shop.models import Order, OrderItem
-from rules_engine.admin.overview.backlog import waiting
 from rules_engine.capture import receiver
 from rules_engine.databases.triggers import triggers_of
 from rules_engine.live.triggers import installing
 from rules_engine.models import CapturedChange, Event, Execution, InstalledTrigger
+from rules_engine.monitoring.backlog import waiting
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import retention, tasks
 from rules_engine.work.captures import taking

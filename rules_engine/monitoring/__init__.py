@@ -1,0 +1,1 @@
+"""What people on call are told: figures for monitors, and whether all is well."""
