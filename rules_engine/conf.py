@@ -16,7 +16,10 @@ from django.core.signals import setting_changed
 
 from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
+    EXPECTED_SIGNALS,
+    EXPECTED_SURROUNDINGS,
     SETTING,
+    ConfiguredHealth,
     ConfiguredMetrics,
     ConfiguredSignal,
     ConfiguredSurroundings,
@@ -24,7 +27,8 @@ from rules_engine.setting_values import (
     configured_signal,
     count,
     flag,
-    is_address,
+    is_address_or_empty,
+    is_health,
     is_metrics,
     is_number,
     is_schedule,
@@ -79,8 +83,7 @@ def refresh_seconds() -> float:
 def runner() -> str:
     """Who carries out what is due: "celery" (the default), "worker" (``manage.py rules_worker``, without Celery and
     without a broker), or "tasks" (Django's own tasks, by the backend that the site has)."""
-    runners = ("celery", "worker", "tasks")
-    return str(usable("RUNNER", "celery", lambda value: value in runners, '"celery", "worker" or "tasks"'))
+    return str(usable("RUNNER", "celery", ("celery", "worker", "tasks").__contains__, '"celery", "worker" or "tasks"'))
 
 
 @_setting
@@ -272,8 +275,7 @@ def email_attachment_bytes() -> int:
 def site_url() -> str:
     """Where the site is reached, such as "https://shop.example.com": mails and chats then link to the admin's pages.
     Default "", without links."""
-    accepts = lambda v: isinstance(v, str) and (v == "" or is_address(v))  # noqa: E731
-    return str(usable("SITE_URL", "", accepts, 'an address such as "https://shop.example.com"')).rstrip("/")
+    return str(usable("SITE_URL", "", is_address_or_empty, 'an address such as "https://shop.example.com"')).rstrip("/")
 
 
 @_setting
@@ -294,11 +296,7 @@ def signals() -> dict[str, ConfiguredSignal]:
     with ``label`` and with ``arguments`` (a dict of names and what each is); both may be lazy translations.
     ``instance`` names the argument that is the object, where it is not called ``instance``.
     """
-    expected = (
-        'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
-        'or instead of a path {"signal": path, "label": text, "arguments": {name: text}, "instance": name}'
-    )
-    value = usable("SIGNALS", {}, is_signals, expected)
+    value = usable("SIGNALS", {}, is_signals, EXPECTED_SIGNALS)
     return {name: configured_signal(signal) for name, signal in value.items()}
 
 
@@ -309,11 +307,7 @@ def surroundings() -> ConfiguredSurroundings | None:
 
     ``home`` is what is present where the rules and their authors are, that all share.
     """
-    expected = (
-        'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
-        '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value)'
-    )
-    value = usable("SURROUNDINGS", None, is_surroundings, expected)
+    value = usable("SURROUNDINGS", None, is_surroundings, EXPECTED_SURROUNDINGS)
     return None if value is None else ConfiguredSurroundings(**value)
 
 
@@ -335,6 +329,13 @@ def metrics() -> ConfiguredMetrics | None:
     expected = 'None, or a dict, perhaps with "token" (empty, or 16 characters and more) and "labels" (a whole number)'
     value = usable_secret("METRICS", None, is_metrics, expected)
     return None if value is None else ConfiguredMetrics(**value)
+
+
+@_setting
+def health() -> ConfiguredHealth | None:
+    """From where on the health check says that something is not well. Default None: the usual."""
+    value = usable("HEALTH", None, is_health, 'None, or a dict of seconds, perhaps with "public" (True or False)')
+    return None if value is None else ConfiguredHealth(**value)
 
 
 def problems() -> list[str]:

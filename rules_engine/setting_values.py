@@ -17,6 +17,15 @@ from rules_engine import retry
 from rules_engine.errors import SettingsError
 
 SETTING = "RULES_ENGINE"
+#: What the sentences that refuse these settings say was expected.
+EXPECTED_SIGNALS = (
+    'a dict of names and dotted paths such as {"shop.order_paid": "shop.signals.order_paid"}, '
+    'or instead of a path {"signal": path, "label": text, "arguments": {name: text}, "instance": name}'
+)
+EXPECTED_SURROUNDINGS = (
+    'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
+    '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value)'
+)
 #: Names that are excepted of one model at a time.
 NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
 
@@ -79,6 +88,11 @@ def is_trace_url(value: Any) -> bool:
     return isinstance(value, str) and (
         value == "" or ("{trace_id}" in value and value.startswith(("https://", "http://")))
     )
+
+
+def is_address_or_empty(value: Any) -> bool:
+    """Tell whether a value is the address of a site, or the empty text."""
+    return isinstance(value, str) and (value == "" or is_address(value))
 
 
 def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
@@ -199,6 +213,28 @@ def is_metrics(value: Any) -> bool:
         return False
     token, labels = value.get("token", ""), value.get("labels", 1)
     return is_token(token) and isinstance(labels, int) and is_number(labels, above=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredHealth:
+    """From where on something is not well, and who may ask. Times are in seconds."""
+
+    oldest_due: float = 300.0
+    watcher: float = 30.0
+    #: How long all checks together may take.
+    seconds: float = 5.0
+    #: Whether anybody may ask; else whoever has the token of METRICS, and staff.
+    public: bool = True
+
+
+def is_health(value: Any) -> bool:
+    """Tell whether a value is None, or a dict with some of what ``ConfiguredHealth`` has."""
+    if value is None:
+        return True
+    if not isinstance(value, Mapping) or set(value) - {"oldest_due", "watcher", "seconds", "public"}:
+        return False
+    times = [part for name, part in value.items() if name != "public"]
+    return isinstance(value.get("public", True), bool) and all(is_number(part, above=0) for part in times)
 
 
 def is_token(value: Any) -> bool:

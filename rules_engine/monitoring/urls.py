@@ -8,4 +8,4 @@ from rules_engine.monitoring import views
 
 app_name = "rules_engine_monitoring"
 
-urlpatterns = [path("metrics", views.metrics, name="metrics")]
+urlpatterns = [path("metrics", views.metrics, name="metrics"), path("health", views.health, name="health")]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from rules_engine import conf
+from rules_engine.monitoring import health as health_checks
 from rules_engine.monitoring.access import has_token, is_staff
 
 PLAIN = "text/plain; charset=utf-8"
@@ -40,6 +41,20 @@ def metrics(request: HttpRequest) -> HttpResponse:
     except (DatabaseError, InterfaceError) as error:
         return HttpResponse(f"The database cannot be read: {type(error).__name__}\n", status=503, content_type=PLAIN)
     return HttpResponse(body, content_type=content_type)
+
+
+@never_cache
+@require_safe
+@transaction.non_atomic_requests
+def health(request: HttpRequest) -> HttpResponse:
+    """Answer whether all is well, as JSON: 200 where it is, 503 where not or where that could not be found out."""
+    settings, limits = conf.metrics(), health_checks.limits()
+    if not limits.public and not _may_read(request, settings.token if settings else ""):
+        return _refusal()
+    made = health_checks.checks()
+    state = health_checks.overall(made)
+    told = {"state": state, "checks": {check.name: {"state": check.state, "says": check.says} for check in made}}
+    return JsonResponse(told, status=200 if state == "healthy" else 503)
 
 
 def _may_read(request: HttpRequest, token: str) -> bool:
