@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('digest', models.UUIDField(editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('labels', models.JSONField(default=list, verbose_name='labels')),
+                ('labels', models.JSONField(verbose_name='labels')),
                 ('value', models.BigIntegerField(db_default=0, default=0, verbose_name='value')),
                 ('counted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='last counted')),
             ],

@@ -26,7 +26,8 @@ OTHERS = "(other)"
 def digest_of(key: Key) -> uuid.UUID:
     """Return the primary key of a number: databases disagree on which texts are equal."""
     text = "\0".join((key[0], *key[1])).encode("utf-8", "surrogatepass")
-    return uuid.UUID(bytes=hashlib.blake2b(text, digest_size=16).digest())
+    # Of a version, for MariaDB refuses some that have none.
+    return uuid.UUID(bytes=hashlib.blake2b(text, digest_size=16).digest(), version=5)
 
 
 class TallyQuerySet(UncachedQuerySet["Tally"]):
@@ -83,7 +84,7 @@ class Tally(models.Model):
 
     digest = models.UUIDField(primary_key=True, editable=False)
     name = models.CharField(_("name"), max_length=100)
-    labels: Any = models.JSONField(_("labels"), default=list)
+    labels: Any = models.JSONField(_("labels"))
     value = models.BigIntegerField(_("value"), default=0, db_default=0)
     counted_at = models.DateTimeField(_("last counted"), db_default=Now(), editable=False)
 
