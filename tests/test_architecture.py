@@ -20,8 +20,9 @@ SHIPPED = ("rules_engine", "webhooks")
 #: One line a package: its layer, its name, and what goes there. A module imports from its own layer or a
 #: lower one; packages import each other in one direction only. A new file goes where its line tells of it.
 ROOMS = """
-0  rules_engine                      the ground (errors, types, conf, secrets …) and the face towards Django (see FACES)
-0  rules_engine.hidden               fields whose stored form is not their value, and what is told in their place
+0  rules_engine                      the ground (errors, types …) and the face towards Django (see FACES)
+0  rules_engine.conf                 settings: an accessor each
+0  rules_engine.hidden               fields whose stored form is not their value, what is told instead; names of secrets
 0  rules_engine.logs                 what goes to the log: in one line each, whatever data says
 0  rules_engine.tracing              spans of what the engine does, and the trace that an event is a part of
 1  rules_engine.databases            what differs from database to database, behind one protocol

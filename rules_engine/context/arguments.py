@@ -32,8 +32,8 @@ from django.template.context import BaseContext
 from rules_engine.context import exceptions
 from rules_engine.context.snapshot import CUT, clean_text, safe
 from rules_engine.databases.savepoints import confined
+from rules_engine.hidden.secret_names import is_secret, without_secrets
 from rules_engine.hidden.texts import masked
-from rules_engine.secret_names import is_secret, without_secrets
 from rules_engine.types import Path, Unread, ask
 
 #: Of what a server hands to ``request_started``: all but this may be a secret (cookies, authorization, query).

@@ -26,7 +26,7 @@ from rules_engine.context.aggregates import Aggregate
 from rules_engine.context.stored_form import form_of, holds_json, is_told_plainly, reader_of
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
-from rules_engine.secret_names import is_secret
+from rules_engine.hidden.secret_names import is_secret
 from rules_engine.setting_values import SETTING
 from rules_engine.types import EVERY_FIELD, Path, Unread, ask
 

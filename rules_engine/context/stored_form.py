@@ -26,8 +26,8 @@ from rules_engine.context import ranges
 from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, SHORT, clean_text, safe
 from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
+from rules_engine.hidden.secret_names import without_secrets
 from rules_engine.hidden.values import hidden
-from rules_engine.secret_names import without_secrets
 
 if TYPE_CHECKING:
     Field: TypeAlias = models.Field[Any, Any]

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from rules_engine import conf
-from rules_engine.secret_names import SENSITIVE, is_secret
+from rules_engine.hidden.secret_names import SENSITIVE, is_secret
 
 #: Characters of a text that are looked through; the rest is left out.
 MOST_CHARACTERS = 10_000

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from rules_engine.hidden.secret_names import is_secret
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, TEST_FIELDS
 from rules_engine.rules import registry
 from rules_engine.rules.changes import KEYS
-from rules_engine.secret_names import is_secret
 from rules_engine.types import ActionSpec, RuleSpec, RuleTestSpec
 
 #: Written even where they say what goes without saying.

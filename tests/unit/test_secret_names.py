@@ -10,7 +10,7 @@ from rules_engine import conf
 from rules_engine.context import snapshot
 from rules_engine.context.paths import is_sensitive, resolve
 from rules_engine.errors import UnknownPath
-from rules_engine.secret_names import is_secret, without_secrets
+from rules_engine.hidden.secret_names import is_secret, without_secrets
 from tests.zoo.models import Animal, Keeper
 
 

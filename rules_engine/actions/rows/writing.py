@@ -29,8 +29,8 @@ from rules_engine.context.paths import (
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
+from rules_engine.hidden.secret_names import is_secret
 from rules_engine.models import Execution
-from rules_engine.secret_names import is_secret
 
 #: Apps whose tables decide who may do what, or record who did.
 DENIED_APPS = frozenset({"admin", "auth", "authtoken", "contenttypes", "sessions"})

@@ -26,9 +26,9 @@ from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.objects import names_of_objects, why_unseen
 from rules_engine.context.paths import find_model
 from rules_engine.context.visible import visible
+from rules_engine.hidden.secret_names import is_secret
 from rules_engine.models import Event
 from rules_engine.rules import permissions
-from rules_engine.secret_names import is_secret
 from rules_engine.surroundings.state import shown
 from rules_engine.tracing.kept import trace_id_of
 

@@ -7,20 +7,17 @@ every unknown key and every unusable value, as sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
-from django.core.signals import setting_changed
 
+from rules_engine.conf.accessors import ACCESSORS, setting
 from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
     EXPECTED_SIGNALS,
     EXPECTED_SURROUNDINGS,
     SETTING,
-    ConfiguredHealth,
-    ConfiguredMetrics,
     ConfiguredSignal,
     ConfiguredSurroundings,
     are_exceptions,
@@ -28,102 +25,78 @@ from rules_engine.setting_values import (
     count,
     flag,
     is_address_or_empty,
-    is_health,
-    is_metrics,
     is_number,
     is_schedule,
     is_signals,
     is_surroundings,
     is_tasks,
     is_texts_or_none,
-    is_trace_url,
     most,
     positive,
     retention,
     texts,
     usable,
-    usable_secret,
 )
 
-Value = TypeVar("Value")
 
-#: By the settings' names, which are the accessors' in capitals.
-ACCESSORS: dict[str, Any] = {}
-
-
-def _setting(accessor: Callable[[], Value]) -> Callable[[], Value]:
-    kept = cache(accessor)
-    ACCESSORS[accessor.__name__.upper()] = kept
-    return kept
-
-
-def _read_anew(*, setting: str, **_sent: Any) -> None:
-    if setting == SETTING:
-        for accessor in ACCESSORS.values():
-            accessor.cache_clear()
-
-
-setting_changed.connect(_read_anew, dispatch_uid="rules_engine.conf")
-
-
-@_setting
+@setting
 def refresh() -> str:
     """How a process learns of changed rules: "watch" (a thread of its own, the default) or "request"
     (one query at the start of each request and task, and no thread)."""
     return str(usable("REFRESH", "watch", lambda v: v in ("watch", "request"), '"watch" or "request"'))
 
 
-@_setting
+@setting
 def refresh_seconds() -> float:
     """Seconds between two looks at the rule set's version row. Default 1.0; rules are live within twice that."""
     return positive("REFRESH_SECONDS", 1.0)
 
 
-@_setting
+@setting
 def runner() -> str:
     """Who carries out what is due: "celery" (the default), "worker" (``manage.py rules_worker``, without Celery and
     without a broker), or "tasks" (Django's own tasks, by the backend that the site has)."""
     return str(usable("RUNNER", "celery", ("celery", "worker", "tasks").__contains__, '"celery", "worker" or "tasks"'))
 
 
-@_setting
+@setting
 def hints() -> bool:
     """Whether committed work wakes a worker at once. Default True; without, the sweep finds it."""
     return flag("HINTS", True)
 
 
-@_setting
+@setting
 def answer_rejections() -> bool:
     """Whether the middleware answers requests that end in ``Rejected``: with 409, and in the admin with a message.
     Default True; without, the exception goes on to Django, which answers 500."""
     return flag("ANSWER_REJECTIONS", True)
 
 
-@_setting
+@setting
 def queue() -> str:
     """The Celery queue for every action that names none of its own. Default "rules"."""
     return str(usable("QUEUE", "rules", lambda v: isinstance(v, str) and v != "", "the name of a queue"))
 
 
-@_setting
+@setting
 def sweep_seconds() -> float:
     """Seconds between two sweeps for work that no hint announced. Default 5."""
     return positive("SWEEP_SECONDS", 5.0)
 
 
-@_setting
+@setting
 def lease_seconds() -> float:
     """Seconds a worker owns what it claimed before another may take it; renewed while it works. Default 60."""
     return positive("LEASE_SECONDS", 60.0)
 
 
-@_setting
+@setting
 def batch_size() -> int:
     """Executions a worker claims at once. Default 50."""
     return count("BATCH_SIZE", 50)
 
 
-@_setting
+@setting
 def retry_schedule() -> tuple[float, ...]:
     """Seconds before the second, third, … attempt; after the last the execution is discarded.
 
@@ -134,62 +107,62 @@ def retry_schedule() -> tuple[float, ...]:
     return tuple(float(seconds) for seconds in value)
 
 
-@_setting
+@setting
 def retry_jitter() -> float:
     """The part of a delay that is left to chance, either way, so that failures do not return in step. Default 0.2."""
     accepts = lambda v: is_number(v, above=-1e-9) and v < 1  # noqa: E731
     return float(usable("RETRY_JITTER", 0.2, accepts, "a number from 0 to below 1"))
 
 
-@_setting
+@setting
 def max_crashes() -> int:
     """How often an execution may take its worker's process down with it before it is discarded. Default 3."""
     return count("MAX_CRASHES", 3)
 
 
-@_setting
+@setting
 def max_depth() -> int:
     """How deep rules may set off rules before the chain is cut. Default 8."""
     return count("MAX_DEPTH", 8)
 
 
-@_setting
+@setting
 def root_budget() -> int:
     """How many executions one original event may lead to, through all its cascades. Default 10,000."""
     return count("ROOT_BUDGET", 10_000)
 
 
-@_setting
+@setting
 def condition_budget() -> int:
     """Operations one condition may spend on one event. Default 100,000."""
     return count("CONDITION_BUDGET", 100_000)
 
 
-@_setting
+@setting
 def retention_days() -> float | None:
     """Days that events, executions and attempts are kept; None keeps them. Default 30."""
     return retention("RETENTION_DAYS", 30)
 
 
-@_setting
+@setting
 def audit_retention_days() -> float | None:
     """Days that audit entries are kept; None, the default, keeps them."""
     return retention("AUDIT_RETENTION_DAYS", None)
 
 
-@_setting
+@setting
 def sensitive_fields() -> tuple[str, ...]:
     """Parts of field names, besides the built-in ones, that no rule may read: ``["iban"]`` hides ``bank_iban``."""
     return texts("SENSITIVE_FIELDS", ())
 
 
-@_setting
+@setting
 def old_values_at_load() -> tuple[str, ...]:
     """Models whose old values are taken as an object is loaded, by their labels: ``["shop.order"]``. Default none."""
     return tuple(label.lower() for label in texts("OLD_VALUES_AT_LOAD", ()))
 
 
-@_setting
+@setting
 def sensitive_exceptions() -> tuple[str, ...]:
     """Names that are no secrets although they hold a word of one: ``["max_tokens", "shop.voucher.token"]``.
 
@@ -199,26 +172,26 @@ def sensitive_exceptions() -> tuple[str, ...]:
     return tuple(usable("SENSITIVE_EXCEPTIONS", (), are_exceptions, expected))
 
 
-@_setting
+@setting
 def text_limit() -> int:
     """Characters kept of one text value in an event; longer ones are cut and marked. Default 10,000, at least 250."""
     return count("TEXT_LIMIT", 10_000, least=250)
 
 
-@_setting
+@setting
 def rows_limit() -> int:
     """Related rows, or primary keys of one many-to-many change, kept in an event. Default 1,000."""
     return count("ROWS_LIMIT", 1_000)
 
 
-@_setting
+@setting
 def event_bytes() -> int:
     """Bytes of the related rows that are read for one event, and of the event as it is kept. Default 1,000,000, at
     least 10,000."""
     return count("EVENT_BYTES", 1_000_000, least=10_000)
 
 
-@_setting
+@setting
 def keep_events_whole() -> bool:
     """Whether events are written as earlier releases read them, which takes about twice the bytes. Default False.
 
@@ -227,58 +200,58 @@ def keep_events_whole() -> bool:
     return flag("KEEP_EVENTS_WHOLE", False)
 
 
-@_setting
+@setting
 def cache_key_prefixes() -> tuple[str, ...] | None:
     """Beginnings of the cache keys that rules may delete; None, the default, allows all but sessions' keys."""
     value = usable("CACHE_KEY_PREFIXES", None, is_texts_or_none, "a list of strings, or None")
     return None if value is None else tuple(value)
 
 
-@_setting
+@setting
 def email_domains() -> tuple[str, ...] | None:
     """Domains that rules may send mail to; None, the default, allows all."""
     value = usable("EMAIL_DOMAINS", None, is_texts_or_none, "a list of domains, or None")
     return None if value is None else tuple(domain.lower() for domain in value)
 
 
-@_setting
+@setting
 def email_recipients() -> int:
     """Recipients one execution may mail. Default 50."""
     return count("EMAIL_RECIPIENTS", 50)
 
 
-@_setting
+@setting
 def emails_per_rule_per_hour() -> int | None:
     """Mails one rule may send in an hour; what is over it waits. Default 5,000; None is no cap."""
     return most("EMAILS_PER_RULE_PER_HOUR", 5_000)
 
 
-@_setting
+@setting
 def emails_per_hour() -> int | None:
     """Mails all rules together may send in an hour; what is over it waits. Default 20,000; None is no cap."""
     return most("EMAILS_PER_HOUR", 20_000)
 
 
-@_setting
+@setting
 def email_seconds() -> float:
     """Seconds that connecting to the mail server may take, and then each message. Default 30."""
     return positive("EMAIL_SECONDS", 30.0)
 
 
-@_setting
+@setting
 def email_attachment_bytes() -> int:
     """Bytes that all files of one message may have together. Default 10,000,000."""
     return count("EMAIL_ATTACHMENT_BYTES", 10_000_000)
 
 
-@_setting
+@setting
 def site_url() -> str:
     """Where the site is reached, such as "https://shop.example.com": mails and chats then link to the admin's pages.
     Default "", without links."""
     return str(usable("SITE_URL", "", is_address_or_empty, 'an address such as "https://shop.example.com"')).rstrip("/")
 
 
-@_setting
+@setting
 def tasks() -> dict[str, str]:
     """The Celery tasks that rules may run, each with its name for people. Default none.
 
@@ -288,7 +261,7 @@ def tasks() -> dict[str, str]:
     return dict(value) if isinstance(value, Mapping) else {name: name for name in value}
 
 
-@_setting
+@setting
 def signals() -> dict[str, ConfiguredSignal]:
     """Signals that rules may listen to without code of the site's: names and dotted paths. Default none.
 
@@ -300,7 +273,7 @@ def signals() -> dict[str, ConfiguredSignal]:
     return {name: configured_signal(signal) for name, signal in value.items()}
 
 
-@_setting
+@setting
 def surroundings() -> ConfiguredSurroundings | None:
     """What a connection says besides its rows, such as a tenant's schema: the functions by which it is told
     (``present``) and entered again by workers (``enter``). Default None, for nothing.
@@ -311,31 +284,11 @@ def surroundings() -> ConfiguredSurroundings | None:
     return None if value is None else ConfiguredSurroundings(**value)
 
 
-@_setting
-def traces() -> bool:
-    """Whether spans are made where ``opentelemetry-api`` is installed. Default True."""
-    return flag("TRACES", True)
-
-
-@_setting
-def trace_url() -> str:
-    """Where a trace is shown, such as "https://tempo.example.com/trace/{trace_id}". Default "", without links."""
-    return str(usable("TRACE_URL", "", is_trace_url, "an address with {trace_id} in it"))
-
-
-@_setting
-def metrics() -> ConfiguredMetrics | None:
-    """What is counted for monitors, and who may read it. Default None: nothing is counted. ``{}`` is the usual."""
-    expected = 'None, or a dict, perhaps with "token" (empty, or 16 characters and more) and "labels" (a whole number)'
-    value = usable_secret("METRICS", None, is_metrics, expected)
-    return None if value is None else ConfiguredMetrics(**value)
-
-
-@_setting
-def health() -> ConfiguredHealth | None:
-    """From where on the health check says that something is not well. Default None: the usual."""
-    value = usable("HEALTH", None, is_health, 'None, or a dict of seconds, perhaps with "public" (True or False)')
-    return None if value is None else ConfiguredHealth(**value)
+# After the others: settings are told in this order.
+from rules_engine.conf.monitors import health as health  # noqa: E402
+from rules_engine.conf.monitors import metrics as metrics  # noqa: E402
+from rules_engine.conf.monitors import trace_url as trace_url  # noqa: E402
+from rules_engine.conf.monitors import traces as traces  # noqa: E402
 
 
 def problems() -> list[str]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0025_column_defaults'),
+        ('rules_engine', '0026_event_trace'),
     ]
 
     operations = [
