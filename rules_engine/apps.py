@@ -30,14 +30,16 @@ class RulesEngineConfig(AppConfig):
         from rules_engine.actions.rows import create_object, set_fields, update_objects  # noqa: F401
         from rules_engine.capture import first_signal, receiver, vetoes
         from rules_engine.databases import routing
-        from rules_engine.live import cache
+        from rules_engine.live import cache, watcher
         from rules_engine.rules import registry
+        from rules_engine.work.troubles import noticing
 
         routing.stand_first()
         registry.autodiscover()
         cache.on_change(receiver.connect)
         cache.on_change(vetoes.attach)
         cache.on_change(first_signal.installed)
+        watcher.on_look(noticing.notice_where_nobody_works)
         self._connect_own_receivers()
         first_signal.listen()
 

@@ -14,6 +14,9 @@ from rules_engine.monitoring.metric import register_metrics as register_metrics
 from rules_engine.outbox.direct import order as order
 from rules_engine.rules.permissions import may_view_data as may_view_data
 from rules_engine.rules.permissions import may_view_event as may_view_event
+from rules_engine.troubles.signals import register_trouble as register_trouble
+from rules_engine.troubles.telling import is_heard as is_heard
+from rules_engine.troubles.telling import tell as tell
 from rules_engine.work.attempts import AttemptOutcome as AttemptOutcome
 from rules_engine.work.attempts import finish as finish
 from rules_engine.work.attempts import record as record

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django.conf import settings
 from django.utils.functional import Promise
 
 from rules_engine import retry
-from rules_engine.errors import SettingsError
+from rules_engine.errors import SettingsError, did_you_mean
 
 SETTING = "RULES_ENGINE"
 #: What the sentences that refuse these settings say was expected.
@@ -240,3 +240,45 @@ def is_health(value: Any) -> bool:
 def is_token(value: Any) -> bool:
     """Tell whether a value is empty, or a text that can stand in a header and is long enough not to be guessed."""
     return isinstance(value, str) and (value == "" or (len(value) >= 16 and value.isascii() and value.isprintable()))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredBreaker:
+    """When a rule is paused by itself: after ``in_a_row`` failures without a success between them, or where
+    ``percent`` of at least ``least`` goes in ``seconds`` failed; 0 switches either off. ``mail`` says who is told:
+    "author" (of the rule; the administrators of the site where it has none that can be mailed), "admins", "both" or
+    "nobody"."""
+
+    in_a_row: int = 50
+    percent: float = 80
+    least: int = 100
+    seconds: float = 3600
+    mail: str = "author"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether failures are counted at all."""
+        return bool(self.in_a_row or self.percent)
+
+
+_MAILED = ("author", "admins", "both", "nobody")
+#: What each part of the breaker may be, and how that is said.
+_OF_BREAKER: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "in_a_row": (lambda v: isinstance(v, int) and is_number(v, above=-1), "a whole number of at least 0"),
+    "percent": (lambda v: is_number(v, above=-1) and 0 <= v <= 100, "a number from 0 to 100"),
+    "least": (lambda v: isinstance(v, int) and is_number(v, above=0), "a whole number of at least 1"),
+    "seconds": (lambda v: is_number(v, above=0) and v <= 31_622_400, "a number of seconds up to 31,622,400 (366 days)"),
+    "mail": (lambda v: v in _MAILED, '"author", "admins", "both" or "nobody"'),
+}
+
+
+def breaker_problem(written: Mapping[Any, Any]) -> str | None:
+    """Say what is wrong with the parts of the breaker, to go on after its name; None where nothing is."""
+    known = [part.name for part in fields(ConfiguredBreaker)]
+    for key, value in written.items():
+        if key not in known:
+            return f" has no {key!r}.{did_you_mean(str(key), known)} There are: {', '.join(known)}."
+        accepts, expected = _OF_BREAKER[key]
+        if not accepts(value):
+            return f"[{key!r}] should be {expected}, and is {value!r}."
+    return None

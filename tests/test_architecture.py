@@ -29,6 +29,7 @@ ROOMS = """
 1  rules_engine.surroundings         what a connection says besides its rows: told, kept, entered again
 1  rules_engine.databases.triggers     triggers that capture what is written into a table; a module each database
 1  rules_engine.texts                the restricted template language
+1  rules_engine.troubles             what goes wrong: counted in the process, and told as signals of the engine's own
 1  rules_engine.context              what can be read of a model or a signal, and reading it
 1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it
 1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
@@ -40,8 +41,10 @@ ROOMS = """
 3  rules_engine.models.tested        what a rule is tested with: the tests that are kept with it
 3  rules_engine.models.captures        what triggers have captured, and which tables have such triggers
 3  rules_engine.models.tallies        numbers that all processes count together, in memory first
+3  rules_engine.models.breakers      how rules have failed, and which trouble stands
 4  rules_engine.live                 the compiled rules of this process, and keeping them fresh
 4  rules_engine.live.triggers          what live rules need of triggers, whether they have it, and making them
+4  rules_engine.live.breakers         when a rule that keeps failing is paused by itself, and who is told
 4  rules_engine.outbox               rows of what is to be done, hints, chains, releasing held matches
 5  rules_engine.capture              from a signal to what is to be done
 5  rules_engine.capture.by_clock      what is told of rules that wait by the clock
@@ -64,6 +67,7 @@ ROOMS = """
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.work.standalone      workers without Celery: one process's loop, and several of them
 6  rules_engine.work.captures          what triggers have captured, told to rules
+6  rules_engine.work.troubles         trouble that workers find, told as signals
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.timed           what rules on time will do: when they act next, and why not on an object
 6  rules_engine.test.ahead            what a rule would do: on what is there, and how often

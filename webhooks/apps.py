@@ -22,8 +22,9 @@ class WebhooksConfig(AppConfig):
             register_overview,
         )
         from webhooks import checks, conf
-        from webhooks.endpoints import metrics, titles, troubles
+        from webhooks.endpoints import metrics, signals, titles, troubles
 
+        signals.register()
         register_overview("webhooks", troubles.failures_by_endpoint)
         register_lane_titles(conf.QUEUE, titles.titles)
         register_needs("webhooks", troubles.needs)

@@ -23,6 +23,7 @@ from rules_engine.outbox.outcomes import ActionOutcome, stops
 from rules_engine.outbox.rows import EachRows, RowsLater
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import AT_ONCE, MOST_ROWS, Each, is_too_long_for_save, with_rows
+from rules_engine.troubles import failures
 from rules_engine.types import Evaluation, Event, Path, Timing, Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -45,6 +46,8 @@ class Decision:
     rows: EachRows | None = None
     #: What a rule says that does not allow the change; None where all allow it.
     rejection: Rejected | None = None
+    #: Why the chain that it belongs to was stopped with it, as a sentence; empty where it was not.
+    stop: str = ""
     #: Whether it waits for the change to be in the database: a save that fails must leave nothing behind.
     is_deferred: bool = False
 
@@ -56,7 +59,7 @@ class Decision:
     @property
     def is_record_alone(self) -> bool:
         """Say whether nothing is left to do but to record it, which can be done for many at once."""
-        return not self.is_deferred and self.rejection is None and not self.acts_in_transaction
+        return not (self.is_deferred or self.rejection or self.acts_in_transaction or self.stop)
 
 
 def decide(outcome: Outcome, using: str) -> Decision | None:
@@ -91,7 +94,7 @@ def decide(outcome: Outcome, using: str) -> Decision | None:
         return None
     logger.error("Event %s: %s", decision.event.id, stop)
     told = [*evaluations, *(cut(rule, stop) for rule in matched)]
-    return replace(decision, evaluations=told, matched=())
+    return replace(decision, evaluations=told, matched=(), stop=stop)
 
 
 def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluation]]:
@@ -114,6 +117,8 @@ def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluati
         logger.error("What the actions of %s read could not be read.", rule.slug or "a recording", exc_info=own.error)
         if rule.slug:
             unread[rule.slug] = cut(rule, not_read(own.error))
+            if not rule.is_paused:
+                failures.note(rule.slug, rule.version, unread[rule.slug].detail, is_after_all=True)
     return _merged(contexts), unread
 
 
@@ -243,6 +248,11 @@ def write(decision: Decision, using: str, rule_set: int | None = None) -> None:
     if decision.rejection is not None:
         _record_rejection(decision, using, rule_set)
         raise decision.rejection
+    if decision.stop:
+        with transaction.atomic(using=using):
+            _record(decision, using, rule_set)
+            chains.tell(decision.event, _not_carried_out(decision), decision.stop, using)
+        return
     if not decision.acts_in_transaction:
         _record(decision, using, rule_set)
         return
@@ -260,6 +270,10 @@ def write(decision: Decision, using: str, rule_set: int | None = None) -> None:
         # As Django does where a save itself fails: who catches this cannot commit the change all the same.
         transaction.set_rollback(True, using=using)
         raise
+
+
+def _not_carried_out(decision: Decision) -> list[str]:
+    return [said.rule_slug for said in decision.evaluations if said.detail == decision.stop]
 
 
 def write_together(decisions: Sequence[Decision], using: str, rule_set: int | None) -> None:

@@ -28,6 +28,7 @@ from rules_engine.rules import registry, running
 from rules_engine.rules.contract import Action
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.tracing import spans
+from rules_engine.troubles import failures
 from rules_engine.types import ActionContext, ActionResult, ActionSpec, Event, Path, Timing, Unread, ask, new_id
 
 TOO_LATE = gettext_lazy(
@@ -57,6 +58,7 @@ def ask_vetoes(
                 answer = Rejected(gettext("This is not allowed."))
             if isinstance(answer, Rejected):
                 answer.rule_slug = rule.slug
+                failures.note_success(rule.slug, rule.version, part="actions")
                 text = f"Rejected: {answer.text}"
                 return [*ended, ActionOutcome(rule, action, State.SUCCEEDED, text, execution_id)], answer
             if isinstance(answer, Exception):
@@ -177,12 +179,14 @@ def _ended(
 ) -> ActionOutcome:
     if isinstance(answer, Exception):
         return _failed(rule, action, answer, execution_id)
+    failures.note_success(rule.slug, rule.version, part="actions")
     return ActionOutcome(rule, action, State.SUCCEEDED, answer.summary, execution_id)
 
 
 def _failed(rule: CompiledRule, action: CompiledAction, error: Exception, execution_id: UUID) -> ActionOutcome:
     outcomes.failed_at_once(execution_id, rule.slug, action.kind, error)
     state = State.REFUSED if isinstance(error, Refused) else State.DISCARDED
+    failures.note(rule.slug, rule.version, text_of(error), part="actions")
     return ActionOutcome(rule, action, state, text_of(error), execution_id)
 
 

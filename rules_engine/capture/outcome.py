@@ -20,13 +20,27 @@ from rules_engine.models.tallies import counting
 from rules_engine.rules import matching
 from rules_engine.rules.gates import DRAW_BITS
 from rules_engine.rules.matching import CompiledRule, Contexts
+from rules_engine.troubles import failures
 from rules_engine.types import Evaluation, MatchSubject, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
-#: A rule that cannot be tried at all says so once a minute and process, not with two rows at each save.
+#: A rule that cannot be tried at all says so once a minute and process, not with two rows and a line at each save; one
+#: that fails for an object is told a few times, so that it is seen for which, and then by a number.
 TROUBLE_SECONDS = 60.0
-_told_at: dict[tuple[str, int], datetime] = {}
+TOLD_ONE_BY_ONE = 10
+
+
+@dataclass(slots=True)
+class _Told:
+    """Since when a rule's errors are told, how many were since, and how many were not."""
+
+    since: datetime
+    count: int = 0
+    untold: int = 0
+
+
+_told: dict[tuple[str, int], _Told] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,9 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
         subject,
         matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
         recorders=[rule for rule, _ in pairs if not rule.slug],
-        evaluations=[evaluation for evaluation in _told(subject, rules, pairs, evaluations) if evaluation.rule_slug],
+        evaluations=[
+            evaluation for evaluation in _with_unheard(subject, rules, pairs, evaluations) if evaluation.rule_slug
+        ],
     )
 
 
@@ -72,7 +88,7 @@ def _count(rules: Sequence[CompiledRule], pairs: Sequence[tuple[CompiledRule, Ev
         counting.add_evaluations((rule.slug, "not_matched") for rule in rules if rule.slug)
 
 
-def _told(
+def _with_unheard(
     subject: Subject,
     rules: Sequence[CompiledRule],
     pairs: Sequence[tuple[CompiledRule, Evaluation]],
@@ -105,6 +121,12 @@ def _log(evaluation: Evaluation, unread: Unread | None, event_id: UUID) -> None:
     is_foreign = unread is not None and not isinstance(unread.error, RulesEngineError)
     cause = unread.error if unread is not None and is_foreign else None
     outcomes.rule_failed(evaluation.rule_slug, event_id, evaluation.detail, cause)
+    told = _told.get((evaluation.rule_slug, evaluation.rule_version))
+    if told is not None and told.untold:
+        logger.error(
+            "Since that of the rule %s was last told, it failed %s times more.", evaluation.rule_slug, told.untold
+        )
+        told.untold = 0
 
 
 def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
@@ -126,7 +148,17 @@ def _tried(
         return ()
     early, left = matching.early_stops(rules, asked)
     evaluations = matching.match(rules, early, _contexts(subject, left) if left else Contexts())
+    if failures.watched:
+        _count_answers(left, evaluations)
     return list(zip(rules, evaluations, strict=False))
+
+
+def _count_answers(asked: Sequence[CompiledRule], evaluations: Sequence[Evaluation]) -> None:
+    """Count that these rules could be asked, all but those that failed: their conditions said yes or no."""
+    failed = {evaluation.rule_slug for evaluation in evaluations if evaluation.outcome == "error"}
+    for rule in asked:
+        if rule.slug not in failed and not rule.is_paused:
+            failures.note_success(rule.slug, rule.version)
 
 
 def _tried_apart(
@@ -190,29 +222,33 @@ def _context(
 
 def forget_troubles() -> None:
     """Tell of each rule that cannot be tried once more: with a new rule set it is another rule."""
-    _told_at.clear()
+    _told.clear()
 
 
 def _marked(pairs: Sequence[tuple[CompiledRule, Evaluation]], subject: Subject) -> Sequence[Evaluation]:
-    """Return the evaluations, those marked as known that said a moment ago that their rule cannot be tried."""
+    """Return the evaluations, those marked as known whose rule failed just now so often that it is told by a number."""
+    evaluations = [evaluation for _, evaluation in pairs]
     now = subject.occurred_at
-    is_told_seldom = subject.unread is not None
-    return [
-        evaluation._replace(is_known=True)
-        if (rule.fault or is_told_seldom) and now and _is_known(evaluation, now)
-        else evaluation
-        for rule, evaluation in pairs
-    ]
+    for index, (rule, evaluation) in enumerate(pairs):
+        if evaluation.outcome != "error":
+            continue
+        if not rule.is_paused:
+            failures.note(rule.slug, rule.version, evaluation.detail)
+        is_told_seldom = bool(rule.fault) or subject.unread is not None or rule.is_paused
+        if now and _is_known(evaluation, now, 1 if is_told_seldom else TOLD_ONE_BY_ONE):
+            evaluations[index] = evaluation._replace(is_known=True)
+    return evaluations
 
 
-def _is_known(evaluation: Evaluation, now: datetime) -> bool:
-    """Say whether this error was told a moment ago; otherwise it is told now."""
-    if evaluation.outcome != "error":
-        return False
+def _is_known(evaluation: Evaluation, now: datetime, most: int) -> bool:
+    """Say whether errors of the rule were told a moment ago, as many as are; otherwise it is told now."""
     key = evaluation.rule_slug, evaluation.rule_version
-    told_at = _told_at.get(key)
+    told = _told.get(key)
     # Either way: a clock that was set back must not silence the rule for an hour.
-    if told_at is not None and abs(now - told_at) < timedelta(seconds=TROUBLE_SECONDS):
-        return True
-    _told_at[key] = now
-    return False
+    if told is None or abs(now - told.since) >= timedelta(seconds=TROUBLE_SECONDS):
+        told = _told[key] = _Told(now, untold=0 if told is None else told.untold)
+    told.count += 1
+    if told.count <= most:
+        return False
+    told.untold += 1
+    return True

@@ -285,10 +285,12 @@ def surroundings() -> ConfiguredSurroundings | None:
 
 
 # After the others: settings are told in this order.
+from rules_engine.conf.monitors import breaker as breaker  # noqa: E402
 from rules_engine.conf.monitors import health as health  # noqa: E402
 from rules_engine.conf.monitors import metrics as metrics  # noqa: E402
 from rules_engine.conf.monitors import trace_url as trace_url  # noqa: E402
 from rules_engine.conf.monitors import traces as traces  # noqa: E402
+from rules_engine.conf.monitors import trouble_seconds as trouble_seconds  # noqa: E402
 
 
 def problems() -> list[str]:

@@ -1,14 +1,21 @@
-"""Settings of what people on call look at: traces, metrics, health."""
+"""Settings of what people on call look at: traces, metrics, health, troubles."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rules_engine.conf.accessors import setting
+from rules_engine.errors import SettingsError
 from rules_engine.setting_values import (
+    SETTING,
+    ConfiguredBreaker,
     ConfiguredHealth,
     ConfiguredMetrics,
+    breaker_problem,
     flag,
     is_health,
     is_metrics,
+    is_number,
     is_trace_url,
     usable,
     usable_secret,
@@ -40,3 +47,19 @@ def health() -> ConfiguredHealth | None:
     """From where on the health check says that something is not well. Default None: the usual."""
     value = usable("HEALTH", None, is_health, 'None, or a dict of seconds, perhaps with "public" (True or False)')
     return None if value is None else ConfiguredHealth(**value)
+
+
+@setting
+def trouble_seconds() -> float:
+    """Seconds after which due work is overdue, and workers that nobody saw are missed. Default 300; 0 is never."""
+    accepts = lambda v: is_number(v, above=-1) and v >= 0  # noqa: E731
+    return float(usable("TROUBLE_SECONDS", 300.0, accepts, "a number of at least 0"))
+
+
+@setting
+def breaker() -> ConfiguredBreaker:
+    """When a rule that keeps failing is paused by itself, and who is told by mail: see ``ConfiguredBreaker``."""
+    written = usable("BREAKER", {}, lambda value: isinstance(value, Mapping), "a dict")
+    if (problem := breaker_problem(written)) is not None:
+        raise SettingsError(f"{SETTING}['BREAKER']{problem}")
+    return ConfiguredBreaker(**written)

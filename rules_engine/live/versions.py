@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Max
 
+from rules_engine.live.breakers.opening import close_breakers
 from rules_engine.live.compiler import content_of, digest_of
 from rules_engine.models import RuleVersion
 from rules_engine.types import RuleSpec
@@ -77,3 +78,5 @@ def _store(forms: Mapping[str, _Form], latest: Mapping[str, tuple[int, str]], us
     ]
     # Another process may be storing the same edit; whoever is second keeps what the first wrote.
     RuleVersion._default_manager.using(using).bulk_create(rows, ignore_conflicts=True)
+    # Also what was edited by an UPDATE, of which nobody is told.
+    close_breakers([row.rule_slug for row in rows if row.number > 1], using)

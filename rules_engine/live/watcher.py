@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +25,8 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.pools import give_back
 from rules_engine.live import cache, faults
+from rules_engine.live.breakers import adding
+from rules_engine.live.breakers.opening import close_of
 from rules_engine.live.migrated import is_migrated
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.models.tallies import counting
@@ -47,6 +49,15 @@ _loading_by: int | None = None
 _thread: threading.Thread | None = None
 #: When the rules were last asked after, by ``time.monotonic``.
 _looked_at: float | None = None
+
+
+#: What else is looked after by the thread.
+_on_look: list[Callable[[], None]] = []
+
+
+def on_look(listener: Callable[[], None]) -> None:
+    """Call ``listener`` at each look of the thread, on its connection; it may raise ``DatabaseError``."""
+    _on_look.append(listener)
 
 
 def _after_fork() -> None:
@@ -160,14 +171,17 @@ def _look_from_afar() -> None:
     cache.refresh()
     _note_look()
     _report()
+    for listener in _on_look:
+        listener()
     give_back(cache.alias())
 
 
 def _report() -> None:
-    """Write down what went wrong while rules were told, and what was counted; what cannot be written yet is, at a later
-    look."""
+    """Write down what went wrong while rules were told, which rules failed, what was counted; what cannot be written
+    yet is, at a later look."""
     with suppress(DatabaseError, InterfaceError):
         faults.of_process.report()
+        adding.add_up()
         counting.write_if_due()
 
 
@@ -208,6 +222,8 @@ def _explained(error: Exception) -> str:
 
 def rules_changed(using: str, instance: Rule | RuleAction | None = None, deleted: bool = False, **_: Any) -> None:
     """Receive ``models.rule_set.rules_changed``: cancel what waits for a rule that went, and read the rules anew."""
+    if isinstance(instance, Rule | RuleAction):
+        close_of(instance, using)
     if isinstance(instance, Rule) and (deleted or not instance.enabled):
         waiting = Execution.objects.using(using).filter(rule_slug=instance.slug)
         waiting.cancel(f'The rule "{instance.slug}" was {"deleted" if deleted else "disabled"}.')

@@ -2,6 +2,7 @@
 deferred constraints escape savepoints and would fail the caller's COMMIT."""
 
 from rules_engine.models.audit import AuditEntry, AuditSeal
+from rules_engine.models.breakers.failures import RuleFailures, Trouble
 from rules_engine.models.captures.captured import CapturedChange, InstalledTrigger
 from rules_engine.models.event import Event, LargeChange, RuleError
 from rules_engine.models.execution import Attempt, Execution
@@ -40,6 +41,7 @@ __all__ = [
     "Rule",
     "RuleAction",
     "RuleError",
+    "RuleFailures",
     "RuleSetChange",
     "RuleSetVersion",
     "RuleTest",
@@ -47,4 +49,5 @@ __all__ = [
     "Run",
     "Schedule",
     "Tally",
+    "Trouble",
 ]

@@ -50,6 +50,8 @@ class Pause(AnnouncingModel):
     reason = models.CharField(_("reason"), max_length=250, blank=True)
     #: A name and no reference: it says who it was, also when they are gone. Empty where code paused.
     paused_by = models.CharField(_("paused by"), max_length=150, blank=True, editable=False)
+    #: The rule kept failing, and nobody paused it: ``live/breakers``.
+    by_itself = models.BooleanField(_("paused by itself"), default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
     until = models.DateTimeField(
         _("until"), null=True, blank=True, help_text=_("Then it ends by itself; empty: when somebody resumes.")

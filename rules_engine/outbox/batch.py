@@ -23,6 +23,7 @@ from rules_engine.outbox.rows import (
     execution_row,
 )
 from rules_engine.rules.matching import CompiledAction, CompiledRule
+from rules_engine.troubles import failures
 from rules_engine.types import Unread, ask, new_id
 
 
@@ -69,6 +70,8 @@ def make_batch(
         if isinstance(row, Unread):
             message = gettext("It cannot be said what it is held back by: %s") % said_by(row.error)
             evaluations = [*evaluations, cut(rule, message)]
+            if not rule.is_paused:
+                failures.note(rule.slug, rule.version, message, is_after_all=True)
         else:
             held.append(row)
     count = len(executions) + len(ended)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
 from rules_engine import conf, models, types
 from rules_engine.context.actor import Cause, Tally
 from rules_engine.databases.savepoints import confined
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.troubles import telling
+from rules_engine.troubles.signals import chain_stopped, is_trouble
 
 #: The part of the budget that one action may add before the chain is counted again: an action that saves thousands
 #: of objects would else spend most of its time counting.
@@ -56,6 +59,27 @@ def is_news(rules: Sequence[CompiledRule], cause: Cause) -> bool:
     new = {rule.slug for rule in rules} - cause.tally.told
     cause.tally.told.update(new)
     return bool(new)
+
+
+def tell(event: types.Event, slugs: Sequence[str], reason: str, using: str) -> None:
+    """Tell, in the caller's transaction, that the chain of this event was stopped: once for each chain, and of none
+    that began with trouble. Raises ``DatabaseError``."""
+    if not telling.is_heard(chain_stopped):
+        return
+    key = {"kind": models.Trouble.Kind.CHAIN, "about": str(event.root_id)}
+    # Asked first, so that of many that are stopped at once few wait for each other.
+    if models.Trouble.objects.using(using).filter(**key).exists():
+        return
+    root = models.Event.objects.using(using).filter(pk=event.root_id).values_list("signal", flat=True).first()
+    if is_trouble(root or ""):
+        return
+    try:
+        with transaction.atomic(using=using):
+            models.Trouble.objects.using(using).create(**key)
+    except IntegrityError:
+        return
+    facts = {"rules": list(slugs), "reason": reason, "root": str(event.root_id), "depth": event.depth}
+    telling.tell(chain_stopped, using, **facts)
 
 
 def _fits(event: types.Event, adding: int, tally: Tally, using: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.packs.ready import changing, keeping, telling, timed
+from rules_engine.packs.ready import changing, keeping, telling, timed, troubles
 from rules_engine.packs.ready.form import ReadyTemplate
 from rules_engine.rules import registry
 
@@ -117,6 +117,15 @@ READY_TEMPLATES = (
         ("send_email",),
         MAILS,
         _("security password attack email"),
+    ),
+    ReadyTemplate(
+        "trouble",
+        _("Mail when something breaks"),
+        _("Sends a mail when an action is given up, an endpoint is dead, no worker is there or a rule fails."),
+        troubles.TroubleForm,
+        ("send_email",),
+        MAILS,
+        _("failure error outage monitoring alert endpoint worker email"),
     ),
     ReadyTemplate(
         "chat-status",

@@ -33,6 +33,7 @@ from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work.claims import rows
 from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
+from rules_engine.work.troubles import given_up
 from rules_engine.work.workers.counted import count_attempts, count_end, count_lost
 
 logger = logging.getLogger("rules_engine")
@@ -108,6 +109,7 @@ def _start_suspect(execution: Execution, worker: str) -> bool:
                 told = partial(outcomes.execution_ended, attempt=execution.attempts, error=reason)
                 outcomes.after_commit(partial(told, execution, State.DISCARDED), own.db)
                 _now_is([execution], State.DISCARDED, reason)
+                given_up.note([execution])
             return False
         if not own.update(state=State.RUNNING, attempts=F("attempts") + 1, crashes=execution.crashes):
             logger.warning("The lease on %s passed to another worker before it was started.", execution)
@@ -150,6 +152,7 @@ def end(execution: Execution, worker: str, state: State, reason: str) -> bool:
             return False
         count_end(execution.kind, state, rows().db)
         _now_is([execution], state, reason)
+        given_up.note([execution])
     outcomes.execution_ended(execution, state.value, attempt=0, error=reason)
     return True
 
@@ -184,9 +187,10 @@ def finish(
     ends = _ends(attempt_outcomes)
     if not with_details:
         ends = [_without_details(each) for each in ends]
-    # What waits for another action is let go on together with that one's end.
+    # What waits for another action is let go on together with that one's end, and what was given up is told with it.
     is_waited_for = any(execution.on_failure == "stop" for execution in executions.values())
-    together = transaction.atomic(using=rows().db) if is_waited_for else nullcontext()
+    is_told = given_up.is_told(written.state for written in ends)
+    together = transaction.atomic(using=rows().db) if is_waited_for or is_told else nullcontext()
     with as_recorded(list(executions.values())), together:
         kept = _write(ends, executions, is_charged)
         for written in ends:
@@ -205,6 +209,7 @@ def finish(
         outcomes.after_commit(partial(_tell, told), rows().db)
         written_ends = [(executions[key], end) for end in ends if (key := (end.execution_id, end.worker)) in kept]
         count_attempts(written_ends, rows().db)
+        given_up.note(recorded)
     return recorded
 
 

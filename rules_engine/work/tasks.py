@@ -32,6 +32,7 @@ from rules_engine.work.repeating import against_rivals
 from rules_engine.work.runs import telling as runs
 from rules_engine.work.schedules import looking, waiting
 from rules_engine.work.schedules.arming import keep_armed
+from rules_engine.work.troubles import noticing
 from rules_engine.work.workers import heartbeats
 
 logger = logging.getLogger("rules_engine")
@@ -119,6 +120,8 @@ def drain_queue(queue: str) -> int:
 @shared_task(name="rules_engine.tasks.sweep", ignore_result=True)
 def sweep() -> list[str]:
     """Wake workers for every queue in which something is due; returns those queues. For beat; workers do it idle."""
+    # Before the sign of life, or nobody would see that there was none.
+    noticing.notice_if_due()
     heartbeats.beat(Heartbeat.Kind.SWEEP)
     sequence.settle_forgotten()
     seal()
@@ -185,6 +188,7 @@ def _is_any_due_besides() -> bool:
 def look_for_work() -> list[str]:
     """Give the queues in which something is due, from a thread that keeps no connection which a task may need."""
     with paused():  # opening this thread's connection is no event
+        noticing.notice_if_due()
         heartbeats.beat(Heartbeat.Kind.SWEEP)
         sequence.settle_forgotten()
         seal()

@@ -7,6 +7,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -63,7 +64,9 @@ def settings_in(section: str) -> dict[str, str]:
 
 
 def comparable(value: Any) -> Any:
-    """A default in one form: what the page writes as a list, the code may hold as a tuple or a set."""
+    """A default in one form: what the page writes as a list or dict, the code may hold as a tuple, set or dataclass."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return sorted(value) if isinstance(value, list | tuple | frozenset) else value
 
 

@@ -14,10 +14,11 @@ from django.db import router, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Now
 
-from rules_engine.sending import count_after_commit, in_flight
+from rules_engine.sending import count_after_commit, in_flight, is_heard
 from webhooks import conf
 from webhooks.endpoints import policy
 from webhooks.endpoints.policy import DISABLE_AFTER, Rate, Report
+from webhooks.endpoints.signals import BACK, endpoint_back, endpoint_paused, tell_of
 from webhooks.models import Endpoint, EndpointQuerySet, EndpointState, clean_state, lanes
 
 #: What pauses are counted as, by endpoint, for monitors.
@@ -159,11 +160,16 @@ def record(endpoint: Endpoint, reports: Sequence[Report]) -> bool:
         state = rows.select_for_update().get(pk=endpoint.pk)
         now: datetime = state.now
         before = state.pauses
+        was_paused = bool(state.pauses)
         for report in reports:
             _apply(state, report, now)
         if state.pauses > before:
             count_after_commit({(OPENINGS, (endpoint.slug,)): 1}, using)
         state.save(using=using)
+        if state.pauses and not was_paused:
+            tell_of(endpoint_paused, endpoint, state.last_error)
+        elif was_paused and not state.pauses:
+            tell_of(endpoint_back, endpoint, BACK)
     if not policy.has_failed_for_good(state, now):
         return False
     return endpoint.disable(f"It had failed for {DISABLE_AFTER.days} days. The last error: {state.last_error}")
@@ -182,6 +188,10 @@ def clear(endpoints: Iterable[Endpoint]) -> None:
     statement that as a rule changes no row."""
     rows = EndpointState.objects.using(router.db_for_write(EndpointState))
     troubled = rows.filter(pk__in=[endpoint.pk for endpoint in endpoints]).exclude(failures=0, pauses=0)
+    if is_heard(endpoint_back):
+        # Paused while this was under way: who takes that back tells it.
+        for state in troubled.filter(pauses__gt=0).select_related("endpoint"):
+            record(state.endpoint, [Report(taken=True)])
     troubled.update(**clean_state())
 
 

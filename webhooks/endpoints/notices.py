@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rules_engine.sending import order
+from webhooks.endpoints.signals import endpoint_disabled, tell_of
 from webhooks.models import Endpoint
 
 SUBJECT = "The webhook endpoint {{ signal.name }} was disabled"
@@ -15,7 +16,8 @@ Once the receiver works again, enable the endpoint in the admin; failed deliveri
 
 
 def disabled(endpoint: Endpoint) -> None:
-    """Mail the site's administrators that the endpoint was disabled, and why; with retries, like any mail of a rule."""
+    """Tell rules, and mail the site's administrators, that the endpoint was disabled, and why; with retries, like any
+    mail of a rule."""
     facts = {
         "name": endpoint.name or endpoint.slug,
         "slug": endpoint.slug,
@@ -24,3 +26,4 @@ def disabled(endpoint: Endpoint) -> None:
     }
     config = {"to": ["admins"], "subject": SUBJECT, "body": BODY}
     order("send_email", config, signal="webhooks.endpoint_disabled", context={"signal": facts})
+    tell_of(endpoint_disabled, endpoint, endpoint.disabled_reason)

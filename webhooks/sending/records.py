@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from django.db import DatabaseError, InterfaceError, router
+from django.db import DatabaseError, InterfaceError, router, transaction
 
 from rules_engine.sending import count_after_commit
 from webhooks.deliveries import verdict
@@ -49,8 +49,9 @@ def note(outcomes: Iterable[tuple[Message, DeliveryOutcome]]) -> None:
             continue
         endpoint = endpoints.setdefault(message.endpoint.slug, message.endpoint)
         if isinstance(outcome.result, EndpointGone):
-            if endpoint.enabled and endpoint.disable("It answered 410: the receiver is gone for good."):
-                notices.disabled(endpoint)
+            with transaction.atomic(using=router.db_for_write(Endpoint)):
+                if endpoint.enabled and endpoint.disable("It answered 410: the receiver is gone for good."):
+                    notices.disabled(endpoint)
         elif outcome.report is not None:
             reports.setdefault(endpoint.slug, []).append(outcome.report)
     well = {slug for slug, of_endpoint in reports.items() if all(report.taken for report in of_endpoint)}
@@ -60,8 +61,10 @@ def note(outcomes: Iterable[tuple[Message, DeliveryOutcome]]) -> None:
     if unwell := reports.keys() - well:
         # What an address said says nothing about the next one.
         for slug in unwell - _moved(endpoints[slug] for slug in unwell):
-            if breaker.record(endpoints[slug], reports[slug]):
-                notices.disabled(endpoints[slug])
+            # That it was disabled, and who is told of it, stand or fall together.
+            with transaction.atomic(using=router.db_for_write(Endpoint)):
+                if breaker.record(endpoints[slug], reports[slug]):
+                    notices.disabled(endpoints[slug])
 
 
 def _count(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:

@@ -216,12 +216,15 @@ def _what_to_do(rule: Rule, counts: Counter[str], may_see: bool) -> tuple[str, s
 
 
 def _paused(user: Any) -> Iterator[Need]:
-    """Pauses that nobody lifted: without an end for a day, or of people who are gone."""
+    """Rules that paused by themselves, and pauses that nobody lifted: without an end for a day, or of people who are
+    gone."""
     pauses = list(Pause.objects.current().order_by("created_at"))
     gone = _gone({pause.paused_by for pause in pauses if pause.paused_by})
     before = timezone.now() - FORGOTTEN
     forgotten = [
-        pause for pause in pauses if pause.paused_by in gone or (pause.until is None and pause.created_at <= before)
+        pause
+        for pause in sorted(pauses, key=lambda pause: not pause.by_itself)
+        if pause.by_itself or pause.paused_by in gone or (pause.until is None and pause.created_at <= before)
     ]
     may_resume, may_see = user.has_perm("rules_engine.delete_pause"), may_see_pauses(user)
     for pause in named(forgotten[:MOST_NAMED]):
@@ -236,6 +239,8 @@ def _paused(user: Any) -> Iterator[Need]:
 
 def _since(pause: Pause, *, is_gone: bool) -> str:
     since = time_words(pause.created_at)
+    if pause.by_itself:
+        return gettext("By itself, since %(time)s. %(why)s") % {"time": since, "why": pause.reason}
     if is_gone:
         text = gettext("Since %(time)s, by %(who)s, who is no longer here.")
     elif pause.paused_by:

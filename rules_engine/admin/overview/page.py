@@ -143,7 +143,7 @@ def paused(user: Any) -> OverviewTable:
             pause.get_mode_display(),
             time_words(pause.created_at),
             time_words(pause.until) if pause.until else gettext("it is resumed"),
-            pause.paused_by or "–",
+            gettext("itself") if pause.by_itself else pause.paused_by or "–",
             pause.reason,
         )
         for pause in named(pauses[:MOST_ROWS])

@@ -173,6 +173,8 @@ class PauseAdmin(GuardedAdmin):
     @admin.display(description=_("since"), ordering="created_at")
     def since_shown(self, pause: Pause) -> str:
         since = time_words(pause.created_at)
+        if pause.by_itself:
+            return gettext("%(time)s, by itself") % {"time": since}
         by = gettext("%(time)s, by %(who)s") % {"time": since, "who": pause.paused_by}
         return by if pause.paused_by else since
 

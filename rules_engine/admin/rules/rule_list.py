@@ -196,6 +196,8 @@ def shortened(text: str) -> str:
 
 def _paused_words(pauses: list[Any]) -> str:
     """With when the last of them ends, where each has an end."""
+    if any(pause.by_itself for pause in pauses):
+        return gettext("paused by itself")
     ends = [pause.until for pause in pauses]
     if None in ends:
         return gettext("paused")

@@ -20,6 +20,7 @@ from rules_engine.work.queues import drain
 from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.sequence import settle_forgotten
 from rules_engine.work.tasks import due_queues, seal, tell_besides
+from rules_engine.work.troubles.noticing import notice_if_due
 from rules_engine.work.workers.heartbeats import beat
 
 
@@ -70,6 +71,7 @@ class Command(TablesCommand):
 
     def _run(self, queues: Sequence[str], limit: int | None, seconds: float | None) -> int:
         end = float("inf") if seconds is None else time.monotonic() + seconds
+        notice_if_due()
         for kind in Heartbeat.Kind:
             beat(kind)
         settle_forgotten()

@@ -27,10 +27,11 @@ from rules_engine.errors import Rejected
 from rules_engine.models import AuditEntry, Execution, Rule, Schedule
 from rules_engine.packs import rule_templates
 from rules_engine.packs.ready import offers
-from rules_engine.testing import refresh, run_due
+from rules_engine.testing import create_rule, refresh, run_due
 from tests.factories import make_appointment, make_doctor, make_endpoint, make_order, make_product
 from tests.http_server import MisbehavingServer
 from tests.integration.admin.conftest import change_url
+from tests.integration.noting import note
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,6 +201,20 @@ def test_failed_logins_are_told_but_not_each(admin_client: Client) -> None:
         authenticate(username=name, password="wrong")
     run_due()
     assert subjects() == [(TO, "A login failed: mallory")]
+
+
+def test_what_is_given_up_is_mailed_about_but_not_each(admin_client: Client, noted: list[str]) -> None:
+    made(admin_client, "trouble", to=TO, about="given_up")
+    create_rule("clinic.doctor", slug="mute", actions=[note("x", fails="x")])
+    for name in ("Ada", "Bob"):
+        make_doctor(first_name=name)
+    run_due()
+    assert subjects() == [(TO, "Given up: note of mute")]
+
+
+@pytest.mark.parametrize("about", ["endpoint", "workers", "failing", "chain"])
+def test_other_trouble_makes_a_rule_too(admin_client: Client, about: str) -> None:
+    assert made(admin_client, "trouble", to=TO, about=about).enabled
 
 
 @pytest.mark.parametrize(

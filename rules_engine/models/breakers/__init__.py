@@ -1,0 +1,1 @@
+"""What is known of rules that keep failing, and which trouble stands."""

@@ -1,0 +1,39 @@
+"""What rules hear of endpoints that are in trouble: each is sent once, in the transaction that puts it on record."""
+
+from __future__ import annotations
+
+from django.db import router
+from django.dispatch import Signal
+from django.utils.translation import gettext_lazy as _
+
+from rules_engine.sending import register_trouble, tell
+from webhooks.models import Endpoint, EndpointState
+
+endpoint_paused = Signal()
+endpoint_disabled = Signal()
+endpoint_back = Signal()
+
+BACK = "It takes deliveries again."
+_HEARD = _("What a rule on it does makes no signal of trouble again when it fails.")
+_ARGUMENTS = {
+    "endpoint": _("The endpoint's slug."),
+    "name": _("The endpoint's name."),
+    "host": _("The host that deliveries go to."),
+    "reason": _("Why, as a sentence: its last error, or that it takes deliveries again."),
+}
+
+
+def register() -> None:
+    """Have rules listen to them."""
+    for name, signal, label in (
+        ("webhooks.endpoint_paused", endpoint_paused, _("An endpoint was paused")),
+        ("webhooks.endpoint_disabled", endpoint_disabled, _("An endpoint was disabled")),
+        ("webhooks.endpoint_back", endpoint_back, _("An endpoint is back")),
+    ):
+        register_trouble(name, signal, label=label, arguments=_ARGUMENTS, hearing=_HEARD)
+
+
+def tell_of(signal: Signal, endpoint: Endpoint, reason: str) -> None:
+    """Tell of the endpoint, in the caller's transaction."""
+    facts = {"name": endpoint.name or endpoint.slug, "host": endpoint.host, "reason": reason}
+    tell(signal, router.db_for_write(EndpointState), endpoint=endpoint.slug, **facts)
