@@ -32,7 +32,7 @@ def test_a_new_mail_has_defaults_and_a_chat_asks_for_a_message(browse: Any) -> N
         "html_from_text": True,
     }
     kind.select_option("webhook")
-    endpoint = page.get_by_label("Endpoint").first
+    endpoint = page.get_by_role("combobox", name="Endpoint").first
     endpoint.select_option("crm")
     expect(page.get_by_label("Payload").first).to_be_visible()
     endpoint.select_option("team")
