@@ -189,6 +189,8 @@ def test_actions_are_moved_by_buttons_keys_and_drag(watched: Any, shots: Path) -
     page.keyboard.press("Alt+ArrowUp")
     assert lines(page) == ["1. Log “third”", "2. Log “first”", "3. Log “second”"]
     expect(page.locator("#actions-2 > details > summary")).to_be_focused()
+    # What was said of the move has moved the cards: not before that is where they stay taken hold of.
+    expect(page.get_by_role("status").get_by_text("is now 1 of 3")).to_have_count(1)
     handle, goal = page.locator("#actions-2 .rules-action-handle"), page.locator("#actions-1")
     box = goal.bounding_box()
     handle.drag_to(goal, target_position={"x": 30, "y": box["height"] - 3})
