@@ -59,21 +59,21 @@ def test_a_full_disk_is_one_traceback_and_one_record(own: faults.Faults, caplog:
     assert (own.total, own.unreported) == (5, 5)
     told = [record.getMessage() for record in caplog.records if record.exc_info]
     assert len(told) == len(set(told)) <= 2, "each once: that it could not be written as a whole, and not at all"
-    watcher._report_faults()
+    watcher._report()
     [said] = RuleError.objects.values_list("message", flat=True)
     assert "5 changes were made that rules could not be told of" in said
     assert f"in process {os.getpid()} on" in said
     assert "rules_engine_event" in said
-    watcher._report_faults()
+    watcher._report()
     assert RuleError.objects.count() == 1
 
 
 def test_what_cannot_be_put_on_record_yet_is_later(own: faults.Faults) -> None:
     own.note(OSError("full"), "No.")
     with without("rules_engine_ruleerror"):
-        watcher._report_faults()
+        watcher._report()
     assert own.unreported == 1
-    watcher._report_faults()
+    watcher._report()
     assert own.unreported == 0
     assert "1 change was made" in RuleError.objects.get().message
 

@@ -14,8 +14,8 @@ from rules_engine.checks import check_runner
 from rules_engine.models import Execution
 from rules_engine.outbox import hints
 from tests.faults import test_workers
+from tests.faults.conftest import probes as probes
 from tests.faults.test_workers import all_ended, assert_each_done_once, rule, save
-from tests.faults.test_workers import probes as probes
 from tests.faults.workers import Crew, Worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("what it tells is the same on each")]

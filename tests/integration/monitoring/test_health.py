@@ -65,7 +65,7 @@ def with_broker(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     address = f"amqp://guest:hunter2@127.0.0.1:{port}//"
     from celery import Celery
 
-    monkeypatch.setattr(health, "current_app", Celery(broker=address))
+    monkeypatch.setattr(health, "current_app", Celery(broker=address, set_as_current=False))
 
 
 def test_where_all_is_well_it_says_so_to_anybody(capsys: pytest.CaptureFixture[str]) -> None:
