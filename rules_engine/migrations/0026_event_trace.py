@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='event',
             name='trace',
-            field=models.CharField(db_default=None, editable=False, max_length=568, null=True, verbose_name='trace'),
+            field=models.CharField(editable=False, max_length=568, null=True, verbose_name='trace'),
         ),
     ]

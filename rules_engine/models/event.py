@@ -48,7 +48,7 @@ class Event(models.Model):
         _("surroundings"), max_length=LONGEST, default="", db_default="", blank=True, editable=False
     )
     #: Its place in a trace (``tracing.kept``); null where there is none.
-    trace = models.CharField(_("trace"), max_length=kept.LONGEST, null=True, db_default=None, editable=False)  # noqa: DJ001
+    trace = models.CharField(_("trace"), max_length=kept.LONGEST, null=True, editable=False)  # noqa: DJ001
     created_at = models.DateTimeField(_("recorded"), db_default=Now(), editable=False)
 
     objects: ClassVar[models.Manager[Event]] = UncachedQuerySet.as_manager()
