@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rules_engine.testing import create_rule, run_due
+from rules_engine.work.repeating import against_rivals
 from tests.factories import make_endpoint
 from tests.integration.noting import note
 from tests.threads import run_together
@@ -47,7 +48,9 @@ def test_it_is_told_once_that_an_endpoint_is_paused_and_that_it_is_back(crm: End
 
 
 def test_workers_that_see_it_fail_together_tell_it_once(crm: Endpoint, noted: list[str]) -> None:
-    run_together(3, lambda _number: breaker.record(crm, [REFUSED] * FAILURES_BEFORE_PAUSE))
+    reports = [REFUSED] * FAILURES_BEFORE_PAUSE
+    # On MariaDB one of those that meet is undone whole, and a worker then tries again.
+    run_together(3, lambda _number: against_rivals(lambda: breaker.record(crm, reports)))
     run_due()
     assert noted == ["paused It answered 500."]
 

@@ -89,7 +89,7 @@ def test_a_rule_on_time_begins_with_its_time() -> None:
     timed = replace(WALK, signals=(), operations=(), changes=(), actions=(MAIL,))
     before = {"kind": "date", "path": "instance.status_changed_at", "count": 2, "unit": "weeks", "direction": "after"}
     assert str(sentence(replace(timed, schedule={**before, "late": "skip"}))) == (
-        "2 weeks after the status changed at of an order, only if total is more than 100, at most once an hour per "
+        "2 weeks after “status changed at” of an order, only if total is more than 100, at most once an hour per "
         "customer: send an email to me@example.com. It leaves out what fell due while no worker ran."
     )
     every = {"kind": "every", "each": "weekday", "at": "08:00", "of": "rows"}
