@@ -162,7 +162,8 @@ def _watch() -> None:
                 _tell(looked.error, "trying again every second")
             connections[cache.alias()].close()
         elif has_failed:
-            logger.warning("The rules are read again; changes of the last minutes are in them.")
+            level = _unless_migrating(logging.WARNING)
+            logger.log(level, "The rules are read again; changes of the last minutes are in them.")
         has_failed = isinstance(looked, Unread)
 
 
@@ -202,9 +203,12 @@ def _tell(error: Exception, what_now: str) -> None:
     level, text = logging.WARNING, f"{what_now}. {_explained(error)}"
     if cache.current() is cache.EMPTY and _is_about_tables(error) and not is_migrated(cache.alias()):
         level, text = logging.ERROR, f"{TABLES_ARE_OLDER} ({str(error).strip()})"
-    # Whoever migrates knows that they do.
-    level = logging.DEBUG if sys.argv[1:2] == ["migrate"] else level
-    logger.log(level, "The rules cannot be read; %s", text)
+    logger.log(_unless_migrating(level), "The rules cannot be read; %s", text)
+
+
+def _unless_migrating(level: int) -> int:
+    """Return the level of what is said of tables that are not there: whoever migrates knows that they do."""
+    return logging.DEBUG if sys.argv[1:2] == ["migrate"] else level
 
 
 def _is_about_tables(error: Exception) -> bool:
