@@ -18,7 +18,11 @@ from tests.faults.conftest import probes as probes
 from tests.faults.test_workers import all_ended, assert_each_done_once, rule, save
 from tests.faults.workers import Crew, Worker
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("what it tells is the same on each")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.postgres("what it tells is the same on each"),
+    pytest.mark.usefixtures("probes"),
+]
 
 # What workers of one process each are held to.
 test_a_lease_ends_by_the_clock = test_workers.test_a_lease_ends_by_the_clock_of_the_database
