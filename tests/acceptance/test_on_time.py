@@ -175,7 +175,8 @@ def test_c16_a_real_worker_finds_what_is_due_by_itself(worker: Worker, mailbox: 
     call_command("rulepack", "install", "clinic", verbosity=0)
     refresh()
     appointment_of(patient="Tom Novak", date=timezone.localdate() + timedelta(days=1))
-    yesterday = timezone.now() - 2 * DAY
-    Schedule.objects.update(since=yesterday, looked_until=None, next_look_at=yesterday, next_wide_at=yesterday)
     Appointment.objects.update(date=timezone.localdate())
+    yesterday = timezone.now() - 2 * DAY
+    # Last, for the worker looks meanwhile: what was due before it last looked is due no more.
+    Schedule.objects.update(since=yesterday, looked_until=None, next_look_at=yesterday, next_wide_at=yesterday)
     worker.eventually(lambda: [m for m in mailbox.to("tom@example.org") if "tomorrow" in str(m["Subject"])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -30,11 +31,17 @@ SECRET = "Ada's own product"
 EXPORTER = InMemorySpanExporter()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def provider() -> None:
+@cache
+def listen() -> None:
+    """Once in a process, however many modules ask: a second one would hear each span twice."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(TracerProvider())
     trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(EXPORTER))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider() -> None:
+    listen()
 
 
 @pytest.fixture(autouse=True)
