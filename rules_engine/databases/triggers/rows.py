@@ -16,6 +16,8 @@ from rules_engine.databases.triggers.running import OneByOne
 from rules_engine.databases.triggers.tables import TableCapture, literal
 
 OLD, NEW = "OLD", "NEW"
+#: The columns of a captured change that a trigger writes.
+WRITTEN = ("model", "operation", "object_pk", "old", "new", "origin", "captured_at")
 
 
 class RowTriggers(OneByOne):
@@ -77,8 +79,7 @@ class RowTriggers(OneByOne):
         return " OR ".join(f"({way})" for way in ways)
 
     def _insert(self, capture: TableCapture, target: str, operation: str, row: str, old: str, new: str) -> str:
-        names = ("model", "operation", "object_pk", "old", "new", "origin", "captured_at")
-        columns = ", ".join(self.quoted(name) for name in names)
+        columns = ", ".join(self.quoted(name) for name in WRITTEN)
         keys = [self.text(f"{row}.{self.quoted(column)}") for column in capture.keys]
         values = (literal(capture.label), literal(operation), self.joined(keys), old, new, self.origin, self.now)
         return f"INSERT INTO {target} ({columns}) VALUES ({', '.join(values)})"  # noqa: S608

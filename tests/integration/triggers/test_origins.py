@@ -122,6 +122,36 @@ def test_another_program_is_named_as_the_user_of_the_database(install: Install, 
     assert name == ("" if connection.vendor == "sqlite" else database_user())
 
 
+def test_where_triggers_fire_themselves_a_write_is_told_once(install: Install, order: Order) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite's own.")
+    install(Order)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA recursive_triggers = ON")
+        with acting_as(get_user_model().objects.create_user("ada")):
+            Order.objects.update(status="paid")
+        connection.execute_wrappers.clear()  # a driver's own cursor, of which we do not hear
+        Order.objects.update(status="shipped")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA recursive_triggers = OFF")
+    assert actors() == ["ada", ""]
+
+
+def test_a_key_that_the_database_gave_is_that_of_the_row(install: Install) -> None:
+    create_rule(model=Order, actions=LOG)
+    install(Order)
+    with acting_as(get_user_model().objects.create_user("ada")):
+        first, second = make_order(), make_order()
+    assert [order.order_number for order in Order.objects.filter(pk__in=(first.pk, second.pk)).order_by("pk")] == [
+        first.order_number,
+        second.order_number,
+    ]
+    run_due()
+    assert list(Event.objects.order_by("id").values_list("object_pk", flat=True)) == [str(first.pk), str(second.pk)]
+
+
 def database_user() -> str:
     with connection.cursor() as cursor:
         cursor.execute(
