@@ -75,6 +75,28 @@ def test_before_a_date_without_typing_a_path(watched: Any, shots: Path) -> None:
     assert rule.name == "3 days before the date of an appointment, at 18:00 in Berlin"
 
 
+def next_times(page: Page) -> Locator:
+    return card(page).locator(".rules-schedule-next")
+
+
+def test_when_it_acts_next_stands_beside_the_form_as_one_types(watched: Any) -> None:
+    page = watched()
+    rule = create_rule(Order, [], slug="daily", schedule=WEEKDAYS, actions=[LOG])
+    page.goto(change_url(rule))
+    expect(next_times(page)).to_contain_text("Next (time zone UTC): ")
+    labelled(page, "Time zone").select_option(label="Berlin")
+    expect(next_times(page)).to_contain_text("Next (time zone Berlin): ")
+    card(page).get_by_text("Advanced", exact=True).click()
+    cron = labelled(page, "Cron text:")
+    cron.press_sequentially("30 18 * *")
+    expect(next_times(page)).to_contain_text("Expected five fields")
+    cron.press_sequentially(" *")
+    expect(next_times(page)).to_contain_text("6:30 p.m.")
+    expect(cron).to_be_focused()
+    happens(page).select_option(label="it is created")
+    expect(next_times(page)).to_be_hidden()
+
+
 def test_dates_of_what_an_object_belongs_to_are_offered_by_their_names(watched: Any) -> None:
     page = watched()
     page.goto(ADD)

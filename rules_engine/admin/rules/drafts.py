@@ -11,18 +11,14 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import path
 from django.utils import timezone
-from django.utils.formats import date_format, time_format
-from django.utils.translation import gettext
 
+from rules_engine.admin.cards.next_times import next_times_said
 from rules_engine.admin.parts.rule_page import rule_for
 from rules_engine.admin.prose.condition import UNREADABLE
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.reading.sentence import sentence_for
 from rules_engine.admin.rules.action_lines import action_lines
 from rules_engine.models import Rule, RuleAction
-from rules_engine.rules.schedules.kinds import name_of, problems
-from rules_engine.rules.schedules.times import next_times
-from rules_engine.rules.schedules.zones import local, zone_of
 from rules_engine.types import ActionSpec, RuleSpec
 
 
@@ -35,8 +31,8 @@ class SentenceMixin:
         return [path("sentence/", view, name="rules_engine_rule_sentence"), *super().get_urls()]  # type: ignore[misc]
 
     def sentence_view(self: Any, request: HttpRequest) -> HttpResponseBase:
-        """The posted form as a sentence, piece by piece, and each action as a line; ``?pk=`` names the rule that is
-        edited. Nothing is saved."""
+        """The posted form as a sentence, piece by piece, each action as a line, and when it acts next; ``?pk=`` names
+        the rule that is edited. Nothing is saved."""
         key = request.GET.get("pk")
         rule = rule_for(self, request, key, "") if key else None
         if rule is None and not self.has_add_permission(request):
@@ -47,22 +43,8 @@ class SentenceMixin:
         reader = Reader(request.user)
         told = sentence_for(rule or Rule(), reader, spec)
         parts = [{"text": part.text, "kind": part.kind} for part in told.whole.parts]
-        parts += [{"text": f" {said}", "kind": "text"} for said in [_next_time(spec)] if said]
-        return JsonResponse({"parts": parts, "actions": action_lines(spec, reader)})
-
-
-def _next_time(spec: RuleSpec) -> str:
-    """Say when a rule acts next that acts every so often, in its own zone; empty where nobody can tell yet."""
-    if name_of(spec.schedule) != "every" or next(problems(spec), None) is not None:
-        return ""
-    schedule = spec.schedule or {}
-    times = next_times(schedule, timezone.now(), 1)
-    if not times:
-        return gettext("There is no such time any more.")
-    at = local(times[0], zone_of(schedule))
-    # A time may end in a dot, as in 8 a.m.
-    said = gettext("Next: %(at)s.") % {"at": f"{date_format(at, 'D')} {date_format(at)}, {time_format(at)}"}
-    return said.replace("..", ".")
+        times = next_times_said(spec, timezone.now())
+        return JsonResponse({"parts": parts, "actions": action_lines(spec, reader), "times": times})
 
 
 def drafted(model_admin: Any, request: HttpRequest, rule: Rule | None) -> RuleSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import Any
 
@@ -32,14 +32,27 @@ from rules_engine.errors import RulesEngineError
 from rules_engine.models import Rule
 from rules_engine.rules.schedules.kinds import name_of
 from rules_engine.rules.validation import rule_problems
-from rules_engine.test.timed.not_due import WhyNot, why_not_due, why_not_selected, why_not_waiting
+from rules_engine.test.timed.not_due import (
+    WhyNot,
+    why_not_due,
+    why_not_often,
+    why_not_selected,
+    why_not_silent,
+    why_not_waiting,
+)
 from rules_engine.test.why import rules_on
 
 #: Days that are looked back over, by the rows as they are now.
 DAYS = [(1, _("the last day")), (7, _("the last week")), (30, _("the last 30 days")), (90, _("the last 90 days"))]
 USUAL_DAYS = 7
 #: Kinds of which it can be asked why they do not act on an object.
-ASKED = ("date", "stays", "every")
+ASKED = ("date", "stays", "every", "often", "silent")
+WHY: dict[str, Callable[[Rule, Any, datetime], WhyNot]] = {
+    "stays": why_not_waiting,
+    "every": why_not_selected,
+    "often": why_not_often,
+    "silent": why_not_silent,
+}
 #: Rules on time that are asked about one object, at most.
 MOST_RULES = 10
 
@@ -113,8 +126,11 @@ class TimesMixin:
             context["past"] = times.between(at - timedelta(days=days), at)
             context["selected"] = times.selected(at)
             context |= _about_object(request, rule, times, given, at)
-        elif times.is_waiting:
-            context["next"] = times.waited_for()
+        elif times.is_waiting or times.is_counting:
+            if times.is_waiting:
+                context["next"] = times.waited_for()
+            else:
+                context["counted"] = times.counted(timezone.now())
             context |= _about_object(request, rule, times, given, at)
         return page(self, request, rule, "times.html", title, **context)
 
@@ -141,10 +157,8 @@ def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at
 def _why(rule: Rule, instance: Any, at: datetime) -> WhyNot | str:
     """Why the rule does not act on the object, or why that cannot be told."""
     try:
-        if name_of(rule.schedule) == "stays":
-            return why_not_waiting(rule, instance, at)
-        if name_of(rule.schedule) == "every":
-            return why_not_selected(rule, instance, at)
+        if (ask := WHY.get(name_of(rule.schedule))) is not None:
+            return ask(rule, instance, at)
         return why_not_due(rule, instance, at, instance._state.db or DEFAULT_DB_ALIAS)
     except (LookupError, RulesEngineError) as error:
         return str(error)

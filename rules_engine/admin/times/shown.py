@@ -12,13 +12,14 @@ from django.http import HttpRequest
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.objects import ObjectsSeen, names_of_objects
 from rules_engine.admin.parts.rendering import object_url
-from rules_engine.admin.times.words import answer_words
+from rules_engine.admin.times.words import answer_words, counted_words
 from rules_engine.admin.why.names import object_name
 from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
 from rules_engine.errors import RulesEngineError
 from rules_engine.rules.schedules.kinds import is_on_time_alone, name_of
 from rules_engine.test.timed.coming import MOST, Coming, last_firings, next_firings, selected_now, waited_for
+from rules_engine.test.timed.happening import counted_now
 from rules_engine.types import RuleSpec
 
 #: Of the objects that a rule goes through each time, so many are named.
@@ -44,6 +45,18 @@ class Times:
     def is_waiting(self) -> bool:
         """Whether it waits for what was told to it: what stays so, or does not happen."""
         return name_of(self.rule.schedule) in WAITING
+
+    @property
+    def is_counting(self) -> bool:
+        """Whether it counts what was told to it."""
+        return name_of(self.rule.schedule) == "often"
+
+    def counted(self, now: datetime) -> list[str] | None:
+        """What it has counted by now, for each key; None to whom not every object may be shown that keys stem from."""
+        is_whole = self.model is None or getattr(self.request.user, "is_superuser", False)
+        if self.model is not None and not is_whole and self.seen.hides_some(self.model):
+            return None
+        return [counted_words(each) for each in counted_now(self.rule, now)]
 
     def waited_for(self) -> dict[str, Any]:
         """What it waits for, of the objects that are seen; what is of no object by its time alone."""

@@ -49,7 +49,7 @@ def marked(subject: Subject, pairs: Pairs) -> Pairs:
 
 def _mark(subject: Subject, rule: CompiledRule, arms: Arms) -> None:
     using = cache.alias()
-    key, surroundings = placed(_key(subject, rule, arms))
+    key, surroundings = placed(key_for(subject, rule, arms))
     if arms.kind == "stays" and _last(rule.slug, key, using) is arms.holds:
         return
     pk = None if subject.instance is None else snapshot.plain(subject.pk)
@@ -64,7 +64,8 @@ def placed(key: str) -> tuple[str, str]:
     return key_of_text(apart + key), surroundings
 
 
-def _key(subject: Subject, rule: CompiledRule, arms: Arms) -> str:
+def key_for(subject: Subject, rule: CompiledRule, arms: Arms) -> str:
+    """Return what is waited for by itself, as its author reads it. Raises ``TemplateError``."""
     if arms.kind == "stays":
         return key_of(rule, subject.model, subject.pk)
     if not arms.by:

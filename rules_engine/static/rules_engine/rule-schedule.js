@@ -18,6 +18,17 @@
       this.moved = moved;
       this.told = Array.from(textarea.closest(".form-row").querySelectorAll(".errorlist"));
       this.read();
+      this.hearTimes();
+    }
+
+    /** When it acts next, as the server tells it of the form; one line that stays where it is while others are drawn. */
+    hearTimes() {
+      this.next = element("div", { class: "form-row rules-schedule-next", hidden: "" });
+      const said = element("div", { class: "help", role: "status" }, this.next);
+      document.addEventListener("rules:told", (event) => {
+        said.textContent = event.detail.times || "";
+        this.next.hidden = !said.textContent;
+      });
     }
 
     /* What is stored */
@@ -240,13 +251,15 @@
       const cron = this.row("cron", words.cron_label, [(parent) => {
         const input = element("input", { type: "text", "data-key": "cron", autocomplete: "off", spellcheck: "false" }, parent);
         input.value = this.value.cron || "";
+        input.addEventListener("input", () => input.value.trim() && this.setCron(input.value.trim(), false));
         input.addEventListener("change", () => (input.value.trim() ? this.setCron(input.value.trim()) : this.begin_each("day")));
       }]);
       element("div", { class: "help" }, cron, words.cron_help);
     }
 
-    setCron(text) {
-      this.set({ cron: text, each: undefined, at: undefined, day: undefined, step: undefined, since: undefined, holidays: undefined });
+    setCron(text, isDrawnAgain = true) {
+      const gone = { each: undefined, at: undefined, day: undefined, step: undefined, since: undefined, holidays: undefined };
+      this.set({ cron: text, ...gone }, isDrawnAgain);
     }
 
     lateness() {

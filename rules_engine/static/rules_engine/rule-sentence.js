@@ -29,7 +29,7 @@
   }
 
   function grow(sentence, form) {
-    let [timer, asked, said] = [0, "", ""];
+    let [timer, asked] = [0, ""];
     const latest = { number: 0 };
 
     async function ask() {
@@ -58,10 +58,10 @@
       if (number === latest.number) {
         document.dispatchEvent(new CustomEvent("rules:told", { detail: told }));
       }
-      const text = JSON.stringify(told.parts);
-      if (number === latest.number && text !== said) {
-        said = text;
-        sentence.replaceChildren(...told.parts.map((part) => piece(part, sentence.dataset.gap)));
+      const drawn = document.createElement("p");
+      drawn.append(...told.parts.map((part) => piece(part, sentence.dataset.gap)));
+      if (number === latest.number && drawn.innerHTML !== sentence.innerHTML) {
+        sentence.replaceChildren(...drawn.childNodes);
       }
     }
 
@@ -78,8 +78,9 @@
         }
       });
     }
-    if (document.querySelector(".errornote")) {
-      later(); // What stands in the form is not what is stored.
+    const schedule = form.elements.schedule;
+    if (document.querySelector(".errornote") || (schedule && schedule.value)) {
+      later(); // What stands in the form is not what is stored; or when it acts next is to be told.
     }
   }
 

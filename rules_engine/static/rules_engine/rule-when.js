@@ -27,6 +27,7 @@
       this.shownModel = this.model.value;
       this.rows = element("div", { class: "rules-when" });
       card.querySelector(".form-row.field-model").after(this.rows);
+      this.rows.after(this.schedule.next);
       this.after = element("div", { class: "rules-when" });
       card.querySelector(".form-row.field-changes").after(this.after);
       this.few = element("div", { class: "rules-when" });

@@ -19,6 +19,14 @@ from rules_engine.rules.gates import GateSeen
 from rules_engine.rules.schedules.times import next_times
 from rules_engine.test.timed.asked import asked
 from rules_engine.test.timed.clock import compiled_at
+from rules_engine.test.timed.happening import (
+    Counted,
+    counted_of,
+    is_asked_of_a_change,
+    is_keyed_by_a_change,
+    last_acted,
+    silence_of,
+)
 from rules_engine.types import RuleSpec
 from rules_engine.work.schedules.dates import DATE, Dates, Due
 from rules_engine.work.schedules.lateness import lateness_of
@@ -42,6 +50,11 @@ Reason = Literal[
     "error",
     "now",
     "over",
+    "not_counted",
+    "counted",
+    "silent",
+    "not_begun",
+    "apart",
 ]
 
 
@@ -55,6 +68,7 @@ class WhyNot:
     event_id: uuid.UUID | None = None
     stop: GateSeen | None = None
     detail: str = ""
+    counted: Counted | None = None
 
 
 def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -> WhyNot:
@@ -105,6 +119,44 @@ def why_not_selected(rule: Rule, instance: models.Model, now: datetime) -> WhyNo
     if said.answer == "acts":
         return WhyNot("coming", at)
     return WhyNot("error" if said.answer == "error" else "not_then", at, stop=said.stop, detail=said.detail)
+
+
+def why_not_often(rule: Rule, instance: models.Model, now: datetime) -> WhyNot:
+    """Say how many have come of what a rule of the kind ``often`` counts with that object. Raises as ``counted_of``."""
+    spec = rule.spec()
+    if (why := _not_heard(spec, instance, now)) is not None:
+        return why
+    if is_keyed_by_a_change(spec):
+        return WhyNot("apart")
+    counted = counted_of(spec, instance, now)
+    acted = last_acted(spec.slug, counted.key)
+    if acted is None:
+        return WhyNot("counted", counted=counted)
+    return WhyNot("counted", at=acted.decided_at, event_id=acted.event_id, counted=counted)
+
+
+def why_not_silent(rule: Rule, instance: models.Model, now: datetime) -> WhyNot:
+    """Say since when nothing has come of what a rule of the kind ``silent`` waits for. Raises as ``silence_of``."""
+    spec = rule.spec()
+    if not spec.enabled:
+        return WhyNot("off")
+    if is_keyed_by_a_change(spec):
+        return WhyNot("apart")
+    silence = silence_of(spec, instance, now)
+    if silence is None:
+        return _not_heard(spec, instance, now) or WhyNot("not_begun")
+    return WhyNot("silent" if silence.due_at > now else "now", silence.due_at, silence.since)
+
+
+def _not_heard(spec: RuleSpec, instance: models.Model, now: datetime) -> WhyNot | None:
+    """Say why what happens to that object is nothing to the rule; None where it is, as far as the object tells."""
+    if not spec.enabled:
+        return WhyNot("off")
+    compiled = compiled_at(spec, now)
+    said = None if is_asked_of_a_change(compiled) else asked(compiled, instance, now)
+    if said is None or said.answer == "acts":
+        return None
+    return WhyNot("not_counted", stop=said.stop, detail=said.detail)
 
 
 def _of_its_time(spec: RuleSpec, row: models.Model, due: Mapping[str, Any], due_at: datetime, now: datetime) -> WhyNot:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from html import unescape
 from typing import Any
 
@@ -53,16 +52,6 @@ def test_when_an_action_acts_later_is_told(admin_client: Client, later: dict[str
     body = post_data([{"kind": "log_message", "config": '{"message": "Hello"}', **later}])
     said = told(admin_client.post(URL, {**body, "model": "shop.order", "operations": ["create"]}))
     assert said == f"When an order is created: log “Hello” ({words})."
-
-
-def test_when_a_rule_acts_next_stands_beside_its_form(admin_client: Client) -> None:
-    daily = {"kind": "every", "each": "day", "at": "08:00", "zone": "Asia/Tokyo"}
-    rule = create_rule("", signals=(), schedule=daily, actions=[LOG])
-    said = told(admin_client.get(f"{URL}?pk={rule.pk}"))
-    assert re.search(r"at 8:00 in Tokyo.*\. Next: \w{3} .*, 8 a\.m\.$", said)
-    rule.schedule = {"kind": "every", "cron": "0 8 30 2 *"}
-    Rule.objects.filter(pk=rule.pk).update(schedule=rule.schedule)
-    assert "Next" not in told(admin_client.get(f"{URL}?pk={rule.pk}"))
 
 
 def test_what_is_wrong_in_the_form_is_a_gap_and_the_rest_is_told(admin_client: Client) -> None:
