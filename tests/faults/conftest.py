@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rules_engine.rules import registry
+from rules_engine.testing.faults.servers import POSTGRESQL_FOLDERS, program
+from tests.conftest import database_url
 from tests.faults.probe_app.actions import ACTIONS
 from tests.faults.workers import Crew
 
@@ -36,3 +39,12 @@ def crew(process_environment: dict[str, str], tmp_path: Path, runner: str) -> It
         yield crew
     finally:
         crew.end()
+
+
+@pytest.fixture
+def tables(transactional_db: None, tmp_path: Path) -> Path:
+    """The tables of this test's database, which take seconds to be migrated into another one."""
+    dump = tmp_path / "tables.sql"
+    command = [program("pg_dump", *POSTGRESQL_FOLDERS), "--no-owner", "--no-acl", "-f", str(dump), database_url()]
+    subprocess.run(command, check=True)
+    return dump

@@ -10,21 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rules_engine.testing.faults.servers import POSTGRESQL_FOLDERS, program
-from tests.conftest import database_url
 from tests.faults.processes import ROOT
 
 #: Each kind of fault once.
 FAULTS = 9
-
-
-@pytest.fixture
-def tables(transactional_db: None, tmp_path: Path) -> Path:
-    """The tables of this test's database, which take seconds to be migrated into another one."""
-    dump = tmp_path / "tables.sql"
-    command = [program("pg_dump", *POSTGRESQL_FOLDERS), "--no-owner", "--no-acl", "-f", str(dump), database_url()]
-    subprocess.run(command, check=True)
-    return dump
 
 
 @pytest.mark.postgres("the ordeal kills a PostgreSQL of its own")

@@ -1,11 +1,13 @@
 """``python -m rules_engine.testing.faults SCENARIO``: an ordeal on servers of its own, and the ledger of it.
 
-The exit status is 0 where the promises were kept, 1 where they were not, and 2 where a program is missing.
+The exit status is 0 where the promises were kept, 1 where they were not, and 2 where a program, or a word on how to
+begin, is missing.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +17,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 from rules_engine.testing.faults.ledger import Ledger
 from rules_engine.testing.faults.servers import (
@@ -55,14 +58,36 @@ def parser() -> ArgumentParser:
 
 def main() -> int:
     """Run it; returns the exit status."""
-    given = parser().parse_args()
-    # Whoever is told to end leaves nothing behind either.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = _read()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     try:
         return _run(given)
     except Missing as error:
         sys.stderr.write(f"{error}\n")
         return 2
+
+
+def _read() -> Namespace:
+    """Read the command line; whoever forgot something is told before anything begins."""
+    reader = parser()
+    given = reader.parse_args()
+    given.settings = given.settings or os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    if not given.settings:
+        reader.error("expected the settings of an ordeal: --settings, or DJANGO_SETTINGS_MODULE")
+    if given.runner == "celery" and not given.app:
+        reader.error("Celery wants to know its app: expected --app, as after -A")
+    if given.runner == "celery" and given.broker == "none":
+        reader.error(f"Celery wants a broker: expected --broker {' or '.join(BROKERS)}; or --runner worker")
+    return given
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    # The first one has all of it ended and removed; a second must not cut that short.
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    sys.stderr.write("Stopped: all that was begun is ended and removed.\n")
+    sys.exit(128 + number)
 
 
 def _run(given: Namespace) -> int:
@@ -71,24 +96,25 @@ def _run(given: Namespace) -> int:
         stack.callback(_remove, folder, given.keep)
         database = PostgreSQLServer()
         stack.callback(database.remove)
+        broker: Server | None = BROKERS[given.broker](folder) if given.broker in BROKERS else None
+        ledger = Ledger(closed_port(), given.slowest)
+        os.environ.update(_environment(given, database, broker, ledger))
+        _set_up(given, database)
         database.start()
         if given.tables is not None:
             database.load(given.tables)
-        broker: Server | None = BROKERS[given.broker](folder) if given.broker in BROKERS else None
         if broker is not None:
             stack.callback(broker.remove)
             broker.start()
-        ledger = Ledger(closed_port(), given.slowest)
         ledger.start()
         stack.callback(ledger.stop)
-        os.environ.update(_environment(given, database, broker, ledger))
         return _judge(given, folder, database, broker, ledger)
 
 
 def _environment(given: Namespace, database: Server, broker: Server | None, ledger: Ledger) -> dict[str, str]:
     """Return what the settings of an ordeal read."""
     return {
-        "DJANGO_SETTINGS_MODULE": given.settings or os.environ.get("DJANGO_SETTINGS_MODULE", ""),
+        "DJANGO_SETTINGS_MODULE": given.settings,
         "DATABASE_URL": database.url,
         "CELERY_BROKER_URL": broker.url if broker is not None else "memory://",
         "ORDEAL_RUNNER": given.runner,
@@ -97,11 +123,31 @@ def _environment(given: Namespace, database: Server, broker: Server | None, ledg
     }
 
 
+def _set_up(given: Namespace, database: PostgreSQLServer) -> None:
+    """Read the settings and find the scenario. Raises ``Missing`` where an ordeal would be that of another database."""
+    import django
+    from django.utils.module_loading import import_string
+
+    try:
+        django.setup()
+        import_string(given.scenario)
+    except ImportError as error:
+        raise Missing(f"Expected settings and a scenario that can be imported: {error}.") from error
+    # This process looks on: that it cannot, while the database is away, would stand between what is told of the faults.
+    logging.getLogger("rules_engine").setLevel(logging.ERROR)
+    from django.conf import settings
+
+    found = settings.DATABASES["default"]
+    if str(found.get("PORT")) != str(database.port):
+        where = f"{found.get('NAME')} at {found.get('HOST') or 'this machine'}:{found.get('PORT') or 'its usual port'}"
+        raise Missing(
+            f"Expected {given.settings} to take its database from DATABASE_URL, and found {where}. "
+            "Nothing was done there: an ordeal makes rows, and kills the server."
+        )
+
+
 def _judge(given: Namespace, folder: Path, database: PostgreSQLServer, broker: Server | None, ledger: Ledger) -> int:
     began = time.monotonic()
-    import django
-
-    django.setup()
     from rules_engine.testing.faults.ordeal import Ordeal, Plan
 
     names = ("scenario", "runner", "app", "changes", "seconds", "every", "faults", "seed")

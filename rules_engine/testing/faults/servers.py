@@ -28,7 +28,7 @@ START_SECONDS = 90.0
 
 
 class Missing(Exception):
-    """A program that a test needs is not on this machine."""
+    """Something that a test needs is not there: a program on this machine, or what it was to be told."""
 
 
 class Server(Protocol):
@@ -61,7 +61,7 @@ def program(name: str, *folders: str) -> str:
     found = shutil.which(name)
     places = [path for folder in folders for path in sorted(Path("/").glob(f"{folder.lstrip('/')}/{name}"))]
     if found is None and not places:
-        raise Missing(f"The program {name} was not found; this test ends and restarts a server of its own.")
+        raise Missing(f"The program {name} was not found: a server is begun with it, and killed. Install it.")
     return found or str(places[-1])
 
 
@@ -99,7 +99,10 @@ class RedisServer:
         server = program("redis-server")
         command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT)
+            # In a session of its own: Ctrl-C in a terminal is for whoever will end it.
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         eventually(self._answers, lambda: (self.folder / "redis.log").read_text())
 
     def _answers(self) -> bool:
@@ -127,7 +130,7 @@ class RedisServer:
 
 @dataclass
 class PostgreSQLServer:
-    """A PostgreSQL cluster in a folder of its own, run by a user who is not root. Raises ``Missing`` when it is made.
+    """A PostgreSQL cluster in a folder of its own, run by a user who is not root. Raises ``Missing`` at its start.
 
     Nothing is forced to disk (``fsync=off``): a server that is killed loses nothing by that, a machine would.
     """
@@ -137,10 +140,12 @@ class PostgreSQLServer:
     name: str = "PostgreSQL"
 
     def __post_init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ordeal-postgresql-"))
         self.user = _unprivileged() if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="ordeal-postgresql-"))
         if self.user is not None:
             shutil.chown(self.folder, self.user)
+
+    def _make(self) -> None:
         made = [program("initdb", *POSTGRESQL_FOLDERS), "-D", str(self.folder / "data"), "-U", "postgres"]
         made += ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
         subprocess.run(made, check=True, capture_output=True, user=self.user, cwd=self.folder)
@@ -152,6 +157,8 @@ class PostgreSQLServer:
 
     def start(self) -> None:
         """Begin, and wait until it answers; after a kill it first recovers what was committed."""
+        if not (self.folder / "data").exists():
+            self._make()
         eventually(self._began, self._said, START_SECONDS)
 
     def _began(self) -> bool:
@@ -210,11 +217,14 @@ def _unprivileged() -> str:
 
 @dataclass
 class RabbitMQServer:
-    """A RabbitMQ node of its own. Raises ``Missing`` at its start."""
+    """A RabbitMQ node of its own, with the daemon (epmd) that Erlang's nodes are known by: one that a node begins
+    outlives it. Raises ``Missing`` at its start."""
 
     folder: Path
     port: int = field(default_factory=closed_port)
+    names_port: int = field(default_factory=closed_port)
     worker: Worker | None = None
+    names: Worker | None = None
     name: str = "RabbitMQ"
 
     @property
@@ -226,11 +236,13 @@ class RabbitMQServer:
         """Begin, with the queues that it has on disk, and wait until it answers."""
         server = program("rabbitmq-server", "/usr/lib/rabbitmq/bin")
         own = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # Debian's other one changes the user
+        self._begin_names()
         plugins = self.folder / "rabbitmq-plugins"
         plugins.write_text("[].")
         environment = {
             **os.environ,
             "HOME": str(self.folder),
+            "ERL_EPMD_PORT": str(self.names_port),
             "RABBITMQ_NODENAME": f"ordeal{self.port}@localhost",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -245,9 +257,19 @@ class RabbitMQServer:
         self.worker = begin([str(own) if own.exists() else server], environment, log)
         eventually(lambda: listens(self.port), lambda: log.read_text(errors="replace")[-4000:], START_SECONDS)
 
+    def _begin_names(self) -> None:
+        if self.names is None:
+            command = [program("epmd", "/usr/lib/erlang/*/bin"), "-port", str(self.names_port), "-address", "127.0.0.1"]
+            self.names = begin(command, os.environ, self.folder / "epmd.log")
+            eventually(lambda: listens(self.names_port), lambda: (self.folder / "epmd.log").read_text())
+
     def kill(self) -> None:
         """End it at once."""
         if self.worker is not None:
             self.worker.kill()
 
-    remove = kill
+    def remove(self) -> None:
+        """End it, and the daemon."""
+        self.kill()
+        if self.names is not None:
+            self.names.kill()
