@@ -23,5 +23,8 @@ METRICS = (
     Metric("rules_engine_hints", "counter", "Hints to workers, by whether they could be sent.", ("outcome",)),
     Metric("rules_engine_faults", "counter", "Changes that rules could not be told of, or whose matches were lost."),
 )
-#: Outcomes that are told as 0 before they first happen, for a rise from nothing cannot be seen.
+#: What is told as 0 before it first happens, for a rise from nothing cannot be seen: of each live rule, of each kind of
+#: action in one, and of hints.
 OUTCOMES = ("matched", "not_matched", "error")
+ENDS = ("succeeded", "discarded", "refused", "cancelled")
+HINTS = ("sent", "failed")

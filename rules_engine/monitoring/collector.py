@@ -23,7 +23,7 @@ from rules_engine import conf
 from rules_engine.live import cache
 from rules_engine.models import Tally
 from rules_engine.models.tallies import counting
-from rules_engine.monitoring.catalogue import METRICS, OUTCOMES
+from rules_engine.monitoring.catalogue import ENDS, HINTS, METRICS, OUTCOMES
 from rules_engine.monitoring.figures import gauges
 from rules_engine.monitoring.metric import Metric, Sample, registered
 
@@ -69,18 +69,33 @@ def _counted() -> dict[str, Values]:
     counted: dict[str, Values] = defaultdict(dict)
     for name, labels, value in Tally.objects.values_list("name", "labels", "value"):
         counted[name][tuple(labels)] = value
-    for labels in _expected(counted[counting.EVALUATIONS]):
-        counted[counting.EVALUATIONS].setdefault(labels, 0)
+    _foresee(counted)
     return counted
 
 
-def _expected(evaluations: Values) -> Iterator[tuple[str, ...]]:
-    """Yield the labels of live rules which nothing was counted of yet: a rise from nothing cannot be seen."""
+def _foresee(counted: dict[str, Values]) -> None:
+    """Tell as 0 what nothing was counted of yet, and may be: an alert sees a rise, and none from nothing."""
+    rules = cache.current().rules
+    kinds = (action.kind for rule in rules for action in rule.actions)
+    expected = (
+        (counting.EVALUATIONS, (rule.slug for rule in rules), OUTCOMES),
+        (counting.EXECUTIONS, kinds, ENDS),
+    )
+    for name, firsts, outcomes in expected:
+        values = counted[name]
+        for first in _bounded([labels[0] for labels in values], firsts):
+            for outcome in outcomes:
+                values.setdefault((first, outcome), 0)
+    for outcome in HINTS:
+        counted[counting.HINTS].setdefault((outcome,), 0)
+
+
+def _bounded(counted: Iterable[str], live: Iterable[str]) -> list[str]:
+    """Return first labels, those that something was counted of before all others, as many as are told apart."""
     settings = conf.metrics()
-    told = {labels[0] for labels in evaluations}
-    slugs = [*told, *(rule.slug for rule in cache.current().rules if rule.slug not in told)]
-    for slug in slugs[: settings.labels + 1 if settings else 0]:
-        yield from ((slug, outcome) for outcome in OUTCOMES)
+    told = dict.fromkeys([*counted, *live])
+    told.pop(counting.OF_ANY_KIND, None)  # which has one end alone
+    return list(told)[: settings.labels + 1 if settings else 0]
 
 
 def _family(metric: Metric, samples: Sequence[Sample], counted: dict[str, Values]) -> Family:

@@ -101,7 +101,7 @@ class Publisher:
     def _publish(self, queue: str) -> bool:
         # The thread must outlive whatever a transport raises.
         sent = ask(send, queue)
-        counting.add("rules_engine_hints", ("failed" if isinstance(sent, Unread) else "sent",))
+        counting.add(counting.HINTS, ("failed" if isinstance(sent, Unread) else "sent",))
         if not isinstance(sent, Unread):
             self.failing = False
             return True

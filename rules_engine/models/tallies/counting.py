@@ -31,6 +31,8 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 6
 EVALUATIONS = "rules_engine_evaluations"
 #: The name that executions which have ended are counted by, with their kind and state.
 EXECUTIONS, OF_ANY_KIND = "rules_engine_executions", "(any)"
+#: The name that hints are counted by, with whether they could be sent.
+HINTS = "rules_engine_hints"
 #: Durations are added up in whole microseconds.
 MICROSECONDS = 1_000_000
 

@@ -91,5 +91,7 @@ def _called(call: Any, earlier: Scrape, now: Scrape) -> Vector:
 def _binary(expression: Any, left: Vector, right: Vector) -> Vector:
     if str(expression.op) == "and":
         return {labels: value for labels, value in left.items() if labels in right}
+    if str(expression.op) == "or":
+        return {**right, **left}
     compare = OPERATORS[str(expression.op)]
     return {labels: value for labels, value in left.items() if compare(value, right[()])}
