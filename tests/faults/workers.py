@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,10 +66,11 @@ class Crew:
         ready: bool = True,
         clock: float = 0,
         drain_seconds: float = DRAIN_SECONDS,
+        options: Sequence[str] = (),
         **rules: Any,
     ) -> Worker:
         """A new worker with that many processes, born of the nursery unless what it is to be differs from its start on:
-        ``clock`` is how many seconds its own is ahead."""
+        ``clock`` is how many seconds its own is ahead. ``options`` come after its command."""
         name = f"worker{len(self.workers)}"
         entry = ["tests.faults.wrong_clock", str(clock)] if clock else []
         # The filesystem transport drives Celery's older pool, whose children share a lock that dies with its holder.
@@ -79,8 +80,7 @@ class Crew:
             "worker": ["django", "rules_worker", f"--processes={processes}"],
             "tasks": ["django", "db_worker", "--queue-name=*", "--interval=0.05", "--no-startup-delay", "-v3"],
         }
-        command = commands[self.runner]
-        arguments = ["-m", *entry, *command]
+        arguments = ["-m", *entry, *commands[self.runner], *options]
         path = self.folder / f"{name}.log"
         environment = {**self.settings(**rules), "PROBE_DRAIN_SECONDS": str(drain_seconds)}
         process: Process
