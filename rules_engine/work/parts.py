@@ -11,11 +11,13 @@ from rules_engine.rules import registry
 from rules_engine.rules.contract import can_share, does_many
 
 
-def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
+def parts_of(executions: Iterable[Execution], most: int) -> list[list[Execution]]:
     """Return the executions in the parts in which they are carried out, one part after another.
 
     Together come those of one kind and one author, whatever their rules are, where the kind has a way of doing many.
     The actions of one event, and those of one kind about one object, stay in the order in which they were claimed.
+    A part has at most so many, unless its kind does many in the transaction of their records: of what is outside no more
+    is in flight, and perhaps done again, when the process dies.
     What may have taken its process down comes by itself. Of what shares a transaction a part has one of each chain:
     what it leads to is counted against the chain's budget, and others see that when it is committed.
     """
@@ -27,8 +29,15 @@ def parts_of(executions: Iterable[Execution]) -> list[list[Execution]]:
         parts += [[execution] for execution in alone]
         if left:
             together, left = _take(left, partial(_shares_with, left[0]), one_a_chain=_is_apart_in_chain(left[0]))
-            parts.append(together)
+            parts += _cut(together, most)
     return [*parts, left] if left else parts
+
+
+def _cut(together: list[Execution], most: int) -> list[list[Execution]]:
+    action = registry.find(together[0].kind)
+    if action is not None and action.crash_safe and does_many(action):
+        return [together]
+    return [together[start : start + most] for start in range(0, len(together), most)]
 
 
 def _take(

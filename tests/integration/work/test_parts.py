@@ -92,7 +92,7 @@ def done() -> list[str]:
 
 def claimed() -> list[list[tuple[str, str]]]:
     """The parts of what is due: of each its kind, and its animal's name."""
-    parts = parts_of(claims.claim().executions)
+    parts = parts_of(claims.claim().executions, 50)
     return [[(each.kind, each.event.context["instance"]["name"]) for each in part] for part in parts]
 
 
@@ -100,7 +100,7 @@ def claimed_sizes() -> list[int]:
     """How many are in each part of what is due, which is given back."""
     claim = claims.claim()
     claims.give_back(claim.worker)
-    return [len(part) for part in parts_of(claim.executions)]
+    return [len(part) for part in parts_of(claim.executions, 50)]
 
 
 @pytest.mark.parametrize("kind", [AUDIT, LOG, CACHE, ("many", {})], ids=lambda action: action[0])
@@ -119,6 +119,43 @@ def test_fifty_take_the_statements_of_five(kind: Any, crash_safe: bool, many: An
     # Where it takes one statement to claim, to charge and to end.
     assert taken[0] == taken[1] <= (10 if connection.vendor == "postgresql" else 22)
     assert Attempt.objects.filter(outcome="succeeded", number=1).count() == 55
+
+
+def sizes(many: Any) -> list[int]:
+    """Of how many each part was that was done."""
+    return [len(call) - 1 for call in many.calls]
+
+
+def due_in_batches_of_five(settings: Any, count: int) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "BATCH_SIZE": 5}
+    due([("many", {})], *names(count))
+
+
+def test_a_worker_that_is_behind_takes_more_at_once_while_that_is_quick(
+    many: Any, settings: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(run, "QUICK_SECONDS", 60.0)
+    many.crash_safe = True
+    due_in_batches_of_five(settings, 60)
+    assert run.drain("rules", seconds=60) == 60
+    assert sizes(many) == [5, 10, 20, 20, 5], "twice as many each time, to four times as many as it is set to"
+    assert done() == names(60)
+
+
+def test_after_a_batch_that_took_long_no_more_than_set_are_taken(many: Any, settings: Any, monkeypatch: Any) -> None:
+    many.crash_safe = True
+    due_in_batches_of_five(settings, 20)
+    monkeypatch.setattr(run, "QUICK_SECONDS", 0.0)
+    assert run.drain("rules", seconds=60) == 20
+    assert sizes(many) == [5] * 4
+
+
+def test_of_what_happens_outside_no_more_than_set_are_in_flight(many: Any, settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(run, "QUICK_SECONDS", 60.0)
+    due_in_batches_of_five(settings, 35)
+    assert run.drain("rules", seconds=60) == 35
+    assert sizes(many) == [5] * 7
+    assert done() == names(35)
 
 
 def test_what_is_done_together_is_recorded_each_with_its_own(many: Any) -> None:

@@ -46,8 +46,9 @@ def test_a_flood_of_one_rule_does_not_hold_up_the_others(settings: object, noted
     assert sorted(noted) == sorted([*names("flood", 60), "a1", "a2", "b1"])
 
 
-def test_each_rule_keeps_its_order(settings: object, noted: list[str]) -> None:
+def test_each_rule_keeps_its_order(settings: object, noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     small_batches(settings, 6)
+    monkeypatch.setattr(run, "QUICK_SECONDS", 0.0)
     rules("a", "b", "c")
     make_animals(*names("a", 20), *names("b", 20), *names("c", 20))
     run.drain("rules", seconds=60)
