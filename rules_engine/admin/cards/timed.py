@@ -96,6 +96,7 @@ _WORDS = {
     "of_each": _("for each object that fits “Only if”"),
     "of_rows": _("once, with the list of all that fit “Only if”"),
     "stays_for": _("For how long"),
+    "stays_help": _("What has to stay so is said below, under “Only if”."),
     "times": _("How many times"),
     "times_in": _("times in"),
     "silent_for": _("Not for"),

@@ -61,7 +61,9 @@ def _path_problems(schedule: Schedule, rule: RuleSpec) -> Iterator[Problem]:
     path, model = schedule.get("path"), find_model(rule.model) if rule.model else None
     if not rule.model:
         yield Problem("/path", gettext("Name the model whose objects have the date."))
-    if not isinstance(path, str) or not path.startswith("instance."):
+    if path == "":  # as in a form in which none has been chosen yet
+        yield Problem("/path", gettext("Say which date is meant."))
+    elif not isinstance(path, str) or not path.startswith("instance."):
         message = gettext('Expected the path of a date, such as "instance.created", and got %(got)s.')
         yield Problem("/path", message % {"got": repr(path)})
     elif model is not None and (trouble := _no_date(model, tuple(path.split("."))[1:])):

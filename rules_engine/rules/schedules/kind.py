@@ -64,6 +64,8 @@ def count_problems(schedule: Schedule, key: str, least: int, most: int) -> Itera
     value = schedule.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         message = gettext("Expected a whole number from %(least)s to %(most)s, and got %(got)s.")
+        if value is None:  # as where somebody has emptied the field of a form
+            message = gettext("A whole number from %(least)s to %(most)s is missing.")
         said = {"least": least, "most": number_format(most, force_grouping=True), "got": repr(value)}
         yield Problem(f"/{key}", message % said)
 

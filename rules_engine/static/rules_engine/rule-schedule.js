@@ -215,7 +215,8 @@
     }
 
     draw_stays() {
-      this.row("plain", this.words.stays_for, [this.number("count", this.words.number), this.unit()]);
+      const row = this.row("plain", this.words.stays_for, [this.number("count", this.words.number), this.unit()]);
+      element("div", { class: "help" }, row, this.words.stays_help);
     }
 
     draw_often(fields) {

@@ -44,6 +44,7 @@ def test_an_object_is_told_when_it_is_due_and_once(noted: list[str]) -> None:
 
 
 def test_before_a_date_comes_before_it(noted: list[str]) -> None:
+    # paperless had the sign of the offset wrong for months.
     timed(on(count=2, unit="days", direction="before"))
     fed("Rex", BEGIN + 3 * DAY)
     act(BEGIN + DAY - MINUTE)
@@ -218,6 +219,7 @@ def test_what_was_due_before_the_rule_was_on_does_not_act(noted: list[str]) -> N
 
 
 def test_what_was_due_while_no_worker_looked_is_caught_up_in_order(noted: list[str]) -> None:
+    # Frappe looks each day for the dates of that day: what was due while it stood still is skipped for good.
     timed(on())
     act(BEGIN)
     for name, hours in (("c", 50), ("a", 3), ("b", 20), ("d", 71)):
