@@ -24,7 +24,7 @@ EXPECTED_SIGNALS = (
 )
 EXPECTED_SURROUNDINGS = (
     'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
-    '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value)'
+    '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value) and "own_rules" (True or False)'
 )
 #: Names that are excepted of one model at a time.
 NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
@@ -183,16 +183,19 @@ class ConfiguredSurroundings:
     present: str
     enter: str
     home: Any = None
+    own_rules: bool = False
 
 
 def is_surroundings(value: Any) -> bool:
     """Tell whether a value is None, or a dict of dotted paths with what is said in ``conf.surroundings``."""
     if value is None:
         return True
-    if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= {"present", "enter", "home"}:
+    known = {"present", "enter", "home", "own_rules"}
+    if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= known:
         return False
-    paths = [path for key, path in value.items() if key != "home"]
-    return all(isinstance(path, str) and "." in path for path in paths)
+    paths = [value[key] for key in ("present", "enter")]
+    has_paths = all(isinstance(path, str) and "." in path for path in paths)
+    return has_paths and isinstance(value.get("own_rules", False), bool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,8 @@ class RuleSpec:
     #: Which arguments of its signals are objects, by name, and of which models, while an event is looked at that tells.
     #: None: as far as the signals themselves say so. Never stored.
     objects: Mapping[str, str] | None = None
+    #: Those that it holds in alone, as a text (``surroundings.state``); empty: it holds in all.
+    surroundings: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ def _carry_out(
         context = ActionContext(
             execution_id,
             attempt=1,
-            event=event._replace(context=trusted.sees(_author_of(rule), event, data)),
+            event=event._replace(context=trusted.sees(_author_of(rule), event, data, rule.surroundings)),
             rule_slug=rule.slug,
             rule_version=rule.version,
             author_id=rule.author_id,
@@ -259,6 +259,7 @@ def _permitted(event: Event, rule: CompiledRule, action: CompiledAction) -> Acti
     for_each = action.each.written if action.each else None
     written = ActionSpec(action.kind, action.config, action.position, for_each=for_each)
     of_rule = running.rule_as_written(rule.slug, model=event.model, signal=event.signal, context=event.context)
-    if (refusal := trusted.refusal(_author_of(rule), event, written, of_rule, rule.reads)) is not None:
+    refusal = trusted.refusal(_author_of(rule), event, written, of_rule, rule.reads, rule.surroundings)
+    if refusal is not None:
         raise Refused(refusal)
     return known

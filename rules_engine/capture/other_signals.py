@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +31,7 @@ from rules_engine.context.visible import objects_sent
 from rules_engine.errors import Refused
 from rules_engine.live.authors import trusted
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import here, within
 from rules_engine.types import Path, Unread, ask, new_id
 
 Rules = Sequence[CompiledRule]
@@ -77,7 +80,7 @@ def _refused(shown: Mapping[str, Any], rules: Rules) -> Iterator[tuple[Refused, 
         if rule.author_id is None or not (read := _looked_at(rule, models_sent)):
             continue
         wanted = {f"{model._meta.app_label}.view_{model._meta.model_name}" for model in read}
-        if (why := trusted.lacks(str(rule.author_id), event_id, wanted)) is not None:
+        if (why := trusted.lacks(str(rule.author_id), event_id, wanted, rule.surroundings)) is not None:
             yield Refused(why), rule
 
 
@@ -156,3 +159,21 @@ def _own_connection(using: str) -> Iterator[None]:
     finally:
         if not was_open and not connection.in_atomic_block:
             connection.close()
+
+
+def carry_out(telling: Callable[[], None], signal: Any, sent: Mapping[str, Any], alias: str) -> None:
+    """Tell the rules of a signal that is none of a model's, in a thread where the database may be used."""
+    if not is_in_event_loop():
+        with origin_of(signal, sent, alias):
+            telling()
+        return
+
+    def tell_within(surroundings: str) -> None:
+        with within(surroundings), origin_of(signal, sent, alias):
+            telling()
+
+    with ThreadPoolExecutor(1, "rules-engine-signal") as thread:
+        # The thread connects anew, and the event belongs where the signal was sent.
+        told = thread.submit(copy_context().run, tell_within, here())
+        thread.submit(connections.close_all)
+        told.result()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import copy_context
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -24,6 +24,7 @@ from rules_engine.capture import large_changes, other_signals, relations, saves,
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier import at_load
 from rules_engine.capture.hearing.captured import Latest
+from rules_engine.capture.hearing.places import Places
 from rules_engine.capture.inserts import callers
 from rules_engine.capture.origins import writers
 from rules_engine.capture.origins.as_json import origin_from
@@ -38,7 +39,7 @@ from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache, faults
 from rules_engine.models import LargeChange
-from rules_engine.surroundings.state import here, within
+from rules_engine.rules.matching import CompiledRule
 from rules_engine.texts import SAVE
 
 _table = Table()
@@ -60,7 +61,7 @@ def connect(rule_set: cache.RuleSet) -> None:
         _was_connected = True
         endings = (rule.ending for rule in rule_set.rules if rule.ending is not None)
         rules = (*rule_set.recorders, *rule_set.rules, *endings)
-        table = build(rules, cache.alias(), rule_set.number, _table.models, rule_set.captures)
+        table = _table_of(rules, rule_set)
         _latest.remember(table, _table)
         wanted = {*table.pairs(), *_latest.pairs()}
         for pair in _connected.keys() - wanted:
@@ -75,6 +76,17 @@ def connect(rule_set: cache.RuleSet) -> None:
             _connected[pair].connect(receive, sender=pair[1], weak=False, dispatch_uid=_uid(pair))
         # Last: who says this number is told by this table.
         writers.listen(table.alias, table.number, table.told_by_triggers.captures)
+
+
+def _table_of(rules: Sequence[CompiledRule], rule_set: cache.RuleSet) -> Table:
+    alias, number, captures = cache.alias(), rule_set.number, rule_set.captures
+    table = build(rules, alias, number, _table.models, captures)
+
+    def build_there(own: Sequence[CompiledRule], last: Table | None) -> Table:
+        return build(own, alias, number, {} if last is None else last.models, captures)
+
+    places = Places(rules, build_there, _table.places)
+    return replace(table, places=places) if places.are_apart else table
 
 
 def was_connected() -> bool:
@@ -97,15 +109,15 @@ def watched() -> Mapping[ModelClass, ModelWatch]:
     return _table.models
 
 
-def table() -> Table:
-    """Return what the rules of this process listen to."""
-    return _table
+def table(sender: Any) -> Table:
+    """Return what the rules of this process listen to, of which those on this sender hold here."""
+    return _of_here(_table, sender) if _table.concerns_places(sender) else _table
 
 
 def table_at(number: int | None) -> Table:
     """Return what rules listened to at that number of the rule set, as far as this process remembers it: whoever made
     a change left to triggers what it was then. Else what they listen to now."""
-    return _latest.at(number) or _table
+    return (_latest.at(number) or _table).here()
 
 
 def _uid(pair: Pair) -> str:
@@ -144,18 +156,26 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
         at_load.was_saved(sent["instance"], sent.get("update_fields"))
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
         return
+    if table.places is not None and table.concerns_places(sender if is_of_models else None):
+        table = _of_here(table, sender)
     found = _found(table, sender, signal, sent) if is_of_models and not is_raw else None
     if found is NOBODY:
         return
     is_kept = kept_from_caller(NOT_TRIED, sender)
     with is_kept, reading_current(table.alias):
+        telling = partial(_tell, table, sender, signal, sent, found)
         if not is_of_models:
-            _tell_of_other(table, sender, signal, sent)
-        elif is_raw:
-            with actor.loading():
-                _tell(table, sender, signal, sent)
+            other_signals.carry_out(telling, signal, sent, table.alias)
         else:
-            _tell(table, sender, signal, sent, found)
+            with actor.loading() if is_raw else nullcontext():
+                telling()
+
+
+def _of_here(table: Table, sender: Any) -> Table:
+    """Return what rules listen to here: nothing, where the site cannot say where that is."""
+    with kept_from_caller(NOT_TRIED, sender):
+        return table.here()
+    return Table(table.alias, number=table.number)
 
 
 def _found(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> Found | None:
@@ -229,7 +249,7 @@ def tell_large_change(change: LargeChange) -> None:
 
     What cannot be read or tried is told by the rules; raises what keeps from recording what they want done.
     """
-    table = _table
+    table = _table.here()
     part = large_changes.part_of(change, table)
     if part is None:
         return
@@ -311,28 +331,6 @@ def stored_elsewhere(model: ModelClass, using: str, alias: str) -> StoredElsewhe
         "can be handed over safely. Keep watched models beside the rules."
     )
     return StoredElsewhere(message % {"model": model._meta.label, "using": using, "alias": alias})
-
-
-def _tell_of_other(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
-    """Tell the rules of a signal that is none of a model's, in a thread where the database may be used."""
-    if not other_signals.is_in_event_loop():
-        _tell_as_of(table, sender, signal, sent)
-        return
-    with ThreadPoolExecutor(1, "rules-engine-signal") as thread:
-        # The thread connects anew, and the event belongs where the signal was sent.
-        told = thread.submit(copy_context().run, _tell_within, here(), table, sender, signal, sent)
-        thread.submit(connections.close_all)
-        told.result()
-
-
-def _tell_within(surroundings: str, table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
-    with within(surroundings):
-        _tell_as_of(table, sender, signal, sent)
-
-
-def _tell_as_of(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> None:
-    with other_signals.origin_of(signal, sent, table.alias):
-        _tell(table, sender, signal, sent)
 
 
 @contextmanager

@@ -75,11 +75,11 @@ def ask(instance: models.Model) -> Rejected | None:
 
     Rules that cannot be asked do not keep validation from going on: the save asks again.
     """
-    watch = receiver.watched().get(type(instance))
-    if watch is None or actor.origin().is_paused:
+    if type(instance) not in receiver.watched() or actor.origin().is_paused:
         return None
     with receiver.kept_from_caller("The vetoes of the rules on %s could not be asked.", type(instance)._meta.label):
-        return _ask(watch, instance)
+        watch = receiver.table(type(instance)).models.get(type(instance))
+        return None if watch is None else _ask(watch, instance)
     return None
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from rules_engine import conf
 from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.hearing.captured import NOTHING, ByTriggers, Captured
+from rules_engine.capture.hearing.places import Places
 from rules_engine.capture.hearing.relations import RelationWatch as RelationWatch
 from rules_engine.capture.hearing.relations import relation_watches, relations_of
 from rules_engine.context.paths import ModelClass, find_model, is_denied, label_of, readable_fields, steps
@@ -29,6 +30,7 @@ from rules_engine.live.plan import Plan, held_reader
 from rules_engine.live.triggers.needs import served
 from rules_engine.models.captures.captured import Coverage
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import here
 from rules_engine.types import EVERY_FIELD, FieldChange, Unread
 
 Rules = tuple[CompiledRule, ...]
@@ -102,6 +104,23 @@ class Table:
     number: int | None = None
     #: What the triggers of a table tell rules in the place of signals: of its model, and of relations by their rows.
     told_by_triggers: ByTriggers = NOTHING
+    #: Where some rules hold in their surroundings alone: the tables of each. This one is of all rules then.
+    places: Places[Table] | None = None
+
+    def here(self) -> Table:
+        """Return what the rules listen to that hold in the present surroundings. Raises what asking for these does."""
+        return self if self.places is None else self.places.table(here())
+
+    def concerns_places(self, sender: Any) -> bool:
+        """Say whether what this sender sends may concern a rule that holds in its surroundings alone."""
+        if self.places is None:
+            return False
+        known = self.places.concerned.get(sender)
+        if known is None:
+            watch = self.models.get(sender)
+            rules = () if watch is None else (rule for of_signal in watch.rules.values() for rule in of_signal)
+            known = self.places.concerned[sender] = watch is None or any(rule.surroundings for rule in rules)
+        return known
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the pairs that the receiver must be connected to."""

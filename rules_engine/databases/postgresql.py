@@ -55,7 +55,8 @@ SCHEMA_SWITCHING = frozenset({"django_pgschemas", "django_tenants", "tenant_sche
 
 _TABLES_OF_TENANTS = SetupTrouble(
     "The app rules_engine is in TENANT_APPS: each tenant would have rules of its own, which no worker looks for.",
-    "Put rules_engine, and webhooks, into SHARED_APPS alone: rules are written once, and act in the tenant's schema.",
+    "Put rules_engine, and webhooks, into SHARED_APPS alone: rules act in the tenant's schema. Where each tenant is to "
+    'have its own, say "own_rules": True in RULES_ENGINE["SURROUNDINGS"].',
     is_error=True,
 )
 

@@ -16,7 +16,7 @@ from rules_engine.context.visible import visible
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import uncached
 from rules_engine.rules.permissions import Authors, may_view
-from rules_engine.surroundings.state import at_home
+from rules_engine.surroundings.own_rules import of_authors
 from rules_engine.types import ActionSpec, Event, Path, RuleSpec
 
 #: How long what a permission backend of the site's own says of an author is trusted; see ``_stamp`` for the rest.
@@ -38,44 +38,53 @@ class _Known:
 
 
 class TrustedAuthors:
-    """Authors and what they may, in this process. One statement an event says whether that is still so."""
+    """Authors and what they may, in this process. One statement an event says whether that is still so.
+
+    ``place`` is where an author is: the surroundings that their rule holds in alone.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
 
     def forget(self) -> None:
         """Ask anew of everybody; for tests, after which no right is left to the next."""
         self._known = {}
 
     def refusal(
-        self, author_id: str, event: Event, action: ActionSpec, rule: RuleSpec, reads: Collection[Path]
+        self,
+        author_id: str,
+        event: Event,
+        action: ActionSpec,
+        rule: RuleSpec,
+        reads: Collection[Path],
+        place: str = "",
     ) -> str | None:
         """Say why the author's rule may not do this now; None when it may. Raises ``DatabaseError``."""
         if not author_id:
             return None
-        with at_home(), confined(DEFAULT_DB_ALIAS):
-            return self._of(author_id, event.id).refusal(author_id, action, rule, reads)
+        with of_authors(place), confined(DEFAULT_DB_ALIAS):
+            return self._of(author_id, event.id, place).refusal(author_id, action, rule, reads)
 
-    def lacks(self, author_id: str, event_id: UUID, wanted: Iterable[str]) -> str | None:
+    def lacks(self, author_id: str, event_id: UUID, wanted: Iterable[str], place: str = "") -> str | None:
         """Say why the author may not do what takes these permissions; None when they may. Raises ``DatabaseError``."""
-        with at_home(), confined(DEFAULT_DB_ALIAS):
-            return self._of(author_id, event_id).lacks(author_id, wanted)
+        with of_authors(place), confined(DEFAULT_DB_ALIAS):
+            return self._of(author_id, event_id, place).lacks(author_id, wanted)
 
-    def sees(self, author_id: str, event: Event, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    def sees(self, author_id: str, event: Event, data: Mapping[str, Any], place: str = "") -> Mapping[str, Any]:
         """Return of an event's data what the author may view; the event holds what other rules read as well."""
         if not author_id:
             return data
-        with at_home(), confined(DEFAULT_DB_ALIAS):
-            return visible(data, event.model, may_view(self._of(author_id, event.id).find(author_id)))[0]
+        with of_authors(place), confined(DEFAULT_DB_ALIAS):
+            return visible(data, event.model, may_view(self._of(author_id, event.id, place).find(author_id)))[0]
 
-    def _of(self, author_id: str, event_id: UUID) -> Authors:
-        known = self._known.get(author_id)
+    def _of(self, author_id: str, event_id: UUID, place: str) -> Authors:
+        known = self._known.get((place, author_id))
         if known is not None and known.event_id == event_id:
             return known.authors
         stamp = _stamp(author_id)
         if known is None or known.stamp != stamp or not _is_recent(known):
-            known = _Known(Authors(), stamp, time.monotonic(), event_id)
-        self._known[author_id] = _Known(known.authors, stamp, known.since, event_id)
+            known = _Known(Authors(place), stamp, time.monotonic(), event_id)
+        self._known[place, author_id] = _Known(known.authors, stamp, known.since, event_id)
         return known.authors
 
 

@@ -33,7 +33,7 @@ from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask, shared
 
 NOTHING: frozenset[Path] = frozenset()
 #: How rules are grouped, and whether one is on, do not change what it does.
-NOT_PART_OF_A_VERSION = ("labels", "enabled", "author_id", "each", "objects")
+NOT_PART_OF_A_VERSION = ("labels", "enabled", "author_id", "each", "objects", "surroundings")
 PART_OF_A_VERSION = tuple(part.name for part in fields(RuleSpec) if part.name not in NOT_PART_OF_A_VERSION)
 OF_AN_ACTION = tuple(part.name for part in fields(ActionSpec))
 #: What came later and is left out where it is as it was without: what no action uses makes no new version of it.
@@ -91,6 +91,7 @@ def _faulty(spec: RuleSpec, version: int, fault: str) -> CompiledRule:
         operations=frozenset(name for name in spec.operations if isinstance(name, str)),
         shadow=spec.shadow,
         author_id=spec.author_id,
+        surroundings=shared(spec.surroundings),
         fault=fault,
     )
 
@@ -131,6 +132,7 @@ def _compile(spec: RuleSpec, version: int) -> CompiledRule:
         active_until=spec.active_until,
         hold=hold,
         schedule=spec.schedule,
+        surroundings=shared(spec.surroundings),
     )
     return with_arms(rule, spec)
 

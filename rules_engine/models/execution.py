@@ -184,6 +184,7 @@ class Execution(models.Model):
     is_suspect, began = False, 0.0
     #: What its author may view (None is all), and the action of its kind; set by who claims it.
     author_sees: MayView | None = None
+    author_place = ""
     action: Any = None
     #: OpenTelemetry's spans of the claim and of the attempt that goes on; None where none are made.
     claim_span = attempt_span = cast("Any", None)

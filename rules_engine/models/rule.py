@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -17,7 +16,9 @@ from rules_engine.errors import Problem
 from rules_engine.models.rule_set import AnnouncingModel, AnnouncingQuerySet
 from rules_engine.rules import registry
 from rules_engine.rules.holding import LONGEST_DELAY, constant_keys
-from rules_engine.rules.validation import action_problems, check_labels, rule_problems
+from rules_engine.rules.validation import action_problems, check_labels, raise_at_fields, rule_problems
+from rules_engine.surroundings import own_rules
+from rules_engine.surroundings.state import LONGEST
 from rules_engine.types import ActionSpec, RuleSpec
 
 LONGEST_SLUG = 100
@@ -29,6 +30,10 @@ class RuleQuerySet(AnnouncingQuerySet):
     def get_by_natural_key(self, slug: str) -> Rule:
         """Return the rule of that slug, for fixtures."""
         return self.get(slug=slug)  # type: ignore[no-any-return]
+
+    def seen_here(self) -> RuleQuerySet:
+        """Return those that are shown here: at home all of them, and elsewhere those of here where these have any."""
+        return self.filter(**own_rules.seen_from_here())
 
     def free_slug(self, slug: str) -> str:
         """Return the slug, or else with the first number under which no rule is kept yet."""
@@ -149,6 +154,10 @@ class Rule(AnnouncingModel):
         db_constraint=False,
         related_name="+",
     )
+    #: Those that it holds in alone, where its author is as well; empty: it holds in all.
+    surroundings = models.CharField(
+        _("surroundings"), max_length=LONGEST, default=own_rules.made_here, db_default="", blank=True, editable=False
+    )
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     rule_key = "pk"
@@ -174,7 +183,7 @@ class Rule(AnnouncingModel):
         """Raise what ``full_clean`` says of the rule without its actions: each problem at its field."""
         if not self.is_checked_by_form:
             spec = self.spec_with([])
-            _raise_problems([*rule_problems(spec), *new_constant_keys(spec)])
+            raise_at_fields([*rule_problems(spec), *new_constant_keys(spec)])
 
     def natural_key(self) -> tuple[str]:
         """Return what fixtures call this rule."""
@@ -215,6 +224,7 @@ class Rule(AnnouncingModel):
             schedule=self.schedule,
             author_id=self.author_id,
             actions=tuple(actions),
+            surroundings=self.surroundings,
         )
 
 
@@ -230,17 +240,6 @@ def new_constant_keys(rule: RuleSpec) -> list[Problem]:
         for problem, name in names.items()
         if stored is None or getattr(stored, name).strip() != getattr(rule, name).strip()
     ]
-
-
-def _raise_problems(problems: Iterable[Problem]) -> None:
-    """``ValidationError`` with each problem at the field that its pointer begins with."""
-    by_field: dict[str, list[str]] = {}
-    for problem in problems:
-        field, _slash, rest = problem.pointer.removeprefix("/").partition("/")
-        said = f"/{rest}: {problem.message}" if rest else problem.message
-        by_field.setdefault(field, []).append(said)
-    if by_field:
-        raise ValidationError(by_field)
 
 
 def _texts(value: Any) -> tuple[Any, ...]:
@@ -308,7 +307,7 @@ class RuleAction(AnnouncingModel):
     def clean(self) -> None:
         """Raise what ``full_clean`` says of the action: each problem at its field."""
         if not self.is_checked_by_form:
-            _raise_problems(action_problems(self.spec(), self.rule.spec_with([])))
+            raise_at_fields(action_problems(self.spec(), self.rule.spec_with([])))
 
     def natural_key(self) -> tuple[str, int]:
         """Return what fixtures call this action."""

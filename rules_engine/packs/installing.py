@@ -16,6 +16,7 @@ from rules_engine.models import Rule, RuleAction, RuleTest, RuleVersion
 from rules_engine.models.rule_set import rules_changed
 from rules_engine.packs import writing
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, TEST_FIELDS
+from rules_engine.surroundings.own_rules import is_changed_here
 from rules_engine.types import RuleSpec, RuleTestSpec
 
 #: ``kept``: edited here, and the pack's rule is as it was installed. ``conflict``: both changed, or nobody knows.
@@ -51,7 +52,9 @@ def plan(rules: Sequence[RuleSpec], *, overwrite: bool = False, lock: bool = Fal
     changes = []
     for rule in rules:
         verdict = _verdict(rule, here.get(rule.slug), installed.get(rule.slug, []))
-        if overwrite and verdict in ("kept", "conflict"):
+        if rule.slug in here and not is_changed_here(here[rule.slug].surroundings):
+            verdict = "conflict"
+        elif overwrite and verdict in ("kept", "conflict"):
             verdict = "changed"
         changes.append(Change(rule, here.get(rule.slug), verdict))
     return changes

@@ -114,6 +114,8 @@ class CompiledRule:
     #: What a match begins, where it waits by the clock; and the rule that ends it again.
     arms: Arms | None = None
     ending: CompiledRule | None = None
+    #: Those that it holds in alone; empty: in all.
+    surroundings: str = ""
     #: Whether it is paused; its matches are kept, and what acts in the process of the save does not.
     is_paused: bool = False
 

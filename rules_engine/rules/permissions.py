@@ -20,7 +20,7 @@ from rules_engine.rules.repetition import for_each_reads, rule_seen_by
 from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.scope import view_permissions
 from rules_engine.rules.signals import objects_of
-from rules_engine.surroundings.state import at_home
+from rules_engine.surroundings.own_rules import of_authors
 from rules_engine.types import ActionSpec, Path, RuleSpec
 
 
@@ -105,28 +105,36 @@ def viewable_labels(user: Any) -> list[str]:
     return [*of_none, *(label_of(model) for model in apps.get_models() if _sees(user, model))]
 
 
-def _sees_at_home(user: Any, model: ModelClass) -> bool:
+def _sees_there(place: str, user: Any, model: ModelClass) -> bool:
     # The rules' authors may be in another schema than the change.
-    with at_home():
+    with of_authors(place):
         return _sees(user, model)
 
 
 class Authors:
-    """The authors of a batch: each is fetched, and their permissions computed, once."""
+    """The authors of a batch: each is fetched, and their permissions computed, once.
 
-    def __init__(self) -> None:
+    ``place`` is where they are: the surroundings that their rules hold in alone. ``of`` gives those of another.
+    """
+
+    def __init__(self, place: str = "") -> None:
         self._users: dict[str, Any] = {}
+        self._place, self._elsewhere = place, dict[str, Authors]()
+
+    def of(self, place: str) -> Authors:
+        """Return the authors of that place."""
+        return self if place == self._place else self._elsewhere.setdefault(place, Authors(place))
 
     def find(self, author_id: str) -> Any:
         """Return the user, or None when there is none any more."""
         if author_id not in self._users:
-            with at_home():
+            with of_authors(self._place):
                 self._users[author_id] = uncached(get_user_model()._default_manager.filter(pk=author_id)).first()
         return self._users[author_id]
 
     def viewing(self, author_id: str) -> MayView | None:
         """Say which models the author may view; None, which is all, without an author: the operator's."""
-        return partial(_sees_at_home, self.find(author_id)) if author_id else None
+        return partial(_sees_there, self._place, self.find(author_id)) if author_id else None
 
     def refusal(self, author_id: str, action: ActionSpec, rule: RuleSpec, reads: Iterable[Path] = ()) -> str | None:
         """Say why the author's rule may not do this now, as a sentence; None when it may. No author: the operator's.
@@ -144,7 +152,7 @@ class Authors:
             return "The rule's author no longer exists; reassign the rule to somebody."
         if not user.is_active:
             return f"The rule's author, {user.get_username()}, is inactive; reassign the rule to somebody."
-        with at_home():
+        with of_authors(self._place):
             missing = lacking(user, wanted)
         if missing:
             return f"The rule's author, {user.get_username()}, lacks the permission {', '.join(missing)}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
 from typing import Any
@@ -292,3 +292,14 @@ def check_labels(labels: Any) -> None:
             )
     if len({label.casefold() for label in labels}) < len(labels):
         raise ValidationError(gettext("One label stands there twice."), code="labels")
+
+
+def raise_at_fields(problems: Iterable[Problem]) -> None:
+    """Raise a ``ValidationError`` with each problem at the field that its pointer begins with, if there is any."""
+    by_field: dict[str, list[str]] = {}
+    for problem in problems:
+        field, _slash, rest = problem.pointer.removeprefix("/").partition("/")
+        said = f"/{rest}: {problem.message}" if rest else problem.message
+        by_field.setdefault(field, []).append(said)
+    if by_field:
+        raise ValidationError(by_field)

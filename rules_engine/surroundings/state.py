@@ -38,6 +38,8 @@ class Functions:
     enter: Callable[[Any], AbstractContextManager[Any]]
     #: The text of those in which the rules and their authors are; empty where that is said nowhere.
     home: str
+    #: Whether others than these have rules of their own (``own_rules``).
+    own_rules: bool = False
 
 
 @cache
@@ -47,7 +49,7 @@ def functions() -> Functions | None:
     if configured is None:
         return None
     present, enter = _imported("present", configured.present), _imported("enter", configured.enter)
-    return Functions(present, enter, text_of(configured.home))
+    return Functions(present, enter, text_of(configured.home), configured.own_rules)
 
 
 def _imported(key: str, path: str) -> Any:

@@ -20,9 +20,13 @@ def rules_paused(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @register.simple_tag(takes_context=True)
-def rules_needs(context: Mapping[str, Any]) -> int:
-    """Give the number of things that need somebody, as far as the user may see them: ``{% rules_needs as count %}``."""
+def rules_needs(context: Mapping[str, Any]) -> int | None:
+    """Give the number of things that need somebody, as far as the user may see them: ``{% rules_needs as count %}``.
+    None where there is no overview of them, in surroundings with rules of their own."""
     from rules_engine.admin.overview.needs import how_many, needs_of
+    from rules_engine.surroundings.own_rules import are_kept_here
 
+    if are_kept_here():
+        return None
     user = getattr(context.get("request"), "user", None)
     return how_many(needs_of(user)) if user is not None else 0

@@ -16,6 +16,7 @@ from rules_engine.models import Event, Execution, Rule, RuleVersion
 from rules_engine.models.inheritance import ObjectName, is_stored, of_names
 from rules_engine.rules.gates import GATES, OWN_CHANGE, SIGNALS, GateSeen
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.own_rules import made_here
 from rules_engine.surroundings.state import here
 from rules_engine.test.backtest import heard
 from rules_engine.test.gates_seen import all_seen, first_not_open
@@ -69,9 +70,10 @@ class Told:
 def rules_on(labels: Collection[str]) -> QuerySet[Rule]:
     """Return the rules that may hear of objects of these models, those that are off included, in the order they are
     tried."""
-    every = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+    rules = Rule.objects.filter(surroundings=made_here())
+    every = rules.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
     models = [model for model in every if not heard("post_save", model).isdisjoint(labels)]
-    return Rule.objects.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
+    return rules.filter(model__in=models).order_by("position", "slug").prefetch_related("actions")
 
 
 def labels_of(names: Sequence[ObjectName], told: Iterable[str]) -> set[str]:

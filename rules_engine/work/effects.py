@@ -201,5 +201,5 @@ def _as_consequence(execution: Execution, authors: Authors) -> AbstractContextMa
     """What the action changes in the block continues the event's chain, in its author's name."""
     event = execution.event
     cause = Cause(event.root_id, event.depth, execution.rule_slug, execution.author_id or None, execution.pk)
-    author = authors.find(execution.author_id) if execution.author_id else None
+    author = authors.of(execution.author_place).find(execution.author_id) if execution.author_id else None
     return as_consequence(cause, author)

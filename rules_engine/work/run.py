@@ -23,6 +23,7 @@ from rules_engine.models import Execution, Rule, RuleVersion
 from rules_engine.models.execution import State
 from rules_engine.rules import registry, running
 from rules_engine.rules.permissions import Authors, match_reads
+from rules_engine.surroundings.own_rules import holds_in
 from rules_engine.surroundings.state import at_home, functions, within
 from rules_engine.types import ActionSpec, Path, RuleSpec, Unread, ask
 from rules_engine.work import attempts, claims, effects
@@ -116,13 +117,15 @@ def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
     verdicts: dict[Any, str | Exception | None] = {}
     permitted = []
     for execution in claim.executions:
-        if execution.rule_slug not in live:
-            reason = f'The rule "{execution.rule_slug}" was disabled or deleted.'
+        place = live.get(execution.rule_slug)
+        if place is None or not holds_in(place, execution.event.surroundings):
+            what = "was disabled or deleted" if place is None else "does not hold there any more"
+            reason = f'The rule "{execution.rule_slug}" {what}.'
             against_rivals(partial(attempts.end, execution, claim.worker, State.CANCELLED, reason))
             continue
         key = _likeness(execution)
         if key not in verdicts:
-            verdicts[key] = _refusal(execution, authors, reads)
+            verdicts[key] = _refusal(execution, authors.of(place), reads)
         refusal = verdicts[key]
         if isinstance(refusal, Exception):
             started = attempts.start([execution], claim.worker)
@@ -133,7 +136,8 @@ def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
             attempts.end(execution, claim.worker, State.DISCARDED, registry.unknown(execution.kind))
         else:
             execution.action = action
-            execution.author_sees = authors.viewing(execution.author_id) if execution.author_id else None
+            execution.author_place = place
+            execution.author_sees = authors.of(place).viewing(execution.author_id) if execution.author_id else None
             permitted.append(execution)
     if any(execution.given and execution.given.get("asks_again") for execution in permitted):
         return _whose_condition_holds(permitted, claim.worker)
@@ -192,15 +196,18 @@ def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exce
     return answer.error
 
 
-def _rules_of(executions: Collection[Execution]) -> tuple[Collection[str], Reads]:
-    """Which rules of these executions are there and enabled, and what they read to match."""
+def _rules_of(executions: Collection[Execution]) -> tuple[Mapping[str, str], Reads]:
+    """Which rules of these executions are there and enabled, with the surroundings that each holds in alone, and what
+    they read to match."""
     return _live_rules(executions), _reads_of(executions)
 
 
-def _live_rules(executions: Iterable[Execution]) -> frozenset[str]:
-    """Which rules of these executions are there and enabled. An execution without a rule was ordered by hand."""
+def _live_rules(executions: Iterable[Execution]) -> Mapping[str, str]:
+    """Which rules of these executions are there and enabled, and where. An execution without a rule was ordered by
+    hand."""
     slugs = {execution.rule_slug for execution in executions}
-    return frozenset(Rule.objects.filter(slug__in=slugs, enabled=True).values_list("slug", flat=True)) | {""}
+    rules = Rule.objects.filter(slug__in=slugs, enabled=True)
+    return {"": "", **dict(rules.values_list("slug", "surroundings"))}
 
 
 def _reads_of(executions: Iterable[Execution]) -> Reads:

@@ -27,6 +27,7 @@ from rules_engine.databases import database_of
 from rules_engine.models import Execution, HeldMatch, Pause, Rule, RuleError
 from rules_engine.models.execution import TROUBLED, State
 from rules_engine.monitoring.backlog import LATE, oldest_free
+from rules_engine.surroundings import own_rules
 from rules_engine.work import overview
 from rules_engine.work.overview import Need
 from rules_engine.work.queues import has_drain
@@ -109,7 +110,8 @@ def _broken() -> Iterator[Need]:
     """Rules that are on and cannot run."""
     known = enabled_rules()
     do = gettext("Open the rule")
-    lost = Rule.objects.filter(enabled=True, author_id__isnull=False).exclude(author__is_active=True)
+    here = {"surroundings": own_rules.made_here()}
+    lost = Rule.objects.filter(**here, enabled=True, author_id__isnull=False).exclude(author__is_active=True)
     whys = {spec.slug: fault_of(spec) for spec in known.faulty[:MOST_NAMED]}
     for rule in lost.select_related("author").order_by("position", "slug")[:MOST_NAMED]:
         whys.setdefault(rule.slug, " ".join(author_faults(rule)))

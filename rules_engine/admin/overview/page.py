@@ -29,6 +29,7 @@ from rules_engine.models import Attempt, Execution, Pause, Rule, RuleError
 from rules_engine.models.execution import TROUBLED
 from rules_engine.monitoring.backlog import waiting
 from rules_engine.rules import registry
+from rules_engine.surroundings import own_rules
 from rules_engine.work import overview
 from rules_engine.work.overview import Cell, OverviewTable
 
@@ -47,7 +48,8 @@ class OverviewMixin:
 
     def overview_view(self: Any, request: HttpRequest) -> HttpResponseBase:
         """The page."""
-        if not self.has_view_permission(request):
+        # It tells of all work, whosever it is.
+        if not self.has_view_permission(request) or own_rules.are_kept_here():
             raise PermissionDenied
         needs = needs_of(request.user)
         context = {
@@ -65,7 +67,7 @@ class OverviewMixin:
 def all_parts(user: Any) -> list[OverviewTable]:
     """The tables of the page, for this user: some queries and five for each queue, and those of other apps."""
     may_see = user.has_perm("rules_engine.view_execution")
-    names = dict(Rule.objects.values_list("slug", "name"))
+    names = dict(Rule.objects.seen_here().values_list("slug", "name"))
     over_mailed = mail.over_caps(names)
     own = [
         workers(),

@@ -56,7 +56,7 @@ class RuleFilter(admin.SimpleListFilter):
 
 def _rules_of(model: Any, named: str) -> dict[str, str]:
     """The slugs and names of the rules that are offered, with the one that is named."""
-    rules = Rule.objects.order_by("name", "slug").values_list("slug", "name")
+    rules = Rule.objects.seen_here().order_by("name", "slug").values_list("slug", "name")
     names = list(rules[: MOST_RULES + 1])
     if len(names) > MOST_RULES:
         newest = model._default_manager.order_by("-created_at").values_list("rule_slug", flat=True)[:NEWEST]

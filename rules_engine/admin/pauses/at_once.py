@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 
 from rules_engine.models import Pause, RuleAction
 from rules_engine.rules import registry
+from rules_engine.surroundings.own_rules import seen_from_here
 
 #: Rules that are named; of more it is said how many.
 NAMED = 100
@@ -30,7 +31,8 @@ class AtOnce:
 def acting_at_once(slugs: Collection[str] | None = None) -> list[AtOnce]:
     """Give the rules that are on and act at once: all, or those of these slugs. One query."""
     on = {"enabled": True, "rule__enabled": True, "rule__shadow": False, "timing__in": AT_ONCE}
-    actions = RuleAction.objects.filter(**on).order_by("rule__name", "rule__slug", "position")
+    seen = {f"rule__{column}": value for column, value in seen_from_here().items()}
+    actions = RuleAction.objects.filter(**on, **seen).order_by("rule__name", "rule__slug", "position")
     kinds: dict[tuple[str, str, str], dict[str, None]] = {}
     for slug, name, model, kind in actions.values_list("rule__slug", "rule__name", "rule__model", "kind"):
         if slugs is None or slug in slugs:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.pauses.at_once import acting_at_once, left_out_block, stopped_by
 from rules_engine.models import Pause, Rule
+from rules_engine.surroundings import own_rules
 
 SCOPES = [
     ("rule", _("one rule")),
@@ -112,7 +113,7 @@ class PauseForm(forms.ModelForm):
             self._offer_scopes()
 
     def _offer_scopes(self) -> None:
-        rules = list(Rule.objects.order_by("name", "slug").values_list("slug", "name", "model"))
+        rules = list(Rule.objects.seen_here().order_by("name", "slug").values_list("slug", "name", "model"))
         listed = [(slug, f"{name} ({slug})" if name else slug) for slug, name, _model in rules]
         watching = Counter(label for _slug, _name, label in rules if label)
         named = [(label, _model_choice(label, number)) for label, number in sorted(watching.items())]
@@ -126,6 +127,8 @@ class PauseForm(forms.ModelForm):
         for name in ("rule_slug", "model"):
             if name != wanted and name in self.fields:
                 given[name] = ""
+        if wanted != "rule_slug" and "rule_slug" in self.fields and own_rules.are_kept_here():
+            self.add_error("scope", gettext("From here rules are paused one by one: those of here."))
         if wanted and not given.get(wanted) and wanted not in self.errors:
             self.add_error(wanted, gettext("Choose one, or pause something else above."))
         if "lasts" in self.fields and "until" not in self.errors:

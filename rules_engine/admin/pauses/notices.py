@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext
 
 from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.rendering import list_url, page_url
 from rules_engine.models import Pause, Rule
+from rules_engine.surroundings import own_rules
 
 #: Pauses that a page shows one by one: the widest first. Of more it says how many.
 SHOWN = 3
@@ -45,11 +47,18 @@ def may_see_pauses(user: Any) -> bool:
     return any(user.has_perm(f"rules_engine.{right}_pause") for right in ("view", "change"))
 
 
+def seen_here(pauses: Any) -> Any:
+    """Those of the pauses that are shown here: none of rules of other surroundings."""
+    if not own_rules.are_kept_here():
+        return pauses
+    return pauses.filter(Q(rule_slug="") | Q(rule_slug__in=Rule.objects.seen_here().values("slug")))
+
+
 class Pauses:
     """How the rules of a page are paused. One query, however many they are."""
 
     def __init__(self, user: Any) -> None:
-        self.all = list(Pause.objects.current())
+        self.all = list(seen_here(Pause.objects.current()))
         self.user = user
 
     def of(self, rule: Rule) -> list[Pause]:

@@ -20,6 +20,7 @@ from rules_engine.admin.pauses.forms import MODES, PauseForm
 from rules_engine.admin.pauses.notices import named, resume_url, scope_words
 from rules_engine.admin.pauses.resuming import consequence
 from rules_engine.models import Pause, Rule
+from rules_engine.surroundings import own_rules
 
 #: Pauses that the page which asks whether to resume names; of more it says how many.
 MOST_NAMED = 20
@@ -53,6 +54,12 @@ class PauseAdmin(GuardedAdmin):
         # by a template of another name keeps that, and may show the banner there by a tag.
         if admin_site.index_template is None:
             admin_site.index_template = INDEX
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Django's; where these surroundings have rules of their own, those of these rules alone."""
+        pauses = super().get_queryset(request)
+        own = Rule.objects.seen_here().values("slug")
+        return pauses.filter(rule_slug__in=own) if own_rules.are_kept_here() else pauses
 
     # The form
 

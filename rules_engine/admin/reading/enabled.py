@@ -14,6 +14,7 @@ from rules_engine.models import Rule, RuleSetVersion
 from rules_engine.rules import registry
 from rules_engine.rules.cascades import Cascades, analyse
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings.own_rules import seen_from_here
 from rules_engine.types import RuleSpec
 
 
@@ -21,8 +22,8 @@ from rules_engine.types import RuleSpec
 class Enabled:
     """The enabled rules, and what is found out of them when somebody asks."""
 
-    #: The rule set version that they were read at, and the time of its latest change.
-    number: tuple[int, datetime | None]
+    #: The rule set version that they were read at, the time of its latest change, and whose of them are seen.
+    number: tuple[int, datetime | None, Mapping[str, str]]
     specs: Sequence[RuleSpec]
     #: Key and name of every rule, by slug.
     names: Mapping[str, tuple[Any, str]]
@@ -53,10 +54,12 @@ def enabled_rules() -> Enabled:
     """Two queries where no rule has changed since the last time."""
     global _known
     # Read before the rules: a change in between is seen the next time. A number alone may come again after a rollback.
-    number = RuleSetVersion.current(), Rule.objects.aggregate(latest=Max("updated_at"))["latest"]
+    latest = Rule.objects.aggregate(latest=Max("updated_at"))["latest"]
+    number = RuleSetVersion.current(), latest, seen_from_here()
     known = _known
     if known is None or known.number != number:
-        specs = Rule.objects.filter(enabled=True).specs()
-        names = {slug: (pk, name or slug) for slug, pk, name in Rule.objects.values_list("slug", "pk", "name")}
+        specs = Rule.objects.seen_here().filter(enabled=True).specs()
+        rows = Rule.objects.seen_here().values_list("slug", "pk", "name")
+        names = {slug: (pk, name or slug) for slug, pk, name in rows}
         _known = known = Enabled(number, specs, names)
     return known

@@ -26,7 +26,7 @@ from rules_engine.types import ActionSpec, RuleSpec
 
 LATEST = 50
 #: Restoring leaves the name by which everything else knows the rule, how it is grouped, and whether it is on.
-KEPT = ("slug", "enabled", "labels", "author_id", "actions", "each", "objects")
+KEPT = ("slug", "enabled", "labels", "author_id", "actions", "each", "objects", "surroundings")
 
 
 class HistoryMixin:

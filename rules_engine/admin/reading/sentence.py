@@ -20,6 +20,7 @@ from rules_engine.admin.prose.marks import GAP, Part, Words, cut, words_of
 from rules_engine.admin.prose.reader import Reader
 from rules_engine.admin.prose.trigger import happens
 from rules_engine.models import Rule, RuleAction
+from rules_engine.surroundings.own_rules import is_changed_here
 from rules_engine.types import ActionSpec, RuleSpec
 
 MOST_ACTIONS = 8
@@ -126,5 +127,6 @@ def sentence_for(rule: Rule, reader: Reader, draft: RuleSpec | None = None) -> S
 
 def _author_note(rule: Rule) -> str:
     """Whose rights it acts with, as a sentence; empty where the operator installed it, or nobody knows the author."""
-    name = names_of([str(rule.author_id)]).get(str(rule.author_id)) if rule.author_id is not None else None
+    is_known = rule.author_id is not None and is_changed_here(rule.surroundings)
+    name = names_of([str(rule.author_id)]).get(str(rule.author_id)) if is_known else None
     return gettext("It may do what %(author)s may do.") % {"author": name} if name else ""

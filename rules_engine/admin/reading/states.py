@@ -17,6 +17,7 @@ from rules_engine.models import Execution, HeldMatch, Rule, RuleError
 from rules_engine.models.execution import TROUBLED
 from rules_engine.rules import registry
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings.own_rules import is_changed_here, made_here
 
 HOURS = 24
 DAY = timedelta(hours=HOURS)
@@ -52,7 +53,7 @@ def rule_faults(rule: Rule) -> Iterable[str]:
 
 def author_faults(rule: Rule) -> Iterable[str]:
     """Why the author keeps the rule from acting, as a sentence, if so. A rule without an author is the operator's."""
-    if rule.author_id is None:
+    if rule.author_id is None or not is_changed_here(rule.surroundings):
         return
     author = author_of(rule)
     if author is None:
@@ -62,7 +63,9 @@ def author_faults(rule: Rule) -> Iterable[str]:
 
 
 def author_of(rule: Rule) -> Any:
-    """The author, or None when there is none, or none any more."""
+    """The author, or None when there is none, or none any more, and for one who is elsewhere."""
+    if not is_changed_here(rule.surroundings):
+        return None
     try:
         return rule.author
     except ObjectDoesNotExist:
@@ -148,6 +151,6 @@ def with_trouble(rules: Any) -> Any:
     recent = {"rule_slug": OuterRef("slug"), "created_at__gte": Now() - DAY}
     failed = Exists(Execution.objects.filter(state__in=TROUBLED, **recent))
     mistaken = Exists(RuleError.objects.filter(**recent))
-    off, lost = Q(enabled=False), Q(author_id__isnull=False) & ~Q(author__is_active=True)
+    off, lost = Q(enabled=False), Q(author_id__isnull=False, surroundings=made_here()) & ~Q(author__is_active=True)
     cases = (When(off, then=Value(3)), When(failed, then=Value(0)), When(mistaken, then=Value(0)))
     return rules.annotate(trouble=Case(*cases, When(lost, then=Value(1)), default=Value(2)))

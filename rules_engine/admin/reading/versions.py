@@ -15,7 +15,8 @@ from rules_engine.admin.parts.readonly import ReadOnlyAdmin
 from rules_engine.admin.parts.rendering import json_block, names_of
 from rules_engine.admin.reading.differences import spec_of
 from rules_engine.admin.reading.sentence import sentence
-from rules_engine.models import RuleVersion
+from rules_engine.models import Rule, RuleVersion
+from rules_engine.surroundings import own_rules
 
 
 @admin.register(RuleVersion)
@@ -28,6 +29,12 @@ class RuleVersionAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     fields = ("rule_slug", "number", "author_shown", "created_at", "sentence_shown", "content_shown")
     readonly_fields = ("author_shown", "sentence_shown", "content_shown")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Django's; of rules of these surroundings alone where these have their own."""
+        rows = super().get_queryset(request)
+        own = Rule.objects.seen_here().values("slug")
+        return rows.filter(rule_slug__in=own) if own_rules.are_kept_here() else rows
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with what the authors of the page are called."""

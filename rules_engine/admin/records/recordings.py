@@ -21,6 +21,7 @@ from rules_engine.admin.parts.labels import model_title
 from rules_engine.admin.parts.rendering import link, list_url
 from rules_engine.models import Recording
 from rules_engine.rules.permissions import may_view_data
+from rules_engine.surroundings import own_rules
 
 HOURS = [
     (1, _("one hour")),
@@ -80,6 +81,23 @@ class RecordingAdmin(GuardedAdmin):
 
     class Media:
         css = {"all": ["rules_engine/themes.css", "rules_engine/admin.css"]}
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return super().has_module_permission(request) and not own_rules.are_kept_here()
+
+    # A recording keeps the events of all surroundings, so those with rules of their own begin none.
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and not own_rules.are_kept_here()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and not own_rules.are_kept_here()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not own_rules.are_kept_here()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not own_rules.are_kept_here()
 
     def get_fieldsets(self, request: HttpRequest, obj: Recording | None = None) -> Any:
         fields = ("model_shown", "until", "created_at", "started_by", "events_shown") if obj else ("model", "hours")

@@ -46,7 +46,7 @@ class FromTemplateMixin:
         shown: dict[str, Any] = {"templates_url": "", "groups": []}
         if self.has_add_permission(request):
             shown["templates_url"] = reverse(TEMPLATES)
-            shown["groups"] = [] if Rule.objects.exists() else _groups()
+            shown["groups"] = [] if Rule.objects.seen_here().exists() else _groups()
         return super().changelist_view(request, {**shown, **(extra_context or {})})  # type: ignore[misc]
 
     def templates_view(self: Any, request: HttpRequest) -> HttpResponseBase:

@@ -43,6 +43,7 @@ from rules_engine.models import Rule, RuleAction
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import lacking, needed_of_signals
 from rules_engine.rules.validation import MOST_ACTIONS
+from rules_engine.surroundings.own_rules import is_changed_here
 from rules_engine.test.seen.unseen import unseen_changes
 from rules_engine.test.unsent import unsaved_rows
 
@@ -201,6 +202,8 @@ class RuleAdmin(
         return request.user.has_perm("rules_engine.enable_rule")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None and not is_changed_here(obj.surroundings):
+            return False
         # To change what a rule that is on does is to switch on another one. Remembered, since the form writes into it.
         is_on = obj is not None and obj.__dict__.setdefault("was_on", obj.enabled)
         return super().has_change_permission(request, obj) and (not is_on or self.has_enable_permission(request))

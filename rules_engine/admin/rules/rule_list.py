@@ -30,8 +30,12 @@ from rules_engine.admin.rules.rule_labels import GroupFilter, LabelFilter, label
 from rules_engine.models import Rule
 from rules_engine.rules import registry
 from rules_engine.rules.permissions import may_view_outcomes
+from rules_engine.surroundings import own_rules
+from rules_engine.surroundings.state import functions, shown
 
 LONGEST = 120
+#: The value of the filter for rules that hold in all surroundings; a text of JSON is never this.
+EVERYWHERE = "-"
 LONGEST_CLAUSE = 200
 #: A rule of several labels stands below the first of them.
 FIRST_LABEL = OrderBy(KT("labels__0"), nulls_last=True)
@@ -44,7 +48,9 @@ class ModelFilter(admin.SimpleListFilter):
     parameter_name = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        watched = Rule.objects.exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+        watched = (
+            Rule.objects.seen_here().exclude(model="").order_by("model").values_list("model", flat=True).distinct()
+        )
         return [(label, f"{model_title(label)} ({label})") for label in watched]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -64,13 +70,35 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(actions__kind=self.value()).distinct() if self.value() else queryset
 
 
+class SurroundingsFilter(admin.SimpleListFilter):
+    """By the surroundings that rules hold in alone; shown at home, where there are such rules."""
+
+    title = _("surroundings")
+    parameter_name = "surroundings"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        if not _tells_surroundings():
+            return ()
+        every = Rule.objects.order_by("surroundings").values_list("surroundings", flat=True).distinct()
+        return [(text or EVERYWHERE, shown(text) or gettext("all")) for text in every]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        wanted = self.value()
+        return queryset.filter(surroundings="" if wanted == EVERYWHERE else wanted) if wanted else queryset
+
+
+def _tells_surroundings() -> bool:
+    said = functions()
+    return said is not None and said.own_rules and not own_rules.are_kept_here()
+
+
 class RuleListMixin:
     """What the admin of rules shows as its list. Two queries of its own, and one for pauses, however many rows."""
 
     list_display: Any = ("name_shown", "when_shown", "then_shown", "state")
     #: The name is a link of its own, since what stands beside it is none.
     list_display_links: Any = None
-    list_filter: Any = (LabelFilter, GroupFilter, "enabled", "shadow", ModelFilter, ActionFilter)
+    list_filter: Any = (LabelFilter, GroupFilter, SurroundingsFilter, "enabled", "shadow", ModelFilter, ActionFilter)
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -82,9 +110,19 @@ class RuleListMixin:
         usual = ("trouble", "position", "slug")
         return (FIRST_LABEL, *usual) if group == "labels" else (group, *usual) if group else usual
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """With the surroundings at home, where others have rules of their own."""
+        first, *others = self.list_display
+        return (first, "surroundings_shown", *others) if _tells_surroundings() else self.list_display
+
+    @admin.display(description=_("surroundings"), ordering="surroundings")
+    def surroundings_shown(self, rule: Any) -> str:
+        return shown(rule.surroundings) or gettext("all")
+
     def get_queryset(self, request: HttpRequest) -> Any:
         """With what the page shows of each rule, in a fixed number of queries."""
-        rules = states.with_trouble(Rule.objects.select_related("author").prefetch_related("actions"))
+        seen = Rule.objects.seen_here()
+        rules = states.with_trouble(seen.select_related("author").prefetch_related("actions"))
         return rules.order_by(*self.get_ordering(request))
 
     def get_changelist_instance(self: Any, request: HttpRequest) -> Any:
@@ -103,6 +141,7 @@ class RuleListMixin:
             rule.pause_link = row_link(request.user, rule, rule.pauses)
             if rule.activity.last_error and not may_view_outcomes(request.user, rule.model):
                 rule.activity.last_error = str(UNSEEN)
+        changelist.is_of_own_rules = own_rules.are_kept_here()
         changelist.paused = pauses.banner([pause for pause in pauses.all if not pause.rule_slug])
         return changelist
 

@@ -28,6 +28,7 @@ from rules_engine.models import Rule, RuleAction
 from rules_engine.packs import writing
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings.own_rules import made_here
 from rules_engine.test.kept.running import failing
 
 LONGEST_SLUG = 100
@@ -200,6 +201,7 @@ def _copy(rule: Rule, author: Any) -> Rule:
     actions = list(rule.actions.all())
     made = Rule(**{field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields})
     made.pk, made.slug, made.author, made.enabled = None, _free_slug(rule.slug), author, False
+    made.surroundings = made_here()
     made.name = (gettext("%s (copy)") % rule.name)[:200]
     made.save(force_insert=True)
     columns = [field.attname for field in RuleAction._meta.concrete_fields if field.name not in ("id", "rule")]

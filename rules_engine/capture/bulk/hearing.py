@@ -61,7 +61,7 @@ def hearing_of(rows: models.QuerySet[Any]) -> Hearing | None:
     if not watcher.has_loaded() and not watcher.is_test_environment():
         # No connection was opened yet, which loads the rules else.
         watcher.ensure_loaded()
-    table = receiver.table()
+    table = receiver.table(rows.model)
     watch = table.models.get(rows.model)
     if watch is None or (origin.is_loading and not table.hears_raw):
         return None

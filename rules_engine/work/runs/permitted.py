@@ -10,6 +10,7 @@ from rules_engine.live import cache
 from rules_engine.models import Rule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import may_view_data
+from rules_engine.surroundings import own_rules
 from rules_engine.work.runs.starting import why_not
 
 RUN_RULE = "rules_engine.run_rule"
@@ -26,6 +27,8 @@ def rules_for(model: ModelClass) -> Iterator[CompiledRule]:
     """Yield the rules that are on and can be run on objects of the model, by whose keys they know them. No query."""
     fits: dict[str, bool] = {}
     for rule in cache.current().rules:
+        if not own_rules.is_changed_here(rule.surroundings):
+            continue
         if rule.model not in fits:
             other = find_model(rule.model) if rule.model else None
             fits[rule.model] = other is not None and has_keys_of(model, other)

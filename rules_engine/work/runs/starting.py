@@ -23,6 +23,7 @@ from rules_engine.models import Run
 from rules_engine.outbox.writing import announce
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.kinds import name_of
+from rules_engine.surroundings.own_rules import holds_in
 from rules_engine.surroundings.state import here
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
@@ -94,6 +95,8 @@ def start_run(
     """
     cache.refresh()
     rule = live_rule(rule_slug)
+    if not holds_in(rule.surroundings, here()):
+        raise CannotRun(gettext("There is no rule %s that is switched on.") % rule_slug)
     if reason := why_not(rule):
         raise CannotRun(reason)
     model = find_model(rule.model)

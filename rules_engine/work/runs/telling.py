@@ -26,6 +26,7 @@ from rules_engine.live import cache
 from rules_engine.models import Rule, Run
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.permissions import may_view_data
+from rules_engine.surroundings.own_rules import holds_in
 from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs import selecting
@@ -132,8 +133,8 @@ def _rule_of(run: Run) -> CompiledRule | str:
     rule = rule_set.find(run.rule_slug)
     if run.rule_slug in rule_set.paused:
         return _Waiting(gettext("The rule is paused; the run goes on when that ends."))
-    if rule is None:
-        is_there = Rule.objects.using(cache.alias()).filter(slug=run.rule_slug).exists()
+    if rule is None or not holds_in(rule.surroundings, run.surroundings):
+        is_there = rule is None and Rule.objects.using(cache.alias()).filter(slug=run.rule_slug).exists()
         return gettext("The rule was switched off.") if is_there else gettext("The rule was deleted.")
     if run.rule_version is not None and rule.version != run.rule_version:
         return gettext("The rule was changed; look at what it would do now, and run it again.")

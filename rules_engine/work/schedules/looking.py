@@ -22,6 +22,7 @@ from rules_engine.databases.generic import passing_locked
 from rules_engine.live import cache
 from rules_engine.models import RuleError, RuleSetVersion, Schedule
 from rules_engine.rules.matching import CompiledRule
+from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not_told
 from rules_engine.work.schedules import dates_looked_at, every
@@ -74,7 +75,7 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     while rows and time.monotonic() < end:
         is_more = len(rows) == TURNS
         for row in rows:
-            looked = ask(_look, row, row.now if now is None else now)
+            looked = ask(_look_there, row, row.now if now is None else now)
             if isinstance(looked, Unread):
                 elsewhere.add(row.pk)
                 if not database_of(cache.alias()).is_rivalry(looked.error):
@@ -105,10 +106,15 @@ class Looked:
     columns: dict[str, Any]
 
 
-def _look(row: Schedule, now: datetime) -> Looked | None:
+def _look_there(row: Schedule, now: datetime) -> Looked | None:
+    rule = cache.current().find(row.rule_slug)
+    with within("" if rule is None else rule.surroundings):
+        return _look(row, rule, now)
+
+
+def _look(row: Schedule, rule: CompiledRule | None, now: datetime) -> Looked | None:
     """Look once; None where another worker has it, or has looked since the row was read."""
     using = cache.alias()
-    rule = cache.current().find(row.rule_slug)
     looked = _stopped(row, rule, now)
     found: Found | None = None
     if looked is None and rule is not None and (rule.schedule or {}).get("kind") == dates_looked_at.KIND:

@@ -30,6 +30,7 @@ from rules_engine.models import Armed, Pause, Rule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.arms import Arms
 from rules_engine.rules.schedules.kinds import DUE
+from rules_engine.surroundings.own_rules import holds_in
 from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.arming import asked_when_due
@@ -117,7 +118,7 @@ def _look(slug: str, surroundings: str, now: datetime | None) -> int:
             return 0
         rows = _rows().filter(rule_slug=slug, surroundings=surroundings)
         rule = cache.current().find(slug)
-        if rule is None or rule.arms is None:
+        if rule is None or rule.arms is None or not holds_in(rule.surroundings, surroundings):
             return _without_rule(slug, rows, now)
         folded = _fold(rows, rule.arms)
         return folded or _tell(rows, rule, rule.arms, now, using)

@@ -28,6 +28,8 @@ def said(settings: Any, value: Any) -> list[str]:
         (None, ""),
         (SETTING, ""),
         ({**SETTING, "home": "public"}, ""),
+        ({**SETTING, "own_rules": True}, ""),
+        ({**SETTING, "own_rules": "yes"}, "should be None, or a dict of dotted paths"),
         ({**SETTING, "each": SETTING["present"]}, "should be None, or a dict of dotted paths"),
         ({"present": SETTING["present"]}, "should be None, or a dict of dotted paths"),
         ({**SETTING, "entre": "x.y"}, "should be None, or a dict of dotted paths"),

@@ -1,0 +1,140 @@
+"""A shop with rules of its own: they hold in it alone, in the name of its own users, and nobody else sees them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from rules_engine.capture.bulk.querysets import RulesQuerySet
+from rules_engine.models import Event, Execution, Rule
+from rules_engine.testing import create_rule, run_due
+from rules_engine.work.schedules.looking import look_due
+from tests.integration.surroundings import shop_of
+from tests.integration.surroundings.shop_of import open_in
+from tests.zoo.models import Animal
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOTE = ("note_shop", {"text": "{{ instance.name }}"})
+OTHERS = {"weight", "born", "fed_at", "keeper", "data"}
+SETTING = {**shop_of.SETTING, "home": "public", "own_rules": True}
+
+
+@pytest.fixture
+def noted(shops: list[str], settings: Any) -> list[str]:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SURROUNDINGS": SETTING}
+    return shops
+
+
+def rule_of(shop: str | None, **options: Any) -> Rule:
+    with open_in(shop):
+        return create_rule(Animal, **{"actions": [NOTE], "slug": f"of-{shop}", **options})
+
+
+def save_in(*shops: str | None) -> None:
+    for shop in shops:
+        with open_in(shop):
+            Animal.objects.create(name=f"Rex of {shop}")
+
+
+def test_a_rule_holds_where_it_was_made(noted: list[str]) -> None:
+    assert rule_of("north").surroundings == '"north"'
+    rule_of("south")
+    save_in("north", "south", "east", None)
+    run_due()
+    assert sorted(noted) == ["north: Rex of north", "south: Rex of south"]
+    assert set(Event.objects.values_list("surroundings", "evaluations__0__rule")) == {
+        ('"north"', "of-north"),
+        ('"south"', "of-south"),
+    }
+
+
+@pytest.mark.parametrize("home", [None, "public"])
+def test_a_rule_that_was_made_at_home_holds_everywhere(noted: list[str], home: str | None) -> None:
+    assert rule_of(home).surroundings == ""
+    rule_of("north")
+    save_in("north", "south", None)
+    run_due()
+    assert sorted(noted) == [
+        "None: Rex of None",
+        "north: Rex of north",
+        "north: Rex of north",
+        "south: Rex of south",
+    ]
+
+
+def test_without_the_setting_a_rule_holds_everywhere_wherever_it_was_made(noted: list[str], settings: Any) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SURROUNDINGS": {**SETTING, "own_rules": False}}
+    assert rule_of("north").surroundings == ""
+    save_in("south")
+    run_due()
+    assert noted == ["south: Rex of south"]
+
+
+def test_rules_of_all_and_of_a_shop_are_tried_in_one_order(noted: list[str]) -> None:
+    rule_of(None, slug="third", position=3)
+    rule_of("north", slug="second", position=2, stop_processing=True)
+    rule_of(None, slug="first", position=1)
+    save_in("north", "south")
+    run_due()
+    told = dict(Execution.objects.values_list("rule_slug", "event__surroundings").order_by("pk"))
+    assert told == {"first": '"south"', "second": '"north"', "third": '"south"'}
+    assert Execution.objects.count() == 4
+
+
+def test_a_shop_s_veto_stops_no_other_shop(noted: list[str]) -> None:
+    veto = ("reject", {"message": "Not here."}, {"timing": "before_save"})
+    rule_of("north", signals=["pre_save"], actions=[veto])
+    save_in("south", None)
+    with open_in("south"):
+        Animal(name="Rex").full_clean(exclude=OTHERS)
+    with open_in("north"):
+        with pytest.raises(Exception, match="Not here"), transaction.atomic():
+            Animal.objects.create(name="Rex")
+        with pytest.raises(Exception, match="Not here"):
+            Animal(name="Rex").full_clean(exclude=OTHERS)
+    assert Animal.objects.count() == 2
+
+
+def test_a_bulk_write_in_one_shop_is_not_told_to_the_rules_of_another(noted: list[str]) -> None:
+    rule_of("north")
+    for shop in ("north", "south"):
+        with open_in(shop):
+            RulesQuerySet(Animal).bulk_create([Animal(name=f"Rex of {shop}")])
+    run_due()
+    assert noted == ["north: Rex of north"]
+
+
+def test_a_rule_on_time_looks_where_it_holds(noted: list[str]) -> None:
+    with open_in("north"):
+        schedule = {"kind": "every", "each": "hour"}
+        create_rule("", signals=(), schedule=schedule, actions=[("note_shop", {"text": "tick"})])
+    look_due()
+    look_due(now=timezone.now() + timedelta(hours=2))
+    run_due()
+    assert set(noted) == {"north: tick"}
+    assert set(Event.objects.values_list("surroundings", flat=True)) == {'"north"'}
+
+
+def test_a_rule_is_changed_for_the_next_save(noted: list[str]) -> None:
+    rule = rule_of("north")
+    save_in("north", "south")
+    with open_in("north"):
+        rule.enabled = False
+        rule.save()
+    save_in("north")
+    rule_of("south")
+    save_in("north", "south")
+    assert list(Execution.objects.values_list("rule_slug", flat=True).order_by("pk")) == ["of-north", "of-south"]
+
+
+def test_what_was_matched_is_not_done_once_the_rule_holds_elsewhere(noted: list[str]) -> None:
+    rule = rule_of("north")
+    save_in("north")
+    Rule.objects.filter(pk=rule.pk).update(surroundings='"south"')
+    run_due()
+    assert noted == []
+    assert "does not hold there any more" in Execution.objects.get().error
