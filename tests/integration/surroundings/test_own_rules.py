@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from rules_engine.capture import receiver
 from rules_engine.capture.bulk.querysets import RulesQuerySet
 from rules_engine.models import Event, Execution, Rule
 from rules_engine.testing import create_rule, run_due
@@ -138,3 +139,31 @@ def test_what_was_matched_is_not_done_once_the_rule_holds_elsewhere(noted: list[
     run_due()
     assert noted == []
     assert "does not hold there any more" in Execution.objects.get().error
+
+
+def test_a_save_looks_up_no_rules_of_other_shops_and_an_edit_of_theirs_costs_it_nothing(noted: list[str]) -> None:
+    rule_of(None)
+    rules = {shop: rule_of(shop) for shop in ("north", "south", "east")}
+
+    def watch(shop: str) -> Any:
+        with open_in(shop):
+            return receiver.table(Animal).models[Animal]
+
+    before = watch("north")
+    assert [rule.slug for rule in before.rules["post_save"]] == ["of-None", "of-north"]
+    assert [rule.slug for rule in watch("west").rules["post_save"]] == ["of-None"]
+    rules["south"].description = "Another one."
+    rules["south"].save()
+    assert watch("north") is before
+
+
+def test_where_the_site_cannot_say_where_it_is_a_save_goes_on_and_no_rule_of_a_shop_is_tried(
+    noted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule_of("north")
+    with open_in("north"), monkeypatch.context() as patch:
+        patch.setattr(connection, "shop", {1, 2})
+        Animal.objects.create(name="Rex")
+        RulesQuerySet(Animal).bulk_create([Animal(name="Tom")])
+    assert Animal.objects.count() == 2
+    assert not Event.objects.exists()
