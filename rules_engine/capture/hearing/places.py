@@ -34,7 +34,9 @@ class Places(Generic[Table]):
         self._tables: dict[str, Table] = {}
         #: Of the rule sets before: what is the same in them is taken over. Copied at once, since others add to them.
         before: dict[str, Table] = {} if last is None else {**last._last, **last._tables}
-        self._last = {place: table for place, table in before.items() if not place or place in self._own}
+        self._last: dict[str, Table] = {
+            place: table for place, table in before.items() if not place or place in self._own
+        }
 
     @property
     def are_apart(self) -> bool:
