@@ -85,7 +85,7 @@ def test_its_author_is_the_tenant_s_user(users_of_acme: None, timing: str, may: 
     assert may or "The rule's author, ada, lacks the permission" in executed.error
 
 
-def test_a_user_of_the_shared_schema_with_the_same_key_has_no_say(users_of_acme: None) -> None:
+def test_a_shared_user_with_the_same_key_has_no_say(users_of_acme: None) -> None:
     User.objects.create(pk=1, username="shared", is_active=True, is_superuser=True)
     noting("acme", author_id=1)
     saved_in("acme")
@@ -109,7 +109,7 @@ def test_the_admin_of_a_tenant_makes_a_rule_of_the_tenant() -> None:
     assert Rule.objects.get(slug="ours").surroundings == '"acme"'
 
 
-def test_a_tenant_that_was_dropped_leaves_the_rules_of_others_alone() -> None:
+def test_a_tenant_that_was_dropped_leaves_others_alone() -> None:
     noting("acme")
     noting("beta")
     Rule.objects.filter(slug="of-acme").update(surroundings='"gone"')

@@ -67,7 +67,7 @@ def test_a_rule_that_was_made_at_home_holds_everywhere(noted: list[str], home: s
     ]
 
 
-def test_without_the_setting_a_rule_holds_everywhere_wherever_it_was_made(noted: list[str], settings: Any) -> None:
+def test_without_the_setting_a_rule_holds_wherever_it_was_made(noted: list[str], settings: Any) -> None:
     settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SURROUNDINGS": {**SETTING, "own_rules": False}}
     assert rule_of("north").surroundings == ""
     save_in("south")
@@ -100,7 +100,7 @@ def test_a_shop_s_veto_stops_no_other_shop(noted: list[str]) -> None:
     assert Animal.objects.count() == 2
 
 
-def test_a_bulk_write_in_one_shop_is_not_told_to_the_rules_of_another(noted: list[str]) -> None:
+def test_a_bulk_write_is_not_told_to_the_rules_of_another_shop(noted: list[str]) -> None:
     rule_of("north")
     for shop in ("north", "south"):
         with open_in(shop):
@@ -141,7 +141,7 @@ def test_what_was_matched_is_not_done_once_the_rule_holds_elsewhere(noted: list[
     assert "does not hold there any more" in Execution.objects.get().error
 
 
-def test_a_save_looks_up_no_rules_of_other_shops_and_an_edit_of_theirs_costs_it_nothing(noted: list[str]) -> None:
+def test_a_save_looks_up_no_rules_of_other_shops(noted: list[str]) -> None:
     rule_of(None)
     rules = {shop: rule_of(shop) for shop in ("north", "south", "east")}
 
@@ -157,7 +157,7 @@ def test_a_save_looks_up_no_rules_of_other_shops_and_an_edit_of_theirs_costs_it_
     assert watch("north") is before
 
 
-def test_where_the_site_cannot_say_where_it_is_a_save_goes_on_and_no_rule_of_a_shop_is_tried(
+def test_a_save_goes_on_where_the_site_cannot_say_where_that_is(
     noted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rule_of("north")

@@ -81,7 +81,7 @@ def test_the_pages_of_a_rule_of_others_are_not_there(page: Client, name: str, of
     assert Rule.objects.filter(enabled=True).count() == len(SHOPS)
 
 
-def test_a_rule_copied_in_a_shop_is_the_shop_s_and_one_copied_at_home_is_of_all(page: Client) -> None:
+def test_a_copy_is_of_the_shop_where_it_is_made_and_at_home_of_all(page: Client) -> None:
     rule = Rule.objects.get(slug="secret-of-north")
     for shop, expected in (("north", '"north"'), (None, "")):
         with open_in(shop):
