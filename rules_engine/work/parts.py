@@ -16,8 +16,8 @@ def parts_of(executions: Iterable[Execution], most: int) -> list[list[Execution]
 
     Together come those of one kind and one author, whatever their rules are, where the kind has a way of doing many.
     The actions of one event, and those of one kind about one object, stay in the order in which they were claimed.
-    A part has at most so many, unless its kind does many in the transaction of their records: of what is outside no more
-    is in flight, and perhaps done again, when the process dies.
+    A part has at most so many, unless its kind does many in the transaction of their records: of what is outside no
+    more is in flight, and perhaps done again, when the process dies.
     What may have taken its process down comes by itself. Of what shares a transaction a part has one of each chain:
     what it leads to is counted against the chain's budget, and others see that when it is committed.
     """
@@ -73,4 +73,6 @@ def _is_apart_in_chain(execution: Execution) -> bool:
 
 def _shares_with(other: Execution, execution: Execution) -> bool:
     is_alike = (execution.kind, execution.author_id) == (other.kind, other.author_id)
+    # A user of a tenant and one of the shared schema may have the same key.
+    is_alike = is_alike and execution.author_place == other.author_place
     return is_alike and not _comes_alone(execution)
