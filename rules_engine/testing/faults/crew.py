@@ -99,6 +99,15 @@ class Crew:
         os.kill(pid, signal.SIGKILL)
         return executions
 
+    def revive(self) -> list[str]:
+        """Begin those workers and sweepers anew that ended without being killed, as a service manager does; returns the
+        names of their places."""
+        workers = [(member, member.worker) for member in self.of("worker", "sweeper")]
+        ended = [member for member, worker in workers if worker is not None and worker.process.poll() is not None]
+        for member in ended:
+            self.begin(member)
+        return [member.path.stem for member in ended]
+
     def end(self) -> None:
         """Kill all, whatever became of the ordeal."""
         for member in self.members:

@@ -68,6 +68,8 @@ class Ordeal:
     ledger: Ledger
     say: Callable[[str], None]
     faults: list[report.Fault] = field(default_factory=list)
+    #: The names of those who ended without being killed.
+    ended: list[str] = field(default_factory=list)
 
     def run(self) -> report.Report:
         """Have it happen, and judge it. Raises whatever goes wrong with the servers; nothing is left running."""
@@ -83,7 +85,7 @@ class Ordeal:
             stack.callback(crew.end)
             self._begin(crew)
             self._harm(crew)
-            self._wait()
+            self._wait(crew)
             return self._judge(scenario, crew, time.time() - began)
 
     def _migrate(self) -> None:
@@ -120,6 +122,7 @@ class Ordeal:
         waiting: list[str] = []
         while self._has_more(end):
             time.sleep(self.plan.every)
+            self._revive(crew)
             if not self._has_work():
                 break
             if not waiting:
@@ -130,6 +133,11 @@ class Ordeal:
             self.faults.append(report.Fault(name, began, time.time(), executions))
             self.say(f"{name}; {len(executions)} in flight")
         time.sleep(max(0.0, end - time.monotonic()))
+
+    def _revive(self, crew: crews.Crew) -> None:
+        for name in crew.revive():
+            self.ended.append(name)
+            self.say(f"{name} had ended by itself, and is begun anew")
 
     def _has_more(self, end: float) -> bool:
         if self.plan.faults is not None:
@@ -150,7 +158,7 @@ class Ordeal:
         begun = {number for book in self._books() for number, _at in book.lines(BEGUN)}
         return last <= begun and not asked(lambda: Execution.objects.live().exists())
 
-    def _wait(self) -> None:
+    def _wait(self, crew: crews.Crew) -> None:
         """Wait until all changes are made and all is done; what never is stands in the report."""
         so_far, end = self._progress(), time.monotonic() + END_SECONDS
         while not self._is_done():
@@ -160,6 +168,7 @@ class Ordeal:
                 self.say(f"Something is left to be done, and for {END_SECONDS:g} s nothing more was.")
                 return
             time.sleep(0.5)
+            self._revive(crew)
 
     def _progress(self) -> tuple[int, int]:
         """Return how much is begun and how much of it is booked."""
@@ -181,7 +190,7 @@ class Ordeal:
         what = f"{self.plan.runner}{broker}: {self.plan.changes} changes in {self.plan.seconds:g} s"
         return report.Report(
             what, self.plan.seed, len(saved), len(times.keys() - saved), seconds, effects, self.faults, states,
-            crew.tracebacks(),
+            crew.tracebacks(), len(self.ended),
         )  # fmt: skip
 
 

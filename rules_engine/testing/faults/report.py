@@ -56,6 +56,8 @@ class Report:
     faults: list[Fault]
     states: Mapping[str, int] = field(default_factory=dict)
     tracebacks: int = 0
+    #: Workers and sweepers that ended without being killed, and were begun anew.
+    ended: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -92,6 +94,7 @@ class Report:
             yield f"{fault.name:<32}{times}{len(fault.in_flight):>11}{fault.repeated:>10}{after}"
         yield ""
         yield f"{len(self.faults)} faults, {self.in_flight} in flight at them; {self.tracebacks} tracebacks in the logs"
+        yield f"{self.ended} workers and sweepers ended by themselves, and were begun anew"
         yield "The promises were kept." if self.is_kept else "THE PROMISES WERE NOT KEPT."
 
 
