@@ -26,6 +26,8 @@ EXPECTED_SURROUNDINGS = (
     'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
     '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value) and "own_rules" (True or False)'
 )
+#: What a connection may differ in from the one that DATABASES describes.
+CONNECTION_KEYS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
 #: Names that are excepted of one model at a time.
 NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
 
@@ -137,6 +139,13 @@ def are_exceptions(value: Any) -> bool:
 def is_tasks(value: Any) -> bool:
     """Tell whether a value is a list of names, or a dict of names and labels."""
     return is_texts([*value, *value.values()]) if isinstance(value, Mapping) else is_texts(value)
+
+
+def is_connection(value: Any) -> bool:
+    """Tell whether a value is a dict with some of ``CONNECTION_KEYS``: OPTIONS a dict, the others texts or a number."""
+    if not isinstance(value, Mapping) or set(value) - set(CONNECTION_KEYS):
+        return False
+    return all(isinstance(part, Mapping if key == "OPTIONS" else str | int) for key, part in value.items())
 
 
 @dataclass(frozen=True, slots=True)

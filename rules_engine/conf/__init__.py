@@ -15,6 +15,7 @@ from django.conf import settings
 from rules_engine.conf.accessors import ACCESSORS, setting
 from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
+    CONNECTION_KEYS,
     EXPECTED_SIGNALS,
     EXPECTED_SURROUNDINGS,
     SETTING,
@@ -25,6 +26,7 @@ from rules_engine.setting_values import (
     count,
     flag,
     is_address_or_empty,
+    is_connection,
     is_number,
     is_schedule,
     is_signals,
@@ -36,6 +38,7 @@ from rules_engine.setting_values import (
     retention,
     texts,
     usable,
+    usable_secret,
 )
 
 
@@ -63,6 +66,16 @@ def runner() -> str:
 def hints() -> bool:
     """Whether committed work wakes a worker at once. Default True; without, the sweep finds it."""
     return flag("HINTS", True)
+
+
+@setting
+def listen() -> Mapping[str, Any]:
+    """In what the connection by which ``rules_worker`` listens differs from that of ``DATABASES``. Default ``{}``.
+
+    For a pooler that lets no announcement through: ``{"HOST": "10.0.0.5", "PORT": 5432}`` is PostgreSQL itself.
+    """
+    expected = f"a dict with some of {', '.join(CONNECTION_KEYS)}, as in DATABASES"
+    return dict(usable_secret("LISTEN", {}, is_connection, expected))
 
 
 @setting

@@ -24,6 +24,7 @@ class Heartbeat(models.Model):
     class Kind(models.TextChoices):
         SWEEP = "sweep", _("looks for due work")
         WORK = "work", _("does what is due")
+        UNTOLD = "untold", _("is not told of new work, and looks for it")
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     host = models.CharField(_("host"), max_length=200)

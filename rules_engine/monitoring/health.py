@@ -95,9 +95,11 @@ def _database() -> Answer:
 
 
 def _workers() -> Answer:
-    [sweep] = [found for found in seen() if found.kind == Heartbeat.Kind.SWEEP]
+    by_kind = {found.kind: found for found in seen()}
+    sweep, untold = by_kind[Heartbeat.Kind.SWEEP], by_kind[Heartbeat.Kind.UNTOLD]
     if sweep.hosts:
-        return "healthy", f"Hosts that look for due work: {sweep.hosts}."
+        late = f" Of them with workers that are not told of new work, and look for it: {untold.hosts}."
+        return "healthy", f"Hosts that look for due work: {sweep.hosts}.{late if untold.hosts else ''}"
     when = "ever" if sweep.ago is None else f"for {sweep.ago.total_seconds():.0f} s"
     return "unhealthy", f"No worker was seen {when}."
 

@@ -3,6 +3,7 @@ connections."""
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from django.db import connection
 
 from project.clinic.models import Doctor
+from rules_engine.databases import database_of
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.testing import create_rule
 from rules_engine.testing.faults.processes import Worker
@@ -83,6 +85,35 @@ def test_a_commit_of_another_process_is_announced_to_it(crew: Crew) -> None:
         saver.kill()
         saver.communicate()
     assert len(crew.done()) == 1
+
+
+@pytest.mark.postgres("it alone announces anything")
+def test_one_that_hears_nothing_says_so_once_and_finds_the_work(crew: Crew) -> None:
+    # What is announced belongs to one database: a listener in another hears as little as one behind a pooler.
+    rule(crew)
+    worker = crew.start(SWEEP_SECONDS=NEVER, LISTEN={"NAME": "postgres"})
+    listening(worker)
+    crew.eventually(Heartbeat.objects.filter(kind=Heartbeat.Kind.UNTOLD).exists)
+    save("ada")
+    crew.eventually(all_ended)
+    assert len(crew.done()) == 1
+    assert worker.log.count("hears nothing of what PostgreSQL announces") == 1
+
+
+@pytest.mark.postgres("it alone announces anything")
+def test_a_listener_hears_its_own_words_and_tells_none_of_them() -> None:
+    database, heard = database_of("default"), list[str]()
+    silence, _held = os.pipe()
+    listener = database.listen("default")
+    try:
+        assert not listener.hears
+        database.announce("rules", "default")
+        eventually(lambda: heard.extend(listener.wait(0.1, silence)) or heard)
+    finally:
+        listener.close()
+        os.close(silence)
+        os.close(_held)
+    assert (listener.hears, heard) == (True, ["rules"])
 
 
 def end_other_connections() -> None:

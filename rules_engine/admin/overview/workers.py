@@ -39,7 +39,10 @@ def workers() -> OverviewTable:
     """The table of them, with what to do where nobody was seen."""
     now, rows, alive = timezone.now(), [], set()
     for heartbeat in Heartbeat.objects.all():
-        is_silent = now - heartbeat.seen_at > _patience() and heartbeat.kind == Heartbeat.Kind.SWEEP
+        is_old = now - heartbeat.seen_at > _patience()
+        if is_old and heartbeat.kind == Heartbeat.Kind.UNTOLD:
+            continue  # it has ended, or hears again
+        is_silent = is_old and heartbeat.kind == Heartbeat.Kind.SWEEP
         if not is_silent:
             alive.add(heartbeat.kind)
         state = gettext("silent") if is_silent else gettext("seen")
@@ -50,6 +53,13 @@ def workers() -> OverviewTable:
             gettext(
                 "No worker was seen lately, so nothing that is due is done. Start one: celery -A yoursite worker -Q "
                 "celery,rules,webhooks; or run manage.py rules_sweep, by cron where there is no Celery."
+            )
+        )
+    if Heartbeat.Kind.UNTOLD in alive:
+        notes.append(
+            gettext(
+                "A worker hears nothing of what the database announces, as behind PgBouncer in transaction pooling, "
+                'and so begins later: RULES_ENGINE["LISTEN"] has it connect to PostgreSQL itself.'
             )
         )
     headings = (gettext("What it does"), gettext("Host"), gettext("Last seen"), gettext("State"))

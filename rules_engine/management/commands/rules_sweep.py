@@ -72,7 +72,7 @@ class Command(TablesCommand):
     def _run(self, queues: Sequence[str], limit: int | None, seconds: float | None) -> int:
         end = float("inf") if seconds is None else time.monotonic() + seconds
         notice_if_due()
-        for kind in Heartbeat.Kind:
+        for kind in (Heartbeat.Kind.SWEEP, Heartbeat.Kind.WORK):
             beat(kind)
         settle_forgotten()
         keep_armed()

@@ -17,7 +17,7 @@ from rules_engine.management.tables import NOT_MIGRATED, TablesCommand
 from rules_engine.models import Execution
 from rules_engine.monitoring.server import Handler, Server, serve
 from rules_engine.monitoring.views import NO_LIBRARY, OFF, missing_library
-from rules_engine.work.standalone.loop import POLL_SECONDS, Loop
+from rules_engine.work.standalone.loop import POLL_SECONDS, Loop, is_told
 from rules_engine.work.standalone.processes import Processes
 from rules_engine.work.standalone.stop import Stop
 
@@ -78,7 +78,7 @@ def _beginning(queues: Sequence[str], processes: int) -> str:
     name, seconds = connections[using].display_name, conf.sweep_seconds()
     if not database_of(using).can_announce:
         told = f"{name} announces nothing: it looks every {min(POLL_SECONDS, seconds):g} s"
-    elif conf.runner() == "worker" and conf.hints():
+    elif is_told(using):
         told = f"{name} announces new work, and it looks every {seconds:g} s besides"
     else:
         told = (

@@ -68,6 +68,20 @@ def test_a_worker_that_sweeps_is_seen_and_one_that_fell_silent_is_told(admin_cli
     assert "silent" in part
 
 
+def test_a_worker_that_is_not_told_of_new_work_is_shown_while_it_is_so(admin_client: Client) -> None:
+    heartbeats.beat(Heartbeat.Kind.SWEEP)
+    assert "PgBouncer" not in parts_of(admin_client)["Workers"]
+    heartbeats.beat(Heartbeat.Kind.UNTOLD)
+    part = parts_of(admin_client)["Workers"]
+    assert NO_WORKER not in part
+    assert "is not told of new work" in part
+    assert 'RULES_ENGINE["LISTEN"]' in part
+    Heartbeat.objects.filter(kind=Heartbeat.Kind.UNTOLD).update(seen_at=timezone.now() - timedelta(minutes=5))
+    part = parts_of(admin_client)["Workers"]
+    assert "is not told of new work" not in part
+    assert "PgBouncer" not in part
+
+
 @pytest.mark.parametrize("how", ["drain", "sweep", "command"])
 def test_all_ways_of_working_leave_a_sign_of_life(how: str) -> None:
     create_rule(model=Order, actions=[LOG])

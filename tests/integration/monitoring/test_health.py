@@ -82,6 +82,14 @@ def test_where_no_worker_was_seen_all_is_not_well(capsys: pytest.CaptureFixture[
     assert commanded(capsys, "database")[0] == 0
 
 
+def test_workers_that_are_not_told_of_new_work_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not told" not in commanded(capsys, "workers")[1]["checks"]["workers"]["says"]
+    heartbeats.beat(Heartbeat.Kind.UNTOLD)
+    code, told = commanded(capsys, "workers")
+    assert code == 0
+    assert "workers that are not told of new work, and look for it: 1." in told["checks"]["workers"]["says"]
+
+
 def test_what_has_been_due_too_long_is_not_well(settings: Any) -> None:
     create_rule(Doctor, actions=[LOG])
     make_doctor()
