@@ -1,12 +1,14 @@
 """How many hints may wait in a queue. While no worker takes them, each further one only fills the broker's memory.
 
-Asked of the broker by the thread that sends hints, and rarely: before the first, and then once in EVERY of them.
+Asked of the broker, or of the backend of Django's tasks, by the thread that sends hints, and rarely: before the first,
+and then once in EVERY of them.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -29,6 +31,10 @@ AGAIN_SECONDS = 1.0
 NO_SUCH_QUEUE = "404"
 
 
+#: Given a queue, how many hints wait in it. May raise anything.
+Count = Callable[[str], int]
+
+
 @dataclass
 class Room:
     """What one process may still send to one queue, and when it asks again (monotonic) where that is nothing."""
@@ -36,29 +42,47 @@ class Room:
     left: int = 0
     ask_at: float = 0.0
 
-    def take(self, queue: str) -> bool:
+    def take(self, queue: str, count: Count | None = None) -> bool:
         """Say whether one more hint is worth sending."""
         if self.left <= 0 and time.monotonic() >= self.ask_at:
-            self.left = min(EVERY, MOST - _waiting(queue))
+            self.left = min(EVERY, MOST - _waiting(queue, count or _asked))
             self.ask_at = 0.0 if self.left > 0 else time.monotonic() + AGAIN_SECONDS
         self.left -= 1
         return self.left >= 0
 
 
 _rooms: dict[str, Room] = {}
+#: Why it could not be asked at last how many wait, and whether that was said.
+_unasked: Exception | None = None
+_has_said = False
 
 
-def has_room(queue: str) -> bool:
-    """Say whether one more hint is worth sending to this queue of Celery's. May ask the broker, and raises nothing."""
-    return _rooms.setdefault(queue, Room()).take(queue)
+def has_room(queue: str, count: Count | None = None) -> bool:
+    """Say whether one more hint is worth sending to this queue: of Celery's, whose broker is asked, unless another
+    counts. Raises nothing."""
+    return _rooms.setdefault(queue, Room()).take(queue, count)
 
 
-def _waiting(queue: str) -> int:
-    """Return how many messages wait in a queue, 0 where that cannot be asked: then sending says what is wrong."""
-    waiting = ask(_asked, queue)
+def say_if_unbounded(queue: str) -> None:
+    """Say once a process that hints are sent although it cannot be asked how many wait. To be called when one was
+    sent: where that fails as well, all is said by whoever sends."""
+    global _has_said
+    if _unasked is not None and not _has_said:
+        _has_said = True
+        said = (
+            "It cannot be asked how many hints wait in %s (%s): while no worker takes them, they pile up without bound."
+        )
+        logger.warning(said, queue, f"{type(_unasked).__name__}: {_unasked}")
+
+
+def _waiting(queue: str, count: Count) -> int:
+    """Return how many hints wait in a queue, 0 where that cannot be asked."""
+    global _unasked
+    waiting = ask(count, queue)
     if isinstance(waiting, Unread):
-        logger.debug("It cannot be asked how many hints wait in %s (%s).", queue, waiting.error)
+        _unasked = waiting.error
         return 0
+    _unasked = None
     return waiting
 
 

@@ -25,7 +25,7 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.models import Execution
 from rules_engine.models.tallies import counting
-from rules_engine.outbox.crowding import has_room
+from rules_engine.outbox.crowding import has_room, say_if_unbounded
 from rules_engine.types import Unread, ask
 
 logger = logging.getLogger("rules_engine")
@@ -160,6 +160,7 @@ def _publish(queue: str) -> None:
     current_app.send_task(
         DRAIN, kwargs={"queue": queue}, queue=queue, expires=EXPIRES_SECONDS, ignore_result=True, retry=False
     )
+    say_if_unbounded(queue)
 
 
 def flush(seconds: float = FLUSH_AT_EXIT_SECONDS) -> None:

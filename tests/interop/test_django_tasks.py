@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from django.core import checks
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connection, connections
+from django_tasks_db.models import DBTaskResult
 
 from rules_engine.checks import check_runner
 from rules_engine.models import Execution
-from rules_engine.outbox import hints
+from rules_engine.outbox import crowding, hints
 from tests.faults import test_workers
 from tests.faults.conftest import probes as probes
 from tests.faults.test_workers import all_ended, assert_each_done_once, rule, save
@@ -109,3 +110,67 @@ def test_a_queue_that_the_backend_does_not_have_is_carried_by_another(any_crew: 
     any_crew.start()
     any_crew.eventually(all_ended)
     assert_each_done_once(any_crew, 1)
+
+
+@pytest.fixture
+def nobody_works(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Django's tasks, which this process alone enqueues, as one that has just begun."""
+    settings.TASKS = BACKEND
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RUNNER": "tasks"}
+    monkeypatch.setattr(crowding, "_rooms", {})
+    yield
+    DBTaskResult.objects.all().delete()
+
+
+@pytest.mark.usefixtures("nobody_works")
+def test_tasks_that_no_worker_takes_end_at_a_hundred_a_queue() -> None:
+    for _ in range(3 * crowding.MOST):
+        hints.send("rules")
+    hints.send("webhooks")
+    assert DBTaskResult.objects.filter(queue_name="rules").count() == crowding.MOST
+    assert DBTaskResult.objects.filter(queue_name="webhooks").count() == 1
+
+
+@pytest.mark.usefixtures("nobody_works")
+def test_tasks_are_enqueued_again_when_workers_are_back() -> None:
+    for _ in range(2 * crowding.MOST):
+        hints.send("rules")
+    DBTaskResult.objects.update(status="SUCCESSFUL")
+    crowding._rooms.clear()  # as in another process, or a second later
+    hints.send("rules")
+    assert DBTaskResult.objects.ready().count() == 1
+
+
+@pytest.mark.usefixtures("nobody_works")
+def test_where_tasks_cannot_be_counted_the_latest_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rules_engine.work.standalone import django_tasks
+
+    monkeypatch.setattr(django_tasks, "COUNTING", "another")
+    for _ in range(3 * crowding.MOST):
+        hints.send("rules")
+    assert DBTaskResult.objects.count() == crowding.EVERY
+    DBTaskResult.objects.update(status="RUNNING")
+    crowding._rooms.clear()
+    hints.send("rules")
+    assert DBTaskResult.objects.ready().count() == 1
+
+
+@pytest.mark.usefixtures("nobody_works")
+def test_a_connection_that_was_lost_is_opened_anew_for_the_next_hint() -> None:
+    hints.send("rules")
+    end_connection()
+    with pytest.raises((OperationalError, InterfaceError)):
+        hints.send("rules")
+    hints.send("rules")
+    assert DBTaskResult.objects.count() == 2
+
+
+def end_connection() -> None:
+    """Have the server end this thread's connection, over another."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    other = connections.create_connection("default")
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.close()

@@ -7,17 +7,28 @@ Celery's hint does: "there is work in this queue".
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError, close_old_connections, router
+
+from rules_engine.outbox.crowding import MOST, has_room, say_if_unbounded
 from rules_engine.work import tasks
 
-_framework: Any = import_module("django.tasks" if find_spec("django.tasks") else "django_tasks")
+_NAME = "django.tasks" if find_spec("django.tasks") else "django_tasks"
+_framework: Any = import_module(_NAME)
+_exceptions: Any = import_module(f"{_NAME}.exceptions")
 #: Those that come with Django: the one runs a task where it is enqueued, the other never.
 WITHOUT_WORKERS = ("ImmediateBackend", "DummyBackend")
 
+#: The package whose backend keeps tasks as rows.
+COUNTING = "django_tasks_db"
+
 _sweeping_in: int | None = None
+#: What was enqueued last in each queue.
+_latest: dict[str, Any] = {}
 
 
 def _backend() -> Any:
@@ -36,8 +47,32 @@ def has_workers() -> bool:
 
 
 def enqueue(queue: str) -> None:
-    """Have a worker drain the queue. Raises whatever a backend raises that cannot take it."""
-    drain.using(queue_name=_queue_for(queue)).enqueue(queue=queue)
+    """Have a worker drain the queue, unless enough tasks wait for that. Raises whatever a backend raises that cannot
+    take it."""
+    try:
+        if has_room(queue, _waiting):
+            _latest[queue] = drain.using(queue_name=_queue_for(queue)).enqueue(queue=queue)
+            say_if_unbounded(queue)
+    except (DatabaseError, InterfaceError):
+        close_old_connections()  # one that was lost is opened anew by the next hint
+        raise
+
+
+def _waiting(queue: str) -> int:
+    """Return how many tasks of ours wait for a worker of the queue. django-tasks-db can count them; of another
+    backend's, the one that this process enqueued last tells whether anybody takes them."""
+    backend, latest = _backend(), _latest.get(queue)
+    if type(backend).__module__.partition(".")[0] == COUNTING:
+        rows: Any = import_module(f"{COUNTING}.models").DBTaskResult.objects
+        ready = rows.using(router.db_for_write(rows.model)).ready()
+        ours = ready.filter(task_path=drain.module_path, queue_name=_queue_for(queue), args_kwargs__kwargs__queue=queue)
+        return int(ours[:MOST].count())
+    if latest is None or not backend.supports_get_result:
+        return 0
+    with suppress(_exceptions.TaskResultDoesNotExist):
+        latest.refresh()
+        return MOST if latest.status == "READY" else 0
+    return 0
 
 
 @_framework.task(queue_name=_queue_for(_framework.DEFAULT_TASK_QUEUE_NAME))

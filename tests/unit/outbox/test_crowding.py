@@ -59,3 +59,28 @@ def test_a_broker_that_cannot_be_asked_is_sent_hints(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(crowding, "_asked", refuse)
     room = crowding.Room()
     assert all(room.take("rules") for _ in range(crowding.EVERY))
+
+
+def test_that_a_broker_cannot_be_asked_is_said_once_when_it_takes_hints(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(queue: str) -> int:
+        raise PermissionError("ACCESS_REFUSED")
+
+    monkeypatch.setattr(crowding, "_asked", refuse)
+    monkeypatch.setattr(crowding, "_rooms", {})
+    monkeypatch.setattr(crowding, "_has_said", False)
+    assert crowding.has_room("rules")
+    assert caplog.records == [], "one that takes no hint either is told of by who sends them"
+    for queue in ("rules", "webhooks"):
+        crowding.has_room(queue)
+        crowding.say_if_unbounded(queue)
+    [said] = caplog.records
+    assert said.levelname == "WARNING"
+    assert "how many hints wait in rules (PermissionError: ACCESS_REFUSED)" in said.getMessage()
+
+
+def test_nothing_is_said_of_a_broker_that_answers(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    broker.send(crowding.Room(), 3)
+    crowding.say_if_unbounded("rules")
+    assert caplog.records == []
