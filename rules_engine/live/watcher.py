@@ -39,6 +39,10 @@ TABLES_ARE_OLDER = (
     "their tables are those of an older release: no rule acts in this process and no veto is asked until "
     '"manage.py migrate" has run, which comes before the processes of a new release; then the rules are read.'
 )
+SHARED_BY_FORK = (
+    "This process forks with open connections to databases (%s): its child writes to the same ones, and each reads the "
+    "other's answers. Close them before the fork, as by pre_fork of gunicorn: django.db.connections.close_all()."
+)
 
 _unread: ContextVar[bool] = ContextVar("rules_engine_unread", default=False)
 
@@ -60,6 +64,19 @@ def on_look(listener: Callable[[], None]) -> None:
     _on_look.append(listener)
 
 
+_has_told_of_fork = False
+
+
+def _before_fork() -> None:
+    """Say once what a child goes on with that is its parent's."""
+    global _has_told_of_fork
+    if _thread is None or _has_told_of_fork or is_test_environment():
+        return
+    if shared := [one.alias for one in connections.all(initialized_only=True) if one.connection is not None]:
+        _has_told_of_fork = True
+        logger.warning(SHARED_BY_FORK, ", ".join(shared))
+
+
 def _after_fork() -> None:
     global _lock, _loaded_in, _loading_by, _thread
     _lock = threading.RLock()
@@ -69,7 +86,7 @@ def _after_fork() -> None:
         _start_thread()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def is_test_environment() -> bool:

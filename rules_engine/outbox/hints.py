@@ -14,10 +14,12 @@ import logging
 import os
 import threading
 import time
+from typing import Any
 
 from celery import current_app
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.utils.module_loading import import_string
+from kombu import pools
 from kombu.exceptions import KombuError, OperationalError
 
 from rules_engine import conf
@@ -40,6 +42,8 @@ EXPIRES_SECONDS = 30.0
 PACE = 0.02
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 FLUSH_AT_EXIT_SECONDS = 0.3
+#: A fork waits this long for a hint that is being sent; a broker may be silent for longer.
+FORK_WAITS_SECONDS = 5.0
 
 #: What telling may raise when a broker or the database refuses, hangs up or is misconfigured.
 BROKER_ERRORS = (OperationalError, KombuError, OSError, RuntimeError, ValueError, LookupError)
@@ -79,7 +83,8 @@ class Publisher:
                 while not (due := self._due()):
                     self.wake.wait(self._seconds_to_wait())
                 self.publishing, self.queues = due, self.queues - due
-            left = {queue for queue in self.publishing if not self._publish(queue)}
+            with _sending:
+                left = {queue for queue in self.publishing if not self._publish(queue)}
             with self.wake:
                 self.paced.update(dict.fromkeys(due - left, time.monotonic() + PACE))
                 self.queues |= left
@@ -118,6 +123,12 @@ class Publisher:
 
 
 _publisher: Publisher | None = None
+#: Held while hints are sent, and over a fork: what its thread was in the midst of stays so in the child for ever. Seen:
+#: a child that could not import Celery's transport, as its parent was importing it for the first hint.
+_sending = threading.RLock()
+_is_held_over_fork = False
+#: Kept, since a connection to a broker that is collected as garbage ends its socket for the parent as well.
+_of_parent: list[Any] = []
 
 
 def notify(queue: str) -> None:
@@ -127,8 +138,37 @@ def notify(queue: str) -> None:
         return
     # A forked child has the object and not its thread; its lock may be held by one that did not come along.
     if _publisher is None or _publisher.pid != os.getpid():
+        if _publisher is not None:
+            _leave_to_parent()
         _publisher = Publisher()
     _publisher.notify(queue)
+
+
+def _before_fork() -> None:
+    global _is_held_over_fork
+    _is_held_over_fork = _sending.acquire(timeout=FORK_WAITS_SECONDS)
+
+
+def _after_fork_in_parent() -> None:
+    if _is_held_over_fork:
+        _sending.release()
+
+
+def _after_fork_in_child() -> None:
+    global _sending
+    _sending = threading.RLock()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def _leave_to_parent() -> None:
+    """Have this process connect to the broker by itself. Celery does so where billiard or multiprocessing forked, and
+    not for a plain fork: parent and children would write to one socket, and read each other's answers."""
+    _of_parent.extend((*pools.connections.values(), *pools.producers.values()))
+    pools.connections.clear()
+    pools.producers.clear()
+    current_app._after_fork()
 
 
 def send(queue: str) -> None:
