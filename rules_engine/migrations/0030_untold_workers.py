@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules_engine', '0028_breakers'),
+        ('rules_engine', '0029_surroundings_of_rules'),
     ]
 
     operations = [
