@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -16,10 +17,12 @@ from rules_engine.admin.parts.rendering import json_block, link, object_link, pa
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
 from rules_engine.models import AuditEntry, AuditSeal, Event
 from rules_engine.rules.permissions import may_view_event, viewable_labels
-from rules_engine.surroundings.state import seen_from_here
+from rules_engine.surroundings.state import functions, here, is_home, seen_from_here, shown, text_of
 
 #: Operations that the filter offers.
 MOST_OPERATIONS = 50
+#: Characters of a word up to which it may be that of surroundings.
+MOST_OF_SURROUNDINGS = 90
 #: What of an entry is the object's own data.
 DATA = ("operation", "object_text", "note", "changes_shown", "fields_shown")
 
@@ -53,14 +56,28 @@ def _sent(entry: AuditEntry) -> dict[str, Any]:
     return {} if entry.model else {"signal": entry.fields}
 
 
+def _told_apart() -> bool:
+    """Say whether entries of several surroundings are listed here."""
+    return functions() is not None and is_home()
+
+
+def _with_surroundings(entries: Iterable[Any]) -> None:
+    """Give entries the surroundings that their events keep. One query, none where the site says none."""
+    rows = list(entries) if functions() is not None else []
+    events = Event.objects.filter(pk__in=[entry.event_id for entry in rows if entry.event_id])
+    known = dict(events.values_list("pk", "surroundings")) if rows else {}
+    for entry in rows:
+        entry.surroundings = known.get(entry.event_id, "")
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(SearchedAdmin):
     """Who did what to which object."""
 
     def shown_here(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those whose events are recorded as of here: an entry itself does not say it."""
-        here = seen_from_here()
-        return rows.filter(event_id__in=Event.objects.filter(**here).values("pk")) if here else rows
+        seen = seen_from_here()
+        return rows.filter(event_id__in=Event.objects.filter(**seen).values("pk")) if seen else rows
 
     list_display = ("at", "operation_shown", "object_shown", "actor_name", "changed", "rule_slug")
     list_display_links = ("at", "operation_shown")
@@ -74,11 +91,24 @@ class AuditEntryAdmin(SearchedAdmin):
         "at", "operation", "object_shown", "object_text", "actor_name", "actor_id", "request_id", "request_path",
         "note", "changes_shown", "fields_shown", "rule_slug", "rule_version", "event_shown", "created_at", "sealed",
     )  # fmt: skip
-    readonly_fields = ("object_shown", "changes_shown", "fields_shown", "event_shown", "sealed", "unseen")
+    readonly_fields = (
+        "object_shown",
+        "changes_shown",
+        "fields_shown",
+        "event_shown",
+        "sealed",
+        "unseen",
+        "surroundings_shown",
+    )
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """With the surroundings where there may be several."""
+        return (*self.list_display, "surroundings_shown") if _told_apart() else self.list_display
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
         changelist: Any = super().get_changelist_instance(request)
+        _with_surroundings(changelist.result_list)
         hidden = hidden_rows(request, ((row.model, row.object_pk) for row in changelist.result_list))
         for entry in changelist.result_list:
             is_hidden = (entry.model, entry.object_pk) in hidden
@@ -90,13 +120,15 @@ class AuditEntryAdmin(SearchedAdmin):
         """Django's, with why its data is not shown, which depends on who asks."""
         entry: Any = super().get_object(request, object_id, from_field)
         if entry is not None:
+            _with_surroundings([entry])
             entry.unseen_because = why_unseen(request, entry.model, entry.object_pk, _sent(entry))
         return entry
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        every = (*self.every_field, "surroundings_shown") if _told_apart() else self.every_field
         if obj is None or not obj.unseen_because:
-            return self.every_field
-        left = [name for name in self.every_field if name not in DATA]
+            return every
+        left = [name for name in every if name not in DATA]
         return (*left[: left.index("rule_slug")], "unseen", *left[left.index("rule_slug") :])
 
     def having(self, word: str) -> Q:
@@ -104,7 +136,10 @@ class AuditEntryAdmin(SearchedAdmin):
         names = fields_named(word)
         keys = Q(object_pk=word) | Q(actor_id=word) | Q(request_id=word) | Q(model__in=labels_like(word))
         fields = Q(changes__has_any_keys=names) | Q(fields__has_any_keys=names)
-        return keys | of_rules(word) | fields | Q(actor_name__icontains=word)
+        found = keys | of_rules(word) | fields | Q(actor_name__icontains=word)
+        if _told_apart() and len(word) < MOST_OF_SURROUNDINGS:
+            found |= Q(Exists(Event.objects.filter(pk=OuterRef("event_id"), surroundings=text_of(word))))
+        return found
 
     def having_in_data(self, word: str) -> Q:
         """By what an object is called, and by the note."""
@@ -120,7 +155,14 @@ class AuditEntryAdmin(SearchedAdmin):
 
     @admin.display(description=_("object"), ordering="object_pk")
     def object_shown(self, entry: AuditEntry) -> SafeString:
-        return object_link(entry.model, entry.object_pk)
+        # The object of that key is another one elsewhere.
+        is_here = getattr(entry, "surroundings", "") in ("", here())
+        return object_link(entry.model, entry.object_pk) if is_here else link("", f"{entry.model} {entry.object_pk}")
+
+    @admin.display(description=_("surroundings"))
+    def surroundings_shown(self, entry: Any) -> str:
+        """As its event keeps them; of one whose event is gone nobody knows."""
+        return shown(getattr(entry, "surroundings", "")) or "–"
 
     @admin.display(description=_("changed"))
     def changed(self, entry: AuditEntry) -> str:

@@ -84,6 +84,23 @@ def test_an_audit_entry_of_another_shop_is_not_there(page: Client) -> None:
         assert page.get(reverse("admin:rules_engine_auditentry_change", args=[entry.pk])).status_code == 302
 
 
+def test_home_tells_of_which_shop_an_audit_entry_is(page: Client) -> None:
+    url = reverse("admin:rules_engine_auditentry_changelist")
+    rows = page.get(url).content.decode().partition('id="result_list"')[2]
+    assert ">north<" in rows
+    assert ">south<" in rows
+    # The object of that key is another one here.
+    assert "/admin/zoo/animal/" not in rows
+    entry = AuditEntry.objects.get(event_id=Event.objects.get(surroundings='"south"').pk)
+    found = page.get(url, {"q": "south"})
+    assert [each.pk for each in found.context["cl"].result_list] == [entry.pk]
+    assert f"zoo.animal {entry.object_pk}" in rows
+    text = page.get(reverse("admin:rules_engine_auditentry_change", args=[entry.pk])).content.decode()
+    assert '<div class="readonly">south</div>' in text
+    with open_in("north"):
+        assert ">north<" not in page.get(url).content.decode()
+
+
 def test_an_object_s_history_is_of_the_object_here(page: Client) -> None:
     animal = Animal.objects.get(name="Secret of north")
     with open_in("south"):
