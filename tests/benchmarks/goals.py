@@ -182,4 +182,9 @@ GOALS = (
         "A run on 100,000 objects, two worker processes, acting included",
         (most("100,000 objects", 300, "s", ON_POSTGRESQL), most("not acted on", 0, "objects", ON_POSTGRESQL)),
     ),
+    Goal(
+        "P18",
+        "A save that begins a wait of a rule, or ends it, to the save and one row more",
+        (most("begins a wait", 1.50), most("ends a wait", 1.50), most("waits not marked", 0, "objects")),
+    ),
 )

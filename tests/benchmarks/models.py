@@ -80,6 +80,9 @@ OldValueOrder = seen("OldValueOrder")
 AuditedOrder = seen("AuditedOrder")
 LoggedOrder = seen("LoggedOrder")
 StartedOrder = seen("StartedOrder")
+#: A rule waits whether it stays so; and a receiver adds a row.
+ArmedOrder = seen("ArmedOrder")
+OneRowOrder = seen("OneRowOrder")
 COUNTS = (1, 1_000, 10_000)
 BY_CHANGE = {count: seen(f"ByChange{count}Order") for count in COUNTS}
 BY_CONDITION = {count: seen(f"ByCondition{count}Order") for count in COUNTS}

@@ -37,7 +37,19 @@ def set_up() -> None:
 
 def measures() -> Mapping[str, Callable[[Scale], Found]]:
     """Return what measures each goal."""
-    from tests.benchmarks import backlog, bulk, looks, many_rules, on_time, saves, starts, triggers, webhooks, workers
+    from tests.benchmarks import (
+        arming,
+        backlog,
+        bulk,
+        looks,
+        many_rules,
+        on_time,
+        saves,
+        starts,
+        triggers,
+        webhooks,
+        workers,
+    )
 
     return {
         "P1": saves.unwatched_statements,
@@ -57,6 +69,7 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         "P15": looks.measure,
         "P16": on_time.lateness,
         "P17": on_time.run_on_all,
+        "P18": arming.measure,
     }
 
 

@@ -14,7 +14,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.context.visible import read_by
 from rules_engine.databases.insertion import Rows, insert_together
-from rules_engine.databases.savepoints import confined
+from rules_engine.databases.savepoints import fetch_one
 from rules_engine.errors import said_by
 from rules_engine.live import cache
 from rules_engine.models import Armed
@@ -82,8 +82,9 @@ def key_of(rule: CompiledRule, model: str, pk: Any) -> str:
 def _last(slug: str, key: str, using: str) -> bool:
     """Say what is marked last of it: that it is so, or not, as where nothing is marked."""
     rows = Armed.objects.using(using).filter(rule_slug=slug, key=key).order_by("-created_at", "-id")
-    with confined(using):
-        return bool(rows.values_list("holds", flat=True).first())
+    statement, parameters = rows.values_list("holds")[:1].query.get_compiler(using).as_sql()
+    row = fetch_one(using, statement, parameters)  # in one trip, for somebody waits for the save
+    return row is not None and bool(row[0])
 
 
 def add(marks: Sequence[Mapping[str, Any]], using: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from project.shop.models import Order
+from rules_engine.databases import database_of
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Armed, Event, Execution, Pause, Rule, RuleError, Run, Schedule
 from rules_engine.testing import create_rule, refresh, run_due
@@ -19,7 +21,7 @@ from rules_engine.work.schedules import waiting
 from rules_engine.work.schedules.waiting import folded
 from tests.factories import make_animals, make_order, order_with_items
 from tests.integration.noting import note
-from tests.statements import statements_of
+from tests.statements import statements_of, trips_of
 from tests.threads import run_together
 from tests.zoo.models import Animal
 
@@ -434,6 +436,17 @@ def test_a_save_that_begins_or_ends_it_adds_one_row_and_no_event() -> None:
     added = [sum("INSERT" in one and "armed" in one for one in each) for each in (begun, kept, ended, other)]
     assert (asked, added) == ([1, 1, 1, 1], [1, 0, 1, 0])
     assert not any("UPDATE" in one and "armed" in one for each in (begun, kept, ended, other) for one in each)
+
+
+def test_in_a_transaction_it_costs_the_save_two_trips_more() -> None:
+    database = database_of("default")
+    if database.spoils_transaction and not database.sends_several("default"):
+        pytest.skip("The driver sends each savepoint by itself.")
+    unpaid()
+    order = make_order()
+    for status, trips in (("pending", 3), ("pending", 2), ("paid", 3)):
+        with transaction.atomic():
+            assert len(trips_of(partial(set_status, order, status))) == trips
 
 
 def test_a_save_takes_no_lock_that_another_waits_for() -> None:
