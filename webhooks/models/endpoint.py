@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
-from django.db import models, router
+from django.db import models, router, transaction
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +33,8 @@ LONGEST_OVERLAP = timedelta(days=7)
 LONGEST_REASON = 500
 #: What a receiver tells us by: with another of these, a refusal may become a welcome.
 CREDENTIALS = ("secret", "headers", "client_certificate")
+#: Somebody has ended a pause, or enabled one that was disabled by itself: ``endpoint``, ``was_disabled``.
+back_by_hand = Signal()
 
 
 class EndpointQuerySet(UncachedQuerySet["Endpoint"]):
@@ -153,20 +156,17 @@ class Endpoint(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save what passes ``clean``. Raises ``ValidationError`` else, so that code is held to it like the admin."""
         self.clean()
-        is_mended = self._is_mended()
-        super().save(*args, **kwargs)
-        if is_mended:
-            self.forget_failures()
+        before = None if self._state.adding else type(self).objects.filter(pk=self.pk).first()
+        # What it is now, and that people are told of it, stand or fall together.
+        with transaction.atomic(using=router.db_for_write(type(self))):
+            super().save(*args, **kwargs)
+            if before is not None and self._is_mended(before):
+                self.resume(was_disabled=bool(before.disabled_reason) and not before.enabled)
         if not self.enabled:
             self._cancel_waiting()
 
-    def _is_mended(self) -> bool:
-        """Tell whether what is about to be saved is another address, another way of signing in, or enabled again."""
-        if self._state.adding:
-            return False
-        before = type(self).objects.filter(pk=self.pk).first()
-        if before is None:
-            return False
+    def _is_mended(self, before: Endpoint) -> bool:
+        """Tell whether what is saved is another address, another way of signing in, or enabled again."""
         if self.enabled and not before.enabled:
             return True
         return before.url != self.url or any(self._is_replaced(name, before) for name in CREDENTIALS)
@@ -179,10 +179,21 @@ class Endpoint(models.Model):
         except EncryptionKeyError:
             return True
 
-    def forget_failures(self) -> None:
-        """Have deliveries go out at once again, and a first failure count as the first."""
+    def resume(self, *, was_disabled: bool = False) -> None:
+        """Have deliveries go out at once again, by hand. Who was told that it was paused, or ``was_disabled`` by
+        itself, is told that it no longer is."""
+        with transaction.atomic(using=router.db_for_write(EndpointState)):
+            was_paused = self._forget_failures()
+            if self.enabled and (was_paused or was_disabled):
+                back_by_hand.send(sender=type(self), endpoint=self, was_disabled=was_disabled)
+
+    def _forget_failures(self) -> bool:
+        """Have a first failure count as the first. Returns whether it was paused: of two who end that, one is told."""
         rows = EndpointState.objects.using(router.db_for_write(EndpointState)).filter(pk=self.pk)
-        rows.update(**clean_state(), asked_until=None)
+        was_paused = rows.filter(pauses__gt=0).update(**clean_state(), asked_until=None)
+        if not was_paused:
+            rows.update(**clean_state(), asked_until=None)
+        return bool(was_paused)
 
     def retry_schedule(self) -> tuple[float, ...]:
         """Give the seconds before the second, third, … attempt."""
@@ -297,7 +308,7 @@ class Endpoint(models.Model):
         rows = type(self).objects.filter(pk=self.pk, enabled=True)
         was_on = rows.update(enabled=False, disabled_reason=self.disabled_reason, updated_at=timezone.now())
         # However it is enabled again, it then starts anew.
-        self.forget_failures()
+        self._forget_failures()
         self._cancel_waiting()
         return bool(was_on)
 

@@ -62,6 +62,52 @@ def test_one_that_was_paused_while_it_took_a_delivery_is_told_to_be_back(crm: En
     assert noted == ["paused It answered 500.", "back It takes deliveries again."]
 
 
+@pytest.mark.parametrize("way", ["button", "address"])
+def test_one_that_somebody_resumed_is_told_to_be_back(crm: Endpoint, noted: list[str], way: str) -> None:
+    breaker.record(crm, [REFUSED] * FAILURES_BEFORE_PAUSE)
+    for _ in range(2):
+        if way == "button":
+            breaker.resume(endpoint())
+        else:
+            mended = endpoint()
+            mended.url = "https://elsewhere.example.com/"
+            mended.save()
+    breaker.record(endpoint(), [TAKEN])
+    run_due()
+    assert noted == ["paused It answered 500.", "back It was resumed by hand, and is sent deliveries again."]
+
+
+def test_two_who_resume_it_together_tell_it_once(crm: Endpoint, noted: list[str]) -> None:
+    breaker.record(crm, [REFUSED] * FAILURES_BEFORE_PAUSE)
+    run_together(3, lambda _number: against_rivals(lambda: breaker.resume(crm)))
+    run_due()
+    assert [text[:6] for text in noted] == ["paused", "back I"]
+
+
+def test_one_that_only_failed_is_not_back_when_it_is_resumed(crm: Endpoint, noted: list[str]) -> None:
+    breaker.record(crm, [REFUSED])
+    breaker.resume(endpoint())
+    run_due()
+    assert noted == []
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_one_that_is_enabled_again_is_back_where_people_were_told(
+    crm: Endpoint, noted: list[str], by_itself: bool
+) -> None:
+    if by_itself:
+        crm.disable("It answered 410.")
+    else:
+        crm.enabled = False
+        crm.save()
+    again = endpoint()
+    again.enabled = True
+    again.save()
+    again.save()
+    run_due()
+    assert noted == ["back It was enabled by hand, and is sent deliveries again."] * by_itself
+
+
 def test_that_it_is_disabled_and_who_is_told_stand_or_fall_together(
     crm: Endpoint, noted: list[str], monkeypatch: Any
 ) -> None:

@@ -219,7 +219,7 @@ def retried(server: MisbehavingServer, endpoint: Endpoint) -> Endpoint:
     products(3)
     drain(60)
     assert states() == {"retryable": 3}
-    Endpoint.objects.get().forget_failures()
+    Endpoint.objects.get().resume()
     server.on("/crm", behave.answer(200))
     return endpoint
 
@@ -247,7 +247,7 @@ def test_what_failed_again_since_it_was_asked_has_had_its_turn(server: Misbehavi
     carry_out(failing())
     drain(60)
     assert states() == {"retryable": 3}
-    Endpoint.objects.get().forget_failures()
+    Endpoint.objects.get().resume()
     Execution.objects.filter(kind="replay_executions").update(state="retryable", next_attempt_at=timezone.now())
     run_due_of("rules")
     assert latest_replays("crm")[0].state == "succeeded"
