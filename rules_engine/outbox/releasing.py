@@ -48,11 +48,12 @@ def is_any_due() -> bool:
     return _next_rule(()) is not None
 
 
-def release_due(*, seconds: float = float("inf")) -> int:
-    """Decide what is due until nothing is, or the time is up. Returns how many matches were decided."""
+def release_due(*, seconds: float = float("inf"), signals: Collection[str] | None = None) -> int:
+    """Decide what is due until nothing is, or the time is up; of ``signals``, those of rules of which something that
+    they told is due. Returns how many matches were decided."""
     end, total = time.monotonic() + seconds, 0
     elsewhere: set[str] = set()
-    while time.monotonic() < end and (slug := _next_rule(elsewhere)) is not None:
+    while time.monotonic() < end and (slug := _next_rule(elsewhere, signals)) is not None:
         with reading_current(router.db_for_write(HeldMatch)):
             decided = _decide_rule(slug)
         if not decided:
@@ -61,8 +62,10 @@ def release_due(*, seconds: float = float("inf")) -> int:
     return total
 
 
-def _next_rule(elsewhere: Collection[str]) -> str | None:
+def _next_rule(elsewhere: Collection[str], signals: Collection[str] | None = None) -> str | None:
     rows = due().exclude(rule_slug__in=elsewhere)
+    if signals is not None:
+        rows = rows.filter(event__signal__in=signals)
     first = _rule_of_first(rows)
     if first is None:  # as nearly always, and then no pause matters
         return None

@@ -9,6 +9,7 @@ from rules_engine import conf
 from rules_engine.live.breakers.opening import open_breakers
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
+from rules_engine.outbox.releasing import release_due
 from rules_engine.troubles.signals import names
 from rules_engine.work.claims import Claim, rows, unpaused, worker_name
 from rules_engine.work.run import run_claim
@@ -51,6 +52,8 @@ def send_what_is_told() -> int:
     What a worker has taken is left to it. Raises ``DatabaseError``.
     """
     ran = 0
+    # A rule that is held back, as each of the ready template is, has work only once that is decided.
+    release_due(signals=names())
     while claim := _claim():
         ran += run_claim(claim)
     return ran

@@ -29,8 +29,26 @@ CHAINS_STAY = timedelta(days=1)
 #: Rows that are late, while some rules are paused: whether one among them is not.
 LOOKED_AT = 1_000
 
-_looked_at = float("-inf")
-_lock = threading.Lock()
+
+class _Turns:
+    """Has a process look once in a while, whichever of its threads comes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+
+    def has_come(self) -> bool:
+        """Say whether it is time again, to one thread."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked_at < EVERY_SECONDS:
+                return False
+            self._looked_at = now
+            return True
+
+
+#: Of sweeps, and of the thread that looks for changed rules. A worker has both, and the latter sees less.
+_sweeps, _watcher = _Turns(), _Turns()
 
 
 class Found(NamedTuple):
@@ -50,25 +68,16 @@ class Found(NamedTuple):
 
 def notice_if_due() -> None:
     """``notice``, unless this process looked less than a minute ago. Raises ``DatabaseError``."""
-    global _looked_at
-    with _lock:
-        now = time.monotonic()
-        if now - _looked_at < EVERY_SECONDS:
-            return
-        _looked_at = now
-    notice()
+    if _sweeps.has_come():
+        notice()
 
 
 def notice_where_nobody_works() -> None:
     """``notice`` once a minute, by processes that are no workers. Raises ``DatabaseError``."""
-    global _looked_at
-    with _lock:
-        now = time.monotonic()
-        if now - _looked_at < EVERY_SECONDS:
-            return
-        _looked_at = now
-    now_there = _now(router.db_for_write(Execution))
-    if now_there is not None and any(True for _ in _absence(now_there)):
+    if not _watcher.has_come():
+        return
+    now = _now(router.db_for_write(Execution))
+    if now is not None and any(True for _ in _absence(now)):
         notice()
 
 
@@ -138,5 +147,5 @@ def _overdue(now: datetime, using: str) -> Iterator[Found]:
 
 def reset() -> None:
     """Forget when this process looked: for tests."""
-    global _looked_at
-    _looked_at = float("-inf")
+    global _sweeps, _watcher
+    _sweeps, _watcher = _Turns(), _Turns()

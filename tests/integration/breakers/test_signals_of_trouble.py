@@ -13,8 +13,8 @@ from django.db import DatabaseError
 from django.db.models.functions import Now
 
 from project.clinic.models import Doctor
-from rules_engine.models import Event, Execution, Heartbeat, Trouble
-from rules_engine.testing import create_rule, run_due
+from rules_engine.models import Event, Execution, Heartbeat, Rule, Trouble
+from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.troubles.signals import execution_given_up
 from rules_engine.work import attempts, tasks
 from rules_engine.work.claims import claim
@@ -162,6 +162,28 @@ def test_work_that_is_overdue_is_told_once_for_each_queue(noted: list[str]) -> N
     assert [text[:8] for text in sorted(noted)] == ["rules 10", "x"]
     assert noticing.notice() == []
     assert Trouble.objects.count() == 0
+
+
+def test_a_worker_tells_it_although_its_watcher_looks_more_often(noted: list[str]) -> None:
+    create_rule("clinic.doctor", slug="slow", actions=[note("x")])
+    hearing("rules_engine.work_overdue", said="{{ signal.queue }}")
+    Doctor.objects.create(first_name="Ada")
+    Execution.objects.update(next_attempt_at=Now() - timedelta(seconds=1_000))
+    noticing.notice_where_nobody_works()
+    tasks.look_for_work()
+    run_due()
+    assert sorted(noted) == ["rules", "x"]
+
+
+def test_the_command_sends_also_what_is_held_back(noted: list[str]) -> None:
+    hearing("rules_engine.no_worker_seen", said="nobody")
+    Rule.objects.update(throttle_count=1, throttle_seconds=3_600)
+    create_rule("clinic.doctor", slug="slow", actions=[note("x")], throttle_count=1, throttle_seconds=3_600)
+    refresh()
+    Doctor.objects.create(first_name="Ada")
+    absent()
+    call_command("rules_troubles", "--send", stdout=StringIO())
+    assert noted == ["nobody"]
 
 
 def test_the_command_sends_what_is_about_trouble_and_nothing_else(settings: Any) -> None:
