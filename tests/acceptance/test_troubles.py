@@ -122,7 +122,7 @@ def test_a_rule_about_it_whose_own_mail_fails_does_not_go_in_a_circle(
     assert server.asked == ["gone@clinic.example", OPS]
 
 
-def test_a_rule_that_keeps_failing_is_paused_until_one_click_and_loses_nothing(
+def test_a_failing_rule_is_paused_until_one_click_and_loses_nothing(
     crew: Worker, server: MailServer, wish: Callable[[str], None], admin_client: Client
 ) -> None:
     wish("failing")
@@ -154,7 +154,7 @@ def test_a_rule_that_keeps_failing_is_paused_until_one_click_and_loses_nothing(
     assert "by itself, because it keeps failing" not in text_of(admin_client, "rules_engine_rule_change", rule.pk)
 
 
-def test_a_dead_endpoint_is_mailed_about_and_so_is_that_somebody_resumed_it(
+def test_a_dead_endpoint_and_that_it_was_resumed_are_mailed_about(
     crew: Worker, server: MailServer, receiver: MisbehavingServer, wish: Callable[[str], None], admin_client: Client
 ) -> None:
     wish("endpoint")
@@ -178,7 +178,7 @@ def test_a_dead_endpoint_is_mailed_about_and_so_is_that_somebody_resumed_it(
     assert Execution.objects.filter(rule_slug="push", state="succeeded").count() >= kept
 
 
-def test_an_endpoint_that_is_gone_is_mailed_about_and_so_is_that_it_was_enabled_again(
+def test_an_endpoint_that_is_gone_and_then_enabled_is_mailed_about(
     crew: Worker, server: MailServer, receiver: MisbehavingServer, wish: Callable[[str], None]
 ) -> None:
     wish("endpoint")
