@@ -21,6 +21,7 @@ from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event, contexts_of
 from rules_engine.models.tallies import counting
 from rules_engine.tracing import spans
+from rules_engine.troubles.signals import is_trouble
 
 
 class State(models.TextChoices):
@@ -260,7 +261,13 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        text = gettext("%(kind)s of %(rule)s") if self.rule_slug else gettext("%(kind)s, ordered by hand")
+        event = self._state.fields_cache.get("event")  # not fetched for this
+        if self.rule_slug:
+            text = gettext("%(kind)s of %(rule)s")
+        elif event is not None and is_trouble(event.signal):
+            text = gettext("%(kind)s, ordered by itself")
+        else:
+            text = gettext("%(kind)s, ordered by hand")
         return text % {"kind": self.kind, "rule": self.rule_slug}
 
     @property

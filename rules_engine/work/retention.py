@@ -34,6 +34,7 @@ from rules_engine.models import (
     Reservation,
     Rule,
     RuleError,
+    RuleFailures,
     RuleTest,
     Run,
     Tally,
@@ -61,6 +62,9 @@ HEARTBEAT_DAYS = 7
 
 #: Days that a number is kept which nothing is added to any more, such as those of a rule that was deleted.
 TALLY_DAYS = 90
+
+#: Days that the failures of a rule are kept at least.
+FAILURE_DAYS = 2
 
 #: Days that it is remembered how many mails were sent in an hour.
 MAIL_HOUR_DAYS = 7
@@ -131,6 +135,9 @@ def _prunable() -> Iterator[Old]:
         # A firing keeps what is due from acting again for as long as that may be late, of whichever rule.
         yield Old(Firing.objects.filter(due_at__lt=Now() - timedelta(days=max(days, LATEST_DAYS))), along="due_at")
         yield Old(RuleError.objects.filter(**_older_than(days)), along="pk")
+        # What is told of each day is not forgotten meanwhile, nor is what the breaker still counts.
+        failed = _older_than(max(days, FAILURE_DAYS, conf.breaker().seconds / SECONDS_A_DAY), "last_failed_at")
+        yield Old(RuleFailures.objects.filter(**failed), along="last_failed_at")
         yield Old(LargeChange.objects.filter(**_older_than(days)))
         yield Old(CapturedChange.objects.filter(**_older_than(days, "captured_at")), along="pk")
         yield Old(Run.objects.filter(**_older_than(days)).exclude(state__in=Run.LIVE), along="pk")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.utils.text import capfirst
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine.context.paths import find_model
 from rules_engine.context.signals import find_signal
 from rules_engine.rules.gates import sentence_of
+from rules_engine.troubles.signals import is_trouble
 
 SIGNALS = {
     "pre_save": _("before it is saved"),
@@ -71,3 +72,8 @@ def model_title(label: str) -> str:
     """A model's name for a heading or a filter, its label where there is no such model."""
     model = find_model(label) if label else None
     return str(capfirst(model._meta.verbose_name)) if model else label
+
+
+def ordered_by(signal: str) -> str:
+    """Say who ordered what no rule asked for: of trouble the engine tells people by itself."""
+    return gettext("ordered by itself") if is_trouble(signal) else gettext("ordered by hand")

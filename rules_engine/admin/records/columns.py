@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from rules_engine.admin.parts.labels import ordered_by
 from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, names_of_objects
 from rules_engine.admin.parts.rendering import clock, link, object_cell, page_url
 from rules_engine.admin.records.state_words import LIMITED, Circumstances, execution_words, held_words
@@ -131,7 +131,7 @@ def _free_at(rows: Sequence[HeldMatch]) -> dict[Any, datetime]:
 
 def _rule_cell(row: Row, page: _Page, is_linked: bool) -> SafeString:
     rule = page.rules.get(row.rule_slug)
-    name = (rule.name if rule else "") or row.rule_slug or gettext("ordered by hand")
+    name = (rule.name if rule else "") or row.rule_slug or ordered_by(row.event.signal)
     url = page_url("rule", rule.pk) if rule and is_linked else ""
     named = link(url, format_html('<span class="rules-name" dir="auto">{}</span>', name))
     targets = format_html_join(", ", "{}", ((target,) for target in _targets(row, page)))

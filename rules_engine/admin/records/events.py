@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rules_engine.admin.parts.labels import OPERATION_WORDS, SIGNALS, detail_words
+from rules_engine.admin.parts.labels import OPERATION_WORDS, SIGNALS, detail_words, ordered_by
 from rules_engine.admin.parts.objects import names_of_objects, why_unseen
 from rules_engine.admin.parts.rendering import (
     clock,
@@ -163,7 +163,7 @@ class EventAdmin(WhyOnRecord, SearchedAdmin):
             for evaluation in _evaluations(event)
         ]
         if not rows:
-            return text_block(gettext("ordered by hand"))
+            return text_block(ordered_by(event.signal))
         headings = (_("rule"), _("version"), _("outcome"), _("stopped by"), _("detail"), _("test"))
         return table(headings, rows) if event.rules else table(headings[:-1], [row[:-1] for row in rows])
 
@@ -206,7 +206,7 @@ def _rules_cell(event: Event, names: Mapping[str, str]) -> SafeString:
     """What the first rules said, a line each; how many more there were."""
     evaluations = _evaluations(event)
     if not evaluations:
-        return format_html("{}", gettext("ordered by hand"))
+        return format_html("{}", ordered_by(event.signal))
     lines = [
         (names.get(slug := str(each.get("rule")), "") or slug, _word(OUTCOMES, each.get("outcome")))
         for each in evaluations[:MOST_TOLD]

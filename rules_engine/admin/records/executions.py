@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rules_engine.admin.parts.bulk import in_batches
 from rules_engine.admin.parts.filters import KindFilter, RuleFilter
+from rules_engine.admin.parts.labels import ordered_by
 from rules_engine.admin.parts.objects import why_unseen
 from rules_engine.admin.parts.paging import KeysFirstPaginator
 from rules_engine.admin.parts.rendering import (
@@ -178,7 +179,7 @@ class ExecutionAdmin(WhyOnRecord, FourColumns, RowButtonsAdmin):
 
     @admin.display(description=_("rule"))
     def rule_shown(self, execution: Execution) -> SafeString:
-        return rule_link(execution.rule_slug)
+        return rule_link(execution.rule_slug, execution.event.signal)
 
     @admin.display(description=_("event"))
     def event_shown(self, execution: Execution) -> SafeString:
@@ -229,10 +230,10 @@ def is_replayable(execution: Execution) -> bool:
     return action is not None and action.replayable
 
 
-def rule_link(slug: str) -> SafeString:
-    """A rule by its slug, linked to its page while there is one."""
+def rule_link(slug: str, signal: str = "") -> SafeString:
+    """A rule by its slug, linked to its page while there is one; or who ordered what ``signal`` is about."""
     if not slug:
-        return link("", gettext("ordered by hand"))
+        return link("", ordered_by(signal))
     pk = Rule.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return link(page_url("rule", pk) if pk else "", slug)
 

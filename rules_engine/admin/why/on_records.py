@@ -36,7 +36,7 @@ class WhyOnRecord:
 def why_of(request: HttpRequest, row: Any) -> dict[str, Any] | None:
     """What the block tells of this row; None for what no rule asked for."""
     event, slugs = (row, None) if isinstance(row, Event) else (row.event, [row.rule_slug])
-    if slugs == [""]:
+    if slugs == [""] or not (event.model or event.evaluations):
         return None
     is_seen = not why_unseen(request, event.model, event.key_here, event.context)
     rules = _rules_of(event, slugs)

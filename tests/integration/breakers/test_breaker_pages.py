@@ -12,8 +12,9 @@ from django.utils import translation
 
 from project.clinic.models import Doctor
 from rules_engine.live.breakers.adding import add_up
-from rules_engine.models import Pause, Rule
+from rules_engine.models import Event, Execution, Pause, Rule
 from rules_engine.testing import create_rule
+from rules_engine.troubles.signals import chain_stopped
 from tests.integration.noting import note
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("noted")]
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 @pytest.fixture
 def rule(settings: Any) -> Rule:
     settings.RULES_ENGINE = {**settings.RULES_ENGINE, "BREAKER": {"in_a_row": 2}}
+    settings.ADMINS = [("Ops", "ops@example.com")]
     condition = {"<": [{"var": "instance.first_name"}, 5]}
     made = create_rule("clinic.doctor", slug="picky", condition=condition, actions=[note("x")])
     for _ in range(2):
@@ -79,3 +81,30 @@ def test_it_is_said_in_german(rule: Rule, admin_client: Client, settings: Any) -
         shown = page(admin_client, "rules_engine_rule_change", rule.pk)
     assert "von selbst, weil sie immer wieder fehlschlägt" in shown
     assert "Fortsetzen" in shown
+
+
+def test_its_own_mail_is_said_to_be_of_the_engine_itself(rule: Rule, admin_client: Client, settings: Any) -> None:
+    mail = Execution.objects.get(kind="send_email")
+    for name, args in (
+        ("execution_change", [mail.pk]),
+        ("execution_changelist", []),
+        ("event_change", [mail.event_id]),
+        ("event_changelist", []),
+    ):
+        shown = page(admin_client, f"rules_engine_{name}", *args)
+        assert "ordered by itself" in shown, name
+        assert "ordered by hand</" not in shown.replace("ordered by hand</a>", ""), name
+        assert "No rule watches this model." not in shown, name
+    assert "send_email, ordered by itself" in page(admin_client, "rules_engine_execution_change", mail.pk)
+    settings.LANGUAGE_CODE = "de"
+    with translation.override("de"):
+        assert "von selbst veranlasst" in page(admin_client, "rules_engine_execution_changelist")
+
+
+def test_an_event_without_a_model_is_not_said_to_have_one(rule: Rule, admin_client: Client) -> None:
+    create_rule(signals=["rules_engine.chain_stopped"], slug="told", actions=[note("x")])
+    chain_stopped.send(sender=None, rules=[], reason="", root="", depth=1)
+    event = Event.objects.get(signal="rules_engine.chain_stopped")
+    Rule.objects.filter(slug="told").delete()
+    shown = page(admin_client, "rules_engine_event_change", event.pk)
+    assert "No rule watches this model." not in shown

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from rules_engine.models import Attempt, Event, Execution, RuleError
+from rules_engine.models import Attempt, Event, Execution, RuleError, RuleFailures
 from rules_engine.models.execution import State
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import retention
@@ -20,7 +20,7 @@ from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-OLD = timedelta(days=40)
+OLD, HOUR = timedelta(days=40), timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +144,19 @@ def test_nobody_is_waited_for() -> None:
         assert left() == (0, 0, 0)
     finally:
         other.close()
+
+
+def test_what_a_breaker_counted_long_ago_is_forgotten() -> None:
+    for slug in ("mended", "gone", "failing"):
+        RuleFailures.objects.create(rule_slug=slug, part="condition", version=1)
+    RuleFailures.objects.exclude(rule_slug="failing").update(last_failed_at=timezone.now() - OLD)
+    assert retention.prune(dry_run=True)["failures of rules"] == 2
+    assert retention.prune()["failures of rules"] == 2
+    assert RuleFailures.objects.get().rule_slug == "failing"
+
+
+def test_what_a_breaker_counted_just_now_outlasts_a_short_retention(settings: Any) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RETENTION_DAYS": 0.001}
+    RuleFailures.objects.create(rule_slug="failing", part="condition", version=1, last_failed_at=timezone.now() - HOUR)
+    retention.prune()
+    assert RuleFailures.objects.exists()
