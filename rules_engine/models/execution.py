@@ -9,7 +9,6 @@ from typing import Any, ClassVar, cast
 from django.db import models, router
 from django.db.models import F, Prefetch, Q, Window
 from django.db.models.functions import Now, RowNumber
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
@@ -18,10 +17,9 @@ from rules_engine.context.visible import MayView, visible
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.models.event import Event, contexts_of
+from rules_engine.models.event import Event, contexts_of, named
 from rules_engine.models.tallies import counting
 from rules_engine.tracing import spans
-from rules_engine.troubles.signals import is_trouble
 
 
 class State(models.TextChoices):
@@ -261,14 +259,7 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        event = self._state.fields_cache.get("event")  # not fetched for this
-        if self.rule_slug:
-            text = gettext("%(kind)s of %(rule)s")
-        elif event is not None and is_trouble(event.signal):
-            text = gettext("%(kind)s, ordered by itself")
-        else:
-            text = gettext("%(kind)s, ordered by hand")
-        return text % {"kind": self.kind, "rule": self.rule_slug}
+        return named(self.kind, self.rule_slug, self._state.fields_cache.get("event"))
 
     @property
     def is_live(self) -> bool:
