@@ -48,6 +48,7 @@ from rules_engine.work.overview import OverviewTable as OverviewTable
 from rules_engine.work.overview import register_needs as register_needs
 from rules_engine.work.overview import register_overview as register_overview
 from rules_engine.work.queues import register_drain as register_drain
+from rules_engine.work.repeating import against_rivals as against_rivals
 from rules_engine.work.replays import latest_replays as latest_replays
 from rules_engine.work.replays import replay as replay
 from rules_engine.work.run import may_run as may_run

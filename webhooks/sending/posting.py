@@ -68,5 +68,6 @@ def send_one(context: ActionContext, config: Mapping[str, Any]) -> ActionResult 
     except DeliveryError as error:
         outcome = delivery.judge(message, error)
     outcome = records.in_force(message, outcome)
-    records.note([(message, outcome)])
+    # An error here would have it sent again.
+    records.note_if_possible([(message, outcome)])
     return outcome.result

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError, router, transaction
 
-from rules_engine.sending import count_after_commit
+from rules_engine.sending import against_rivals, count_after_commit
 from webhooks.deliveries import verdict
 from webhooks.deliveries.delivery import DeliveryOutcome, Message
 from webhooks.endpoints import breaker, notices
@@ -49,22 +50,34 @@ def note(outcomes: Iterable[tuple[Message, DeliveryOutcome]]) -> None:
             continue
         endpoint = endpoints.setdefault(message.endpoint.slug, message.endpoint)
         if isinstance(outcome.result, EndpointGone):
-            with transaction.atomic(using=router.db_for_write(Endpoint)):
-                if endpoint.enabled and endpoint.disable("It answered 410: the receiver is gone for good."):
-                    notices.disabled(endpoint)
+            if endpoint.enabled:
+                against_rivals(partial(_disable, endpoint))
         elif outcome.report is not None:
             reports.setdefault(endpoint.slug, []).append(outcome.report)
     well = {slug for slug, of_endpoint in reports.items() if all(report.taken for report in of_endpoint)}
     well = {slug for slug in well if not breaker.is_troubled(endpoints[slug])}
     if well:
-        breaker.clear(endpoints[slug] for slug in well)
+        against_rivals(partial(breaker.clear, [endpoints[slug] for slug in well]))
     if unwell := reports.keys() - well:
         # What an address said says nothing about the next one.
         for slug in unwell - _moved(endpoints[slug] for slug in unwell):
-            # That it was disabled, and who is told of it, stand or fall together.
-            with transaction.atomic(using=router.db_for_write(Endpoint)):
-                if breaker.record(endpoints[slug], reports[slug]):
-                    notices.disabled(endpoints[slug])
+            # Of two workers that write it at once, MariaDB may undo one whole.
+            against_rivals(partial(_record, endpoints[slug], reports[slug]))
+
+
+# That it was disabled, and who is told of it, stand or fall together.
+
+
+def _disable(endpoint: Endpoint) -> None:
+    with transaction.atomic(using=router.db_for_write(Endpoint)):
+        if endpoint.disable("It answered 410: the receiver is gone for good."):
+            notices.disabled(endpoint)
+
+
+def _record(endpoint: Endpoint, reports: Sequence[Report]) -> None:
+    with transaction.atomic(using=router.db_for_write(Endpoint)):
+        if breaker.record(endpoint, reports):
+            notices.disabled(endpoint)
 
 
 def _count(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:
@@ -83,7 +96,7 @@ def _count(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:
 
 
 def note_if_possible(outcomes: Sequence[tuple[Message, DeliveryOutcome]]) -> None:
-    """``note``, where the database lets it: what was sent is on record already."""
+    """``note``, where the database lets it: what was sent is not to be sent again for want of this."""
     try:
         note(outcomes)
     except (DatabaseError, InterfaceError) as error:

@@ -47,12 +47,17 @@ def test_it_is_told_once_that_an_endpoint_is_paused_and_that_it_is_back(crm: End
     assert noted == ["paused It answered 500.", "back It takes deliveries again."]
 
 
-def test_workers_that_see_it_fail_together_tell_it_once(crm: Endpoint, noted: list[str]) -> None:
-    reports = [REFUSED] * FAILURES_BEFORE_PAUSE
-    # On MariaDB one of those that meet is undone whole, and a worker then tries again.
-    run_together(3, lambda _number: against_rivals(lambda: breaker.record(crm, reports)))
+def delivered(crm: Endpoint, report: Report) -> Any:
+    outcome = type("Outcome", (), {"result": None, "report": report})
+    return type("Message", (), {"is_test": False, "endpoint": crm}), outcome
+
+
+def test_workers_that_see_it_fail_together_tell_it_once_and_lose_none(crm: Endpoint, noted: list[str]) -> None:
+    # On MariaDB one of those that meet is undone whole.
+    run_together(3, lambda _number: records.note([delivered(crm, REFUSED)] * FAILURES_BEFORE_PAUSE))
     run_due()
     assert noted == ["paused It answered 500."]
+    assert EndpointState.objects.get().failures == 3 * FAILURES_BEFORE_PAUSE
 
 
 def test_one_that_was_paused_while_it_took_a_delivery_is_told_to_be_back(crm: Endpoint, noted: list[str]) -> None:
