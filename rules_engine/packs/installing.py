@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from django.db import router, transaction
 from django.utils import timezone
+from django.utils.text import slugify
 
 from rules_engine.live import watcher
 from rules_engine.live.compiler import content_of, digest_of
 from rules_engine.models import Rule, RuleAction, RuleTest, RuleVersion
+from rules_engine.models.rule import LONGEST_SLUG
 from rules_engine.models.rule_set import rules_changed
 from rules_engine.packs import writing
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, TEST_FIELDS
@@ -37,6 +39,18 @@ class Change:
     def writes(self) -> bool:
         """Say whether installing writes this rule."""
         return self.verdict in ("new", "changed")
+
+
+def with_ending(
+    rules: Sequence[RuleSpec], tests: Mapping[str, Sequence[RuleTestSpec]], name: str
+) -> tuple[Sequence[RuleSpec], Mapping[str, Sequence[RuleTestSpec]]]:
+    """Return rules and their tests as those of one tenant: a slug is taken once for all, so each ends in its name."""
+    if not name:
+        return rules, tests
+    ending = f"-{slugify(name)}"
+    slugs = {rule.slug: rule.slug[: LONGEST_SLUG - len(ending)] + ending for rule in rules}
+    named = {slugs[slug]: of_rule for slug, of_rule in tests.items() if slug in slugs}
+    return [replace(rule, slug=slugs[rule.slug]) for rule in rules], named
 
 
 def plan(rules: Sequence[RuleSpec], *, overwrite: bool = False, lock: bool = False) -> list[Change]:

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.core.management.base import CommandError
 from django.db import DatabaseError, router, transaction
 
-from rules_engine.errors import did_you_mean
+from rules_engine.errors import NotEntered, did_you_mean
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.management.verdicts import lines_of, summary
@@ -21,6 +21,8 @@ from rules_engine.packs.checking import Pack
 from rules_engine.packs.files import PackError
 from rules_engine.packs.installing import Change
 from rules_engine.rules.cascades import analyse
+from rules_engine.surroundings.own_rules import are_kept_here
+from rules_engine.surroundings.state import text_of, within
 from rules_engine.test.kept.running import of_pack, stored_tests
 from rules_engine.types import RuleSpec
 
@@ -73,6 +75,12 @@ class Command(TablesCommand):
         _takes_pack(parser)
         parser.add_argument("--dry-run", action="store_true", help="Say what would change; change nothing.")
         parser.add_argument("--disabled", action="store_true", help="Switch off what is added or updated.")
+        parser.add_argument(
+            "--surroundings",
+            default="",
+            metavar="NAME",
+            help="Install the rules for one tenant, as rules of its own: each slug ends in the name.",
+        )
         edited = parser.add_mutually_exclusive_group()
         edited.add_argument(
             "--overwrite", action="store_true", help="Take the pack's form of rules that were edited here as well."
@@ -174,7 +182,18 @@ class Command(TablesCommand):
     def _verdict(self, path: Path, pack: Pack) -> str:
         return f"{shown(path)}: {counted(len(pack.problems) + pack.left_out, 'problem')}."
 
-    def _install(self, pack: str, dry_run: bool, disabled: bool, overwrite: bool, keep: bool, **_: Any) -> None:
+    def _install(self, pack: str, surroundings: str, **options: Any) -> None:
+        try:
+            with within(text_of(surroundings or None)):
+                if surroundings and not are_kept_here():
+                    raise CommandError('Only with "own_rules" in RULES_ENGINE["SURROUNDINGS"] a tenant has its own.')
+                self._install_here(pack, surroundings, **options)
+        except NotEntered as error:
+            raise CommandError(str(error)) from error
+
+    def _install_here(
+        self, pack: str, ending: str, dry_run: bool, disabled: bool, overwrite: bool, keep: bool, **_: Any
+    ) -> None:
         path, checked = self._read(pack)
         tests = 0
         self._report(checked)
@@ -182,14 +201,15 @@ class Command(TablesCommand):
             raise CommandError(f"{self._verdict(path, checked)} Nothing was installed.")
         if not disabled:
             self._run_tests(path, checked, " Nothing was installed; with --disabled it is, switched off.")
+        rules, kept_tests = installing.with_ending(checked.rules, checked.tests, ending)
         # One transaction: what somebody saves between the look and the write would be lost.
         with transaction.atomic(using=router.db_for_write(Rule)):
-            changes = installing.plan(checked.rules, overwrite=overwrite, lock=not dry_run)
+            changes = installing.plan(rules, overwrite=overwrite, lock=not dry_run)
             self._refuse_edited(changes, pack, keep)
             if not dry_run:
                 progress(self, f"Installing {counted(sum(change.writes for change in changes), 'rule')}")
                 installing.install(changes, path.stem, disabled=disabled)
-                tests = installing.install_tests(changes, checked.tests)
+                tests = installing.install_tests(changes, kept_tests)
         progress(self, "")
         self._say(changes, dry_run)
         if tests:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -167,3 +170,33 @@ def test_a_save_goes_on_where_the_site_cannot_say_where_that_is(
         RulesQuerySet(Animal).bulk_create([Animal(name="Tom")])
     assert Animal.objects.count() == 2
     assert not Event.objects.exists()
+
+
+def packed(tmp_path: Path) -> str:
+    rule = {"slug": "greets", "name": "Greets", "model": "zoo.animal", "signals": ["post_save"]}
+    note = {"rule": ["greets"], "position": 0, "kind": "note_shop", "config": {"text": "hello"}}
+    objects = [{"model": "rules_engine.rule", "fields": rule}, {"model": "rules_engine.ruleaction", "fields": note}]
+    path = tmp_path / "greetings.json"
+    path.write_text(json.dumps(objects))
+    return str(path)
+
+
+def test_a_pack_is_installed_for_some_shops(noted: list[str], tmp_path: Path, capsys: Any) -> None:
+    pack = packed(tmp_path)
+    for shop in ("north", "south"):
+        call_command("rulepack", "install", pack, "--surroundings", shop)
+    save_in("north", "south", "east", None)
+    run_due()
+    assert sorted(noted) == ["north: hello", "south: hello"]
+    assert set(Rule.objects.values_list("slug", flat=True)) == {"greets-north", "greets-south"}
+    capsys.readouterr()
+    call_command("rulepack", "install", pack, "--surroundings", "north")
+    assert "Nothing to change: 1 rule is as in the pack." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("shop", "said"), [("closed", "is closed"), ("public", "a tenant has its own")])
+def test_a_pack_is_for_a_shop_with_rules_of_its_own(noted: list[str], tmp_path: Path, shop: str, said: str) -> None:
+    shop_of.closed.append("closed")
+    with pytest.raises(CommandError, match=said):
+        call_command("rulepack", "install", packed(tmp_path), "--surroundings", shop)
+    assert not Rule.objects.exists()
