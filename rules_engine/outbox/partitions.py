@@ -26,6 +26,8 @@ logger = logging.getLogger("rules_engine")
 #: Which tables, each with the column that says when its rows are from, in the order in which they are dropped: nothing
 #: is left that hangs on what is gone.
 TABLES: tuple[tuple[type[models.Model], str], ...] = ((Execution, "id"), (Attempt, "execution_id"), (Event, "id"))
+#: The order in which saves and workers come to them.
+LOCKED: tuple[type[models.Model], ...] = (Event, Execution, Attempt)
 #: Days of a partition, and how many are made ahead, unless somebody says otherwise: a month ahead, so that a site whose
 #: pruning stood still for weeks has them all the same.
 DAYS, AHEAD = 7, 4
@@ -75,6 +77,9 @@ def convert(days: int = DAYS, *, now: datetime | None = None) -> list[str]:
     for model, key in wanted:
         partitions.prepare(model._meta.db_table, key, using)
     with partitions.waiting(CONVERT_LOCK_SECONDS, using):
+        # All of them first: a save that has written its event goes on to its execution, and ends.
+        for model in LOCKED:
+            partitions.lock(model._meta.db_table, using)
         for model, key in wanted:
             partitions.convert(model._meta.db_table, key, first_key(boundary), using)
     extend(days=days, now=now)

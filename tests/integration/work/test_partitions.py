@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -11,13 +12,14 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from rules_engine.databases.partitions import first_key, moment
 from rules_engine.models import Attempt, Event, Execution, HeldMatch
 from rules_engine.outbox import partitions
 from rules_engine.testing import create_rule, run_due
+from rules_engine.testing.faults.waiting import eventually
 from rules_engine.work import retention
 from tests.factories import make_animals
 from tests.zoo.models import Animal
@@ -62,6 +64,28 @@ def matched(*names: str) -> None:
     create_rule(Animal, operations=["create"], actions=[("write_audit_entry", {"note": "{{ instance.name }}"})])
     make_animals(*names)
     run_due()
+
+
+def is_waited_for(table: str) -> bool:
+    """Whether somebody waits to have a table alone."""
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = "
+    return bool(run_sql(f"{waits}'{table}'::regclass"))
+
+
+def test_a_save_that_is_under_way_ends_before_tables_are_partitioned() -> None:
+    def convert() -> None:
+        partitions.convert()
+        connections.close_all()
+
+    thread = threading.Thread(target=convert)
+    with transaction.atomic():
+        event(first_key(NOW))
+        thread.start()
+        eventually(lambda: any(map(is_waited_for, NAMES)))
+        run_sql(f"LOCK TABLE {Execution._meta.db_table} IN ROW EXCLUSIVE MODE")  # as writing an execution does
+    thread.join(60)
+    assert all(told.partitions for told in partitions.state())
+    assert Event.objects.count() == 1
 
 
 def old(days: int, *rows: Any) -> None:
