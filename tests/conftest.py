@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import TransactionTestCase, client
 from django.test.utils import ContextList
 
+from rules_engine.live import faults
 from tests import emptying, services
 
 pytest_plugins = ["rules_engine.pytest_plugin"]
@@ -109,9 +110,10 @@ def _contexts_kept_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
-    """Nothing cached by one test is seen by the next."""
+    """Nothing cached by one test is seen by the next, and no error is kept quiet for one that it had."""
     yield
     cache.clear()
+    faults.of_process.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture

@@ -527,7 +527,7 @@ def test_a_process_that_has_not_read_an_edit_tells_nothing_by_it(noted: list[str
     refresh()
     later = BEGIN + 2 * HOUR
     Schedule.objects.update(digest=arming.digest_of(rule.model, on(count=9)))
-    looking._look(looking._turns(later, ())[0], later)
+    looking._look_there(looking._turns(later, ())[0], later)
     assert not Event.objects.exists()
     assert Schedule.objects.get().next_look_at == later + timedelta(seconds=1)
     # It arms again by the rule that there is, and goes on with that.
