@@ -47,11 +47,11 @@ class RulesEngineConfig(AppConfig):
         from celery.signals import task_prerun
         from django.core.signals import request_started
         from django.db.backends.signals import connection_created
-        from django.db.models.signals import post_migrate, pre_save
+        from django.db.models.signals import post_migrate, pre_migrate, pre_save
 
         from rules_engine import conf
         from rules_engine.capture.origins import writers
-        from rules_engine.live import watcher
+        from rules_engine.live import migrated, watcher
         from rules_engine.live.triggers import installing
         from rules_engine.models import Rule, RuleAction, RuleTest
         from rules_engine.models.rule_set import rules_changed
@@ -62,6 +62,8 @@ class RulesEngineConfig(AppConfig):
         connection_created.connect(watcher.connected, dispatch_uid="rules_engine.watcher")
         for model in (Rule, RuleAction, RuleTest):
             pre_save.connect(loading.before_raw_save, sender=model, dispatch_uid="rules_engine.loading")
+        pre_migrate.connect(migrated.begins, sender=self, dispatch_uid="rules_engine.migrated")
+        post_migrate.connect(migrated.ends, sender=self, dispatch_uid="rules_engine.migrated")
         post_migrate.connect(installing.after_migration, sender=self, dispatch_uid="rules_engine.triggers")
         rules_changed.connect(arming.rules_changed, dispatch_uid="rules_engine.armed")
         rules_changed.connect(watcher.rules_changed, dispatch_uid="rules_engine.changed")

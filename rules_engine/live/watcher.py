@@ -27,7 +27,7 @@ from rules_engine.databases.pools import give_back
 from rules_engine.live import cache, faults
 from rules_engine.live.breakers import adding
 from rules_engine.live.breakers.opening import close_of
-from rules_engine.live.migrated import is_migrated
+from rules_engine.live.migrated import is_migrated, is_under_way
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.models.tallies import counting
 from rules_engine.types import Unread, ask
@@ -169,17 +169,16 @@ def _start_thread() -> None:
 
 def _watch() -> None:
     pause = threading.Event()
-    has_failed = False
+    has_failed, level = False, logging.WARNING
     while not pause.wait(conf.refresh_seconds()):
         with paused():  # opening this thread's connection is no event
             looked = ask(_look_from_afar)
         if isinstance(looked, Unread):
             # Said once, not every second; the connection may be dead, the next look opens another.
             if not has_failed:
-                _tell(looked.error, "trying again every second")
+                level = min(_tell(looked.error, "trying again every second"), logging.WARNING)
             connections[cache.alias()].close()
         elif has_failed:
-            level = _unless_migrating(logging.WARNING)
             logger.log(level, "The rules are read again; changes of the last minutes are in them.")
         has_failed = isinstance(looked, Unread)
 
@@ -213,19 +212,18 @@ def seconds_since_look() -> float | None:
     return None if _looked_at is None or not has_loaded() else time.monotonic() - _looked_at
 
 
-def _tell(error: Exception, what_now: str) -> None:
+def _tell(error: Exception, what_now: str) -> int:
+    """Say it in the log; returns the level at which it was said."""
     if not isinstance(error, DatabaseError | InterfaceError):
         logger.error("The rules could not be read; %s.", what_now, exc_info=error)
-        return
+        return logging.ERROR
     level, text = logging.WARNING, f"{what_now}. {_explained(error)}"
     if cache.current() is cache.EMPTY and _is_about_tables(error) and not is_migrated(cache.alias()):
         level, text = logging.ERROR, f"{TABLES_ARE_OLDER} ({str(error).strip()})"
-    logger.log(_unless_migrating(level), "The rules cannot be read; %s", text)
-
-
-def _unless_migrating(level: int) -> int:
-    """Return the level of what is said of tables that are not there: whoever migrates knows that they do."""
-    return logging.DEBUG if sys.argv[1:2] == ["migrate"] else level
+    if is_under_way():
+        level = logging.DEBUG
+    logger.log(level, "The rules cannot be read; %s", text)
+    return level
 
 
 def _is_about_tables(error: Exception) -> bool:

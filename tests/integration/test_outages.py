@@ -11,12 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import DatabaseError, OperationalError, ProgrammingError, connection
+from django.db.models.signals import pre_migrate
 from kombu.exceptions import OperationalError as BrokerError
 
 from project.clinic.models import Doctor
 from rules_engine import conf
-from rules_engine.live import cache, faults, watcher
+from rules_engine.live import cache, faults, migrated, watcher
 from rules_engine.models import Execution, RuleError
 from rules_engine.outbox import hints
 from rules_engine.testing import create_rule
@@ -118,6 +120,25 @@ def test_an_outage_is_not_taken_for_a_migration(
     [record] = caplog.records
     assert words in record.getMessage()
     assert record.exc_info is None
+
+
+def test_a_process_that_migrates_is_not_told_of_missing_tables(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = OperationalError("no such table: rules_engine_rule")
+    monkeypatch.setattr(cache, "refresh", lambda **_: (_ for _ in ()).throw(error))
+    caplog.set_level(logging.INFO, "rules_engine")
+    app = apps.get_app_config("rules_engine")
+    sent: dict[str, Any] = {"verbosity": 0, "interactive": False, "using": "default", "apps": None, "plan": []}
+    pre_migrate.send(app, app_config=app, **sent)
+    watcher.look()
+    assert caplog.records == []
+    monkeypatch.setattr(migrated, "LONGEST_SECONDS", 0.0)
+    watcher.look()
+    assert len(caplog.records) == 1, "a migration that was broken off never says that it ended"
+    monkeypatch.undo()
+    migrated.ends()
+    assert not migrated.is_under_way()
 
 
 def test_a_drain_that_finds_no_database_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
