@@ -8,8 +8,12 @@ where it was made and where its author is. Elsewhere it is shown at home alone, 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
-from rules_engine.surroundings.state import at_home, functions, here, is_home, within
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext
+
+from rules_engine.surroundings.state import at_home, functions, here, is_home, shown, within
 
 
 def are_kept_here() -> bool:
@@ -31,6 +35,28 @@ def seen_from_here() -> dict[str, str]:
 def is_changed_here(surroundings: str) -> bool:
     """Say whether a rule of these surroundings may be changed here: where it was made, and its author is known."""
     return surroundings == made_here()
+
+
+def author_problem(user: Any) -> str:
+    """Say why a rule that is written here cannot have this user as its author; empty where it can.
+
+    Where rules hold for all, their authors are looked up at home: where tenants have users of their own, the user of
+    the same key there is somebody else, whose rights are not to be had by whoever has that key here. It is the same
+    user where it is the same row: hashes of passwords have a salt, so no two are alike by chance.
+    """
+    said = functions()
+    if said is None or not said.home or said.own_rules or is_home():
+        return ""
+    columns = ("password", user.USERNAME_FIELD)
+    with at_home():
+        at_home_then = get_user_model()._base_manager.filter(pk=user.pk).values_list(*columns).first()
+    if at_home_then == tuple(getattr(user, column) for column in columns):
+        return ""
+    text = gettext(
+        "Rules hold for all here and answer to users of “%(home)s”, where you are not known as you are here: write "
+        "them there, or ask who runs this site for rules of your own (own_rules)."
+    )
+    return text % {"home": shown(said.home)}
 
 
 def holds_in(of_rule: str, surroundings: str) -> bool:

@@ -61,3 +61,16 @@ def tenants(schemas: None, transactional_db: None) -> Iterator[None]:
         )
         for name in NAMES:
             cursor.execute(f"TRUNCATE {name}.orders_order RESTART IDENTITY")
+
+
+@pytest.fixture
+def users_of_acme(tenants: None) -> Iterator[None]:
+    """The tenant acme has users of its own, as with ``django.contrib.auth`` in TENANT_APPS."""
+    tables = ("auth_user", "auth_user_user_permissions", "auth_user_groups")
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"CREATE TABLE acme.{table} (LIKE public.{table} INCLUDING ALL)")
+    yield
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"DROP TABLE acme.{table} CASCADE")

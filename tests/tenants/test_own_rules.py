@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django_tenants.utils import schema_context
@@ -24,19 +22,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def _own_rules(settings: Any) -> None:
     said = {**settings.RULES_ENGINE["SURROUNDINGS"], "own_rules": True}
     settings.RULES_ENGINE = {**settings.RULES_ENGINE, "SURROUNDINGS": said}
-
-
-@pytest.fixture
-def users_of_acme(tenants: None) -> Iterator[None]:
-    """The tenant acme has users of its own, as with ``django.contrib.auth`` in TENANT_APPS."""
-    tables = ("auth_user", "auth_user_user_permissions", "auth_user_groups")
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"CREATE TABLE acme.{table} (LIKE public.{table} INCLUDING ALL)")
-    yield
-    with connection.cursor() as cursor:
-        for table in tables:
-            cursor.execute(f"DROP TABLE acme.{table} CASCADE")
 
 
 def noting(schema: str, **options: Any) -> Rule:

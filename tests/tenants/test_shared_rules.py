@@ -10,9 +10,11 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.test import Client as Browser
+from django.urls import reverse
 from django_tenants.utils import schema_context
 
-from rules_engine.models import Event, Execution
+from rules_engine.models import Event, Execution, Rule
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.runs.starting import start_run
 from tests.http_server import MisbehavingServer
@@ -147,3 +149,38 @@ def test_a_run_is_told_where_it_was_asked_for() -> None:
         start_run("all")
     run_due()
     assert [orders_of("acme")[0][2], orders_of("beta")[0][2]] == ["", "seen of beta"]
+
+
+FORM = {
+    "name": "Ours",
+    "slug": "ours",
+    "model": "orders.order",
+    "signals": "post_save",
+    "operations": "create",
+    "condition": "",
+    "position": "0",
+    "sample_percent": "100",
+    "changes": "[]",
+    "actions-TOTAL_FORMS": "0",
+    "actions-INITIAL_FORMS": "0",
+}
+
+
+def test_who_has_the_key_of_an_administrator_at_home_writes_no_rule_for_all(users_of_acme: None) -> None:
+    User.objects.create_superuser("admin", password="x", pk=1)
+    with schema_context("acme"):
+        of_acme = User.objects.create_superuser("admin", password="x", pk=1)
+    client = Browser(SERVER_NAME="acme.test")
+    with schema_context("acme"):
+        client.force_login(of_acme)
+    answer = client.post(reverse("admin:rules_engine_rule_add"), FORM)
+    assert answer.status_code == 200
+    assert "answer to users of “public”" in answer.content.decode()
+    assert not Rule.objects.exists()
+
+
+def test_a_user_whom_all_tenants_share_writes_rules_from_each(tenants: None) -> None:
+    client = Browser(SERVER_NAME="acme.test")
+    client.force_login(User.objects.create_superuser("ada", password="x"))
+    assert client.post(reverse("admin:rules_engine_rule_add"), FORM).status_code == 302
+    assert Rule.objects.get().surroundings == ""

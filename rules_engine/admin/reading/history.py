@@ -22,6 +22,7 @@ from rules_engine.live.compiler import content_of
 from rules_engine.models import Rule, RuleAction, RuleVersion
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings.own_rules import author_problem
 from rules_engine.types import ActionSpec, RuleSpec
 
 LATEST = 50
@@ -93,6 +94,8 @@ def _between(old: Content, new: Content, reader: Reader) -> dict[str, Any]:
 def _why_not(user: Any, spec: RuleSpec) -> str:
     if problems := rule_problems(spec):
         return gettext("As it was then it does not work any more: %s") % "; ".join(map(str, problems))
+    if problem := author_problem(user):
+        return problem
     missing = lacking(user, needed(spec))
     text = gettext("A rule can do no more than its author, and you lack the permission %(missing)s.")
     return text % {"missing": ", ".join(missing)} if missing else ""

@@ -34,6 +34,7 @@ from rules_engine.models.rule import LONGEST_SLUG, new_constant_keys
 from rules_engine.rules.holding import KEYS, LARGEST_COLUMN_NUMBER, LONGEST_DELAY
 from rules_engine.rules.permissions import lacking, needed
 from rules_engine.rules.validation import rule_problems
+from rules_engine.surroundings.own_rules import author_problem
 
 LONGEST_NAME, LONGEST_MADE_NAME, LONGEST_MADE_SLUG = 200, 120, 60
 TEXTS = ("description", *KEYS)
@@ -176,10 +177,12 @@ class RuleForm(SeenForm):
             widget.offered = offered
 
     def clean(self) -> Any:
-        """Ask for what sets the rule off, unless that is the clock."""
+        """Ask for what sets the rule off, unless that is the clock, and for an author who is known where rules are."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if "signals" in self.fields and not self.errors and not cleaned["signals"] and cleaned.get("schedule") is None:
             self.add_error("signals", ValidationError(gettext("Tick at least one."), code="required"))
+        if self.user is not None and (problem := author_problem(self.user)):
+            self.add_error(None, problem)
         return cleaned
 
     def clean_sample_percent(self) -> int:
