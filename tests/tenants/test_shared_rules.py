@@ -166,7 +166,7 @@ FORM = {
 }
 
 
-def test_who_has_the_key_of_an_administrator_at_home_writes_no_rule_for_all(users_of_acme: None) -> None:
+def test_who_has_a_key_of_home_writes_no_rule_for_all(users_of_acme: None) -> None:
     User.objects.create_superuser("admin", password="x", pk=1)
     with schema_context("acme"):
         of_acme = User.objects.create_superuser("admin", password="x", pk=1)

@@ -61,6 +61,8 @@ def test_five_hundred_deliveries_take_few_statements(server: MisbehavingServer) 
         assert drain(30) == ENDPOINTS * PRODUCTS
     assert set(Execution.objects.values_list("state", flat=True)) == {"succeeded"}
     statements = kinds(asked)
-    # A look that finds nothing to claim takes two, and one every 25 ms is made while something is in flight.
-    most = ENDPOINTS * PRODUCTS / (4 if connection.vendor == "postgresql" else 2)
+    # A look that finds nothing to claim takes two, and one every 25 ms is made while something is in flight. Elsewhere
+    # than on PostgreSQL a step takes more of them, and there are more steps where the machine has other work; one by
+    # one it would be three for each.
+    most = ENDPOINTS * PRODUCTS / (4 if connection.vendor == "postgresql" else 1)
     assert len(statements) - 2 * statements.count("looked") < most
