@@ -56,11 +56,13 @@ def having(**fields: Any) -> None:
 
 
 NOW = timezone.now()
+#: A time as the list says it: of another day, which an hour from now may be, with its date.
+AT = r"(?:[A-Z][a-z]+\.? )?\d"
 HOUR = timedelta(hours=1)
 STATES: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "will be tried again": (
         {"state": "retryable", "failures": 1, "attempts": 1, "error": "It is down.", "next_attempt_at": NOW + HOUR},
-        r"failed: It is down; next try [\d/]*\d",
+        f"failed: It is down; next try {AT}",
         {"all", "failed"},
     ),
     "is to be tried again": (
@@ -89,11 +91,11 @@ STATES: dict[str, tuple[dict[str, Any], str, set[str]]] = {
         "cancelled: the rule “mails” was disabled or deleted",
         {"all"},
     ),
-    "due": ({"next_attempt_at": NOW - HOUR}, r"waiting for a worker since [\d/]*\d", {"all", "waiting"}),
-    "delayed": ({"next_attempt_at": NOW + HOUR}, r"waiting until [\d/]*\d", {"all", "waiting"}),
+    "due": ({"next_attempt_at": NOW - HOUR}, f"waiting for a worker since {AT}", {"all", "waiting"}),
+    "delayed": ({"next_attempt_at": NOW + HOUR}, rf"waiting until {AT}", {"all", "waiting"}),
     "put off": (
         {"next_attempt_at": NOW + HOUR, "error": "The cap is reached.", "attempts": 1},
-        r"waiting until [\d/]*\d.*: The cap is reached.",
+        rf"waiting until {AT}.*: The cap is reached.",
         {"all", "waiting"},
     ),
     "behind another": ({"next_attempt_at": None}, "waiting for the action before it", {"all", "waiting"}),
@@ -125,7 +127,7 @@ def test_what_waits_behind_a_pause_says_until_when_and_why(
 ) -> None:
     Pause.objects.create(model="shop.order", reason="The server moves", until=timezone.now() + HOUR)
     (row,) = rows_of(admin_client)
-    assert re.search(r"held back by a pause until \d.*: The server moves", row), row
+    assert re.search(rf"held back by a pause until {AT}.*: The server moves", row), row
     # Why somebody paused is for whoever may see pauses.
     (row,) = rows_of(staff(*VIEW))
     assert "held back by a pause until" in row
@@ -145,7 +147,7 @@ def test_held_matches_are_among_the_rest_and_say_what_holds_them(admin_client: C
     (limited,) = (row for row in rows if "by the limit" in row)
     released = HeldMatch.objects.get(rule_slug="chat", state="released")
     assert released.decided_at is not None
-    assert re.search(r"Order A-1 .*held back by the limit until \d.*: at most once an hour", limited), limited
+    assert re.search(rf"Order A-1 .*held back by the limit until {AT}.*: at most once an hour", limited), limited
     assert len([row for row in rows if "held back until" in row and "it waits 2 hours for more" in row]) == 2
     assert len(rows) == 4
     assert len(rows_of(admin_client, tab="held")) == 3
