@@ -5,12 +5,15 @@ What else a child needs, that it follows the rules, is in ``test_guarantees``.
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from pathlib import Path
 
 import pytest
 
 from project.clinic.models import Doctor
 from rules_engine.testing import create_rule
+from rules_engine.work.troubles import noticing
 from tests import services
 from tests.faults.processes import python, said
 
@@ -94,3 +97,17 @@ def test_a_process_that_forks_with_an_open_connection_says_so_once(process_envir
     out, err = process.communicate(timeout=60)
     assert "ended" in out
     assert err.count("forks with open connections to databases (default)") == 1
+
+
+def test_a_forked_child_notices_trouble_as_its_parent_did() -> None:
+    forked = multiprocessing.get_context("fork").Process(
+        target=lambda: sys.exit(0 if noticing._sweeps.has_come() else 1)
+    )
+    with noticing._sweeps._lock:
+        forked.start()
+        forked.join(30)
+    is_stuck = forked.is_alive()
+    forked.kill()
+    forked.join()
+    assert not is_stuck, "it waits for a lock that nobody lets go of"
+    assert forked.exitcode == 0

@@ -5,6 +5,7 @@ Workers look as they sweep. Where there is none, the site's processes do, once a
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -146,6 +147,9 @@ def _overdue(now: datetime, using: str) -> Iterator[Found]:
 
 
 def reset() -> None:
-    """Forget when this process looked: for tests."""
+    """Forget when this process looked: for tests, and in a child, for which nobody would let go of a lock."""
     global _sweeps, _watcher
     _sweeps, _watcher = _Turns(), _Turns()
+
+
+os.register_at_fork(after_in_child=reset)
