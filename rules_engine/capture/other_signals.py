@@ -27,7 +27,7 @@ from rules_engine.context.arguments import arguments
 from rules_engine.context.paths import ModelClass, find_model
 from rules_engine.context.signals import INSTANCE, find_signal
 from rules_engine.context.subject import Subject
-from rules_engine.context.visible import objects_sent
+from rules_engine.context.visible import objects_sent, quoted
 from rules_engine.errors import Refused
 from rules_engine.live.authors import trusted
 from rules_engine.rules.matching import CompiledRule
@@ -59,7 +59,7 @@ def sent_to(
         instance: Any = sent.get(_object_argument(name))
         about, unread = _about(of_models, instance)
         shown = _shown(signal, sender, sent, [*without, *about])
-        for why, rule in _refused(shown, [*without, *about]):
+        for why, rule in _refused(name, shown, [*without, *about]):
             yield Subject(name, arguments=shown, occurred_at=now, unread=Unread(why)), [rule]
             without, about = [one for one in without if one is not rule], [one for one in about if one is not rule]
         if without:
@@ -70,11 +70,10 @@ def sent_to(
             yield _of_instance(name, instance, shown, about, now), about
 
 
-def _refused(shown: Mapping[str, Any], rules: Rules) -> Iterator[tuple[Refused, CompiledRule]]:
-    """Yield the rules that match by more of an object than which it is, and whose authors may not view it: whether they
-    match is not to tell them. Only now is it known of which model the object is."""
-    labels = objects_sent({"signal": shown})
-    models_sent = {name: model for name, label in labels.items() if (model := find_model(label)) is not None}
+def _refused(name: str, shown: Mapping[str, Any], rules: Rules) -> Iterator[tuple[Refused, CompiledRule]]:
+    """Yield the rules that match by more of an object than which it is, or by what quotes records, and whose authors
+    may not view these: whether they match is not to tell them. Only now is it known of which model the object is."""
+    models_sent = _models_sent({"event": {"signal": name}, "signal": shown})
     event_id = new_id()
     for rule in rules if models_sent else ():
         if rule.author_id is None or not (read := _looked_at(rule, models_sent)):
@@ -84,12 +83,21 @@ def _refused(shown: Mapping[str, Any], rules: Rules) -> Iterator[tuple[Refused, 
             yield Refused(why), rule
 
 
-def _looked_at(rule: CompiledRule, models_sent: Mapping[str, ModelClass]) -> set[ModelClass]:
+def _models_sent(context: Mapping[str, Any]) -> dict[str, set[ModelClass]]:
+    """Return the models of what each argument of the signal is, or quotes."""
+    found: dict[str, set[ModelClass]] = {}
+    for name, label in (*objects_sent(context).items(), *quoted(context).items()):
+        if (model := find_model(label)) is not None:
+            found.setdefault(name, set()).add(model)
+    return found
+
+
+def _looked_at(rule: CompiledRule, models_sent: Mapping[str, set[ModelClass]]) -> set[ModelClass]:
     """Return the models of which the rule reads more than keys to find out whether it matches."""
     paths = [path[1:] for path in rule.match_reads if path[:1] == ("signal",)]
     if () in paths:
-        return set(models_sent.values())
-    return {models_sent[path[0]] for path in paths if path[0] in models_sent and path[1:2] not in (("model",), ("pk",))}
+        return set().union(*models_sent.values())
+    return set().union(*(models_sent.get(path[0], ()) for path in paths if path[1:2] not in (("model",), ("pk",))))
 
 
 def _shown(signal: Any, sender: Any, sent: Mapping[str, Any], rules: Rules) -> Mapping[str, Any]:

@@ -41,6 +41,9 @@ class NamedSignal:
     is_documented: bool = True
     #: The argument that is the object which the signal is about.
     instance: str = INSTANCE
+    #: Arguments that quote records, and the model of these, such as rules_engine.execution: they are for whoever may
+    #: view it and, where the signal sends ``model``, that one.
+    quotes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def signal(self) -> Signal:
@@ -107,6 +110,7 @@ def register_signal(
     arguments: Mapping[str, str | Promise] | None = None,
     hearing: str | Promise = "",
     instance: str = INSTANCE,
+    quotes: Mapping[str, str] | None = None,
 ) -> NamedSignal:
     """Let rules listen to a signal under a name such as ``"clinic.appointment_cancelled"``.
 
@@ -114,11 +118,19 @@ def register_signal(
     what the signal sends: ``{"reason": "Why, as the receptionist wrote it"}``; rules may then read these alone.
     ``hearing`` is a sentence for people, where not every process can hear the signal. These texts and ``label`` may be
     lazy translations. ``instance`` is the argument that is the object which the signal is about, where it is called
-    otherwise: rules on that object's model hear the signal by it. Raises ``DuplicateRegistration`` when the name
-    already stands for another signal.
+    otherwise: rules on that object's model hear the signal by it. ``quotes`` names arguments that quote records, each
+    with the model of these: nobody is told them who may not view it, nor is a rule of theirs. Raises
+    ``DuplicateRegistration`` when the name already stands for another signal.
     """
     made = NamedSignal(
-        name, signal, _label(label, name), dict(arguments or {}), hearing, arguments is not None, instance
+        name,
+        signal,
+        _label(label, name),
+        dict(arguments or {}),
+        hearing,
+        is_documented=arguments is not None,
+        instance=instance,
+        quotes=dict(quotes or {}),
     )
     holder = _named.get(name)
     if name in MODEL_SIGNALS or (holder is not None and not is_same(holder, made)):

@@ -6,9 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from django.contrib.auth import get_user_model
+
 from rules_engine.context.aggregates import BETWEEN
-from rules_engine.context.paths import ModelClass, aggregate_of, find_model, steps
+from rules_engine.context.paths import ModelClass, aggregate_of, find_model, label_of, steps
 from rules_engine.context.plain_data import PLAIN_TYPES
+from rules_engine.context.signals import find_signal
 from rules_engine.context.snapshot import Tree, tree_of
 from rules_engine.errors import UnknownPath
 from rules_engine.types import Path
@@ -28,7 +31,7 @@ def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[
     hidden: list[str] = []
     seen = dict(context)
     if isinstance(seen.get("signal"), Mapping):
-        seen["signal"] = _arguments(seen["signal"], may_view, hidden)
+        seen["signal"] = _arguments(context, may_view, hidden)
     if model is None:
         return (seen, hidden) if hidden else (context, [])
     if isinstance(seen.get("instance"), Mapping):
@@ -42,23 +45,43 @@ def visible(context: Mapping[str, Any], label: str, may_view: MayView) -> tuple[
 
 
 def objects_sent(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return which of the arguments that a signal sent are objects, by name, and the labels of their models."""
+    """Return which of the arguments that a signal sent are objects, or quote what came of one, by name, and the labels
+    of their models."""
     sent = context.get("signal")
     if not isinstance(sent, Mapping):
         return {}
-    return {name: value["model"] for name, value in sent.items() if _is_object_sent(value)}
+    about = sent.get("model")
+    quoting = quoted(context).keys() & sent.keys() if isinstance(about, str) else frozenset[str]()
+    # What came of a change that is of no model may tell of users, who log in.
+    quoted_models = dict.fromkeys(sorted(quoting), about or label_of(get_user_model()))
+    return quoted_models | {name: value["model"] for name, value in sent.items() if _is_object_sent(value)}
+
+
+def quoted(context: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return which arguments of the event's signal quote records, and the labels of the models of these."""
+    event = context.get("event")
+    name = event.get("signal") if isinstance(event, Mapping) else None
+    signal = find_signal(name) if isinstance(name, str) else None
+    return {} if signal is None else signal.quotes
 
 
 def _is_object_sent(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("model"), str) and "pk" in value
 
 
-def _arguments(sent: Mapping[str, Any], may_view: MayView, hidden: list[str]) -> dict[str, Any]:
-    """Return what a signal sent, with objects that may not be viewed by their model and key alone."""
+def _arguments(context: Mapping[str, Any], may_view: MayView, hidden: list[str]) -> dict[str, Any]:
+    """Return what a signal sent, without quotes of what may not be viewed, and with objects that may not by their model
+    and key alone."""
+    sent, quotes = context["signal"], quoted(context)
     seen = dict(sent)
-    for name, label in objects_sent({"signal": sent}).items():
-        model, value = find_model(label), sent[name]
-        if model is not None and value.keys() > NAMING and not may_view(model):
+    for name, label in [*quotes.items(), *objects_sent(context).items()]:
+        model = find_model(label)
+        if name not in seen or model is None or may_view(model):
+            continue
+        if name in quotes:
+            hidden.append(f"signal.{name}")
+            del seen[name]
+        elif (value := sent[name]).keys() > NAMING:
             hidden += [f"signal.{name}.{key}" for key in value if key not in NAMING]
             seen[name] = {key: value[key] for key in value if key in NAMING}
     return seen

@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 
 from rules_engine.context.paths import ModelClass, find_model, label_of
-from rules_engine.context.visible import MayView, objects_sent
+from rules_engine.context.visible import MayView, objects_sent, quoted
 from rules_engine.databases.uncached import uncached
 from rules_engine.logic import jsonlogic
 from rules_engine.rules import registry
@@ -87,8 +87,8 @@ def may_view_data(user: Any, label: str) -> bool:
 
 def may_view_event(user: Any, label: str, context: Mapping[str, Any]) -> bool:
     """Say whether the user may be shown what came of an event: it may quote the object, and where the event is about
-    none, the objects that its signal sent."""
-    labels = [label] if label else objects_sent(context).values()
+    none, the objects that its signal sent, and the records that this quotes."""
+    labels = [label] if label else [*objects_sent(context).values(), *quoted(context).values()]
     return all(may_view_data(user, label) for label in labels)
 
 

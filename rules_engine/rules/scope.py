@@ -15,7 +15,7 @@ from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
 from rules_engine.rules.schedules import kinds as schedules
 from rules_engine.rules.schedules.listed import EVENTS, of_each, with_each
-from rules_engine.rules.signals import argument_problem
+from rules_engine.rules.signals import argument_problem, quoted_by
 from rules_engine.texts.happened import READS as DERIVED
 from rules_engine.types import EVERY_FIELD, Path, RuleSpec
 
@@ -316,11 +316,12 @@ def view_permissions(rule: RuleSpec, reads: Iterable[Path]) -> set[str]:
 
 
 def _sent(rule: RuleSpec, path: Path) -> set[ModelClass]:
-    """Return the model of the object that a signal sent, where a path below ``signal`` reads more than which it is."""
+    """Return the model of the object that a signal sent, where a path below ``signal`` reads more than which it is, and
+    of the records that an argument quotes."""
     if not path or path[1:2] in (("model",), ("pk",)):
         return set()
-    model = find_model((rule.objects or {}).get(path[0], ""))
-    return set() if model is None else {model}
+    labels = [(rule.objects or {}).get(path[0], ""), *quoted_by(rule.signals, path[0])]
+    return {model for label in labels if (model := find_model(label)) is not None}
 
 
 def _seen_on(model: ModelClass, path: Path) -> set[ModelClass]:

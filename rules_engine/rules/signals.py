@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
@@ -58,6 +58,14 @@ def objects_of(rule: RuleSpec) -> Mapping[str, str]:
         elif rule.model:
             objects[signal.instance] = rule.model
     return objects
+
+
+def quoted_by(names: Sequence[str], argument: str) -> Iterator[str]:
+    """Yield the models, as labels, of the records that this argument of the signals quotes."""
+    for name in names:
+        signal = find_signal(name) if isinstance(name, str) and name not in MODEL_SIGNALS else None
+        if signal is not None and argument in signal.quotes:
+            yield signal.quotes[argument]
 
 
 def change_problems(rule: RuleSpec) -> Iterator[Problem]:

@@ -21,14 +21,23 @@ no_worker_seen = Signal()
 chain_stopped = Signal()
 
 _names: set[str] = set()
+_ENDS_HERE = _("What a rule on it does makes no signal of trouble again when it fails.")
 
 
 def register_trouble(
-    name: str, signal: Signal, *, label: str | Promise, arguments: Mapping[str, str | Promise], hearing: str | Promise
+    name: str,
+    signal: Signal,
+    *,
+    label: str | Promise,
+    arguments: Mapping[str, str | Promise],
+    hearing: str | Promise = "",
+    quotes: Mapping[str, str] | None = None,
 ) -> None:
-    """Register a signal that tells of trouble. What rules on it do makes no such signal again when it fails: otherwise
-    a mail about a mail that was given up would lead to the next. Raises ``DuplicateRegistration``."""
-    register_signal(name, signal, label=label, arguments=arguments, hearing=hearing)
+    """Register a signal that tells of trouble. What rules on it do makes no such signal again when it fails, and people
+    are told so after ``hearing``: otherwise a mail about a mail that was given up would lead to the next. ``quotes`` is
+    as for ``register_signal``. Raises ``DuplicateRegistration``."""
+    said = format_lazy("{} {}", hearing, _ENDS_HERE) if hearing else _ENDS_HERE
+    register_signal(name, signal, label=label, arguments=arguments, hearing=said, quotes=quotes)
     _names.add(name)
 
 
@@ -43,7 +52,7 @@ def names() -> frozenset[str]:
 
 
 _RULE = _("The rule's slug.")
-_HEARD = _("What a rule on it does makes no signal of trouble again when it fails.")
+_EXECUTION = "rules_engine.execution"
 _NOTICED = _(
     "Workers notice it as they look for work, processes of the site once a minute, and the command rules_troubles. "
     "What is to be done after the commit is done by a worker, so a mail may wait until one is back."
@@ -65,7 +74,7 @@ register_trouble(
         "pk": _("The key of the event's object, as a text."),
         "url": _("The address of its page in the admin; empty without SITE_URL."),
     },
-    hearing=_HEARD,
+    quotes={"error": _EXECUTION},
 )
 register_trouble(
     "rules_engine.rule_keeps_failing",
@@ -74,6 +83,7 @@ register_trouble(
     arguments={
         "rule": _RULE,
         "name": _("The rule's name."),
+        "model": _("The label of the rule's model, such as shop.order; empty where it has none."),
         "part": _("What fails: condition (it cannot be asked) or actions (what it has done is given up)."),
         "failed": _("How many failures that were."),
         "tried": _("Of how many."),
@@ -81,7 +91,8 @@ register_trouble(
         "is_paused": _("True where it was paused by itself; False where that would keep it from what a save needs."),
         "url": _("The address of the rule in the admin; empty without SITE_URL."),
     },
-    hearing=_HEARD,
+    # The mail that is sent without a rule says it in ``reason`` as well.
+    quotes={"error": _EXECUTION, "reason": _EXECUTION},
 )
 register_trouble(
     "rules_engine.work_overdue",
@@ -92,7 +103,7 @@ register_trouble(
         "seconds": _("For how long the oldest has been due."),
         "since": _("When that was due."),
     },
-    hearing=format_lazy("{} {}", _NOTICED, _HEARD),
+    hearing=_NOTICED,
 )
 register_trouble(
     "rules_engine.no_worker_seen",
@@ -102,7 +113,7 @@ register_trouble(
         "seconds": _("For how long."),
         "since": _("When one was last seen."),
     },
-    hearing=format_lazy("{} {}", _NOTICED, _HEARD),
+    hearing=_NOTICED,
 )
 register_trouble(
     "rules_engine.chain_stopped",
@@ -114,5 +125,4 @@ register_trouble(
         "root": _("The id of the chain's first event."),
         "depth": _("How many rules had set off each other."),
     },
-    hearing=_HEARD,
 )

@@ -19,13 +19,13 @@ endpoint_back = Signal()
 BACK = "It takes deliveries again."
 RESUMED = "It was resumed by hand, and is sent deliveries again."
 ENABLED = "It was enabled by hand, and is sent deliveries again."
-_HEARD = _("What a rule on it does makes no signal of trouble again when it fails.")
 _ARGUMENTS = {
     "endpoint": _("The endpoint's slug."),
     "name": _("The endpoint's name."),
     "host": _("The host that deliveries go to."),
     "reason": _("Why, as a sentence: its last error, or how it came back."),
 }
+_QUOTES = dict.fromkeys(("name", "host", "reason"), "webhooks.endpoint")
 
 
 def register() -> None:
@@ -35,7 +35,7 @@ def register() -> None:
         ("webhooks.endpoint_disabled", endpoint_disabled, _("An endpoint was disabled")),
         ("webhooks.endpoint_back", endpoint_back, _("An endpoint is back")),
     ):
-        register_trouble(name, signal, label=label, arguments=_ARGUMENTS, hearing=_HEARD)
+        register_trouble(name, signal, label=label, arguments=_ARGUMENTS, quotes=_QUOTES)
     back_by_hand.connect(_tell_that_it_is_back, dispatch_uid="webhooks.endpoints.signals")
 
 

@@ -51,9 +51,9 @@ def _seen_by(request: HttpRequest, entries: QuerySet[AuditEntry]) -> QuerySet[Au
     return entries.filter(model__in=viewable_labels(request.user))
 
 
-def _sent(entry: AuditEntry) -> dict[str, Any]:
+def _sent(entry: Any) -> dict[str, Any]:
     """The part of the event's context that an entry about no object keeps: what the signal sent."""
-    return {} if entry.model else {"signal": entry.fields}
+    return {} if entry.model else {"event": {"signal": entry.signal}, "signal": entry.fields}
 
 
 def _told_apart() -> bool:
@@ -61,13 +61,15 @@ def _told_apart() -> bool:
     return functions() is not None and is_home()
 
 
-def _with_surroundings(entries: Iterable[Any]) -> None:
-    """Give entries the surroundings that their events keep. One query, none where the site says none."""
-    rows = list(entries) if functions() is not None else []
-    events = Event.objects.filter(pk__in=[entry.event_id for entry in rows if entry.event_id])
-    known = dict(events.values_list("pk", "surroundings")) if rows else {}
+def _with_events(entries: Iterable[Any]) -> None:
+    """Give entries what their events keep: the surroundings, and the signal where it is about no object. One query,
+    none where nobody asks for either."""
+    rows = list(entries)
+    asked = {entry.event_id for entry in rows if entry.event_id and (functions() is not None or not entry.model)}
+    events = Event.objects.filter(pk__in=asked).values_list("pk", "surroundings", "signal")
+    known = {key: kept for key, *kept in events} if asked else {}
     for entry in rows:
-        entry.surroundings = known.get(entry.event_id, "")
+        entry.surroundings, entry.signal = known.get(entry.event_id, ("", ""))
 
 
 @admin.register(AuditEntry)
@@ -108,7 +110,7 @@ class AuditEntryAdmin(SearchedAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Django's, with why the data of some entries is not shown. What was done may be a text made of it."""
         changelist: Any = super().get_changelist_instance(request)
-        _with_surroundings(changelist.result_list)
+        _with_events(changelist.result_list)
         hidden = hidden_rows(request, ((row.model, row.object_pk) for row in changelist.result_list))
         for entry in changelist.result_list:
             is_hidden = (entry.model, entry.object_pk) in hidden
@@ -120,7 +122,7 @@ class AuditEntryAdmin(SearchedAdmin):
         """Django's, with why its data is not shown, which depends on who asks."""
         entry: Any = super().get_object(request, object_id, from_field)
         if entry is not None:
-            _with_surroundings([entry])
+            _with_events([entry])
             entry.unseen_because = why_unseen(request, entry.model, entry.object_pk, _sent(entry))
         return entry
 

@@ -11,6 +11,8 @@ from django.utils.translation import gettext
 from rules_engine import conf
 from rules_engine.models import Rule
 from rules_engine.outbox.direct import order
+from rules_engine.rules.permissions import may_view_outcomes
+from rules_engine.surroundings.own_rules import of_authors
 
 SIGNAL = "rules_engine.rule_keeps_failing"
 
@@ -32,6 +34,8 @@ def mail(rule: Rule, facts: Mapping[str, Any], reason: str) -> None:
             "It was not paused, because it acts in the save itself: that would let everything pass that it may still "
             "refuse or set. Where it fails it does nothing."
         )
+    if may_read_errors(rule):
+        reason = gettext("%(why)s The last error: %(error)s") % {"why": reason, "error": facts["error"]}
     body = "{{ signal.reason }}\n\n{{ signal.what }}\n\n{{ signal.url }}\n"
     config = {"to": to, "subject": subject, "body": body}
     order("send_email", config, signal=SIGNAL, context={"signal": {**facts, "reason": reason, "what": what}})
@@ -45,6 +49,15 @@ def recipients(rule: Rule) -> list[str]:
         return []
     author = [] if choice == "admins" else _author_of(rule)
     return author if choice == "author" and author else [*author, "admins"]
+
+
+def may_read_errors(rule: Rule) -> bool:
+    """Say whether the mail may quote the last error: as on the rule's page, its author may view the rule's model, or is
+    not mailed."""
+    if conf.breaker().mail == "admins" or not _author_of(rule):
+        return True
+    with of_authors(rule.surroundings):
+        return may_view_outcomes(rule.author, rule.model)
 
 
 def _author_of(rule: Rule) -> list[str]:

@@ -61,13 +61,14 @@ def open_breaker(row: RuleFailures, judgement: Judgement) -> bool:
         return False
     is_paused = may_be_paused(rule)
     with translation.override(settings.LANGUAGE_CODE):
-        reason = reason_of(row, judgement)
+        reason = reason_of(judgement)
         if is_paused:
             pause = Pause(rule_slug=rule.slug, mode=Pause.Mode.HOLD, reason=reason[:LONGEST_REASON], by_itself=True)
             pause.save(using=using)
         facts = {
             "rule": rule.slug,
             "name": str(rule),
+            "model": rule.model,
             "part": row.part,
             "failed": judgement.failed,
             "tried": judgement.tried,
@@ -80,15 +81,14 @@ def open_breaker(row: RuleFailures, judgement: Judgement) -> bool:
     return True
 
 
-def reason_of(row: RuleFailures, judgement: Judgement) -> str:
-    """Say why, in one or two sentences."""
+def reason_of(judgement: Judgement) -> str:
+    """Say why, as a sentence that everybody may read who sees the pause: it quotes no error."""
     numbers = {"failed": judgement.failed, "tried": judgement.tried}
     if judgement.failed == judgement.tried:
         text = ngettext("It failed %(failed)s time in a row.", "It failed %(failed)s times in a row.", judgement.failed)
     else:
         text = gettext("It failed %(failed)s of %(tried)s times.")
-    said = text % numbers
-    return gettext("%(why)s The last error: %(error)s") % {"why": said, "error": row.last_error}
+    return text % numbers
 
 
 def address_of(rule: Rule) -> str:
