@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import GenericDatabase, seconds_from_now
-from rules_engine.databases.insertion import insert
+from rules_engine.databases.prepared.inserts import insert
 from rules_engine.databases.protocol import LIVE, RUNNING, STARTED, WAITING, AttemptEnd, Database
 from rules_engine.databases.savepoints import fetch_one
 from rules_engine.models import Attempt, Event, Execution
