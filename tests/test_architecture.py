@@ -63,6 +63,7 @@ ROOMS = """
 5  rules_engine.packs.ready          the forms of ready templates, and what they offer of a model
 5  rules_engine.audit                the chain that seals the audit trail: sealing, verifying, forgetting
 6  rules_engine.work                 claims, attempts, queues, retention, replays
+6  rules_engine.work.leases         what is due, and leasing it to a worker: texts of queries that are made once
 6  rules_engine.work.runs             runs of one rule on what is there: beginning, telling, cancelling
 6  rules_engine.work.schedules       what time does: asking again, and looking for what is due
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need

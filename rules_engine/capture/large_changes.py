@@ -22,7 +22,7 @@ from rules_engine.context import actor, snapshot
 from rules_engine.context.paths import find_model, label_of
 from rules_engine.context.stored_form import key_of
 from rules_engine.context.subject import Subject
-from rules_engine.databases.insertion import insert
+from rules_engine.databases.prepared.inserts import insert
 from rules_engine.errors import RulesEngineError
 from rules_engine.models import LargeChange
 from rules_engine.outbox.writing import announce

@@ -18,10 +18,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
-from django.db.models.expressions import RawSQL
 
 from rules_engine import conf
 from rules_engine.databases.announcing import Listener, Notifications, notify
+from rules_engine.databases.due import of_named_lane, of_named_rule, select_of
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows, SetupTrouble
 from rules_engine.databases.reserving import reserve
@@ -170,7 +170,7 @@ class PostgreSQL(GenericDatabase):
     def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
         """Lease in one statement. See ``Database``."""
         try:
-            select, params = due.values("pk")[:limit].query.sql_with_params()
+            select, params = select_of(due, limit)
         except EmptyResultSet:  # everything is paused
             return ()
         sql = _lease(due, f"({select} FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED)", "id")
@@ -183,8 +183,7 @@ class PostgreSQL(GenericDatabase):
     ) -> Collection[Any]:
         """Lease and read in one statement. See ``Database``."""
         try:
-            # Without the second condition the planner does not know that the index of lanes has all of them.
-            keys, params = _of_each(due.filter(lane=RawSQL("named.name", ())).exclude(lane=""), rooms)
+            keys, params = _of_each(of_named_lane(due), rooms)
         except EmptyResultSet:
             return ()
         quote = connections[due.db].ops.quote_name
@@ -197,7 +196,7 @@ class PostgreSQL(GenericDatabase):
     ) -> Collection[Any]:
         """Lease in one statement. See ``Database``."""
         try:
-            keys, params = _of_each(due.filter(rule_slug=RawSQL("named.name", ()), lane=""), rooms)
+            keys, params = _of_each(of_named_rule(due), rooms)
         except EmptyResultSet:
             return ()
         with connections[due.db].cursor() as cursor:
@@ -254,7 +253,7 @@ class PostgreSQL(GenericDatabase):
 def _of_each(due: QuerySet[Any], rooms: Mapping[str, int]) -> tuple[str, list[Any]]:
     """Return the SELECT of the keys of up to so many of these for each name, which they know as ``named.name``, and
     lock them. Raises ``EmptyResultSet`` where everything is paused."""
-    select, params = due.values("pk").query.sql_with_params()
+    select, params = select_of(due)
     sql = (
         "SELECT due.id FROM unnest(%s::text[], %s::int[]) AS named(name, room), "  # noqa: S608 - names of ours
         f"LATERAL ({select} LIMIT named.room FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED) AS due(id)"

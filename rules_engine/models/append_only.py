@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from django.db import models, router
 from django.db.models.signals import pre_delete
 
-from rules_engine.databases.insertion import insert
+from rules_engine.databases.prepared.inserts import insert
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import RulesEngineError
 

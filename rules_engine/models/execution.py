@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from django.db import models, router
-from django.db.models import F, Prefetch, Q, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import Now, RowNumber
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
 from rules_engine.context import snapshot
 from rules_engine.context.visible import MayView, visible
-from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models.event import Event, contexts_of, named
@@ -45,9 +44,6 @@ TROUBLED = (State.DISCARDED, State.REFUSED, State.RETRYABLE)
 ENDED = (State.SUCCEEDED, *FAILED)
 #: Why an action was not carried out that comes after one whose rule says "stop" and that did not succeed.
 NOT_AFTER_THAT = "An action before it did not succeed, and the rule says that nothing is to be done after that."
-#: Expired leases that are looked up by their keys. More are left where a worker dies with its batch, rarely; and of
-#: so few the planner knows without statistics that it had better take them from their index.
-MOST_EXPIRED = 25
 
 
 class ExecutionQuerySet(UncachedQuerySet["Execution"]):
@@ -69,55 +65,9 @@ class ExecutionQuerySet(UncachedQuerySet["Execution"]):
         """Those that a worker may take now, crashed ones included."""
         return self.live().unleased().filter(next_attempt_at__lte=Now())
 
-    def lease(self, limit: int, *, worker: str, lease: float, suspects: bool = False) -> list[Execution]:
-        """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
-        due = self.leasable(suspects)
-        keys = () if due.query.is_empty() else database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
-        return self.with_keys(keys).leased_to(worker, suspects)
-
-    def lease_lanes(
-        self, rooms: Mapping[str, int], *, worker: str, lease: float, suspects: bool = False
-    ) -> list[Execution]:
-        """Lease up to so many of each lane, as ``lease`` does. Each event is read once: what goes to many receivers
-        shares its events, and reading one takes twice as long as reading an execution."""
-        due = self.leasable(suspects)
-        leased: list[Execution] = list(database_of(due.db).lease_lanes(due, rooms, worker=worker, seconds=lease))
-        models.prefetch_related_objects(leased, Prefetch("event", queryset=Event.objects.using(due.db)))
-        for execution in leased:
-            execution.is_suspect = suspects
-        # As a join does, this leaves out what has lost its event.
-        with_events = [execution for execution in leased if Execution.event.is_cached(execution)]
-        return sorted(with_events, key=lambda execution: (execution.next_attempt_at, execution.pk))
-
-    def with_keys(self, keys: Collection[Any]) -> ExecutionQuerySet:
-        """Those with these keys."""
-        return self._outbox().filter(pk__in=keys)
-
-    def _outbox(self) -> ExecutionQuerySet:
-        return ExecutionQuerySet(self.model, using=router.db_for_write(self.model))
-
-    def leasable(self, suspects: bool) -> ExecutionQuerySet:
-        """Those that are due, oldest first: either those that nobody had, or those whose lease expired."""
-        rows = self._expired() if suspects else self.filter(leased_by="")
-        return rows.due().using(router.db_for_write(self.model)).order_by("next_attempt_at", "id")
-
-    def _expired(self) -> ExecutionQuerySet:
-        """Those whose lease expired. Rarely any did, and a query of its own finds that: PostgreSQL's planner, where it
-        has no statistics yet, would look through all that waits in a queue for them instead."""
-        leased = self.exclude(leased_by="")
-        expired = self._outbox().exclude(leased_by="").filter(lease_until__lte=Now())
-        keys = list(expired.order_by("leased_by").values_list("pk", flat=True)[:MOST_EXPIRED])
-        if not keys:
-            return self.none()
-        # Where there are many, a crash of several workers has left them, and they are looked for among all.
-        return leased if len(keys) == MOST_EXPIRED else leased.filter(pk__in=keys)
-
-    def leased_to(self, worker: str, suspects: bool) -> list[Execution]:
-        """Those of these that the claim has got, oldest first, with their events."""
-        executions = list(self.filter(leased_by=worker).select_related("event").order_by("next_attempt_at", "id"))
-        for execution in executions:
-            execution.is_suspect = suspects
-        return executions
+    def in_order_of_time(self) -> ExecutionQuerySet:
+        """Those that a worker may take now, in the database that is written, oldest first."""
+        return self.due().using(router.db_for_write(self.model)).order_by("next_attempt_at", "id")
 
     def firsts(self) -> ExecutionQuerySet:
         """Of those with the same lane and order key that have not ended, the first one each."""

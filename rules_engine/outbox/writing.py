@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from rules_engine import conf, models, types
 from rules_engine.databases.generic import seconds_from_now
-from rules_engine.databases.insertion import Rows, insert_together
+from rules_engine.databases.prepared.inserts import Rows, insert_together
 from rules_engine.logs import outcomes
 from rules_engine.models.tallies import counting
 from rules_engine.models.transactions import transaction_id

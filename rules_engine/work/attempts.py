@@ -30,7 +30,7 @@ from rules_engine.models.execution import State
 from rules_engine.rules import registry
 from rules_engine.tracing import spans
 from rules_engine.types import ActionResult, Unread, ask
-from rules_engine.work.claims import rows
+from rules_engine.work.leases.leasing import rows
 from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
 from rules_engine.work.troubles import given_up

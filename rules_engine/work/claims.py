@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any
 
@@ -22,10 +22,12 @@ from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.pools import outside_pool
-from rules_engine.models import Execution, Pause, Rule
+from rules_engine.models import Execution
 from rules_engine.models.execution import ExecutionQuerySet
 from rules_engine.tracing import spans
 from rules_engine.types import Unread, ask
+from rules_engine.work.leases import leasing
+from rules_engine.work.leases.leasing import due, leasable, of_queues, rows, unpaused
 from rules_engine.work.repeating import against_rivals
 
 logger = logging.getLogger("rules_engine")
@@ -55,11 +57,6 @@ def worker_name() -> str:
     return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
-def rows() -> ExecutionQuerySet:
-    """Return the executions of the database that is written."""
-    return Execution.objects.using(router.db_for_write(Execution))
-
-
 def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease: float | None = None) -> Claim:
     """Lease what is due in these queues (all, when none is named), oldest first.
 
@@ -71,17 +68,25 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     began = spans.now()
     every = unpaused(rows())
     if lane is not None:
-        every = every.filter(lane=lane)
-    due = every.of_queues(queues) if queues else every
-    executions = due.lease(1, worker=worker, lease=lease, suspects=True)
+        every = _of_lane(every, lane)
+    executions = leasing.lease(of_queues(every, *queues), 1, worker=worker, lease=lease, suspects=True)
     if not executions:
-        database = database_of(every.db)
-        names = queues or database.due_queues(every.due())
+        names = queues or database_of(every.db).due_queues(due(every))
         if len(names) == 1:
-            executions = database.in_order(every.filter(queue=names[0])).lease(limit, worker=worker, lease=lease)
+            executions = leasing.lease(_in_order(of_queues(every, *names)), limit, worker=worker, lease=lease)
         elif names:
-            executions = _oldest(every, names, limit).lease(limit, worker=worker, lease=lease)
+            executions = leasing.lease(_oldest(every, names, limit), limit, worker=worker, lease=lease)
     return _claim_of(worker, executions, began)
+
+
+@lru_cache(maxsize=64)
+def _of_lane(executions: ExecutionQuerySet, lane: str) -> ExecutionQuerySet:
+    return executions.filter(lane=lane)
+
+
+@lru_cache(maxsize=64)
+def _in_order(executions: ExecutionQuerySet) -> ExecutionQuerySet:
+    return database_of(executions.db).in_order(executions)
 
 
 def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) -> ExecutionQuerySet:
@@ -90,8 +95,7 @@ def _oldest(executions: ExecutionQuerySet, queues: Sequence[str], limit: int) ->
     One query a queue, each as far as it takes: there is an order in each, and all that is due would be sorted for one
     over all of them. Of one queue the lease itself finds them.
     """
-    due, database = executions.leasable(suspects=False), database_of(executions.db)
-    of_each = (database.in_order(due.filter(queue=name)) for name in queues)
+    of_each = (_in_order(of_queues(leasable(executions), name)) for name in queues)
     oldest = sorted(pair for rows in of_each for pair in rows.values_list("next_attempt_at", "pk")[:limit])
     return executions.filter(pk__in=[pk for _due, pk in oldest[:limit]])
 
@@ -104,20 +108,20 @@ def claim_in_turn(queue: str, limit: int) -> Claim:
     all.
     """
     began = spans.now()
-    every, worker, lease = unpaused(rows().of_queues([queue])), worker_name(), conf.lease_seconds()
-    suspects = every.lease(1, worker=worker, lease=lease, suspects=True)
+    every, worker, lease = of_queues(unpaused(rows()), queue), worker_name(), conf.lease_seconds()
+    suspects = leasing.lease(every, 1, worker=worker, lease=lease, suspects=True)
     if suspects:
         return _claim_of(worker, suspects, began)
     database, keys = database_of(every.db), list[Any]()
-    due = database.in_order(every.leasable(suspects=False))
-    slugs = database.due_rules(due, queue)
+    waiting = _in_order(leasable(every))
+    slugs = database.due_rules(waiting, queue)
     if len(slugs) > 1:
         chosen = random.sample(slugs, limit) if len(slugs) > limit else slugs
         rooms = dict.fromkeys(chosen, limit // len(chosen))
-        keys += database.lease_rules(due, rooms, worker=worker, seconds=lease)
+        keys += database.lease_rules(waiting, rooms, worker=worker, seconds=lease)
     if len(keys) < limit:
-        keys += database.lease(due, limit - len(keys), worker=worker, seconds=lease)
-    return _claim_of(worker, due.with_keys(keys).leased_to(worker, suspects=False), began)
+        keys += database.lease(waiting, limit - len(keys), worker=worker, seconds=lease)
+    return _claim_of(worker, leasing.taken(keys, worker, every.db), began)
 
 
 def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False, suspects: bool = True) -> Claim:
@@ -129,42 +133,32 @@ def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False,
     taken a process down twice is left to ``claim_crashed``.
     """
     began = spans.now()
-    of_queue = rows().filter(queue=queue)
-    due = unpaused(of_queue)
+    waiting = of_queues(unpaused(rows()), queue)
     if in_order:
-        firsts = of_queue.filter(lane__in=list(rooms)).firsts()
-        due = due.filter(Q(order_key="") | Q(pk__in=firsts.values("pk")))
+        firsts = rows().filter(queue=queue, lane__in=list(rooms)).firsts()
+        waiting = waiting.filter(Q(order_key="") | Q(pk__in=firsts.values("pk")))
     worker, lease = worker_name(), conf.lease_seconds()
     executions: list[Execution] = []
     if suspects and rooms:
-        executions = due.filter(crashes=0).lease_lanes(rooms, worker=worker, lease=lease, suspects=True)
+        executions = leasing.lease_lanes(_uncrashed(waiting), rooms, worker=worker, lease=lease, suspects=True)
     taken = Counter(execution.lane for execution in executions)
     left = {lane: room - taken[lane] for lane, room in rooms.items() if room > taken[lane]}
     if left:
-        executions += due.lease_lanes(left, worker=worker, lease=lease)
+        executions += leasing.lease_lanes(waiting, left, worker=worker, lease=lease)
     return _claim_of(worker, executions, began)
+
+
+@lru_cache(maxsize=64)
+def _uncrashed(executions: ExecutionQuerySet) -> ExecutionQuerySet:
+    return executions.filter(crashes=0)
 
 
 def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     """Lease one execution that was in flight when a process died for the second time. Carry it out alone."""
     began, worker = spans.now(), worker_name()
-    crashed = unpaused(rows().filter(queue=queue, lane__in=lanes, crashes__gt=0))
-    return _claim_of(worker, crashed.lease(1, worker=worker, lease=conf.lease_seconds(), suspects=True), began)
-
-
-def unpaused(executions: ExecutionQuerySet) -> ExecutionQuerySet:
-    """Return those that no pause stops. One small query, and a second one while a model is paused."""
-    pauses = list(Pause.objects.using(executions.db).current())
-    if not pauses:
-        return executions
-    if any(pause.is_everything for pause in pauses):
-        return executions.none()
-    slugs = {pause.rule_slug for pause in pauses if pause.rule_slug}
-    of_models = [pause for pause in pauses if pause.model]
-    if of_models:
-        rules = Rule.objects.using(executions.db).values_list("slug", "model")
-        slugs |= {slug for slug, model in rules if any(pause.watches(model) for pause in of_models)}
-    return executions.exclude(rule_slug__in=slugs)
+    crashed = of_queues(unpaused(rows()), queue).filter(lane__in=lanes, crashes__gt=0)
+    executions = leasing.lease(crashed, 1, worker=worker, lease=conf.lease_seconds(), suspects=True)
+    return _claim_of(worker, executions, began)
 
 
 def renew(*workers: str, lease: float | None = None) -> int:

@@ -14,7 +14,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import TROUBLED, ExecutionQuerySet, State
-from rules_engine.work import claims
+from rules_engine.work.leases.leasing import due, of_queues, rows, unpaused
 
 #: The latest executions of a lane that are looked at.
 SAMPLE = 5_000
@@ -49,19 +49,19 @@ class LaneBacklog:
 
 def due_lanes(queue: str) -> list[str]:
     """Return the lanes of a queue in which something is due that no pause stops, by name."""
-    due = claims.unpaused(claims.rows().due()).filter(queue=queue)
-    return database_of(due.db).due_lanes(due, queue)
+    waiting = of_queues(due(unpaused(rows())), queue)
+    return database_of(waiting.db).due_lanes(waiting, queue)
 
 
 def late_lanes(queue: str, seconds: float) -> list[str]:
     """Return the lanes of a queue in which something that no pause stops has been due for so many seconds, by name."""
-    late = claims.unpaused(claims.rows().due()).filter(queue=queue, next_attempt_at__lte=seconds_from_now(-seconds))
+    late = due(unpaused(rows())).filter(queue=queue, next_attempt_at__lte=seconds_from_now(-seconds))
     return database_of(late.db).due_lanes(late, queue)
 
 
 def in_flight(queue: str, *lanes: str) -> int:
     """Return how many executions of these lanes workers have leased now."""
-    return claims.rows().live().filter(queue=queue, lane__in=lanes, lease_until__gt=Now()).count()
+    return rows().live().filter(queue=queue, lane__in=lanes, lease_until__gt=Now()).count()
 
 
 def _rows(queue: str, lanes: Sequence[str]) -> ExecutionQuerySet:

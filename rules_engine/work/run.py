@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, router
+from django.db.models import QuerySet
 
 from rules_engine import conf
 from rules_engine.context.actor import paused
 from rules_engine.context.visible import objects_sent
+from rules_engine.databases.prepared.queries import Mark, Prepared, prepare
 from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import NotEntered
 from rules_engine.live import cache
@@ -41,6 +43,8 @@ logger = logging.getLogger("rules_engine")
 #: meanwhile waits longer than that for what it has claimed.
 QUICK_SECONDS = 0.5
 LARGEST = 4
+#: Rules of a claim that are asked for by a text that is made once for their number.
+FEW_RULES = 10
 #: What a change was surrounded by: where it is acted. Empty for all, where a site tells nothing.
 PLACE = attrgetter("event.surroundings")
 #: What is read to match, by a rule's slug and version.
@@ -205,9 +209,20 @@ def _rules_of(executions: Collection[Execution]) -> tuple[Mapping[str, str], Rea
 def _live_rules(executions: Iterable[Execution]) -> Mapping[str, str]:
     """Which rules of these executions are there and enabled, and where. An execution without a rule was ordered by
     hand."""
-    slugs = {execution.rule_slug for execution in executions}
-    rules = Rule.objects.filter(slug__in=slugs, enabled=True)
-    return {"": "", **dict(rules.values_list("slug", "surroundings"))}
+    slugs, using = {execution.rule_slug for execution in executions}, router.db_for_write(Rule)
+    if len(slugs) <= FEW_RULES:
+        return {"": "", **dict(_enabled(using, len(slugs)).ask(*slugs))}
+    return {"": "", **dict(_enabled_among(slugs, using))}
+
+
+@lru_cache(maxsize=32)
+def _enabled(using: str, count: int) -> Prepared[Any]:
+    marks = [Mark.of(Rule, "slug", number) for number in range(count)]
+    return prepare(_enabled_among([mark.value for mark in marks], using), *marks)
+
+
+def _enabled_among(slugs: Collection[str], using: str) -> QuerySet[Any, Any]:
+    return Rule.objects.using(using).filter(slug__in=slugs, enabled=True).values_list("slug", "surroundings")
 
 
 def _reads_of(executions: Iterable[Execution]) -> Reads:

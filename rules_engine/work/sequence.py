@@ -14,7 +14,7 @@ from rules_engine.models import Execution
 from rules_engine.models.execution import FAILED, LIVE, NOT_AFTER_THAT
 from rules_engine.outbox import hints
 from rules_engine.outbox.later import wait_for_time
-from rules_engine.work.claims import rows
+from rules_engine.work.leases.leasing import rows
 
 #: Groups looked at by one sweep.
 FORGOTTEN = 500

@@ -22,12 +22,14 @@ from rules_engine.context.actor import paused
 from rules_engine.databases import database_of
 from rules_engine.databases.keeping import kept_connection
 from rules_engine.databases.pools import give_back
+from rules_engine.databases.prepared.queries import Prepared, prepare
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.models.rule_set import RuleSetVersion
 from rules_engine.outbox import hints, releasing
 from rules_engine.types import Unread, ask
-from rules_engine.work import claims, large_changes, queues, retention, sequence
+from rules_engine.work import large_changes, queues, retention, sequence
 from rules_engine.work.captures import taking
+from rules_engine.work.leases import leasing
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.runs import telling as runs
 from rules_engine.work.schedules import looking, waiting
@@ -144,9 +146,7 @@ def seal(seconds: float = SEAL_SECONDS) -> int:
 
 def due_queues(*only: str) -> list[str]:
     """Give the queues in which something is due now."""
-    rows = claims.unpaused(Execution.objects.due())
-    if only:
-        rows = rows.of_queues(only)
+    rows = leasing.due(leasing.of_queues(leasing.unpaused(leasing.rows()), *only))
     queues_due = set(database_of(rows.db).due_queues(rows))
     if (not only or conf.queue() in only) and _is_any_due_besides():
         queues_due.add(conf.queue())
@@ -168,15 +168,15 @@ def tell_besides(seconds: float = NEVER, *, in_turn: bool = False, now: datetime
 
 def _due_besides() -> Sequence[Besides]:
     """Return what is to be told besides executions, asked by one query: nearly always there is nothing."""
-    found = _asking(router.db_for_write(RuleSetVersion)).first()
+    found = next(iter(_asking(router.db_for_write(RuleSetVersion)).ask()), None)
     # The row is not there before the first rule; a kind that has nothing to tell says so itself.
     return BESIDES if found is None else [kind for kind, is_due in zip(BESIDES, found, strict=True) if is_due]
 
 
 @cache
-def _asking(using: str) -> Any:
+def _asking(using: str) -> Prepared[Any]:
     """The question, of the one row that is always there: made once, for it is asked with every hint."""
-    return RuleSetVersion.objects.using(using).values_list(*(Exists(kind.due()) for kind in BESIDES))
+    return prepare(RuleSetVersion.objects.using(using).values_list(*(Exists(kind.due()) for kind in BESIDES))[:1])
 
 
 def _is_any_due_besides() -> bool:

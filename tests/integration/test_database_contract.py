@@ -27,6 +27,7 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.models import execution as states
 from rules_engine.models.reservation import Reservation
 from rules_engine.types import new_id
+from rules_engine.work.leases.leasing import leasable
 from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +61,7 @@ def ending(execution: Execution, worker: str, **columns: Any) -> AttemptEnd:
 
 
 def due() -> Any:
-    return Execution.objects.all().leasable(suspects=False)
+    return leasable(Execution.objects.all())
 
 
 def lease(database: Database, worker: str, limit: int) -> set[Any]:
@@ -372,7 +373,7 @@ def test_postgresql_takes_one_statement_for_many(statements: list[str]):
         return
     database = database_of("default")
     rows = leased("me", 5)
-    due_lanes = Execution.objects.all().leasable(suspects=False)
+    due_lanes = leasable(Execution.objects.all())
     statements.clear()
     charge(database, "me", *rows)
     database.end(Execution.objects.filter(state=RUNNING), Attempt, [ending(row, "me") for row in rows])

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from rules_engine.databases import insertion
-from rules_engine.databases.insertion import Rows, insert_together
+from rules_engine.databases.prepared import inserts
+from rules_engine.databases.prepared.inserts import Rows, insert_together
 from rules_engine.databases.savepoints import MOST_IN_ONE_TRIP, fetch_one
 from rules_engine.models import Event, Execution, RuleError
 from rules_engine.outbox.rows import EventRow, ExecutionRow
@@ -83,7 +83,7 @@ def test_a_match_is_written_beside(package: str) -> None:
 def test_where_one_row_cannot_be_written_none_is(
     in_transaction: bool, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(insertion, "ROWS_IN_ONE", 1)
+    monkeypatch.setattr(inserts, "ROWS_IN_ONE", 1)
     there = Tag.objects.create(name="there")
     rows = [tags(*["new"] * parts), taken(there.pk)]
     if in_transaction:

@@ -28,7 +28,7 @@ from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import any_is_queried
 from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
-from rules_engine.databases.insertion import insert_passing_conflicts
+from rules_engine.databases.prepared.inserts import insert_passing_conflicts
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.types import Operation, Unread, ask
 

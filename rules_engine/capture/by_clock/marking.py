@@ -13,7 +13,7 @@ from rules_engine import texts, types
 from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.context.visible import read_by
-from rules_engine.databases.insertion import Rows, insert_together
+from rules_engine.databases.prepared.inserts import Rows, insert_together
 from rules_engine.databases.savepoints import fetch_one
 from rules_engine.errors import said_by
 from rules_engine.live import cache

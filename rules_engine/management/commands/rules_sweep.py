@@ -15,7 +15,7 @@ from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
 from rules_engine.outbox import hints
-from rules_engine.work.claims import unpaused
+from rules_engine.work.leases.leasing import unpaused
 from rules_engine.work.queues import drain
 from rules_engine.work.schedules.arming import keep_armed
 from rules_engine.work.sequence import settle_forgotten

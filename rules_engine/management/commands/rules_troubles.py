@@ -11,7 +11,8 @@ from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
 from rules_engine.outbox.releasing import release_due
 from rules_engine.troubles.signals import names
-from rules_engine.work.claims import Claim, rows, unpaused, worker_name
+from rules_engine.work.claims import Claim, worker_name
+from rules_engine.work.leases.leasing import lease, rows, unpaused
 from rules_engine.work.run import run_claim
 from rules_engine.work.troubles.noticing import notice
 
@@ -63,5 +64,6 @@ def _claim() -> Claim:
     due = unpaused(rows().due()).filter(event__signal__in=names())
     keys = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[: conf.batch_size()])
     worker = worker_name()
-    leased = rows().with_keys(keys).lease(len(keys), worker=worker, lease=conf.lease_seconds()) if keys else []
+    of_keys = rows().filter(pk__in=keys)
+    leased = lease(of_keys, len(keys), worker=worker, lease=conf.lease_seconds()) if keys else []
     return Claim(worker, tuple(leased))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.db.models.functions import Cast
 
 from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass, find_model, resolve
+from rules_engine.databases.prepared.queries import Mark, Prepared, prepare
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.models import Firing
 from rules_engine.rules.holding import LONGEST_HOLD_KEY
@@ -113,24 +114,20 @@ class Dates:
 
     def within(self, found: Sequence[Window]) -> models.QuerySet[Any]:
         """Return the objects whose dates are in one of these windows, in the order of dates."""
-        lookup = f"{self.column.lookup}__range"
-        is_within = reduce(or_, (Q(**{lookup: (window.first, window.last)}) for window in found))
-        return self.rows().filter(is_within).order_by(self.column.lookup, "pk")
+        return _within(self.column, [(window.first, window.last) for window in found], self.using)
 
     def unfired(self, found: Sequence[Window], begin: datetime) -> models.QuerySet[Any]:
         """Return those of which no such date has been done with, where they are due after a moment.
 
         A firing from before that, or of the rule as it was, is not asked for: so a few are read of very many.
         """
+        return _unfired(self.within(found), self.column, self.slug, self._bound(begin))
+
+    def _bound(self, begin: datetime) -> datetime:
+        """Return from when on firings are asked for."""
         is_exact = self.schedule["unit"] in ELAPSED and not self.column.is_of_days
         bound = begin if is_exact else begin - MOVED
-        fired = Firing.objects.filter(
-            rule_slug=self.slug,
-            due_at__gte=bound if self.since is None else max(self.since, bound),
-            object_key=Cast(OuterRef("pk"), CharField(max_length=LONGEST_HOLD_KEY)),
-            **{self.column.firing_column: OuterRef(self.column.lookup)},
-        )
-        return self.within(found).filter(~Exists(fired))
+        return bound if self.since is None else max(self.since, bound)
 
     def find(self, begin: datetime, end: datetime, most: int) -> list[Due]:
         """Return what is due after one moment and up to another and is not done with, so many of the first at most."""
@@ -138,11 +135,18 @@ class Dates:
         due: list[Due] = []
         if not found:
             return due
-        for page in self.pages(self.unfired(found, begin)):
+        first = self._first_page(found, begin)
+        pages = [first] if len(first) < PAGE else self.pages(self.unfired(found, begin))
+        for page in pages:
             due += self._unknown(list(self.picked(page, begin, end)))
             if len(due) >= most:
                 break
         return due[:most]
+
+    def _first_page(self, found: Sequence[Window], begin: datetime) -> list[tuple[Any, Any]]:
+        """Return the keys and dates of the first of those that ``unfired`` has: nearly always these are all."""
+        ends = [end for window in found for end in (window.first, window.last)]
+        return _first_page(self.column, len(found), self.using).ask(*ends, self.slug, self._bound(begin))
 
     def picked(self, page: Iterable[tuple[Any, Any]], begin: datetime, end: datetime) -> Iterator[Due]:
         """Yield those of some keys and dates that are due after one moment and up to another."""
@@ -226,3 +230,30 @@ class Dates:
             "of_date": due.value if self.column.is_of_days else None,
             "of_moment": None if self.column.is_of_days else due.value,
         }
+
+
+def _within(column: DateColumn, ranges: Sequence[tuple[Any, Any]], using: str) -> models.QuerySet[Any]:
+    is_within = reduce(or_, (Q(**{f"{column.lookup}__range": each}) for each in ranges))
+    rows: models.QuerySet[Any] = UncachedQuerySet(column.model, using=using)
+    return rows.filter(is_within).order_by(column.lookup, "pk")
+
+
+def _unfired(rows: models.QuerySet[Any], column: DateColumn, slug: str, bound: datetime) -> models.QuerySet[Any]:
+    fired = Firing.objects.filter(
+        rule_slug=slug,
+        due_at__gte=bound,
+        object_key=Cast(OuterRef("pk"), CharField(max_length=LONGEST_HOLD_KEY)),
+        **{column.firing_column: OuterRef(column.lookup)},
+    )
+    return rows.filter(~Exists(fired))
+
+
+@lru_cache(maxsize=256)
+def _first_page(column: DateColumn, windows: int, using: str) -> Prepared[Any]:
+    """The query of a look, made once for all of so many windows: a look takes as long to make it as to ask it."""
+    ends = [Mark.of_field(column.field, number) for number in range(2 * windows)]
+    ranges = [(first.value, last.value) for first, last in zip(ends[::2], ends[1::2], strict=True)]
+    # Of another number than the ends, which may be moments as well.
+    slug, bound = Mark.of(Firing, "rule_slug"), Mark.of(Firing, "due_at", 2 * windows)
+    rows = _unfired(_within(column, ranges, using), column, slug.value, bound.value)
+    return prepare(rows.values_list("pk", column.lookup)[:PAGE], *ends, slug, bound)

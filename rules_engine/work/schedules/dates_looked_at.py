@@ -14,7 +14,7 @@ from typing import Any
 
 from rules_engine.capture.one_rule.telling import Occasion, tell
 from rules_engine.context import actor
-from rules_engine.databases.insertion import insert
+from rules_engine.databases.prepared.inserts import insert
 from rules_engine.live import cache
 from rules_engine.models import Firing, Schedule
 from rules_engine.rules.matching import CompiledRule

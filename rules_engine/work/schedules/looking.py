@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, models, transaction
@@ -19,6 +20,7 @@ from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
+from rules_engine.databases.prepared.queries import Mark, Prepared, PreparedUpdate, prepare, prepare_update
 from rules_engine.live import cache
 from rules_engine.models import RuleError, RuleSetVersion, Schedule
 from rules_engine.rules.matching import CompiledRule
@@ -93,9 +95,23 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
 
 def _turns(now: datetime | None, elsewhere: Collection[str]) -> list[Any]:
     """Return the schedules whose turn it is, with the database's time, and the number of the rule set."""
+    if elsewhere:
+        return list(_in_turn(due(now).exclude(rule_slug__in=elsewhere)))
+    return _usual_turns(cache.alias(), now is None).ask(*([] if now is None else [now]))
+
+
+def _in_turn(rows: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     number = RuleSetVersion.objects.filter(pk=1).values("number")
-    rows = due(now).exclude(rule_slug__in=elsewhere) if elsewhere else due(now)
-    return list(rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "rule_slug")[:TURNS])
+    return rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "rule_slug")[:TURNS]
+
+
+@lru_cache(maxsize=8)
+def _usual_turns(using: str, is_by_database: bool) -> Prepared[Any]:
+    """The question with which each look begins; whether it is by the database's clock, or by a moment that is given."""
+    if is_by_database:
+        return prepare(_in_turn(due()))
+    now = Mark.of(Schedule, "next_look_at")
+    return prepare(_in_turn(due(now.value)), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +170,24 @@ def _has_turn(row: Schedule, using: str) -> bool:
 
 def _note(row: Schedule, looked: Looked, *, is_own: bool = False) -> bool:
     """Keep how far it was looked; say whether no other worker has done so since the row was read."""
-    columns = {"error": "", "step": F("step") + 1, **looked.columns}
-    rows = _rows().filter(pk=row.pk) if is_own else _rows().filter(pk=row.pk, step=row.step)
-    is_first = bool(rows.update(**columns))
+    columns = {"error": "", **looked.columns}
+    update = _noting(cache.alias(), tuple(columns), is_own)
+    is_first = bool(update.make(*columns.values(), row.pk, *([] if is_own else [row.step])))
     if is_first and columns["error"]:
         _tell_error(row, columns["error"])
     return is_first
+
+
+@lru_cache(maxsize=64)
+def _noting(using: str, columns: tuple[str, ...], is_own: bool) -> PreparedUpdate:
+    """The UPDATE that keeps how far it was looked, made once for the same columns."""
+    key, step = Mark.of(Schedule, "pk"), Mark.of(Schedule, "step", 1)
+    marks = {name: Mark.of(Schedule, name, number) for number, name in enumerate(columns, 2)}
+    rows = Schedule.objects.using(using).filter(pk=key.value)
+    where = [key] if is_own else [key, step]
+    values = {name: mark.value for name, mark in marks.items()}
+    set_columns = {**values, "step": F("step") + 1}
+    return prepare_update(rows if is_own else rows.filter(step=step.value), set_columns, *marks.values(), *where)
 
 
 def _stopped(row: Schedule, rule: CompiledRule | None, now: datetime) -> Looked | None:

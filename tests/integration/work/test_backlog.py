@@ -10,8 +10,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from rules_engine.models import Execution, execution
+from rules_engine.models import Execution
 from rules_engine.work import claims
+from rules_engine.work.leases import leasing
 from rules_engine.work.tasks import due_queues
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres("its plans are told in its words")]
@@ -113,7 +114,7 @@ def test_the_oldest_of_several_queues_are_taken_first(backlog: None) -> None:
 
 
 def test_where_very_many_leases_expired_all_are_looked_at(backlog: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "MOST_EXPIRED", 3)
+    monkeypatch.setattr(leasing, "MOST_EXPIRED", 3)
     Execution.objects.filter(queue="webhooks").update(leased_by="a", lease_until=timezone.now() - timedelta(seconds=1))
     last = Execution.objects.filter(queue="rules").latest("id")
     Execution.objects.filter(pk=last.pk).update(leased_by="z", lease_until=timezone.now() - timedelta(seconds=1))

@@ -1,0 +1,1 @@
+"""What is due, and leasing it to a worker."""
