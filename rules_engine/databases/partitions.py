@@ -6,7 +6,9 @@ says which partition a row is in: what asks by key looks at one. Statements only
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +16,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from rules_engine.errors import RulesEngineError
 
 #: Characters of a name in PostgreSQL.
 LONGEST_NAME = 63
+#: Seconds for which a lock is waited for with another in hand: less than PostgreSQL's ``deadlock_timeout``, a second.
+HAND_SECONDS = 0.3
+#: Seconds before the end from which one is waited for all the same: PostgreSQL calls off a VACUUM after a second.
+AT_THE_END = 3.0
 _BOUNDS = re.compile(r"FROM \((MINVALUE|'[^']+')\) TO \((MAXVALUE|'[^']+')\)")
 
 
@@ -89,7 +95,7 @@ def size(name: str, using: str) -> tuple[int, int]:
 def waiting(seconds: float, using: str) -> Iterator[None]:
     """Make a transaction whose statements wait for a lock so long and no longer, so that nobody waits behind them."""
     with transaction.atomic(using=using):
-        _run(using, f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
+        _wait_for_locks(seconds, using)
         yield
 
 
@@ -97,6 +103,33 @@ def lock(table: str, using: str) -> None:
     """Keep everybody else from the table until the transaction ends. Raises ``OperationalError`` where somebody is in
     the way for longer than it may wait."""
     _run(using, f"LOCK TABLE {_quoted(table, using)} IN ACCESS EXCLUSIVE MODE")
+
+
+def lock_all(tables: Sequence[str], seconds: float, using: str) -> None:
+    """Keep everybody else from all these tables until the transaction ends. Raises ``OperationalError`` where somebody
+    is in the way for longer than that.
+
+    Whoever has a later one and wants an earlier one would wait for this, and this for them, until PostgreSQL undoes one
+    of the two. So with one table in hand this waits a moment for the next, less than PostgreSQL takes to look for a
+    deadlock, then lets all go and begins anew. At the end it waits long enough for a VACUUM to be called off.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with transaction.atomic(using=using):
+                for number, table in enumerate(tables):
+                    left = max(until - time.monotonic(), 0.001)
+                    _wait_for_locks(left if not number or left <= AT_THE_END else HAND_SECONDS, using)
+                    lock(table, using)
+                _wait_for_locks(seconds, using)
+            return
+        except OperationalError:
+            if time.monotonic() >= until:
+                raise
+
+
+def _wait_for_locks(seconds: float, using: str) -> None:
+    _run(using, f"SET LOCAL lock_timeout = {math.ceil(seconds * 1000)}")
 
 
 def add(table: str, low: UUID, high: UUID, using: str) -> Partition:

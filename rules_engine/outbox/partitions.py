@@ -78,8 +78,7 @@ def convert(days: int = DAYS, *, now: datetime | None = None) -> list[str]:
         partitions.prepare(model._meta.db_table, key, using)
     with partitions.waiting(CONVERT_LOCK_SECONDS, using):
         # All of them first: a save that has written its event goes on to its execution, and ends.
-        for model in LOCKED:
-            partitions.lock(model._meta.db_table, using)
+        partitions.lock_all([model._meta.db_table for model in LOCKED], CONVERT_LOCK_SECONDS, using)
         for model, key in wanted:
             partitions.convert(model._meta.db_table, key, first_key(boundary), using)
     extend(days=days, now=now)

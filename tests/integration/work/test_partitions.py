@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from rules_engine.databases.partitions import first_key, moment
@@ -86,6 +86,46 @@ def test_a_save_that_is_under_way_ends_before_tables_are_partitioned() -> None:
     thread.join(60)
     assert all(told.partitions for told in partitions.state())
     assert Event.objects.count() == 1
+
+
+def test_what_comes_to_the_tables_the_other_way_is_not_undone() -> None:
+    """As pruning does, which looks for attempts whose execution is gone."""
+
+    def convert() -> None:
+        partitions.convert()
+        connections.close_all()
+
+    matched("a")
+    thread = threading.Thread(target=convert)
+    with transaction.atomic():
+        assert Attempt.objects.count() == 1
+        thread.start()
+        eventually(lambda: is_waited_for(Attempt._meta.db_table))
+        # The other has the table of executions now: whichever of the two PostgreSQL undid would fail.
+        assert Execution.objects.filter(state="succeeded").count() == 1
+        assert retention._left_behind(days=1).count() == 0
+    thread.join(60)
+    assert all(told.partitions for told in partitions.state())
+
+
+def test_who_is_in_the_way_for_too_long_keeps_tables_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "CONVERT_LOCK_SECONDS", 0.5)
+    failed: list[BaseException] = []
+
+    def convert() -> None:
+        try:
+            partitions.convert()
+        except OperationalError as error:
+            failed.append(error)
+        connections.close_all()
+
+    with transaction.atomic():
+        assert Attempt.objects.count() == 0
+        thread = threading.Thread(target=convert)
+        thread.start()
+        thread.join(60)
+    assert len(failed) == 1
+    assert not any(told.partitions for told in partitions.state())
 
 
 def old(days: int, *rows: Any) -> None:
