@@ -82,7 +82,7 @@ def batch_of(
 def write(batches: Sequence[Batch], using: str) -> int:
     """Write the rows of several events together, all of them or none: one statement for many rows of a kind. Raises
     ``DatabaseError``, and returns what ``record`` does."""
-    if not spans.is_on():
+    if not spans.is_heard():
         return _write(batches, using)
     begun = [_begin(batch) for batch in batches]
     with spans.Ending(begun), spans.current(begun[0] if len(begun) == 1 else None):

@@ -187,4 +187,18 @@ GOALS = (
         "A save that begins a wait of a rule, or ends it, to the save and one row more",
         (most("begins a wait", 1.50), most("ends a wait", 1.50), most("waits not marked", 0, "objects")),
     ),
+    Goal(
+        "P19",
+        "A save with traces off, and with metrics counted, to one that asks for neither",
+        tuple(
+            most(f"{name}, {kind}", 1.01 if "METRICS" not in name else 1.02)
+            for kind in ("matches", "does not match")
+            for name in (
+                "TRACES is False",
+                "opentelemetry-api not installed",
+                "opentelemetry-api not configured",
+                "METRICS counted",
+            )
+        ),
+    ),
 )

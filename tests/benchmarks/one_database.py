@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def set_up() -> None:
-    """Set Django up with the settings of the benchmarks."""
+    """Set Django up with the settings of the benchmarks, unless a module that is run by itself has done so."""
+    from django.apps import apps
+
+    if apps.ready:
+        return
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
     os.environ.setdefault("DEMO_VAR", tempfile.mkdtemp(prefix="signal-rules-benchmarks-"))
     from django.test.utils import setup_test_environment
@@ -43,6 +47,7 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         bulk,
         looks,
         many_rules,
+        monitored,
         on_time,
         saves,
         starts,
@@ -70,6 +75,7 @@ def measures() -> Mapping[str, Callable[[Scale], Found]]:
         "P16": on_time.lateness,
         "P17": on_time.run_on_all,
         "P18": arming.measure,
+        "P19": monitored.measure,
     }
 
 

@@ -20,6 +20,7 @@ from rules_engine.models import Event, Execution, HeldMatch
 from rules_engine.outbox.releasing import release_due
 from rules_engine.testing import create_rule
 from rules_engine.tracing.kept import trace_id_of
+from rules_engine.tracing.spans import look_anew
 from rules_engine.work import queues
 from tests.factories import make_endpoint
 from tests.http_server import MisbehavingServer
@@ -47,6 +48,7 @@ def provider() -> None:
 @pytest.fixture(autouse=True)
 def emptied() -> None:
     EXPORTER.clear()
+    look_anew()
 
 
 @pytest.fixture
@@ -179,3 +181,41 @@ def test_switched_off_nothing_is_kept(receiver: MisbehavingServer, settings: Any
     assert Event.objects.get().trace is None
     assert receiver.requests[0].header("traceparent") == ""
     assert [span["name"] for span in spans()] == ["outside"]
+
+
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A process that has the interface, and where nobody says where spans go. Returns the names of spans that are
+    begun all the same."""
+    begun: list[str] = []
+    start = trace.ProxyTracer.start_span
+
+    def noted(self: Any, name: str, *arguments: Any, **options: Any) -> Any:
+        begun.append(name)
+        return start(self, name, *arguments, **options)
+
+    monkeypatch.setattr(trace.ProxyTracer, "start_span", noted)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    look_anew()
+    return begun
+
+
+def test_where_nobody_says_where_spans_go_none_is_begun(unconfigured: list[str]) -> None:
+    set_name = {"fields": [{"field": "name", "value": "new"}]}
+    create_rule(model=Product, signals=["pre_save"], actions=[("set_fields", set_name)], slug="at-once")
+    create_rule(model=Product, actions=[("log_message", {"message": "x"})])
+    Product.objects.create(name="p", slug="p", price="1")
+    act()
+    assert {execution.state for execution in Execution.objects.all()} == {"succeeded"}
+    assert unconfigured == []
+    assert {event.trace for event in Event.objects.all()} == {None}
+
+
+def test_there_a_trace_that_comes_in_is_handed_on(unconfigured: list[str], receiver: MisbehavingServer) -> None:
+    make_endpoint(url=receiver.url("/"))
+    create_rule(model=Product, actions=[("webhook", {"endpoint": "crm"})])
+    came_in = trace.SpanContext(trace_id=0xABC, span_id=0xDEF, is_remote=True, trace_flags=trace.TraceFlags(1))
+    with trace.use_span(trace.NonRecordingSpan(came_in)):
+        Product.objects.create(name="p", slug="p", price="1")
+    act("webhooks")
+    assert trace_id_of(receiver.requests[0].header("traceparent")) == f"{0xABC:032x}"
