@@ -7,7 +7,8 @@ connections is too small for workers; E013 the user model is not installed; W014
 deletes are left to the database; I016 fields are hidden; E017 the database is none that is known, its clock is
 not UTC, or it switches schemas and nobody says which; W018 SQLite's transactions begin as readers; W019 a rule's key
 holds no value; W020 the form of actions has not what draws it; W021 database triggers lack something;
-E031 Django has no tasks; W032 its tasks have no workers; I034 writes go by rules; W041 a rule on a date finds no index.
+E031 Django has no tasks; W032 its tasks have no workers; I034 writes go by rules; W041 a rule on a date finds no
+index; W042 rules on time look at home alone.
 W003, W004 and W006 to W008 are about a deployment, and come with ``check --deploy``.
 """
 
@@ -42,6 +43,7 @@ from rules_engine.test.seen.messages import unseen_writes
 from rules_engine.test.seen.unseen import unseen_changes
 from rules_engine.types import RuleSpec
 from rules_engine.work.schedules import indexes
+from rules_engine.work.schedules.unlisted import unlisted
 from rules_engine.work.workers import worker_pools
 
 Apps = Sequence[AppConfig] | None
@@ -105,10 +107,11 @@ def check_constant_keys(app_configs: Apps, **_: Any) -> list[checks.CheckMessage
 
 
 @checks.register()
-def check_date_indexes(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
-    """W041: rules on a date whose column has no index, so that each look for what is due reads its whole table."""
-    lacking = indexes.lacking(_enabled_rules(), router.db_for_write(Rule))
-    return [checks.Warning(message, hint=hint, id="rules_engine.W041") for message, hint in lacking]
+def check_rules_on_time(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
+    """W041: a rule's date has no index, so that each look reads its table. W042: it is looked for at home alone."""
+    rules = _enabled_rules()
+    found = {"W041": indexes.lacking(rules, router.db_for_write(Rule)), "W042": unlisted(rules)}
+    return [checks.Warning(said, hint=hint, id=f"rules_engine.{key}") for key in found for said, hint in found[key]]
 
 
 @checks.register(deploy=True)
@@ -124,10 +127,7 @@ def check_user_model(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E013: rules record who wrote them, so the app of the user model has to be installed."""
     if not _has_users():
         message = f"The user model {settings.AUTH_USER_MODEL} is not installed, and a rule records who wrote it."
-        hint = (
-            'Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS, or the app that '
-            "AUTH_USER_MODEL names."
-        )
+        hint = 'Add "django.contrib.auth" and "django.contrib.contenttypes", or the app it names, to INSTALLED_APPS.'
         return [checks.Error(message, hint=hint, id="rules_engine.E013")]
     return []
 

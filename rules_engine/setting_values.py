@@ -24,7 +24,8 @@ EXPECTED_SIGNALS = (
 )
 EXPECTED_SURROUNDINGS = (
     'None, or a dict of dotted paths such as {"present": "rules_engine.surroundings.tenants.present", "enter": '
-    '"rules_engine.surroundings.tenants.enter"}, perhaps with "home" (a value) and "own_rules" (True or False)'
+    '"rules_engine.surroundings.tenants.enter"}, perhaps with "every" (such a path), "home" (a value) and "own_rules" '
+    "(True or False)"
 )
 #: What a connection may differ in from the one that DATABASES describes.
 CONNECTION_KEYS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
@@ -191,6 +192,8 @@ class ConfiguredSurroundings:
 
     present: str
     enter: str
+    #: The function that lists them; empty where nothing does.
+    every: str = ""
     home: Any = None
     own_rules: bool = False
 
@@ -199,10 +202,10 @@ def is_surroundings(value: Any) -> bool:
     """Tell whether a value is None, or a dict of dotted paths with what is said in ``conf.surroundings``."""
     if value is None:
         return True
-    known = {"present", "enter", "home", "own_rules"}
+    known = {"present", "enter", "every", "home", "own_rules"}
     if not isinstance(value, Mapping) or not {"present", "enter"} <= set(value) <= known:
         return False
-    paths = [value[key] for key in ("present", "enter")]
+    paths = [value[key] for key in ("present", "enter", "every") if key in value]
     has_paths = all(isinstance(path, str) and "." in path for path in paths)
     return has_paths and isinstance(value.get("own_rules", False), bool)
 

@@ -291,8 +291,8 @@ def surroundings() -> ConfiguredSurroundings | None:
     """What a connection says besides its rows, such as a tenant's schema: the functions by which it is told
     (``present``) and entered again by workers (``enter``). Default None, for nothing.
 
-    ``home`` is what is present where the rules and their authors are, that all share; with ``own_rules`` (default
-    False) others have rules of their own besides.
+    ``every`` lists them, for rules on time that hold in all. ``home`` is what is present where the rules and their
+    authors are, that all share; with ``own_rules`` (default False) others have rules of their own besides.
     """
     value = usable("SURROUNDINGS", None, is_surroundings, EXPECTED_SURROUNDINGS)
     return None if value is None else ConfiguredSurroundings(**value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +40,8 @@ class Functions:
     home: str
     #: Whether others than these have rules of their own (``own_rules``).
     own_rules: bool = False
+    #: Which there are of a model's objects, or of what is about no model (None); None where nothing tells it.
+    every: Callable[[Any], Iterable[Any]] | None = None
 
 
 @cache
@@ -49,7 +51,8 @@ def functions() -> Functions | None:
     if configured is None:
         return None
     present, enter = _imported("present", configured.present), _imported("enter", configured.enter)
-    return Functions(present, enter, text_of(configured.home), configured.own_rules)
+    every = _imported("every", configured.every) if configured.every else None
+    return Functions(present, enter, text_of(configured.home), configured.own_rules, every)
 
 
 def _imported(key: str, path: str) -> Any:

@@ -43,6 +43,7 @@ from rules_engine.models.execution import LIVE
 from rules_engine.models.inheritance import ObjectName, is_stored, names_of, of_names
 from rules_engine.outbox import partitions
 from rules_engine.rules.schedules.kind import LONGEST_LATENESS
+from rules_engine.surroundings.listed import are_listed, place_here
 from rules_engine.types import ask
 from rules_engine.work.repeating import against_rivals
 from rules_engine.work.schedules.dates import key_text
@@ -243,7 +244,9 @@ def _firings_of(names: Sequence[ObjectName], events: QuerySet[Event]) -> QuerySe
     being told a second time stays: such a row says no more than its key and when it was due."""
     labels = {name.label for name in names}
     slugs = [slug for slug, label in Rule.objects.values_list("slug", "model") if label.lower() in labels]
-    is_its_own = Q(rule_slug__in=slugs, object_key__in=set(_key_texts(names)))
+    # The object of that key in other surroundings is another one, which is not to be told again.
+    here = {"surroundings": place_here()} if are_listed() else {}
+    is_its_own = Q(rule_slug__in=slugs, object_key__in=set(_key_texts(names)), **here)
     rows = Firing.objects.filter(is_its_own | Q(event_id__in=events.values("pk")))
     if not any(is_stored(name) for name in names):
         return rows

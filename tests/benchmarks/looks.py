@@ -35,7 +35,7 @@ def measure(scale: Scale) -> Found:
     fill_with_dates(count)
     rule = create_rule(Order, signals=(), schedule=EVERY, actions=[LOG])
     now = datetime.now(tz=UTC)
-    Schedule.objects.filter(pk=rule.slug).update(since=now - timedelta(days=8))
+    Schedule.objects.filter(rule_slug=rule.slug).update(since=now - timedelta(days=8))
     look_due(now=now)
     idle, found, due, wide = [], [], [], []
     for number in range(LOOKS):

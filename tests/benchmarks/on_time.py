@@ -61,7 +61,7 @@ def lateness(scale: Scale) -> Found:
         _row("a save, ms", [each * 1000 for each in saved]),
         _row("from due to the start of its action, s", late),
         ("saves a second", f"{len(saved) / seconds:,.0f}", "", "", ""),
-        ("looks", f"{Schedule.objects.get(pk=rule.slug).step:,}", "", "", ""),
+        ("looks", f"{Schedule.objects.get(rule_slug=rule.slug).step:,}", "", "", ""),
     )
     _end()
     return Found(("", "count", "p50", "p99", "most"), rows, figures)

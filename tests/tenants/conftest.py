@@ -57,7 +57,8 @@ def tenants(schemas: None, transactional_db: None) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute(
             "TRUNCATE rules_engine_rule, rules_engine_event, rules_engine_execution, rules_engine_heldmatch, "
-            "rules_engine_ruleversion, webhooks_endpoint, auth_user CASCADE"
+            "rules_engine_ruleversion, rules_engine_schedule, rules_engine_firing, rules_engine_armed, "
+            "rules_engine_run, rules_engine_ruleerror, webhooks_endpoint, auth_user CASCADE"
         )
         for name in NAMES:
             cursor.execute(f"TRUNCATE {name}.orders_order RESTART IDENTITY")

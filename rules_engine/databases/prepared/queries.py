@@ -30,6 +30,7 @@ _UNUSUAL: Mapping[str, Callable[[int], Any]] = {
     "DateTimeField": lambda number: dt.datetime(1, 1, 2, tzinfo=dt.UTC) + dt.timedelta(days=number),
     "DateField": lambda number: dt.date(1, 1, 2) + dt.timedelta(days=number),
     "PositiveBigIntegerField": lambda number: 2_000_000_000 + number,
+    "BigAutoField": lambda number: 3_000_000_000 + number,
 }
 
 

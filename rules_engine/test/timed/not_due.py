@@ -17,6 +17,8 @@ from rules_engine.live.compiler import compile_rule
 from rules_engine.models import Armed, Firing, Rule, Schedule
 from rules_engine.rules.gates import GateSeen
 from rules_engine.rules.schedules.times import next_times
+from rules_engine.surroundings.listed import place_here
+from rules_engine.surroundings.state import here
 from rules_engine.test.timed.asked import asked
 from rules_engine.test.timed.clock import compiled_at
 from rules_engine.test.timed.happening import (
@@ -74,7 +76,8 @@ class WhyNot:
 def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -> WhyNot:
     """Say why a rule of the kind ``date`` does not act on that object. Raises ``UnknownPath`` and ``LookupError``."""
     spec = rule.spec()
-    dates = Dates(spec.slug, spec.model, spec.schedule or {}, using)
+    place = place_here(spec.surroundings)
+    dates = Dates(spec.slug, spec.model, spec.schedule or {}, using, place=place)
     row = dates.rows().filter(pk=instance.pk).annotate(**{DATE: F(dates.column.lookup)}).first()
     if row is None:
         return WhyNot("gone")
@@ -82,7 +85,8 @@ def why_not_due(rule: Rule, instance: models.Model, now: datetime, using: str) -
     due_at = dates.due_of(value)
     if due_at is None:
         return WhyNot("empty" if value is None else "never")
-    fired = Firing.objects.using(using).filter(rule_slug=spec.slug, object_key=dates.key(row.pk), due_at=due_at).first()
+    of_rule = Firing.objects.using(using).filter(rule_slug=spec.slug, surroundings=place)
+    fired = of_rule.filter(object_key=dates.key(row.pk), due_at=due_at).first()
     if fired is not None:
         return WhyNot("acted" if fired.event_id else "stopped", due_at, fired.created_at, fired.event_id)
     if not spec.enabled:
@@ -95,7 +99,8 @@ def why_not_waiting(rule: Rule, instance: models.Model, now: datetime) -> WhyNot
     spec = rule.spec()
     if not spec.enabled:
         return WhyNot("off")
-    rows = Armed.objects.filter(rule_slug=spec.slug, object_pk=snapshot.plain(key_value(instance)), holds=True)
+    rows = Armed.objects.filter(rule_slug=spec.slug, surroundings=here(), holds=True)
+    rows = rows.filter(object_pk=snapshot.plain(key_value(instance)))
     armed = rows.exclude(state=Armed.State.NEW).order_by("-created_at").first()
     if armed is not None and armed.state == Armed.State.WAITING:
         return WhyNot("coming" if armed.due_at > now else "now", armed.due_at)
@@ -160,8 +165,8 @@ def _not_heard(spec: RuleSpec, instance: models.Model, now: datetime) -> WhyNot 
 
 
 def _of_its_time(spec: RuleSpec, row: models.Model, due: Mapping[str, Any], due_at: datetime, now: datetime) -> WhyNot:
-    using = row._state.db
-    looked = Schedule.objects.using(using).filter(rule_slug=spec.slug).first()
+    schedules = Schedule.objects.using(row._state.db).filter(rule_slug=spec.slug)
+    looked = schedules.filter(surroundings=place_here(spec.surroundings)).first()
     if looked is not None and due_at <= looked.since:
         return WhyNot("before", due_at, looked.since)
     compiled = compile_rule(spec, 0)

@@ -1,9 +1,12 @@
-"""Keeps one ``Schedule`` for each enabled rule on time: from when on what is due acts."""
+"""Keeps one ``Schedule`` for each enabled rule on time and each place where it is looked after: from when on what is
+due acts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import logging
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -11,17 +14,30 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from rules_engine.context.paths import find_model
+from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import uncached
 from rules_engine.live import cache
 from rules_engine.models import Armed, Rule, RuleAction, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.arms import said_of
 from rules_engine.rules.schedules.kinds import kind_of, name_of
+from rules_engine.surroundings.listed import HOME, are_listed, places_of
+from rules_engine.surroundings.state import functions
+from rules_engine.types import Unread, ask
 
+logger = logging.getLogger("rules_engine")
+
+Place = tuple[str, str]
 #: Of the characters of a digest.
 HALF = 32
-#: The rule set by which this process armed last.
+#: Seconds after which a process asks the site again which places there are.
+LISTED_SECONDS = 60
+#: The rule set by which this process armed last, and the time until which the places are still the same for it.
 _armed_for: int | None = None
+_listed_until = 0.0
+#: How many schedules there were then.
+_armed = 0
 
 
 def digest_of(model: str, schedule: Mapping[str, Any], said: str = "") -> str:
@@ -41,32 +57,64 @@ def digest_of_rule(rule: CompiledRule) -> str:
 
 
 def arm(using: str) -> None:
-    """Begin with rules that are new or say another thing of time, from now on, and end with those that are off.
+    """Begin with rules that are new or say another thing of time, and with places that are new, from now on; end with
+    those that are off, or gone.
 
     What was due between a rule's being switched off and on again is left out: it was off.
     """
+    global _armed
+    rows = Schedule.objects.using(using)
+    # Before the site is asked which places there are: what another process has begun since is not ended here.
+    known = {(slug, place): digest for slug, place, digest in rows.values_list("rule_slug", "surroundings", "digest")}
     rules = uncached(Rule.objects.using(using).filter(enabled=True, schedule__isnull=False))
-    said = list(rules.values_list("slug", "model", "schedule", "condition", "changes"))
-    wanted = {
+    said = list(rules.values_list("slug", "model", "schedule", "condition", "changes", "surroundings"))
+    digests = {
         slug: digest_of(model, schedule, _said(schedule, condition, changes))
-        for slug, model, schedule, condition, changes in said
+        for slug, model, schedule, condition, changes, _ in said
         if (kind := kind_of(schedule)) is not None and kind.is_by_clock
     }
-    staying = {slug for slug, _, schedule, _, _ in said if name_of(schedule) == "stays"}
-    rows = Schedule.objects.using(using)
-    known = dict(rows.values_list("rule_slug", "digest"))
+    of_all = {slug: model for slug, model, _, _, _, own in said if slug in digests and not own}
+    places = dict.fromkeys(digests, frozenset((HOME,))) | dict(_places(of_all, known, using))
+    wanted = {(slug, place): digest for slug, digest in digests.items() for place in places[slug]}
+    _armed = len(wanted)
     if known == wanted:
         return
+    staying = {slug for slug, _, schedule, *_ in said if name_of(schedule) == "stays"}
     with transaction.atomic(using=using):
-        _end(known.keys() - wanted.keys(), using)
-        for slug in wanted.keys() & known.keys():
-            if known[slug] != wanted[slug]:
-                if slug in staying and known[slug][HALF:] != wanted[slug][HALF:]:
-                    _forget_waiting({slug}, using)
-                _begin_anew(slug, wanted[slug], using)
-        new = [Schedule(rule_slug=slug, digest=wanted[slug]) for slug in sorted(wanted.keys() - known.keys())]
+        ended = known.keys() - wanted.keys()
+        _end({slug for slug, _ in ended} - digests.keys(), using)
+        _end_places((pair for pair in ended if pair[0] in digests), using)
+        changed = {pair[0]: known[pair] for pair in known.keys() & wanted.keys() if known[pair] != wanted[pair]}
+        for slug, before in changed.items():
+            if slug in staying and before[HALF:] != digests[slug][HALF:]:
+                _forget_waiting({slug}, using)
+            _begin_anew(slug, digests[slug], using)
+        new = [
+            Schedule(rule_slug=slug, surroundings=place, digest=digests[slug])
+            for slug, place in sorted(wanted.keys() - known.keys())
+        ]
         # Another process may be arming the same.
         rows.bulk_create(new, ignore_conflicts=True)
+
+
+def _places(of_all: Mapping[str, str], known: Iterable[Place], using: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield where each of these rules is looked after, by its model's label. Where the site cannot say which places
+    there are, they stay what they were."""
+    found: dict[str, frozenset[str] | Unread] = {}
+    for slug, label in of_all.items():
+        if label not in found:
+            found[label] = ask(_listed, label, using)
+            if isinstance(told := found[label], Unread):
+                logger.error("The surroundings of %s are not told; they stay as they were.", label, exc_info=told.error)
+        listed = found[label]
+        if isinstance(listed, Unread):
+            listed = frozenset(place for of_rule, place in known if of_rule == slug) or frozenset((HOME,))
+        yield slug, listed
+
+
+def _listed(label: str, using: str) -> frozenset[str]:
+    with confined(using):
+        return places_of(find_model(label) if label else None)
 
 
 def _said(schedule: Any, condition: Any, changes: Any) -> str:
@@ -86,9 +134,22 @@ def _forget_waiting(slugs: Collection[str], using: str) -> None:
     Armed.objects.using(using).filter(rule_slug__in=slugs).exclude(state=Armed.State.DONE).delete()
 
 
+def _end_places(pairs: Iterable[Place], using: str) -> None:
+    """Forget how far rules were looked after in places that are no more theirs, as of a tenant that is gone."""
+    said = functions()
+    by_place: dict[str, list[str]] = {}
+    for slug, place in pairs:
+        by_place.setdefault(place, []).append(slug)
+    for place, slugs in by_place.items():
+        Schedule.objects.using(using).filter(rule_slug__in=slugs, surroundings=place).delete()
+        kept_as = {place, said.home} if place == HOME and said is not None else {place}
+        waiting = Armed.objects.using(using).filter(rule_slug__in=slugs, surroundings__in=kept_as)
+        waiting.exclude(state=Armed.State.DONE).delete()
+
+
 def _begin_anew(slug: str, digest: str, using: str) -> None:
     # A look that began by the schedule as it was is of a step before, and says nothing any more.
-    Schedule.objects.using(using).filter(rule_slug=slug).update(
+    Schedule.objects.using(using).filter(rule_slug=slug).exclude(digest=digest).update(
         digest=digest,
         since=Now(),
         looked_until=None,
@@ -100,13 +161,19 @@ def _begin_anew(slug: str, digest: str, using: str) -> None:
     )
 
 
+def how_many() -> int:
+    """Return how many schedules there were when this process armed last: of each rule on time, one a place."""
+    return _armed
+
+
 def keep_armed() -> None:
-    """Arm by the rules that this process has, unless it has done so already."""
-    global _armed_for
+    """Arm by the rules that this process has, and in the places that there are, unless it has done so already."""
+    global _armed_for, _listed_until
     number = cache.current().number
-    if number != _armed_for:
+    if number != _armed_for or time.monotonic() >= _listed_until:
         arm(cache.alias())
         _armed_for = number
+        _listed_until = time.monotonic() + LISTED_SECONDS if are_listed() else float("inf")
 
 
 def arm_anew() -> None:

@@ -88,10 +88,13 @@ def key_text(model: ModelClass, pk: Any, using: str) -> str:
 
 
 class Dates:
-    """What is due of one rule by its dates. What was due before ``since`` says nothing: the rule was another one."""
+    """What is due of one rule by its dates, at one place (``surroundings.listed``). What was due before ``since`` says
+    nothing: the rule was another one."""
 
-    def __init__(self, slug: str, label: str, schedule: Schedule, using: str, *, since: datetime | None = None) -> None:
-        self.slug, self.schedule, self.using, self.since = slug, schedule, using, since
+    def __init__(
+        self, slug: str, label: str, schedule: Schedule, using: str, *, since: datetime | None = None, place: str = ""
+    ) -> None:
+        self.slug, self.schedule, self.using, self.since, self.place = slug, schedule, using, since, place
         self.column = column_of(label, schedule)
         self._offset = Offset.of(schedule)
 
@@ -121,7 +124,7 @@ class Dates:
 
         A firing from before that, or of the rule as it was, is not asked for: so a few are read of very many.
         """
-        return _unfired(self.within(found), self.column, self.slug, self._bound(begin))
+        return _unfired(self.within(found), self.column, self.slug, self.place, self._bound(begin))
 
     def _bound(self, begin: datetime) -> datetime:
         """Return from when on firings are asked for."""
@@ -146,7 +149,7 @@ class Dates:
     def _first_page(self, found: Sequence[Window], begin: datetime) -> list[tuple[Any, Any]]:
         """Return the keys and dates of the first of those that ``unfired`` has: nearly always these are all."""
         ends = [end for window in found for end in (window.first, window.last)]
-        return _first_page(self.column, len(found), self.using).ask(*ends, self.slug, self._bound(begin))
+        return _first_page(self.column, len(found), self.using).ask(*ends, self.slug, self.place, self._bound(begin))
 
     def picked(self, page: Iterable[tuple[Any, Any]], begin: datetime, end: datetime) -> Iterator[Due]:
         """Yield those of some keys and dates that are due after one moment and up to another."""
@@ -183,7 +186,7 @@ class Dates:
             keys.append(self.key(each.pk))
             at.append(each.due_at)
         known: dict[tuple[str, datetime], Any] = {}
-        rows = Firing.objects.using(self.using).filter(rule_slug=self.slug)
+        rows = Firing.objects.using(self.using).filter(rule_slug=self.slug, surroundings=self.place)
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             found = rows.filter(object_key__in=part, due_at__range=(min(at), max(at)))
@@ -225,6 +228,7 @@ class Dates:
         return {
             "rule_slug": self.slug,
             "object_key": self.key(due.pk),
+            "surroundings": self.place,
             "due_at": due.due_at,
             "event_id": event_id,
             "of_date": due.value if self.column.is_of_days else None,
@@ -238,9 +242,12 @@ def _within(column: DateColumn, ranges: Sequence[tuple[Any, Any]], using: str) -
     return rows.filter(is_within).order_by(column.lookup, "pk")
 
 
-def _unfired(rows: models.QuerySet[Any], column: DateColumn, slug: str, bound: datetime) -> models.QuerySet[Any]:
+def _unfired(
+    rows: models.QuerySet[Any], column: DateColumn, slug: str, place: str, bound: datetime
+) -> models.QuerySet[Any]:
     fired = Firing.objects.filter(
         rule_slug=slug,
+        surroundings=place,
         due_at__gte=bound,
         object_key=Cast(OuterRef("pk"), CharField(max_length=LONGEST_HOLD_KEY)),
         **{column.firing_column: OuterRef(column.lookup)},
@@ -255,5 +262,6 @@ def _first_page(column: DateColumn, windows: int, using: str) -> Prepared[Any]:
     ranges = [(first.value, last.value) for first, last in zip(ends[::2], ends[1::2], strict=True)]
     # Of another number than the ends, which may be moments as well.
     slug, bound = Mark.of(Firing, "rule_slug"), Mark.of(Firing, "due_at", 2 * windows)
-    rows = _unfired(_within(column, ranges, using), column, slug.value, bound.value)
-    return prepare(rows.values_list("pk", column.lookup)[:PAGE], *ends, slug, bound)
+    place = Mark.of(Firing, "surroundings", 1)
+    rows = _unfired(_within(column, ranges, using), column, slug.value, place.value, bound.value)
+    return prepare(rows.values_list("pk", column.lookup)[:PAGE], *ends, slug, place, bound)

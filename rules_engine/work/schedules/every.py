@@ -73,7 +73,7 @@ def look(
     most = BATCH_OF_ROWS if walks(rule) else BATCH
     times = _times(schedule, begin, now, most)
     for at in times:
-        _tell(rule, at, now, using, walked)
+        _tell(row, rule, at, now, using, walked)
     is_whole = len(times) < most
     until = now if is_whole else times[-1]
     following = next_times(schedule, until, 1)
@@ -107,11 +107,11 @@ def _left_out(schedule: Mapping[str, Any], since: datetime, begin: datetime, tol
     return count - 1 if until in told and count else count
 
 
-def _tell(rule: CompiledRule, at: datetime, now: datetime, using: str, walked: Walked | None) -> None:
+def _tell(row: Schedule, rule: CompiledRule, at: datetime, now: datetime, using: str, walked: Walked | None) -> None:
+    firing = {"rule_slug": rule.slug, "object_key": "", "due_at": at, "surroundings": row.surroundings}
     rows = Firing.objects.using(using)
-    if rows.filter(rule_slug=rule.slug, object_key="", due_at=at).exists():
-        return
-    rows.create(rule_slug=rule.slug, object_key="", due_at=at, event_id=_told(rule, at, now, using, walked))
+    if not rows.filter(**firing).exists():
+        rows.create(**firing, event_id=_told(rule, at, now, using, walked))
 
 
 def _occasion(rule: CompiledRule, at: datetime, now: datetime) -> Occasion:

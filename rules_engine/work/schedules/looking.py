@@ -1,14 +1,17 @@
-"""Looks for what is due: one look a rule, of one worker.
+"""Looks for what is due: one look a rule and place, of one worker.
 
 Nearly always nothing is. Then a look is a query for the rules whose turn it is, and of each rule on a date one by the
 index and one UPDATE, in no transaction and without a lock. What is due is told in transactions of some hundred objects.
+
+Where a site lists its surroundings, each of them is looked after by itself: those that have waited longest first, and
+what is wrong in one stops no other.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -22,15 +25,16 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import passing_locked
 from rules_engine.databases.prepared.queries import Mark, Prepared, PreparedUpdate, prepare, prepare_update
 from rules_engine.live import cache
-from rules_engine.models import RuleError, RuleSetVersion, Schedule
+from rules_engine.models import RuleSetVersion, Schedule
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.surroundings.state import within
+from rules_engine.surroundings.state import shown, within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.starting import why_not_told
 from rules_engine.work.schedules import dates_looked_at, every
 from rules_engine.work.schedules.arming import arm_anew, digest_of_rule, keep_armed
 from rules_engine.work.schedules.dates_looked_at import LOOK_SECONDS, Found, tell_found
 from rules_engine.work.schedules.first_look import begin_to_wait
+from rules_engine.work.schedules.told_errors import tell_error
 
 logger = logging.getLogger("rules_engine")
 
@@ -66,7 +70,7 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     ``now`` is the time to go by, for tests; None is the database's.
     """
     end, total = time.monotonic() + seconds, 0
-    elsewhere: set[str] = set()
+    elsewhere: set[int] = set()
     keep_armed()
     rows = _turns(now, elsewhere)
     # What is due may be said by newer rules than this process has: it goes by those, and by what they arm.
@@ -76,33 +80,68 @@ def look_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
         rows = _turns(now, elsewhere)
     while rows and time.monotonic() < end:
         is_more = len(rows) == TURNS
-        for row in rows:
-            looked = ask(_look_there, row, row.now if now is None else now)
-            if isinstance(looked, Unread):
-                elsewhere.add(row.pk)
-                if not database_of(cache.alias()).is_rivalry(looked.error):
-                    _put_back(row.pk, looked.error, now)
-            elif looked is None:
-                elsewhere.add(row.pk)  # another worker is at it
-            else:
-                total += looked.told
-                is_more = is_more or looked.told > 0
-            if time.monotonic() >= end:
-                break
+        for place, there in _by_place(rows).items():
+            if time.monotonic() < end:
+                told = _look_in(place, there, now, end, elsewhere)
+                total += told
+                is_more = is_more or told > 0
         rows = _turns(now, elsewhere) if is_more else []
     return total
 
 
-def _turns(now: datetime | None, elsewhere: Collection[str]) -> list[Any]:
+def _by_place(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the schedules by the surroundings in which their rules are looked after, in the order in which those come
+    first: so each is entered once."""
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        rule = cache.current().find(row.rule_slug)
+        found.setdefault(row.surroundings if rule is None else rule.surroundings or row.surroundings, []).append(row)
+    return found
+
+
+def _look_in(place: str, rows: Sequence[Any], now: datetime | None, end: float, elsewhere: set[int]) -> int:
+    """Look after these rules in one place, as far as the time reaches. Returns how much was told; ``elsewhere`` gets
+    those that are not to be looked after again in this call."""
+    looked = ask(_look_within, place, rows, now, end, elsewhere)
+    if not isinstance(looked, Unread):
+        return looked
+    for row in rows:  # it could not be entered
+        elsewhere.add(row.pk)
+        _put_back(row, looked.error, now)
+    return 0
+
+
+def _look_within(place: str, rows: Sequence[Any], now: datetime | None, end: float, elsewhere: set[int]) -> int:
+    told = 0
+    with within(place):
+        for row in rows:
+            told += _look_at(row, now, elsewhere)
+            if time.monotonic() >= end:
+                break
+    return told
+
+
+def _look_at(row: Any, now: datetime | None, elsewhere: set[int]) -> int:
+    looked = ask(_look, row, cache.current().find(row.rule_slug), row.now if now is None else now)
+    if isinstance(looked, Unread):
+        elsewhere.add(row.pk)
+        if not database_of(cache.alias()).is_rivalry(looked.error):
+            _put_back(row, looked.error, now)
+    elif looked is None:
+        elsewhere.add(row.pk)  # another worker is at it
+    return looked.told if isinstance(looked, Looked) else 0
+
+
+def _turns(now: datetime | None, elsewhere: Collection[int]) -> list[Any]:
     """Return the schedules whose turn it is, with the database's time, and the number of the rule set."""
     if elsewhere:
-        return list(_in_turn(due(now).exclude(rule_slug__in=elsewhere)))
+        return list(_in_turn(due(now).exclude(pk__in=elsewhere)))
     return _usual_turns(cache.alias(), now is None).ask(*([] if now is None else [now]))
 
 
 def _in_turn(rows: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     number = RuleSetVersion.objects.filter(pk=1).values("number")
-    return rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "rule_slug")[:TURNS]
+    return rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "surroundings", "pk")[:TURNS]
 
 
 @lru_cache(maxsize=8)
@@ -120,12 +159,6 @@ class Looked:
 
     told: int
     columns: dict[str, Any]
-
-
-def _look_there(row: Schedule, now: datetime) -> Looked | None:
-    rule = cache.current().find(row.rule_slug)
-    with within("" if rule is None else rule.surroundings):
-        return _look(row, rule, now)
 
 
 def _look(row: Schedule, rule: CompiledRule | None, now: datetime) -> Looked | None:
@@ -174,7 +207,7 @@ def _note(row: Schedule, looked: Looked, *, is_own: bool = False) -> bool:
     update = _noting(cache.alias(), tuple(columns), is_own)
     is_first = bool(update.make(*columns.values(), row.pk, *([] if is_own else [row.step])))
     if is_first and columns["error"]:
-        _tell_error(row, columns["error"])
+        tell_error(row, columns["error"])
     return is_first
 
 
@@ -225,20 +258,13 @@ def _troubled(error: str, now: datetime) -> Looked:
     return Looked(0, {"error": error, "next_look_at": now + timedelta(seconds=TROUBLE_SECONDS)})
 
 
-def _put_back(slug: str, error: Exception, now: datetime | None) -> None:
-    logger.error("What is due by %s could not be told; it is tried again.", slug, exc_info=error)
-    row = _rows().annotate(now=Now()).filter(pk=slug).first()
-    if row is None:
+def _put_back(row: Schedule, error: Exception, now: datetime | None) -> None:
+    place = f" in {shown(row.surroundings)}" if row.surroundings else ""
+    logger.error("What is due by %s%s could not be told; it is tried again.", row.rule_slug, place, exc_info=error)
+    stored = _rows().annotate(now=Now()).filter(pk=row.pk).first()
+    if stored is None:
         return
-    at: datetime = now or row.now
+    at: datetime = now or stored.now
     message = Unread(error).message
-    _rows().filter(pk=slug).update(error=message, next_look_at=at + timedelta(seconds=TROUBLE_SECONDS))
-    _tell_error(row, message)
-
-
-def _tell_error(row: Schedule, error: str) -> None:
-    """Put it on record for the rule, once."""
-    if row.error != error:
-        rule = cache.current().find(row.rule_slug)
-        version = 0 if rule is None else rule.version
-        RuleError.objects.using(cache.alias()).create(rule_slug=row.rule_slug, rule_version=version, message=error)
+    _rows().filter(pk=row.pk).update(error=message, next_look_at=at + timedelta(seconds=TROUBLE_SECONDS))
+    tell_error(stored, message)

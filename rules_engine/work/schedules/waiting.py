@@ -25,16 +25,19 @@ from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
 from rules_engine.databases import database_of
 from rules_engine.databases.uncached import reading_current
+from rules_engine.errors import NotEntered
 from rules_engine.live import cache
-from rules_engine.models import Armed, Pause, Rule
+from rules_engine.models import Armed, Pause, Rule, Schedule
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.schedules.arms import Arms
 from rules_engine.rules.schedules.kinds import DUE
+from rules_engine.surroundings.listed import are_listed, place_of
 from rules_engine.surroundings.own_rules import holds_in
 from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.arming import asked_when_due
 from rules_engine.work.schedules.asking_again import objects_of
+from rules_engine.work.schedules.told_errors import tell_error
 
 logger = logging.getLogger("rules_engine")
 
@@ -46,6 +49,11 @@ TROUBLE_SECONDS = 60
 FAILED = timedelta(hours=1)
 #: What acted is looked at so seldom, whether it is gone or no more so: it acts no second time before that.
 FORGET = timedelta(days=30)
+
+
+#: A rule's slug, and the surroundings in which it waits for something; all of them.
+Place = tuple[str, str]
+ANYWHERE = "*"
 
 
 def _rows() -> models.QuerySet[Armed]:
@@ -69,25 +77,50 @@ def tell_due(*, seconds: float = float("inf"), now: datetime | None = None) -> i
     ``now`` is the time to go by, for tests; None is the database's.
     """
     end, total = time.monotonic() + seconds, 0
-    elsewhere: set[str] = set()
+    elsewhere: set[Place] = set()
     while time.monotonic() < end and (found := _next(now, elsewhere)) is not None:
         cache.refresh()
         slug, surroundings = found
         done = ask(_look, slug, surroundings, now)
         if isinstance(done, Unread):
-            elsewhere.add(slug)
-            if not database_of(cache.alias()).is_rivalry(done.error):
-                logger.error("What %s waits for could not be told; it is tried again.", slug, exc_info=done.error)
-                _put_off(due(now).filter(rule_slug=slug), TROUBLE_SECONDS, now)
+            if database_of(cache.alias()).is_rivalry(done.error):
+                elsewhere.add(found)
+            else:
+                _put_back(slug, surroundings, done.error, now)
         elif not done:
-            elsewhere.add(slug)  # another worker is at it
+            elsewhere.add((slug, ANYWHERE))  # another worker is at it
         else:
             total += done
+            _schedules(slug).filter(surroundings=place_of(surroundings)).exclude(error="").update(error="")
     return total
 
 
-def _next(now: datetime | None, elsewhere: Collection[str]) -> tuple[str, str] | None:
-    rows = due(now).exclude(rule_slug__in=elsewhere).order_by("due_at")
+def _schedules(slug: str) -> models.QuerySet[Schedule]:
+    return Schedule.objects.using(cache.alias()).filter(rule_slug=slug)
+
+
+def _put_back(slug: str, surroundings: str, error: Exception, now: datetime | None) -> None:
+    """Leave what a rule waits for in a place for later; what it waits for in others is not held up. Of a tenant that
+    the site lists no more it is forgotten."""
+    rows = _rows().filter(rule_slug=slug, surroundings=surroundings)
+    schedules = _schedules(slug)
+    there = schedules.filter(surroundings=place_of(surroundings)).first()
+    if isinstance(error, NotEntered) and are_listed() and there is None and schedules.exists():
+        rows.delete()
+        return
+    logger.error("What %s waits for could not be told; it is tried again.", slug, exc_info=error)
+    _put_off(_due_of(rows, now), TROUBLE_SECONDS, now)
+    if there is not None:
+        message = Unread(error).message
+        schedules.filter(pk=there.pk).update(error=message)
+        tell_error(there, message)
+
+
+def _next(now: datetime | None, elsewhere: Collection[Place]) -> Place | None:
+    rows = due(now).order_by("due_at")
+    for slug, surroundings in elsewhere:
+        at = {} if surroundings == ANYWHERE else {"surroundings": surroundings}
+        rows = rows.exclude(rule_slug=slug, **at)
     first = rows.values_list("rule_slug", "surroundings").first()
     if first is None:  # as nearly always, and then no pause matters
         return None

@@ -9,7 +9,6 @@ from typing import Any
 from rules_engine.models import Firing, Rule, Schedule
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work.schedules.looking import look_due
-from tests.zoo.models import Animal
 
 #: A Monday.
 BEGIN = datetime(2031, 5, 5, 12, tzinfo=UTC)
@@ -23,7 +22,7 @@ def on(path: str = "fed_at", count: int = 1, unit: str = "hours", direction: str
     return {**plan, "zone": "UTC", **others}
 
 
-def timed(schedule: Mapping[str, Any], model: Any = Animal, begin: datetime = BEGIN, **fields: Any) -> Rule:
+def timed(schedule: Mapping[str, Any], model: Any = "zoo.animal", begin: datetime = BEGIN, **fields: Any) -> Rule:
     """Make a rule on time that has been on since ``begin``."""
     rule = create_rule(model, signals=(), schedule=dict(schedule), **{"actions": [NAME], **fields})
     set_back(rule, begin)

@@ -249,9 +249,9 @@ def test_what_is_too_late_is_left_out_and_counted(noted: list[str]) -> None:
         fed(str(hours), BEGIN + hours * HOUR)
     act(BEGIN + 2 * DAY)
     assert noted == ["40"]
-    assert Schedule.objects.get(pk=rule.slug).skipped == 2
+    assert Schedule.objects.get(rule_slug=rule.slug).skipped == 2
     act(BEGIN + 2 * DAY + HOUR)
-    assert Schedule.objects.get(pk=rule.slug).skipped == 2
+    assert Schedule.objects.get(rule_slug=rule.slug).skipped == 2
 
 
 def test_a_rule_may_leave_out_what_a_stop_held_up(noted: list[str]) -> None:
@@ -261,7 +261,7 @@ def test_a_rule_may_leave_out_what_a_stop_held_up(noted: list[str]) -> None:
     fed("now", BEGIN + 2 * DAY - HOUR)
     act(BEGIN + 2 * DAY)
     assert noted == ["now"]
-    assert Schedule.objects.get(pk=rule.slug).skipped == 1
+    assert Schedule.objects.get(rule_slug=rule.slug).skipped == 1
 
 
 @pytest.mark.parametrize("back", [MINUTE, HOUR, 2 * DAY])
@@ -284,12 +284,12 @@ def test_a_batch_that_failed_is_told_again_as_a_whole(noted: list[str], monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(dates_looked_at, "tell", lost)
         look(BEGIN + 2 * HOUR)
-    row = Schedule.objects.get(pk=rule.slug)
+    row = Schedule.objects.get(rule_slug=rule.slug)
     assert (row.error, row.looked_until, fired(rule)) == ("OSError: gone", None, [])
     assert RuleError.objects.get().message == "OSError: gone"
     act(BEGIN + 3 * HOUR)
     assert noted == ["Rex"]
-    assert Schedule.objects.get(pk=rule.slug).error == ""
+    assert Schedule.objects.get(rule_slug=rule.slug).error == ""
 
 
 # The rule: off, on, edited, paused, gone
@@ -370,7 +370,7 @@ def test_a_rule_whose_field_is_gone_says_so_and_others_go_on(noted: list[str]) -
     fed("Rex")
     act(BEGIN + 2 * HOUR)
     assert noted == ["Rex"]
-    assert 'no field "gone"' in Schedule.objects.get(pk=broken.slug).error
+    assert 'no field "gone"' in Schedule.objects.get(rule_slug=broken.slug).error
     assert [error.rule_slug for error in RuleError.objects.all()] == [broken.slug]
     act(BEGIN + 3 * HOUR)
     assert RuleError.objects.count() == 1
@@ -527,7 +527,7 @@ def test_a_process_that_has_not_read_an_edit_tells_nothing_by_it(noted: list[str
     refresh()
     later = BEGIN + 2 * HOUR
     Schedule.objects.update(digest=arming.digest_of(rule.model, on(count=9)))
-    looking._look_there(looking._turns(later, ())[0], later)
+    looking._look_at(looking._turns(later, ())[0], later, set())
     assert not Event.objects.exists()
     assert Schedule.objects.get().next_look_at == later + timedelta(seconds=1)
     # It arms again by the rule that there is, and goes on with that.

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from project.shop.models import Order
-from rules_engine.checks import check_date_indexes
+from rules_engine.checks import check_rules_on_time
 from rules_engine.models import Rule
 from rules_engine.testing import create_rule
 from rules_engine.work.schedules.indexes import missing_indexes
@@ -22,7 +22,7 @@ def named(label: str, path: str) -> list[str]:
 
 def test_a_date_without_an_index_is_named_with_the_sql_that_makes_one() -> None:
     create_rule(Animal, signals=(), schedule=on())
-    (said,) = check_date_indexes(None)
+    (said,) = check_rules_on_time(None)
     assert said.id == "rules_engine.W041"
     assert "zoo_animal.fed_at has no index" in said.msg
     assert "db_index=True on zoo.Animal.fed_at" in str(said.hint)
@@ -31,7 +31,7 @@ def test_a_date_without_an_index_is_named_with_the_sql_that_makes_one() -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql.rstrip(";"))
     try:
-        assert check_date_indexes(None) == []
+        assert check_rules_on_time(None) == []
     finally:
         with connection.cursor() as cursor:
             where = " ON zoo_animal" if connection.vendor == "mysql" else ""
@@ -41,7 +41,7 @@ def test_a_date_without_an_index_is_named_with_the_sql_that_makes_one() -> None:
 def test_one_column_is_named_once_whatever_rules_there_are() -> None:
     for _ in range(3):
         create_rule(Animal, signals=(), schedule=on())
-    assert len(check_date_indexes(None)) == 1
+    assert len(check_rules_on_time(None)) == 1
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_rules_on_signals_ask_nothing_of_tables() -> None:
     Rule.objects.bulk_create(
         [Rule(slug="broken", name="R", model="zoo.animal", signals=[], schedule=on("gone")), Rule(slug="x", name="X")]
     )
-    assert check_date_indexes(None) == []
+    assert check_rules_on_time(None) == []
     assert {Animal, Dog, Ticket}

@@ -36,6 +36,7 @@ def shops(settings: Any) -> Iterator[list[str]]:
     yield Note.noted
     del registry._actions[NoteShop.kind]
     shop_of.closed.clear()
-    shop_of.fault = ""
+    shop_of.listed.clear()
+    shop_of.fault = shop_of.no_list = ""
     if hasattr(connection, "shop"):
         del connection.shop

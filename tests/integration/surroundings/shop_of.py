@@ -12,8 +12,18 @@ from django.db import connection
 closed: list[str] = []
 #: How ``enter`` misbehaves, if it does.
 fault = ""
+#: The shops that there are, as far as ``every`` tells; None is none, where workers begin. Or why it cannot.
+listed: list[Any] = []
+no_list = ""
 
 SETTING = {"present": f"{__name__}.present", "enter": f"{__name__}.enter"}
+
+
+def every(model: Any) -> Iterator[Any]:
+    """Tell the shops that have such objects: what is about none is of no shop. Raises ``OSError`` if it cannot."""
+    if no_list:
+        raise OSError(no_list)
+    yield from [None] if model is None else listed
 
 
 def present() -> Any:

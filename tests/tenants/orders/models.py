@@ -8,6 +8,7 @@ from django.db import models
 class Order(models.Model):
     name = models.CharField(max_length=50)
     note = models.CharField(max_length=50, blank=True)
+    pay_at = models.DateTimeField(null=True, db_index=True)
 
     def __str__(self) -> str:
         return self.name
