@@ -127,7 +127,7 @@ def check_user_model(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E013: rules record who wrote them, so the app of the user model has to be installed."""
     if not _has_users():
         message = f"The user model {settings.AUTH_USER_MODEL} is not installed, and a rule records who wrote it."
-        hint = 'Add "django.contrib.auth" and "django.contrib.contenttypes", or the app it names, to INSTALLED_APPS.'
+        hint = 'Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS, or the app it names.'
         return [checks.Error(message, hint=hint, id="rules_engine.E013")]
     return []
 

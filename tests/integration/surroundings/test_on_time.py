@@ -221,7 +221,7 @@ def test_a_shop_that_is_gone_is_forgotten(noted: list[str]) -> None:
     assert not RuleError.objects.exists()
 
 
-def test_what_acted_in_a_shop_that_is_gone_is_forgotten_when_it_is_looked_at(noted: list[str]) -> None:
+def test_what_acted_in_a_shop_that_is_gone_is_forgotten_later(noted: list[str]) -> None:
     Animal.objects.bulk_create([Animal(name="Rex")])
     create_rule(Animal, slug="stays", schedule=STAYS, actions=[NOTE], condition={"!!": {"var": "instance.name"}})
     waiting_begins()
