@@ -141,7 +141,8 @@ def _turns(now: datetime | None, elsewhere: Collection[int]) -> list[Any]:
 
 def _in_turn(rows: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     number = RuleSetVersion.objects.filter(pk=1).values("number")
-    return rows.annotate(now=Now(), rule_set=Subquery(number)).order_by("next_look_at", "surroundings", "pk")[:TURNS]
+    told = rows.annotate(now=Now(), rule_set=Subquery(number))
+    return told.order_by("next_look_at", "surroundings", "pk")[:TURNS]
 
 
 @lru_cache(maxsize=8)

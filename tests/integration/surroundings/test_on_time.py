@@ -272,26 +272,35 @@ def test_workers_that_look_at_once_tell_each_shop_s_objects_once(noted: list[str
     assert len(told) == len(set(told)) == Firing.objects.count() == 60
 
 
+@pytest.fixture
+def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places that looks enter."""
+    places: list[str] = []
+    enter = looking.within
+
+    def noting(place: str) -> Any:
+        places.append(place)
+        return enter(place)
+
+    monkeypatch.setattr(looking, "within", noting)
+    return places
+
+
 def test_those_that_waited_longest_come_first_and_none_starves(
-    noted: list[str], monkeypatch: pytest.MonkeyPatch
+    noted: list[str], entered: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop_of.listed[:] = [f"shop {number}" for number in range(6)]
     timed(on())
     monkeypatch.setattr(looking, "TURNS", 2)
-    seen: list[str] = []
-    enter = looking.within
-
-    def noting(place: str) -> Any:
-        seen.append(place)
-        return enter(place)
-
-    monkeypatch.setattr(looking, "within", noting)
+    late = '"shop 3"'
+    Schedule.objects.filter(surroundings=late).update(next_look_at=BEGIN - HOUR)
     clock = iter(range(1_000_000))
     # Each look takes all of the time that there is.
     monkeypatch.setattr(looking, "time", type("Clock", (), {"monotonic": staticmethod(lambda: next(clock))}))
     for _ in range(6):
         looking.look_due(seconds=3, now=BEGIN + HOUR)
-    assert len(set(seen)) == len(seen) == 6
+    assert len(set(entered)) == len(entered) == 6
+    assert entered[0] == late
 
 
 @pytest.mark.parametrize(("shops_listed", "seconds"), [(1, 15), (100, 15), (1_000, 40), (100_000, 300)])
@@ -302,22 +311,11 @@ def test_many_places_are_each_looked_at_more_seldom(
     assert dates_looked_at.seconds_between() == seconds
 
 
-def test_a_shop_is_entered_once_for_all_of_its_rules(noted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shop_is_entered_once_for_all_of_its_rules(noted: list[str], entered: list[str]) -> None:
     for number in range(3):
         timed(on(), slug=f"rule-{number}")
-    entered: list[Any] = []
-    enter = shop_of.enter
-
-    def noting(shop: Any) -> Any:
-        entered.append(shop)
-        return enter(shop)
-
-    monkeypatch.setattr(shop_of, "enter", noting)
-    from rules_engine.surroundings import state
-
-    state.functions.cache_clear()
     look(BEGIN + HOUR)
-    assert sorted(entered) == ["north", "south"]
+    assert sorted(entered) == ['"north"', '"south"']
 
 
 def said() -> list[str]:
