@@ -291,7 +291,6 @@ def test_those_that_waited_longest_come_first_and_none_starves(
 ) -> None:
     shop_of.listed[:] = [f"shop {number}" for number in range(6)]
     timed(on())
-    monkeypatch.setattr(looking, "TURNS", 2)
     late = '"shop 3"'
     Schedule.objects.filter(surroundings=late).update(next_look_at=BEGIN - HOUR)
     clock = iter(range(1_000_000))

@@ -68,8 +68,8 @@ def test_moments_and_several_columns_are_taken_in_the_order_of_the_marks() -> No
 def test_an_update_says_how_many_rows_it_has_changed() -> None:
     for slug in ("a", "b"):
         Schedule.objects.create(rule_slug=slug, digest="d", step=3)
-    key, error = Mark.of(Schedule, "pk"), Mark.of(Schedule, "error", 1)
-    rows = Schedule.objects.using("default").filter(pk=key.value)
+    key, error = Mark.of(Schedule, "rule_slug"), Mark.of(Schedule, "error", 1)
+    rows = Schedule.objects.using("default").filter(rule_slug=key.value)
     update = prepare_update(rows, {"error": error.value, "step": F("step") + 1}, error, key)
     assert (update.make("Oh.", "a"), update.make("Oh.", "none")) == (1, 0)
     told = Schedule.objects.order_by("rule_slug").values_list("rule_slug", "step", "error")
