@@ -111,7 +111,9 @@ class Publisher:
             self.failing = False
             return True
         if not self.failing:
-            logger.warning("Workers cannot be told of new work (%s); it waits for their sweep.", sent.error)
+            # RabbitMQ's refusal of a message that is to be confirmed has no words.
+            why = str(sent.error) or type(sent.error).__name__
+            logger.warning("Workers cannot be told of new work (%s); it waits for their sweep.", why)
         self.failing = True
         return False
 

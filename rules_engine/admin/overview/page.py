@@ -105,7 +105,8 @@ def failures(names: dict[str, str], *, linked: bool) -> OverviewTable:
 
 
 def _rule_cell(slug: str, names: dict[str, str], linked: bool) -> Cell:
-    text = names.get(slug) or slug or gettext("ordered by hand")
+    # By hand or by itself, as in the rows that it links to.
+    text = names.get(slug) or slug or gettext("without a rule")
     return Cell(text, list_url("execution", rule_slug=slug or ":by-hand") if linked else "")
 
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from rules_engine import conf
 from rules_engine.admin.overview.moments import ago
 from rules_engine.models import Heartbeat
 from rules_engine.work.overview import OverviewTable
+from rules_engine.work.workers.heartbeats import patience
 
-#: Nobody who is at work is silent for so many sweeps.
-SILENT_SWEEPS = 6
 MOST_HOSTS = 50
-
-
-def _patience() -> timedelta:
-    return timedelta(seconds=SILENT_SWEEPS * conf.sweep_seconds())
 
 
 def is_anybody_at_work() -> bool:
     """Say whether somebody looked for due work lately. One query."""
-    since = timezone.now() - _patience()
+    since = timezone.now() - patience()
     return Heartbeat.objects.filter(kind=Heartbeat.Kind.SWEEP, seen_at__gte=since).exists()
 
 
@@ -39,7 +33,7 @@ def workers() -> OverviewTable:
     """The table of them, with what to do where nobody was seen."""
     now, rows, alive = timezone.now(), [], set()
     for heartbeat in Heartbeat.objects.all():
-        is_old = now - heartbeat.seen_at > _patience()
+        is_old = now - heartbeat.seen_at > patience()
         if is_old and heartbeat.kind == Heartbeat.Kind.UNTOLD:
             continue  # it has ended, or hears again
         is_silent = is_old and heartbeat.kind == Heartbeat.Kind.SWEEP

@@ -46,7 +46,7 @@ class RuleFilter(admin.SimpleListFilter):
         offered = _rules_of(model_admin.model, named)
         if named and named not in (*offered, BY_HAND):
             offered[named] = named
-        return [*offered.items(), (BY_HAND, gettext("ordered by hand"))]
+        return [*offered.items(), (BY_HAND, gettext("without a rule"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if not self.value():

@@ -233,4 +233,4 @@ def test_changes_that_no_rule_was_told_of_are_named_with_the_last_error(admin_cl
     assert only.what == "Changes that no rule was told of"
     assert "3 changes were made" in only.why
     assert "OSError: No space left on device" in only.why
-    assert "ordered by hand" not in admin_client.get(PAGE).content.decode()
+    assert "without a rule" not in admin_client.get(PAGE).content.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -94,12 +95,21 @@ def test_its_own_mail_is_said_to_be_of_the_engine_itself(rule: Rule, admin_clien
     ):
         shown = page(admin_client, f"rules_engine_{name}", *args)
         assert "ordered by itself" in shown, name
-        assert "ordered by hand</" not in shown.replace("ordered by hand</a>", ""), name
+        assert "ordered by hand" not in shown, name
         assert "No rule watches this model." not in shown, name
     assert "send_email, ordered by itself" in page(admin_client, "rules_engine_execution_change", mail.pk)
     settings.LANGUAGE_CODE = "de"
     with translation.override("de"):
         assert "von selbst veranlasst" in page(admin_client, "rules_engine_execution_changelist")
+
+
+def test_its_own_mail_that_fails_is_not_said_to_be_ordered_by_anybody(rule: Rule, admin_client: Client) -> None:
+    Execution.objects.filter(kind="send_email").update(state="discarded")
+    shown = page(admin_client, "rules_engine_overview")
+    assert "ordered by hand" not in shown
+    assert re.search(r"rule_slug=(:|%3A)by-hand\"[^>]*>without a rule</a>", shown)
+    listed = page(admin_client, "rules_engine_execution_changelist")
+    assert "without a rule</a>" in listed
 
 
 def test_an_event_without_a_model_is_not_said_to_have_one(rule: Rule, admin_client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from amqp.exceptions import MessageNacked
 
 from rules_engine.outbox import hints
 
@@ -83,3 +84,16 @@ def test_what_could_not_be_sent_is_not_held_back_by_a_pace(monkeypatch: pytest.M
     monkeypatch.setattr(hints, "send", send)
     hints.Publisher().notify("rules")
     assert sent.wait(SECONDS)
+
+
+def test_a_refusal_without_words_is_told_by_its_kind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(queue: str) -> None:
+        raise MessageNacked  # RabbitMQ's, of a queue that is full, to who waits for a confirmation
+
+    monkeypatch.setattr(hints, "send", refuse)
+    publisher = hints.Publisher()
+    publisher.notify("rules")
+    publisher.flush(SECONDS)
+    assert "Workers cannot be told of new work (MessageNacked); it waits for their sweep." in caplog.messages
