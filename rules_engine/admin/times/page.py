@@ -119,7 +119,7 @@ class TimesMixin:
             "objects_url": reverse("admin:rules_engine_rule_why_objects"),
             "is_off": not rule.enabled,
             "zone": timezone.get_current_timezone_name() if settings.USE_TZ else "",
-            "is_asked": times.model is not None and name_of(rule.schedule) in ASKED,
+            "is_asked": times.model is not None and times.where.is_here and name_of(rule.schedule) in ASKED,
         }
         if times.is_timed and (not form.is_bound or form.is_valid()):
             context["next"] = times.next(at)
@@ -138,7 +138,7 @@ class TimesMixin:
 def _about_object(request: HttpRequest, rule: Rule, times: Times, given: Any, at: datetime) -> dict[str, Any]:
     """Why the rule does not act on the object that was asked about; those to choose among, where several are meant."""
     key, word = given.get("pk") or "", (given.get("q") or "").strip()
-    if times.model is None or not (key or word) or name_of(rule.schedule) not in ASKED:
+    if times.model is None or not times.where.is_here or not (key or word) or name_of(rule.schedule) not in ASKED:
         return {}
     chosen = times.seen.find(times.model, key) if key else None
     offered = find(request, rule.model, word) if chosen is None and word else []

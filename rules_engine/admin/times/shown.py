@@ -7,18 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db import router
 from django.http import HttpRequest
 
 from rules_engine.admin.conditions.field_titles import Titles
 from rules_engine.admin.parts.objects import ObjectsSeen, names_of_objects
 from rules_engine.admin.parts.rendering import object_url
+from rules_engine.admin.times.where import Where, line_elsewhere
 from rules_engine.admin.times.words import answer_words, counted_words
 from rules_engine.admin.why.names import object_name
 from rules_engine.context.paths import find_model
 from rules_engine.context.stored_form import key_value
 from rules_engine.errors import RulesEngineError
+from rules_engine.models import Execution
 from rules_engine.rules.schedules.kinds import is_on_time_alone, name_of
+from rules_engine.surroundings.listed import place_of
 from rules_engine.test.timed.coming import MOST, Coming, last_firings, next_firings, selected_now, waited_for
+from rules_engine.test.timed.elsewhere import next_elsewhere
 from rules_engine.test.timed.happening import counted_now
 from rules_engine.types import RuleSpec
 
@@ -35,6 +40,13 @@ class Times:
         self.request, self.rule = request, rule
         self.model = find_model(rule.model) if rule.model else None
         self.seen = ObjectsSeen(admin.site, request)
+        self.where = Where(rule, self.model)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether its reader sees each of the rule's objects."""
+        is_whole = self.model is None or getattr(self.request.user, "is_superuser", False)
+        return is_whole or self.model is None or not self.seen.hides_some(self.model)
 
     @property
     def is_timed(self) -> bool:
@@ -53,35 +65,39 @@ class Times:
 
     def counted(self, now: datetime) -> list[str] | None:
         """What it has counted by now, for each key; None to whom not every object may be shown that keys stem from."""
-        is_whole = self.model is None or getattr(self.request.user, "is_superuser", False)
-        if self.model is not None and not is_whole and self.seen.hides_some(self.model):
+        if not self.sees_all:
             return None
         return [counted_words(each) for each in counted_now(self.rule, now)]
 
     def waited_for(self) -> dict[str, Any]:
         """What it waits for, of the objects that are seen; what is of no object by its time alone."""
-        armed = waited_for(self.rule)
-        keys = [str(row.object_pk) for row in armed if row.object_pk is not None]
-        seen = self.seen.by_key(self.model, keys) if self.model is not None else {}
+        armed, here = waited_for(self.rule), place_of(self.where.here)
+        own = [row for row in armed if place_of(row.surroundings) == here]
+        keys = [str(row.object_pk) for row in own if row.object_pk is not None]
+        seen = self.seen.by_key(self.model, keys) if self.model is not None and self.where.is_here else {}
         names = self._names(seen.values())
-        lines = [
-            {
-                "due_at": row.due_at,
-                "object": self._object(seen[str(row.object_pk)], names) if row.object_pk is not None else None,
-                "answer": "",
-                "is_acting": True,
-            }
-            for row in armed
-            if row.object_pk is None or str(row.object_pk) in seen
-        ]
+        lines = []
+        for row in armed:
+            if row not in own:
+                if self.sees_all:
+                    lines.append(line_elsewhere(row.due_at, row.surroundings, row.object_pk))
+            elif row.object_pk is None or str(row.object_pk) in seen:
+                named = self._object(seen[str(row.object_pk)], names) if row.object_pk is not None else None
+                lines.append({"due_at": row.due_at, "object": named, "answer": "", "is_acting": True})
         return {"rows": lines, "trouble": ""}
 
     def _rows(self) -> Any:
-        return None if self.model is None else self.seen.rows(self.model)
+        return None if self.model is None or not self.where.is_here else self.seen.rows(self.model)
 
     def next(self, after: datetime) -> dict[str, Any]:
-        """When it acts next after that moment."""
-        return self._told(lambda: next_firings(self.rule, after, self._rows()))
+        """When it acts next after that moment, here and, at home, in other surroundings."""
+        told = self._told(lambda: next_firings(self.rule, after, self._rows()))
+        if not self.sees_all:
+            return told
+        elsewhere = next_elsewhere(self.rule, self.where.places, after, router.db_for_write(Execution))
+        there = [line_elsewhere(each.due_at, each.place, each.key) for each in elsewhere.coming]
+        rows = sorted([*told["rows"], *there], key=lambda line: line["due_at"])[:MOST]
+        return {**told, "rows": rows, "is_cut": not elsewhere.is_whole}
 
     def between(self, after: datetime, until: datetime) -> dict[str, Any]:
         """When it would have acted between two moments, by the rows as they are now."""
@@ -91,7 +107,7 @@ class Times:
 
     def selected(self, at: datetime) -> dict[str, Any] | None:
         """The first objects that it goes through each time; None for a rule that goes through none."""
-        if self.model is None or not self.is_timed or (self.rule.schedule or {}).get("of") not in ("each", "rows"):
+        if self._rows() is None or not self.is_timed or (self.rule.schedule or {}).get("of") not in ("each", "rows"):
             return None
         found = selected_now(self.rule, self._rows(), at, NAMED, self.seen.is_shown)
         names = self._names(found.rows)

@@ -15,6 +15,8 @@ from rules_engine.capture.one_rule.telling import as_told
 from rules_engine.models import Armed
 from rules_engine.rules.schedules.kind import Schedule
 from rules_engine.rules.schedules.times import next_times, times_between
+from rules_engine.surroundings.listed import place_here
+from rules_engine.surroundings.state import seen_from_here
 from rules_engine.test.timed.asked import Asked, asked
 from rules_engine.test.timed.clock import compiled_at
 from rules_engine.types import RuleSpec
@@ -63,15 +65,16 @@ def next_firings(
         return []
     due: list[Coming] = []
     for horizon in HORIZONS:
-        due = list(islice(_of_dates(rule, after, after + horizon, rows, most), most))
+        due = list(islice(of_dates(rule, after, after + horizon, rows, most), most))
         if len(due) >= most:
             break
     return [_with_answer(rule, coming) for coming in due]
 
 
 def waited_for(rule: RuleSpec, most: int = MOST) -> list[Armed]:
-    """Return what a rule of the kinds ``stays`` and ``silent`` waits for, what is due first before the others."""
-    rows = Armed.objects.filter(rule_slug=rule.slug, state=Armed.State.WAITING, holds=True)
+    """Return what a rule of the kinds ``stays`` and ``silent`` waits for, what is due first before the others: at home
+    in all surroundings."""
+    rows = Armed.objects.filter(rule_slug=rule.slug, state=Armed.State.WAITING, holds=True, **seen_from_here())
     return list(rows.order_by("due_at")[:most])
 
 
@@ -89,16 +92,16 @@ def last_firings(
                 return [Coming(at) for at in found[-most:]]
     if schedule.get("kind") != "date" or rows is None:
         return []
-    due = list(_of_dates(rule, after, until, rows, most, is_last=True))
+    due = list(of_dates(rule, after, until, rows, most, is_last=True))
     return [_with_answer(rule, each) for each in due]
 
 
-def _of_dates(
+def of_dates(
     rule: RuleSpec, after: datetime, until: datetime, rows: models.QuerySet[Any], most: int, *, is_last: bool = False
 ) -> Iterator[Coming]:
     """Yield what is due by its dates between two moments, in order, without what its condition says: so many of the
     first, or of the last."""
-    dates = Dates(rule.slug, rule.model, rule.schedule or {}, rows.db)
+    dates = Dates(rule.slug, rule.model, rule.schedule or {}, rows.db, place=place_here(rule.surroundings))
     found = dates.windows(after, until)
     if not found:
         return
