@@ -1,12 +1,33 @@
-"""Executions that wait for a time of day, by the database's clock."""
+"""Executions that are not due at once: that wait for so long, or for a time of day, by the database's clock."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
+from rules_engine.databases.generic import seconds_from_now
+from rules_engine.databases.prepared.queries import Mark, PreparedUpdate, prepare_update
 from rules_engine.models import Execution
 from rules_engine.rules.schedules.later import due_of
+
+#: Executions that are put off by a text that is made once for their number: nearly always there is one.
+FEW = 10
+
+
+def wait_for_seconds(keys: Sequence[Any], seconds: float, using: str) -> None:
+    """Put these off by so long. Raises ``DatabaseError``."""
+    if len(keys) <= FEW:
+        _putting_off(using, seconds, len(keys)).make(*keys)
+    else:
+        Execution.objects.using(using).filter(pk__in=keys).update(next_attempt_at=seconds_from_now(seconds))
+
+
+@lru_cache(maxsize=64)
+def _putting_off(using: str, seconds: float, count: int) -> PreparedUpdate:
+    marks = [Mark.of(Execution, "pk", number) for number in range(count)]
+    rows = Execution.objects.using(using).filter(pk__in=[mark.value for mark in marks])
+    return prepare_update(rows, {"next_attempt_at": seconds_from_now(seconds)}, *marks)
 
 
 def wait_for_time(keys: Collection[Any], using: str) -> None:

@@ -24,7 +24,7 @@ from rules_engine.models.transactions import transaction_id
 from rules_engine.outbox import hints
 from rules_engine.outbox.batch import Batch, make_batch
 from rules_engine.outbox.held import released_rows
-from rules_engine.outbox.later import wait_for_time
+from rules_engine.outbox.later import wait_for_seconds, wait_for_time
 from rules_engine.outbox.outcomes import ActionOutcome
 from rules_engine.outbox.rows import EachRows, ErrorRow, EventRow, ExecutionRow, HeldRow, Row
 from rules_engine.rules.matching import CompiledRule
@@ -211,8 +211,7 @@ def _set_due(executions: Sequence[ExecutionRow], held: Sequence[HeldRow], using:
     delay; there rarely is one."""
     written = models.Execution.objects.using(using)
     for seconds in {row.delay for row in executions if row.delay}:
-        ids = [row.id for row in executions if row.delay == seconds]
-        written.filter(pk__in=ids).update(next_attempt_at=seconds_from_now(seconds))
+        wait_for_seconds([row.id for row in executions if row.delay == seconds], seconds, using)
     if timed := [row.id for row in executions if _is_timed(row)]:
         wait_for_time(timed, using)
     if waiting := _waiting(executions):

@@ -7,6 +7,7 @@ is another thing: most saves add none. One that waits for silence has a row of e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rules_engine import texts, types
@@ -14,6 +15,7 @@ from rules_engine.context import snapshot
 from rules_engine.context.subject import Subject
 from rules_engine.context.visible import read_by
 from rules_engine.databases.prepared.inserts import Rows, insert_together
+from rules_engine.databases.prepared.queries import Mark, Prepared, prepare
 from rules_engine.databases.savepoints import fetch_one
 from rules_engine.errors import said_by
 from rules_engine.live import cache
@@ -81,10 +83,15 @@ def key_of(rule: CompiledRule, model: str, pk: Any) -> str:
 
 def _last(slug: str, key: str, using: str) -> bool:
     """Say what is marked last of it: that it is so, or not, as where nothing is marked."""
-    rows = Armed.objects.using(using).filter(rule_slug=slug, key=key).order_by("-created_at", "-id")
-    statement, parameters = rows.values_list("holds")[:1].query.get_compiler(using).as_sql()
-    row = fetch_one(using, statement, parameters)  # in one trip, for somebody waits for the save
+    row = fetch_one(using, *_asking_last(using).text(slug, key))  # in one trip, for somebody waits for the save
     return row is not None and bool(row[0])
+
+
+@lru_cache(maxsize=8)
+def _asking_last(using: str) -> Prepared[Any]:
+    slug, key = Mark.of(Armed, "rule_slug"), Mark.of(Armed, "key", 1)
+    rows = Armed.objects.using(using).filter(rule_slug=slug.value, key=key.value).order_by("-created_at", "-id")
+    return prepare(rows.values_list("holds")[:1], slug, key)
 
 
 def add(marks: Sequence[Mapping[str, Any]], using: str) -> None:

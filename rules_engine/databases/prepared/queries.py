@@ -75,6 +75,10 @@ class Prepared(Generic[Row]):
         asked._fields = rows._fields
         return list(rows._iterable_class(asked))
 
+    def text(self, *values: Any) -> tuple[str, tuple[Any, ...]]:
+        """Return the statement with these values in place of its marks, and its parameters, for who asks otherwise."""
+        return self.sql, _filled(self.parameters, self.places, values, self.rows.db)
+
 
 def _as_made(sql: str, parameters: tuple[Any, ...], *_: Any, **__: Any) -> tuple[str, tuple[Any, ...]]:
     return sql, parameters
