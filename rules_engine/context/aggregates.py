@@ -10,7 +10,7 @@ import decimal
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from django.db import models
 from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Min, Sum
@@ -178,22 +178,50 @@ def _by_relation(wanted: Iterable[Aggregate]) -> dict[str, list[Aggregate]]:
 
 def fetch(instances: Sequence[models.Model], wanted: Iterable[Aggregate]) -> None:
     """Have objects of one model, which nobody else has, hold these values: one query for each relation whose rows point
-    to the object. Of other relations each object reads its own."""
+    to the object, or are tied to it by rows of a table between. Of other relations each object reads its own."""
     for relation, of_one in _by_relation(wanted).items() if instances else ():
-        field = getattr(getattr(type(instances[0]), relation, None), "field", None)
-        if not isinstance(field, models.ForeignKey):
+        pointing = _pointing(type(instances[0]), relation)
+        if pointing is None:
             continue
         # What the relation's own manager shows of them.
-        rows = field.model._default_manager.using(instances[0]._state.db).filter(**{f"{field.name}__in": instances})
-        rows = rows.order_by()
+        manager = pointing.model._default_manager.using(instances[0]._state.db)
+        rows = manager.filter(**{f"{pointing.lookup}__in": instances}).order_by()
         if rows.query.distinct or rows.query.annotations:
             continue
         expressions = {_alias(n): aggregate.expression() for n, aggregate in enumerate(of_one)}
-        found = {row[field.attname]: row for row in rows.values(field.attname).annotate(**expressions)}
+        found = {row[pointing.value]: row for row in rows.values(pointing.value).annotate(**expressions)}
         for instance in instances:
-            row = found.get(getattr(instance, field.target_field.attname), {})
+            row = found.get(getattr(instance, pointing.key), {})
             values = {aggregate.name: aggregate.value(row.get(_alias(n))) for n, aggregate in enumerate(of_one)}
             instance.__dict__.setdefault(FETCHED, {}).update(values)
+
+
+class _Pointing(NamedTuple):
+    """How the rows of a relation point to its objects: by a lookup of their model, whose ``value`` is what an object
+    has as ``key``."""
+
+    model: type[models.Model]
+    lookup: str
+    value: str
+    key: str
+
+
+def _pointing(model: type[models.Model], relation: str) -> _Pointing | None:
+    """Return how the rows of a relation point to a model's objects; None where no query says it of many at once."""
+    descriptor: Any = getattr(model, relation, None)
+    field = getattr(descriptor, "field", None)
+    if isinstance(field, models.ForeignKey):
+        return _Pointing(field.model, field.name, field.attname, field.target_field.attname)
+    if not isinstance(field, models.ManyToManyField):
+        return None
+    between: Any = field.remote_field
+    names = (field.m2m_field_name(), field.m2m_reverse_field_name())
+    ends: Any = [between.through._meta.get_field(name) for name in names]
+    if not all(end.target_field.primary_key for end in ends):
+        return None
+    lookup = field.name if descriptor.reverse else field.related_query_name()
+    related: Any = field.model if descriptor.reverse else field.remote_field.model
+    return _Pointing(related, lookup, lookup, "pk")
 
 
 def _query(instance: models.Model, relation: str, wanted: Sequence[Aggregate]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,14 +17,15 @@ from django.test.utils import CaptureQueriesContext
 from project.accounts.models import User
 from project.shop.models import Order, OrderItem, Product, Tag
 from rules_engine.conditions import instance, logic
-from rules_engine.context import snapshot
+from rules_engine.context import aggregates, snapshot
+from rules_engine.context.paths import aggregates_in
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, explain, run_due
-from tests.factories import make_order, make_product, order_with_items
+from tests.factories import make_animals, make_order, make_product, order_with_items
 from tests.integration.test_update_objects import outcome, problems_of, row, rule
 from tests.threads import run_together
-from tests.zoo.models import Animal, Dog, Keeper, Meal
+from tests.zoo.models import Animal, Club, Dog, Friend, Keeper, Meal, Membership
 from tests.zoo.models import Tag as ZooTag
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -368,3 +370,40 @@ def test_texts_of_many_to_many_rows_have_a_last() -> None:
     animal = Animal.objects.create(name="a")
     animal.tags.add(*[ZooTag.objects.create(name=name) for name in "ab"])
     assert values_of(animal, "tags__count", "tags__name__max") == [2, "b"]
+
+
+@pytest.mark.parametrize(
+    ("model", "relation"),
+    [
+        (Animal, "tags"),
+        (Dog, "tags"),
+        (ZooTag, "animals"),
+        (Club, "members"),
+        (Animal, "clubs"),
+        (Friend, "friends"),
+        (Friend, "follows"),
+        (Friend, "followers"),
+    ],
+)
+def test_relations_to_many_are_read_for_many_objects_at_once(model: Any, relation: str) -> None:
+    chance = random.Random(relation)
+    dogs = [Dog.objects.create(name=f"d{n}", breed="x") for n in range(4)]
+    animals = [*Animal.objects.filter(pk__in=[dog.pk for dog in dogs]), *make_animals("a", "b")]
+    tags = [ZooTag.objects.create(name=f"t{n}") for n in range(3)]
+    clubs = [Club.objects.create(name=f"c{n}") for n in range(3)]
+    friends = [Friend.objects.create(name=f"f{n}") for n in range(4)]
+    for animal in animals:
+        animal.tags.set(chance.sample(tags, chance.randrange(4)))
+        for club in chance.choices(clubs, k=chance.randrange(4)):
+            Membership.objects.create(club=club, animal=animal)
+    for friend in friends:
+        friend.friends.add(*chance.sample(friends, chance.randrange(3)))
+        friend.follows.add(*chance.sample(friends, chance.randrange(3)))
+    wanted = aggregates_in(model, [f"{relation}__count", f"{relation}__name__max"])
+    objects = list(model.objects.order_by("pk"))
+    with CaptureQueriesContext(connection) as asked:
+        aggregates.fetch(objects, wanted)
+    assert len(asked) == 1
+    fetched = [dict(each.__dict__[aggregates.FETCHED]) for each in objects]
+    assert fetched == [aggregates.read(each, wanted) for each in model.objects.order_by("pk")]
+    assert len({each[f"{relation}__count"] for each in fetched}) > 1
