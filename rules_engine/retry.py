@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from rules_engine.errors import PermanentError, Rejected, TransientError
 
@@ -13,7 +14,7 @@ LONGEST_RETRY_AFTER = 86_400.0
 LONGEST_SCHEDULED_WAIT = 366 * 86_400.0
 
 
-def is_wait(value: object) -> bool:
+def is_wait(value: object) -> TypeGuard[float]:
     """Say whether this is a number of seconds that a schedule may hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_SCHEDULED_WAIT
 
@@ -36,7 +37,7 @@ def delay(
     if isinstance(error, PermanentError | Rejected) or attempt > len(schedule):
         return None
     asked = error.retry_after if isinstance(error, TransientError) else None
-    if asked is not None and 0 <= asked <= LONGEST_RETRY_AFTER:
+    if is_wait(asked) and asked <= LONGEST_RETRY_AFTER:
         return asked
     roll = random.random() if chance is None else chance  # noqa: S311 - spreads load, guards nothing
     return schedule[attempt - 1] * (1 + jitter * (2 * roll - 1))

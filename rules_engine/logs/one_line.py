@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import indent
 from typing import Any
 
 from rules_engine.hidden.texts import masked
+from rules_engine.types import Unread, ask
 
 #: A forged line begins with a line break, a forged colour with ESC.
 ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
@@ -60,10 +61,16 @@ class _Escaped:
         self._value = value
 
     def __str__(self) -> str:
-        return _told(str(self._value), self._value)
+        return _told(_asked(str, self._value), self._value)
 
     def __repr__(self) -> str:
-        return _told(repr(self._value), self._value)
+        return _told(_asked(repr, self._value), self._value)
+
+
+def _asked(how: Callable[[Any], str], value: Any) -> str:
+    """Return what a value says; its type where it cannot say anything: the line is told all the same."""
+    text = ask(how, value)
+    return f"<{type(value).__name__}>" if isinstance(text, Unread) else text
 
 
 def _told(text: str, value: Any) -> str:

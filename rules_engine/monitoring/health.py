@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 from datetime import timedelta
-from threading import Thread
+from threading import Lock, Thread
 from typing import Literal
 
 from celery import current_app
@@ -49,7 +50,7 @@ def checks(names: Sequence[str] = ()) -> list[Check]:
     What does not answer until then is unknown, as is what could not be asked because the database is not there.
     """
     give_up = time.monotonic() + limits().seconds
-    asked = [(name, _begun(_CHECKS[name])) for name in names or _CHECKS]
+    asked = [(name, _asked[name].begin()) for name in names or _CHECKS]
     return [_answer(name, future, give_up) for name, future in asked]
 
 
@@ -62,11 +63,36 @@ def overall(made: Sequence[Check]) -> State:
 Answer = tuple[State, str]
 
 
-def _begun(check: Callable[[], Answer]) -> Future[Answer | Unread]:
-    """Begin a check in a thread of its own: one that hangs is left behind, and holds up no exit."""
-    future: Future[Answer | Unread] = Future()
-    Thread(target=_run, args=(check, future), name="rules-engine-health", daemon=True).start()
-    return future
+#: Seconds until a check that hangs is begun anew, at first and at most: twice as long with each that hangs.
+AGAIN_SECONDS, LONGEST_AGAIN = 10.0, 120.0
+
+
+class _Asked:
+    """One check: whoever asks while it is under way has the same answer.
+
+    Each takes a thread and perhaps a connection. So however often a monitor asks, or many do at once, a database that
+    hangs costs this process a thread a minute or two at most, and one that is there a connection for each check.
+    """
+
+    def __init__(self, check: Callable[[], Answer]) -> None:
+        self._check = check
+        self._lock = Lock()
+        self._under_way: list[Future[Answer | Unread]] = []
+        self._begun_at = 0.0
+
+    def begin(self) -> Future[Answer | Unread]:
+        """Return the answer that is under way; begin a check where none is, or where those that are have hung for
+        long: in a thread of its own, for one that hangs is left behind, and holds up no exit."""
+        with self._lock:
+            self._under_way = [future for future in self._under_way if not future.done()]
+            patience = min(AGAIN_SECONDS * 2 ** min(len(self._under_way) - 1, 10), LONGEST_AGAIN)
+            if self._under_way and time.monotonic() - self._begun_at < patience:
+                return self._under_way[-1]
+            future: Future[Answer | Unread] = Future()
+            Thread(target=_run, args=(self._check, future), name="rules-engine-health", daemon=True).start()
+            self._under_way.append(future)
+            self._begun_at = time.monotonic()
+            return future
 
 
 def _run(check: Callable[[], Answer], future: Future[Answer | Unread]) -> None:
@@ -129,7 +155,7 @@ def _broker() -> Answer:
     return "healthy", "The broker answers."
 
 
-_CHECKS: dict[str, Callable[[], Answer]] = {
+_CHECKS: Mapping[str, Callable[[], Answer]] = {
     "database": _database,
     "workers": _workers,
     "oldest_due": _oldest_due,
@@ -137,3 +163,14 @@ _CHECKS: dict[str, Callable[[], Answer]] = {
     "broker": _broker,
 }
 NAMES = tuple(_CHECKS)
+_asked: Mapping[str, _Asked] = {}
+
+
+def reset() -> None:
+    """Leave behind what hangs: for tests, and in a forked child, where nobody would answer."""
+    global _asked
+    _asked = {name: _Asked(check) for name, check in _CHECKS.items()}
+
+
+reset()
+os.register_at_fork(after_in_child=reset)

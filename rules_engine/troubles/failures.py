@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from rules_engine import conf
+from rules_engine.context.snapshot import clean_text
 
 #: What of a rule fails: asking it at a change, or what it has done.
 Part = Literal["condition", "actions"]
@@ -49,7 +50,8 @@ class Count:
             self._before = 0
         self.failed += 1
         self.in_a_row += 1
-        self.error = error[:LONGEST]
+        # What no database takes would keep all that is counted from being added up.
+        self.error = clean_text(error, LONGEST)
 
     def add_success(self) -> None:
         """Count a success."""

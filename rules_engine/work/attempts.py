@@ -19,6 +19,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from rules_engine import conf, retry
+from rules_engine.context.exceptions import text_of
 from rules_engine.context.snapshot import clean_text, plain, safe
 from rules_engine.databases import database_of
 from rules_engine.databases.protocol import AttemptEnd
@@ -287,11 +288,16 @@ def _put_off(execution: Execution, worker: str, error: PutOff) -> AttemptEnd:
         State.PENDING.value,
         Attempt.Outcome.PUT_OFF.value,
         summary=execution.summary,
-        error=clean_text(str(error), ERROR_LIMIT),
+        error=clean_text(text_of(error), ERROR_LIMIT),
         error_type="",
         detail=plain(safe(error.detail)),
         wait=error.retry_after,
     )
+
+
+def _detail_of(error: Exception) -> Any:
+    detail = ask(getattr, error, "detail", {})
+    return {} if isinstance(detail, Unread) else detail
 
 
 def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequence[float]) -> AttemptEnd:
@@ -306,9 +312,9 @@ def _failure(execution: Execution, worker: str, error: Exception, schedule: Sequ
         state.value,
         Attempt.Outcome.FAILED.value,
         summary=None,
-        error=clean_text(masked(str(error)) or type(error).__name__, ERROR_LIMIT),
+        error=clean_text(masked(text_of(error)), ERROR_LIMIT),
         error_type=type(error).__name__,
-        detail=plain(safe(getattr(error, "detail", {}))),
+        detail=plain(safe(_detail_of(error))),
         wait=wait,
     )
 

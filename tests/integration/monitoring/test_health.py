@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,7 @@ LOG = ("log_message", {"message": "x"})
 
 @pytest.fixture(autouse=True)
 def _at_work() -> None:
+    health.reset()
     heartbeats.reset()
     heartbeats.beat(Heartbeat.Kind.SWEEP)
 
@@ -109,6 +111,44 @@ def test_a_broker_that_refuses_or_hangs_is_told_in_time(
     states = {name: check["state"] for name, check in response.json()["checks"].items()}
     assert (response.status_code, states["broker"], states["database"]) == (503, "unhealthy", "healthy")
     assert b"hunter2" not in response.content
+
+
+def threads_of_checks() -> int:
+    return sum(thread.name == "rules-engine-health" for thread in threading.enumerate())
+
+
+def test_however_often_it_is_asked_what_hangs_takes_one_thread(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, silent_port: int
+) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "HINTS": True, "RUNNER": "celery", "HEALTH": {"seconds": 0.2}}
+    with_broker(monkeypatch, silent_port)
+    before = threads_of_checks()
+    for _ in range(4):
+        assert [check.state for check in health.checks(["broker"])] == ["unhealthy"]
+    assert threads_of_checks() - before == 1
+    monkeypatch.setattr(health, "AGAIN_SECONDS", 0.0)
+    health.checks(["broker"])
+    assert threads_of_checks() - before == 2, "One that hangs for long may hang for ever: another is begun."
+
+
+def test_who_asks_while_others_do_has_the_same_answer(settings: Any) -> None:
+    made: list[int] = []
+    begun, may_end = threading.Event(), threading.Event()
+
+    def check() -> Any:
+        made.append(1)
+        begun.set()
+        assert may_end.wait(30)
+        return "healthy", "x"
+
+    asked = health._Asked(check)
+    futures = [asked.begin()]
+    assert begun.wait(30)
+    futures += [asked.begin() for _ in range(20)]
+    may_end.set()
+    assert {future.result(30) for future in futures} == {("healthy", "x")}
+    assert asked.begin().result(30) == ("healthy", "x")
+    assert len(made) == 2
 
 
 def test_without_its_database_it_tells_what_it_cannot_know(
