@@ -82,4 +82,7 @@ class Processes:
 
 
 def _how(code: int | None) -> str:
-    return signal.Signals(-code).name if code is not None and code < 0 else f"exit status {code}"
+    if code is None or code >= 0:
+        return f"exit status {code}"
+    names = {known.value: known.name for known in signal.Signals}
+    return names.get(-code, f"signal {-code}")  # most real-time signals have no name

@@ -22,6 +22,7 @@ from rules_engine.databases import database_of
 from rules_engine.models import Execution, Heartbeat, Pause, Rule, RuleSetVersion, Trouble
 from rules_engine.troubles import telling
 from rules_engine.troubles.signals import no_worker_seen, work_overdue
+from rules_engine.work.workers.heartbeats import patience
 
 #: Seconds between two looks of a process.
 EVERY_SECONDS = 60.0
@@ -122,6 +123,10 @@ def _absence(now: datetime) -> Iterator[Found]:
     limit = conf.trouble_seconds()
     sweeps = Heartbeat.objects.using(router.db_for_write(Heartbeat)).filter(kind=Heartbeat.Kind.SWEEP)
     seen: datetime | None = sweeps.aggregate(seen=Max("seen_at"))["seen"]
+    if seen is not None and seen > now + patience():
+        # The database's clock was set back. Whoever is there says so in a moment; of all others it counts from now.
+        sweeps.filter(seen_at__gt=now).update(seen_at=now)
+        seen = now
     # Where none was ever seen, the site is being set up; what waits there is told as overdue.
     if limit and seen is not None and (now - seen).total_seconds() >= limit:
         facts = {"seconds": int((now - seen).total_seconds()), "since": seen}

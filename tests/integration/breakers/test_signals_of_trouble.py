@@ -10,10 +10,12 @@ import pytest
 from django.core import mail
 from django.core.management import call_command
 from django.db import DatabaseError
+from django.db.models import F
 from django.db.models.functions import Now
 
 from project.clinic.models import Doctor
 from rules_engine.models import Event, Execution, Heartbeat, Rule, Trouble
+from rules_engine.monitoring.figures import seen
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.troubles.signals import execution_given_up
 from rules_engine.work import attempts, tasks
@@ -146,6 +148,15 @@ def test_a_worker_that_is_back_tells_that_none_was_there(noted: list[str]) -> No
     tasks.look_for_work()
     run_due()
     assert [text[:3] for text in noted] == ["360"]
+
+
+def test_a_clock_that_was_set_back_hides_an_absence_no_longer_than_another(noted: list[str]) -> None:
+    hearing("rules_engine.no_worker_seen", said="{{ signal.seconds }}")
+    absent(-36_000)
+    assert noticing.notice() == []
+    assert [worker.hosts for worker in seen() if worker.kind == Heartbeat.Kind.SWEEP] == [1]
+    Heartbeat.objects.update(seen_at=F("seen_at") - timedelta(seconds=400))
+    assert [found.kind for found in noticing.notice()] == ["no_worker"]
 
 
 def test_a_site_where_no_worker_ever_was_is_not_in_trouble() -> None:

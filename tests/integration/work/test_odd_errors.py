@@ -70,7 +70,7 @@ def test_a_wait_that_is_no_number_is_that_of_the_schedule(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("timing", ["after_commit", "in_transaction"])
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"], ids=["NUL", "half a character"])
-def test_what_no_database_takes_does_not_keep_failures_from_being_added_up(
+def test_an_error_that_no_database_takes_is_counted_like_others(
     monkeypatch: pytest.MonkeyPatch, text: str, timing: str
 ) -> None:
     raising(monkeypatch, PermanentError(text), timing)
