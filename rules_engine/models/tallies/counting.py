@@ -21,6 +21,7 @@ from django.db import DatabaseError, InterfaceError, connections, router, transa
 from django.db.transaction import TransactionManagementError
 
 from rules_engine import conf
+from rules_engine.context.snapshot import clean_text
 from rules_engine.models.tallies.tally import Key, Tally
 
 #: Seconds between two writings of a process: several in the time between two scrapes, and few beside its other work.
@@ -33,6 +34,8 @@ EVALUATIONS = "rules_engine_evaluations"
 EXECUTIONS, OF_ANY_KIND = "rules_engine_executions", "(any)"
 #: The name that hints are counted by, with whether they could be sent.
 HINTS = "rules_engine_hints"
+#: Characters of a label's value; a slug has a hundred.
+LONGEST_LABEL = 200
 #: Durations are added up in whole microseconds.
 MICROSECONDS = 1_000_000
 
@@ -72,7 +75,9 @@ class Counts:
         for of_thread in list(self.threads):
             has_ended = not of_thread.thread.is_alive()
             now = of_thread.counts.copy()
-            self.unwritten.update({key: more for key, n in now.items() if (more := n - of_thread.taken.get(key, 0))})
+            for key, number in now.items():
+                if more := number - of_thread.taken.get(key, 0):
+                    self.unwritten[_storable(key)] += more
             of_thread.taken = now
             if has_ended:
                 self.threads.remove(of_thread)
@@ -88,6 +93,12 @@ class Counts:
             written = self.unwritten.copy()
             Tally.objects.using(router.db_for_write(Tally)).add(written, settings.labels)
             self.unwritten -= written
+
+
+def _storable(key: Key) -> Key:
+    # One label that no database takes would keep all that a process has counted from being written, for ever.
+    name, labels = key
+    return name, tuple(clean_text(str(label), LONGEST_LABEL) for label in labels)
 
 
 _counts = Counts()

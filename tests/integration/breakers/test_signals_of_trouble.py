@@ -150,7 +150,7 @@ def test_a_worker_that_is_back_tells_that_none_was_there(noted: list[str]) -> No
     assert [text[:3] for text in noted] == ["360"]
 
 
-def test_a_clock_that_was_set_back_hides_an_absence_no_longer_than_another(noted: list[str]) -> None:
+def test_a_clock_that_was_set_back_hides_no_absence_for_long(noted: list[str]) -> None:
     hearing("rules_engine.no_worker_seen", said="{{ signal.seconds }}")
     absent(-36_000)
     assert noticing.notice() == []

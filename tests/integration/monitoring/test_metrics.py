@@ -181,6 +181,14 @@ def test_what_cannot_be_written_is_written_later(monkeypatch: pytest.MonkeyPatch
     assert scrape()["rules_engine_hints_total", ("sent",)] == 1
 
 
+@pytest.mark.parametrize("label", ["a\x00b", "\ud800", None], ids=["NUL", "half a character", "none"])
+def test_a_label_that_no_database_takes_keeps_no_other_back(label: Any) -> None:
+    counting.add(counting.EXECUTIONS, (label, "succeeded"))
+    counting.add(counting.EXECUTIONS, ("send_email", "succeeded"))
+    counting.write_now()
+    assert scrape()["rules_engine_executions_total", ("send_email", "succeeded")] == 1
+
+
 def test_states_of_endpoints_are_told_one_by_one() -> None:
     make_endpoint("crm")
     make_endpoint("erp").disable("It answered 410.")
