@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.validators import validate_email
 from django.utils.translation import gettext
 
 from rules_engine import conf
@@ -66,4 +67,8 @@ def _author_of(rule: Rule) -> list[str]:
     except ObjectDoesNotExist:
         return []
     address = str(getattr(author, "email", "") or "") if author is not None and author.is_active else ""
-    return [address] if address else []
+    try:
+        validate_email(address)
+    except ValidationError:
+        return []
+    return [address]

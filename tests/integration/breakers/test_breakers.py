@@ -206,6 +206,16 @@ def test_processes_that_race_open_one_breaker() -> None:
     assert Event.objects.filter(signal="rules_engine.rule_keeps_failing").count() == 2  # the mail's own, and the rule's
 
 
+@pytest.mark.parametrize("address", ["", "ada", "ada@example.com\nBcc: spy@example.com", "a@x.com, b@x.com"])
+def test_where_its_author_cannot_be_mailed_administrators_are(address: str) -> None:
+    author = get_user_model().objects.create_user("ada", email="")
+    get_user_model().objects.update(email=address)
+    failing_rule(author=author)
+    save(*["x"] * 5)
+    run_due()
+    assert [sent.to for sent in mail.outbox] == [["ops@example.com"]]
+
+
 def test_what_cannot_be_added_up_is_added_up_later(monkeypatch: Any) -> None:
     failing_rule()
     with monkeypatch.context() as broken:

@@ -22,6 +22,7 @@ from rules_engine.work import attempts, tasks
 from rules_engine.work.claims import claim
 from rules_engine.work.run import run_claim
 from rules_engine.work.troubles import noticing
+from rules_engine.work.workers import heartbeats
 from tests.integration.noting import note
 from tests.threads import run_together
 from tests.zoo.models import Keeper
@@ -34,6 +35,7 @@ GIVEN_UP = "rules_engine.execution_given_up"
 @pytest.fixture(autouse=True)
 def looks_anew() -> None:
     noticing.reset()
+    heartbeats.reset()
 
 
 def failing(slug: str = "mute") -> None:
