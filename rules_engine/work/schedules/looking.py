@@ -34,7 +34,7 @@ from rules_engine.work.schedules import dates_looked_at, every
 from rules_engine.work.schedules.arming import arm_anew, digest_of_rule, keep_armed
 from rules_engine.work.schedules.dates_looked_at import LOOK_SECONDS, Found, tell_found
 from rules_engine.work.schedules.first_look import begin_to_wait
-from rules_engine.work.schedules.told_errors import tell_error
+from rules_engine.work.schedules.told_errors import is_news, tell_error
 
 logger = logging.getLogger("rules_engine")
 
@@ -260,12 +260,13 @@ def _troubled(error: str, now: datetime) -> Looked:
 
 
 def _put_back(row: Schedule, error: Exception, now: datetime | None) -> None:
-    place = f" in {shown(row.surroundings)}" if row.surroundings else ""
-    logger.error("What is due by %s%s could not be told; it is tried again.", row.rule_slug, place, exc_info=error)
+    message = Unread(error).message
+    if is_news(row, message):
+        place = f" in {shown(row.surroundings)}" if row.surroundings else ""
+        logger.error("What is due by %s%s could not be told; it is tried again.", row.rule_slug, place, exc_info=error)
     stored = _rows().annotate(now=Now()).filter(pk=row.pk).first()
     if stored is None:
         return
     at: datetime = now or stored.now
-    message = Unread(error).message
     _rows().filter(pk=row.pk).update(error=message, next_look_at=at + timedelta(seconds=TROUBLE_SECONDS))
     tell_error(stored, message)

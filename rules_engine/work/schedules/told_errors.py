@@ -7,6 +7,12 @@ from rules_engine.models import RuleError, Schedule
 from rules_engine.surroundings.state import shown
 
 
+def is_news(row: Schedule, error: str) -> bool:
+    """Say whether the log is to tell of it: of many places that stay in trouble it does so once each, and not each
+    minute."""
+    return not row.surroundings or row.error != error
+
+
 def tell_error(row: Schedule, error: str) -> None:
     """Put on record why the rule is not looked after there, unless the schedule, as it was read, says so already."""
     if row.error != error:

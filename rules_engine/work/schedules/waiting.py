@@ -37,7 +37,7 @@ from rules_engine.surroundings.state import within
 from rules_engine.types import Unread, ask
 from rules_engine.work.runs.arming import asked_when_due
 from rules_engine.work.schedules.asking_again import objects_of
-from rules_engine.work.schedules.told_errors import tell_error
+from rules_engine.work.schedules.told_errors import is_news, tell_error
 
 logger = logging.getLogger("rules_engine")
 
@@ -108,10 +108,11 @@ def _put_back(slug: str, surroundings: str, error: Exception, now: datetime | No
     if isinstance(error, NotEntered) and are_listed() and there is None and schedules.exists():
         rows.delete()
         return
-    logger.error("What %s waits for could not be told; it is tried again.", slug, exc_info=error)
+    message = Unread(error).message
+    if there is None or is_news(there, message):
+        logger.error("What %s waits for could not be told; it is tried again.", slug, exc_info=error)
     _put_off(_due_of(rows, now), TROUBLE_SECONDS, now)
     if there is not None:
-        message = Unread(error).message
         schedules.filter(pk=there.pk).update(error=message)
         tell_error(there, message)
 

@@ -139,7 +139,7 @@ def test_another_length_begins_anew_in_each_shop(noted: list[str]) -> None:
     assert Armed.objects.count() == 2
 
 
-def test_a_shop_that_cannot_be_entered_stops_no_other(noted: list[str]) -> None:
+def test_a_shop_that_cannot_be_entered_stops_no_other(noted: list[str], caplog: pytest.LogCaptureFixture) -> None:
     timed(on())
     Animal.objects.create(name="Rex", fed_at=BEGIN)
     shop_of.closed.append("north")
@@ -147,6 +147,7 @@ def test_a_shop_that_cannot_be_entered_stops_no_other(noted: list[str]) -> None:
     act(BEGIN + HOUR)
     assert noted == ["south: Rex"]
     assert "The shop north is closed." in RuleError.objects.get().message
+    assert caplog.text.count("What is due by timed in north could not be told") == 1
     shop_of.closed.clear()
     act(BEGIN + 2 * HOUR)
     assert noted == ["south: Rex", "north: Rex"]
