@@ -100,8 +100,10 @@ class _Asked:
 def prepare(rows: QuerySet[Any, Any], *marks: Mark) -> Prepared[Any]:
     """Make the text of a query in which these marks stand for values. Raises ``EmptyResultSet`` for one that nobody
     need ask, and ``LookupError`` where a mark is not in it as it was given."""
-    compiler = rows.query.chain().get_compiler(rows.db)
+    compiler: Any = rows.query.chain().get_compiler(rows.db)
     sql, parameters = compiler.as_sql()
+    # That is the thread's, and ends with it: kept here, it would stay open.
+    compiler.connection = None
     return Prepared(rows, compiler, sql, tuple(parameters), _places(parameters, marks, rows.db))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
@@ -83,6 +85,21 @@ def test_threads_ask_at_the_same_time_each_by_its_own_connection() -> None:
     by_name = prepare(Animal.objects.using("default").filter(name=name.value), name)
     found = run_together(4, lambda number: [by_name.ask(f"n{number}")[0].name for _ in range(20)])
     assert [set(names) for names in found] == [{"n0"}, {"n1"}, {"n2"}, {"n3"}]
+
+
+def test_a_thread_that_makes_a_query_leaves_no_connection_with_it() -> None:
+    connected: list[Any] = []
+
+    def make(_number: int) -> Any:
+        made = prepare(Animal.objects.using("default").order_by("pk"))
+        made.ask()
+        connected.append(weakref.ref(connections["default"]))
+        return made
+
+    [made] = run_together(1, make)
+    gc.collect()
+    assert connected[0]() is None
+    assert made.ask() == []
 
 
 def test_a_mark_that_is_not_in_the_query_is_an_error() -> None:
