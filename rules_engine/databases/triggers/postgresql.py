@@ -41,10 +41,11 @@ _RELATION = """
 _COLUMNS = """
     SELECT a.attname, t.typname, n.nspname, coalesce(l.collisdeterministic, true), EXISTS (
         SELECT FROM pg_cast c
-        WHERE c.castsource IN (t.oid, t.typbasetype) AND c.casttarget = 'json'::regtype AND c.castfunc <> 0
+        WHERE c.castsource IN (t.oid, t.typbasetype, t.typelem, b.typelem) AND c.casttarget = 'json'::regtype
+        AND c.castfunc <> 0
     )
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
-    LEFT JOIN pg_collation l ON l.oid = a.attcollation
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation LEFT JOIN pg_type b ON b.oid = t.typbasetype
     WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped
 """
 _INSTALLED = """
@@ -82,7 +83,7 @@ class PostgreSQLTriggers(OneByOne):
         """Return a function, and a trigger for each operation that is captured. See ``Triggers``."""
         table, target = _qualified(capture.table, using), _qualified(captured._meta.db_table, using)
         found = rows_of(_COLUMNS, [connections[using].ops.quote_name(capture.table)], using)
-        # As JSON it has another form than it reads: hstore an object.
+        # As JSON it has another form than it reads: hstore an object, and an array of them a list of such.
         written = frozenset(name for name, *_, has_json in found if has_json)
         body = _body(capture, table, target, _compared_as_text(found), written)
         # What makes it another one than earlier releases made is a part of its name, so that it is made anew.

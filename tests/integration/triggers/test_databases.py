@@ -141,9 +141,9 @@ def test_a_table_of_another_schema_is_captured_and_names_need_quoting(install: I
         assert installing.install(capture, grace=0) is False
 
 
-@of_postgresql
-@isolate_apps("project.shop")
-def test_a_type_that_is_another_as_json_is_read_back() -> None:
+def a_thing() -> Any:
+    """A model for a table that a test makes by itself."""
+
     class Thing(models.Model):
         what = models.TextField()
 
@@ -151,6 +151,34 @@ def test_a_type_that_is_another_as_json_is_read_back() -> None:
             app_label = "shop"
             db_table = "shop_thing"
 
+    return Thing
+
+
+@of_postgresql
+@isolate_apps("project.shop")
+@pytest.mark.parametrize("kind", ["hstore[]", "hstore[][]", "rules_hstores"])
+def test_an_array_of_a_type_that_is_another_as_json_is_read_back(kind: str) -> None:
+    thing, triggers = a_thing(), triggers_of("default")
+    assert triggers is not None
+    sql("CREATE EXTENSION IF NOT EXISTS hstore")
+    sql("CREATE DOMAIN rules_hstores AS hstore[]")
+    value = """{"size=>large, odd=>\\"it's, a {}\\"","none=>NULL",NULL}"""
+    try:
+        make = f"CREATE TABLE shop_thing (id int PRIMARY KEY, what {kind})"
+        with table("shop_thing", make, drops="DROP TABLE shop_thing"):
+            sql("INSERT INTO shop_thing VALUES (1, %s), (2, NULL), (3, '{}')", value)
+            rows = [row.new for row in CapturedChange.objects.order_by("id")]
+            found = list(triggers.values(thing, thing._meta.fields, rows, "default"))
+            [stored] = sql("SELECT what::text FROM shop_thing WHERE id = 1")
+    finally:
+        sql("DROP DOMAIN rules_hstores")
+    assert [row[1] for row in found] == [stored[0], None, "{}"]
+
+
+@of_postgresql
+@isolate_apps("project.shop")
+def test_a_type_that_is_another_as_json_is_read_back() -> None:
+    thing = a_thing()
     sql("CREATE EXTENSION IF NOT EXISTS hstore")
     make = "CREATE TABLE shop_thing (id int PRIMARY KEY, what hstore)"
     triggers = triggers_of("default")
@@ -159,7 +187,7 @@ def test_a_type_that_is_another_as_json_is_read_back() -> None:
         sql("INSERT INTO shop_thing VALUES (1, 'size=>large, odd=>\"it''s, a \\\"=>\\\"\", none=>NULL'), (2, NULL)")
         sql("UPDATE shop_thing SET what = what || 'size=>small' WHERE id = 1")
         rows = [row.new for row in CapturedChange.objects.order_by("id")]
-        found = list(triggers.values(Thing, Thing._meta.fields, rows, "default"))
+        found = list(triggers.values(thing, thing._meta.fields, rows, "default"))
         sizes = sql("SELECT (%s::hstore)->'size', (%s::hstore)->'odd'", found[0][1], found[0][1])
     assert [tuple(sizes[0]), found[1][1]] == [("large", 'it\'s, a "=>"'), None]
     assert '"size"=>"small"' in found[2][1]
