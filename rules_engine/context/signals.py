@@ -185,6 +185,11 @@ def registered() -> Mapping[str, NamedSignal]:
     return _named
 
 
+def quoting() -> list[str]:
+    """Return the names of the signals that quote records."""
+    return [name for name, signal in _named.items() if signal.quotes]
+
+
 def find_signal(name: str) -> NamedSignal | None:
     """Return the signal without a model of that name, or None. What code registered goes before the setting."""
     return _named.get(name) or configured().get(name)

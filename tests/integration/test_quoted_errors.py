@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.test import Client
 from django.urls import reverse
 
 from project.clinic.models import Doctor
@@ -136,6 +137,30 @@ def test_pages_of_records_quote_the_error_to_who_may_view_it(lacks: str | None) 
         reverse("admin:rules_engine_auditentry_change", args=[entry.pk]),
     ):
         assert (SECRET in client.get(address).content.decode()) is (lacks is None), address
+
+
+@pytest.mark.parametrize("who", ["superuser", "viewer"])
+def test_entries_that_quote_are_not_found_by_what_they_quote(admin_client: Client, who: str) -> None:
+    create_rule(signals=[GIVEN_UP], slug="low", actions=[("write_audit_entry", {"note": ERROR, "operation": SECRET})])
+    give_up()
+    rights = ("rules_engine.view_auditentry", "accounts.view_user")
+    client = admin_client if who == "superuser" else client_of(make_user(*rights))
+    for asked in ({"q": SECRET}, {"operation": SECRET}):
+        page = client.get(reverse("admin:rules_engine_auditentry_changelist"), asked).content.decode()
+        assert ("1 audit entry" in page) is (who == "superuser"), asked
+
+
+@pytest.mark.parametrize("who", ["superuser", "viewer"])
+def test_held_matches_are_not_found_by_what_their_keys_quote(admin_client: Client, who: str) -> None:
+    create_rule(
+        signals=[GIVEN_UP], slug="low", actions=[note("x")], coalesce_by="{{ signal.error }}", coalesce_seconds=60
+    )
+    give_up()
+    assert SECRET in HeldMatch.objects.get().coalesce_key
+    rights = ("rules_engine.view_heldmatch", "accounts.view_user")
+    client = admin_client if who == "superuser" else client_of(make_user(*rights))
+    page = client.get(reverse("admin:rules_engine_heldmatch_changelist"), {"q": SECRET}).content.decode()
+    assert ("1 held match" in page) is (who == "superuser")
 
 
 # The breaker's own mail, and the pause

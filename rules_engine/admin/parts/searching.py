@@ -20,6 +20,7 @@ from django.utils.translation import gettext
 
 from rules_engine.admin.parts.readonly import ReadOnlyAdmin
 from rules_engine.context.paths import label_of
+from rules_engine.context.signals import quoting
 from rules_engine.models import Event, Rule, RuleVersion
 from rules_engine.rules.permissions import viewable_labels
 from rules_engine.surroundings.state import seen_from_here
@@ -55,12 +56,16 @@ class SearchedAdmin(ReadOnlyAdmin):
         """Those that it is found in by data of their objects: for whoever may view these, or it could be guessed."""
         return None
 
+    def quoting(self) -> Q:
+        """The rows whose signal quotes records: those of each have models of their own, for which no search asks."""
+        return Q(event__signal__in=quoting())
+
     def _having(self, request: HttpRequest, word: str) -> Q:
         in_data = self.having_in_data(word)
         if in_data is None:
             return self.having(word)
         if not getattr(request.user, "is_superuser", False):
-            in_data &= Q((f"{self.model_column}__in", viewable_labels(request.user)))
+            in_data &= Q((f"{self.model_column}__in", viewable_labels(request.user))) & ~self.quoting()
         return self.having(word) | in_data
 
     def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:

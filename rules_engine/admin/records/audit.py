@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from rules_engine.admin.parts.objects import UNSEEN, hidden_rows, why_unseen
 from rules_engine.admin.parts.rendering import json_block, link, object_link, page_url, table, text_block, time_words
 from rules_engine.admin.parts.searching import SearchedAdmin, fields_named, labels_like, of_rules
+from rules_engine.context.signals import quoting
 from rules_engine.models import AuditEntry, AuditSeal, Event
 from rules_engine.rules.permissions import may_view_event, viewable_labels
 from rules_engine.surroundings.state import functions, here, is_home, seen_from_here, shown, text_of
@@ -48,7 +49,11 @@ class OperationFilter(admin.SimpleListFilter):
 def _seen_by(request: HttpRequest, entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
     if getattr(request.user, "is_superuser", False):
         return entries
-    return entries.filter(model__in=viewable_labels(request.user))
+    return entries.filter(_quoting_nothing(), model__in=viewable_labels(request.user))
+
+
+def _quoting_nothing() -> Q:
+    return ~Q(Exists(Event.objects.filter(pk=OuterRef("event_id"), signal__in=quoting())))
 
 
 def _sent(entry: Any) -> dict[str, Any]:
@@ -142,6 +147,10 @@ class AuditEntryAdmin(SearchedAdmin):
         if _told_apart() and len(word) < MOST_OF_SURROUNDINGS:
             found |= Q(Exists(Event.objects.filter(pk=OuterRef("event_id"), surroundings=text_of(word))))
         return found
+
+    def quoting(self) -> Q:
+        """An entry has no key of its event's row."""
+        return ~_quoting_nothing()
 
     def having_in_data(self, word: str) -> Q:
         """By what an object is called, and by the note."""
