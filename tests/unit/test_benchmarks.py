@@ -16,7 +16,7 @@ from tests.benchmarks.rounds import Rounds, Spread, Times, Variant
 from tests.benchmarks.tables import Found
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = [f"P{number}" for number in range(1, 19)]
+KEYS = [f"P{number}" for number in range(1, 20)]
 #: Without the peers, whether they are installed or not: what finds them sees that they are not there.
 IMPORT_ALL = """
 import sys

@@ -89,10 +89,13 @@ def test_what_could_not_be_sent_is_not_held_back_by_a_pace(monkeypatch: pytest.M
 def test_a_refusal_without_words_is_told_by_its_kind(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(queue: str) -> None:
-        raise MessageNacked  # RabbitMQ's, of a queue that is full, to who waits for a confirmation
+    refusals = [MessageNacked]  # RabbitMQ's, of a queue that is full, to who waits for a confirmation
 
-    monkeypatch.setattr(hints, "send", refuse)
+    def refuse_once(queue: str) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(hints, "send", refuse_once)
     publisher = hints.Publisher()
     publisher.notify("rules")
     publisher.flush(SECONDS)
