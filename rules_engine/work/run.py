@@ -210,7 +210,7 @@ def _live_rules(executions: Iterable[Execution]) -> Mapping[str, str]:
     """Which rules of these executions are there and enabled, and where. An execution without a rule was ordered by
     hand."""
     slugs, using = {execution.rule_slug for execution in executions}, router.db_for_write(Rule)
-    if len(slugs) <= FEW_RULES:
+    if 0 < len(slugs) <= FEW_RULES:
         return {"": "", **dict(_enabled(using, len(slugs)).ask(*slugs))}
     return {"": "", **dict(_enabled_among(slugs, using))}
 
