@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeAlias
@@ -133,10 +133,13 @@ def prepare_update(rows: QuerySet[Any, Any], columns: Mapping[str, Any], *marks:
 
 
 def _places(parameters: Sequence[Any], marks: Sequence[Mark], using: str) -> Places:
-    places = []
+    places, by_value = [], dict[Any, list[int]]()
+    for at, each in enumerate(parameters):
+        if isinstance(each, Hashable):
+            by_value.setdefault((type(each), each), []).append(at)
     for mark in marks:
         made = mark.field.get_db_prep_value(mark.value, connections[using])
-        found = tuple(at for at, each in enumerate(parameters) if type(each) is type(made) and each == made)
+        found = tuple(by_value.get((type(made), made), ()))
         if not found:
             raise LookupError(f"{mark.value!r} is not among the parameters {parameters!r}.")
         places.append((mark.field, found))

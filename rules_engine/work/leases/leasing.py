@@ -22,8 +22,8 @@ from rules_engine.models.execution import ExecutionQuerySet
 #: Expired leases that are looked up by their keys. More are left where a worker dies with its batch, rarely; and of
 #: so few the planner knows without statistics that it had better take them from their index.
 MOST_EXPIRED = 25
-#: Executions that are read by a text that is made once for their number. Of more, reading them takes longer than that.
-FEW = 10
+#: Texts by which executions are read that are kept, each for another number of them: nearly always one, or a batch.
+TEXTS = 32
 
 
 def rows() -> ExecutionQuerySet:
@@ -106,23 +106,18 @@ def taken(keys: Collection[Any], worker: str, using: str, *, suspects: bool = Fa
     """Return those of these keys that the claim has got, oldest first, with their events."""
     if not keys:
         return []
-    few = len(keys) <= FEW
-    executions = _taken(using, len(keys)).ask(*keys, worker) if few else list(_leased(keys, worker, using))
+    executions: list[Execution] = _taken(using, len(keys)).ask(*keys, worker)
     for execution in executions:
         execution.is_suspect = suspects
     return executions
 
 
-@lru_cache(maxsize=FEW * 2)
+@lru_cache(maxsize=TEXTS)
 def _taken(using: str, count: int) -> Prepared[Execution]:
     keys = [Mark.of(Execution, "pk", number) for number in range(count)]
     worker = Mark.of(Execution, "leased_by")
-    return prepare(_leased([key.value for key in keys], worker.value, using), *keys, worker)
-
-
-def _leased(keys: Collection[Any], worker: str, using: str) -> ExecutionQuerySet:
-    of_worker = _rows(using).filter(pk__in=keys, leased_by=worker)
-    return of_worker.select_related("event").order_by("next_attempt_at", "id")
+    of_worker = _rows(using).filter(pk__in=[key.value for key in keys], leased_by=worker.value)
+    return prepare(of_worker.select_related("event").order_by("next_attempt_at", "id"), *keys, worker)
 
 
 def _leasable(executions: ExecutionQuerySet, suspects: bool) -> ExecutionQuerySet:
