@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeAlias
 from uuid import UUID
 
-from django.db import connections
+from django.conf import settings
+from django.db import connections, models
 from django.db.models import Model, QuerySet
 from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
@@ -24,14 +25,21 @@ from rules_engine.databases.uncached import EXECUTE_SQL, Row
 
 #: For each mark its field, and which of the parameters it stands for.
 Places: TypeAlias = tuple[tuple[Any, tuple[int, ...]], ...]
-#: What no row holds, by the kind of field: each of them makes another value of its number.
-_UNUSUAL: Mapping[str, Callable[[int], Any]] = {
-    "UUIDField": lambda number: UUID(int=number),
-    "DateTimeField": lambda number: dt.datetime(1, 1, 2, tzinfo=dt.UTC) + dt.timedelta(days=number),
-    "DateField": lambda number: dt.date(1, 1, 2) + dt.timedelta(days=number),
-    "PositiveBigIntegerField": lambda number: 2_000_000_000 + number,
-    "BigAutoField": lambda number: 3_000_000_000 + number,
-}
+
+
+def _moment(number: int) -> dt.datetime:
+    # SQLite's and MySQL's backends take none with a zone where the site has none.
+    return dt.datetime(1, 1, 2, tzinfo=dt.UTC if settings.USE_TZ else None) + dt.timedelta(days=number)
+
+
+#: What no row holds, by the kind of field, the first that it is: each makes another value of its number.
+_UNUSUAL: Sequence[tuple[type[Any], Callable[[int], Any]]] = (
+    (models.UUIDField, lambda number: UUID(int=number)),
+    (models.DateTimeField, _moment),
+    (models.DateField, lambda number: dt.date(1, 1, 2) + dt.timedelta(days=number)),
+    (models.IntegerField, lambda number: 2_000_000_000 + number),
+    (models.Field, "\x00{}".format),
+)
 
 
 class Mark(NamedTuple):
@@ -43,7 +51,7 @@ class Mark(NamedTuple):
     @classmethod
     def of_field(cls, field: Any, number: int = 0) -> Mark:
         """Return one for a field of UUIDs, moments, days, numbers or texts, the one of that number."""
-        return cls(field, _UNUSUAL.get(field.get_internal_type(), "\x00{}".format)(number))
+        return cls(field, next(make for kind, make in _UNUSUAL if isinstance(field, kind))(number))
 
     @classmethod
     def of(cls, model: type[Model], name: str, number: int = 0) -> Mark:
@@ -71,7 +79,8 @@ class Prepared(Generic[Row]):
         if SQLCompiler.execute_sql is not EXECUTE_SQL:  # a cache stands there
             compiler.execute_sql = partial(EXECUTE_SQL, compiler)
         rows: Any = self.rows
-        asked: Any = QuerySet(rows.model, _Asked(rows.query, compiler), using)  # type: ignore[arg-type]
+        query: Any = _Asked(rows.query, compiler)
+        asked: Any = QuerySet(rows.model, query, using)
         asked._fields = rows._fields
         return list(rows._iterable_class(asked))
 

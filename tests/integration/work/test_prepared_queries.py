@@ -12,6 +12,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections
 from django.db.models import F
 from django.db.models.sql.compiler import SQLCompiler
+from django.test import override_settings
 from django.utils import timezone
 
 from rules_engine import conf
@@ -65,6 +66,14 @@ def test_moments_and_several_columns_are_taken_in_the_order_of_the_marks() -> No
     asked = prepare(between.values_list("rule_slug", "step"), first, last)
     assert asked.ask(now - timedelta(hours=3), now) == [("a", 3), ("b", 3)]
     assert asked.ask(now, now + timedelta(hours=3)) == [("c", 3)]
+
+
+def test_a_site_without_zones_asks_by_moments_without_one() -> None:
+    Schedule.objects.create(rule_slug="a", digest="d", next_look_at=timezone.now() - timedelta(days=2))
+    with override_settings(USE_TZ=False):
+        due = Mark.of(Schedule, "next_look_at")
+        asked = prepare(Schedule.objects.filter(next_look_at__lte=due.value).values_list("rule_slug"), due)
+        assert (asked.ask(timezone.now()), asked.ask(timezone.now() - timedelta(days=9))) == ([("a",)], [])
 
 
 def test_an_update_says_how_many_rows_it_has_changed() -> None:
