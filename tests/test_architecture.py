@@ -33,6 +33,7 @@ ROOMS = """
 1  rules_engine.troubles             what goes wrong: counted in the process, and told as signals of the engine's own
 1  rules_engine.context              what can be read of a model or a signal, and reading it
 1  rules_engine.context.kept         how an event's context is kept in its row, where columns say a part of it
+1  rules_engine.context.related      rows of relations to many: how many are read, and those of many objects together
 1  rules_engine.logic                JSONLogic: compile, check, evaluate, trace, explain
 2  rules_engine.rules                gates, matching, validation, permissions; the contract of actions
 2  rules_engine.rules.expected       what a test kept with a rule expects, and in words how what came differs

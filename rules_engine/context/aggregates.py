@@ -10,13 +10,15 @@ import decimal
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import models
 from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Min, Sum
 from django.db.models.functions import Cast
 from django.utils.translation import gettext
 
+from rules_engine.context.related.held import TOGETHER, VALUES, Together, values_of
+from rules_engine.context.related.pointing import pointing_of
 from rules_engine.errors import UnknownPath, did_you_mean
 
 if TYPE_CHECKING:
@@ -42,8 +44,6 @@ ORDERED = (
 MORE_PLACES = 4
 #: What both databases agree on of a binary fraction, whatever the order in which they add the rows up.
 DIGITS = 15
-#: Where an object holds what was fetched for it.
-FETCHED = "_rules_engine_aggregates"
 EXACT = decimal.Context(prec=1000)
 
 
@@ -162,7 +162,8 @@ def check(aggregate: Aggregate) -> Aggregate:
 def read(instance: models.Model, wanted: Iterable[Aggregate]) -> dict[str, Any]:
     """Return their values by name, one query for each relation; none for an object without a key, which has no rows,
     or of which they were fetched."""
-    values: dict[str, Any] = dict(instance.__dict__.get(FETCHED, {}))
+    fetched, wanted = values_of(instance), list(wanted)
+    values = {one.name: fetched[one.name] for one in wanted if one.name in fetched}
     for relation, of_one in _by_relation(one for one in wanted if one.name not in values).items():
         row = {} if instance.pk is None else _query(instance, relation, of_one)
         values.update((aggregate.name, aggregate.value(row.get(_alias(n)))) for n, aggregate in enumerate(of_one))
@@ -176,52 +177,24 @@ def _by_relation(wanted: Iterable[Aggregate]) -> dict[str, list[Aggregate]]:
     return of_relation
 
 
-def fetch(instances: Sequence[models.Model], wanted: Iterable[Aggregate]) -> None:
-    """Have objects of one model, which nobody else has, hold these values: one query for each relation whose rows point
-    to the object, or are tied to it by rows of a table between. Of other relations each object reads its own."""
+def fetch(instances: Sequence[models.Model], wanted: Iterable[Aggregate], together: Together) -> None:
+    """Have objects of one model, which nobody else has, hold these values: one query for each relation. Of relations
+    whose rows no query says of many at once each object reads its own."""
     for relation, of_one in _by_relation(wanted).items() if instances else ():
-        pointing = _pointing(type(instances[0]), relation)
+        pointing = pointing_of(instances, relation)
         if pointing is None:
             continue
-        # What the relation's own manager shows of them.
-        manager = pointing.model._default_manager.using(instances[0]._state.db)
-        rows = manager.filter(**{f"{pointing.lookup}__in": instances}).order_by()
-        if rows.query.distinct or rows.query.annotations:
-            continue
+        rows = pointing.among(pointing.keys(instances)).order_by()
         expressions = {_alias(n): aggregate.expression() for n, aggregate in enumerate(of_one)}
-        found = {row[pointing.value]: row for row in rows.values(pointing.value).annotate(**expressions)}
+        asked = rows.values(pointing.value).annotate(**expressions)
+        found = {pointing.key_of(row[pointing.value]): row for row in asked}
+        if not found.keys() <= {getattr(instance, pointing.key) for instance in instances}:
+            continue  # to a database that compares texts in ways of its own an object's key may be several texts
         for instance in instances:
             row = found.get(getattr(instance, pointing.key), {})
             values = {aggregate.name: aggregate.value(row.get(_alias(n))) for n, aggregate in enumerate(of_one)}
-            instance.__dict__.setdefault(FETCHED, {}).update(values)
-
-
-class _Pointing(NamedTuple):
-    """How the rows of a relation point to its objects: by a lookup of their model, whose ``value`` is what an object
-    has as ``key``."""
-
-    model: type[models.Model]
-    lookup: str
-    value: str
-    key: str
-
-
-def _pointing(model: type[models.Model], relation: str) -> _Pointing | None:
-    """Return how the rows of a relation point to a model's objects; None where no query says it of many at once."""
-    descriptor: Any = getattr(model, relation, None)
-    field = getattr(descriptor, "field", None)
-    if isinstance(field, models.ForeignKey):
-        return _Pointing(field.model, field.name, field.attname, field.target_field.attname)
-    if not isinstance(field, models.ManyToManyField):
-        return None
-    between: Any = field.remote_field
-    names = (field.m2m_field_name(), field.m2m_reverse_field_name())
-    ends: Any = [between.through._meta.get_field(name) for name in names]
-    if not all(end.target_field.primary_key for end in ends):
-        return None
-    lookup = field.name if descriptor.reverse else field.related_query_name()
-    related: Any = field.model if descriptor.reverse else field.remote_field.model
-    return _Pointing(related, lookup, lookup, "pk")
+            instance.__dict__.setdefault(VALUES, {}).update(values)
+            instance.__dict__[TOGETHER] = together
 
 
 def _query(instance: models.Model, relation: str, wanted: Sequence[Aggregate]) -> dict[str, Any]:

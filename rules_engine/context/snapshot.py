@@ -26,6 +26,8 @@ from rules_engine.context.plain_data import plain as plain
 from rules_engine.context.plain_data import restore as restore
 from rules_engine.context.plain_data import safe as safe
 from rules_engine.context.plain_data import same, size_of
+from rules_engine.context.related.amounts import fetched
+from rules_engine.context.related.held import rows_of as rows_held
 from rules_engine.context.stored_form import Field, Form, form_of, row_value
 from rules_engine.context.stored_form import column_value as column_value
 from rules_engine.context.stored_form import field_value as field_value
@@ -45,8 +47,6 @@ class Reading(NamedTuple):
 
 #: None where nobody counts.
 _of_event: ContextVar[Reading | None] = ContextVar("rules_engine_reading", default=None)
-#: Rows that are fetched first where they may be long.
-FIRST = 25
 NOTHING_SETTLED: Mapping[str, Any] = MappingProxyType({})
 
 ValueOf = Callable[[models.Model, Any], Any]
@@ -184,7 +184,7 @@ def _told(aggregate: Aggregate, value: Any) -> Any:
 
 def _related(instance: models.Model, step: Step, below: Tree) -> Any:
     if step.kind == "to_many":
-        return _rows(instance, step.name, below)
+        return _rows(instance, step, below)
     try:
         related = getattr(instance, step.name)
     except ObjectDoesNotExist:
@@ -196,32 +196,51 @@ def _object(related: models.Model, below: Tree) -> dict[str, Any]:
     return {"pk": key_value(related), **read(related, below, row_value)}
 
 
-def _rows(instance: models.Model, name: str, below: Tree) -> list[dict[str, Any]]:
+def _rows(instance: models.Model, step: Step, below: Tree) -> list[dict[str, Any]]:
     if instance.pk is None:
         return []
     reading = _of_event.get()
     if reading is None or _most_rows.get():
-        return rows_of(getattr(instance, name).all(), below)
-    asked = json.dumps([instance._meta.label, name, str(instance.pk), below], sort_keys=True)
+        return _rows_now(instance, step, below)
+    asked = json.dumps([instance._meta.label, step.name, str(instance.pk), below], sort_keys=True)
     if asked not in reading.known:
-        reading.known[asked] = rows_of(getattr(instance, name).all(), below)
+        reading.known[asked] = _rows_now(instance, step, below)
     return reading.known[asked]
+
+
+def _rows_now(instance: models.Model, step: Step, below: Tree) -> list[dict[str, Any]]:
+    held = rows_held(instance, step.name)
+    if held is None or step.model is None:
+        return rows_of(getattr(instance, step.name).all(), below)
+    if most := _most_rows.get():
+        return _all_told(held[:most], step.model, of_rows(below))
+    return _told_rows(held, step.model, of_rows(below), conf.rows_limit())
 
 
 def rows_of(rows: models.QuerySet[Any], below: Tree) -> list[dict[str, Any]]:
     """Return the asked-for part of each row, of as many as may be read: ``CutRows`` where there are more, by ROWS_LIMIT
     or, of long ones, by EVENT_BYTES."""
-    # An index (``items.0.name``) or a bare mention asks for whole rows.
-    below = {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
+    below = of_rows(below)
     if not rows.query.is_sliced:
         if one_to_one := list(to_one(rows.model, below)):
             rows = rows.select_related(*one_to_one)  # or each row would be a query more
         if most := _most_rows.get():
             rows = rows[:most]
         else:
-            most = conf.rows_limit()
-            return _told_rows(rows, below, most)
-    columns = _columns(rows.model, below)
+            reading, most = _of_event.get(), conf.rows_limit()
+            # One more, which says whether these are all.
+            found = fetched(rows, most + 1, None if reading is None else reading.bytes_left)
+            return _told_rows(found, rows.model, below, most)
+    return _all_told(rows, rows.model, below)
+
+
+def of_rows(below: Tree) -> Tree:
+    """Return what is read of each row: an index (``items.0.name``) or a bare mention asks for whole rows."""
+    return {key: value for key, value in below.items() if not key.isdigit()} or {EVERY_FIELD: {}}
+
+
+def _all_told(rows: Iterable[models.Model], model: ModelClass, below: Tree) -> list[dict[str, Any]]:
+    columns = _columns(model, below)
     return [_row(row, below, columns) for row in rows]
 
 
@@ -246,13 +265,12 @@ def _model_of(instance: models.Model) -> ModelClass:
     return type(instance)
 
 
-def _told_rows(rows: models.QuerySet[Any], below: Tree, most: int) -> list[dict[str, Any]]:
+def _told_rows(rows: Iterable[models.Model], model: ModelClass, below: Tree, most: int) -> list[dict[str, Any]]:
     reading = _of_event.get()
     left = None if reading is None else reading.bytes_left
     told: list[dict[str, Any]] = []
-    # One more, which says whether these are all.
-    columns = _columns(rows.model, below)
-    for row in _fetched(rows, most + 1, left):
+    columns = _columns(model, below)
+    for row in rows:
         one = _row(row, below, columns)
         if left is not None:
             left[0] -= size_of(one)
@@ -293,32 +311,6 @@ def _row(row: models.Model, below: Tree, columns: Columns | None) -> dict[str, A
     for name, attribute, form in columns.told:
         told[name] = form(held[attribute]) if attribute in held else None
     return told
-
-
-def _fetched(rows: Any, most: int, left: Sequence[int] | None) -> Iterator[Any]:
-    """Yield the rows; of a model with long texts a few first, and then as many as may fit into what is left of the
-    event, if they are as long: a thousand of them may be more than anybody has memory or time for."""
-    if left is None or rows.query.combinator or not _may_be_long(rows.model):
-        yield from rows[:most]
-        return
-    before, keys, size = left[0], list[Any](), min(FIRST, most)
-    while size > 0:
-        # Without those that are known, and not from a place on, for the order of rows may be any.
-        part = rows.exclude(pk__in=keys) if keys else rows
-        known = len(keys)
-        for row in part[:size]:
-            keys.append(row.pk)
-            yield row
-        if len(keys) - known < size:
-            return
-        fitting = 1 + left[0] * len(keys) // max(1, before - left[0])
-        size = min(most - len(keys), max(FIRST, fitting))
-
-
-@lru_cache(maxsize=1024)
-def _may_be_long(model: ModelClass) -> bool:
-    kinds = (models.TextField, models.JSONField, models.BinaryField)
-    return any(isinstance(field, kinds) for field in model._meta.concrete_fields)
 
 
 def to_one(model: ModelClass, below: Tree) -> Iterator[str]:

@@ -19,6 +19,7 @@ from project.shop.models import Order, OrderItem, Product, Tag
 from rules_engine.conditions import instance, logic
 from rules_engine.context import aggregates, snapshot
 from rules_engine.context.paths import aggregates_in
+from rules_engine.context.related import held
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Event, Execution
 from rules_engine.testing import create_rule, explain, run_due
@@ -402,8 +403,8 @@ def test_relations_to_many_are_read_for_many_objects_at_once(model: Any, relatio
     wanted = aggregates_in(model, [f"{relation}__count", f"{relation}__name__max"])
     objects = list(model.objects.order_by("pk"))
     with CaptureQueriesContext(connection) as asked:
-        aggregates.fetch(objects, wanted)
+        aggregates.fetch(objects, wanted, held.Together())
     assert len(asked) == 1
-    fetched = [dict(each.__dict__[aggregates.FETCHED]) for each in objects]
+    fetched = [dict(held.values_of(each)) for each in objects]
     assert fetched == [aggregates.read(each, wanted) for each in model.objects.order_by("pk")]
     assert len({each[f"{relation}__count"] for each in fetched}) > 1

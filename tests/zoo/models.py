@@ -13,9 +13,25 @@ from tests.zoo.every_field import EveryChild as EveryChild
 from tests.zoo.every_field import EveryField as EveryField
 from tests.zoo.every_field import EveryProxy as EveryProxy
 from tests.zoo.fields import LowerField, SchemaField, ScrambledField, SpokenField, TagsField, UlidField, UpperField
+from tests.zoo.shelves import Depot, Entry, Jar, Pair, Pickle, Remark, Shelf, Sticker
 from tests.zoo.written import Assorted, Letter, Paper, Part, Stamped, Whole
 
-__all__ = ["Assorted", "Letter", "Paper", "Part", "Stamped", "Whole"]
+__all__ = [
+    "Assorted",
+    "Depot",
+    "Entry",
+    "Jar",
+    "Letter",
+    "Pair",
+    "Paper",
+    "Part",
+    "Pickle",
+    "Remark",
+    "Shelf",
+    "Stamped",
+    "Sticker",
+    "Whole",
+]
 
 
 class Keeper(models.Model):

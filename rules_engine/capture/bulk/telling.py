@@ -14,13 +14,14 @@ from django.utils import timezone
 
 from rules_engine.capture import in_process, receiver
 from rules_engine.capture.bulk.hearing import Hearing
+from rules_engine.capture.bulk.related import read_together
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier.waiting import Before
 from rules_engine.capture.outcome import match
 from rules_engine.capture.watches import ModelWatch, Reading
-from rules_engine.context import aggregates, snapshot
-from rules_engine.context.aggregates import Aggregate
-from rules_engine.context.paths import ModelClass, aggregates_in
+from rules_engine.context import snapshot
+from rules_engine.context.paths import ModelClass
+from rules_engine.context.related import held
 from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
 from rules_engine.databases.savepoints import confined
@@ -92,6 +93,8 @@ def tell(hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation:
             waiting.append(decision)
         else:
             receiver.write_all([decision], table)
+            if subject.instance is not None:
+                held.forget(subject.instance)  # for what acted may have changed related rows of others
         if len(waiting) >= PART:
             receiver.write_all(waiting, table)
             waiting.clear()
@@ -167,23 +170,19 @@ def reading_of_copy(
 def stored(
     model: ModelClass, keys: Sequence[Any], using: str, rules: Iterable[CompiledRule]
 ) -> dict[Any, models.Model]:
-    """Return the objects of these keys as they are stored, with the objects that the rules read beside them, and what
-    their rows come to: one query, and one for each relation of such rows.
+    """Return the objects of these keys as they are stored, with the objects that the rules read beside them: one query.
+    Of related rows that rules read it is one for each relation, or a few where there are very many.
 
     Raises ``DatabaseError``, with the caller's transaction as it was.
     """
-    reads = {path for rule in rules for path in (*rule.reads, *rule.action_reads)}
+    reads = {path for rule in rules for path in (*rule.match_reads, *rule.reads, *rule.action_reads)}
     tree = snapshot.tree_of(frozenset(reads)).get("instance", {})
     rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).filter(pk__in=keys).order_by()
     if related := list(snapshot.to_one(model, tree)):
         rows = rows.select_related(*related)
     with confined(using):
         found = {row.pk: row for row in rows}
-    if wanted := aggregates_in(model, tree):
-        ask(_fetch, list(found.values()), wanted, using)  # where that fails each reads its own, and says so
-    return found
-
-
-def _fetch(instances: Sequence[models.Model], wanted: Sequence[Aggregate], using: str) -> None:
-    with confined(using):
-        aggregates.fetch(instances, wanted)
+    # In the order in which they are told, for their rows are read as many as are held at a time.
+    in_order = {key: found[key] for key in keys if key in found}
+    read_together(list(in_order.values()), tree, using)
+    return in_order
