@@ -106,7 +106,12 @@ def text(value: Any, data: Mapping[str, Any]) -> str:
 
 def texts_of(config: Mapping[str, Any], keys: Iterable[str], data: Mapping[str, Any]) -> dict[str, str]:
     """Work these settings out as texts. Raises what ``evaluate`` does, and ``KeyError`` for one that is missing."""
-    return {key: text(config[key], data) for key in keys}
+    written = {}
+    for key in keys:
+        value = config[key]
+        # Nearly always a template; an expression, or a number as it stands, takes longer.
+        written[key] = texts.render(value, data) if isinstance(value, str) else text(value, data)
+    return written
 
 
 @lru_cache(maxsize=512)

@@ -8,27 +8,28 @@ has claimed together goes over one connection.
 from __future__ import annotations
 
 import copy
+import hashlib
 import smtplib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from email.utils import make_msgid
+from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core import mail
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend
 
 from rules_engine import conf
 from rules_engine.actions.mail import verdicts
-from rules_engine.context.exceptions import text_of
+from rules_engine.actions.mail.attachments import Attachment
+from rules_engine.actions.mail.verdicts import LOGIN, answer_text, by_code, words_of
 from rules_engine.errors import PermanentError, TransientError
 
-#: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
-LOGIN = frozenset({530, 534, 535, 538})
-LONGEST_ANSWER = 300
 #: After so many letters in a row that a backend would not take for now, the rest waits for the next attempt.
 MOST_IN_A_ROW = 20
 
@@ -207,7 +208,7 @@ class Outcome:
 
     def failed(self, address: str, error: Exception) -> None:
         """Note what the backend raised about this one's letter alone."""
-        said = _said(error)
+        said = words_of(error)
         if isinstance(error, ValueError) and verdicts.is_for_good(error):
             self.refused[address] = f"The message could not be built: {said}"
         elif verdicts.is_for_good(error):
@@ -228,10 +229,39 @@ class Outcome:
     def answered(self, address: str, code: int, answer: object) -> None:
         """Note that the server would not take this one: for good with a code of 500 and more."""
         where = self.refused if code >= 500 and code not in LOGIN else self.left
-        where[address] = f"The mail server answered: {code} {_text(answer)}"
+        where[address] = f"The mail server answered: {code} {answer_text(answer)}"
 
 
-Letter = Callable[[str], EmailMessage]
+class Letter(NamedTuple):
+    """What is the same for all recipients of a mail."""
+
+    execution_id: Any
+    subject: str
+    body: str
+    html: str
+    reply_to: list[str] | None
+    files: Sequence[Attachment]
+
+    def to(self, address: str) -> EmailMessage:
+        """Return the message to this one."""
+        # RFC 3834: so that nobody's holiday notice answers a machine.
+        headers = {"Message-ID": self.message_id(address), "Auto-Submitted": "auto-generated"}
+        message = EmailMultiAlternatives(
+            self.subject, self.body, None, [address], headers=headers, reply_to=self.reply_to
+        )
+        if self.html:
+            message.attach_alternative(self.html, "text/html")
+        for file in self.files:
+            message.attach(file.name, file.content, file.content_type)
+        return message
+
+    def message_id(self, address: str) -> str:
+        """Make an id that each attempt has, so that a mailbox can drop the second of two."""
+        sender = settings.DEFAULT_FROM_EMAIL if "@" in settings.DEFAULT_FROM_EMAIL else make_msgid()
+        domain = sender.rsplit("@", 1)[1].strip("> ")
+        # Short, so that the header stays on one line: what tells executions apart is the other part.
+        whom = hashlib.blake2s(address.lower().encode(), digest_size=4).hexdigest()
+        return f"<{self.execution_id}.{whom}@{domain}>"
 
 
 def send(addresses: Sequence[str], letter: Letter) -> Outcome:
@@ -275,7 +305,7 @@ def _send_one(connection: Connection, address: str, letter: Letter, outcome: Out
 
 
 def _hand_over(mailer: Any, address: str, letter: Letter) -> Any:
-    count = mailer.send_messages([letter(address)])
+    count = mailer.send_messages([letter.to(address)])
     # Django's own counts what a server took. One that queues (django-post-office) says 0 of what is in its queue.
     if count == 0 and isinstance(mailer, EmailBackend):
         raise smtplib.SMTPException("the backend says that it sent nothing")
@@ -286,7 +316,7 @@ def _note_failure(address: str, error: Exception, outcome: Outcome, watch: Watch
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         outcome.answered(address, *next(iter(error.recipients.values()), (550, b"")))
     elif isinstance(error, smtplib.SMTPSenderRefused):
-        outcome.stopped(address, _by_code(error))
+        outcome.stopped(address, by_code(error))
     elif isinstance(error, smtplib.SMTPDataError):
         outcome.answered(address, error.smtp_code, error.smtp_error)
     elif watch.is_over or verdicts.is_for_all(error):
@@ -301,22 +331,4 @@ def _unusable(error: Exception, watch: Watch) -> TransientError:
             f"The mail server could not be used: it took longer than {watch.seconds:g} s, "
             'RULES_ENGINE["EMAIL_SECONDS"].'
         )
-    return TransientError(f"The mail server could not be used: {_said(error)}")
-
-
-def _said(error: Exception) -> str:
-    """Return what an error says, or its class: the text of a backend's own may raise in its turn."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"{error.smtp_code} {_text(error.smtp_error)}"
-    return _text(text_of(error)) or type(error).__name__
-
-
-def _by_code(error: smtplib.SMTPResponseException) -> PermanentError | TransientError:
-    sentence = f"The mail server answered: {error.smtp_code} {_text(error.smtp_error)}"
-    for_good = error.smtp_code >= 500 and error.smtp_code not in LOGIN
-    return PermanentError(sentence) if for_good else TransientError(sentence)
-
-
-def _text(answer: object) -> str:
-    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
-    return " ".join(text.split())[:LONGEST_ANSWER]
+    return TransientError(f"The mail server could not be used: {words_of(error)}")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from email.utils import make_msgid
-from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import conf, texts
 from rules_engine.actions.mail import attachments, hourly, mailing, recipients
-from rules_engine.actions.mail.attachments import Attachment
 from rules_engine.actions.mail.hourly import Room
 from rules_engine.actions.mail.html import html_of
 from rules_engine.actions.mail.ledger import Ledger
-from rules_engine.actions.mail.mailing import Outcome
+from rules_engine.actions.mail.mailing import Letter, Outcome
 from rules_engine.errors import (
     ConditionError,
     PermanentError,
@@ -107,14 +102,12 @@ class SendEmail(Action):
         details = {
             gettext("From"): settings.DEFAULT_FROM_EMAIL,
             gettext("To"): "\n".join(addresses),
-            gettext("Reply to"): ", ".join(letter["reply_to"] or ()),
-            gettext("Subject"): letter["subject"],
-            gettext("Text"): letter["body"],
-            gettext("HTML"): letter["html"]
-            if config.get("html") or not letter["html"]
-            else gettext("made from the text"),
+            gettext("Reply to"): ", ".join(letter.reply_to or ()),
+            gettext("Subject"): letter.subject,
+            gettext("Text"): letter.body,
+            gettext("HTML"): letter.html if config.get("html") or not letter.html else gettext("made from the text"),
             gettext("Attachments"): "\n".join(
-                f"{attachment.name} ({attachment.content_type})" for attachment in letter["files"]
+                f"{attachment.name} ({attachment.content_type})" for attachment in letter.files
             ),
             gettext("Not mailed"): "\n".join(str(error) for error in unusable),
         }
@@ -129,7 +122,7 @@ class SendEmail(Action):
         ledger = Ledger.of(context.earlier())
         owed = ledger.owed(addresses)
         room = hourly.take(context.rule_slug, len(owed), ledger.waiting_since)
-        outcome = mailing.send(owed[: room.now], partial(_message, context, letter))
+        outcome = mailing.send(owed[: room.now], letter)
         not_handed_over = room.now - len(outcome.sent) - len(outcome.refused) - len(outcome.not_taken)
         if not_handed_over:
             hourly.give_back(room, not_handed_over)
@@ -141,7 +134,7 @@ class SendEmail(Action):
             detail["not_taken"] = outcome.not_taken
         if outcome.put_off:
             detail["waiting_since"] = room.since
-        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter["subject"]}, room)
+        return _conclusion(outcome, len(addresses), unusable, {**detail, "subject": letter.subject}, room)
 
 
 def send_test(context: ActionContext, config: Mapping[str, Any], address: str) -> None:
@@ -150,19 +143,17 @@ def send_test(context: ActionContext, config: Mapping[str, Any], address: str) -
     Raises what ``run`` raises; it is tried once.
     """
     addresses, _unusable, letter = _written(context, {**config, "to": [address]})
-    letter["subject"] = gettext("[Test] %(subject)s") % {"subject": letter["subject"]}
+    letter = letter._replace(subject=gettext("[Test] %(subject)s") % {"subject": letter.subject})
     room = hourly.take_now(context.rule_slug)
     if not room.now:
         raise PermanentError(room.reason)
-    outcome = mailing.send(addresses, partial(_message, context, letter))
+    outcome = mailing.send(addresses, letter)
     if not (outcome.sent or outcome.refused or outcome.not_taken):
         hourly.give_back(room, 1)
     _conclusion(outcome, 1, (), {}, room)
 
 
-def _written(
-    context: ActionContext, config: Mapping[str, Any]
-) -> tuple[list[str], list[PermanentError], dict[str, Any]]:
+def _written(context: ActionContext, config: Mapping[str, Any]) -> tuple[list[str], list[PermanentError], Letter]:
     """Work out whom it goes to, why others cannot be mailed, and what it says."""
     data = context.event.context
     try:
@@ -202,20 +193,21 @@ def _check_number(addresses: Sequence[str], unusable: Sequence[PermanentError]) 
         raise next(iter([*refused, *unusable]), empty)
 
 
-def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+def _letter(context: ActionContext, config: Mapping[str, Any], data: Mapping[str, Any]) -> Letter:
     """Write what is the same for all recipients. Raises as the templates, the expressions and the files do."""
     named = ("subject", "body", "reply_to") if config.get("reply_to") else ("subject", "body")
     written = values.texts_of(config, named, data)
     subject = texts.single_line(written["subject"])
     _check_lengths(written)
     body, reply_to = written["body"], written.get("reply_to", "").strip()
-    return {
-        "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
-        "body": body,
-        "html": _html(config, body, data),
-        "reply_to": [_reply_to(reply_to)] if reply_to else None,
-        "files": attachments.load(context, config) if config.get("attachments") else [],
-    }
+    return Letter(
+        execution_id=context.execution_id,
+        subject=" ".join(subject.split())[:LONGEST_SUBJECT],
+        body=body,
+        html=_html(config, body, data),
+        reply_to=[_reply_to(reply_to)] if reply_to else None,
+        files=attachments.load(context, config) if config.get("attachments") else [],
+    )
 
 
 def _html(config: Mapping[str, Any], body: str, data: Mapping[str, Any]) -> str:
@@ -238,32 +230,6 @@ def _reply_to(written: str) -> str:
         return recipients.permitted(written)
     except PermanentError as error:
         raise type(error)(gettext("Reply to: %(error)s") % {"error": error}) from error
-
-
-def _message(context: ActionContext, letter: Mapping[str, Any], address: str) -> EmailMessage:
-    # RFC 3834: so that nobody's holiday notice answers a machine.
-    headers = {"Message-ID": _message_id(context, address), "Auto-Submitted": "auto-generated"}
-    message = EmailMultiAlternatives(
-        letter["subject"], letter["body"], None, [address], headers=headers, reply_to=letter["reply_to"]
-    )
-    if letter["html"]:
-        message.attach_alternative(letter["html"], "text/html")
-    for file in letter["files"]:
-        _attach(message, file)
-    return message
-
-
-def _attach(message: EmailMessage, file: Attachment) -> None:
-    message.attach(file.name, file.content, file.content_type)
-
-
-def _message_id(context: ActionContext, address: str) -> str:
-    """Make an id that each attempt has, so that a mailbox can drop the second of two."""
-    sender = settings.DEFAULT_FROM_EMAIL if "@" in settings.DEFAULT_FROM_EMAIL else make_msgid()
-    domain = sender.rsplit("@", 1)[1].strip("> ")
-    # Short, so that the header stays on one line: what tells executions apart is the other part.
-    whom = hashlib.blake2s(address.lower().encode(), digest_size=4).hexdigest()
-    return f"<{context.execution_id}.{whom}@{domain}>"
 
 
 def _conclusion(

@@ -1,4 +1,4 @@
-"""What an error of a mail backend says of the one letter that it was raised for.
+"""What an error of a mail backend says, and what that means for the one letter that it was raised for.
 
 A service that sends by HTTP answers for each letter, by a status that the backend's error carries; what has no status
 and is about the connection goes for all letters. Nothing of a backend is imported: its errors are known by what they
@@ -12,6 +12,12 @@ from collections.abc import Iterator, Mapping
 from json import JSONDecodeError
 from typing import Any
 
+from rules_engine.context.exceptions import text_of
+from rules_engine.errors import PermanentError, TransientError
+
+#: Answers that speak of the site's own login, which an operator will mend (RFC 4954 §6).
+LOGIN = frozenset({530, 534, 535, 538})
+LONGEST_ANSWER = 300
 #: The service will say the same the next time: the request, the address or the letter is wrong, or too large.
 FOR_GOOD = frozenset({400, 404, 406, 410, 413, 415, 422})
 #: Amazon answers 400 to nearly everything; only these are about the letter.
@@ -64,3 +70,23 @@ def _answers(error: BaseException) -> Iterator[tuple[int, Any]]:
 
 def _amazon(response: Any) -> bool:
     return not isinstance(response, Mapping) or (response.get("Error") or {}).get("Code") in AMAZONS_FOR_GOOD
+
+
+def words_of(error: Exception) -> str:
+    """Return what an error says, or its class: the text of a backend's own may raise in its turn."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {answer_text(error.smtp_error)}"
+    return answer_text(text_of(error)) or type(error).__name__
+
+
+def by_code(error: smtplib.SMTPResponseException) -> PermanentError | TransientError:
+    """Return the error of an answer that speaks of the site: for good with a code of 500 and more."""
+    sentence = f"The mail server answered: {error.smtp_code} {answer_text(error.smtp_error)}"
+    for_good = error.smtp_code >= 500 and error.smtp_code not in LOGIN
+    return PermanentError(sentence) if for_good else TransientError(sentence)
+
+
+def answer_text(answer: object) -> str:
+    """Return a server's answer in one line."""
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
+    return " ".join(text.split())[:LONGEST_ANSWER]
