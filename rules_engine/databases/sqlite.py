@@ -68,9 +68,10 @@ class SQLite(GenericDatabase):
             rows = running.filter(pk__in={end.execution_id for end in ends})
             held = dict(rows.order_by().values_list("pk", "leased_by"))
             ended = [end for end in ends if held.get(end.execution_id) == end.worker]
+            keys = {(end.execution_id, end.worker) for end in ended}
             for first in range(0, len(ended), ENDS_AT_ONCE):
                 write_ends(running, attempts, ended[first : first + ENDS_AT_ONCE], CLOCK)
-        return {(end.execution_id, end.worker) for end in ended}
+        return keys
 
     def reserve(self, table: type[Model], key: str, seconds: int, using: str) -> bool:
         """Write it, or take it over. See ``Database``."""
