@@ -70,12 +70,14 @@ def decide(outcome: Outcome, using: str) -> Decision | None:
     subject = outcome.subject
     # Read now, not when it is written: for a pre-signal that is the state the rule matched.
     context, unread = _context(outcome)
+    event = subject.event(context)
     context, cut_paths = fitting.fitted(context)
     if cut_paths:
+        event = event._replace(context=context)
         unread = {**fitting.blind(outcome.matched, cut_paths), **unread}
     matched = [rule for rule in outcome.matched if rule.slug not in unread] if unread else outcome.matched
     evaluations = [*outcome.evaluations, *unread.values()] if unread else outcome.evaluations
-    decision = Decision(subject.event(context), evaluations, matched, is_deferred=subject.signal in BEFORE)
+    decision = Decision(event, evaluations, matched, is_deferred=subject.signal in BEFORE)
     if decision.is_deferred and subject.instance is not None:
         decision = _with_what_acts_before(decision, subject, outcome.matched)
         if decision.rejection is not None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from rules_engine import conf
 from rules_engine.capture.by_clock.marking import marked
 from rules_engine.context.subject import Subject
 from rules_engine.errors import ConditionError, RulesEngineError, not_read, said_by
@@ -60,7 +61,7 @@ def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
     pairs = evaluate(subject, rules)
     if any(rule.arms is not None for rule, _ in pairs):
         pairs = marked(subject, pairs)
-    if counting.is_on():
+    if conf.metrics() is not None:
         _count(rules, pairs)
     if not pairs:
         return None

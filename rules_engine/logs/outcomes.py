@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
 
-from rules_engine.errors import RulesEngineError
+from rules_engine.errors import PutOff, RulesEngineError
 from rules_engine.logs.one_line import keep_to_one_line
 from rules_engine.tracing import spans
 from rules_engine.tracing.kept import trace_id_of
@@ -56,11 +57,11 @@ def execution_ended(execution: Any, outcome: str, *, attempt: int, error: Any = 
     of: an exception, of which one that is not ours brings its traceback, or a sentence."""
     if not is_told(outcome):
         return
-    trace_id = trace_id_of(execution.event.trace) or trace_id_of(spans.traceparent_of(execution.attempt_span))
+    trace_id, execution_id, event_id = _trace_id(execution), str(execution.id), str(execution.event_id)
     ids = {
         "outcome": str(outcome),
-        "event_id": str(execution.event_id),
-        "execution_id": str(execution.id),
+        "event_id": event_id,
+        "execution_id": execution_id,
         "rule": execution.rule_slug,
         "kind": execution.kind,
         "queue": execution.queue,
@@ -68,26 +69,53 @@ def execution_ended(execution: Any, outcome: str, *, attempt: int, error: Any = 
         "trace_id": trace_id,
     }
     is_foreign = isinstance(error, BaseException) and not isinstance(error, RulesEngineError)
-    text, values = "%s %s", [execution, WORDS[outcome]]
+    place = [execution_id, event_id, _trace(trace_id)]
+    text, values = "%s %s", list[Any]((str(execution), WORDS[outcome]))
     if attempt:
         text, values = f"{text} at attempt %d", [*values, attempt]
     if error is not None:
         text, values = f"{text}: %s", [*values, error]
-    text, values = f"{text} (execution %s, event %s%s)", [*values, execution.id, execution.event_id, _trace(trace_id)]
+    text, values = f"{text} (execution %s, event %s%s)", [*values, *place]
     logger.log(LEVELS[outcome], text, *values, exc_info=error if is_foreign else None, extra=ids)
 
 
-def event_matched(event: Any, rules: Sequence[str], *, executions: int, held: int) -> None:
-    """Tell of a recorded event that rules matched, and what they want done."""
-    if not rules or not logger.isEnabledFor(logging.INFO):
-        return
-    trace_id = trace_id_of(event.trace)
-    about = f"{event.signal} of {event.model}" if event.model else event.signal
-    logger.info(
-        "%s matched %s: %d to be carried out, %d held (event %s%s)",
-        *(about, ", ".join(rules), executions, held, event.id, _trace(trace_id)),
-        extra={"outcome": "matched", "event_id": str(event.id), "rules": list(rules), "trace_id": trace_id},
-    )
+def _trace_id(execution: Any) -> str:
+    """Give the id of the trace that an attempt is a part of; nearly always there is none, and nothing is asked."""
+    place = execution.event.trace
+    if not place and execution.attempt_span is not None:
+        place = spans.traceparent_of(execution.attempt_span)
+    return trace_id_of(place) if place else ""
+
+
+def attempts_ended(ended: Sequence[tuple[Any, Any]], using: str) -> None:
+    """Tell, once it is committed, what an attempt of each execution came to: its result, or what it failed of."""
+    after_commit(partial(_tell_ends, ended), using)
+
+
+def _tell_ends(ended: Sequence[tuple[Any, Any]]) -> None:
+    for execution, result in ended:
+        error = result if isinstance(result, Exception) else None
+        outcome = "put_off" if isinstance(error, PutOff) else execution.state
+        execution_ended(execution, outcome, attempt=execution.attempts, error=error)
+
+
+def events_matched(matched: Sequence[tuple[Any, Sequence[str], int, int]], using: str) -> None:
+    """Tell, once it is committed, of recorded events: which rules matched each, how many executions that came to, and
+    how many held matches."""
+    after_commit(partial(_tell_matches, matched), using)
+
+
+def _tell_matches(matched: Sequence[tuple[Any, Sequence[str], int, int]]) -> None:
+    for event, rules, executions, held in matched:
+        if not rules:
+            continue
+        event_id, trace_id = str(event.id), trace_id_of(event.trace) if event.trace else ""
+        about = f"{event.signal} of {event.model}" if event.model else event.signal
+        logger.info(
+            "%s matched %s: %d to be carried out, %d held (event %s%s)",
+            *(about, ", ".join(rules), executions, held, event_id, _trace(trace_id)),
+            extra={"outcome": "matched", "event_id": event_id, "rules": list(rules), "trace_id": trace_id},
+        )
 
 
 def rule_failed(rule: str, event_id: Any, detail: str, error: BaseException | None) -> None:

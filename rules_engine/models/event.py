@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 from django.db import models, router
 from django.db.models.functions import Now
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
@@ -17,7 +16,6 @@ from rules_engine.context.visible import MayView, visible
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.surroundings.state import LONGEST, here
 from rules_engine.tracing import kept
-from rules_engine.troubles.signals import is_trouble
 
 
 class Event(models.Model):
@@ -203,12 +201,3 @@ class LargeChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}.{self.relation}: {len(self.keys)}"
-
-
-def named(kind: str, rule_slug: str, event: Event | None) -> str:
-    """Say what an execution is: of which rule, or who ordered it, as far as its event is at hand."""
-    if rule_slug:
-        return gettext("%(kind)s of %(rule)s") % {"kind": kind, "rule": rule_slug}
-    is_own = event is not None and is_trouble(event.signal)
-    text = gettext("%(kind)s, ordered by itself") if is_own else gettext("%(kind)s, ordered by hand")
-    return text % {"kind": kind}

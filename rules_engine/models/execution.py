@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 from django.db import models, router
 from django.db.models import F, Q, Window
 from django.db.models.functions import Now, RowNumber
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from rules_engine import types
@@ -16,9 +17,10 @@ from rules_engine.context import snapshot
 from rules_engine.context.visible import MayView, visible
 from rules_engine.databases.generic import seconds_from_now
 from rules_engine.databases.uncached import UncachedQuerySet
-from rules_engine.models.event import Event, contexts_of, named
+from rules_engine.models.event import Event, contexts_of
 from rules_engine.models.tallies import counting
 from rules_engine.tracing import spans
+from rules_engine.troubles.signals import is_trouble
 
 
 class State(models.TextChoices):
@@ -131,7 +133,8 @@ class Execution(models.Model):
 
     #: Set by ``claim`` on one whose last lease expired; and when its attempt was begun here, by ``time.monotonic``.
     is_suspect, began = False, 0.0
-    #: What its author may view (None is all), and the action of its kind; set by who claims it.
+    #: Its author, what they may view (None is all), where they are, and the action of its kind; set by who claims it.
+    author: Any = None
     author_sees: MayView | None = None
     author_place = ""
     action: Any = None
@@ -209,7 +212,13 @@ class Execution(models.Model):
         ]
 
     def __str__(self) -> str:
-        return named(self.kind, self.rule_slug, self._state.fields_cache.get("event"))
+        """What it is: of which rule, or who ordered it, as far as its event is at hand."""
+        if self.rule_slug:
+            return gettext("%(kind)s of %(rule)s") % {"kind": self.kind, "rule": self.rule_slug}
+        event = self._state.fields_cache.get("event")
+        is_own = event is not None and is_trouble(event.signal)
+        text = gettext("%(kind)s, ordered by itself") if is_own else gettext("%(kind)s, ordered by hand")
+        return text % {"kind": self.kind}
 
     @property
     def is_live(self) -> bool:
@@ -240,7 +249,7 @@ class Execution(models.Model):
             rule_version=self.rule_version,
             author_id=self.author_id or None,
             earlier=self.earlier_details if self.attempts > 1 else tuple,
-            traceparent=spans.traceparent_of(self.attempt_span),
+            traceparent="" if self.attempt_span is None else spans.traceparent_of(self.attempt_span),
         )
 
     def earlier_details(self) -> list[dict[str, Any]]:

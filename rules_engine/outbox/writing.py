@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
-from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -82,7 +81,7 @@ def batch_of(
 def write(batches: Sequence[Batch], using: str) -> int:
     """Write the rows of several events together, all of them or none: one statement for many rows of a kind. Raises
     ``DatabaseError``, and returns what ``record`` does."""
-    if not spans.is_heard():
+    if not spans.is_on() or not spans.is_heard():
         return _write(batches, using)
     begun = [_begin(batch) for batch in batches]
     with spans.Ending(begun), spans.current(begun[0] if len(begun) == 1 else None):
@@ -105,10 +104,11 @@ def _matched(event: EventRow) -> list[str]:
 def _write(batches: Sequence[Batch], using: str) -> int:
     executions = [row for batch in batches for row in batch.executions]
     held = [row for batch in batches for row in batch.held]
+    ended = [row for batch in batches for row in batch.ended]
     tables = [
         *_rows(models.Event, [batch.event for batch in batches]),
         *_rows(models.Execution, executions),
-        *_rows(models.Execution, [row for batch in batches for row in batch.ended]),
+        *_rows(models.Execution, ended),
         *_rows(models.HeldMatch, held),
         *_rows(models.RuleError, [row for batch in batches for row in batch.errors]),
     ]
@@ -118,17 +118,14 @@ def _write(batches: Sequence[Batch], using: str) -> int:
         with transaction.atomic(using=using):
             insert_together(tables, using)
             _set_due(executions, held, using)
-    count_ended((row for batch in batches for row in batch.ended), using)
+    if ended:
+        count_ended(ended, using)
+    is_told = outcomes.logger.isEnabledFor(logging.INFO)
+    told = [(each.event, _matched(each.event), len(each.executions), len(each.held)) for each in batches if is_told]
     announce({row.queue for row in executions} | ({conf.queue()} if held else set()), using)
-    if outcomes.logger.isEnabledFor(logging.INFO):
-        outcomes.after_commit(partial(_tell, batches), using)
+    if told:
+        outcomes.events_matched(told, using)
     return len(executions) + len(held)
-
-
-def _tell(batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        to_do = len(batch.executions)
-        outcomes.event_matched(batch.event, _matched(batch.event), executions=to_do, held=len(batch.held))
 
 
 def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using: str) -> int:
@@ -234,7 +231,7 @@ def _waiting(executions: Sequence[ExecutionRow]) -> list[ExecutionRow]:
 
 def count_ended(rows: Iterable[ExecutionRow], using: str) -> None:
     """Count those that ended in the process of the save, once the transaction is committed."""
-    if counting.is_on():
+    if conf.metrics() is not None:
         kinds = Counter((row.kind, row.state) for row in rows)
         counting.count_after_commit({(counting.EXECUTIONS, kind): number for kind, number in kinds.items()}, using)
 

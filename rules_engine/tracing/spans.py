@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
+from django.core.signals import setting_changed
+
 from rules_engine import conf
+from rules_engine.setting_values import SETTING
 from rules_engine.tracing.kept import kept, taken_apart, trace_id_of
 
 try:
@@ -46,9 +49,21 @@ class Traced(Protocol):
     attempt_span: Span
 
 
+@cache
 def is_on() -> bool:
-    """Say whether spans are made: where ``opentelemetry-api`` is installed, unless the setting TRACES says no."""
+    """Say whether spans are made: where ``opentelemetry-api`` is installed, unless the setting TRACES says no.
+
+    The answer is kept, as settings are: it is asked at each step of each save and each attempt.
+    """
     return trace is not None and conf.traces()
+
+
+def _ask_anew(*, setting: str, **_sent: Any) -> None:
+    if setting == SETTING:
+        is_on.cache_clear()
+
+
+setting_changed.connect(_ask_anew, dispatch_uid="rules_engine.tracing")
 
 
 def is_heard(after: str | None = None) -> bool:

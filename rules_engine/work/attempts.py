@@ -30,11 +30,13 @@ from rules_engine.models import Attempt, Execution
 from rules_engine.models.execution import State
 from rules_engine.rules import registry
 from rules_engine.tracing import spans
+from rules_engine.troubles import failures
 from rules_engine.types import ActionResult, Unread, ask
 from rules_engine.work.leases.leasing import rows
 from rules_engine.work.repeating import until_written
 from rules_engine.work.sequence import settle_after
 from rules_engine.work.troubles import given_up
+from rules_engine.work.troubles.given_up import GIVEN_UP
 from rules_engine.work.workers.counted import count_attempts, count_end, count_lost
 
 logger = logging.getLogger("rules_engine")
@@ -82,17 +84,15 @@ def start(executions: Sequence[Execution], worker: str) -> list[Execution]:
             fresh[execution.pk], numbers[execution.pk] = execution, execution.attempts + 1
         elif _start_suspect(execution, worker):
             started.append(execution)
-    if not fresh:
-        spans.begin_attempts(started)
-        return started
-    charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker))
+    charged = set(database_of(waiting.db).charge(waiting, Attempt, numbers, worker=worker)) if fresh else ()
     if len(charged) != len(fresh):
         logger.warning("%d executions passed to other workers before they were begun.", len(fresh) - len(charged))
     for key, execution in fresh.items():
         if key in charged:
             execution.state, execution.attempts, execution.began = State.RUNNING, numbers[key], time.monotonic()
             started.append(execution)
-    spans.begin_attempts(started)
+    if spans.is_on():
+        spans.begin_attempts(started)
     return started
 
 
@@ -184,16 +184,18 @@ def finish(
     """
     if not attempt_outcomes:
         return []
+    using = router.db_for_write(Execution)
     executions = {(outcome.execution.pk, outcome.worker): outcome.execution for outcome in attempt_outcomes}
+    # What waits for another action is let go on together with that one's end, and what was given up is told with it.
+    is_waited_for = any(execution.on_failure == "stop" for execution in executions.values())
     ends = _ends(attempt_outcomes)
     if not with_details:
         ends = [_without_details(each) for each in ends]
-    # What waits for another action is let go on together with that one's end, and what was given up is told with it.
-    is_waited_for = any(execution.on_failure == "stop" for execution in executions.values())
-    is_told = given_up.is_told(written.state for written in ends)
-    together = transaction.atomic(using=rows().db) if is_waited_for or is_told else nullcontext()
+    is_any_given_up = not GIVEN_UP.isdisjoint(end.state for end in ends)
+    is_told = is_any_given_up and given_up.is_told()
+    together = transaction.atomic(using=using) if is_waited_for or is_told else nullcontext()
     with as_recorded(list(executions.values())), together:
-        kept = _write(ends, executions, is_charged)
+        kept = _write(ends, executions, is_charged, using)
         for written in ends:
             execution = executions[written.execution_id, written.worker]
             if (written.execution_id, written.worker) in kept:
@@ -206,37 +208,40 @@ def finish(
         recorded = [executions[key] for key in executions if key in kept]
         if is_waited_for:
             settle_after(recorded)
-        told = [outcome for outcome in attempt_outcomes if (outcome.execution.pk, outcome.worker) in kept]
-        outcomes.after_commit(partial(_tell, told), rows().db)
-        written_ends = [(executions[key], end) for end in ends if (key := (end.execution_id, end.worker)) in kept]
-        count_attempts(written_ends, rows().db)
-        given_up.note(recorded)
+        told = [(executions[key], o.result) for o in attempt_outcomes if (key := (o.execution.pk, o.worker)) in kept]
+        outcomes.attempts_ended(told, using)
+        if spans.is_on():
+            outcomes.after_commit(partial(_end_spans, told), using)
+        if conf.metrics() is not None:
+            counted = [(executions[key], end) for end in ends if (key := (end.execution_id, end.worker)) in kept]
+            count_attempts(counted, using)
+        if is_any_given_up or failures.watched:  # of a rule that fails, successes count too
+            given_up.note(recorded)
     return recorded
 
 
-def _tell(attempt_outcomes: Sequence[AttemptOutcome]) -> None:
-    """Say in the log, and by the end of its span, what each attempt came to."""
-    for execution, result in ((outcome.execution, outcome.result) for outcome in attempt_outcomes):
-        error = result if isinstance(result, Exception) else None
-        outcome = "put_off" if isinstance(error, PutOff) else execution.state
-        outcomes.execution_ended(execution, outcome, attempt=execution.attempts, error=error)
-        is_failure = error is not None and not isinstance(error, PutOff)
-        spans.end_attempt(execution, outcome, type(error).__qualname__ if is_failure else "")
+def _end_spans(ended: Sequence[tuple[Execution, ActionResult | Exception]]) -> None:
+    """Say by the end of its span what each attempt came to."""
+    for execution, result in ended:
+        is_failure = isinstance(result, Exception) and not isinstance(result, PutOff)
+        outcome = "put_off" if isinstance(result, PutOff) else execution.state
+        spans.end_attempt(execution, outcome, type(result).__qualname__ if is_failure else "")
 
 
 def count(executions: Sequence[Execution]) -> None:
     """Count in memory an attempt of each that is charged when it ends."""
     for execution in executions:
         execution.state, execution.attempts, execution.began = State.RUNNING, execution.attempts + 1, time.monotonic()
-    spans.begin_attempts(executions)
+    if spans.is_on():
+        spans.begin_attempts(executions)
 
 
 def _write(
-    ends: Sequence[AttemptEnd], executions: Mapping[tuple[Any, str], Execution], is_charged: bool
+    ends: Sequence[AttemptEnd], executions: Mapping[tuple[Any, str], Execution], is_charged: bool, using: str
 ) -> set[tuple[Any, str]]:
     if is_charged:
-        running = rows().filter(state=State.RUNNING)
-        return database_of(running.db).end(running, Attempt, ends)
+        running = Execution.objects.using(using).filter(state=State.RUNNING)
+        return database_of(using).end(running, Attempt, ends)
     waiting = Execution.objects.of_claim(ends[0].worker).waiting()
     numbers = {key: execution.attempts for (key, _worker), execution in executions.items()}
     return database_of(waiting.db).charge_and_end(waiting, Attempt, numbers, ends)

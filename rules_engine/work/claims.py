@@ -47,8 +47,14 @@ class Claim:
         return bool(self.executions)
 
 
+def _now() -> int:
+    """Return the time at which a claim begins, for its span; 0 where there is none."""
+    return spans.now() if spans.is_on() else 0
+
+
 def _claim_of(worker: str, executions: Sequence[Execution], began: int) -> Claim:
-    spans.claimed(executions, began)
+    if began:
+        spans.claimed(executions, began)
     return Claim(worker, tuple(executions))
 
 
@@ -65,7 +71,7 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     down too, its neighbours lose nothing.
     """
     limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
-    began = spans.now()
+    began = _now()
     every = unpaused(rows())
     if lane is not None:
         every = _of_lane(every, lane)
@@ -107,7 +113,7 @@ def claim_in_turn(queue: str, limit: int) -> Claim:
     The order of what one rule does stays. What is over, because some have less than their share, goes to the oldest of
     all.
     """
-    began = spans.now()
+    began = _now()
     every, worker, lease = of_queues(unpaused(rows()), queue), worker_name(), conf.lease_seconds()
     suspects = leasing.lease(every, 1, worker=worker, lease=lease, suspects=True)
     if suspects:
@@ -132,7 +138,7 @@ def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False,
     ``in_order`` leaves out what has to wait for an earlier execution with the same order key. An execution that has
     taken a process down twice is left to ``claim_crashed``.
     """
-    began = spans.now()
+    began = _now()
     waiting = of_queues(unpaused(rows()), queue)
     if in_order:
         firsts = rows().filter(queue=queue, lane__in=list(rooms)).firsts()
@@ -155,7 +161,7 @@ def _uncrashed(executions: ExecutionQuerySet) -> ExecutionQuerySet:
 
 def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     """Lease one execution that was in flight when a process died for the second time. Carry it out alone."""
-    began, worker = spans.now(), worker_name()
+    began, worker = _now(), worker_name()
     crashed = of_queues(unpaused(rows()), queue).filter(lane__in=lanes, crashes__gt=0)
     executions = leasing.lease(crashed, 1, worker=worker, lease=conf.lease_seconds(), suspects=True)
     return _claim_of(worker, executions, began)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import cache, partial
+from itertools import compress
 from typing import Any, NamedTuple
 
 from celery import current_task, shared_task
@@ -170,7 +171,7 @@ def _due_besides() -> Sequence[Besides]:
     """Return what is to be told besides executions, asked by one query: nearly always there is nothing."""
     found = next(iter(_asking(router.db_for_write(RuleSetVersion)).ask()), None)
     # The row is not there before the first rule; a kind that has nothing to tell says so itself.
-    return BESIDES if found is None else [kind for kind, is_due in zip(BESIDES, found, strict=True) if is_due]
+    return BESIDES if found is None else list(compress(BESIDES, found))
 
 
 @cache

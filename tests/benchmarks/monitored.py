@@ -20,7 +20,6 @@ if __name__ == "__main__":
     one_database.set_up()
 
 from rules_engine import conf
-from rules_engine.models.tallies import counting
 from rules_engine.outbox import writing
 from rules_engine.setting_values import ConfiguredMetrics
 from rules_engine.testing import create_rule
@@ -44,10 +43,11 @@ Patches = Sequence[tuple[Any, str, Any]]
 
 def _conf(*, traces: bool, metrics: ConfiguredMetrics | None = None) -> Patches:
     # Kept as the real ones are, so that asking takes as long.
-    return (conf, "traces", cache(lambda: traces)), (conf, "metrics", cache(lambda: metrics))
+    is_on = cache(lambda: traces and spans.trace is not None)
+    return (conf, "traces", cache(lambda: traces)), (spans, "is_on", is_on), (conf, "metrics", cache(lambda: metrics))
 
 
-NONE: Patches = ((writing, "write", writing._write), (counting, "is_on", lambda: False))
+NONE: Patches = ((writing, "write", writing._write), *_conf(traces=False))
 VARIANTS: Mapping[str, Patches] = {
     NO_CHECKS: NONE,
     AGAIN: NONE,

@@ -113,11 +113,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def is_on() -> bool:
-    """Say whether anything is counted."""
-    return conf.metrics() is not None
-
-
 def add(name: str, labels: tuple[str, ...] = (), amount: int = 1) -> None:
     """Count so many, in memory. Asks no database, and does nothing where metrics are off."""
     if conf.metrics() is not None:
@@ -145,7 +140,7 @@ class Counted(Counter[Key]):
 
 def count_after_commit(counts: Mapping[Key, int], using: str) -> None:
     """Count these once the open transaction is committed: what it undoes has not happened."""
-    if not is_on() or not counts:
+    if conf.metrics() is None or not counts:
         return
     try:
         transaction.on_commit(partial(_add_all, counts), using=using, robust=True)
@@ -173,14 +168,14 @@ def write_now() -> None:
 
 def write_if_due() -> None:
     """``write_now``, unless this process has just done so."""
-    if is_on() and time.monotonic() - _counts.written_at >= EVERY_SECONDS:
+    if conf.metrics() is not None and time.monotonic() - _counts.written_at >= EVERY_SECONDS:
         _counts.write()
 
 
 def write_at_end() -> None:
     """Write down what is left, over the connection that is open, if one is: nobody waits for a database to exit."""
     connection = connections[router.db_for_write(Tally)]
-    if is_on() and connection.connection is not None and not connection.in_atomic_block:
+    if conf.metrics() is not None and connection.connection is not None and not connection.in_atomic_block:
         with suppress(DatabaseError, InterfaceError):
             _counts.write()
 

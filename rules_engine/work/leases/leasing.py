@@ -83,7 +83,9 @@ def lease(
 ) -> list[Execution]:
     """Lease up to ``limit`` of these that are due: either those that nobody had, or those whose lease expired."""
     due = _leasable(executions, suspects)
-    keys = () if due.query.is_empty() else database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
+    if due.query.is_empty():
+        return []
+    keys = database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
     return taken(keys, worker, due.db, suspects=suspects)
 
 

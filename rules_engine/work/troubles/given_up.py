@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -21,9 +21,9 @@ from rules_engine.troubles.signals import execution_given_up, is_trouble
 GIVEN_UP = frozenset({State.DISCARDED, State.REFUSED})
 
 
-def is_told(states: Iterable[str]) -> bool:
-    """Say whether one of these ends is told as a signal: it is to be recorded together with what rules make of it."""
-    return telling.is_heard(execution_given_up) and any(state in GIVEN_UP for state in states)
+def is_told() -> bool:
+    """Say whether such an end is told as a signal: it is to be recorded together with what rules make of it."""
+    return telling.is_heard(execution_given_up)
 
 
 def note(executions: Sequence[Execution]) -> None:
