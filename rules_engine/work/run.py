@@ -82,8 +82,7 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     current = reading_current(router.db_for_write(Execution)) if router.routers else nullcontext()
     with LeaseKeeper(claim.worker), current:
         try:
-            authors = Authors()
-            permitted = may_run(claim, authors)
+            permitted = may_run(claim)
             left = len(permitted)
             for surroundings, group in groupby(sorted(permitted, key=PLACE), PLACE):
                 executions = list(group)
@@ -92,10 +91,10 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
                         within(surroundings) if surroundings else nullcontext(),
                         effects.sessions(executions) if len(executions) > 1 else nullcontext(),
                     ):
-                        for part in parts_of(executions, conf.batch_size()):
+                        for part in parts_of(executions, conf.batch_size()) if len(executions) > 1 else [executions]:
                             if time.monotonic() >= end or stopping.asked.is_set():
                                 break
-                            effects.carry_out(part, claim.worker, authors)
+                            effects.carry_out(part, claim.worker)
                             left -= len(part)
                 except NotEntered as error:
                     left -= effects.fail(executions, claim.worker, error)
@@ -105,32 +104,40 @@ def run_claim(claim: Claim, end: float = float("inf")) -> int:
     return len(claim.executions) - left
 
 
-def may_run(claim: Claim, authors: Authors | None = None) -> list[Execution]:
-    """Return those of a claim that may be carried out, with their actions and what their authors may see.
+def may_run(claim: Claim) -> list[Execution]:
+    """Return those of a claim that may be carried out, with their actions, their authors and what these may see.
 
     The others end here: their rule is gone, their author may not, nobody knows their kind, or asking that failed.
     From here on this process works by rules at least as new as those that matched. Asked where the rules are.
     """
     with at_home() if functions() else nullcontext():
-        return _permitted(claim, authors or Authors())
+        return _permitted(claim)
 
 
-def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
+def _permitted(claim: Claim) -> list[Execution]:
     _catch_up(claim.executions)
     live, reads = against_rivals(partial(_rules_of, claim.executions))
     verdicts: dict[Any, str | Exception | None] = {}
-    permitted = []
+    permitted, asks_again = [], False
+    authors: Authors | None = None
     for execution in claim.executions:
         place = live.get(execution.rule_slug)
-        if place is None or not holds_in(place, execution.event.surroundings):
+        # Nearly all rules hold everywhere.
+        if place is None or (place and not holds_in(place, execution.event.surroundings)):
             what = "was disabled or deleted" if place is None else "does not hold there any more"
             reason = f'The rule "{execution.rule_slug}" {what}.'
             against_rivals(partial(attempts.end, execution, claim.worker, State.CANCELLED, reason))
             continue
-        key = _likeness(execution)
-        if key not in verdicts:
-            verdicts[key] = _refusal(execution, authors.of(place), reads)
-        refusal = verdicts[key]
+        refusal = None
+        if execution.author_id:  # what has no author may do all: it is the operator's
+            authors = authors or Authors()
+            there, key = authors.of(place), _likeness(execution)
+            if key not in verdicts:
+                verdicts[key] = _refusal(execution, there, reads)
+            refusal = verdicts[key]
+            if refusal is None:
+                execution.author = there.find(execution.author_id)
+                execution.author_sees = there.viewing(execution.author_id)
         if isinstance(refusal, Exception):
             started = attempts.start([execution], claim.worker)
             attempts.record([AttemptOutcome(each, claim.worker, refusal) for each in started])
@@ -141,9 +148,9 @@ def _permitted(claim: Claim, authors: Authors) -> list[Execution]:
         else:
             execution.action = action
             execution.author_place = place
-            execution.author_sees = authors.of(place).viewing(execution.author_id) if execution.author_id else None
+            asks_again = asks_again or bool(execution.given and execution.given.get("asks_again"))
             permitted.append(execution)
-    if any(execution.given and execution.given.get("asks_again") for execution in permitted):
+    if asks_again:
         return _whose_condition_holds(permitted, claim.worker)
     return permitted
 
@@ -190,8 +197,7 @@ def _catch_up(executions: Iterable[Execution]) -> None:
 def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exception | None:
     """Why its author may not do that, or not any more, as a sentence; the error of who could not be asked."""
     matched = reads.get((execution.rule_slug, execution.rule_version), ())
-    # Of nobody nothing is read.
-    with reading_current(router.db_for_write(Execution)) if execution.author_id else nullcontext():
+    with reading_current(router.db_for_write(Execution)):
         answer = ask(authors.refusal, execution.author_id, *_as_written(execution), matched)
     if not isinstance(answer, Unread):
         return answer
@@ -203,7 +209,8 @@ def _refusal(execution: Execution, authors: Authors, reads: Reads) -> str | Exce
 def _rules_of(executions: Collection[Execution]) -> tuple[Mapping[str, str], Reads]:
     """Which rules of these executions are there and enabled, with the surroundings that each holds in alone, and what
     they read to match."""
-    return _live_rules(executions), _reads_of(executions)
+    reads = _reads_of(executions)
+    return _live_rules(executions), reads
 
 
 def _live_rules(executions: Iterable[Execution]) -> Mapping[str, str]:

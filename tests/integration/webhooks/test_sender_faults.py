@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError
 from django.db.models import F
 
+from project.accounts.models import User
 from project.shop.models import Product
 from rules_engine.actions import ActionContext
 from rules_engine.models import Attempt, Execution, Pause
@@ -94,6 +95,8 @@ def test_an_auth_backend_that_raises_takes_no_other_rule_along(
     server: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order(server, 2, "a", "b")
+    author = User.objects.create_superuser("ada")
+    Execution.objects.update(author_id=str(author.pk))
     refusal = Authors.refusal
 
     def raise_for_one(self: Authors, author: Any, action: Any, *others: Any) -> Any:
