@@ -9,7 +9,7 @@ from dataclasses import replace
 from django.utils.translation import gettext
 
 from rules_engine.context.aggregates import BETWEEN
-from rules_engine.context.paths import ModelClass, field_of, find_model, label_of, readable_fields, resolve, steps
+from rules_engine.context.paths import ModelClass, field_of, find_model, label_of, resolve, steps
 from rules_engine.context.signals import MODEL_SIGNALS
 from rules_engine.errors import UnknownPath, did_you_mean
 from rules_engine.logic.variables import Variable, variables
@@ -340,9 +340,3 @@ def _seen_on(model: ModelClass, path: Path) -> set[ModelClass]:
 def _view_codename(label: str) -> str:
     app, _, name = label.partition(".")
     return f"{app}.view_{name}"
-
-
-def all_fields(rule: RuleSpec) -> list[str]:
-    """Return the names of the fields that a rule's own model lets it read; empty where there is no such model."""
-    model = find_model(rule.model) if rule.model else None
-    return [] if model is None else [field.name for field in readable_fields(model)]

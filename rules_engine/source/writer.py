@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from rules_engine.context.paths import ModelClass, find_model
@@ -39,10 +39,6 @@ class Value:
     def at(self, level: int) -> str:
         """Return the code, in brackets where it binds less tightly than ``level``."""
         return self.code if self.level >= level else f"({self.code})"
-
-    def without_null(self) -> Value:
-        """Return the same where None was ruled out."""
-        return replace(self, null=False)
 
 
 @dataclass(slots=True)

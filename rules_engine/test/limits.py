@@ -46,11 +46,6 @@ class LimitUse:
     uses: Sequence[Use] = ()
     next_at: datetime | None = None
 
-    @property
-    def is_once(self) -> bool:
-        """Say whether it is about acting once for each object."""
-        return self.throttle is None
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

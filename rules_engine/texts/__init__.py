@@ -78,14 +78,6 @@ class Text:
         named = {use.path for use in self.variables if use.rows is None and use.path[0] not in happened.READS}
         return frozenset(named | of_rows).union(*(happened.READS[name] for name in self.derived))
 
-    @property
-    def row_reads(self) -> frozenset[tuple[Path, Path]]:
-        """Say what it reads of the rows of a list: ``(("instance", "items"), ("name",))``.
-
-        A list within a row continues the second path: ``(("instance", "items"), ("tags", "label"))``.
-        """
-        return frozenset((use.rows, use.path) for use in self.variables if use.rows is not None)
-
     def render(
         self, context: Mapping[str, Any], *, autoescape: bool = False, escape: Callable[[str], str] | None = None
     ) -> str:

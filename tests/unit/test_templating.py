@@ -17,7 +17,8 @@ if not settings.configured:
 from django.test import override_settings
 
 from rules_engine.errors import TemplateError
-from rules_engine.texts import compile_text, limits, render, single_line
+from rules_engine.texts import Text, compile_text, limits, render, single_line
+from rules_engine.types import Path
 
 ORDER = {
     "instance": {
@@ -209,7 +210,10 @@ def test_reads_are_the_paths_from_the_top_of_the_context():
         ("actor", "id"),
         ("request", "id"),
     }
-    assert text.row_reads == frozenset()
+
+
+def _of_rows(text: Text) -> set[tuple[Path, Path]]:
+    return {(use.rows, use.path) for use in text.variables if use.rows is not None}
 
 
 def test_loop_variables_are_resolved_to_the_fields_of_the_rows():
@@ -220,7 +224,7 @@ def test_loop_variables_are_resolved_to_the_fields_of_the_rows():
     of_rows = {("instance", "items", "*"), ("instance", "items", "tags", "label")}
     assert text.reads == {("instance", "items"), ("instance", "id"), ("item", "top"), *of_rows}
     items = ("instance", "items")
-    assert text.row_reads == {(items, ("name",)), (items, ("tags",)), (items, ("tags", "label"))}
+    assert _of_rows(text) == {(items, ("name",)), (items, ("tags",)), (items, ("tags", "label"))}
 
 
 def test_aliases_are_resolved_and_forgotten_at_their_end():
@@ -229,8 +233,7 @@ def test_aliases_are_resolved_and_forgotten_at_their_end():
         "{% endwith %}{{ d.late }}{% firstof a.b a.c as f %}{{ f.z }}{% with n=a|length %}{{ n.none }}{% endwith %}"
     )
     assert {("instance", "doctor", "email"), ("d", "late"), ("a", "b", "z"), ("a", "c", "z")} <= text.reads
-    assert (("instance", "items"), ("name",)) in text.row_reads
-    assert (("instance", "lines"), ("sku",)) in text.row_reads
+    assert _of_rows(text) == {(("instance", "items"), ("name",)), (("instance", "lines"), ("sku",))}
     assert not any("none" in path for path in text.reads)
 
 

@@ -112,11 +112,6 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def is_structure(text: str) -> bool:
-    """Tell whether a template is JSON as it stands, so that its texts are filled in one by one."""
-    return parsed(text) is not _MISSING
-
-
 def texts(template: Any) -> list[str]:
     """List every text of a template that is rendered: to check each, and to say which is wrong."""
     if isinstance(template, str):
