@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from rules_engine.databases.announcing import Listener, Silence
 from rules_engine.databases.due import in_lanes, in_no_lane
-from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Rows, SetupTrouble
+from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Reading, Rows, SetupTrouble
 
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
@@ -157,7 +157,9 @@ class GenericDatabase:
 
     def due_queues(self, due: QuerySet[Any]) -> list[str]:
         """Walk from queue to queue. See ``Database``."""
-        return _walk("queue", due, "TRUE", ())
+        # In the order of its index: for one row of any, PostgreSQL reads the table until it comes to one, and all that
+        # has ended stands before what waits.
+        return _walk("queue", due, "TRUE", (), order=("next_attempt_at",))
 
     def in_order(self, due: Rows) -> Rows:
         """Return them as they are. See ``Database``."""
@@ -182,15 +184,15 @@ class GenericDatabase:
         return list(due.model._default_manager.using(due.db).filter(pk__in=leased, leased_by=worker)) if leased else ()
 
     def lease_rules(
-        self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
-    ) -> Collection[Any]:
-        """Find rule by rule, and lease all at once. See ``Database``."""
+        self, due: QuerySet[Any], rooms: Mapping[str, int], reading: Reading, *, worker: str, seconds: float
+    ) -> list[Any]:
+        """Find rule by rule, lease all at once, and read what was leased. See ``Database``."""
         each = [(due.filter(lane="", rule_slug=slug), room) for slug, room in rooms.items()]
-        return self._lease_each(due, each, worker=worker, seconds=seconds)
+        return reading.of_keys(self._lease_each(due, each, worker=worker, seconds=seconds), worker)
 
-    def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
-        """Find and lock, then lease. See ``Database``."""
-        return self._lease_each(due, [(due, limit)], worker=worker, seconds=seconds)
+    def lease(self, due: QuerySet[Any], limit: int, reading: Reading, *, worker: str, seconds: float) -> list[Any]:
+        """Find and lock, then lease, then read. See ``Database``."""
+        return reading.of_keys(self._lease_each(due, [(due, limit)], worker=worker, seconds=seconds), worker)
 
     def _lease_each(
         self, due: QuerySet[Any], each: Sequence[tuple[QuerySet[Any], int]], *, worker: str, seconds: float

@@ -23,7 +23,7 @@ from rules_engine import conf
 from rules_engine.databases.announcing import Listener, Notifications, notify
 from rules_engine.databases.due import of_named_lane, of_named_rule, select_of
 from rules_engine.databases.generic import GenericDatabase
-from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Rows, SetupTrouble
+from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Reading, Rows, SetupTrouble
 from rules_engine.databases.reserving import reserve
 
 NOW, LATER = "STATEMENT_TIMESTAMP()", "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
@@ -167,16 +167,14 @@ class PostgreSQL(GenericDatabase):
         """
         return due.filter(next_attempt_at__gt=BEGINNING, pk__gt=FIRST_ID, pk__lt=LAST_ID)
 
-    def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
-        """Lease in one statement. See ``Database``."""
+    def lease(self, due: QuerySet[Any], limit: int, reading: Reading, *, worker: str, seconds: float) -> list[Any]:
+        """Lease and read in one statement. See ``Database``."""
         try:
             select, params = select_of(due, limit)
         except EmptyResultSet:  # everything is paused
-            return ()
-        sql = _lease(due, f"({select} FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED)", "id")
-        with connections[due.db].cursor() as cursor:
-            cursor.execute(sql, [worker, seconds, *params])
-            return [key for (key,) in cursor.fetchall()]
+            return []
+        keys = f"({select} FOR UPDATE OF {_name(due.model, due.db)} SKIP LOCKED)"
+        return reading.returned_by(_lease(due, keys, "*"), [worker, seconds, *params])
 
     def lease_lanes(
         self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
@@ -192,16 +190,14 @@ class PostgreSQL(GenericDatabase):
         return list(due.model._default_manager.raw(_lease(due, keys, columns), values, using=due.db))
 
     def lease_rules(
-        self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
-    ) -> Collection[Any]:
-        """Lease in one statement. See ``Database``."""
+        self, due: QuerySet[Any], rooms: Mapping[str, int], reading: Reading, *, worker: str, seconds: float
+    ) -> list[Any]:
+        """Lease and read in one statement. See ``Database``."""
         try:
             keys, params = _of_each(of_named_rule(due), rooms)
         except EmptyResultSet:
-            return ()
-        with connections[due.db].cursor() as cursor:
-            cursor.execute(_lease(due, keys, "id"), [worker, seconds, *params])
-            return [key for (key,) in cursor.fetchall()]
+            return []
+        return reading.returned_by(_lease(due, keys, "*"), [worker, seconds, *params])
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

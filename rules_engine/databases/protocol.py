@@ -40,6 +40,16 @@ class AttemptEnd(NamedTuple):
     wait: float | None
 
 
+class Reading(Protocol):
+    """How rows that were leased are read: in its order, and with whatever it reads with them."""
+
+    def of_keys(self, keys: Collection[Any], worker: str) -> list[Any]:
+        """Return those with these keys that the worker has got."""
+
+    def returned_by(self, update: str, parameters: Sequence[Any]) -> list[Any]:
+        """Do an UPDATE that returns the rows that it changes, and return these, by one statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class SetupTrouble:
     """What is wrong with how a database is set up, and what to do; ``is_error`` where rules would not work at all."""
@@ -141,11 +151,11 @@ class Database(Protocol):
         """Return the rules that have a row of no lane among ``due``, by slug: one probe of an index for each that has
         one in that queue."""
 
-    def lease(self, due: QuerySet[Any], limit: int, *, worker: str, seconds: float) -> Collection[Any]:
-        """Lease up to ``limit`` rows of ``due``, in its order, for so many seconds; returns their keys.
+    def lease(self, due: QuerySet[Any], limit: int, reading: Reading, *, worker: str, seconds: float) -> list[Any]:
+        """Lease up to ``limit`` rows of ``due``, in its order, for so many seconds; returns those that the worker has
+        got, as they are read.
 
-        A row that another transaction has locked is passed over. Where rows cannot be locked, a key may be returned
-        that another worker was quicker to lease: ``leased_by`` tells.
+        A row that another transaction has locked is passed over.
         """
 
     def lease_lanes(
@@ -154,9 +164,9 @@ class Database(Protocol):
         """Lease rows of ``due``, in its order, up to so many of each lane; returns the rows that the worker has got."""
 
     def lease_rules(
-        self, due: QuerySet[Any], rooms: Mapping[str, int], *, worker: str, seconds: float
-    ) -> Collection[Any]:
-        """Lease rows of ``due`` that are in no lane, in its order, up to so many of each rule; returns their keys, as
+        self, due: QuerySet[Any], rooms: Mapping[str, int], reading: Reading, *, worker: str, seconds: float
+    ) -> list[Any]:
+        """Lease rows of ``due`` that are in no lane, in its order, up to so many of each rule; returns them as
         ``lease`` does."""
 
     def charge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from django.db import models, router
@@ -74,9 +75,13 @@ class Event(models.Model):
         """Make the event of its row, with its context as it was. See ``short_form``."""
         event = super().from_db(*args, **kwargs)
         held = event.__dict__
-        # What is fetched with some of these columns alone has no context to be read; ``refresh_from_db`` has all.
-        if isinstance(held.get("context"), dict) and all(name in held for name in Event.CAPTURED):
-            event.context, event.decimals = whole_of(*(held[name] for name in Event.CAPTURED))
+        if isinstance(held.get("context"), dict):
+            # What is fetched with some of these columns alone has no context to be read; ``refresh_from_db`` has all.
+            try:
+                captured = _CAPTURED(held)
+            except KeyError:
+                return event
+            event.context, event.decimals = whole_of(*captured)
         return event
 
     def refresh_from_db(
@@ -126,6 +131,10 @@ class Event(models.Model):
             context=context,
             surroundings=columns.surroundings,
         )
+
+
+#: Takes those columns from what an event holds, all at once: workers read thousands.
+_CAPTURED = itemgetter(*Event.CAPTURED)
 
 
 def whole_of(context: Any, decimals: Any, *said: Any) -> short_form.Kept:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Q
@@ -72,10 +71,12 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
     """
     limit, worker, lease = limit or conf.batch_size(), worker_name(), lease or conf.lease_seconds()
     began = _now()
-    every = unpaused(rows())
+    every, has_expired = _allowed()
     if lane is not None:
         every = _of_lane(every, lane)
-    executions = leasing.lease(of_queues(every, *queues), 1, worker=worker, lease=lease, suspects=True)
+    executions = list[Execution]()
+    if has_expired:
+        executions = leasing.lease(of_queues(every, *queues), 1, worker=worker, lease=lease, suspects=True)
     if not executions:
         names = queues or database_of(every.db).due_queues(due(every))
         if len(names) == 1:
@@ -83,6 +84,13 @@ def claim(*queues: str, lane: str | None = None, limit: int | None = None, lease
         elif names:
             executions = leasing.lease(_oldest(every, names, limit), limit, worker=worker, lease=lease)
     return _claim_of(worker, executions, began)
+
+
+def _allowed() -> tuple[ExecutionQuerySet, bool]:
+    """Return the executions that no pause stops, and whether the lease of any has expired."""
+    every = rows()
+    unusual = leasing.unusual(every.db)
+    return unpaused(every) if unusual.is_paused else every, unusual.has_expired
 
 
 @lru_cache(maxsize=64)
@@ -113,21 +121,21 @@ def claim_in_turn(queue: str, limit: int) -> Claim:
     The order of what one rule does stays. What is over, because some have less than their share, goes to the oldest of
     all.
     """
-    began = _now()
-    every, worker, lease = of_queues(unpaused(rows()), queue), worker_name(), conf.lease_seconds()
-    suspects = leasing.lease(every, 1, worker=worker, lease=lease, suspects=True)
-    if suspects:
+    began, worker, lease = _now(), worker_name(), conf.lease_seconds()
+    allowed, has_expired = _allowed()
+    every = of_queues(allowed, queue)
+    if has_expired and (suspects := leasing.lease(every, 1, worker=worker, lease=lease, suspects=True)):
         return _claim_of(worker, suspects, began)
-    database, keys = database_of(every.db), list[Any]()
-    waiting = _in_order(leasable(every))
+    database, executions = database_of(every.db), list[Execution]()
+    waiting, reading = _in_order(leasable(every)), leasing.with_events(every.db)
     slugs = database.due_rules(waiting, queue)
     if len(slugs) > 1:
         chosen = random.sample(slugs, limit) if len(slugs) > limit else slugs
         rooms = dict.fromkeys(chosen, limit // len(chosen))
-        keys += database.lease_rules(waiting, rooms, worker=worker, seconds=lease)
-    if len(keys) < limit:
-        keys += database.lease(waiting, limit - len(keys), worker=worker, seconds=lease)
-    return _claim_of(worker, leasing.taken(keys, worker, every.db), began)
+        executions += database.lease_rules(waiting, rooms, reading, worker=worker, seconds=lease)
+    if len(executions) < limit:
+        executions += database.lease(waiting, limit - len(executions), reading, worker=worker, seconds=lease)
+    return _claim_of(worker, leasing.in_order_of_time(executions), began)
 
 
 def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False, suspects: bool = True) -> Claim:
@@ -139,13 +147,14 @@ def claim_lanes(queue: str, rooms: Mapping[str, int], *, in_order: bool = False,
     taken a process down twice is left to ``claim_crashed``.
     """
     began = _now()
-    waiting = of_queues(unpaused(rows()), queue)
+    allowed, has_expired = _allowed()
+    waiting = of_queues(allowed, queue)
     if in_order:
         firsts = rows().filter(queue=queue, lane__in=list(rooms)).firsts()
         waiting = waiting.filter(Q(order_key="") | Q(pk__in=firsts.values("pk")))
     worker, lease = worker_name(), conf.lease_seconds()
     executions: list[Execution] = []
-    if suspects and rooms:
+    if suspects and rooms and has_expired:
         executions = leasing.lease_lanes(_uncrashed(waiting), rooms, worker=worker, lease=lease, suspects=True)
     taken = Counter(execution.lane for execution in executions)
     left = {lane: room - taken[lane] for lane, room in rooms.items() if room > taken[lane]}
@@ -162,7 +171,10 @@ def _uncrashed(executions: ExecutionQuerySet) -> ExecutionQuerySet:
 def claim_crashed(queue: str, lanes: Sequence[str]) -> Claim:
     """Lease one execution that was in flight when a process died for the second time. Carry it out alone."""
     began, worker = _now(), worker_name()
-    crashed = of_queues(unpaused(rows()), queue).filter(lane__in=lanes, crashes__gt=0)
+    allowed, has_expired = _allowed()
+    if not has_expired:
+        return Claim(worker, ())
+    crashed = of_queues(allowed, queue).filter(lane__in=lanes, crashes__gt=0)
     executions = leasing.lease(crashed, 1, worker=worker, lease=conf.lease_seconds(), suspects=True)
     return _claim_of(worker, executions, began)
 

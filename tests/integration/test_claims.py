@@ -97,6 +97,18 @@ def test_what_waits_in_one_queue_is_claimed_of_all_queues_as_of_that_one() -> No
     assert asked[0] == asked[1] + 1  # which queues there are
 
 
+def test_a_claim_asks_what_is_unusual_and_leases() -> None:
+    pending_probes(5)
+    asked = {}
+    for limit in (1, 4):
+        with CaptureQueriesContext(connection) as queries:
+            claim = claims.claim("rules", limit=limit)
+            assert [execution.event.model for execution in claim.executions] == ["clinic.doctor"] * limit
+        asked[limit] = len(queries)
+    # PostgreSQL leases and reads by one statement, where others find, lock and write, and then read.
+    assert asked[4] == asked[1] == 2 if connection.vendor == "postgresql" else asked[4] == asked[1]
+
+
 def test_a_look_that_finds_nothing_asks_once_for_pauses() -> None:
     pending_probes()
     run_due()

@@ -27,7 +27,7 @@ from rules_engine.models import Attempt, Event, Execution
 from rules_engine.models import execution as states
 from rules_engine.models.reservation import Reservation
 from rules_engine.types import new_id
-from rules_engine.work.leases.leasing import leasable
+from rules_engine.work.leases.leasing import leasable, with_events
 from tests.threads import run_together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,9 +65,11 @@ def due() -> Any:
 
 
 def lease(database: Database, worker: str, limit: int) -> set[Any]:
-    """The keys that the claim really got: where rows cannot be locked, more may be returned than it has."""
-    database.lease(due(), limit, worker=worker, seconds=60)
-    return set(Execution.objects.filter(leased_by=worker).values_list("pk", flat=True))
+    """The keys that the claim really got, which are those that it is told."""
+    told = database.lease(due(), limit, with_events("default"), worker=worker, seconds=60)
+    got = set(Execution.objects.filter(leased_by=worker).values_list("pk", flat=True))
+    assert {execution.pk for execution in told} == got
+    return got
 
 
 def end(database: Database, *ends: AttemptEnd) -> set[tuple[Any, str]]:
@@ -95,9 +97,32 @@ def test_a_lease_takes_the_oldest_up_to_the_limit(database: Database):
     assert lease(database, "me", 2) == {early.pk, middle.pk}
 
 
+def test_a_lease_returns_whole_rows_with_their_events_oldest_first(database: Database, statements: list[str]):
+    late, early = executions("a", "", config={"message": "x"})
+    Execution.objects.filter(pk=early.pk).update(next_attempt_at=seconds_from_now(-60))
+    told = database.lease(due(), 2, with_events("default"), worker="me", seconds=60)
+    statements.clear()
+    assert [(row.pk, row.leased_by, row.config) for row in told] == [
+        (early.pk, "me", {"message": "x"}),
+        (late.pk, "me", {"message": "x"}),
+    ]
+    assert {row.event.model for row in told} == {"zoo.animal"}
+    assert all(row.lease_until > timezone.now() for row in told)
+    assert statements == [], "all was read with the lease"
+
+
+def test_a_lease_by_rule_returns_up_to_so_many_of_each(database: Database):
+    executions("", "", "")
+    other = executions("")[0]
+    Execution.objects.filter(pk=other.pk).update(rule_slug="other")
+    told = database.lease_rules(due(), {"r": 2, "other": 5}, with_events("default"), worker="me", seconds=60)
+    assert sorted(row.rule_slug for row in told) == ["other", "r", "r"]
+    assert {row.leased_by for row in told} == {"me"}
+
+
 def test_a_lease_ends_so_many_seconds_from_now(database: Database):
     executions("a")
-    database.lease(due(), 1, worker="me", seconds=60)
+    lease(database, "me", 1)
     soon, later = Now() + timedelta(seconds=50), Now() + timedelta(seconds=70)
     assert Execution.objects.filter(lease_until__gt=soon, lease_until__lt=later).count() == 1
 
@@ -110,8 +135,10 @@ def test_what_is_leased_or_not_due_is_not_leased_again(database: Database):
 
 
 def test_nothing_due_is_no_lease(database: Database):
-    assert list(database.lease(due(), 5, worker="me", seconds=60)) == []
-    assert list(database.lease(Execution.objects.none().order_by("id"), 5, worker="me", seconds=60)) == []
+    nothing, reading = Execution.objects.none().order_by("id"), with_events("default")
+    assert list(database.lease(due(), 5, reading, worker="me", seconds=60)) == []
+    assert list(database.lease(nothing, 5, reading, worker="me", seconds=60)) == []
+    assert list(database.lease_rules(nothing, {"r": 1}, reading, worker="me", seconds=60)) == []
     assert list(database.lease_lanes(Execution.objects.none(), {"a": 1}, worker="me", seconds=60)) == []
 
 
@@ -377,7 +404,7 @@ def test_postgresql_takes_one_statement_for_many(statements: list[str]):
     statements.clear()
     charge(database, "me", *rows)
     database.end(Execution.objects.filter(state=RUNNING), Attempt, [ending(row, "me") for row in rows])
-    database.lease(due(), 5, worker="x", seconds=60)
+    database.lease(due(), 5, with_events("default"), worker="x", seconds=60)
     database.lease_lanes(due_lanes, {"a": 5}, worker="x", seconds=60)
     assert len(statements) == 4
 

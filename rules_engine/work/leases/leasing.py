@@ -6,24 +6,44 @@ the texts of queries with them. None of them may be iterated itself, for it woul
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import router
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Exists, Prefetch, QuerySet, Subquery, prefetch_related_objects
 from django.db.models.functions import Now
 
 from rules_engine.databases import database_of
-from rules_engine.databases.prepared.queries import Mark, Prepared, prepare
+from rules_engine.databases.prepared.leased import LeasedRows
+from rules_engine.databases.prepared.queries import Prepared, prepare
 from rules_engine.models import Event, Execution, Pause, Rule
 from rules_engine.models.execution import ExecutionQuerySet
+from rules_engine.models.rule_set import RuleSetVersion
 
 #: Expired leases that are looked up by their keys. More are left where a worker dies with its batch, rarely; and of
 #: so few the planner knows without statistics that it had better take them from their index.
 MOST_EXPIRED = 25
-#: Texts by which executions are read that are kept, each for another number of them: nearly always one, or a batch.
-TEXTS = 32
+
+
+class Unusual(NamedTuple):
+    """Whether anything is paused, and whether any lease has expired."""
+
+    is_paused: bool
+    has_expired: bool
+
+
+def unusual(using: str) -> Unusual:
+    """Say whether there is anything that a claim has to ask more about: nearly always nothing, by one query."""
+    found = next(iter(_asking_unusual(using).ask()), None)
+    # The row is not there before the first rule; what is asked next says so itself.
+    return Unusual(True, True) if found is None else Unusual(found[0], found[1] is not None)
+
+
+@lru_cache(maxsize=8)
+def _asking_unusual(using: str) -> Prepared[Any]:
+    is_paused, expired = Exists(Pause.objects.using(using).current()), Subquery(_expired_keys(using, 1))
+    return prepare(RuleSetVersion.objects.using(using).values_list(is_paused, expired)[:1])
 
 
 def rows() -> ExecutionQuerySet:
@@ -85,8 +105,11 @@ def lease(
     due = _leasable(executions, suspects)
     if due.query.is_empty():
         return []
-    keys = database_of(due.db).lease(due, limit, worker=worker, seconds=lease)
-    return taken(keys, worker, due.db, suspects=suspects)
+    reading = with_events(due.db)
+    leased: list[Execution] = database_of(due.db).lease(due, limit, reading, worker=worker, seconds=lease)
+    for execution in leased:
+        execution.is_suspect = suspects
+    return leased
 
 
 def lease_lanes(
@@ -100,26 +123,18 @@ def lease_lanes(
     for execution in leased:
         execution.is_suspect = suspects
     # As a join does, this leaves out what has lost its event.
-    with_events = [execution for execution in leased if Execution.event.is_cached(execution)]
-    return sorted(with_events, key=lambda execution: (execution.next_attempt_at, execution.pk))
+    return in_order_of_time(execution for execution in leased if Execution.event.is_cached(execution))
 
 
-def taken(keys: Collection[Any], worker: str, using: str, *, suspects: bool = False) -> list[Execution]:
-    """Return those of these keys that the claim has got, oldest first, with their events."""
-    if not keys:
-        return []
-    executions: list[Execution] = _taken(using, len(keys)).ask(*keys, worker)
-    for execution in executions:
-        execution.is_suspect = suspects
-    return executions
+def in_order_of_time(executions: Iterable[Execution]) -> list[Execution]:
+    """Return them oldest first."""
+    return sorted(executions, key=lambda execution: (execution.next_attempt_at, execution.pk))
 
 
-@lru_cache(maxsize=TEXTS)
-def _taken(using: str, count: int) -> Prepared[Execution]:
-    keys = [Mark.of(Execution, "pk", number) for number in range(count)]
-    worker = Mark.of(Execution, "leased_by")
-    of_worker = _rows(using).filter(pk__in=[key.value for key in keys], leased_by=worker.value)
-    return prepare(of_worker.select_related("event").order_by("next_attempt_at", "id"), *keys, worker)
+@lru_cache(maxsize=8)
+def with_events(using: str) -> LeasedRows:
+    """Return how a claim reads what it has got: oldest first, with their events."""
+    return LeasedRows(_rows(using).select_related("event").order_by("next_attempt_at", "id"))
 
 
 def _leasable(executions: ExecutionQuerySet, suspects: bool) -> ExecutionQuerySet:
@@ -142,7 +157,11 @@ def leasable(executions: ExecutionQuerySet) -> ExecutionQuerySet:
 
 @lru_cache(maxsize=8)
 def _expired(using: str, most: int) -> Prepared[Any]:
+    return prepare(_expired_keys(using, most))
+
+
+def _expired_keys(using: str, most: int) -> QuerySet[Any, Any]:
     """The keys of executions whose lease expired. Rarely any did, and a query of its own finds that: PostgreSQL's
     planner, where it has no statistics yet, would look through all that waits in a queue for them instead."""
     expired = _rows(using).exclude(leased_by="").filter(lease_until__lte=Now()).order_by("leased_by")
-    return prepare(expired.values_list("pk", flat=True)[:most])
+    return expired.values_list("pk", flat=True)[:most]

@@ -7,9 +7,11 @@ from collections import Counter
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from rules_engine.models import Execution, Pause
+from rules_engine.models import Event, Execution, Pause
 from rules_engine.testing import create_rule, run_due
+from rules_engine.types import new_id
 from rules_engine.work import claims, run
 from tests.factories import make_animals
 from tests.integration.noting import note
@@ -85,16 +87,19 @@ def test_what_is_in_a_lane_waits_in_its_place(noted: list[str]) -> None:
 
 @pytest.mark.postgres("its plan is told in its words")
 def test_a_turn_looks_at_what_it_takes(noted: list[str]) -> None:
+    rules("a", "b", "c")
+    event = Event.objects.create(id=new_id(), signal="post_save", root_id=new_id(), occurred_at=timezone.now())
+    of_event = INSERT.replace("% 2", "%% 2").replace("gen_random_uuid(), 'r'", f"'{event.pk}', 'r'")
     with connection.cursor() as cursor:
         for slug in ("a", "b", "c"):
-            cursor.execute(INSERT.replace("% 2", "%% 2").replace("'r'", f"'{slug}'"), [10_000])
+            cursor.execute(of_event.replace("'r'", f"'{slug}'"), [10_000])
         cursor.execute("ANALYZE rules_engine_execution")
     told: list[str] = []
     looked_at = rows_looked_at(lambda: told.extend(e.rule_slug for e in claims.claim_in_turn("rules", 51).executions))
-    # Rows without an event are leased, and none of them is told.
     assert looked_at <= 4 * 51
+    assert Counter(told) == {"a": 17, "b": 17, "c": 17}
     with CaptureQueriesContext(connection) as queries:
         claims.claim_in_turn("rules", 51)
-    assert len(queries) == 5
+    assert len(queries) == 3, "what is unusual, the rules that are due, and the lease"
     leased = Execution.objects.exclude(leased_by="").values_list("rule_slug", flat=True)
     assert Counter(leased) == {"a": 34, "b": 34, "c": 34}
