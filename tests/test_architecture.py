@@ -28,6 +28,7 @@ ROOMS = """
 1  rules_engine.databases            what differs from database to database, behind one protocol
 1  rules_engine.surroundings         what a connection says besides its rows: told, kept, entered again
 1  rules_engine.databases.prepared     statements whose text is made once: INSERTs of saves, queries of workers
+1  rules_engine.databases.removing     removing old rows, a batch by one statement
 1  rules_engine.databases.triggers     triggers that capture what is written into a table; a module each database
 1  rules_engine.texts                the restricted template language
 1  rules_engine.troubles             what goes wrong: counted in the process, and told as signals of the engine's own

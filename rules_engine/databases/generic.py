@@ -12,13 +12,14 @@ from uuid import UUID
 from django.core.exceptions import EmptyResultSet
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Model, QuerySet, Value
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, Model, OuterRef, QuerySet, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
 from rules_engine.databases.announcing import Listener, Silence
 from rules_engine.databases.due import in_lanes, in_no_lane
 from rules_engine.databases.protocol import LIVE, RUNNING, AttemptEnd, Reading, Rows, SetupTrouble
+from rules_engine.databases.removing.removed import Parts, Removed
 
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
@@ -205,6 +206,23 @@ class GenericDatabase:
                 rows = due.order_by().filter(pk__in=keys)
                 rows.update(leased_by=worker, lease_until=seconds_from_now(seconds))
         return keys
+
+    def remove(self, rows: QuerySet[Any], limit: int, along: str, parts: Parts | None) -> Removed:
+        """Find, lock, and remove by keys. See ``Database``."""
+        found = list(rows.order_by(along).values_list("pk", along)[:limit])
+        if not found:
+            return Removed(0, 0, None)
+        model, last, gone_with = rows.model, found[-1][1], 0
+        with transaction.atomic(using=rows.db):
+            named = rows.order_by().filter(pk__in=[pk for pk, _ in found])
+            keys = list(passing_locked(named).values_list("pk", flat=True))
+            # Without Django's collector: none of these tables has rows that hang on it by a constraint.
+            removed = rows.order_by().filter(pk__in=keys)._raw_delete(rows.db)
+            if parts is not None:
+                whole = model._default_manager.using(rows.db).filter(pk=OuterRef(parts.key))
+                of_these = parts.model._default_manager.filter(~Exists(whole), **{f"{parts.key}__in": keys})
+                gone_with = of_these._raw_delete(rows.db)
+        return Removed(removed, gone_with, last, [pk for pk, at in found if at == last and removed < len(found)])
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

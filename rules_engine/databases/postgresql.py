@@ -24,6 +24,8 @@ from rules_engine.databases.announcing import Listener, Notifications, notify
 from rules_engine.databases.due import of_named_lane, of_named_rule, select_of
 from rules_engine.databases.generic import GenericDatabase
 from rules_engine.databases.protocol import RUNNING, STARTED, WAITING, AttemptEnd, Reading, Rows, SetupTrouble
+from rules_engine.databases.removing import one_statement
+from rules_engine.databases.removing.removed import Parts, Removed
 from rules_engine.databases.reserving import reserve
 
 NOW, LATER = "STATEMENT_TIMESTAMP()", "STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second'"
@@ -198,6 +200,10 @@ class PostgreSQL(GenericDatabase):
         except EmptyResultSet:
             return []
         return reading.returned_by(_lease(due, keys, "*"), [worker, seconds, *params])
+
+    def remove(self, rows: QuerySet[Any], limit: int, along: str, parts: Parts | None) -> Removed:
+        """Find, lock and remove in one statement. See ``Database``."""
+        return one_statement.remove(rows, limit, along, parts)
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

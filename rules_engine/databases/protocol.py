@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 
 from rules_engine.databases.announcing import Listener
+from rules_engine.databases.removing.removed import Parts, Removed
 
 #: The states that the verbs ask for and set, as ``models.execution`` stores them.
 RUNNING, WAITING, STARTED = "running", ("pending", "retryable"), "started"
@@ -168,6 +169,10 @@ class Database(Protocol):
     ) -> list[Any]:
         """Lease rows of ``due`` that are in no lane, in its order, up to so many of each rule; returns them as
         ``lease`` does."""
+
+    def remove(self, rows: QuerySet[Any], limit: int, along: str, parts: Parts | None) -> Removed:
+        """Remove up to so many of these rows, the first along that column, and their parts, in one transaction. One
+        that somebody else has locked is passed over, and one that is no longer among them is kept."""
 
     def charge(
         self, waiting: QuerySet[Any], attempts: type[Model], numbers: Mapping[Any, int], *, worker: str

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import models, router
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -16,7 +17,8 @@ from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.audit.hashing import keys_of
 from rules_engine.context.paths import find_model
-from rules_engine.databases.generic import passing_locked
+from rules_engine.databases import database_of
+from rules_engine.databases.removing.removed import Parts
 from rules_engine.models import (
     Armed,
     Attempt,
@@ -49,8 +51,10 @@ from rules_engine.work.repeating import against_rivals
 from rules_engine.work.schedules.dates import key_text
 
 SECONDS_A_DAY = 24 * 3600
-#: Rows removed by one statement: a few milliseconds of locks.
-BATCH = 1_000
+#: Rows removed together, at most and at least, and the seconds that this is to take: fewer of them after a batch that
+#: took longer. A pause as long as the batch, up to ``LONGEST_PAUSE`` seconds, leaves the server to who saves meanwhile.
+BATCH, SMALLEST_BATCH = 1_000, 50
+BATCH_SECONDS, LONGEST_PAUSE = 0.05, 0.25
 
 #: Days that a reservation is kept after it ended, for transactions that began before. Not a record of anything.
 RESERVATION_DAYS = 1
@@ -82,11 +86,11 @@ class Old:
     rows: QuerySet[Any]
     #: The column whose index brings the old ones first.
     along: str = "created_at"
-    parts: tuple[type[models.Model], str] | None = None
+    parts: Parts | None = None
 
     def tables(self) -> Sequence[type[models.Model]]:
         """Return the tables."""
-        return [*(() if self.parts is None else self.parts[:1]), self.rows.model]
+        return [*(() if self.parts is None else (self.parts.model,)), self.rows.model]
 
     def counts(self) -> Iterator[tuple[type[models.Model], int]]:
         """Yield how many rows there are of each table."""
@@ -124,7 +128,7 @@ def _prunable() -> Iterator[Old]:
     days = conf.retention_days()
     if days is not None:
         ended = Execution.objects.filter(**_older_than(days)).exclude(state__in=LIVE)
-        yield Old(ended, parts=(Attempt, "execution"))
+        yield Old(ended, parts=Parts(Attempt, "execution"))
         yield Old(_left_behind(days), along="pk")
         decided = HeldMatch.objects.filter(**_older_than(max(days, _longest_throttle())))
         # What a rule said "once" of is kept: it would say it again.
@@ -171,35 +175,31 @@ def _forgotten(old: Old) -> Iterator[tuple[type[models.Model], int]]:
         yield AuditEntry, _forget(old.rows, AuditSeal.Reason.RETENTION)
         return
     using = router.db_for_write(old.rows.model)
-    rows = old.rows.using(using).order_by(old.along)
+    rows = old.rows.using(using)
     start: Any = None
     passed: list[Any] = []
+    size = BATCH
     while True:
+        began = time.monotonic()
         # From where the last batch ended: what was removed stays in the index for a while, to be passed over.
         left = rows if start is None else rows.filter(**{f"{old.along}__gte": start}).exclude(pk__in=passed)
-        found = list(left.values_list("pk", old.along)[:BATCH])
-        if not found:
+        removed = against_rivals(partial(database_of(using).remove, left, size, old.along, old.parts))
+        if removed.last is None:
             return
-        removed = against_rivals(partial(_remove_batch, old, [pk for pk, _ in found], using))
-        yield from removed
-        is_same, start = start == found[-1][1], found[-1][1]
-        here = [pk for pk, at in found if at == start] if removed[-1][1] < len(found) else []
-        passed = [*passed, *here] if is_same else here
-
-
-def _remove_batch(old: Old, keys: Sequence[Any], using: str) -> list[tuple[type[models.Model], int]]:
-    """Remove those of these rows that are still old, and that nobody is writing to, each with its parts."""
-    model, rows = old.rows.model, old.rows.using(using).order_by()
-    with transaction.atomic(using=using):
-        keys = list(passing_locked(rows.filter(pk__in=keys)).values_list("pk", flat=True))
-        # Without Django's collector: none of these tables has rows that hang on it by a constraint.
-        removed = [(model, rows.filter(pk__in=keys)._raw_delete(using))]
         if old.parts is not None:
-            part, key = old.parts
-            whole = model._default_manager.using(using).filter(pk=OuterRef(key))
-            parts = part._default_manager.filter(~Exists(whole), **{f"{key}__in": keys})
-            removed.insert(0, (part, parts._raw_delete(using)))
-    return removed
+            yield old.parts.model, removed.parts
+        yield old.rows.model, removed.rows
+        passed = [*(passed if start == removed.last else ()), *removed.left]
+        start, took = removed.last, time.monotonic() - began
+        size = next_size(size, took)
+        time.sleep(min(took, LONGEST_PAUSE))
+
+
+def next_size(size: int, seconds: float) -> int:
+    """Return how many rows are removed together after so many that took so long."""
+    if seconds > BATCH_SECONDS:
+        return max(size // 2, min(size, SMALLEST_BATCH))
+    return min(2 * size, BATCH) if 2 * seconds < BATCH_SECONDS else size
 
 
 def _longest_throttle() -> float:

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from rules_engine.databases import database_of
 from rules_engine.databases.generic import GenericDatabase, seconds_from_now
 from rules_engine.databases.prepared.inserts import insert
 from rules_engine.databases.protocol import LIVE, RUNNING, STARTED, WAITING, AttemptEnd, Database
+from rules_engine.databases.removing.removed import Parts
 from rules_engine.databases.savepoints import fetch_one
 from rules_engine.models import Attempt, Event, Execution
 from rules_engine.models import execution as states
@@ -158,6 +160,33 @@ def test_what_another_transaction_has_locked_is_passed_over(database: Database):
         assert lease(database, "me", 2) == {free.pk}
         database.lease_lanes(due(), {"a": 2}, worker="you", seconds=60)
         assert not Execution.objects.filter(leased_by="you").exists()
+
+
+def test_what_is_removed_goes_with_its_parts_and_passes_the_locked(database: Database):
+    rows = executions("a", "a", "a", "a", state="succeeded")
+    for place, row in enumerate(rows):
+        Execution.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=40 - place))
+        Attempt.objects.create(execution=row, number=1)
+    old, parts = Execution.objects.filter(state="succeeded"), Parts(Attempt, "execution")
+    with Locked(rows[1]) if connection.features.has_select_for_update_skip_locked else nullcontext():
+        removed = database.remove(old, 2, "created_at", parts)
+    kept = set(Execution.objects.values_list("pk", flat=True))
+    assert removed.rows == removed.parts == 4 - len(kept)
+    assert set(Attempt.objects.values_list("execution_id", flat=True)) == kept
+    assert rows[0].pk not in kept
+    assert removed.last is not None
+    if connection.features.has_select_for_update_skip_locked:
+        assert rows[1].pk in kept
+    while database.remove(old, 2, "created_at", parts).last is not None:
+        pass
+    assert not Execution.objects.exists()
+    assert not Attempt.objects.exists()
+
+
+def test_nothing_to_remove_is_told(database: Database):
+    executions("a")
+    for rows in (Execution.objects.filter(state="succeeded"), Execution.objects.none()):
+        assert database.remove(rows, 5, "pk", None) == (0, 0, None, ())
 
 
 class Locked:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from rules_engine.models import Attempt, Event, Execution, RuleError, RuleFailures
@@ -55,7 +56,7 @@ def at_the_first(word: str, table: str, do: Callable[[], Any]) -> Iterator[None]
     waiting = [do]
 
     def look(execute: Any, sql: str, *rest: Any) -> Any:
-        if waiting and sql.startswith(word) and f"{word} FROM {connection.ops.quote_name(table)}" in sql:
+        if waiting and f"{word} FROM {connection.ops.quote_name(table)}" in sql:
             waiting.pop()()
         return execute(sql, *rest)
 
@@ -79,6 +80,32 @@ def test_an_execution_that_grows_old_meanwhile_goes_with_its_attempts() -> None:
     with at_the_first("DELETE", "rules_engine_execution", grow_old):
         retention.prune()
     assert left() == (0, 0, 0)
+
+
+@pytest.mark.postgres("elsewhere rows are found, locked and removed by their keys")
+def test_what_is_old_is_removed_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 10)
+    animals(12)
+    grow_old()
+    keys = list(Execution.objects.values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as queries:
+        retention.prune()
+    assert left() == (0, 0, 0)
+    about = [query["sql"] for query in queries if 'DELETE FROM "rules_engine_execution"' in query["sql"]]
+    assert len(about) == 3, "ten with their attempts, two, and none"
+    assert not [key for key in keys if any(str(key) in sql or key.hex in sql for sql in about)]
+
+
+def test_a_batch_that_took_long_is_followed_by_fewer_rows() -> None:
+    assert retention.next_size(1_000, 0.2) == 500
+    assert retention.next_size(60, 0.2) == retention.next_size(50, 0.2) == 50
+    assert retention.next_size(2, 0.2) == 2
+
+
+def test_after_quick_batches_more_rows_go_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 1_000)
+    assert [retention.next_size(size, 0.001) for size in (50, 700, 1_000)] == [100, 1_000, 1_000]
+    assert retention.next_size(500, 0.04) == 500
 
 
 def test_attempts_that_were_left_behind_are_found() -> None:

@@ -1,0 +1,1 @@
+"""Removing old rows, a batch by one statement."""
