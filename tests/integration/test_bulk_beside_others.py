@@ -21,7 +21,8 @@ from rules_engine.rules.contract import Action
 from rules_engine.testing import create_rule, run_due
 from tests import sessions
 from tests.integration.triggers.conftest import install as install
-from tests.zoo.models import Animal, Crate, Meal
+from tests.threads import run_together
+from tests.zoo.models import Animal, Crate, Lid, Meal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +107,23 @@ def test_of_two_writers_the_second_sees_what_the_first_left() -> None:
     add = lambda: Crate.objects.update(price=F("price") + 1)  # noqa: E731
     while_another_writes(add, add)
     assert told() == [("a", "1.00"), ("a", "2.00"), ("b", "2.00"), ("b", "3.00")]
+
+
+@pytest.mark.postgres("only there a row is locked less than altogether")
+def test_others_may_point_to_rows_that_are_being_written() -> None:
+    Crate.objects.create(name="a")
+    create_rule(model=Crate, changes=[{"field": "price"}], actions=LOG)
+
+    def point() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        Lid.objects.create(name="of a", crate=Crate.objects.get())
+
+    with transaction.atomic():
+        Crate.objects.update(price=F("price") + 1)
+        run_together(1, lambda _: point())
+    assert Lid.objects.count() == 1
+    assert told() == [("a", "0.00")]
 
 
 def test_what_django_refuses_leaves_the_transaction_usable() -> None:

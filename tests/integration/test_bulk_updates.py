@@ -114,6 +114,17 @@ def test_what_related_rows_come_to_is_read_by_one_query_for_all(is_created: bool
         assert told == {"a!": (2, "3.00"), "b!": (1, "5.00"), "c!": (0, "0.00")}
 
 
+@pytest.mark.parametrize("text", ["100 %", "%s %(a)s %%", 'it\'s \\ "so"', "ä; DROP TABLE x --", "{}"])
+def test_texts_of_many_rows_are_recorded_as_they_are(text: str) -> None:
+    make_animals(*"abcdefghij")
+    create_rule(model=Animal, changes=[{"field": "name"}], actions=LOG)
+    with watching_bulk():
+        Animal.objects.update(name=text)
+    assert [event.context["instance"]["name"] for event in events()] == [text] * 10
+    run_due()
+    assert {one.summary for one in Execution.objects.all()} == {f"Logged: {text}"}
+
+
 def test_a_parents_column_is_told_to_rules_on_parent_and_child() -> None:
     Dog.objects.create(name="d", breed="x")
     create_rule(model=Animal, changes=[{"field": "legs"}], actions=LOG)

@@ -22,6 +22,7 @@ from rules_engine.capture.bulk.driver_values import DriverValues, Row
 from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
 from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
 from rules_engine.capture.bulk.telling import Own
+from rules_engine.capture.bulk.unique import unique_of
 from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass
@@ -48,6 +49,14 @@ class _RowsMoved(Exception):
     """The statement found other rows than were locked before it."""
 
 
+class _NotLocked(Exception):
+    """The rows could not be read, and so not be locked."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__(unread)
+        self.unread = unread
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """What a statement writes, and what rules ask about it."""
@@ -59,6 +68,8 @@ class Write:
     screen: Screen
     rules: Sequence[CompiledRule] = ()
     writes_key: bool = False
+    #: Whether other rows may point to what is written.
+    writes_unique: bool = False
 
 
 @dataclass(slots=True)
@@ -131,7 +142,8 @@ def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
     before, after = (DriverValues(model, some, hearing.using) for some in (columns, opened))
     screen = Screen(watch, heard, before, constants, after, written)
     writes_key = any(column.primary_key for column in fields)
-    return Write(written, heard, old, screen, rules, writes_key)
+    writes_unique = any(column.name in written for columns in unique_of(model) for column in columns)
+    return Write(written, heard, old, screen, rules, writes_key, writes_unique)
 
 
 def _field_of(model: ModelClass, name: str) -> Field:
@@ -163,14 +175,20 @@ def _written(
     if write.writes_key:
         message = gettext("A bulk write gave its rows another key, and so it cannot be said which row is which.")
         return _carried_out(own, values, hearing), Unread(RowsNotFollowed(message))
-    locked = ask(_locked, rows, write, using)
-    if isinstance(locked, Unread) or not connections[using].features.has_select_for_update:
+    if not connections[using].features.has_select_for_update:
+        locked = ask(_locked_alone, rows, write, using)
         return _carried_out(own, values, hearing), locked
     try:
+        # One savepoint for both: to PostgreSQL, whoever updates what another savepoint locked is one more locker.
         with transaction.atomic(using=using):
+            locked = ask(_locked, rows, write, using)
+            if isinstance(locked, Unread):
+                raise _NotLocked(locked)
             count = _carried_out(own, values, hearing)
             if count != locked.count:
                 raise _RowsMoved
+    except _NotLocked as error:
+        return _carried_out(own, values, hearing), error.unread
     except _RowsMoved:
         # Rows came, or went, while others were waited for. Just those are written that are locked.
         return _written_by_keys(rows, own, values, hearing, write)
@@ -180,7 +198,7 @@ def _written(
 def _written_by_keys(
     rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], hearing: Hearing, write: Write
 ) -> tuple[int, Locked | Unread]:
-    count, locked = 0, ask(_locked, rows, write, hearing.using, every=True)
+    count, locked = 0, ask(_locked_alone, rows, write, hearing.using, every=True)
     if isinstance(locked, Unread):
         return _carried_out(own, values, hearing), locked
     for keys in telling.in_parts(locked.before):
@@ -188,20 +206,24 @@ def _written_by_keys(
     return count, locked
 
 
+def _locked_alone(rows: models.QuerySet[Any], write: Write, using: str, *, every: bool = False) -> Locked:
+    with confined(using):
+        return _locked(rows, write, using, every=every)
+
+
 def _locked(rows: models.QuerySet[Any], write: Write, using: str, *, every: bool = False) -> Locked:
     """Lock the rows and read of each what rules ask about; keep of those that can match, or of ``every`` one."""
     locked, screen = Locked(), write.screen
-    with confined(using):
-        for part in screen.before.read(_plain(rows, using), CHUNK):
-            locked.count += len(part)
-            found = part if every else screen.of_before(part)
-            if not (every or screen.after.columns):
-                found = [row for row in found if screen.may_match(row)]
-            locked.before.update((row[0], row) for row in found)
+    for part in screen.before.read(_plain(rows, write, using), CHUNK):
+        locked.count += len(part)
+        found = part if every else screen.of_before(part)
+        if not (every or screen.after.columns):
+            found = [row for row in found if screen.may_match(row)]
+        locked.before |= {row[0]: row for row in found}
     return locked
 
 
-def _plain(rows: models.QuerySet[Any], using: str) -> models.QuerySet[Any]:
+def _plain(rows: models.QuerySet[Any], write: Write, using: str) -> models.QuerySet[Any]:
     """Return the same rows, locked, with nothing beside them."""
     query = rows.query.chain()
     plain: models.QuerySet[Any] = UncachedQuerySet(rows.model, query=query, using=using).order_by()
@@ -209,7 +231,11 @@ def _plain(rows: models.QuerySet[Any], using: str) -> models.QuerySet[Any]:
     if joined:
         # Only the rows themselves are locked, and no database locks grouped ones, or those of an outer join.
         plain = UncachedQuerySet(rows.model, using=using).filter(pk__in=plain.values("pk")).order_by()
-    return plain.select_for_update() if connections[using].features.has_select_for_update else plain
+    features = connections[using].features
+    if not features.has_select_for_update:
+        return plain
+    # As the statement itself, which keeps nobody from adding rows that point to these.
+    return plain.select_for_update(no_key=features.has_select_for_no_key_update and not write.writes_unique)
 
 
 def _readings(hearing: Hearing, write: Write, locked: Locked) -> Iterator[Reading]:
@@ -250,7 +276,7 @@ def _of_candidates(keys: Sequence[Any], write: Write, locked: Locked, model: Mod
 def _filter_of(keys: Sequence[Any]) -> dict[str, Any]:
     """Return what finds these keys, and perhaps a few between them: numbers that are nearly all there are by the first
     and the last, which a database reads quicker than a list of them."""
-    if all(type(key) is int for key in keys):
+    if set(map(type, keys)) == {int}:
         first, last = min(keys), max(keys)
         if last - first < DENSE * len(keys):
             return {"pk__range": (first, last)}

@@ -21,8 +21,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery
 
+from rules_engine.databases import database_of
 from rules_engine.databases.savepoints import Statement, execute_together
 
+#: psycopg remembers how a text with no more parameters is cut at its placeholders, and cuts all others each time: of 50
+#: rows that took as long as writing their values.
+MOST_PARAMETERS = 50
 #: SQLite takes 32,766 parameters a statement; 50 rows of our widest table are 1,200.
 ROWS_IN_ONE = 50
 #: Fields whose values every driver takes as they are, if they are of these types.
@@ -70,7 +74,9 @@ def insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]], using: 
 def insert_together(tables: Sequence[Rows], using: str) -> None:
     """Insert rows into several tables, as ``insert`` does: all of them or none, with the caller's transaction as it was
     where one cannot be inserted. Raises ``DatabaseError``."""
-    execute_together([statement for rows in tables for statement in _statements(rows, using)], using)
+    is_long = sum(len(rows.values) * len(rows.names) for rows in tables) > MOST_PARAMETERS
+    made = _written_out if is_long and database_of(using).sends_several(using) else _statements
+    execute_together([statement for rows in tables for statement in made(rows, using)], using)
 
 
 def insert_passing_conflicts(
@@ -96,15 +102,35 @@ def insert_passing_conflicts(
 
 def _statements(rows: Rows, using: str) -> Iterator[Statement]:
     prepared = _prepared(rows.model, rows.names, using)
+    for part in _parts(rows):
+        parameters = [parameter for row in part for parameter in _parameters(prepared, row)]
+        text = ", ".join([prepared.row] * len(part))
+        yield Statement(prepared.head + text, parameters, _undoing(prepared, part))
+
+
+def _parts(rows: Rows) -> Iterator[Sequence[Sequence[Any]]]:
     for start in range(0, len(rows.values), ROWS_IN_ONE):
-        part = rows.values[start : start + ROWS_IN_ONE]
-        parameters: list[Any] = []
-        for row in part:
-            for convert, value in zip(prepared.converters, row, strict=True):
-                parameters.append(value if value is None else convert(value))
-            parameters += prepared.defaults
-        undo = None if prepared.key is None else partial(_undo, prepared, part)
-        yield Statement(prepared.head + ", ".join([prepared.row] * len(part)), parameters, undo)
+        yield rows.values[start : start + ROWS_IN_ONE]
+
+
+def _parameters(prepared: Prepared, row: Sequence[Any]) -> list[Any]:
+    values = zip(prepared.converters, row, strict=True)
+    return [value if value is None else convert(value) for convert, value in values] + list(prepared.defaults)
+
+
+def _undoing(prepared: Prepared, rows: Sequence[Sequence[Any]]) -> Callable[[], Statement] | None:
+    return None if prepared.key is None else partial(_undo, prepared, rows)
+
+
+def _written_out(rows: Rows, using: str) -> Iterator[Statement]:
+    """Yield the statements with the values in their texts, each row as psycopg writes it for itself."""
+    prepared = _prepared(rows.model, rows.names, using)
+    with connections[using].cursor() as cursor:
+        for part in _parts(rows):
+            texts = (cursor.mogrify(prepared.row, _parameters(prepared, row)) for row in part)
+            # As a driver that is given parameters, if none, reads it.
+            text = ", ".join(texts).replace("%", "%%")
+            yield Statement(prepared.head + text, (), _undoing(prepared, part))
 
 
 def _undo(prepared: Prepared, rows: Sequence[Sequence[Any]]) -> Statement:
