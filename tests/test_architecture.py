@@ -71,6 +71,7 @@ ROOMS = """
 6  rules_engine.work.workers         what is known of workers: signs of life, connections that they need
 6  rules_engine.work.standalone      workers without Celery: one process's loop, and several of them
 6  rules_engine.work.captures          what triggers have captured, told to rules
+6  rules_engine.work.erasure           erasing what is recorded of one object
 6  rules_engine.work.troubles         trouble that workers find, told as signals
 6  rules_engine.test                 testing a rule without effect, and why one did not act
 6  rules_engine.test.timed           what rules on time will do: when they act next, and why not on an object

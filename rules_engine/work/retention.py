@@ -1,9 +1,9 @@
-"""Forgets what is old: by age, in batches that never hold up a writer, or at once for one object."""
+"""Forgets what is old: by age, in batches that never hold up a writer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,11 +16,9 @@ from django.db.models.functions import Now
 from rules_engine import conf
 from rules_engine.audit import sealing
 from rules_engine.audit.hashing import keys_of
-from rules_engine.context.paths import find_model
 from rules_engine.databases import database_of
 from rules_engine.databases.removing.removed import Parts
 from rules_engine.models import (
-    Armed,
     Attempt,
     AuditEntry,
     AuditSeal,
@@ -37,18 +35,13 @@ from rules_engine.models import (
     Rule,
     RuleError,
     RuleFailures,
-    RuleTest,
     Run,
     Tally,
 )
 from rules_engine.models.execution import LIVE
-from rules_engine.models.inheritance import ObjectName, is_stored, names_of, of_names
 from rules_engine.outbox import partitions
 from rules_engine.rules.schedules.kind import LONGEST_LATENESS
-from rules_engine.surroundings.listed import are_listed, place_here
-from rules_engine.types import ask
 from rules_engine.work.repeating import against_rivals
-from rules_engine.work.schedules.dates import key_text
 
 SECONDS_A_DAY = 24 * 3600
 #: Rows removed together, at most and at least, and the seconds that this is to take: fewer of them after a batch that
@@ -208,7 +201,8 @@ def _longest_throttle() -> float:
     return float(longest) / SECONDS_A_DAY
 
 
-def _remove(rows: QuerySet[Any], reason: AuditSeal.Reason = AuditSeal.Reason.RETENTION) -> int:
+def remove(rows: QuerySet[Any], reason: AuditSeal.Reason = AuditSeal.Reason.RETENTION) -> int:
+    """Remove rows in batches; audit entries leave a seal that says why. Returns their number."""
     if rows.model is AuditEntry:
         return _forget(rows, reason)
     total = 0
@@ -230,61 +224,3 @@ def _forget(entries: QuerySet[AuditEntry], reason: AuditSeal.Reason) -> int:
         if not forgotten:
             return total
         total += forgotten
-
-
-def _tests_about(names: Iterable[ObjectName]) -> list[Any]:
-    """Return the keys of the tests whose sample is of the object. A sample names it in its own JSON; tests are few."""
-    wanted = {(name.label, name.pk) for name in names}
-    tests = RuleTest.objects.filter(rule__model__in={name.label for name in names}).select_related("rule")
-    return [test.pk for test in tests if (test.rule.model, test.object_pk) in wanted]
-
-
-def _firings_of(names: Sequence[ObjectName], events: QuerySet[Event]) -> QuerySet[Any]:
-    """Return what says of an object that its dates are done with. While it is there, that which may still keep it from
-    being told a second time stays: such a row says no more than its key and when it was due."""
-    labels = {name.label for name in names}
-    slugs = [slug for slug, label in Rule.objects.values_list("slug", "model") if label.lower() in labels]
-    # The object of that key in other surroundings is another one, which is not to be told again.
-    here = {"surroundings": place_here()} if are_listed() else {}
-    is_its_own = Q(rule_slug__in=slugs, object_key__in=set(_key_texts(names)), **here)
-    rows = Firing.objects.filter(is_its_own | Q(event_id__in=events.values("pk")))
-    if not any(is_stored(name) for name in names):
-        return rows
-    return rows.filter(due_at__lt=Now() - timedelta(seconds=LONGEST_LATENESS))
-
-
-def _key_texts(names: Iterable[ObjectName]) -> Iterator[str]:
-    """Yield the object's keys as they are told, and as ``Firing`` keeps them."""
-    for name in names:
-        yield name.pk
-        model = find_model(name.label)
-        known = None if model is None else ask(key_text, model, name.pk, router.db_for_write(Firing))
-        if isinstance(known, str):
-            yield known
-
-
-def erase(model: str, pk: str, *, dry_run: bool = False) -> dict[str, int]:
-    """Remove all that is recorded of one object, audit entries included: for a person's right to be forgotten.
-
-    As whichever of its models it was recorded: itself, what it inherits from, what inherits from it.
-    """
-    names = names_of(model, pk)
-    events = Event.objects.filter(of_names(names))
-    once_keys = [f"{name.label}:{name.pk}" for name in names]
-    executions = Execution.objects.filter(event__in=events.values("pk"))
-    tables: tuple[QuerySet[Any], ...] = (
-        Attempt.objects.filter(execution__in=executions.values("pk")),
-        executions,
-        HeldMatch.objects.filter(Q(event__in=events.values("pk")) | Q(once_key__in=once_keys)),
-        RuleError.objects.filter(event_id__in=events.values("pk")),
-        Armed.objects.filter(key__in=once_keys),
-        _firings_of(names, events),
-        events,
-        AuditEntry.objects.filter(of_names(names)),
-        RuleTest.objects.filter(pk__in=_tests_about(names)),
-        CapturedChange.objects.filter(of_names(names)),
-    )
-    return {
-        str(rows.model._meta.verbose_name_plural): rows.count() if dry_run else _remove(rows, AuditSeal.Reason.ERASURE)
-        for rows in tables
-    }

@@ -23,6 +23,7 @@ from rules_engine.rules.matching import CompiledRule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.types import MatchSubject
 from rules_engine.work import retention
+from rules_engine.work.erasure.of_object import erase
 from tests.factories import make_animals
 from tests.statements import statements_of
 from tests.threads import run_together
@@ -356,7 +357,7 @@ def test_erasing_an_object_erases_that_a_rule_acted_on_it(noted: list[str]) -> N
     dog = Dog.objects.create(name="a")
     run_due()
     Event.objects.all().delete()
-    retention.erase("zoo.dog", str(dog.pk))
+    erase("zoo.dog", str(dog.pk))
     assert not HeldMatch.objects.exists()
 
 

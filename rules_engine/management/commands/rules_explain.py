@@ -13,11 +13,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from rules_engine.errors import did_you_mean
 from rules_engine.management.objects import model_label
+from rules_engine.management.surroundings import add_surroundings, entered
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import shown
 from rules_engine.models import Attempt, Event, Execution, Rule
 from rules_engine.models.inheritance import names_of
 from rules_engine.source.module import python_of
+from rules_engine.surroundings.state import shown as name_of
 from rules_engine.test.why import Said, Told, events_about, labels_of, rules_on, tell
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -39,18 +41,20 @@ class Command(TablesCommand):
         parser.add_argument(
             "--since", type=moment, help="Only events since then: 30m, 2h, 7d, 2026-01-31 or 2026-01-31T08:00."
         )
+        add_surroundings(parser)
         parser.add_argument("--limit", type=int, default=20, help="So many events, the newest ones. Default: 20.")
 
-    def handle(
-        self, *args: Any, model: str | None, pk: str | None, since: datetime | None, limit: int, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, model: str | None, pk: str | None, surroundings: str, **options: Any) -> None:
         """Tell them, oldest first; or print a rule as Python."""
         if options.get("python") is not None:
             self.stdout.write(_python(options["python"]), ending="")
             return
         if model is None or pk is None:
             raise CommandError("Name the object's model and its key, such as clinic.doctor 7; or --python SLUG.")
-        label = model_label(model)
+        with entered(surroundings):
+            self._explain(model_label(model), pk, **options)
+
+    def _explain(self, label: str, pk: str, *, since: datetime | None, limit: int, **_: Any) -> None:
         names = names_of(label, pk)
         events = events_about(names)
         if since is not None:
@@ -77,7 +81,8 @@ class Command(TablesCommand):
         chain = f", {event.depth} deep in the chain of {event.root_id}" if event.depth else ""
         what = f"{event.signal} ({event.operation})" if event.operation else event.signal
         model = f" as {event.model}" if event.model != label else ""
-        self.stdout.write(f"{_time(event.occurred_at)} {what}{model}{actor}{request}{chain} [event {event.id}]")
+        where = f" in {shown(name_of(event.surroundings))}" if event.surroundings else ""
+        self.stdout.write(f"{_time(event.occurred_at)} {what}{model}{where}{actor}{request}{chain} [event {event.id}]")
         if event.context.get("changed"):
             self.stdout.write(f"  changed: {shown(', '.join(map(str, event.context['changed'])))}")
         for evaluation in event.evaluations:

@@ -13,6 +13,7 @@ from rules_engine.live import cache
 from rules_engine.models import Event, Execution, Firing, HeldMatch, Pause, Rule, RuleError, Schedule
 from rules_engine.testing import create_rule, refresh, run_due
 from rules_engine.work import retention
+from rules_engine.work.erasure.of_object import erase
 from rules_engine.work.schedules import arming, dates_looked_at, looking
 from rules_engine.work.schedules.arming import arm
 from rules_engine.work.schedules.dates import Dates
@@ -463,7 +464,7 @@ def test_erasing_a_gone_object_takes_what_says_of_its_dates(noted: list[str]) ->
     rule = timed(on())
     rex = fed("Rex")
     act(BEGIN + 2 * HOUR)
-    retention.erase("zoo.animal", str(rex.pk))
+    erase("zoo.animal", str(rex.pk))
     # It is there, and would be told again.
     assert len(fired(rule)) == 1
     set_back(rule, BEGIN)
@@ -471,7 +472,7 @@ def test_erasing_a_gone_object_takes_what_says_of_its_dates(noted: list[str]) ->
     assert noted == ["Rex"]
     pk = str(rex.pk)
     rex.delete()
-    assert retention.erase("zoo.animal", pk)["firings"] == 1
+    assert erase("zoo.animal", pk)["firings"] == 1
     assert fired(rule) == []
 
 

@@ -26,6 +26,7 @@ from rules_engine.monitoring.backlog import waiting
 from rules_engine.testing import create_rule, run_due
 from rules_engine.work import retention, tasks
 from rules_engine.work.captures import taking
+from rules_engine.work.erasure.of_object import erase
 from tests.factories import make_appointment, make_doctor, make_order
 from tests.threads import run_together
 
@@ -241,7 +242,7 @@ def test_old_ones_are_forgotten_and_those_of_an_erased_object(order: Order, sett
     other = make_order()
     Order.objects.update(status="paid")
     count = CapturedChange.objects.count()
-    assert retention.erase("shop.order", str(other.pk))["captured changes"] == 2
+    assert erase("shop.order", str(other.pk))["captured changes"] == 2
     assert CapturedChange.objects.count() == count - 2
     CapturedChange.objects.update(captured_at="2020-01-01T00:00:00Z")
     assert retention.prune()["captured changes"] == count - 2

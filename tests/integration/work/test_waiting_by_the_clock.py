@@ -16,7 +16,7 @@ from rules_engine.databases import database_of
 from rules_engine.errors import InvalidRule
 from rules_engine.models import Armed, Event, Execution, Pause, Rule, RuleError, Run, Schedule
 from rules_engine.testing import create_rule, refresh, run_due
-from rules_engine.work import retention
+from rules_engine.work.erasure.of_object import erase
 from rules_engine.work.schedules import waiting
 from rules_engine.work.schedules.waiting import folded
 from tests.factories import make_animals, make_order, order_with_items
@@ -521,7 +521,7 @@ def test_marks_are_taken_together(
 def test_an_object_that_is_erased_is_waited_for_no_more() -> None:
     unpaid()
     order = make_order(status="pending")
-    assert retention.erase("shop.order", str(order.pk))["armed rules"] == 1
+    assert erase("shop.order", str(order.pk))["armed rules"] == 1
     assert not Armed.objects.exists()
 
 

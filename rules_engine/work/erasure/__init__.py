@@ -1,0 +1,1 @@
+"""Erasing what is recorded of one object."""
