@@ -83,3 +83,52 @@ def test_what_cannot_be_used_is_an_error_at_every_look(settings: Any) -> None:
     for _look in range(2):
         with pytest.raises(SettingsError, match="BATCH_SIZE"):
             conf.batch_size()
+
+
+@pytest.mark.parametrize("token", ["too-short", "has a line\nbreak in it, and is long", "ümlaut-in-a-long-token", 7])
+def test_a_token_that_cannot_be_used_is_refused_without_being_shown(token: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = {"METRICS": {"token": token}}
+    [problem] = conf.problems()
+    assert "its value is not shown" in problem
+    assert "16 characters and more" in problem
+    assert str(token) not in problem.replace("16 characters and more", "")
+
+
+@pytest.mark.parametrize(
+    ("breaker", "said"),
+    [
+        ({"in_row": 3}, "has no 'in_row'. Did you mean \"in_a_row\"?"),
+        ({"in_a_row": -1}, "['in_a_row'] should be a whole number of at least 0, and is -1."),
+        ({"in_a_row": True}, "['in_a_row'] should be a whole number"),
+        ({"percent": 101}, "['percent'] should be a number from 0 to 100"),
+        ({"least": 0}, "['least'] should be a whole number of at least 1"),
+        ({"seconds": 10**9}, "up to 31,622,400"),
+        ({"mail": "everybody"}, 'should be "author", "admins", "both" or "nobody"'),
+    ],
+)
+def test_a_part_of_the_breaker_that_cannot_be_used_is_named(breaker: Any, said: str, settings: Any) -> None:
+    settings.RULES_ENGINE = {"BREAKER": breaker}
+    [problem] = conf.problems()
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEALTH", {"oldest": 3}),
+        ("HEALTH", {"watcher": 0}),
+        ("HEALTH", {"public": "yes"}),
+        ("SIGNALS", {"paid": {"signal": "shop.signals.paid", "lable": "Paid"}}),
+        ("SIGNALS", {"paid": {"label": "Paid"}}),
+        ("SIGNALS", {"paid": {"signal": "shop.signals.paid", "arguments": ["order"]}}),
+        ("SIGNALS", ["shop.signals.paid"]),
+        ("SURROUNDINGS", {"present": "site.tenants.present"}),
+        ("SURROUNDINGS", {"present": "present", "enter": "site.tenants.enter"}),
+        ("SURROUNDINGS", {"present": "s.present", "enter": "s.enter", "own_rules": "yes"}),
+        ("SURROUNDINGS", {"present": "s.present", "enter": "s.enter", "hoem": "public"}),
+    ],
+)
+def test_a_mistyped_part_of_a_setting_is_refused_and_not_passed_over(name: str, value: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = {name: value}
+    [problem] = conf.problems()
+    assert problem.startswith(f"RULES_ENGINE['{name}'] should be ")

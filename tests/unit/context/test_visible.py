@@ -114,3 +114,34 @@ def test_a_rule_alone_would_have_read_what_it_names(reads: Any, related: set[str
 
 def test_an_event_of_no_known_model_is_read_as_it_is() -> None:
     assert read_by([("instance", "name")], CONTEXT, "zoo.gone") is CONTEXT
+
+
+ENDS: dict[str, Any] = {
+    "instance": {"pk": 1, "name": "Rex"},
+    "m2m": {"field": "tags", "pks": [5], "objects": [{"pk": 5, "name": "secret"}]},
+}
+
+
+def test_objects_at_the_other_end_are_for_whoever_may_view_them() -> None:
+    context, hidden = seen(ENDS, Animal)
+    assert hidden == ["m2m.objects"]
+    assert context["m2m"] == {"field": "tags", "pks": [5]}
+    context, hidden = seen(ENDS, Animal, Tag)
+    assert context["m2m"] == ENDS["m2m"]
+    assert hidden == []
+
+
+def test_objects_at_the_other_end_are_read_by_the_rules_that_ask_for_them() -> None:
+    read = read_by([("m2m", "objects", "name")], ENDS, "zoo.animal")
+    assert read["m2m"] == ENDS["m2m"]
+    # Another rule of the same event asked for them: this one would not have had them.
+    assert read_by([("instance", "name")], ENDS, "zoo.animal")["m2m"] == {"field": "tags", "pks": [5]}
+    assert "objects" in ENDS["m2m"]
+
+
+def test_objects_of_a_relation_that_is_gone_are_shown_to_nobody() -> None:
+    gone = {"m2m": {"field": "labels", "objects": [{"pk": 1}]}}
+    context, hidden = seen(gone, *EVERYTHING)
+    assert context == {"m2m": {"field": "labels"}}
+    assert hidden == ["m2m.objects"]
+    assert read_by([("m2m", "objects")], gone, "zoo.animal")["m2m"] == {"field": "labels"}

@@ -102,3 +102,39 @@ def test_the_order_of_keys_is_no_difference() -> None:
     came = Came("acts", actions=[ActionCame("log_message", {"fields": {"a": 1, "b": 2}})])
     expected = {"outcome": "acts", "actions": [{"kind": "log_message", "settings": {"fields": {"b": 2, "a": 1}}}]}
     assert differences(expected, came) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "came", "words"),
+    [
+        ("acts", Came("waits"), "Expected: it acts. Now: it matches and waits for more."),
+        ("waits", Came("acts"), "Expected: it matches and waits for more. Now: it acts."),
+        ("stops", Came("acts"), "Expected: it does not act. Now: it acts."),
+        ("acts", Came("error", detail="the path is gone"), "it cannot be tried: the path is gone"),
+    ],
+)
+def test_each_outcome_has_its_words(expected: str, came: Came, words: str) -> None:
+    [said] = differences({"outcome": expected}, came)
+    assert words in said
+
+
+def test_rows_that_the_sample_does_not_hold_are_no_number_of_times() -> None:
+    expected = {"outcome": "acts", "actions": [{"kind": "log_message", "times": 2}]}
+    [said] = differences(expected, Came("acts", actions=[ActionCame("log_message", times=None)]))
+    assert said == "action 1 (Write a log message): the sample does not hold the rows that it is done for."
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [(None, "nothing"), (["a", "b"], "“a, b”"), ({"a": 1}, '{"a": 1}'), (3, "3"), ("x" * 900, "x…")],
+)
+def test_what_a_setting_was_and_is_can_be_read(value: Any, quoted: str) -> None:
+    expected = {"outcome": "acts", "actions": [{"kind": "log_message", "settings": {"message": "Order 3"}}]}
+    [said] = differences(expected, Came("acts", actions=[ActionCame("log_message", {"message": value})]))
+    assert f"{quoted}." in said
+    assert len(said) < 500
+
+
+def test_what_an_action_is_done_for_each_of_is_named_as_the_form_does() -> None:
+    [said] = differences({"outcome": "acts"}, Came("acts", actions=[ActionCame("log_message", troubles={"": "Gone."})]))
+    assert said == '"Once for each of" of action 1 (Write a log message): Gone.'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -229,3 +230,72 @@ def test_every_kind_tells_when_it_was_due() -> None:
     assert registry.find("log_message") is not None
     silent = {name for name, kind in KINDS.items() if "due" not in kind.tells({"kind": name})}
     assert silent == {"often"}, "It acts at a match, which is no time that was due."
+
+
+STAYS: dict[str, Any] = {"kind": "stays", "count": 2, "unit": "days"}
+HEARS: dict[str, Any] = {"signals": ("post_save",), "model": "shop.order"}
+PAID: dict[str, Any] = {"==": [{"var": "instance.status"}, "paid"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"signals": ("pre_save",), "condition": PAID}, "pre_save is sent before the change, which may not come to be"),
+        ({"signals": ("post_delete",), "condition": PAID}, "What is deleted does not stay anything"),
+        ({}, "Say in the condition what has to stay so."),
+        ({"operations": ("create", "update")}, "Say in the condition what has to stay so."),
+        ({"signals": ("user_logged_in",), "model": "", "condition": None}, "it is its objects that stay so"),
+    ],
+)
+def test_what_cannot_stay_so_is_said_of_its_kind(fields: dict[str, Any], part: str) -> None:
+    problems = dict(said(on_date(STAYS, **{**HEARS, **fields})))
+    assert part in problems["/schedule/kind"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"condition": PAID}, {"changes": ({"field": "status"},)}, {"operations": ("create",)}],
+    ids=["a condition", "a change", "creations alone"],
+)
+def test_a_wait_that_begins_with_something_is_no_problem(fields: dict[str, Any]) -> None:
+    assert said(on_date(STAYS, **{**HEARS, **fields})) == []
+
+
+def test_a_rule_that_counts_its_matches_does_not_wait_for_more() -> None:
+    often = {"kind": "often", "times": 3, "count": 1, "unit": "hours"}
+    problems = dict(said(on_date(often, **HEARS, coalesce_seconds=60)))
+    assert "takes them together already" in problems["/schedule/kind"]
+    assert said(on_date(often, **HEARS)) == []
+
+
+def test_holidays_go_with_business_days_alone() -> None:
+    [problem] = said(on_date({**BEFORE, "holidays": "DE"}))
+    assert problem == ("/schedule/holidays", "Holidays count with business days alone; leave them out.")
+    assert said(on_date({**BEFORE, "unit": "business_days", "holidays": "DE"})) == []
+
+
+def test_of_all_objects_at_once_there_is_none_to_act_on_once() -> None:
+    rows = {**DAILY, "of": "rows"}
+    assert "/once" in [place for place, _ in said(on_date(rows, model="shop.order", once=True))]
+    assert "/once" not in [place for place, _ in said(on_date({**DAILY, "of": "each"}, model="shop.order", once=True))]
+
+
+@pytest.mark.parametrize(
+    ("package", "schedule", "model", "pointer"),
+    [
+        ("cronsim", {"kind": "every", "cron": "0 8 * * *"}, "", "/schedule/cron"),
+        ("holidays", {**BEFORE, "unit": "business_days", "holidays": "DE"}, "clinic.appointment", "/schedule/holidays"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    package: str, schedule: Any, model: str, pointer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    problems = dict(said(on_date(schedule, model=model)))
+    assert f"take the package {package}: install django-signal-rules[schedules]" in problems[pointer]
+
+
+def test_a_cron_text_that_never_comes_is_refused() -> None:
+    [(place, text)] = said(on_date({"kind": "every", "cron": "0 0 30 2 *"}, model=""))
+    assert place == "/schedule/cron"
+    assert "five fields" in text
