@@ -85,6 +85,11 @@ def charge(database: Database, worker: str, *rows: Execution) -> set[Any]:
     return set(database.charge(waiting, Attempt, numbers, worker=worker))
 
 
+def about_tables(statements: list[str]) -> list[str]:
+    """Without those that only begin and end a transaction."""
+    return [sql for sql in statements if "rules_engine_" in sql]
+
+
 def test_the_states_are_those_of_the_table():
     assert RUNNING == states.State.RUNNING
     assert set(WAITING) == set(states.WAITING)
@@ -150,6 +155,19 @@ def test_a_lease_by_lane_keeps_to_each_lanes_room(database: Database):
     got = [execution.lane for execution in Execution.objects.filter(leased_by="me")]
     assert sorted(got) == ["a", "a", "b", "b"]
     assert not Execution.objects.get(pk=rows[-1].pk).leased_by
+
+
+def test_a_lease_of_very_many_lanes_takes_of_each(database: Database):
+    rows = executions(*[f"lane-{number}" for number in range(90)] * 2)
+    leased_rows = database.lease_lanes(due(), {row.lane: 1 for row in rows[:90]}, worker="me", seconds=60)
+    assert {row.pk for row in leased_rows} == {row.pk for row in rows[:90]}
+    assert Execution.objects.filter(leased_by="me").count() == 90
+
+
+def test_what_the_claim_has_already_is_not_leased_again(database: Database):
+    leased("me")
+    [free] = executions("a")
+    assert [row.pk for row in database.lease_lanes(due(), {"a": 5}, worker="me", seconds=60)] == [free.pk]
 
 
 def test_what_another_transaction_has_locked_is_passed_over(database: Database):
@@ -436,6 +454,35 @@ def test_postgresql_takes_one_statement_for_many(statements: list[str]):
     database.lease(due(), 5, with_events("default"), worker="x", seconds=60)
     database.lease_lanes(due_lanes, {"a": 5}, worker="x", seconds=60)
     assert len(statements) == 4
+
+
+def test_sqlite_finds_what_waits_in_a_lane_by_the_index_of_lanes(statements: list[str]):
+    if connection.vendor != "sqlite":
+        return
+    executions("a", "b")
+    statements.clear()
+    in_queue = leasable(Execution.objects.filter(queue="rules"))
+    database_of("default").lease_lanes(in_queue, {"a": 5}, worker="me", seconds=60)
+    [found] = [sql for sql in statements if sql.startswith("SELECT * FROM (SELECT")]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {found}", ["x"] * found.count("%s"))
+        plan = " ".join(str(row[-1]) for row in cursor.fetchall())
+    assert "rules_execution_lane (queue=? AND lane=?" in plan
+    assert "TEMP B-TREE" not in plan, "in the index's order"
+
+
+def test_sqlite_leases_of_all_lanes_and_charges_all_by_few_statements(statements: list[str]):
+    if connection.vendor != "sqlite":
+        return
+    database = database_of("default")
+    rows = executions(*[f"lane-{number}" for number in range(30)])
+    statements.clear()
+    taken = list(database.lease_lanes(due(), dict.fromkeys([row.lane for row in rows], 5), worker="me", seconds=60))
+    assert len(taken) == 30
+    assert len(about_tables(statements)) == 4, "it begins as a writer, finds, leases and reads"
+    statements.clear()
+    assert len(charge(database, "me", *taken)) == 30
+    assert len(about_tables(statements)) == 2
 
 
 def test_a_turn_is_had_until_the_commit(database: Database):
