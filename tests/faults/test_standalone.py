@@ -187,3 +187,17 @@ def test_the_rest_of_what_it_has_claimed_is_given_back_when_it_stops(crew: Crew)
     left = Execution.objects.live()
     assert left.count() == 3 - len(crew.done()) >= 1
     assert set(left.values_list("leased_by", "attempts")) == {("", 0)}
+
+
+def test_a_terminal_that_is_closed_ends_all_its_processes_in_order(crew: Crew) -> None:
+    rule(crew, "probe_before")
+    worker = crew.start(2)
+    save("ada")
+    child = began(crew)
+    os.killpg(worker.process.pid, signal.SIGHUP)
+    eventually(lambda: not hears(worker.process.pid, signal.SIGHUP), lambda: worker.log)
+    assert not is_gone(child), "it ends what it has begun"
+    crew.open_gate()
+    assert worker.process.wait(SECONDS) == 0, worker.log
+    assert len(crew.done()) == 1
+    assert all_ended()

@@ -19,15 +19,16 @@ from rules_engine.monitoring.server import Handler, Server, serve
 from rules_engine.monitoring.views import NO_LIBRARY, OFF, missing_library
 from rules_engine.work.standalone.loop import POLL_SECONDS, Loop, is_told
 from rules_engine.work.standalone.processes import Processes
-from rules_engine.work.standalone.stop import Stop
+from rules_engine.work.standalone.stop import Stop, hangup
 
 
 class Command(TablesCommand):
     """Works until it is told to stop."""
 
     help = (
-        "Carries out what is due, as it comes, until it is told to stop (SIGTERM or Ctrl-C). Needs no Celery and no "
-        'broker. Set RULES_ENGINE["RUNNER"] to "worker", so that committed work is announced to it.'
+        "Carries out what is due, as it comes, until it is told to stop (SIGTERM, Ctrl-C, a terminal that closes). "
+        'Needs no Celery and no broker. Set RULES_ENGINE["RUNNER"] to "worker", so that committed work is announced to '
+        "it."
     )
     requires_system_checks = []
 
@@ -50,7 +51,7 @@ class Command(TablesCommand):
         # A child that is forked shares no connection with its parent.
         connections.close_all()
         stop = Stop()
-        stop.listen_to_signals(signal.SIGTERM, signal.SIGINT)
+        stop.listen_to_signals(signal.SIGTERM, signal.SIGINT, *hangup())
         if processes == 1:
             _work(stop, queue, *metrics)
         else:

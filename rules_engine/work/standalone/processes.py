@@ -74,8 +74,9 @@ class Processes:
     def _child(self) -> None:
         os.close(self._held)
         stop = Stop()
-        # A terminal sends Ctrl-C to all at once; the parent then tells the children.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A terminal sends Ctrl-C, and that it is closed, to all at once; the parent then tells the children.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         stop.listen_to_signals(signal.SIGTERM)
         stop.listen_to_parent(self._lifeline)
         self.work(stop)

@@ -10,6 +10,13 @@ from types import FrameType
 from rules_engine.work.workers import stopping
 
 
+def hangup() -> tuple[signal.Signals, ...]:
+    """Return what a terminal sends that is closed, where there is such a signal and nobody (``nohup``) has said to let
+    it pass."""
+    number: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    return () if number is None or signal.getsignal(number) == signal.SIG_IGN else (number,)
+
+
 class Stop:
     """Told once, everything under way is ended in order; told again, the process ends at once.
 
