@@ -56,16 +56,21 @@ SCHEMA_SWITCHING = frozenset({"django_pgschemas", "django_tenants", "tenant_sche
 
 
 _TABLES_OF_TENANTS = SetupTrouble(
-    "The app rules_engine is in TENANT_APPS: each tenant would have rules of its own, which no worker looks for.",
-    "Put rules_engine, and webhooks, into SHARED_APPS alone: rules act in the tenant's schema. Where each tenant is to "
-    'have its own, say "own_rules": True in RULES_ENGINE["SURROUNDINGS"].',
+    "The app rules_engine is in TENANT_APPS, or of a type of tenants: each tenant would have rules of its own, which "
+    "no worker looks for.",
+    "Put rules_engine, and webhooks, into SHARED_APPS alone (or APPS of the public type): rules act in the tenant's "
+    'schema. Where each tenant is to have its own, say "own_rules": True in RULES_ENGINE["SURROUNDINGS"].',
     is_error=True,
 )
 
 
 def _are_ours_in_each_schema() -> bool:
     """Say whether django-tenants, or its like, makes the engine's tables in each schema."""
-    names = getattr(settings, "TENANT_APPS", ())
+    names = list(getattr(settings, "TENANT_APPS", ()))
+    if getattr(settings, "HAS_MULTI_TYPE_TENANTS", False):
+        home = getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
+        types = getattr(settings, "TENANT_TYPES", {})
+        names = [name for kind, said in types.items() if kind != home for name in said["APPS"]]
     return any(name == "rules_engine" or name.startswith("rules_engine.") for name in names)
 
 
