@@ -233,3 +233,25 @@ def test_tests_go_along_with_an_export_to_who_may_see_their_samples(admin_client
     pack = viewer.post(url, data).content.decode()
     assert "rules_engine.rule" in pack
     assert "ruletest" not in pack
+
+
+def test_a_test_whose_context_is_none_is_not_kept_so(admin_client: Client) -> None:
+    rule = failing_rule(admin_client)
+    test = RuleTest.objects.get()
+    url = reverse("admin:rules_engine_rule_edit_test", args=[rule.pk, test.pk])
+    data = {**posted_of(admin_client.get(url)), "expected": '{"outcome": "acts"}', "occurred_at": "2031-05-06 12:00:00"}
+    page = admin_client.post(url, {**data, "context": "[1]"}).content.decode()
+    assert "Expected an object, such as" in page
+    page = admin_client.post(url, {**data, "context": '{"instance": 3}'}).content.decode()
+    assert "/instance" in page
+    before = test.context
+    test.refresh_from_db()
+    assert test.context == before
+
+
+def test_what_a_test_expects_is_shown_where_it_cannot_be_read(admin_client: Client) -> None:
+    # As a row that another program wrote may be: the page is there to mend it.
+    rule = failing_rule(admin_client)
+    RuleTest.objects.update(expected={"outcome": ["flies"]})
+    shown = admin_client.get(address_of(rule)).content.decode()
+    assert "What it expects cannot be read; edit it." in shown

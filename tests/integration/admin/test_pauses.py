@@ -369,3 +369,25 @@ def test_resuming_from_the_list_takes_the_permission_to_resume(staff: Callable[.
     of_rules(client, "resume", mailing, post="yes")
     assert Pause.objects.exists()
     assert 'aria-label="Resume' not in text_at(client, RULES)
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ({}, "Say until when, or choose how long above."),
+        ({"until_0": "2020-05-06", "until_1": "10:00"}, "is over already"),
+    ],
+)
+def test_an_end_that_is_none_pauses_nothing_and_says_so(
+    admin_client: Client, mailing: Rule, until: dict[str, str], said: str
+) -> None:
+    page = unescape(pause(admin_client, lasts="at", **until).content.decode())
+    assert said in page
+    assert not Pause.objects.exists()
+
+
+@pytest.mark.parametrize("scope", ["rule", "model"])
+def test_what_is_to_be_paused_has_to_be_chosen(admin_client: Client, mailing: Rule, scope: str) -> None:
+    page = unescape(pause(admin_client, scope=scope).content.decode())
+    assert "Choose one, or pause something else above." in page
+    assert not Pause.objects.exists()

@@ -261,3 +261,15 @@ def test_who_lacks_what_an_action_takes_is_not_shown_it(staff: Callable[..., Cli
     page = words(post(client, rule, pk=str(make_order().pk)))
     assert "you lack the permission shop.change_order" in page
     assert "7.00" not in page
+
+
+def test_what_cannot_be_tested_is_said_at_the_field_that_is_to_be_mended(admin_client: Client) -> None:
+    order = make_order()
+    rule = create_rule(Order, actions=[MAIL])
+    assert "Choose the field." in words(post(admin_client, rule, ("", "draft", "paid"), pk=str(order.pk)))
+    page = post(admin_client, rule, context="[1, 2]")
+    assert "Expected an object, such as" in words(page)
+    assert "The rule would act." not in words(page)
+    of_signal = create_rule(signals=["user_logged_in"], actions=[("log_message", {"message": "x"})])
+    page = words(admin_client.post(url(of_signal), {"signal": "user_logged_in"}).content.decode())
+    assert "This rule listens to no model: write what the signal sends." in page

@@ -228,3 +228,42 @@ def test_signals_that_are_no_texts_stop_before_the_rule_is_made(signals: Any) ->
 def test_a_value_is_quoted_as_a_sentence_can(value: Any, words: str) -> None:
     assert brief(value) == words
     assert len(brief("x" * 1000)) == 82
+
+
+def kept_test(**fields: Any) -> dict[str, Any]:
+    values = {
+        "rule": ["r"],
+        "name": "It acts",
+        "signal": "post_save",
+        "operation": "create",
+        "occurred_at": "2031-05-06T10:30:00Z",
+        "context": {"instance": {"pk": 1}},
+        "expected": {"outcome": "acts"},
+        **fields,
+    }
+    return {"model": "rules_engine.ruletest", "fields": values}
+
+
+def test_the_tests_of_a_rule_come_with_it() -> None:
+    pack = check([rule(), action(), kept_test(), kept_test(name="It stops", expected={"outcome": "stops"})])
+    assert not pack.problems
+    assert [test.name for test in pack.tests["r"]] == ["It acts", "It stops"]
+    assert pack.tests["r"][0].occurred_at == datetime(2031, 5, 6, 10, 30, tzinfo=UTC)
+
+
+def test_two_tests_of_one_name_cannot_be_told_apart() -> None:
+    [finding] = said(rule(), action(), kept_test(), kept_test())
+    assert "The rule has a test of this name above; give this one another." in finding
+    # Of another rule it is another test.
+    assert said(rule(), rule(slug="q"), action(), kept_test(), kept_test(rule=["q"])) == []
+
+
+def test_a_test_of_a_rule_that_is_not_there_is_named() -> None:
+    [finding] = said(rule(), action(), kept_test(rule=["gone"]))
+    assert "gone" in finding
+
+
+def test_what_a_test_may_not_expect_is_said_at_its_place() -> None:
+    [finding] = said(rule(), action(), kept_test(expected={"outcome": "flies"}))
+    assert "/expected/outcome" in finding
+    assert "Expected one of acts, waits, stops." in finding
