@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ.setdefault("DEMO_VAR", tempfile.mkdtemp(prefix="signal-rules-benchmarks-"))
 
@@ -218,6 +218,7 @@ if __name__ == "__main__":
     setup_test_environment()
     old = setup_databases(verbosity=0, interactive=False)
     try:
+        without_rules()
         prepare()
         measure(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
     finally:
