@@ -266,11 +266,8 @@ def _candidates(write: Write, locked: Locked, model: ModelClass, using: str) -> 
 def _of_candidates(keys: Sequence[Any], write: Write, locked: Locked, model: ModelClass, using: str) -> Sequence[Row]:
     """Return those of the rows that rules can match, now that it is known what was written."""
     rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).order_by().filter(**_filter_of(keys))
-    found: list[Row] = []
     with confined(using):
-        for part in write.screen.after.read(rows, CHUNK):
-            found += write.screen.of_after(part, locked.before)
-    return found
+        return write.screen.of_after(write.screen.after.read_all(rows), locked.before)
 
 
 def _filter_of(keys: Sequence[Any]) -> dict[str, Any]:
