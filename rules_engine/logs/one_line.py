@@ -15,14 +15,20 @@ from typing import Any
 from rules_engine.hidden.texts import masked
 from rules_engine.types import Unread, ask
 
-#: A forged line begins with a line break, a forged colour with ESC.
-ESCAPED = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))} | {
-    0x0A: "\\n",
-    0x0D: "\\r",
-    0x09: "\\t",
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-}
+#: A forged line begins with a line break, a forged colour with ESC; and half a character no handler can write, so that
+#: the whole line would be lost.
+HALVES = {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+ESCAPED = (
+    {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))}
+    | HALVES
+    | {
+        0x0A: "\\n",
+        0x0D: "\\r",
+        0x09: "\\t",
+        0x2028: "\\u2028",
+        0x2029: "\\u2029",
+    }
+)
 CAUSED = "\nThe above exception was the direct cause of the following exception:\n\n"
 WHILE_HANDLED = "\nDuring handling of the above exception, another exception occurred:\n\n"
 #: Exceptions of one traceback, and of one group, that are told.

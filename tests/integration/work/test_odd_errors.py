@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,19 @@ def test_an_error_that_no_database_takes_is_counted_like_others(
     run_due()
     add_up()
     assert sorted(RuleFailures.objects.values_list("rule_slug", "failed")) == [("odd", 1), ("other", 1)]
+
+
+def test_a_line_that_quotes_half_a_character_is_written_all_the_same(tmp_path: Path) -> None:
+    logger = keep_to_one_line(logging.getLogger("tests.halves"))
+    handler = logging.FileHandler(tmp_path / "log", encoding="utf-8")
+    logger.addHandler(handler)
+    try:
+        logger.error("It said %s.", "a\ud800b", exc_info=PermanentError("c\udfffd"))
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+    first, *_, last = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert (first, last) == ("It said a\\ud800b.", "rules_engine.errors.PermanentError: c\\udfffd")
 
 
 def test_a_line_tells_what_it_can_of_a_value_that_cannot_be_printed(caplog: pytest.LogCaptureFixture) -> None:
