@@ -21,7 +21,10 @@ from rules_engine.databases.removing.removed import Parts, Removed
 
 def seconds_from_now(seconds: float) -> ExpressionWrapper[Any]:
     """The database's clock plus ``seconds``: workers' clocks may be wrong by an hour."""
-    return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
+    # Of no seconds it is the clock itself: SQLite writes a sum with six digits and the clock with three, and as a text
+    # what is due at .040000 comes after a look at .040, so that the look in the same millisecond would not find it.
+    later = Now() + Value(timedelta(seconds=seconds)) if seconds else Now()
+    return ExpressionWrapper(later, output_field=DateTimeField())
 
 
 def passing_locked(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -141,6 +141,12 @@ def test_what_is_leased_or_not_due_is_not_leased_again(database: Database):
     assert lease(database, "me", 10) == set()
 
 
+def test_what_is_due_from_now_on_is_found_at_the_same_moment():
+    executions("a")
+    # The clock stands still in a statement.
+    assert Execution.objects.annotate(since=seconds_from_now(0)).filter(since__lte=Now()).exists()
+
+
 def test_nothing_due_is_no_lease(database: Database):
     nothing, reading = Execution.objects.none().order_by("id"), with_events("default")
     assert list(database.lease(due(), 5, reading, worker="me", seconds=60)) == []

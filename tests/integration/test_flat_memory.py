@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable
 from functools import _lru_cache_wrapper
 
@@ -16,6 +17,12 @@ from tests.zoo.models import Animal
 pytestmark = pytest.mark.django_db(transaction=True)
 
 EVENTS, ROUNDS = 100, 3
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """pytest keeps what is logged, which is a line for each event where the level is INFO."""
+    caplog.set_level(logging.WARNING, "rules_engine")
 
 
 def save(animal: Animal, times: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -102,7 +103,7 @@ def test_run_over_events_tells_what_the_clock_would_have_done(admin_client: Clie
 def test_what_was_due_is_run_over_again_from_its_event(admin_client: Client) -> None:
     rule = remind(schedule={**BEFORE, "at": "00:00"})
     visit(0)
-    Schedule.objects.update(since=timezone.now() - timedelta(days=3), next_look_at=timezone.now())
+    Schedule.objects.update(since=timezone.now() - timedelta(days=3), next_look_at=Now())
     run_due()
     assert Event.objects.get().signal == "due"
     said = words(admin_client.get(reverse("admin:rules_engine_rule_backtest", args=[rule.pk])))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -161,7 +162,7 @@ def test_what_waits_for_more_and_what_is_taken_together_is_told(admin_client: Cl
     made.save()
     due = HeldMatch.objects.latest("created_at").due_at
     assert f"waiting Summary Held until {short_time(due)} for more of the same" in why(admin_client, made)
-    HeldMatch.objects.update(due_at=timezone.now())
+    HeldMatch.objects.update(due_at=Now())
     run_due()
     told = why(admin_client, made)
     assert "held back Summary Taken together with a later change, which acts in its place. That one acted at" in told

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from project.shop.models import Product
@@ -248,7 +249,7 @@ def test_what_failed_again_since_it_was_asked_has_had_its_turn(server: Misbehavi
     drain(60)
     assert states() == {"retryable": 3}
     Endpoint.objects.get().resume()
-    Execution.objects.filter(kind="replay_executions").update(state="retryable", next_attempt_at=timezone.now())
+    Execution.objects.filter(kind="replay_executions").update(state="retryable", next_attempt_at=Now())
     run_due_of("rules")
     assert latest_replays("crm")[0].state == "succeeded"
     assert not Execution.objects.filter(kind="webhook", next_attempt_at__lte=timezone.now()).exists()

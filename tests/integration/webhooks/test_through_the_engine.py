@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
@@ -104,6 +105,6 @@ def test_row_25_run_due_leaves_an_endpoint_alone_that_asks_for_it(
     assert run_due() == 0
     # The time that it asked for is over.
     EndpointState.objects.update(asked_until=timezone.now())
-    Execution.objects.update(next_attempt_at=timezone.now())
+    Execution.objects.update(next_attempt_at=Now())
     run_due()
     assert states() == ["succeeded"] * 3

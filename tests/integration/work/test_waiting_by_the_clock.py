@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from project.shop.models import Order
@@ -544,7 +545,7 @@ def test_what_came_to_be_so_during_a_pause_that_drops_is_waited_for(noted: list[
     assert noted == []
     pause.delete()
     refresh()
-    Run.objects.update(due_at=timezone.now())
+    Run.objects.update(due_at=Now())
     run_due()
     after(days=4)
     assert sorted(noted) == ["A", "B"]
