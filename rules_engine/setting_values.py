@@ -27,6 +27,8 @@ EXPECTED_SURROUNDINGS = (
     '"rules_engine.surroundings.tenants.enter"}, perhaps with "every" (such a path), "home" (a value) and "own_rules" '
     "(True or False)"
 )
+UP_TO_A_YEAR = "up to 31,622,400 (366 days)"
+MOST_DAYS = 36_525
 #: What a connection may differ in from the one that DATABASES describes.
 CONNECTION_KEYS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
 #: Names that are excepted of one model at a time.
@@ -54,9 +56,14 @@ def is_number(value: Any, *, above: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > above
 
 
-def positive(name: str, default: float) -> float:
-    """Give a setting that is a number above 0."""
-    return float(usable(name, default, lambda v: is_number(v, above=0), "a number above 0"))
+def is_seconds(value: Any) -> bool:
+    """Tell whether a value is a number of seconds above 0 that can be waited for, and added to a time."""
+    return is_number(value, above=0) and value <= retry.LONGEST_SCHEDULED_WAIT
+
+
+def seconds(name: str, default: float) -> float:
+    """Give a setting that is a number of seconds above 0."""
+    return float(usable(name, default, is_seconds, f"a number of seconds above 0, {UP_TO_A_YEAR}"))
 
 
 def count(name: str, default: int, *, least: int = 1) -> int:
@@ -104,9 +111,10 @@ def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
 
 
 def retention(name: str, default: float | None) -> float | None:
-    """Give a setting that is a number of days above 0, or None."""
-    accepts = lambda v: v is None or is_number(v, above=0)  # noqa: E731
-    value = usable(name, default, accepts, "a number of days above 0, or None")
+    """Give a setting that is a number of days above 0, or None. Further back than a century, times end."""
+    accepts = lambda v: v is None or (is_number(v, above=0) and v <= MOST_DAYS)  # noqa: E731
+    expected = f"a number of days above 0, up to {MOST_DAYS:,} (a century), or None"
+    value = usable(name, default, accepts, expected)
     return None if value is None else float(value)
 
 
@@ -249,7 +257,7 @@ def is_health(value: Any) -> bool:
     if not isinstance(value, Mapping) or set(value) - {"oldest_due", "watcher", "seconds", "public"}:
         return False
     times = [part for name, part in value.items() if name != "public"]
-    return isinstance(value.get("public", True), bool) and all(is_number(part, above=0) for part in times)
+    return isinstance(value.get("public", True), bool) and all(map(is_seconds, times))
 
 
 def is_token(value: Any) -> bool:
@@ -282,7 +290,7 @@ _OF_BREAKER: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "in_a_row": (lambda v: isinstance(v, int) and is_number(v, above=-1), "a whole number of at least 0"),
     "percent": (lambda v: is_number(v, above=-1) and 0 <= v <= 100, "a number from 0 to 100"),
     "least": (lambda v: isinstance(v, int) and is_number(v, above=0), "a whole number of at least 1"),
-    "seconds": (lambda v: is_number(v, above=0) and v <= 31_622_400, "a number of seconds up to 31,622,400 (366 days)"),
+    "seconds": (is_seconds, f"a number of seconds above 0, {UP_TO_A_YEAR}"),
     "mail": (lambda v: v in _MAILED, '"author", "admins", "both" or "nobody"'),
 }
 

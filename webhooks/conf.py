@@ -27,6 +27,7 @@ LONGEST_WAIT_OF_SITE = 366 * 86_400
 #: Ten attempts over about three days: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
 USUAL_SCHEDULE = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MOST_SLOTS = 10_000
+LONGEST_DEADLINE = 86_400
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -124,8 +125,8 @@ def deadline_seconds() -> float:
     Default 15.
     """
     value = _configured("DEADLINE_SECONDS", 15)
-    if not _is_number(value) or not value > 0:
-        raise _unusable("DEADLINE_SECONDS", "a number of seconds above 0", value)
+    if not _is_number(value) or not 0 < value <= LONGEST_DEADLINE:
+        raise _unusable("DEADLINE_SECONDS", f"a number of seconds above 0, up to {LONGEST_DEADLINE:,}", value)
     return float(value)
 
 

@@ -34,8 +34,8 @@ from rules_engine.setting_values import (
     is_tasks,
     is_texts_or_none,
     most,
-    positive,
     retention,
+    seconds,
     texts,
     usable,
     usable_secret,
@@ -52,7 +52,7 @@ def refresh() -> str:
 @setting
 def refresh_seconds() -> float:
     """Seconds between two looks at the rule set's version row. Default 1.0; rules are live within twice that."""
-    return positive("REFRESH_SECONDS", 1.0)
+    return seconds("REFRESH_SECONDS", 1.0)
 
 
 @setting
@@ -94,13 +94,13 @@ def queue() -> str:
 @setting
 def sweep_seconds() -> float:
     """Seconds between two sweeps for work that no hint announced. Default 5."""
-    return positive("SWEEP_SECONDS", 5.0)
+    return seconds("SWEEP_SECONDS", 5.0)
 
 
 @setting
 def lease_seconds() -> float:
     """Seconds a worker owns what it claimed before another may take it; renewed while it works. Default 60."""
-    return positive("LEASE_SECONDS", 60.0)
+    return seconds("LEASE_SECONDS", 60.0)
 
 
 @setting
@@ -248,7 +248,7 @@ def emails_per_hour() -> int | None:
 @setting
 def email_seconds() -> float:
     """Seconds that connecting to the mail server may take, and then each message. Default 30."""
-    return positive("EMAIL_SECONDS", 30.0)
+    return seconds("EMAIL_SECONDS", 30.0)
 
 
 @setting

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from rules_engine.conf.accessors import setting
 from rules_engine.errors import SettingsError
+from rules_engine.retry import is_wait
 from rules_engine.setting_values import (
     SETTING,
+    UP_TO_A_YEAR,
     ConfiguredBreaker,
     ConfiguredHealth,
     ConfiguredMetrics,
@@ -15,7 +17,6 @@ from rules_engine.setting_values import (
     flag,
     is_health,
     is_metrics,
-    is_number,
     is_trace_url,
     usable,
     usable_secret,
@@ -52,8 +53,7 @@ def health() -> ConfiguredHealth | None:
 @setting
 def trouble_seconds() -> float:
     """Seconds after which due work is overdue, and workers that nobody saw are missed. Default 300; 0 is never."""
-    accepts = lambda v: is_number(v, above=-1) and v >= 0  # noqa: E731
-    return float(usable("TROUBLE_SECONDS", 300.0, accepts, "a number of at least 0"))
+    return float(usable("TROUBLE_SECONDS", 300.0, is_wait, f"a number of seconds from 0, {UP_TO_A_YEAR}"))
 
 
 @setting

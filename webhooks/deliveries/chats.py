@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from rules_engine.actions import Event, PermanentError, TemplateError, render
 from webhooks.deliveries import payload
+from webhooks.deliveries.verdict import LONGEST_RETRY_AFTER
 
 #: What is said where a rule says nothing.
 MESSAGE = "{{ what_happened }}{% if admin_url %}\n{{ admin_url }}{% endif %}"
@@ -185,8 +186,10 @@ def refusal(form: str, excerpt: str) -> str | None:
 def asked_wait(form: str, excerpt: str) -> float | None:
     """Read for how many seconds Discord asks to be left alone, which it says in the answer; None where it does not."""
     seconds = _parsed(excerpt).get("retry_after") if form == "discord" else None
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return float(seconds) if is_number and 0 < seconds < float("inf") else None  # type: ignore[arg-type, operator]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        return None
+    # A whole number in JSON may be beyond all that a float holds.
+    return float(min(seconds, LONGEST_RETRY_AFTER))
 
 
 def _parsed(excerpt: str) -> Mapping[str, Any]:

@@ -79,7 +79,13 @@ def _checked(url: str, allow_http: bool, ports: frozenset[int], networks: tuple[
     if port is not None:
         netloc += f":{port}"
     path, query = quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT + "?")
-    return urlunsplit((parts.scheme, netloc, path, query, ""))
+    written = urlunsplit((parts.scheme, netloc, path, query, ""))
+    if len(written) > LONGEST_URL:
+        raise DestinationRefused(
+            gettext("Written as it is sent, in ASCII, the URL has %(length)s characters; at most %(most)s are allowed.")
+            % {"length": len(written), "most": LONGEST_URL}
+        )
+    return written
 
 
 def _split(url: str) -> SplitResult:

@@ -55,6 +55,8 @@ def test_an_unknown_setting_is_an_error_with_a_suggestion(settings: Any) -> None
         ("DEADLINE_SECONDS", "15"),
         ("DEADLINE_SECONDS", True),
         ("DEADLINE_SECONDS", float("nan")),
+        ("DEADLINE_SECONDS", float("inf")),
+        ("DEADLINE_SECONDS", 86_401),
         ("PROXY", "https://proxy.example:3128"),
         ("PROXY", "http://proxy.example"),
         ("PROXY", "http://proxy.example:3128/path"),

@@ -179,6 +179,10 @@ def test_an_answer_that_refuses_in_words_is_a_refusal(form: str, answer: str, re
         ("discord", '{"retry_after": true}', None),
         ("discord", '{"retry_after": -1}', None),
         ("discord", '{"retry_after": 1e999}', None),
+        # More digits than a float has room for: as long as any answer may ask for.
+        ("discord", '{"retry_after": 1' + "0" * 400 + "}", 86_400.0),
+        ("discord", '{"retry_after": 0}', None),
+        ("discord", "[1]", None),
         ("discord", '{"retry_after": "soon"}', None),
         ("discord", "rate limited", None),
         ("slack", '{"retry_after": 2}', None),

@@ -73,11 +73,20 @@ def test_a_url_is_brought_to_its_canonical_form(url: str, canonical: str) -> Non
         ("https://" + "a" * 64 + ".com/", "not a valid name"),
         ("https://\u2066bad.example/", "international domain name"),
         ("https://example.com/" + "a" * 2000, "at most 2000"),
+        # 1,020 letters as typed; each ü is six as it is sent, and the column has room for 2,000.
+        ("https://example.com/" + "ü" * 1000, "Written as it is sent, in ASCII, the URL has 6020 characters"),
     ],
 )
 def test_a_url_that_could_be_misread_is_refused_in_words(url: str, words: str) -> None:
     with pytest.raises(DestinationRefused, match=words):
         checked_url(url)
+
+
+def test_a_url_may_be_as_long_as_its_column_also_as_it_is_sent() -> None:
+    longest = "https://example.com/" + "ü" * 330
+    assert len(checked_url(longest)) == 2000
+    with pytest.raises(DestinationRefused, match="has 2001 characters"):
+        checked_url(longest + "a")
 
 
 def test_the_operator_can_allow_http_ports_and_networks(settings: Any) -> None:
