@@ -53,13 +53,16 @@ MIDDLEWARE = "rules_engine.middleware.ActorMiddleware"
 @checks.register()
 def check_settings(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E001: every key of RULES_ENGINE is known and every value usable."""
-    problems = list(conf.problems()) or [
+    problems = _unusable_settings() or [
         f"RULES_ENGINE['OLD_VALUES_AT_LOAD'] names {label!r}, which is no model."
         for label in conf.old_values_at_load()
         if find_model(label) is None
     ]
-    problems = problems or surroundings.problems()
     return [checks.Error(problem, id="rules_engine.E001") for problem in problems]
+
+
+def _unusable_settings() -> list[str]:
+    return conf.problems() or surroundings.problems()
 
 
 #: No database, a database not for us, and the ways in which Django's and pytest's runners forbid queries to tests.
@@ -86,8 +89,8 @@ def _has_users() -> bool:
 
 
 def _enabled_rules() -> list[RuleSpec]:
-    if not _has_users():
-        return []  # no query of rules can be put together; E013 says so
+    if not _has_users() or _unusable_settings():
+        return []  # no query of rules can be put together, or no rule be looked at; E013 and E001 say so
     using = router.db_for_read(Rule)
     try:
         with transaction.atomic(using=using):
@@ -178,7 +181,7 @@ def check_triggers(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
 @checks.register()
 def check_hidden_fields(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """I016: fields whose value no rule tells, for they store something else than it. Said where somebody asks."""
-    if not _is_asked():
+    if not _is_asked() or _unusable_settings():
         return []
     fields = [
         f"{model._meta.label_lower}.{field.name}"
@@ -243,20 +246,16 @@ def _clash(named: signals.NamedSignal) -> str:
 @checks.register(deploy=True)
 def check_broker(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """W003: without a broker of the site's own, workers are never told of work."""
-    if (
-        not conf.problems()
-        and conf.runner() == "celery"
-        and conf.hints()
-        and not current_app.conf.broker_url
-        and not _has_broker()
-    ):
-        message = "Celery has no broker_url, so workers cannot be told of work."
-        hint = (
-            "Set CELERY_BROKER_URL and import the Celery app in the project; or run manage.py rules_worker, which "
-            'needs none, and set RULES_ENGINE["RUNNER"] to "worker".'
-        )
-        return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
-    return []
+    celery = current_app.conf
+    has_broker = celery.broker_url or celery.broker_write_url or celery.broker_read_url
+    if conf.problems() or conf.runner() != "celery" or not conf.hints() or has_broker:
+        return []
+    message = "Celery has no broker_url, so workers cannot be told of work."
+    hint = (
+        "Set CELERY_BROKER_URL and import the Celery app in the project; or run manage.py rules_worker, which "
+        'needs none, and set RULES_ENGINE["RUNNER"] to "worker".'
+    )
+    return [checks.Warning(message, hint=hint, id="rules_engine.W003")]
 
 
 @checks.register()
@@ -275,13 +274,6 @@ def check_runner(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     message = "Django's tasks have no workers here: what is due is carried out in the process that saved, or never."
     hint = "Give TASKS a backend with workers, such as django_tasks_db.DatabaseBackend."
     return [checks.Warning(message, hint=hint, id="rules_engine.W032")]
-
-
-def _has_broker() -> bool:
-    settings_of_celery = current_app.conf
-    return bool(
-        settings_of_celery.broker_url or settings_of_celery.broker_write_url or settings_of_celery.broker_read_url
-    )
 
 
 @checks.register()
@@ -316,6 +308,8 @@ def check_one_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]
 def check_database(app_configs: Apps, **_: Any) -> list[checks.CheckMessage]:
     """E017, W018: what keeps the engine from working on the database as it is set up."""
     using = router.db_for_write(Execution)
+    if _unusable_settings():
+        return []
     try:
         trouble = database_of(using).setup_trouble(using)
     except DatabaseError:  # it does not answer; whoever needs it says so

@@ -29,15 +29,25 @@ EXPECTED_SURROUNDINGS = (
 )
 UP_TO_A_YEAR = "up to 31,622,400 (366 days)"
 MOST_DAYS = 36_525
+#: What every database counts to.
+MOST_COUNT = 2**31 - 1
 #: What a connection may differ in from the one that DATABASES describes.
 CONNECTION_KEYS = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
 #: Names that are excepted of one model at a time.
 NEVER_EXCEPTED = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials")
 
 
+def configured() -> Mapping[Any, Any]:
+    """Give the whole setting. Raises ``SettingsError`` where it is no dict."""
+    value = getattr(settings, SETTING, {})
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{SETTING} should be a dict, and is {value!r}.")
+    return value
+
+
 def usable(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
     """Give a value of the setting that ``accepts`` says yes to; ``expected`` ends the sentence that refuses it."""
-    value = getattr(settings, SETTING, {}).get(name, default)
+    value = configured().get(name, default)
     if not accepts(value):
         raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is {value!r}.")
     return value
@@ -45,7 +55,7 @@ def usable(name: str, default: Any, accepts: Callable[[Any], bool], expected: st
 
 def usable_secret(name: str, default: Any, accepts: Callable[[Any], bool], expected: str) -> Any:
     """Give a value as ``usable`` does; the sentence that refuses it does not quote it."""
-    value = getattr(settings, SETTING, {}).get(name, default)
+    value = configured().get(name, default)
     if not accepts(value):
         raise SettingsError(f"{SETTING}[{name!r}] should be {expected}, and is not (its value is not shown).")
     return value
@@ -66,16 +76,15 @@ def seconds(name: str, default: float) -> float:
     return float(usable(name, default, is_seconds, f"a number of seconds above 0, {UP_TO_A_YEAR}"))
 
 
+def is_count(value: Any, *, least: int = 1) -> bool:
+    """Tell whether a value is a whole number of at least ``least`` that a database can count to."""
+    return isinstance(value, int) and is_number(value, above=least - 1) and value <= MOST_COUNT
+
+
 def count(name: str, default: int, *, least: int = 1) -> int:
     """Give a setting that is a whole number of at least ``least``."""
-    return int(
-        usable(
-            name,
-            default,
-            lambda v: isinstance(v, int) and is_number(v, above=least - 1),
-            f"a whole number of at least {least}",
-        )
-    )
+    expected = f"a whole number of at least {least}, up to {MOST_COUNT:,}"
+    return int(usable(name, default, lambda v: is_count(v, least=least), expected))
 
 
 def flag(name: str, default: bool) -> bool:
@@ -120,8 +129,8 @@ def retention(name: str, default: float | None) -> float | None:
 
 def most(name: str, default: int | None) -> int | None:
     """Give a setting that is a whole number of at least 1, or None."""
-    accepts = lambda v: v is None or (isinstance(v, int) and is_number(v, above=0))  # noqa: E731
-    value = usable(name, default, accepts, "a whole number of at least 1, or None")
+    expected = f"a whole number of at least 1, up to {MOST_COUNT:,}, or None"
+    value = usable(name, default, lambda v: v is None or is_count(v), expected)
     return None if value is None else int(value)
 
 
@@ -235,7 +244,7 @@ def is_metrics(value: Any) -> bool:
     if not isinstance(value, Mapping) or set(value) - {"token", "labels"}:
         return False
     token, labels = value.get("token", ""), value.get("labels", 1)
-    return is_token(token) and isinstance(labels, int) and is_number(labels, above=0)
+    return is_token(token) and is_count(labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +296,9 @@ class ConfiguredBreaker:
 _MAILED = ("author", "admins", "both", "nobody")
 #: What each part of the breaker may be, and how that is said.
 _OF_BREAKER: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "in_a_row": (lambda v: isinstance(v, int) and is_number(v, above=-1), "a whole number of at least 0"),
+    "in_a_row": (lambda v: is_count(v, least=0), "a whole number of at least 0"),
     "percent": (lambda v: is_number(v, above=-1) and 0 <= v <= 100, "a number from 0 to 100"),
-    "least": (lambda v: isinstance(v, int) and is_number(v, above=0), "a whole number of at least 1"),
+    "least": (is_count, "a whole number of at least 1"),
     "seconds": (is_seconds, f"a number of seconds above 0, {UP_TO_A_YEAR}"),
     "mail": (lambda v: v in _MAILED, '"author", "admins", "both" or "nobody"'),
 }

@@ -53,7 +53,7 @@ def parse_head(text: str) -> Head:
     try:
         said = json.loads(text)
         return Head(int(said["seal"]), str(said["hash"]), int(said["entries"]), str(said["sealed_at"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         expected = '{"seal": …, "hash": …, "entries": …, "sealed_at": …}'
         message = f"Expected a head as rules_audit_verify --export prints it ({expected}), and got {text[:100]!r}."
         raise NoHead(message) from error

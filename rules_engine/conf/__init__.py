@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-
 from rules_engine.conf.accessors import ACCESSORS, setting
 from rules_engine.errors import SettingsError, did_you_mean
 from rules_engine.setting_values import (
@@ -22,6 +20,7 @@ from rules_engine.setting_values import (
     ConfiguredSignal,
     ConfiguredSurroundings,
     are_exceptions,
+    configured,
     configured_signal,
     count,
     flag,
@@ -309,12 +308,13 @@ from rules_engine.conf.monitors import trouble_seconds as trouble_seconds  # noq
 
 def problems() -> list[str]:
     """Every unknown key and unusable value of the setting, as sentences; empty when all is well."""
-    configured = getattr(settings, SETTING, {})
-    if not isinstance(configured, Mapping):
-        return [f"{SETTING} should be a dict, and is {configured!r}."]
-    sentences = [_unknown(key) for key in configured if key not in ACCESSORS]
+    try:
+        written = configured()
+    except SettingsError as error:
+        return [str(error)]
+    sentences = [_unknown(key) for key in written if key not in ACCESSORS]
     for name, accessor in ACCESSORS.items():
-        if name in configured:
+        if name in written:
             try:
                 accessor()
             except SettingsError as error:

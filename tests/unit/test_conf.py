@@ -132,3 +132,37 @@ def test_a_mistyped_part_of_a_setting_is_refused_and_not_passed_over(name: str, 
     settings.RULES_ENGINE = {name: value}
     [problem] = conf.problems()
     assert problem.startswith(f"RULES_ENGINE['{name}'] should be ")
+
+
+COUNTS = [
+    *("BATCH_SIZE", "MAX_CRASHES", "MAX_DEPTH", "ROOT_BUDGET", "CONDITION_BUDGET", "TEXT_LIMIT", "ROWS_LIMIT"),
+    *("EVENT_BYTES", "EMAIL_RECIPIENTS", "EMAILS_PER_RULE_PER_HOUR", "EMAILS_PER_HOUR", "EMAIL_ATTACHMENT_BYTES"),
+]
+
+
+@pytest.mark.parametrize("value", [2**31, 10**400, float("inf"), 7.0, "7"])
+def test_a_count_that_no_database_counts_to_is_refused(value: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = dict.fromkeys(COUNTS, value)
+    problems = conf.problems()
+    assert len(problems) == len(COUNTS)
+    assert all("up to 2,147,483,647" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"REFRESH_SECONDS": 31_622_400, "TROUBLE_SECONDS": 0, "RETENTION_DAYS": 36_525, "BATCH_SIZE": 2**31 - 1},
+        {"HEALTH": {"oldest_due": 0.5, "public": False}, "METRICS": {"labels": 1}, "BREAKER": {"in_a_row": 0}},
+        {"RETRY_JITTER": 0, "EMAILS_PER_HOUR": None, "AUDIT_RETENTION_DAYS": 0.5, "BREAKER": {"percent": 100}},
+    ],
+)
+def test_the_ends_of_what_may_be_set_may_be_set(written: dict[str, Any], settings: Any) -> None:
+    settings.RULES_ENGINE = written
+    assert conf.problems() == []
+
+
+@pytest.mark.parametrize("written", [None, "HINTS", 7])
+def test_where_the_setting_is_no_dict_whoever_asks_is_told_so(written: Any, settings: Any) -> None:
+    settings.RULES_ENGINE = written
+    with pytest.raises(SettingsError, match=f"RULES_ENGINE should be a dict, and is {written!r}"):
+        conf.batch_size()

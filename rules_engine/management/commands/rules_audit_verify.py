@@ -10,8 +10,10 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from rules_engine.audit.verifying import LONGEST_TRANSACTION, Head, NoHead, Verification, current_head, parse_head
+from rules_engine.management.arguments import number
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, shown
+from rules_engine.retry import LONGEST_SCHEDULED_WAIT
 
 
 class Command(TablesCommand):
@@ -83,7 +85,7 @@ def _kept(text: str) -> Head:
 
 
 def _hours(text: str) -> timedelta:
-    try:
-        return timedelta(hours=float(text))
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(f"expected a number of hours, and got {text!r}") from None
+    hours = number(text)
+    if not 0 <= hours <= LONGEST_SCHEDULED_WAIT / 3600:
+        raise ArgumentTypeError(f"expected a number of hours, and got {text!r}")
+    return timedelta(hours=hours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from rules_engine.errors import did_you_mean
+from rules_engine.management.arguments import whole
 from rules_engine.management.objects import model_label
 from rules_engine.management.surroundings import add_surroundings, entered
 from rules_engine.management.tables import TablesCommand
@@ -42,7 +43,7 @@ class Command(TablesCommand):
             "--since", type=moment, help="Only events since then: 30m, 2h, 7d, 2026-01-31 or 2026-01-31T08:00."
         )
         add_surroundings(parser)
-        parser.add_argument("--limit", type=int, default=20, help="So many events, the newest ones. Default: 20.")
+        parser.add_argument("--limit", type=whole, default=20, help="So many events, the newest ones. Default: 20.")
 
     def handle(self, *args: Any, model: str | None, pk: str | None, surroundings: str, **options: Any) -> None:
         """Tell them, oldest first; or print a rule as Python."""
@@ -59,7 +60,7 @@ class Command(TablesCommand):
         events = events_about(names)
         if since is not None:
             events = events.filter(occurred_at__gte=since)
-        listed = list(events[: max(1, limit)])
+        listed = list(events[:limit])
         if not listed:
             when = "" if since is None else f" since {_time(since)}"
             self.stdout.write(
@@ -156,9 +157,10 @@ def moment(text: str) -> datetime:
         return timezone.now() - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
         day = parse_date(text)
-        moment = parse_datetime(text) if day is None else datetime.combine(day, time())
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise ArgumentTypeError(f"expected a time such as 2h, 7d or 2026-01-31, and got {text!r}")
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        named = parse_datetime(text) if day is None else datetime.combine(day, time())
+        since = timezone.make_aware(named) if named is not None and timezone.is_naive(named) else named
+        if since is not None and since.astimezone(UTC):  # at the ends of the calendar there is no such time
+            return since
+    except (ValueError, OverflowError):
+        pass
+    raise ArgumentTypeError(f"expected a time such as 2h, 7d or 2026-01-31, and got {text!r}")

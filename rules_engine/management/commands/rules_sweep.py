@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from django.db.models import Count
 
 from rules_engine import conf
+from rules_engine.management.arguments import seconds, whole
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import counted, progress, shown
 from rules_engine.models import Execution, Heartbeat
@@ -35,8 +36,8 @@ class Command(TablesCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--queue", action="append", default=[], help="Only this queue; can be given several times.")
-        parser.add_argument("--limit", type=_count, help="Run at most so many executions.")
-        parser.add_argument("--seconds", type=_seconds, help="Begin none after so many seconds.")
+        parser.add_argument("--limit", type=whole, help="Run at most so many executions.")
+        parser.add_argument("--seconds", type=seconds, help="Begin none after so many seconds.")
         parser.add_argument("--hint", action="store_true", help="Run nothing; tell Celery's workers what is due.")
         parser.add_argument("--dry-run", action="store_true", help="Only count what is due.")
 
@@ -94,19 +95,3 @@ class Command(TablesCommand):
 def _due(queues: Sequence[str]) -> Any:
     rows = unpaused(Execution.objects.due())
     return rows.of_queues(queues) if queues else rows
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"expected a whole number of at least 1, and got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"expected a number of seconds above 0, and got {text!r}")
-    return value

@@ -15,6 +15,7 @@ from rules_engine.errors import RulesEngineError
 from rules_engine.live import cache
 from rules_engine.live.triggers import installing, states
 from rules_engine.live.triggers.needs import relations_of
+from rules_engine.management.arguments import seconds
 from rules_engine.management.objects import model_label
 from rules_engine.management.tables import TablesCommand
 from rules_engine.management.terminal import shown
@@ -45,7 +46,7 @@ class Command(TablesCommand):
             subcommand.add_argument("--sql", action="store_true", help="Print the statements, and do nothing.")
             subcommand.add_argument(
                 "--grace",
-                type=float,
+                type=seconds,
                 metavar="SECONDS",
                 help="How long processes may take to notice; as a rule some seconds more than REFRESH_SECONDS.",
             )

@@ -156,13 +156,20 @@ def told_keys(model: ModelClass, keys: Sequence[Any]) -> list[Any]:
         raise CannotRun(message % counted)
     told: dict[str, Any] = {}
     for key in keys:
-        known = ask(key_of, model, key)
+        known = ask(_known, model, key)
         if isinstance(known, Unread):
             message = gettext("%(model)s has no key %(key)s: %(why)s")
             raise CannotRun(message % {"model": model._meta.label, "key": repr(key), "why": said_by(known.error)})
         plain = snapshot.plain(snapshot.column_value(model._meta.pk, known))
         told.setdefault(str(plain), plain)
     return list(told.values())
+
+
+def _known(model: ModelClass, key: Any) -> Any:
+    known, field = key_of(model, key), model._meta.pk
+    if isinstance(field, models.IntegerField):
+        field.run_validators(known)  # no database looks for a number that its column could not hold
+    return known
 
 
 def cancel(run_id: Any, *, by: str = "") -> bool:

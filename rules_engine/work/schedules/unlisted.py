@@ -17,16 +17,15 @@ NAMED = 5
 def unlisted(rules: Iterable[RuleSpec]) -> list[tuple[str, str]]:
     """Return what is to be said of rules that are not looked after in all surroundings in which they hold, with what to
     do. The site is asked for its list."""
-    said = functions()
-    if said is None:
-        return []
     of_all = [
         rule
         for rule in rules
         if rule.model and not rule.surroundings and (kind := kind_of(rule.schedule)) is not None and kind.is_by_clock
     ]
+    if not of_all or (said := functions()) is None:
+        return []
     if said.every is None:
-        return [_looked_for_at_home([rule.slug for rule in of_all])] if of_all else []
+        return [_looked_for_at_home([rule.slug for rule in of_all])]
     return [
         (
             f"{NAME}: the surroundings of {label} could not be listed ({listed.error}), so rules on time stay in "
