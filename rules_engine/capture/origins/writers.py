@@ -55,7 +55,17 @@ class Listening(NamedTuple):
 
     alias: str
     number: int | None
+    names: tuple[str, ...]
     tables: re.Pattern[str]
+
+    def table_in(self, sql: str) -> str | None:
+        """Return the first of the tables that a statement names."""
+        # Searched for plainly first: the pattern looks at what stands before each place, which took twelve microseconds
+        # of each statement about other tables, a tenth of a save on SQLite (P14).
+        if not any(name in sql for name in self.names):
+            return None
+        found = self.tables.search(sql)
+        return None if found is None else found.group()
 
 
 class Said(NamedTuple):
@@ -97,8 +107,9 @@ def listen(alias: str, number: int | None, captures: Mapping[str, Coverage]) -> 
                 if _tell in connection.execute_wrappers:
                     connection.execute_wrappers.remove(_tell)
         return
-    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    _listening = Listening(alias, number, re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)"))
+    ordered = tuple(sorted(names, key=len, reverse=True))
+    alternatives = "|".join(map(re.escape, ordered))
+    _listening = Listening(alias, number, ordered, re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)"))
     with _lock:
         for connection in list(_connections):
             _stand_before(connection)
@@ -160,7 +171,7 @@ def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
 def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Execute a statement of Django's, and say where it comes from if it may write such a table."""
     listening = _listening
-    written = listening.tables.search(sql) if listening is not None and type(sql) is str and WRITES.match(sql) else None
+    written = listening.table_in(sql) if listening is not None and type(sql) is str and WRITES.match(sql) else None
     if listening is None or written is None:
         return execute(sql, params, many, context)
     connection: BaseDatabaseWrapper = context["connection"]
@@ -172,7 +183,7 @@ def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
     is_known = said is not None and _holds(said, connection) and _is_same(said, number)
     if said is None or not is_known:
         said = _say(connection, number)
-    connection.__dict__.setdefault(NUMBERS, {})[written.group()] = number
+    connection.__dict__.setdefault(NUMBERS, {})[written] = number
     done = triggers.saying(said.text, listening.alias, execute, (sql, params, many, context), is_known=is_known)
     if said.place == NOWHERE:
         said.mark()

@@ -176,8 +176,8 @@ def test_writers_to_tables_that_take_rows_along_are_named(order: Order, monkeypa
         installing.install(capture, grace=0)
     refresh()
     assert writers._listening is not None
-    assert writers._listening.tables.search('DELETE FROM "shop_order" WHERE')
-    assert not writers._listening.tables.search('DELETE FROM "shop_order_items" WHERE')
+    assert writers._listening.table_in('DELETE FROM "shop_order" WHERE')
+    assert not writers._listening.table_in('DELETE FROM "shop_order_items" WHERE')
 
 
 def test_a_model_of_another_database_is_refused(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
