@@ -17,6 +17,7 @@ from django.db.models import Avg, Count, ExpressionWrapper, F, Max, Min, Sum
 from django.db.models.functions import Cast
 from django.utils.translation import gettext
 
+from rules_engine.context.plain_data import ALL_DIGITS
 from rules_engine.context.related.held import TOGETHER, VALUES, Together, values_of
 from rules_engine.context.related.pointing import pointing_of
 from rules_engine.errors import UnknownPath, did_you_mean
@@ -44,7 +45,6 @@ ORDERED = (
 MORE_PLACES = 4
 #: What both databases agree on of a binary fraction, whatever the order in which they add the rows up.
 DIGITS = 15
-EXACT = decimal.Context(prec=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _rounded(value: decimal.Decimal, places: int) -> decimal.Decimal:
     # SQLite adds decimals up as binary fractions; here they get their cents back.
     if not value.is_finite():
         return value
-    return value.quantize(decimal.Decimal(1).scaleb(-places), context=EXACT)
+    return value.quantize(decimal.Decimal(1).scaleb(-places), context=ALL_DIGITS)
 
 
 def is_aggregate(name: str) -> bool:

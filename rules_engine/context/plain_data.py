@@ -39,6 +39,8 @@ MARK = re.compile(f"{CUT}([0-9a-f]{{8}})?")
 PLAIN_TYPES = frozenset((str, int, float, bool, type(None)))
 #: Bits of a whole number that is written out, and the power of ten up to which a decimal is a number.
 MOST_BITS, MOST_TENS = 4_000, 300
+#: Keeps the digits of every such decimal; Python's own context would keep 28.
+ALL_DIGITS = decimal.Context(prec=1_000)
 #: A whole number of more bits is greater than any float.
 FLOAT_BITS = 1_024
 #: Characters of a mapping's key.
@@ -102,8 +104,7 @@ def _long_number(value: int) -> Any:
 
 def _safe_other(value: Any, depth: int) -> Any:
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        # One instant has one form, whichever time zone the caller thinks in; the database answers in UTC.
-        return value.astimezone(datetime.UTC).isoformat()
+        return _instant(value)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -117,6 +118,14 @@ def _safe_other(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         return _safe_container(value, depth)
     return _marked(value)
+
+
+def _instant(value: datetime.datetime) -> str:
+    """Return the one form of an instant, whichever time zone the caller thinks in: the database answers in UTC."""
+    try:
+        return value.astimezone(datetime.UTC).isoformat()
+    except OverflowError:  # the end of the calendar, which many write for "never": UTC is a day further there
+        return value.isoformat()
 
 
 def _safe_container(value: Any, depth: int) -> Any:

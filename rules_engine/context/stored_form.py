@@ -23,7 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils import timezone
 
 from rules_engine.context import ranges
-from rules_engine.context.plain_data import MAX_DEPTH, NO_VALUE, SHORT, clean_text, safe
+from rules_engine.context.plain_data import ALL_DIGITS, MAX_DEPTH, NO_VALUE, SHORT, clean_text, safe
 from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.hidden.secret_names import without_secrets
@@ -237,7 +237,7 @@ def _quantized(field: models.DecimalField[Any, Any], value: Any) -> Any:
     # A database that is handed all digits rounds half up; for the others Django rounds, to the even digit.
     rounds = database_of(DEFAULT_DB_ALIAS).rounds_decimals
     try:
-        return decimal.Decimal(str(value)).quantize(exponent, decimal.ROUND_HALF_UP if rounds else None)
+        return decimal.Decimal(str(value)).quantize(exponent, decimal.ROUND_HALF_UP if rounds else None, ALL_DIGITS)
     except (decimal.InvalidOperation, ValueError):
         return value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,7 +20,7 @@ from rules_engine.actions.rows.conversion import validate, value_for
 from rules_engine.actions.rows.writing import invalid, writable_field
 from rules_engine.context import snapshot
 from rules_engine.context.paths import ModelClass
-from rules_engine.context.plain_data import same
+from rules_engine.context.plain_data import ALL_DIGITS, same
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, Refused, UnknownPath, did_you_mean
 from rules_engine.types import CutRows, Path
@@ -46,6 +47,8 @@ class Change:
         """Say what the field will hold: for its validators, and to see whether anything changes."""
         if self.how == "set" or not wanted:
             return wanted if self.how == "set" else old
+        if isinstance(wanted, Decimal):
+            return ALL_DIGITS.add(old or Decimal(), wanted)
         return (old or "") + wanted if self.how == "append" else (old or 0) + wanted
 
     def expression(self, wanted: Any) -> Any:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 
-from rules_engine.context.plain_data import clean_text, is_cut, is_cut_text, plain
+from rules_engine.context.plain_data import ALL_DIGITS, clean_text, is_cut, is_cut_text, plain
 from rules_engine.context.stored_form import holds_json
 from rules_engine.context.subject import Field
 from rules_engine.errors import ConditionError, PermanentError, TemplateError
@@ -133,6 +134,9 @@ def _prepared(target: Field, value: Any) -> Any:
         return _rounded(target, value)
     if isinstance(target, models.DurationField):
         return _duration(value)
+    if isinstance(target, models.GenericIPAddressField):
+        # The field lets any text be one, and PostgreSQL's driver quotes the text that is none.
+        return str(ip_address(str(value).strip()))
     if isinstance(target, models.DateField) and not isinstance(target, models.DateTimeField):
         return _date(value)
     return format(value, "f") if isinstance(value, Decimal) and not isinstance(target, models.FloatField) else value
@@ -155,7 +159,7 @@ def _rounded(target: models.DecimalField[Any, Any], value: float | int | Decimal
     if isinstance(value, float) and math.ulp(value) * 4 > unit:
         raise ValidationError(gettext("The calculation has more digits than it can keep."), code="digits")
     try:
-        return Decimal(str(value)).quantize(unit)
+        return Decimal(str(value)).quantize(unit, context=ALL_DIGITS)
     except InvalidOperation as error:
         raise _unusable(error) from error
 

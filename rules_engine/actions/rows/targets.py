@@ -16,7 +16,7 @@ from rules_engine.actions.rows.conversion import computed, convert
 from rules_engine.actions.rows.writing import writable_model
 from rules_engine.context.paths import ModelClass, Step, find_model, label_of, steps, unknown_name
 from rules_engine.context.signals import DELETE_SIGNALS
-from rules_engine.context.stored_form import key_of
+from rules_engine.context.stored_form import holds_json, key_of
 from rules_engine.context.subject import Field
 from rules_engine.errors import PermanentError, Problem, UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
@@ -260,6 +260,7 @@ def _operand(written: Filter, value: Any) -> Any:
         listed = value if isinstance(value, list) else [item.strip() for item in str(value).split(",")]
         converted = [convert(written.field, item) for item in listed]
         return [item for item in converted if item is not None]
-    if written.lookup in TEXT_LOOKUPS:
+    # What JSON contains is JSON: a text of it would be looked for as a text.
+    if written.lookup in TEXT_LOOKUPS and not (written.lookup == "contains" and holds_json(written.field)):
         return str(value) or None
     return convert(written.field, value)

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import DataError, IntegrityError, models, router
+from django.db import DataError, IntegrityError, NotSupportedError, models, router
 from django.utils.translation import gettext
 
 from rules_engine.actions.rows.trees import is_placed_by_methods, tree_columns
@@ -173,11 +173,16 @@ def refusals_in_words(model: ModelClass) -> Iterator[None]:
     """
     try:
         yield
-    except DataError:
+    except (DataError, OverflowError):  # a whole number beyond 64 bits gets no further than SQLite's driver
         message = gettext("The database does not take these values for %(model)s.") % {
             "model": model._meta.verbose_name
         }
         failure: Exception = PermanentError(message)
+    except NotSupportedError:
+        failure = PermanentError(
+            gettext("The database has no such way to look for %(model)s; filter by something else.")
+            % {"model": model._meta.verbose_name}
+        )
     except IntegrityError:
         message = gettext("The database refused %(model)s: it would break a constraint.") % {
             "model": model._meta.verbose_name

@@ -14,6 +14,7 @@ from django.db import models
 from django.test import override_settings
 from django.utils import timezone
 
+from rules_engine.actions.rows.changes import Change
 from rules_engine.actions.rows.conversion import BOOLEANS, computed, convert, validate
 from rules_engine.errors import PermanentError
 from tests.zoo.models import Animal, Enclosure, Plaque, Ticket
@@ -86,7 +87,6 @@ def test_people_write_a_flag_in_many_words(word: str) -> None:
         (FLAG, 2),
         (PRICE, "a lot"),
         (PRICE, float("inf")),
-        (PRICE, 10**40),
         (DAY, "soon"),
         (DAY, "2026-02-31"),
         (DAY, 5),
@@ -100,9 +100,34 @@ def test_a_value_of_another_type_is_refused_without_being_told(field: Any, value
         convert(field, value)
 
 
-def test_what_is_no_number_is_refused_as_it_is_validated_at_the_latest() -> None:
+@pytest.mark.parametrize("value", [float("nan"), 10**40, "1e400"])
+def test_what_no_column_holds_is_refused_as_it_is_validated_at_the_latest(value: Any) -> None:
     with pytest.raises(ValidationError):
-        validate(PRICE, convert(PRICE, float("nan")), None)
+        validate(PRICE, convert(PRICE, value), None)
+
+
+def test_an_amount_of_more_digits_than_python_calculates_with_keeps_them() -> None:
+    wei = models.DecimalField(max_digits=78, decimal_places=18)
+    amount = Decimal("123456789012345678901.123456789012345678")
+    assert convert(wei, amount) == amount
+    assert str(convert(wei, 10**40)) == f"{10**40}.{'0' * 18}"
+    # One more is another amount, also where the row has more digits than Python's own context.
+    assert Change(wei, "increment", None).new(amount * 10**20, Decimal("0.01")) > amount * 10**20
+    assert Change(wei, "increment", None).new(None, amount) == amount
+
+
+@pytest.mark.parametrize("text", ["10.0.0.256", "2130706433", "example.com", "10.0.0.1/8", 7, True])
+def test_an_address_that_is_none_is_refused_before_the_database_sees_it(text: Any) -> None:
+    with pytest.raises(ValidationError):
+        convert(models.GenericIPAddressField(), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [(" 10.0.0.1 ", "10.0.0.1"), ("2001:0DB8::0:1", "2001:db8::1"), ("::ffff:a00:1", "::ffff:10.0.0.1")],
+)
+def test_an_address_is_written_in_its_one_form(text: str, address: str) -> None:
+    assert convert(models.GenericIPAddressField(), text) == address
 
 
 @pytest.mark.parametrize(

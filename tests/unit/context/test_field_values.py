@@ -20,6 +20,7 @@ from rules_engine.types import FieldChange
 from tests.zoo.models import Animal, Keeper, Meal, Ticket
 
 BERLIN = datetime.timezone(datetime.timedelta(hours=2))
+NEW_YORK = datetime.timezone(datetime.timedelta(hours=-5))
 
 
 class Size(enum.StrEnum):
@@ -90,6 +91,36 @@ def test_a_decimal_has_the_digits_of_its_column(value: Any, digits: str) -> None
     seen = snapshot.column_value(models.DecimalField(max_digits=8, decimal_places=2), value)
     assert isinstance(seen, decimal.Decimal)
     assert str(seen) == digits
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        ("123456789012345678901.1234567890123456785", "123456789012345678901.123456789012345678"),
+        (10**59, f"{10**59}.{'0' * 18}"),
+        ("-0.0000000000000000019", "-0.000000000000000002"),
+    ],
+)
+def test_a_decimal_of_a_wide_column_has_all_its_digits(value: Any, digits: str) -> None:
+    # An amount of a coin; by Python's own context, of 28 digits, it would be told unrounded.
+    seen = snapshot.column_value(models.DecimalField(max_digits=78, decimal_places=18), decimal.Decimal(value))
+    assert abs(seen - decimal.Decimal(digits)) <= decimal.Decimal("1e-18")
+    assert -seen.as_tuple().exponent == 18
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        (datetime.datetime.max.replace(tzinfo=datetime.UTC), "9999-12-31T23:59:59.999999+00:00"),
+        (datetime.datetime.max.replace(tzinfo=BERLIN), "9999-12-31T21:59:59.999999+00:00"),
+        # In UTC these were in the year 10000, and in the year 0.
+        (datetime.datetime.max.replace(tzinfo=NEW_YORK), "9999-12-31T23:59:59.999999-05:00"),
+        (datetime.datetime.min.replace(tzinfo=BERLIN), "0001-01-01T00:00:00+02:00"),
+    ],
+)
+def test_a_moment_at_the_end_of_the_calendar_is_told_like_any_other(moment: datetime.datetime, told: str) -> None:
+    assert snapshot.column_value(models.DateTimeField(), moment) == told
+    assert snapshot.safe({"until": [moment]}) == {"until": [told]}
 
 
 @pytest.mark.parametrize("value", ["much", [], {}])
