@@ -18,6 +18,7 @@ from django.utils.translation import gettext, gettext_lazy
 from rules_engine.context.actor import Cause, caused_by
 from rules_engine.context.exceptions import text_of
 from rules_engine.context.subject import Subject
+from rules_engine.databases.savepoints import undid_all
 from rules_engine.errors import ChangeUndone, PermanentError, Refused, Rejected, Unreadable, not_read
 from rules_engine.live.authors import trusted
 from rules_engine.logs import outcomes
@@ -202,12 +203,15 @@ def _run(
     """Run the action and return what came of it, its error among that.
 
     Before a save it reads the ``subject`` as it is by now, and may change its instance; without one it reads the event.
-    What it writes is undone where it fails in a savepoint.
+    What it writes is undone where it fails in a savepoint. Raises an error at which the database undid all that the
+    caller has done.
     """
     span = spans.begin_action(event.id, execution_id, rule.slug, action.kind)
     with spans.current(span):
         result = ask(_carry_out, execution_id, event, rule, action, subject=subject, savepoint_in=savepoint_in)
     answer = result.error if isinstance(result, Unread) else result
+    if savepoint_in and isinstance(answer, Exception) and undid_all(answer, savepoint_in, within=1):
+        raise answer
     # A veto that says no has done what it is there for.
     error = answer if isinstance(answer, Exception) and not isinstance(answer, Rejected) else None
     spans.end(span, error)

@@ -35,6 +35,7 @@ from rules_engine.capture.watches import NOBODY, Found, ModelWatch, Pair, Readin
 from rules_engine.context import actor, requests
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.signals import MODEL_SIGNALS, find_signal
+from rules_engine.databases.savepoints import undid_all
 from rules_engine.databases.uncached import reading_current
 from rules_engine.errors import ChangeUndone, Rejected, StoredElsewhere
 from rules_engine.live import cache, faults
@@ -335,10 +336,13 @@ def stored_elsewhere(model: ModelClass, using: str, alias: str) -> StoredElsewhe
 
 @contextmanager
 def kept_from_caller(message: str, *values: Any) -> Iterator[None]:
-    """Log and count whatever goes wrong inside, but for what a rule asks for."""
+    """Log and count whatever goes wrong inside. Raises what a rule asks for, and an error at which the database undid
+    all that the caller had done: else they took it for done."""
     try:
         yield
     except (Rejected, ChangeUndone):
         raise
     except Exception as error:  # the evaluation boundary: a rule never breaks a save
+        if undid_all(error, _table.alias):
+            raise
         faults.of_process.note(error, message, *values)

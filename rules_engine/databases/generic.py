@@ -115,6 +115,10 @@ class GenericDatabase:
         """Say no. See ``Database``."""
         return False
 
+    def shows_older_rows(self, using: str) -> bool:
+        """Say no. See ``Database``."""
+        return False
+
     def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return them as they are. See ``Database``."""
         return rows.order_by()

@@ -25,6 +25,8 @@ NOW, LATER = "NOW(6)", "NOW(6) + INTERVAL %s SECOND"
 CLOCK = Clock(NOW, LATER.replace("%s", "{}"))
 #: What an INSERT says of a row that is there and holds still.
 REFUSED = 7
+#: The levels of isolation in which what is read is what is there.
+CURRENT = ("read committed", "read uncommitted", "serializable")
 DEADLOCK, LOCK_TIMEOUT, LOCKED_NOW, CHANGED_SINCE = 1213, 1205, 3572, 1020
 
 
@@ -118,6 +120,10 @@ class MySQL(GenericDatabase):
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say yes for a deadlock. See ``Database``."""
         return _code(error) in (DEADLOCK, CHANGED_SINCE)
+
+    def shows_older_rows(self, using: str) -> bool:
+        """Say yes under REPEATABLE READ, which the server takes by itself and Django does not. See ``Database``."""
+        return getattr(connections[using], "isolation_level", None) not in CURRENT
 
     def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Lock them, and name them by their keys: an UPDATE may not ask the table that it changes. See ``Database``."""

@@ -132,6 +132,10 @@ class Database(Protocol):
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say whether the error tells that the whole transaction was undone, and not just the statement."""
 
+    def shows_older_rows(self, using: str) -> bool:
+        """Say whether a transaction is shown rows as they were when it began, also those that it has locked since and
+        that others changed before."""
+
     def to_update(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows as one UPDATE takes them, in a transaction: those that still are among them as it is made."""
 

@@ -59,6 +59,13 @@ def _is_ended_by(error: BaseException | None, connection: BaseDatabaseWrapper) -
     return isinstance(error, DatabaseError) and database_of(connection.alias).ends_transaction(error, connection.alias)
 
 
+def undid_all(error: BaseException | None, using: str, within: int = 0) -> bool:
+    """Say whether what the caller has done in this transaction is undone with what failed, ``within`` so many blocks of
+    our own."""
+    connection = connections[using]
+    return len(connection.atomic_blocks) > within and _is_ended_by(error, connection)
+
+
 def _can_spoil(using: str) -> bool:
     connection = connections[using]
     if not database_of(using).spoils_transaction:

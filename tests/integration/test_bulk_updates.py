@@ -16,7 +16,7 @@ from rules_engine.testing import create_rule, run_due
 from tests.factories import make_animals
 from tests.statements import statements_of
 from tests.threads import run_together
-from tests.zoo.models import Animal, Dog, Keeper
+from tests.zoo.models import Animal, Dog, Enclosure, Keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -220,6 +220,14 @@ def test_another_key_is_an_error_of_the_rules_and_not_of_the_write() -> None:
         assert Keeper.objects.filter(pk=keeper.pk).update(id=keeper.pk + 7) == 1
     assert "another key" in RuleError.objects.get().message
     assert Keeper.objects.get().pk == keeper.pk + 7
+
+
+def test_another_part_of_a_key_is_an_error_of_the_rules_too() -> None:
+    Enclosure.objects.create(house=1, number=2)
+    create_rule(model=Enclosure, actions=LOG)
+    with watching_bulk():
+        assert Enclosure.objects.update(house=F("house") + 1) == 1
+    assert "another key" in RuleError.objects.get().message
 
 
 def test_a_block_is_for_its_own_thread_alone(animals: list[Animal]) -> None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from rules_engine.capture import receiver, saves, screens
 from rules_engine.capture.bulk import telling
 from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
+from rules_engine.capture.bulk.locking import ask_locking
 from rules_engine.capture.bulk.screening import safe_form
 from rules_engine.capture.bulk.telling import Own
 from rules_engine.capture.bulk.unique import Unique, stored_rows, unique_of, values_of
@@ -30,7 +31,7 @@ from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
 from rules_engine.databases.prepared.inserts import insert_passing_conflicts
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import Operation, Unread, ask
+from rules_engine.types import Operation, Unread
 
 Options = Mapping[str, Any]
 POST_SAVE = models.signals.post_save
@@ -135,7 +136,7 @@ def _passing_conflicts(
     returns = connections[using].features.can_return_rows_from_bulk_insert
     known: Mapping[Any, Any] = {}
     if "pre_save" in hearing.watch.plans or not returns:
-        there = ask(_there, hearing, objects, unique_of(model))
+        there = ask_locking(using, _there, hearing, objects, unique_of(model))
         if isinstance(there, Unread):
             return _unfollowed(hearing, own, objects, options, there.error)
         known = there.rows
@@ -148,7 +149,7 @@ def _passing_conflicts(
         keys: Sequence[Any] = inserted
     else:
         made = _carried_out(own, objects, options, hearing)
-        after = ask(_there, hearing, objects, unique_of(model))
+        after = ask_locking(using, _there, hearing, objects, unique_of(model))
         if isinstance(after, Unread):
             telling.tell_unread(hearing, heard, "create", after.error)
             return made
@@ -185,7 +186,7 @@ def _saying_what_it_inserts(rows: models.QuerySet[Any], using: str) -> Iterator[
 def _updating_conflicts(hearing: Hearing, own: Own, objects: Sequence[Any], options: Options) -> Any:
     now, model = timezone.now(), hearing.watch.model
     sets = unique_of(model, options.get("unique_fields"))
-    there = ask(_there, hearing, objects, sets)
+    there = ask_locking(hearing.using, _there, hearing, objects, sets)
     if isinstance(there, Unread):
         return _unfollowed(hearing, own, objects, options, there.error)
     names = (model._meta.get_field(name).name for name in options.get("update_fields") or ())
@@ -197,7 +198,7 @@ def _updating_conflicts(hearing: Hearing, own: Own, objects: Sequence[Any], opti
     heard = hearing.heard("post_save", "create", "update")
     keys: Any = [one.pk for one in objects]
     if have_keys or not _keys_come_back(hearing, objects):
-        keys = ask(_stored_keys, hearing, objects, sets)
+        keys = ask_locking(hearing.using, _stored_keys, hearing, objects, sets)
     if isinstance(keys, Unread):
         telling.tell_unread(hearing, heard, "update", keys.error)
         return made
@@ -211,7 +212,8 @@ def _stored_keys(hearing: Hearing, objects: Sequence[Any], sets: Sequence[Unique
     if not _keys_come_back(hearing, objects):
         return list(after.rows)
     found = ((one, after.row_of(one)) for one in objects)
-    return [one.pk if key is None else key for one, key in found]
+    # The database may hold other texts to be the same than Python does, such as those in capitals.
+    return [*(one.pk if key is None else key for one, key in found), *after.rows]
 
 
 def _there(hearing: Hearing, objects: Sequence[Any], sets: Sequence[Unique]) -> There:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from rules_engine.capture import in_process, receiver
 from rules_engine.capture.bulk.hearing import Hearing
+from rules_engine.capture.bulk.locking import raise_rivalry
 from rules_engine.capture.bulk.related import read_together
 from rules_engine.capture.decision import Decision, decide, write
 from rules_engine.capture.earlier.waiting import Before
@@ -78,7 +79,7 @@ def tell(hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation:
     Where reading fails, it is an error of the rules that hear of it, ``heard`` by signal, as at a save.
     """
     table, waiting = hearing.table, list[Decision]()
-    for subject, rules in _read_or_unread(readings, heard, operation):
+    for subject, rules in _read_or_unread(hearing, readings, heard, operation):
         cause = subject.origin.cause
         if waiting and cause is not None and chains.may_count_next(cause):
             receiver.write_all(waiting, table)
@@ -102,11 +103,14 @@ def tell(hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation:
         receiver.write_all(waiting, table)
 
 
-def _read_or_unread(readings: Iterable[Reading], heard: Heard, operation: Operation) -> Iterator[Reading]:
+def _read_or_unread(
+    hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation: Operation
+) -> Iterator[Reading]:
     remaining = iter(readings)
     # One by one, for they are as many as the rows.
     while (reading := ask(next, remaining, None)) is not None:
         if isinstance(reading, Unread):
+            raise_rivalry(reading.error, hearing.using)
             yield from ((_unread(signal, operation, reading.error), rules) for signal, rules in heard)
             return
         yield reading
@@ -182,7 +186,19 @@ def stored(
         rows = rows.select_related(*related)
     with confined(using):
         found = {row.pk: row for row in rows}
+        if database_of(using).shows_older_rows(using):
+            _as_written(found, model, keys, using)
     # In the order in which they are told, for their rows are read as many as are held at a time.
     in_order = {key: found[key] for key in keys if key in found}
     read_together(list(in_order.values()), tree, using)
     return in_order
+
+
+def _as_written(found: dict[Any, models.Model], model: ModelClass, keys: Sequence[Any], using: str) -> None:
+    """Have the objects hold what a locking read says. A plain one shows a row in which the statement changed nothing as
+    it was when the transaction began, and none that another has added since."""
+    rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).filter(pk__in=keys).order_by()
+    for row in rows.select_for_update():
+        known = found.setdefault(row.pk, row)
+        for field in model._meta.concrete_fields:
+            setattr(known, field.attname, row.__dict__[field.attname])

@@ -20,6 +20,7 @@ from rules_engine.capture import receiver
 from rules_engine.capture.bulk import telling
 from rules_engine.capture.bulk.driver_values import DriverValues, Row
 from rules_engine.capture.bulk.hearing import Hearing, hearing_of, told_already
+from rules_engine.capture.bulk.locking import ask_locking
 from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
 from rules_engine.capture.bulk.telling import Own
 from rules_engine.capture.bulk.unique import unique_of
@@ -28,6 +29,7 @@ from rules_engine.context.generated import with_generated
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.stored_form import column_value
 from rules_engine.context.subject import Field
+from rules_engine.databases import database_of
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import RulesEngineError
@@ -141,7 +143,8 @@ def _write_of(hearing: Hearing, values: Mapping[str, Any]) -> Write | None:
     opened = {name: column for name, column in columns.items() if column.name in written and name not in constants}
     before, after = (DriverValues(model, some, hearing.using) for some in (columns, opened))
     screen = Screen(watch, heard, before, constants, after, written)
-    writes_key = any(column.primary_key for column in fields)
+    keys = getattr(model._meta, "pk_fields", ())
+    writes_key = any(column.primary_key or column in keys for column in fields)
     writes_unique = any(column.name in written for columns in unique_of(model) for column in columns)
     return Write(written, heard, old, screen, rules, writes_key, writes_unique)
 
@@ -176,12 +179,12 @@ def _written(
         message = gettext("A bulk write gave its rows another key, and so it cannot be said which row is which.")
         return _carried_out(own, values, hearing), Unread(RowsNotFollowed(message))
     if not connections[using].features.has_select_for_update:
-        locked = ask(_locked_alone, rows, write, using)
+        locked = ask_locking(using, _locked_alone, rows, write, using)
         return _carried_out(own, values, hearing), locked
     try:
         # One savepoint for both: to PostgreSQL, whoever updates what another savepoint locked is one more locker.
         with transaction.atomic(using=using):
-            locked = ask(_locked, rows, write, using)
+            locked = ask_locking(using, _locked, rows, write, using)
             if isinstance(locked, Unread):
                 raise _NotLocked(locked)
             count = _carried_out(own, values, hearing)
@@ -198,7 +201,8 @@ def _written(
 def _written_by_keys(
     rows: models.QuerySet[Any], own: Own, values: Mapping[str, Any], hearing: Hearing, write: Write
 ) -> tuple[int, Locked | Unread]:
-    count, locked = 0, ask(_locked_alone, rows, write, hearing.using, every=True)
+    using, count = hearing.using, 0
+    locked = ask_locking(using, _locked_alone, rows, write, using, every=True)
     if isinstance(locked, Unread):
         return _carried_out(own, values, hearing), locked
     for keys in telling.in_parts(locked.before):
@@ -266,6 +270,8 @@ def _candidates(write: Write, locked: Locked, model: ModelClass, using: str) -> 
 def _of_candidates(keys: Sequence[Any], write: Write, locked: Locked, model: ModelClass, using: str) -> Sequence[Row]:
     """Return those of the rows that rules can match, now that it is known what was written."""
     rows: models.QuerySet[Any] = UncachedQuerySet(model, using=using).order_by().filter(**_filter_of(keys))
+    if database_of(using).shows_older_rows(using):
+        rows = rows.select_for_update()
     with confined(using):
         return write.screen.of_after(write.screen.after.read_all(rows), locked.before)
 
