@@ -43,6 +43,7 @@ from webhooks.sending.pace import SLOW, STUCK, Pace
 from webhooks.sending.posting import message_of, outcome_of
 from webhooks.sending.shares import in_turn, rooms
 from webhooks.sending.stopping import Stop, put_off
+from webhooks.sending.switching import Switching
 
 logger = logging.getLogger("webhooks")
 
@@ -72,6 +73,7 @@ class Sender:
         self.in_flight = InFlight(self.slots)
         self.leases = LeaseKeeper()
         self.collector = Collector()
+        self.switching = Switching()
         #: What is in flight, by ``Sent.key``, and how many of each claim there are still.
         self.started: dict[object, AttemptOutcome] = {}
         self.of_claim: dict[str, int] = {}
@@ -87,7 +89,7 @@ class Sender:
 
     def run(self) -> int:
         """Send what is due until nothing is, or the time is up. Returns how many deliveries it began."""
-        with put_off() as self.stop, self.in_flight, self.leases, self.collector:
+        with put_off() as self.stop, self.in_flight, self.leases, self.collector, self.switching:
             try:
                 while self._go_on():
                     pass
