@@ -20,7 +20,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from rules_engine import conf
-from rules_engine.context.plain_data import is_cut, is_cut_text
+from rules_engine.context.plain_data import CUT, is_cut, is_cut_text
 from rules_engine.errors import ConditionError
 from rules_engine.logic.evaluator import Cut, Partial, engine_of
 from rules_engine.logic.metering import OPERATOR, TRUTH, Metered, count, metered
@@ -46,7 +46,7 @@ BELOW = "below"
 _Places = Mapping[str, tuple[str, str]]
 
 
-CUT_OFF = "cut_off"
+CUT_OFF, KEPT = "cut_off", "kept_part"
 
 
 class CutOffError(ConditionError):
@@ -98,7 +98,7 @@ def _guarded(source: str, cuts: frozenset[Cut], look: _Look, budget: int) -> Met
 
 @lru_cache(maxsize=8)
 def _engine(budget: int) -> Engine:
-    return engine_of(budget, {OPERATOR: count, CUT_OFF: _cut_off})
+    return engine_of(budget, {OPERATOR: count, CUT_OFF: _cut_off, KEPT: _kept_part})
 
 
 def _cut_off(arguments: str) -> str:
@@ -108,6 +108,14 @@ def _cut_off(arguments: str) -> str:
         _TROUBLE.said = _said(kind, path, told)
         raise CutOffError(_TROUBLE.said)
     return "false"
+
+
+def _kept_part(arguments: str) -> str:
+    """Give a value without its mark, which is among what was kept and is none of it."""
+    [told] = json.loads(arguments)
+    if isinstance(told, str) and is_cut_text(told):
+        return json.dumps(told[: told.rindex(CUT)])
+    return json.dumps(told[:-1]) if isinstance(told, list) and is_cut(told) else arguments[1:-1]
 
 
 #: How the kept part tells that there was more; rows tell by their type alone, and what is below an object by not being
@@ -151,7 +159,7 @@ def _places(logic: Any, cuts: frozenset[Cut]) -> _Places:
     kinds = {cut.path: cut.kind for cut in cuts}
     places: dict[str, tuple[str, str]] = {}
     for variable in variables(logic):
-        path = tuple(name for name in (*(variable.within or ()), *variable.path) if not name.isdigit())
+        path = tuple(name for name in (*(variable.within or ()), *variable.path) if not name.isdecimal())
         kind = kinds.get(path)
         if kind is None and any(kinds.get(path[:end]) == "CutMapping" for end in range(1, len(path))):
             kind = BELOW
@@ -194,7 +202,9 @@ def _read(node: Mapping[str, Any], look: _Look, kind: str, path: str) -> tuple[A
         return node, []
     # By its length where its type says all: the rows themselves need not be handed over.
     guard = {CUT_OFF: [kind, path, {"length": [node]} if kind == "CutRows" else node]}
-    return (node, [guard]) if look == "among" else ({"if": [guard, None, node]}, [])
+    if look != "among":
+        return {"if": [guard, None, node]}, []
+    return (node if kind == "CutRows" else {KEPT: [node]}), [guard]
 
 
 def _is_sure(kind: str, look: _Look) -> bool:

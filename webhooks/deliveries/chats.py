@@ -133,7 +133,7 @@ def content(form: str, event: Event, template: Any) -> Any:
     chat = CHATS[form]
     if is_object(template):
         filled = payload.filled(event, template)
-        return {"allowed_mentions": NOBODY, **filled} if form == "discord" and isinstance(filled, Mapping) else filled
+        return {"allowed_mentions": NOBODY, **filled} if form == "discord" else filled
     try:
         text = _message(event, template, chat).strip()
     except TemplateError as error:

@@ -148,7 +148,7 @@ def _looked_up(value: Any, steps: Sequence[str]) -> Any:
     for step in steps:
         if isinstance(value, Mapping) and step in value:
             value = value[step]
-        elif isinstance(value, list | tuple) and step.isdigit() and int(step) < len(value):
+        elif isinstance(value, list | tuple) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
             return _MISSING

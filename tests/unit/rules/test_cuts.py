@@ -90,6 +90,35 @@ def test_what_was_cut_off_and_would_decide_is_an_error(logic: Any) -> None:
         condition.value(data)
 
 
+@pytest.mark.parametrize(
+    ("logic", "kept"),
+    [
+        # Of all tags that were kept it holds; the mark behind them is no tag, and the others may be as these.
+        ({"some": [TAGS, {"!=": [{"var": ""}, "red"]}]}, ["red", "red"]),
+        ({"all": [TAGS, {"starts_with": [{"var": ""}, "r"]}]}, ["red", "rose"]),
+        ({"none": [TAGS, {"in": ["abc", {"var": ""}]}]}, ["red", "rose"]),
+        ({"!!": [{"filter": [TAGS, {"in": ["…", {"var": ""}]}]}]}, ["red"]),
+        ({"some": [TAGS, {"==": [{"var": ""}, 1]}]}, [0, 2]),
+        ({"in": ["…abcdef01", TAGS]}, ["red"]),
+        ({"in": ["f0", BODY]}, []),
+        ({"in": ["…", BODY]}, []),
+    ],
+)
+def test_the_mark_of_what_was_cut_off_is_nothing_that_was_kept(logic: Any, kept: list[Any]) -> None:
+    data = {"instance": {**DATA["instance"], "tags": CutList([*kept, "…abcdef01"])}}
+    with pytest.raises(ConditionError, match="would decide here"):
+        jsonlogic.compile_condition(logic).matches(jsonlogic.data_handle(data))
+
+
+def test_of_several_rows_each_has_its_own_list_whole_or_cut() -> None:
+    rows = [{"tags": CutList(["red", "…abcdef01"])}, {"tags": ["red", "…"]}]
+    some = {"some": [{"var": "instance.items"}, {"in": ["…", {"var": "tags"}]}]}
+    data = jsonlogic.data_handle({"instance": {"items": rows[1:], "other": rows[0]["tags"]}})
+    assert jsonlogic.compile_condition(some).matches(data)
+    with pytest.raises(ConditionError, match="would decide here"):
+        jsonlogic.compile_condition(some).matches(jsonlogic.data_handle({"instance": {"items": rows[:1]}}))
+
+
 @pytest.mark.parametrize("logic", UNDECIDED)
 def test_data_that_is_whole_has_an_answer(logic: Any) -> None:
     whole = {"instance": {"status": "open", "body": "x", "items": [], "tags": [], "extra": {}}}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rules_engine.actions import Event, PermanentError
 from webhooks.deliveries.chats import CHATS, asked_wait, content, cut, refusal, service_of
@@ -15,6 +20,8 @@ from webhooks.models.choices import CHATS as CHOICES
 
 ID = uuid.UUID(int=1)
 AT = datetime(2031, 5, 6, 8, tzinfo=UTC)
+#: The beginning of an entity or an escape, which is never what a message ends in.
+HALF = re.compile(r"(&\w*|\\)$", re.ASCII)
 PAID = {"changes": {"status": {"old": "draft", "new": "paid"}}}
 
 
@@ -154,6 +161,50 @@ def test_a_json_object_is_sent_as_the_service_has_it(form: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", CHATS)
+def test_an_object_that_was_not_written_as_text_is_one_too(form: str) -> None:
+    made = message(form, {"cards": [{"text": "{{ instance.name }}"}]}, instance={"name": "<Zoë>"})
+    assert made["cards"] == [{"text": "<Zoë>"}]
+    assert ("allowed_mentions" in made) == (form == "discord")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from([*CHATS]))
+def test_no_message_is_longer_than_its_service_takes(text: str, form: str) -> None:
+    chat = replace(CHATS[form], most=CHATS[form].length("x") + 12)
+    shortened = cut(text, chat)
+    assert chat.length(shortened) <= chat.most
+    if chat.length(text) <= chat.most:
+        assert shortened == text
+    else:
+        # As much as fits: what is kept is the beginning, and the next character would be too many.
+        kept = shortened.removesuffix("…")
+        assert text.startswith(kept)
+        further = next(end for end in range(len(kept) + 1, len(text) + 1) if not HALF.search(text[:end]))
+        assert chat.length(text[:further] + "…") > chat.most or further - len(kept) > 1
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_what_slack_is_sent_reads_as_the_value_was(value: str) -> None:
+    assert html.unescape(CHATS["slack"].escape(value)) == html.unescape(html.escape(value, quote=False))
+    assert "<" not in CHATS["slack"].escape(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("# Title", r"\# Title"),
+        ("  - item\n+ item", r"  \- item" + "\n" + r"\+ item"),
+        ("a - b + c # d", "a - b + c # d"),
+        ("> quoted", r"\> quoted"),
+        ("a\\b", r"a\\b"),
+        ("https://example.com/a_b see", r"https://example.com/a\_b see"),
+        ("http://example.com/*", r"http://example.com/\*"),
+    ],
+)
+def test_what_markdown_reads_as_more_is_written_plainly(value: str, shown: str) -> None:
+    assert words("discord", "{{ instance.name }}", instance={"name": value}) == shown.strip()
+
+
 @pytest.mark.parametrize(
     ("form", "answer", "refused"),
     [
@@ -164,6 +215,8 @@ def test_a_json_object_is_sent_as_the_service_has_it(form: str) -> None:
         ("teams", "", False),
         ("teams", "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429", True),
         ("whole", '{"ok":false}', False),
+        ("discord", "delivery failed", False),
+        ("slack", "delivery failed", False),
         ("slack", "[1]", False),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -102,3 +103,18 @@ def test_what_is_too_large_in_any_form_is_not_sent(form: str) -> None:
 @pytest.mark.parametrize("form", PayloadForm.values)
 def test_the_same_bytes_come_out_at_every_attempt(form: str) -> None:
     assert encode(form, event(), None, "msg-1") == encode(form, event(), None, "msg-1")
+
+
+def test_a_signal_without_an_object_is_told_without_one() -> None:
+    signal = {"model": "", "pk": None, "operation": None, "signal": "shop.stock_low"}
+    assert made("chat", **signal) == {"text": "shop.stock_low"}
+    assert "subject" not in made("cloudevents", **signal)
+    assert "ce-subject" not in encode("cloudevents_binary", event(**signal), None, "msg-1").headers
+
+
+@pytest.mark.parametrize("pk", [0, "", "a/b", "ключ", 2**70])
+def test_any_key_is_the_subject_of_a_cloudevent_in_both_of_its_modes(pk: Any) -> None:
+    assert made("cloudevents", pk=pk)["subject"] == str(pk)
+    header = encode("cloudevents_binary", event(pk=pk), None, "msg-1").headers["ce-subject"]
+    assert header.isascii()
+    assert unquote(header) == str(pk)

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rules_engine.actions import Event, PermanentError
 from webhooks.deliveries.formats import encode
-from webhooks.deliveries.payload import body, event_type, texts
+from webhooks.deliveries.payload import TOO_LARGE, body, checked, event_type, is_empty, texts
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 INSTANCE = {"id": 7, "name": 'Zoë "Z" O\'Neil\n<b>', "tags": [{"id": 1}], "note": None}
@@ -113,3 +115,74 @@ def test_what_json_does_not_know_becomes_its_text() -> None:
 def test_the_texts_of_a_template_are_found_wherever_they_are() -> None:
     assert texts('{"a": ["{{ b }}", 1], "c": {"d": "e"}}') == ["{{ b }}", "e"]
     assert texts("{% if a %}1{% endif %}") == ["{% if a %}1{% endif %}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Of a signal of the site's the name says all, also where the rule looks at a model.
+        ({"operation": "", "signal": "shop.order_paid", "model": "shop.order"}, "shop.order_paid"),
+        ({"operation": "update", "signal": "shop.order_paid"}, "shop.order.update"),
+        ({"operation": "update", "model": ""}, "update.post_save"),
+        ({"operation": "delete", "signal": "post_delete"}, "shop.order.delete"),
+    ],
+)
+def test_the_type_is_the_most_that_is_known(changes: dict[str, Any], expected: str) -> None:
+    assert event_type(event(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("instance.tags.0", {"id": 1}),
+        ("instance.tags.0.id", 1),
+        ("instance.note", None),
+        ("instance.matrix.1.0", 3),
+        ("instance", INSTANCE | {"matrix": [[1, 2], [3]], "7": "seven"}),
+        ("instance.7", "seven"),
+    ],
+)
+def test_a_place_alone_is_looked_up_through_records_and_lists(place: str, value: Any) -> None:
+    known = event(context={"instance": INSTANCE | {"matrix": [[1, 2], [3]], "7": "seven"}})
+    for written in (f"{{{{ {place} }}}}", f"  {{{{{place}}}}}\n"):
+        assert json.loads(body(known, {"at": written})) == {"at": value}
+
+
+@pytest.mark.parametrize("place", ["instance.tags.id", "instance.nme", "instance.tags.²", "nothing"])
+def test_a_place_that_is_nowhere_is_explained_and_final(place: str) -> None:
+    with pytest.raises(PermanentError, match="The payload cannot be filled in"):
+        body(event(), {"at": f"{{{{ {place} }}}}"})
+
+
+@pytest.mark.parametrize(("more", "is_sent"), [(0, True), (1, False)])
+def test_a_payload_of_just_256_kb_is_sent(more: int, is_sent: bool) -> None:
+    text = "é" * 100 + "x" * (TOO_LARGE - len(b'{"t":""}') - 200 + more)
+    if is_sent:
+        assert len(checked({"t": text})) == TOO_LARGE
+    else:
+        with pytest.raises(PermanentError, match="The payload is 262,145 bytes, and at most 262,144 are sent"):
+            checked({"t": text})
+
+
+@pytest.mark.parametrize("template", [None, "", {}, []])
+def test_no_template_leaves_the_payload_to_the_form(template: Any) -> None:
+    assert is_empty(template)
+    assert json.loads(body(event(), template))["data"] == {"instance": INSTANCE}
+
+
+@pytest.mark.parametrize("template", [0, False, "null", " ", [[]], {"a": None}])
+def test_what_is_merely_small_is_a_template(template: Any) -> None:
+    assert not is_empty(template)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_whatever_an_event_holds_arrives_as_it_was(value: Any) -> None:
+    # In a place of its own a value keeps its type; among words it is text that JSON still reads.
+    sent = json.loads(body(event(context={"v": value}), {"own": "{{ v }}", "fixed": ["{{ v }}", 1]}))
+    assert sent == {"own": value, "fixed": [value, 1]}

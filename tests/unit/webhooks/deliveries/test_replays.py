@@ -90,6 +90,33 @@ def test_a_window_that_ends_before_it_begins_is_refused() -> None:
             selection(CRM, since=at, until=until)
 
 
+@pytest.mark.parametrize(
+    ("status", "states", "retried"),
+    [
+        ("failed", {"discarded", "cancelled", "refused"}, True),
+        ("failing", set(), True),
+        ("succeeded", {"succeeded"}, False),
+        ("cancelled", {"cancelled"}, False),
+        ("all", {"succeeded", "discarded", "cancelled", "refused"}, False),
+    ],
+)
+def test_a_word_stands_for_what_ended_so_and_for_what_is_being_retried(
+    status: str, states: set[str], retried: bool
+) -> None:
+    chosen = selection(CRM, since=None, until=None, status=status)
+    assert (set(chosen.states), chosen.failing) == (states, retried)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [(None, datetime(1, 1, 1, tzinfo=UTC)), (datetime.max.replace(tzinfo=UTC), None)]
+)
+def test_a_window_that_is_open_at_one_end_never_ends_before_it_begins(
+    since: datetime | None, until: datetime | None
+) -> None:
+    chosen = selection(CRM, since=since, until=until)
+    assert (chosen.since, chosen.until) == (since, until)
+
+
 def test_nothing_is_replayed_to_an_endpoint_that_is_disabled() -> None:
     with pytest.raises(ValueError, match="Enable it first"):
         ask(Endpoint(slug="crm", enabled=False), selection(CRM, since=None, until=None), {})

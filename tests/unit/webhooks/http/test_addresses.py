@@ -3,6 +3,8 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhooks.http.addresses import parse, refusal
 
@@ -93,3 +95,63 @@ def test_a_zone_does_not_hide_an_address() -> None:
     address = parse("fe80::1%eth0")
     assert address is not None
     assert refusal(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("0.1.2.3", "this host"),
+        ("10.0.0.1", "not public"),
+        ("100.64.0.1", "shared by a carrier's customers"),
+        ("127.0.0.1", "this machine itself"),
+        ("168.63.129.16", "a cloud's own services"),
+        ("169.254.169.254", "the local link, where clouds serve their metadata"),
+        ("192.0.0.9", "kept for protocols"),
+        ("192.88.99.1", "an old relay for IPv6"),
+        ("224.0.0.1", "a multicast group"),
+        ("240.0.0.1", "reserved"),
+        ("255.255.255.255", "reserved"),
+        ("::ffff:127.0.0.1", "this machine itself"),
+        ("::1", "an IPv4 address written as IPv6"),
+        ("64:ff9b::808:808", "translated to IPv4"),
+        ("64:ff9b:1::1", "translated to IPv4 locally"),
+        ("2001:20::1", "kept for protocols and tunnels"),
+        ("2002:808:808::", "a tunnel to an IPv4 address"),
+        ("3fff::1", "for documentation"),
+        ("5f00::1", "segment routing"),
+        ("fd12::1", "not public"),
+        ("fe80::1", "the local link, where clouds serve their metadata"),
+        ("fec0::1", "site-local"),
+        ("ff02::1", "a multicast group"),
+        ("4000::1", "reserved"),
+    ],
+)
+def test_a_refused_address_is_told_for_what_it_is(address: str, reason: str) -> None:
+    assert refusal(ipaddress.ip_address(address)) == reason
+
+
+@given(st.ip_addresses(v=4))
+def test_an_ipv4_address_is_judged_alike_however_it_is_dressed(address: ipaddress.IPv4Address) -> None:
+    mapped = ipaddress.IPv6Address(f"::ffff:{address}")
+    assert refusal(mapped) == refusal(address)
+    # Where a network could lead such an address elsewhere, it is reached in none of these forms.
+    for dressed in (f"::{address}", f"64:ff9b::{address}"):
+        assert refusal(ipaddress.IPv6Address(dressed)) is not None
+    assert refusal(ipaddress.IPv6Address((0x2002 << 112) | (int(address) << 80) | 1)) is not None
+
+
+@given(st.ip_addresses())
+def test_no_address_outside_of_the_public_ones_is_reached(address: ipaddress.IPv4Address) -> None:
+    if refusal(address) is None:
+        assert address.is_global
+        inner = {address.is_private, address.is_loopback, address.is_link_local, address.is_multicast}
+        assert inner == {False}
+
+
+@given(st.ip_addresses())
+def test_a_network_lets_through_what_is_in_it_and_nothing_else(address: ipaddress.IPv4Address) -> None:
+    # One that is IPv4 in disguise is judged as what it is.
+    plain = getattr(address, "ipv4_mapped", None) or address
+    assert refusal(address, [ipaddress.ip_network(plain)]) is None
+    other = ipaddress.ip_network("10.0.0.0/8" if plain.version == 6 else "fd00::/8")
+    assert refusal(address, [other]) == refusal(address)

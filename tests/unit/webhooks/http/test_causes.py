@@ -126,3 +126,49 @@ def test_the_endpoint_answers_for_its_own_faults_alone(error: type[DeliveryError
 def test_each_error_has_a_word_of_its_own_for_the_records() -> None:
     kinds = [error.kind for error in DeliveryError.__subclasses__()]
     assert len(set(kinds)) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "x")), "The endpoint's host could not be found."),
+        (aiohttp.ServerDisconnectedError("x"), "The server closed the connection without an answer."),
+        (answer(aiohttp.ClientResponseError, 200), "The answer is not a complete HTTP response."),
+        (
+            OSError(errno.ECONNRESET, "x"),
+            "No connection could be made, or it broke before there was an answer (Connection reset by peer).",
+        ),
+        # Resolvers and wrappers number their own errors below zero, or not at all.
+        (OSError(-2, "x"), "No connection could be made, or it broke before there was an answer."),
+        (OSError(0, "x"), "No connection could be made, or it broke before there was an answer."),
+        (OSError("x"), "No connection could be made, or it broke before there was an answer."),
+        (OSError(errno.EMFILE, "x"), "No connection could be begun on this machine (Too many open files)."),
+        (
+            aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "x")),
+            "No secure connection could be made: SSLError.",
+        ),
+        (ssl.SSLEOFError(8, "x"), "No secure connection could be made: SSLEOFError."),
+    ],
+)
+def test_the_whole_sentence_says_what_happened(error: Exception, said: str) -> None:
+    assert str(delivery_error(error, is_refused=False)) == said
+
+
+def test_the_reason_of_tls_comes_from_the_innermost_that_has_one() -> None:
+    inner = ssl.SSLError(1, "x")
+    inner.reason = "TLSV1_ALERT_PROTOCOL_VERSION"
+    meant = delivery_error(aiohttp.ClientConnectorSSLError(KEY, inner), is_refused=False)
+    assert str(meant) == "No secure connection could be made: TLSV1_ALERT_PROTOCOL_VERSION."
+    assert str(delivery_error(inner, is_refused=False)) == str(meant)
+    verified = ssl.SSLCertVerificationError(1, "x")
+    verified.reason, verified.verify_message = "CERTIFICATE_VERIFY_FAILED", "Hostname mismatch"
+    assert "Hostname mismatch" in str(delivery_error(verified, is_refused=False))
+
+
+def test_a_name_that_is_not_found_is_the_endpoints_without_a_proxy(settings: Any) -> None:
+    error = aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "x"))
+    assert type(delivery_error(error, is_refused=False)) is NameNotResolved
+    settings.WEBHOOKS = {"PROXY": "http://proxy.internal:3128"}
+    assert str(delivery_error(error, is_refused=False)) == "The proxy could not be found."
+    # What is behind the proxy fails as it would without one.
+    assert type(delivery_error(ConnectionResetError(errno.ECONNRESET, "x"), is_refused=False)) is ConnectFailed

@@ -7,6 +7,8 @@ import json
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhooks.signing.masking import EXCERPT_CHARACTERS, MASK, SHORTEST, masked, masked_url, url_secrets, words
 
@@ -98,3 +100,22 @@ def test_an_answer_is_cut_after_its_secrets_are_hidden() -> None:
     shown = masked(text, [TOKEN])
     assert TOKEN[:2] not in shown
     assert len(shown) <= EXCERPT_CHARACTERS + len(MASK)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(3, 3), (1000, 1000), (1001, 1001), (5000, 1001)])
+def test_an_answer_is_kept_up_to_a_thousand_characters(length: int, kept: int) -> None:
+    shown = masked("x" * length, ["y" * 8])
+    assert len(shown) == kept
+    assert shown == "x" * min(length, 1000) + (MASK if length > 1000 else "")
+
+
+@given(st.text(min_size=SHORTEST, max_size=12), st.lists(st.text(max_size=6), max_size=3))
+def test_a_secret_is_in_no_answer_whatever_stands_around_it(secret: str, around: list[str]) -> None:
+    shown = masked(secret.join(["", *around, ""]), [secret])
+    # The mark itself may complete one that has it in it.
+    assert MASK in secret or secret not in shown
+
+
+def test_what_hides_one_secret_does_not_lay_open_another() -> None:
+    assert masked("abcd-efgh-abcd", ["abcd", "efgh"]) == f"{MASK}-{MASK}-{MASK}"
+    assert masked("token=abcd%2Fefgh", ["abcd/efgh"]) == f"token={MASK}"
