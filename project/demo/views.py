@@ -19,6 +19,7 @@ from project.shop.models import Order
 from rules_engine.models import Execution
 
 SHOWN = 60
+LONGEST_NUMBER = 18
 
 
 @require_safe
@@ -37,7 +38,7 @@ def news(request: HttpRequest) -> JsonResponse:
     """The arrivals after number ``after``, the cache keys, and how many executions have not ended."""
     after = request.GET.get("after", "")
     duty = lookout.on_duty
-    arrived = arrivals.after(int(after) if after.isdecimal() else 0)
+    arrived = arrivals.after(int(after) if after.isdecimal() and len(after) < LONGEST_NUMBER else 0)
     return JsonResponse(
         {
             "arrivals": [asdict(arrival) for arrival in arrived[-SHOWN:]],

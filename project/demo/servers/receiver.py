@@ -23,7 +23,7 @@ from webhooks.receiver import verify
 PATH = "/hook"
 SLUG = "demo"
 ERP = "erp"
-LARGEST = 1 << 20
+LARGEST, LONGEST_NUMBER = 1 << 20, 18
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,10 +31,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Verify, remember, answer."""
-        length = int(self.headers.get("Content-Length") or 0)
+        written = self.headers.get("Content-Length") or "0"
         slug = _slug(self.path)
-        if not slug or length > LARGEST:
-            return self._answer(413 if slug else 404)
+        if not slug or not written.isdecimal():
+            return self._answer(400 if slug else 404)
+        if len(written) > LONGEST_NUMBER or int(written) > LARGEST:
+            return self._answer(413)
+        length = int(written)
         body = self.rfile.read(length)
         refusal = _refusal(slug, body, dict(self.headers.items()))
         verdict = f"Refused: {refusal}" if refusal else f"To the endpoint {slug}. The signature is verified."

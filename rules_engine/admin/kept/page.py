@@ -25,6 +25,8 @@ from rules_engine.test.pasted import context_problems
 
 CODE = {"class": "rules-code", "spellcheck": "false", "autocomplete": "off"}
 EDIT_TEST = "rules_engine_rule_edit_test"
+#: Digits of a test's key.
+LONGEST_KEY = 18
 VIEW_EVENT = "rules_engine.view_event"
 
 
@@ -84,9 +86,10 @@ def tests_url(rule: Rule) -> str:
 
 
 def _test_of(rule: Rule, test_id: Any) -> RuleTest:
-    if not str(test_id).isdecimal():
+    key = str(test_id)
+    if not key.isdecimal() or len(key) > LONGEST_KEY:
         raise Http404
-    return get_object_or_404(RuleTest, rule=rule, pk=int(test_id))
+    return get_object_or_404(RuleTest, rule=rule, pk=int(key))
 
 
 def _done(request: HttpRequest, rule: Rule) -> str:

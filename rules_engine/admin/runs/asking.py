@@ -119,7 +119,7 @@ def _named(request: HttpRequest) -> list[Any] | None:
         return request.GET.getlist("pk") or None
     try:
         keys = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         keys = None
     if not isinstance(keys, list):
         raise CannotRun(gettext("What was chosen cannot be read; choose it again."))

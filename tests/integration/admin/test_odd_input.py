@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from project.shop.models import Order
 from rules_engine.admin.parts.guarding import LONGEST_SEARCH, MOST_WORDS
-from rules_engine.models import Rule, RuleAction
+from rules_engine.models import Rule, RuleAction, Run
 from rules_engine.rules.validation import MOST_ACTIONS
 from rules_engine.testing import create_rule, run_due
 from tests.factories import make_endpoint
@@ -95,6 +95,50 @@ def test_why_is_answered_at_the_ends_of_the_calendar(root: Client, settings: Any
     order = Order.objects.create(order_number="A")
     asked = {"model": "shop.order", "pk": order.pk, "at": at}
     assert root.get(reverse("admin:rules_engine_rule_why"), asked).status_code == 200
+
+
+# Keys of objects and tests
+
+DIGITS = "9" * 5_000  # Python reads no number of more than 4,300
+
+
+@pytest.mark.parametrize(
+    "keys", ["[" * 30_000, '{"a":' * 5_000, f"[{DIGITS}]", "[1e999]", '["\\ud800"]', "[{}]", "[[[1]]]", "{}", "7", "["]
+)
+def test_keys_to_run_on_that_cannot_be_read_are_refused(root: Client, keys: str) -> None:
+    rule = create_rule(Order, actions=[("write_audit_entry", {})])
+    answer = root.post(reverse("admin:rules_engine_rule_run", args=[rule.pk]), {"keys": keys, "start": "1"})
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "What was chosen cannot be read; choose it again." in page or "has no key" in page
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"renew": DIGITS}, {"remove": DIGITS}, {"remove": "²"}, {"remove": ""}, {"renew": "7"}]
+)
+def test_a_test_that_there_cannot_be_is_not_found(root: Client, asked: dict[str, str]) -> None:
+    rule = create_rule(Order, actions=[("write_audit_entry", {})])
+    assert root.post(reverse("admin:rules_engine_rule_tests", args=[rule.pk]), asked).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("run", {"pk": DIGITS}),
+        ("test", {"pk": DIGITS}),
+        ("times", {"days": DIGITS, "at": DIGITS}),
+        ("why", {"model": "shop.order", "pk": DIGITS}),
+        ("why", {"model": "shop.order", "pk": "1", "rule": DIGITS, "before": DIGITS, "page": DIGITS}),
+        ("changelist", {"p": DIGITS}),
+        ("changelist", {"updated_at__year": DIGITS}),
+    ],
+    ids=str,
+)
+def test_numbers_of_any_length_in_an_address_are_answered(root: Client, name: str, asked: dict[str, str]) -> None:
+    rule = create_rule(Order, actions=[("write_audit_entry", {})])
+    args = [] if name in ("why", "changelist") else [rule.pk]
+    assert root.get(reverse(f"admin:rules_engine_rule_{name}", args=args), asked).status_code in (200, 302)
 
 
 # Contexts that somebody pastes
