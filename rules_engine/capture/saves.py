@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db import models
 
 from rules_engine.capture.earlier import at_load
+from rules_engine.capture.earlier.deleted import deleted_by, unheld
 from rules_engine.capture.earlier.old_values import StoredRow
 from rules_engine.capture.earlier.waiting import ATTRIBUTE as ATTRIBUTE
 from rules_engine.capture.earlier.waiting import MOST_NESTED as MOST_NESTED
@@ -215,13 +216,14 @@ def _by_table(
 
 
 def before_delete(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
-    """Read a ``pre_delete``: the last moment at which related rows can be read."""
-    return _deleted(watch, "pre_delete", sent["instance"], now, found)
+    """Read a ``pre_delete``: the last moment at which related rows can be read, and what the object does not hold."""
+    before.old = unheld(watch, sent["instance"], sent["using"])
+    return _deleted(watch, "pre_delete", sent["instance"], before, now, found)
 
 
 def after_delete(watch: ModelWatch, sent: Sent, before: Before, now: datetime, found: Known) -> Sequence[Reading]:
     """Read a ``post_delete``: the object's own values are still at hand; its many-to-many rows are gone."""
-    return _deleted(watch, "post_delete", sent["instance"], now, found)
+    return _deleted(watch, "post_delete", sent["instance"], before, now, found)
 
 
 #: What reads each signal; with what a look at it has found.
@@ -233,19 +235,16 @@ READERS: Mapping[Any, Callable[[ModelWatch, Sent, Before, datetime, Known], Sequ
 }
 
 
-def _deleted(watch: ModelWatch, signal: str, instance: models.Model, now: datetime, found: Known) -> Sequence[Reading]:
+def _deleted(
+    watch: ModelWatch, signal: str, instance: models.Model, before: Before, now: datetime, found: Known
+) -> Sequence[Reading]:
     rules = deleted_by(watch, signal, instance) if found is None else found.rules
     if not rules:
         return ()
-    old = snapshot.values_on(instance, readable_fields(type(instance)))
+    settled = before.old or {}
+    old = {**snapshot.values_on(instance, readable_fields(type(instance))), **settled}
     heard = watch.plans[signal].told
-    return [(Subject(signal, "delete", instance, old, occurred_at=now, heard=heard), rules)]
-
-
-def deleted_by(watch: ModelWatch, signal: str, instance: models.Model) -> Sequence[CompiledRule]:
-    """Return the rules that can match as the object is deleted."""
-    plan = watch.plans.get(signal)
-    return () if plan is None else plan.matching(plan.held(instance), {}, "delete")
+    return [(Subject(signal, "delete", instance, old, occurred_at=now, settled=settled, heard=heard), rules)]
 
 
 def _stored(save: Save) -> Mapping[str, Any] | None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from django.db import models
 
+from rules_engine.capture.earlier.deleted import deleted_by, unheld
 from rules_engine.capture.earlier.waiting import ATTRIBUTE, Before, has_left, last_left, leave, take
 from rules_engine.capture.inserts.keys import is_new_at
-from rules_engine.capture.saves import deleted_by, stored_of, wants_old_after, written_by
+from rules_engine.capture.saves import stored_of, wants_old_after, written_by
 from rules_engine.capture.watches import NOBODY, Found, ModelWatch
 from rules_engine.context.plain_data import same
 from rules_engine.live.plan import UNSETTLED
@@ -75,8 +76,9 @@ def _screen_after_save(watch: ModelWatch, instance: models.Model, sent: Mapping[
 def _screen_before_delete(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
     if rules := deleted_by(watch, "pre_delete", instance):
         return Found(rules)
-    if has_left(instance):
-        leave(instance, Before("delete"))
+    old = unheld(watch, instance, sent["using"])
+    if old is not None or has_left(instance):
+        leave(instance, Before("delete", old))
     return NOBODY
 
 

@@ -144,8 +144,8 @@ def _signals_of(watch: ModelWatch) -> set[str]:
     # whether its parent is there.
     if "pre_save" in names or watch.old or ("post_save" in names and watch.parents):
         names |= {"pre_save", "post_save"}
-    if "pre_delete" in names:
-        names.add("post_delete")
+    if "pre_delete" in names or "post_delete" in names:
+        names |= {"pre_delete", "post_delete"}
     return names
 
 
@@ -273,7 +273,10 @@ def _watch(model: ModelClass, by_signal: Mapping[str, Sequence[CompiledRule]], k
         stored=StoredRow(model, old),
         is_at_load=bool(old) and label_of(model) in conf.old_values_at_load(),
         readers={name: held_reader(model, field) for name, field in old.items()},
-        read={name: {**old, **columns_read(model, plan.rules)} for name, plan in plans.items()},
+        read={
+            name: {**(old if name in SAVES else plan.old), **columns_read(model, plan.rules)}
+            for name, plan in plans.items()
+        },
         alters=any(action.timing == "before_save" for rule in before for action in rule.actions),
     )
 

@@ -280,6 +280,24 @@ def test_pre_delete_reads_what_is_gone_afterwards() -> None:
     assert Execution.objects.get().summary == "Logged: striped"
 
 
+@pytest.mark.parametrize("signal", ["pre_delete", "post_delete"])
+def test_what_a_deleted_object_was_fetched_without_is_told_of_its_row(signal: str) -> None:
+    was_a = {"==": [{"var": "old.name"}, "a"]}
+    create_rule(
+        Animal, signals=[signal], condition=was_a, actions=[("log_message", {"message": "{{ instance.legs }}"})]
+    )
+    for legs in (1, 2, 3):
+        Animal.objects.create(name="a", legs=legs)
+    whole, part, expression = Animal.objects.all()[0], Animal.objects.only("pk")[1], Animal.objects.all()[2]
+    expression.legs = F("legs") + 1
+    assert len(statements(part.delete)) == len(statements(whole.delete)) + 1
+    expression.delete()
+    Animal.objects.bulk_create([Animal(name="a", legs=4), Animal(name="b", legs=5)])
+    Animal.objects.only("pk").delete()
+    run_due()
+    assert sorted(Execution.objects.values_list("summary", flat=True)) == [f"Logged: {legs}" for legs in (1, 2, 3, 4)]
+
+
 def test_raw_saves_and_paused_code_fire_nothing() -> None:
     create_rule(model=Animal, actions=LOG)
     Animal(name="a", seen_at=timezone.now()).save_base(raw=True)

@@ -201,14 +201,13 @@ def test_a_name_that_is_no_plain_path_below_the_storage_is_refused(tmp_path: Pat
     assert files_in(tmp_path) == {"outside.txt", "media/cv/cv.pdf"}
 
 
-def test_a_file_whose_name_was_not_loaded_is_not_passed_over_in_silence() -> None:
+def test_a_file_whose_name_was_not_loaded_goes_as_well(media: Path) -> None:
     on_delete()
     product_with_file()
     Product.objects.defer("image").get().delete()
     run_due()
-    execution = Execution.objects.get()
-    assert execution.state == "discarded"
-    assert '"image" having been loaded' in execution.error
+    assert Execution.objects.get().state == "succeeded"
+    assert files_in(media) == set()
 
 
 def test_a_storage_that_cannot_be_used_is_tried_again(media: Path) -> None:
