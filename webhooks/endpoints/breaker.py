@@ -47,7 +47,8 @@ def rate_of(endpoint: Endpoint) -> Rate | None:
     """Give the endpoint's rate, None where it has none."""
     if not endpoint.rate_count or not endpoint.rate_seconds:
         return None
-    return Rate(endpoint.rate_count, endpoint.rate_seconds)
+    # Saving refuses a longer time; after a fixture or an UPDATE the sender must not stumble over it.
+    return Rate(endpoint.rate_count, min(endpoint.rate_seconds, conf.LONGEST_WAIT_OF_SITE))
 
 
 def allowance(endpoint: Endpoint, wanted: int) -> int:

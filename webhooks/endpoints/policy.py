@@ -81,8 +81,8 @@ class Rate:
 
     @property
     def interval(self) -> timedelta:
-        """The time that one delivery takes up."""
-        return timedelta(seconds=self.seconds / (self.count - self.burst + 1))
+        """The time that one delivery takes up: of a rate that no clock can measure, the least that it can."""
+        return max(timedelta(seconds=self.seconds / (self.count - self.burst + 1)), timedelta.resolution)
 
     def own(self, ready_at: datetime | None, now: datetime) -> datetime | None:
         """Give the stored moment, None where it is later than this rate ever gives: it was another rate's, or of a

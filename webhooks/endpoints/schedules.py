@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -24,7 +25,8 @@ def _word(seconds: float) -> str:
     if not seconds:
         return "0s"
     unit = next((unit for unit in "dhm" if seconds % SECONDS[unit] == 0), "s")
-    return f"{seconds / SECONDS[unit]:g}{unit}"
+    # With all digits and without an exponent: what is shown in the form is read again when that is saved.
+    return f"{Decimal(repr(seconds)) / SECONDS[unit]:f}".removesuffix(".0") + unit
 
 
 def parsed(text: str) -> list[float]:

@@ -256,6 +256,8 @@ class Endpoint(models.Model):
             problems[missing] = gettext(
                 "A rate has two parts: so many deliveries, in so many seconds. Give both, or neither."
             )
+        elif self.rate_seconds is not None and self.rate_seconds > conf.LONGEST_WAIT_OF_SITE:
+            problems["rate_seconds"] = gettext("A rate is in at most 31,622,400 seconds (366 days).")
         return problems
 
     def _tls_problems(self) -> dict[str, Any]:

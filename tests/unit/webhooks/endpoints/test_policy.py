@@ -6,6 +6,8 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhooks.endpoints.policy import (
     DISABLE_AFTER,
@@ -212,3 +214,35 @@ def test_after_that_wait_one_fits() -> None:
 def test_a_rate_that_holds_nothing_back_tells_no_wait() -> None:
     assert Rate(100, 60).seconds_until_one_fits(None, NOW) == math.inf
     assert Rate(100, 60).seconds_until_one_fits(NOW + timedelta(days=9), NOW) == math.inf
+
+
+@given(st.integers(1, 2**31 - 1), st.integers(1, 31_622_400), st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_any_rate_lets_some_go_and_then_tells_when_the_next_may(count: int, seconds: int, later: timedelta) -> None:
+    # Of millions in a second no clock can measure one; a sender that divides by that serves nobody at all.
+    rate = Rate(count, seconds)
+    assert 1 <= rate.burst <= count
+    assert rate.fitting(None, NOW) == rate.burst
+    ready_at = used(rate, None, NOW, rate.burst)
+    assert 0 <= rate.fitting(ready_at, NOW + later) <= rate.burst
+    wait = rate.seconds_until_one_fits(ready_at, NOW)
+    assert 0 <= wait <= seconds
+    assert rate.fitting(ready_at, NOW + timedelta(seconds=wait) + 2 * timedelta.resolution) >= 1
+
+
+@given(st.lists(st.sampled_from([1.0, 30.0, 3_600.0, 200_000.0]), min_size=1, max_size=40))
+def test_an_endpoint_that_goes_on_failing_rests_longer_and_longer_and_never_more_than_a_day(gaps: list[float]) -> None:
+    state, now, rests = EndpointState(), NOW, []
+    for gap in gaps:
+        now += timedelta(seconds=gap)
+        before = resting_until(state, now)
+        note_failure(state, REFUSED, now)
+        until = resting_until(state, now)
+        # What was in flight when it began to rest neither ends that nor makes it longer.
+        if before is not None:
+            assert until == before
+        elif until is not None:
+            rests.append(until - now)
+    assert state.failures == len(gaps)
+    assert (state.failing_since, state.last_error) == (NOW + timedelta(seconds=gaps[0]), REFUSED.error)
+    assert rests == [min(FIRST_PAUSE * 2**number, LONGEST_PAUSE) for number in range(len(rests))]
+    assert bool(rests) == (len(gaps) >= FAILURES_BEFORE_PAUSE)

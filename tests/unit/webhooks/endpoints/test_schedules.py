@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webhooks.endpoints.schedules import ScheduleField, parsed, site_help, words
 from webhooks.models import Endpoint
@@ -21,6 +23,8 @@ from webhooks.models.schedule import LONGEST_WAIT_OF_ENDPOINT, MOST_WAITS, sched
         ([90, 5400, 36 * 3600], "90s, 90m, 36h"),
         ([0.5, 1.25], "0.5s, 1.25s"),
         ((60.0,), "1m"),
+        ([1_234_567, 2_592_000], "1234567s, 30d"),
+        ([0.001, 90.25], "0.001s, 90.25s"),
     ],
 )
 def test_waits_are_written_in_the_largest_unit_that_fits(schedule: Any, text: str) -> None:
@@ -45,9 +49,18 @@ def test_waits_are_read_as_they_are_written(text: str, schedule: list[float]) ->
     assert parsed(text) == schedule
 
 
-@pytest.mark.parametrize("schedule", [[], [5], [5, 300, 1800, 7200], [0.5, 86400]])
+@pytest.mark.parametrize("schedule", [[], [5], [5, 300, 1800, 7200], [0.5, 86400], [1_234_567], [604_800.5], [1e-7]])
 def test_what_was_written_is_read_back(schedule: list[float]) -> None:
     assert parsed(words(schedule)) == schedule
+
+
+@given(st.lists(st.integers(0, LONGEST_WAIT_OF_ENDPOINT) | st.floats(0, LONGEST_WAIT_OF_ENDPOINT), max_size=5))
+def test_a_page_that_is_saved_as_it_was_opened_changes_no_schedule(schedule: list[float]) -> None:
+    field = ScheduleField(required=False)
+    assert field.clean(field.prepare_value(schedule)) == schedule
+    assert not field.has_changed(schedule, words(schedule))
+    # Whole numbers of units are told without fractions, as people say them.
+    assert all("." not in wait for wait in words([int(seconds) for seconds in schedule]).split(", "))
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_its_address_is_brought_to_its_canonical_form() -> None:
         ({"schedule": ["soon"]}, "schedule", "list of seconds"),
         ({"rate_count": 5}, "rate_seconds", "two parts"),
         ({"rate_seconds": 5}, "rate_count", "two parts"),
+        ({"rate_count": 5, "rate_seconds": 31_622_401}, "rate_seconds", "at most 31,622,400 seconds"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(fields: dict[str, Any], field: str, said: str) -> None:

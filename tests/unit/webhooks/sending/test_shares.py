@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from webhooks.sending.shares import BITE, MOST, in_turn, rooms
 
 
@@ -55,3 +58,50 @@ def test_what_happens_now_goes_before_replays_and_slow_endpoints():
     assert in_turn(lanes, {"slow"}) == ["well", "slow", "crm:replay", "slow:replay"]
     turns = {tuple(in_turn(["a", "b", "c"], set())) for _ in range(100)}
     assert len(turns) > 1, "none of three is always the first"
+
+
+SLUGS = st.sampled_from(["a", "b", "c", "d"])
+LANES = st.lists(st.builds(str.__add__, SLUGS, st.sampled_from(["", ":replay", ":test"])), unique=True, max_size=8)
+
+
+@given(
+    LANES,
+    st.dictionaries(SLUGS, st.integers(0, 60)),
+    st.sets(SLUGS),
+    st.sets(SLUGS),
+    st.integers(1, 500),
+    st.none() | st.integers(0, 30),
+)
+def test_no_endpoint_takes_what_is_anothers(
+    lanes: list[str], in_flight: dict[str, int], careful: set[str], quick: set[str], slots: int, limit: int | None
+):
+    given_rooms = rooms(lanes, in_flight, careful, quick, slots=slots, limit=limit)
+    busy = sum(in_flight.values())
+    assert list(given_rooms) == [lane for lane in lanes if lane in given_rooms], "in the order given"
+    assert all(room > 0 for room in given_rooms.values())
+    assert sum(given_rooms.values()) <= max(slots - busy, 0)
+    assert limit is None or sum(given_rooms.values()) <= limit
+    # One share more than there are endpoints, so that one is always left.
+    endpoints = {lane.partition(":")[0] for lane in lanes} | {slug for slug, count in in_flight.items() if count}
+    share = max(1, min(MOST, slots // (len(endpoints) + 1)))
+    for slug in endpoints:
+        more = sum(room for lane, room in given_rooms.items() if lane.partition(":")[0] == slug)
+        assert more <= max(share - in_flight.get(slug, 0), 0)
+        assert slug not in careful or all(
+            room <= BITE for lane, room in given_rooms.items() if lane.partition(":")[0] == slug
+        )
+    assert all(2 * given_rooms.get(f"{slug}:replay", 0) <= share + 1 for slug in endpoints)
+
+
+@given(LANES.filter(bool), st.integers(6, 500))
+def test_where_nothing_is_in_flight_every_endpoint_has_its_turn(lanes: list[str], slots: int):
+    served = {lane.partition(":")[0] for lane in rooms(lanes, {}, set(), slots=slots)}
+    assert served == {lane.partition(":")[0] for lane in lanes}
+
+
+@given(LANES, st.sets(SLUGS))
+def test_turns_lose_no_lane_and_put_what_is_slow_behind(lanes: list[str], slow: set[str]):
+    turns = in_turn(lanes, slow)
+    assert sorted(turns) == sorted(lanes)
+    ranks = [(lane.endswith(":replay"), lane.partition(":")[0] in slow) for lane in turns]
+    assert ranks == sorted(ranks)
