@@ -12,6 +12,7 @@ from rules_engine.errors import ConditionError
 from rules_engine.logic import jsonlogic
 from rules_engine.logic.cuts import CutOffError
 from rules_engine.types import CutList, CutRows, CutText
+from tests.examples import examples
 
 NUMBERS = st.integers(0, 3)
 ITEMS = {"var": "instance.items"}
@@ -134,7 +135,7 @@ TEXTS = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(120), deadline=None)
 @given(CONDITIONS, NUMBERS, st.lists(NUMBERS, max_size=5), TEXTS, st.lists(NUMBERS, max_size=4), NUMBERS, NUMBERS)
 def test_a_verdict_over_a_part_is_the_one_over_the_whole(
     logic: Any, status: int, items: list[int], body: str, tags: list[int], rows: int, kept_tags: int
@@ -147,7 +148,7 @@ def test_a_verdict_over_a_part_is_the_one_over_the_whole(
         assert over_part == over_whole
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50), deadline=None)
 @given(SEARCHES, OF_A_ROW, st.lists(NUMBERS, min_size=1, max_size=5))
 def test_a_search_is_undecided_only_where_no_kept_row_decides(name: str, asked: Any, kept: list[int]) -> None:
     told = of(0, kept, "", [])

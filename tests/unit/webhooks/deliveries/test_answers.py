@@ -7,10 +7,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules_engine.actions import ActionResult
+from tests.examples import examples
 from tests.unit.webhooks.deliveries.test_delivery import answered, context, endpoint, posted
 from webhooks.deliveries import payload, verdict
 from webhooks.deliveries.delivery import DeliveryOutcome, judge, message
@@ -31,6 +32,7 @@ def wait_of(outcome: DeliveryOutcome) -> float | None:
     return outcome.result.retry_after
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 999))
 def test_a_status_is_taken_or_refused_with_its_number(status: int) -> None:
     # Beside a plain reading of RFC 9110's classes.
@@ -42,6 +44,7 @@ def test_a_status_is_taken_or_refused_with_its_number(status: int) -> None:
     assert ("disabled by any other" in verdict.refusal_text(status, is_test=True)) == (status == 410)
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**20))
 def test_seconds_are_read_as_they_stand_up_to_a_day(seconds: int) -> None:
     asked = verdict.retry_after_seconds(str(seconds), NOW)
@@ -49,6 +52,7 @@ def test_seconds_are_read_as_they_stand_up_to_a_day(seconds: int) -> None:
     assert asked == (min(float(seconds), DAY) if 0 < seconds < 10**18 else None)
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.timedeltas(min_value=timedelta(days=-400), max_value=timedelta(days=400)), st.integers(-12, 14))
 def test_a_date_is_as_far_off_as_it_is_in_whatever_zone(away: timedelta, hours: int) -> None:
     moment = (NOW + away).replace(microsecond=0)
@@ -57,6 +61,7 @@ def test_a_date_is_as_far_off_as_it_is_in_whatever_zone(away: timedelta, hours: 
     assert verdict.retry_after_seconds(written, NOW) == (min(seconds, DAY) if seconds > 0 else None)
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_is_more_than_nonsense(text: str) -> None:
     asked = verdict.retry_after_seconds(text, NOW)

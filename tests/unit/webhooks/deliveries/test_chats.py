@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules_engine.actions import Event, PermanentError
+from tests.examples import examples
 from webhooks.deliveries.chats import CHATS, asked_wait, content, cut, refusal, service_of
 from webhooks.models.choices import CHATS as CHOICES
 
@@ -168,6 +169,7 @@ def test_an_object_that_was_not_written_as_text_is_one_too(form: str) -> None:
     assert ("allowed_mentions" in made) == (form == "discord")
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from([*CHATS]))
 def test_no_message_is_longer_than_its_service_takes(text: str, form: str) -> None:
     chat = replace(CHATS[form], most=CHATS[form].length("x") + 12)
@@ -183,6 +185,7 @@ def test_no_message_is_longer_than_its_service_takes(text: str, form: str) -> No
         assert chat.length(text[:further] + "…") > chat.most or further - len(kept) > 1
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_what_slack_is_sent_reads_as_the_value_was(value: str) -> None:
     assert html.unescape(CHATS["slack"].escape(value)) == html.unescape(html.escape(value, quote=False))

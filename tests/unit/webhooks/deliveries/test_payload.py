@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules_engine.actions import Event, PermanentError
+from tests.examples import examples
 from webhooks.deliveries.formats import encode
 from webhooks.deliveries.payload import TOO_LARGE, body, checked, event_type, is_empty, texts
 
@@ -175,6 +176,7 @@ def test_what_is_merely_small_is_a_template(template: Any) -> None:
     assert not is_empty(template)
 
 
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),

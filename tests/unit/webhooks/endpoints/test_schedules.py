@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from webhooks.endpoints.schedules import ScheduleField, parsed, site_help, words
 from webhooks.models import Endpoint
 from webhooks.models.schedule import LONGEST_WAIT_OF_ENDPOINT, MOST_WAITS, schedule_problem
@@ -54,6 +55,7 @@ def test_what_was_written_is_read_back(schedule: list[float]) -> None:
     assert parsed(words(schedule)) == schedule
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.integers(0, LONGEST_WAIT_OF_ENDPOINT) | st.floats(0, LONGEST_WAIT_OF_ENDPOINT), max_size=5))
 def test_a_page_that_is_saved_as_it_was_opened_changes_no_schedule(schedule: list[float]) -> None:
     field = ScheduleField(required=False)

@@ -111,7 +111,7 @@ def test_a_rate_has_two_parts_or_is_none() -> None:
     assert rate_of(endpoint()) is None
 
 
-def test_a_rate_that_an_update_brought_in_ends_with_the_calendar_at_the_latest() -> None:
+def test_a_rate_that_an_update_brought_in_stops_no_sender() -> None:
     rate = rate_of(Endpoint(slug="crm", rate_count=3, rate_seconds=10**12))
     assert rate is not None
     assert rate.fitting(None, NOW) == 1

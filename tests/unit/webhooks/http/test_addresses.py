@@ -3,9 +3,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from webhooks.http.addresses import parse, refusal
 
 REFUSED = [
@@ -130,6 +131,7 @@ def test_a_refused_address_is_told_for_what_it_is(address: str, reason: str) -> 
     assert refusal(ipaddress.ip_address(address)) == reason
 
 
+@settings(max_examples=examples(100), deadline=None)
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_judged_alike_however_it_is_dressed(address: ipaddress.IPv4Address) -> None:
     mapped = ipaddress.IPv6Address(f"::ffff:{address}")
@@ -140,6 +142,7 @@ def test_an_ipv4_address_is_judged_alike_however_it_is_dressed(address: ipaddres
     assert refusal(ipaddress.IPv6Address((0x2002 << 112) | (int(address) << 80) | 1)) is not None
 
 
+@settings(max_examples=examples(100), deadline=None)
 @given(st.ip_addresses())
 def test_no_address_outside_of_the_public_ones_is_reached(address: ipaddress.IPv4Address) -> None:
     if refusal(address) is None:
@@ -148,6 +151,7 @@ def test_no_address_outside_of_the_public_ones_is_reached(address: ipaddress.IPv
         assert inner == {False}
 
 
+@settings(max_examples=examples(100), deadline=None)
 @given(st.ip_addresses())
 def test_a_network_lets_through_what_is_in_it_and_nothing_else(address: ipaddress.IPv4Address) -> None:
     # One that is IPv4 in disguise is judged as what it is.

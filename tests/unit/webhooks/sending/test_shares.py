@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from webhooks.sending.shares import BITE, MOST, in_turn, rooms
 
 
@@ -64,6 +65,7 @@ SLUGS = st.sampled_from(["a", "b", "c", "d"])
 LANES = st.lists(st.builds(str.__add__, SLUGS, st.sampled_from(["", ":replay", ":test"])), unique=True, max_size=8)
 
 
+@settings(max_examples=examples(80), deadline=None)
 @given(
     LANES,
     st.dictionaries(SLUGS, st.integers(0, 60)),
@@ -93,12 +95,14 @@ def test_no_endpoint_takes_what_is_anothers(
     assert all(2 * given_rooms.get(f"{slug}:replay", 0) <= share + 1 for slug in endpoints)
 
 
+@settings(max_examples=examples(80), deadline=None)
 @given(LANES.filter(bool), st.integers(6, 500))
 def test_where_nothing_is_in_flight_every_endpoint_has_its_turn(lanes: list[str], slots: int):
     served = {lane.partition(":")[0] for lane in rooms(lanes, {}, set(), slots=slots)}
     assert served == {lane.partition(":")[0] for lane in lanes}
 
 
+@settings(max_examples=examples(80), deadline=None)
 @given(LANES, st.sets(SLUGS))
 def test_turns_lose_no_lane_and_put_what_is_slow_behind(lanes: list[str], slow: set[str]):
     turns = in_turn(lanes, slow)

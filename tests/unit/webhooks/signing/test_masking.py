@@ -7,9 +7,10 @@ import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from webhooks.signing.masking import EXCERPT_CHARACTERS, MASK, SHORTEST, masked, masked_url, url_secrets, words
 
 TOKEN = "x9Ab23cD45eF67gH89iJ01kL"
@@ -109,6 +110,7 @@ def test_an_answer_is_kept_up_to_a_thousand_characters(length: int, kept: int) -
     assert shown == "x" * min(length, 1000) + (MASK if length > 1000 else "")
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(min_size=SHORTEST, max_size=12), st.lists(st.text(max_size=6), max_size=3))
 def test_a_secret_is_in_no_answer_whatever_stands_around_it(secret: str, around: list[str]) -> None:
     shown = masked(secret.join(["", *around, ""]), [secret])
