@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -41,14 +41,16 @@ def _is_amount(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    try:
-        return value is None or isinstance(value, datetime) or parse_datetime(value) is not None
-    except (TypeError, ValueError):
-        return False
+    return value is None or _is_moment(value)
 
 
 def _is_moment(value: Any) -> bool:
-    return value is not None and _is_time(value)
+    try:
+        moment = value if isinstance(value, datetime) else parse_datetime(value)
+    except (TypeError, ValueError):
+        return False
+    # At the ends of the calendar it is a time in some zones alone, and in no database.
+    return moment is not None and MINYEAR + 1 < moment.year < MAXYEAR - 1
 
 
 def _is_rows(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
 from django.utils.translation import gettext
 
 from rules_engine.admin.parts.labels import OPERATION_WORDS, model_title
@@ -35,11 +36,22 @@ class CannotBeKept(Exception):
 def keep_context(rule: Rule, context: Mapping[str, Any], name: str = "") -> RuleTest:
     """Keep what a test of the rule was made with, expecting what the rule does now. Raises ``CannotBeKept``."""
     header = context.get("event") or {}
-    moment = parse_datetime(str(header.get("occurred_at") or ""))
+    moment = _moment(str(header.get("occurred_at") or ""))
     if moment is None:
         raise CannotBeKept(gettext("The context does not say when it happened (event.occurred_at)."))
     signal, operation = str(header.get("signal") or ""), str(header.get("operation") or "")
     return _keep(rule, signal, operation, moment, sample_of(context), name)
+
+
+def _moment(text: str) -> datetime | None:
+    """The time that is written; one without a zone is meant in the site's. None for one that there is not."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return None
+    if moment is None or not MINYEAR + 1 < moment.year < MAXYEAR - 1:
+        return None
+    return make_aware(moment) if is_naive(moment) else moment
 
 
 def keep_event(request: HttpRequest, rule: Rule, event: Event) -> RuleTest:

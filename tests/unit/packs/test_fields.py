@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from rules_engine.models import Rule, RuleAction
+from rules_engine.models import Rule, RuleAction, RuleTest
 from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, brief, field_problems, value_problems
 
 RULE = {"slug": "rule", "name": "Rule", "signals": ["post_save"]}
@@ -164,3 +164,11 @@ def test_a_field_that_is_not_known_is_said_with_those_that_are(name: str, pointe
 )
 def test_a_value_is_quoted_short_and_safe(value: Any, words: str) -> None:
     assert brief(value) == words
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "9998-12-31T00:00:00Z"])
+@pytest.mark.parametrize(("model", "name"), [(Rule, "active_until"), (RuleTest, "occurred_at")])
+def test_a_time_at_an_end_of_the_calendar_is_refused(model: type[models.Model], name: str, value: str) -> None:
+    [problem] = value_problems(model, name, value)
+    assert problem.message.startswith('Expected a time such as "2031-05-06T08:00:00Z"')
+    assert not list(value_problems(model, name, f"9997{value[4:]}"))
