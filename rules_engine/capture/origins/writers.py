@@ -28,9 +28,9 @@ from rules_engine.context import actor
 from rules_engine.context.paths import find_model
 from rules_engine.databases.postgresql import HANDS_ON
 from rules_engine.databases.triggers import triggers_of
-from rules_engine.databases.triggers.protocol import Execute
+from rules_engine.databases.triggers.protocol import Execute, Saying
 from rules_engine.databases.triggers.tables import unqualified
-from rules_engine.models.captures.captured import Coverage
+from rules_engine.models.captures.captured import CapturedChange, Coverage
 from rules_engine.outbox import hints
 from rules_engine.surroundings.state import here
 from rules_engine.types import Unread, ask
@@ -57,6 +57,8 @@ class Listening(NamedTuple):
     number: int | None
     names: tuple[str, ...]
     tables: re.Pattern[str]
+    #: Whether some of their triggers are of an earlier release, and ask for writers in another way.
+    is_asked_otherwise: bool
 
     def table_in(self, sql: str) -> str | None:
         """Return the first of the tables that a statement names."""
@@ -109,7 +111,8 @@ def listen(alias: str, number: int | None, captures: Mapping[str, Coverage]) -> 
         return
     ordered = tuple(sorted(names, key=len, reverse=True))
     alternatives = "|".join(map(re.escape, ordered))
-    _listening = Listening(alias, number, ordered, re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)"))
+    tables = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
+    _listening = Listening(alias, number, ordered, tables, _is_asked_otherwise(alias, captures))
     with _lock:
         for connection in list(_connections):
             _stand_before(connection)
@@ -155,6 +158,13 @@ def _tables(captures: Mapping[str, Coverage]) -> set[str]:
     return {unqualified(name) for name in names}
 
 
+def _is_asked_otherwise(alias: str, captures: Mapping[str, Coverage]) -> bool:
+    triggers = triggers_of(alias)
+    made = ((coverage.now or coverage.before, coverage.names) for coverage in captures.values() if coverage.names)
+    known = [(capture, names) for capture, names in made if capture is not None]
+    return triggers is not None and triggers.ask_otherwise(known, CapturedChange, alias)
+
+
 def _cascading_to(model: type[models.Model], known: set[Any]) -> set[str]:
     names: set[str] = set()
     for field in model._meta.concrete_fields:
@@ -184,7 +194,8 @@ def _tell(execute: Execute, sql: Any, params: Any, many: bool, context: dict[str
     if said is None or not is_known:
         said = _say(connection, number)
     connection.__dict__.setdefault(NUMBERS, {})[written] = number
-    done = triggers.saying(said.text, listening.alias, execute, (sql, params, many, context), is_known=is_known)
+    saying = Saying(is_known, listening.is_asked_otherwise)
+    done = triggers.saying(said.text, listening.alias, execute, (sql, params, many, context), saying)
     if said.place == NOWHERE:
         said.mark()
     return done

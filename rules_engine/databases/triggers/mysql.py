@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 from django.utils.dateparse import parse_time
 
-from rules_engine.databases.triggers.protocol import Definition, Execute
+from rules_engine.databases.triggers.protocol import Definition, Execute, Saying
 from rules_engine.databases.triggers.rows import NEW, OLD, RowTriggers
 from rules_engine.databases.triggers.running import rows_of
 from rules_engine.databases.triggers.tables import PREFIX, TableCapture, literal
@@ -143,10 +143,10 @@ class MySQLTriggers(RowTriggers):
         read = next((read for begins, read in _READERS if kind.startswith(begins)), str)
         return lambda text: None if text is None else read(text)
 
-    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], *, is_known: bool) -> Any:
+    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], said: Saying) -> Any:
         """Set the variable, where the session has another one. See ``Triggers``."""
         connection = connections[using]
-        if not is_known and _said_to(connection) != origin:
+        if not said.is_known and _said_to(connection) != origin:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET {ORIGIN} = %s", [origin])
             connection.__dict__[SAID] = (connection.connection, origin)

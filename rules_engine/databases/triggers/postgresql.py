@@ -17,7 +17,7 @@ from django.db.models import Field, Model
 
 from rules_engine.databases import database_of
 from rules_engine.databases.triggers.converting import converters_of
-from rules_engine.databases.triggers.protocol import Definition, Execute, Written
+from rules_engine.databases.triggers.protocol import Definition, Execute, Saying, Written
 from rules_engine.databases.triggers.running import OneByOne, rows_of
 from rules_engine.databases.triggers.tables import PREFIX, TableCapture, literal
 
@@ -148,11 +148,11 @@ class PostgreSQLTriggers(OneByOne):
         for row in rows_of(statement, [f"[{', '.join(rows)}]"], using):
             yield convert(row)
 
-    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], *, is_known: bool) -> Any:
+    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], said: Saying) -> Any:
         """Set it for the transaction, in one trip with the statement where that can be. See ``Triggers``."""
         connection = connections[using]
         sql, params, many, context = arguments
-        if is_known:
+        if said.is_known:
             return execute(sql, params, many, context)
         if not many and database_of(using).sends_several(using):
             return _in_one_trip(origin, execute, sql, params, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +21,15 @@ class Definition(NamedTuple):
 
     statements: Sequence[str]
     names: Sequence[str]
+
+
+class Saying(NamedTuple):
+    """What is known as a statement says where it comes from."""
+
+    #: Whether this transaction has said the same before.
+    is_known: bool = False
+    #: Whether some trigger asks otherwise (``Triggers.ask_otherwise``).
+    is_asked_otherwise: bool = False
 
 
 class Triggers(Protocol):
@@ -59,6 +68,11 @@ class Triggers(Protocol):
     ) -> Iterator[Sequence[Any]]:
         """Yield the fields' values of each row, as Django reads them from the table."""
 
-    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], *, is_known: bool) -> Any:
-        """Execute a statement such that triggers know where it comes from. ``is_known`` where this transaction has
-        said the same before."""
+    def ask_otherwise(
+        self, made: Iterable[tuple[TableCapture, Sequence[str]]], captured: type[Model], using: str
+    ) -> bool:
+        """Say whether some triggers, by what they capture and their names, find out who writes in another way than
+        those that are made now."""
+
+    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], said: Saying) -> Any:
+        """Execute a statement such that triggers know where it comes from."""

@@ -1,34 +1,38 @@
-"""SQLite: a trigger for each row. It has no session of which a trigger could know anything, so a process of Django has
-a temporary trigger of its own on what is captured, which asks that process; other programs have none.
+"""SQLite: a trigger for each row. It has no session of which a trigger could know anything. So triggers call a function
+which in every SQLite answers nothing, and a process of Django's has it answer who writes, on its own connections.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import connections
-from django.db.models import Field
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model
 
-from rules_engine.databases.triggers.protocol import Execute
+from rules_engine.databases.triggers.protocol import Execute, Saying
 from rules_engine.databases.triggers.rows import NEW, OLD, WRITTEN, RowTriggers
 from rules_engine.databases.triggers.running import rows_of
-from rules_engine.databases.triggers.tables import CAPTURED_TABLE, PREFIX, literal
+from rules_engine.databases.triggers.tables import CAPTURED_TABLE, PREFIX, TableCapture, literal
 
 #: A function of older releases takes 127 arguments, and a column is two.
 MOST_BUILT = 60
-#: The temporary trigger, the function that it asks, and where a connection keeps what that answers, and which of the
-#: driver's connections has it.
+#: ``printf`` without a format is NULL. A connection may have a function of its own for a name and a number of
+#: arguments: then a row is written once, by whoever, and no program misses a function.
+ASKED = "printf"
+#: Who writes what is being executed; None where nobody says so.
+_writer: ContextVar[str | None] = ContextVar("rules_engine_writer", default=None)
+#: Where a connection keeps which of the driver's connections answers so, and whether its triggers may ask that.
+ANSWERING = "_rules_engine_answering"
+#: Triggers of earlier releases ask nobody, and none may where the site trusts no schema: then a temporary trigger asks
+#: a function that only such a trigger calls. An object without anything in it is nobody: of an empty text it would be
+#: asked again where a site has triggers fire themselves (``PRAGMA recursive_triggers``).
 ASKING = f"{PREFIX}asking"
 FUNCTION = f"{PREFIX}origin"
-ANSWER = "_rules_engine_origin"
-ANSWERING = "_rules_engine_answering"
-#: What the process answers where it was not told who writes: an object without anything in it, for an empty text would
-#: be asked about again where a site has triggers fire themselves (``PRAGMA recursive_triggers``).
-NOBODY = "{}"
-_ANSWERED = ", ".join(f"{FUNCTION}()" if column == "origin" else f"NEW.{column}" for column in WRITTEN)
-#: The row is written once, with the answer: to write it and change it then takes half as long again (P14).
+_ANSWERED = ", ".join(f"coalesce({FUNCTION}(), '{{}}')" if name == "origin" else f"NEW.{name}" for name in WRITTEN)
 ASK = (
     f"CREATE TEMP TRIGGER IF NOT EXISTS {ASKING} BEFORE INSERT ON main.{CAPTURED_TABLE} WHEN NEW.origin = '' "  # noqa: S608
     f"BEGIN INSERT INTO {CAPTURED_TABLE} ({', '.join(WRITTEN)}) VALUES ({_ANSWERED}); SELECT RAISE(IGNORE); END"
@@ -39,7 +43,7 @@ INFINITE = {"9.0e+999": math.inf, "-9.0e+999": -math.inf, "9e999": math.inf, "-9
 class SQLiteTriggers(RowTriggers):
     """Row triggers of SQLite."""
 
-    origin = "''"
+    origin = f"coalesce({ASKED}(), '')"
     now = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
     def trouble(self, table: str, using: str) -> str | None:
@@ -93,23 +97,38 @@ class SQLiteTriggers(RowTriggers):
         """Read a literal. See ``RowTriggers``."""
         return value_of
 
-    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], *, is_known: bool) -> Any:
+    def ask_otherwise(
+        self, made: Iterable[tuple[TableCapture, Sequence[str]]], captured: type[Model], using: str
+    ) -> bool:
+        """Look whether they have the names that they get now. See ``Triggers``."""
+        return any(set(names) != set(self.definition(capture, captured, using).names) for capture, names in made)
+
+    def saying(self, origin: str, using: str, execute: Execute, arguments: Sequence[Any], said: Saying) -> Any:
         """Have the process answer this when it is asked. See ``Triggers``."""
         connection = connections[using]
-        sql, params, many, context = arguments
-        connection.__dict__[ANSWER] = origin
-        if not is_known:
-            raw: Any = connection.connection
-            if connection.__dict__.get(ANSWERING) is not raw:
-                # Once: none is put in its place while a statement is being stepped through, as by iterator().
-                raw.create_function(FUNCTION, 0, lambda: connection.__dict__.get(ANSWER) or NOBODY)
-                connection.__dict__[ANSWERING] = raw
+        if not said.is_known and (not _answers(connection) or said.is_asked_otherwise):
             # Undone with the transaction that it is made in, so it is made sure of in each.
-            raw.execute(ASK)
+            connection.connection.execute(ASK)
+        token = _writer.set(origin)
         try:
-            return execute(sql, params, many, context)
+            return execute(*arguments)
         finally:
-            connection.__dict__[ANSWER] = ""
+            _writer.reset(token)
+
+
+def _answers(connection: BaseDatabaseWrapper) -> bool:
+    """Have the driver's connection answer who writes, once. Says whether triggers of the database may ask it."""
+    raw = connection.connection
+    answering, is_asked = connection.__dict__.get(ANSWERING, (None, False))
+    if answering is not raw:
+        [is_asked] = raw.execute("PRAGMA trusted_schema").fetchone()
+        raw.create_function(FUNCTION, 0, _writer.get)
+        if is_asked:
+            raw.create_function(ASKED, 0, _writer.get)
+            # What was compiled before would call SQLite's own. Whatever a pragma is set to, all is compiled anew then.
+            raw.execute("PRAGMA trusted_schema = 1")
+        connection.__dict__[ANSWERING] = (raw, bool(is_asked))
+    return bool(is_asked)
 
 
 def value_of(text: str | None) -> Any:

@@ -67,6 +67,8 @@ class Coverage(NamedTuple):
     before: TableCapture | None
     generation: int
     since: datetime
+    #: The triggers that are there.
+    names: tuple[str, ...] = ()
 
     def of_writer(self, generation: int | None, at: datetime) -> TableCapture | None:
         """Return what a writer left to the triggers that knew this generation at that time; None is one that said
@@ -104,7 +106,8 @@ class InstalledTrigger(models.Model):
     @property
     def coverage(self) -> Coverage:
         """What is captured, as plain data."""
-        return Coverage(_capture(self.captures), _capture(self.before), self.generation, self.since)
+        now, before = _capture(self.captures), _capture(self.before)
+        return Coverage(now, before, self.generation, self.since, tuple(self.names))
 
     @classmethod
     def coverages(cls, using: str) -> dict[str, Coverage]:
