@@ -16,6 +16,8 @@ from tests import services
 if "DEMO_VAR" not in os.environ:
     os.environ["DEMO_VAR"] = tempfile.mkdtemp(prefix="signal-rules-tests-")
     atexit.register(shutil.rmtree, os.environ["DEMO_VAR"], ignore_errors=True)
+# What is said of each event would be kept with its objects until a test ends, and takes a tenth of its time.
+os.environ.setdefault("LOG_LEVEL", "WARNING")
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # One of the processes that a run of all tests is shared out to: a broker, a cache and media of its own.
     os.environ["DEMO_VAR"] = os.path.join(os.environ["DEMO_VAR"], worker)
