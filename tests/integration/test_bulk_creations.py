@@ -15,7 +15,7 @@ from rules_engine.testing import create_rule, run_due
 from tests.factories import make_animals
 from tests.integration.noting import note
 from tests.statements import statements_of
-from tests.zoo.models import Animal, Club, Keeper, Plaque, Ticket
+from tests.zoo.models import Animal, Club, Enclosure, Keeper, Plaque, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,6 +165,15 @@ def test_one_object_alone_may_be_passed_by() -> None:
     assert events() == []
     Plaque.objects.bulk_create([Plaque(title="1", slug="c")], ignore_conflicts=True)
     assert [title for _, title, _ in told()] == ["1"]
+
+
+@pytest.mark.usefixtures("watching")
+def test_rows_with_a_key_of_two_columns_may_be_passed_by() -> None:
+    Enclosure.objects.create(house=1, number=1, name="old")
+    create_rule(model=Enclosure, actions=LOG)
+    new = [Enclosure(house=1, number=number, name="new") for number in (1, 2)]
+    Enclosure.objects.bulk_create(new, ignore_conflicts=True)
+    assert [(event.operation, event.object_pk) for event in events()] == [("create", "[1, 2]")]
 
 
 @pytest.mark.usefixtures("watching")

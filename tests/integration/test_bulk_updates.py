@@ -137,6 +137,18 @@ def test_a_parents_column_is_told_to_rules_on_parent_and_child() -> None:
     assert Dog.objects.values_list("legs", "breed").get() == (3, "y")
 
 
+def test_an_expression_is_told_of_rows_whose_key_is_a_relation() -> None:
+    dogs = [Dog.objects.create(name=name, legs=legs) for name, legs in (("a", 3), ("b", 4))]
+    create_rule(model=Dog, changes=[{"field": "legs", "to": 4}], actions=LOG)
+    with watching_bulk():
+        Dog.objects.update(legs=F("legs") + 1)
+        assert [event.object_pk for event in events()] == [str(dogs[0].pk)]
+        dogs[1].legs = 4
+        Dog.objects.bulk_update([dogs[1]], ["legs"])
+    assert events()[-1].context["changes"]["legs"] == {"old": 5, "new": 4}
+    assert not RuleError.objects.exists()
+
+
 def test_a_filter_on_related_rows_is_told_for_just_those(animals: list[Animal]) -> None:
     keeper = Keeper.objects.create(name="k")
     Animal.objects.filter(name__in="ab").update(keeper=keeper)

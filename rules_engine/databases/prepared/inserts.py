@@ -89,15 +89,16 @@ def insert_passing_conflicts(
     query: Any = InsertQuery(model, on_conflict=OnConflict.IGNORE)
     query.insert_values(fields, objects)
     compiler: Any = query.get_compiler(using=using)
-    key: Any = model._meta.pk
-    compiler.returning_fields = [key]
+    keys: Any = getattr(model._meta, "pk_fields", [model._meta.pk])
+    compiler.returning_fields = keys
     connection = connections[using]
     with connection.cursor() as cursor:
         for sql, parameters in compiler.as_sql():
             cursor.execute(sql, parameters)
         found = cursor.fetchall()
-    converters = compiler.get_converters([key.get_col(model._meta.db_table)])
-    return [row[0] for row in (compiler.apply_converters(found, converters) if converters else found)]
+    converters = compiler.get_converters([key.get_col(model._meta.db_table) for key in keys])
+    rows = compiler.apply_converters(found, converters) if converters else found
+    return [tuple(row) if len(keys) > 1 else row[0] for row in rows]
 
 
 def _statements(rows: Rows, using: str) -> Iterator[Statement]:
