@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import jsonlogic
@@ -156,7 +157,11 @@ def _operand(value: Any, depth: int) -> jsonlogic.Operand:
         # In one order, so that the same pack gives the same JSON in every process.
         return _operand(sorted(value, key=repr), depth)
     if isinstance(value, Mapping):
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"An object of JSON has texts as keys, and got {wrong[0]!r}.")
         return _Json({key: _operand(item, depth)._prepare() for key, item in value.items()})
+    if isinstance(value, Decimal | float) and not isfinite(value):
+        raise TypeError(f"A condition can hold numbers that JSON has, and got {value}.")
     if isinstance(value, Decimal):
         return _Json(int(value) if value == value.to_integral_value() else float(value))
     if isinstance(value, datetime | date | time):

@@ -127,3 +127,68 @@ def test_a_name_is_not_iterable_and_an_unknown_value_is_refused() -> None:
 
 def test_an_expression_shows_its_json() -> None:
     assert repr(instance.a == 1) == '{"==": [{"var": "instance.a"}, 1]}'
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "numbers that JSON has, and got nan."),
+        (float("-inf"), "numbers that JSON has, and got -inf."),
+        (Decimal("Infinity"), "numbers that JSON has, and got Infinity."),
+        (Decimal("NaN"), "numbers that JSON has, and got NaN."),
+        ([1, [float("inf")]], "numbers that JSON has, and got inf."),
+        ({"a": {1: 2}}, "An object of JSON has texts as keys, and got 1."),
+        ({None: 1}, "An object of JSON has texts as keys, and got None."),
+        (b"bytes", "got a bytes."),
+        (datetime.timedelta(days=1), "got a timedelta."),
+        (1j, "got a complex."),
+        (lambda: 1, "got a function."),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_where_it_is_written(value: Any, said: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        logic(instance.total == value)
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (Decimal("1E+3"), 1000),
+        (Decimal("-0.0"), 0),
+        (Decimal("0.1"), 0.1),
+        (True, True),
+        (None, None),
+        ("ümlaut \u202e", "ümlaut \u202e"),
+        (datetime.time(8, 30), "08:30:00"),
+        (datetime.datetime(2031, 5, 6, 8, tzinfo=datetime.UTC), "2031-05-06T08:00:00+00:00"),
+        (frozenset({3, 1}), [1, 3]),
+        ((), []),
+        ({"a": instance.total}, {"a": TOTAL}),
+    ],
+)
+def test_values_of_python_are_written_as_json_has_them(value: Any, written: Any) -> None:
+    assert logic(value) == written
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (apply("!!", instance.total), {"!!": [TOTAL]}),
+        (apply("if", created, "new", "old"), {"if": [{"var": "created"}, "new", "old"]}),
+        (every([1, 2], lambda number: number > 1), {"all": [[1, 2], {">": [{"var": ""}, 1]}]}),
+        (some(instance.lines, lambda line: True), {"some": [{"var": "instance.lines"}, True]}),
+        (contains(["a", "b"], instance.status), {"in": [{"var": "instance.status"}, ["a", "b"]]}),
+        (missing(), {"missing": []}),
+        (instance["a b"] == 1, {"==": [{"var": "instance.a b"}, 1]}),
+        (instance == None, {"==": [{"var": "instance"}, None]}),  # noqa: E711
+    ],
+)
+def test_less_usual_expressions_are_written_too(expression: Any, expected: Any) -> None:
+    assert logic(expression) == expected
+
+
+def test_an_expression_is_no_key_and_no_private_name_of_it_is_read() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        {instance.total: 1}  # noqa: B018
+    assert not hasattr(instance, "_hidden")
