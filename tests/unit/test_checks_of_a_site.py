@@ -48,7 +48,7 @@ def test_a_form_that_nothing_draws_is_a_warning(
 
 
 @pytest.mark.parametrize("model", ["shop.Customer", "customer", "", "a.b.c"])
-def test_a_user_model_that_is_not_there_is_an_error_and_no_rule_is_asked_for(settings: Any, model: str) -> None:
+def test_a_user_model_that_is_not_there_is_an_error(settings: Any, model: str) -> None:
     settings.AUTH_USER_MODEL = model
     [(id_, text, hint)] = said(checks.check_user_model(None))
     assert id_ == "rules_engine.E013"
