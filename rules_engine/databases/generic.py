@@ -39,6 +39,7 @@ class GenericDatabase:
     """A database of which nothing is known but what Django tells: the careful way of everything."""
 
     spoils_transaction = True
+    takes_rows_as_json = False
     rounds_decimals = False
     can_reserve = False
     can_partition = False

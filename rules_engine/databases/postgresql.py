@@ -77,6 +77,7 @@ def _are_ours_in_each_schema() -> bool:
 class PostgreSQL(GenericDatabase):
     """PostgreSQL 14 and later."""
 
+    takes_rows_as_json = True
     rounds_decimals = True
     can_reserve = True
     can_partition = True

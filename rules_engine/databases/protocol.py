@@ -65,6 +65,8 @@ class Database(Protocol):
 
     #: Whether a statement that fails spoils the transaction that it is in.
     spoils_transaction: bool
+    #: Whether an INSERT may take its rows as one JSON text (``json_populate_recordset``).
+    takes_rows_as_json: bool
     #: Whether a decimal is handed over with all digits, for the database to round.
     rounds_decimals: bool
     #: Whether values can be reserved: an INSERT that says what to do about a row that is there.

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from rules_engine.databases.prepared import inserts
 from rules_engine.databases.prepared.inserts import Rows, insert_together
@@ -125,6 +126,26 @@ def test_what_the_driver_itself_refuses_spoils_no_transaction() -> None:
                 refused()
         insert_together([tags("ours")], "default")
     assert sorted(Tag.objects.values_list("name", flat=True)) == ["ours", "the caller's"]
+
+
+@pytest.mark.postgres("no other database takes rows as one text")
+def test_many_rows_in_one_text_are_the_rows_that_parameters_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = """a 'quote' "two" \\ 100 % %s é 😀 {"var": 1} \n"""
+    config = {"text": odd, "none": None, "deep": [1, 2.5, True, {"": []}], "large": 2**70}
+    names = ("id", "event_id", "rule_slug", "rule_version", "kind", "queue", "config", "given", "finished_at")
+    rows = [
+        (new_id(), new_id(), "r", 1, odd, "rules", config, given, at)
+        for given, at in ((None, None), ("a text", timezone.now()), ([], None), (odd, None))
+    ]
+    stored = []
+    for most in (10_000, 0):
+        monkeypatch.setattr(inserts, "MOST_PARAMETERS", most)
+        insert_together([Rows(Execution, names, rows), tags(odd)], "default")
+        stored.append((sorted(Execution.objects.values_list(*names)), list(Tag.objects.values_list("name"))))
+        Execution.objects.all().delete()
+        Tag.objects.all().delete()
+    assert stored[0] == stored[1]
+    assert stored[1] == (sorted(rows), [(odd,)])
 
 
 def test_nothing_is_written_in_a_transaction_that_is_lost() -> None:
