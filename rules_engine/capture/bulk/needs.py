@@ -66,6 +66,8 @@ class Needs(NamedTuple):
     before: Sequence[Sieve]
     after: Sequence[Sieve]
     differ: Sequence[tuple[int, int]]
+    #: Whether the rule asks for nothing else: of rows that have what it needs, hardly any does not match.
+    is_all: bool = False
 
     @property
     def is_any(self) -> bool:
@@ -102,15 +104,19 @@ def needs_of(
     sieves: dict[bool, list[Sieve]] = {False: [], True: []}
     differ: list[tuple[int, int]] = []
     needs: list[Need | Bound] = [*_of_keys(rule, model), *_of_bounds(rule, model)]
+    is_all = rule.condition is None or len(needs) == _parts_of(rule.condition)
     for need in needs:
         is_after = need.name in after.columns
         values = after if is_after else before
         if need.name in values.columns and need.name not in constants:
             sieves[is_after].append(_sieve_of(need, values))
+        else:
+            is_all = False
     for change in rule.changes:
         step = steps(model).get(change.field)
         name = getattr(getattr(step, "field", None), "attname", "")
         if name not in before.columns or not is_told_plainly(before.columns[name]):
+            is_all = False
             continue
         form = form_of(before.columns[name])
         if change.has_old:
@@ -119,7 +125,15 @@ def needs_of(
             sieves[False].append(_sieve_of(Need(name, _differs(form, constants[name])), before))
         elif name in after.columns:
             differ.append((before.place(name), after.place(name)))
-    return Needs(sieves[False], sieves[True], differ)
+            is_all = is_all and not change.has_new
+    return Needs(sieves[False], sieves[True], differ, is_all)
+
+
+def _parts_of(condition: Any) -> int:
+    """Return how many parts a condition has that are joined by ``and``."""
+    source = getattr(condition, "source", None)
+    parts = source["and"] if isinstance(source, Mapping) and list(source) == ["and"] else [source]
+    return len(parts) if isinstance(parts, list) else 0
 
 
 def _sieve_of(need: Need | Bound, values: DriverValues) -> Sieve:

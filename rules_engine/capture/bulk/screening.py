@@ -73,6 +73,8 @@ class Screen:
         needs = [needs_of(rule, watch.model, before, constants, after) for one in heard for rule in one.rules]
         #: What each rule needs; nothing where one of them has no needs, for then they tell no row from another.
         self.needs = needs if all(need.is_any for need in needs) else []
+        #: Whether these say all that the rules ask: then no more is looked at until a row is told.
+        self.is_all = bool(self.needs) and all(need.is_all for need in needs)
         self._known: dict[Any, bool] = {}
 
     def of_before(self, rows: list[Row]) -> list[Row]:
@@ -92,7 +94,7 @@ class Screen:
             if len(self.needs) > 1 and need.before:
                 there = {was[0]: was for was in need.may_match(list(before.values()))}
             found.update((was[0], (was, row)) for was, row in need.may_match_after(rows, there))
-        return [was for was, row in found.values() if self.may_match(was, row)]
+        return [was for was, row in found.values() if self.is_all or self.may_match(was, row)]
 
     def may_match(self, before: Row, after: Row = ()) -> bool:
         """Say whether some rule can match the row, or fail at it."""

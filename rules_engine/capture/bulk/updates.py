@@ -25,7 +25,7 @@ from rules_engine.capture.bulk.screening import Heard, Screen, safe_form
 from rules_engine.capture.bulk.telling import Own
 from rules_engine.capture.bulk.unique import unique_of
 from rules_engine.capture.watches import Reading, columns_read
-from rules_engine.context.generated import with_generated
+from rules_engine.context.columns import with_generated
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.stored_form import column_value
 from rules_engine.context.subject import Field
@@ -221,7 +221,7 @@ def _locked(rows: models.QuerySet[Any], write: Write, using: str, *, every: bool
     for part in screen.before.read(_plain(rows, write, using), CHUNK):
         locked.count += len(part)
         found = part if every else screen.of_before(part)
-        if not (every or screen.after.columns):
+        if not (every or screen.is_all or screen.after.columns):
             found = [row for row in found if screen.may_match(row)]
         locked.before |= {row[0]: row for row in found}
     return locked
