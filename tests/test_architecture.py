@@ -134,7 +134,7 @@ BOUNDARIES = {
     "stored rule by rule",
     "rules_engine/capture/outcome.py": "evaluation, all rules at once: who is at fault shows where each is tried alone",
     "rules_engine/capture/earlier/old_values.py": "read at every save: a field may raise anything; the rules show it",
-    "rules_engine/context/snapshot.py": "told at every save: a field may raise anything; the rules that ask show it",
+    "rules_engine/context/columns.py": "told at every save: a field may raise anything; the rules that ask show it",
     "rules_engine/context/subject.py": "read at every save: managers, fields, users; the rules concerned show it",
     "rules_engine/work/effects.py": "execution: whatever an action raises is what its attempt came to",
     "rules_engine/actions/mail/mailing.py": "execution: a backend may be a site's own; who was mailed is recorded",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from django.db import DatabaseError, transaction
@@ -24,16 +25,19 @@ from rules_engine.outbox.rows import EachRows, RowsLater
 from rules_engine.rules.matching import CompiledRule
 from rules_engine.rules.repetition import AT_ONCE, MOST_ROWS, Each, is_too_long_for_save, with_rows
 from rules_engine.troubles import failures
-from rules_engine.types import Evaluation, Event, Path, Timing, Unread, ask
+from rules_engine.types import Evaluation, Event, Timing, Unread, ask
 
 logger = logging.getLogger("rules_engine")
 
 SAVED_BEFORE = gettext_lazy("The change itself was committed before, since no transaction was open around it.")
 
 
-@dataclass(frozen=True, slots=True)
+_ACTS_IN_TRANSACTION = attrgetter("acts_in_transaction")
+
+
+@dataclass(slots=True)
 class Decision:
-    """What is to be done about one event."""
+    """What is to be done about one event. Nobody alters it; not frozen, for one is made at each match."""
 
     event: Event
     #: One for each rule that was tried.
@@ -54,12 +58,13 @@ class Decision:
     @property
     def acts_in_transaction(self) -> bool:
         """Say whether some of it is carried out in the transaction of the change."""
-        return any(action.timing == "in_transaction" for rule in self.matched for action in rule.actions)
+        return any(map(_ACTS_IN_TRANSACTION, self.matched))
 
     @property
     def is_record_alone(self) -> bool:
         """Say whether nothing is left to do but to record it, which can be done for many at once."""
-        return not (self.is_deferred or self.rejection or self.acts_in_transaction or self.stop)
+        is_more = self.is_deferred or self.rejection is not None or bool(self.stop)
+        return not is_more and not any(map(_ACTS_IN_TRANSACTION, self.matched))
 
 
 def decide(outcome: Outcome, using: str) -> Decision | None:
@@ -82,7 +87,10 @@ def decide(outcome: Outcome, using: str) -> Decision | None:
         decision = _with_what_acts_before(decision, subject, outcome.matched)
         if decision.rejection is not None:
             return decision
-    rows = _rows(subject, matched)
+    rows: EachRows = {}
+    for rule in matched:
+        if rule.has_each:
+            rows = {**rows, **_rows(subject, rule)}
     cause = subject.origin.cause
     if rows:
         decision = replace(decision, rows=rows)
@@ -106,13 +114,14 @@ def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluati
     their slugs.
     """
     subject, rules = outcome.subject, (*outcome.matched, *outcome.recorders)
-    context = subject.read({path for rule in rules for path in _reads(rule)}, whole=True)
+    paths = rules[0].all_reads if len(rules) == 1 else frozenset(path for rule in rules for path in rule.all_reads)
+    context = subject.read(paths, whole=True)
     if not isinstance(context, Unread):
         return context, {}
     contexts: list[Mapping[str, Any]] = [subject.context((), whole=True)]
     unread: dict[str, Evaluation] = {}
     for rule in rules:
-        own = subject.read(_reads(rule))
+        own = subject.read(rule.all_reads)
         if not isinstance(own, Unread):
             contexts.append(own)
             continue
@@ -122,10 +131,6 @@ def _context(outcome: Outcome) -> tuple[Mapping[str, Any], Mapping[str, Evaluati
             if not rule.is_paused:
                 failures.note(rule.slug, rule.version, unread[rule.slug].detail, is_after_all=True)
     return _merged(contexts), unread
-
-
-def _reads(rule: CompiledRule) -> frozenset[Path]:
-    return rule.action_reads | rule.reads
 
 
 def _merged(contexts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -170,18 +175,17 @@ def _with_what_acts_before(decision: Decision, subject: Subject, vetoing: Sequen
     return replace(decision, ended=ended) if ended else decision
 
 
-def _rows(subject: Subject, matched: Sequence[CompiledRule]) -> EachRows:
-    """Return the rows of each action that is carried out for each of some, or why they cannot be told."""
+def _rows(subject: Subject, rule: CompiledRule) -> EachRows:
+    """Return the rows of each action of the rule that is carried out for each of some, or why they cannot be told."""
     rows: dict[tuple[str, int], Sequence[Any] | RowsLater | str] = {}
-    for rule in matched:
-        for action in rule.actions:
-            if action.each is None or rule.shadow:
-                continue
-            told = ask(_rows_of, subject, action.each, action.timing)
-            if isinstance(told, Unread):
-                rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(told.error)
-            else:
-                rows[rule.slug, action.position] = told
+    for action in rule.actions:
+        if action.each is None or rule.shadow:
+            continue
+        told = ask(_rows_of, subject, action.each, action.timing)
+        if isinstance(told, Unread):
+            rows[rule.slug, action.position] = gettext("for_each could not be worked out: %s") % said_by(told.error)
+        else:
+            rows[rule.slug, action.position] = told
     return rows
 
 
@@ -280,7 +284,10 @@ def _not_carried_out(decision: Decision) -> list[str]:
 
 def write_together(decisions: Sequence[Decision], using: str, rule_set: int | None) -> None:
     """Record several decisions by one statement for many rows. Raises ``DatabaseError``, with nothing written."""
-    writing.write([_batch(decision, using, rule_set) for decision in decisions], using)
+    batches = []
+    for decision in decisions:
+        batches.append(_batch(decision, using, rule_set))
+    writing.write(batches, using)
 
 
 def _batch(decision: Decision, using: str, rule_set: int | None) -> Batch:

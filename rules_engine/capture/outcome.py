@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from django.utils import timezone
@@ -42,10 +44,12 @@ class _Told:
 
 
 _told: dict[tuple[str, int], _Told] = {}
+#: A rule, and what it said.
+Pair = tuple[CompiledRule, Evaluation]
+_ARMS = attrgetter("arms")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of trying rules on a subject, where there is something to tell."""
 
     subject: Subject
@@ -58,30 +62,43 @@ class Outcome:
 
 def match(subject: Subject, rules: Sequence[CompiledRule]) -> Outcome | None:
     """Try the rules on the subject. None where nothing matched and nothing new failed: as nearly always."""
-    pairs = evaluate(subject, rules)
-    if any(rule.arms is not None for rule, _ in pairs):
+    asked = match_subject(subject)
+    pairs = evaluate(subject, rules, asked)
+    if any(map(_ARMS, rules)):
         pairs = marked(subject, pairs)
     if conf.metrics() is not None:
         _count(rules, pairs)
-    if not pairs:
-        return None
-    evaluations = _marked(pairs, subject)
-    if all(evaluation.outcome == "not_matched" or evaluation.is_known for evaluation in evaluations):
-        return None
-    for evaluation in evaluations:
-        if evaluation.outcome == "error" and not evaluation.is_known:
-            _log(evaluation, subject.unread, subject.id)
-    return Outcome(
-        subject,
-        matched=[rule for rule, evaluation in pairs if evaluation.outcome == "matched" and rule.slug],
-        recorders=[rule for rule, _ in pairs if not rule.slug],
-        evaluations=[
-            evaluation for evaluation in _with_unheard(subject, rules, pairs, evaluations) if evaluation.rule_slug
-        ],
-    )
+    return _outcome(subject, asked, rules, pairs) if pairs else None
 
 
-def _count(rules: Sequence[CompiledRule], pairs: Sequence[tuple[CompiledRule, Evaluation]]) -> None:
+def _outcome(
+    subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule], pairs: Sequence[Pair]
+) -> Outcome | None:
+    """Return what is told of these answers, with what is new of errors; None where that is nothing."""
+    evaluations, is_news = list[Evaluation](), False
+    matched, recorders = list[CompiledRule](), list[CompiledRule]()
+    for rule, evaluation in pairs:
+        if evaluation.outcome == "error":
+            evaluation = _noted(rule, evaluation, subject)
+            is_news = is_news or not evaluation.is_known
+        elif evaluation.outcome == "matched":
+            is_news = True
+            if rule.slug:
+                matched.append(rule)
+        if not rule.slug:
+            recorders.append(rule)
+        evaluations.append(evaluation)
+    if not is_news:
+        return None
+    told = evaluations
+    if len(subject.heard) > len(rules):
+        told = _with_unheard(subject, asked, rules, pairs, evaluations)
+    if recorders:
+        told = [evaluation for evaluation in told if evaluation.rule_slug]
+    return Outcome(subject, matched, recorders, told)
+
+
+def _count(rules: Sequence[CompiledRule], pairs: Sequence[Pair]) -> None:
     """Count for monitors what the rules said: nothing is told where all say no."""
     if pairs:
         counting.add_evaluations((rule.slug, said.outcome) for rule, said in pairs if rule.slug)
@@ -91,18 +108,17 @@ def _count(rules: Sequence[CompiledRule], pairs: Sequence[tuple[CompiledRule, Ev
 
 def _with_unheard(
     subject: Subject,
+    asked: MatchSubject,
     rules: Sequence[CompiledRule],
-    pairs: Sequence[tuple[CompiledRule, Evaluation]],
+    pairs: Sequence[Pair],
     evaluations: Sequence[Evaluation],
-) -> Sequence[Evaluation]:
+) -> list[Evaluation]:
     """Return the evaluations with those of the rules that were heard of and not tried, each in its place.
 
     A constant ruled those out: what stops them is the same that would have stopped them. Where there are many of them,
     ``heard`` is empty, and nothing is said of them.
     """
-    if len(subject.heard) <= len(rules):
-        return evaluations
-    asked, is_tried = match_subject(subject), {id(rule) for rule in rules}
+    is_tried = {id(rule) for rule in rules}
     said = {id(rule): evaluation for (rule, _), evaluation in zip(pairs, evaluations, strict=True)}
     told = list[Evaluation]()
     for rule in subject.heard:
@@ -130,9 +146,10 @@ def _log(evaluation: Evaluation, unread: Unread | None, event_id: UUID) -> None:
         told.untold = 0
 
 
-def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
+def evaluate(subject: Subject, rules: Sequence[CompiledRule], asked: MatchSubject | None = None) -> Sequence[Pair]:
     """Return what each of the rules says that are tried, up to one that stops the others; empty if all say no."""
-    asked = match_subject(subject)
+    if asked is None:
+        asked = match_subject(subject)
     if subject.unread is not None:
         return _unread(subject.unread, matching.tried(rules, asked))
     try:
@@ -141,9 +158,7 @@ def evaluate(subject: Subject, rules: Sequence[CompiledRule]) -> Sequence[tuple[
         return _unread(Unread(error), rules) if len(rules) == 1 else _tried_apart(subject, asked, rules)
 
 
-def _tried(
-    subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]
-) -> Sequence[tuple[CompiledRule, Evaluation]]:
+def _tried(subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]) -> Sequence[Pair]:
     rules = matching.tried(rules, asked)
     if not rules:
         return ()
@@ -162,11 +177,9 @@ def _count_answers(asked: Sequence[CompiledRule], evaluations: Sequence[Evaluati
             failures.note_success(rule.slug, rule.version)
 
 
-def _tried_apart(
-    subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]
-) -> Sequence[tuple[CompiledRule, Evaluation]]:
+def _tried_apart(subject: Subject, asked: MatchSubject, rules: Sequence[CompiledRule]) -> Sequence[Pair]:
     """Try each rule by itself, up to one that stops the others; without those that say no."""
-    pairs: list[tuple[CompiledRule, Evaluation]] = []
+    pairs: list[Pair] = []
     for rule in rules:
         tried = ask(_tried, subject, asked, [rule])
         pairs += _unread(tried, [rule]) if isinstance(tried, Unread) else tried
@@ -175,7 +188,7 @@ def _tried_apart(
     return pairs
 
 
-def _unread(unread: Unread, rules: Sequence[CompiledRule]) -> Sequence[tuple[CompiledRule, Evaluation]]:
+def _unread(unread: Unread, rules: Sequence[CompiledRule]) -> Sequence[Pair]:
     return [(rule, matching.failed(rule, said_by(unread.error))) for rule in rules]
 
 
@@ -200,9 +213,9 @@ def _contexts(subject: Subject, rules: Sequence[CompiledRule]) -> Contexts:
     cannot be read, the others are to be tried.
     """
     shared = _context(subject, rules)
-    is_unread = isinstance(shared, ConditionError)
     if len(rules) == 1:
         return Contexts(shared)
+    is_unread = isinstance(shared, ConditionError)
     return Contexts(shared, {rule.slug: _context(subject, [rule]) for rule in rules if is_unread or rule.reads_whole})
 
 
@@ -210,7 +223,7 @@ def _context(
     subject: Subject, rules: Sequence[CompiledRule]
 ) -> jsonlogic.DataHandle | jsonlogic.Partial | ConditionError:
     """Read the context as the conditions of these rules take it. Returns the error where that fails."""
-    context = subject.read({path for rule in rules for path in rule.reads})
+    context = subject.read(rules[0].reads if len(rules) == 1 else {path for rule in rules for path in rule.reads})
     if isinstance(context, Unread):
         if len(rules) == 1:
             logger.error("What the rule %s reads could not be read.", rules[0].slug, exc_info=context.error)
@@ -226,19 +239,18 @@ def forget_troubles() -> None:
     _told.clear()
 
 
-def _marked(pairs: Sequence[tuple[CompiledRule, Evaluation]], subject: Subject) -> Sequence[Evaluation]:
-    """Return the evaluations, those marked as known whose rule failed just now so often that it is told by a number."""
-    evaluations = [evaluation for _, evaluation in pairs]
+def _noted(rule: CompiledRule, evaluation: Evaluation, subject: Subject) -> Evaluation:
+    """Count the error, log it where it is news, and return it: marked as known where the rule failed just now so often
+    that it is told by a number."""
+    if not rule.is_paused:
+        failures.note(rule.slug, rule.version, evaluation.detail)
+    is_told_seldom = bool(rule.fault) or subject.unread is not None or rule.is_paused
     now = subject.occurred_at
-    for index, (rule, evaluation) in enumerate(pairs):
-        if evaluation.outcome != "error":
-            continue
-        if not rule.is_paused:
-            failures.note(rule.slug, rule.version, evaluation.detail)
-        is_told_seldom = bool(rule.fault) or subject.unread is not None or rule.is_paused
-        if now and _is_known(evaluation, now, 1 if is_told_seldom else TOLD_ONE_BY_ONE):
-            evaluations[index] = evaluation._replace(is_known=True)
-    return evaluations
+    is_known = now is not None and _is_known(evaluation, now, 1 if is_told_seldom else TOLD_ONE_BY_ONE)
+    if is_known:
+        return evaluation._replace(is_known=True)
+    _log(evaluation, subject.unread, subject.id)
+    return evaluation
 
 
 def _is_known(evaluation: Evaluation, now: datetime, most: int) -> bool:

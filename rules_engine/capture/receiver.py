@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from types import FrameType
@@ -147,12 +146,13 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     table = _table
     is_of_models = signal in _OF_MODELS
     if _latest.exchanges and sender in _latest.exchanges:
-        if signal not in _BEFORE and not sent.get("action", "").startswith("pre_"):
-            table = _latest.as_written(table, sender)
+        is_before = signal in _BEFORE or sent.get("action", "").startswith("pre_")
+        table = _latest.as_written(table, sender, is_before=is_before)
         if sender not in table.models and sender not in table.relations:
             return
-    # A signal of a site's own may send something called raw.
-    is_raw = is_of_models and _is_raw(signal, sent)
+    # A signal of a site's own may send something called raw; and before Django 6.1 the rows of a loaded object's
+    # relations come without a word of it.
+    is_raw = is_of_models and (bool(sent.get("raw")) or (signal is models.signals.m2m_changed and callers.is_loading()))
     if signal is models.signals.post_save and type(sent["instance"]) in at_load.attached:
         at_load.was_saved(sent["instance"], sent.get("update_fields"))
     if actor.origin().is_paused or (is_raw and not table.hears_raw):
@@ -162,19 +162,19 @@ def receive(sender: Any, signal: Any, **sent: Any) -> None:
     found = _found(table, sender, signal, sent) if is_of_models and not is_raw else None
     if found is NOBODY:
         return
-    is_kept = kept_from_caller(NOT_TRIED, sender)
-    with is_kept, reading_current(table.alias):
-        telling = partial(_tell, table, sender, signal, sent, found)
+    with KeptFromCaller(NOT_TRIED, sender), reading_current(table.alias):
         if not is_of_models:
-            other_signals.carry_out(telling, signal, sent, table.alias)
+            other_signals.carry_out(partial(_tell, table, sender, signal, sent), signal, sent, table.alias)
+        elif is_raw:
+            with actor.loading():
+                _tell(table, sender, signal, sent)
         else:
-            with actor.loading() if is_raw else nullcontext():
-                telling()
+            _tell(table, sender, signal, sent, found)
 
 
 def _of_here(table: Table, sender: Any) -> Table:
     """Return what rules listen to here: nothing, where the site cannot say where that is."""
-    with kept_from_caller(NOT_TRIED, sender):
+    with KeptFromCaller(NOT_TRIED, sender):
         return table.here()
     return Table(table.alias, number=table.number)
 
@@ -185,14 +185,10 @@ def _found(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any]) -> F
     if watch is None or sent.get("using") != table.alias:
         return None
     try:
-        return screens.found_by(watch, signal, sent)
+        screen = screens.SCREENS.get(signal)
+        return None if screen is None else screen(watch, sent["instance"], sent)
     except Exception:  # noqa: BLE001 - a site's own code may raise anything; it is met again, and told, in reading
         return None
-
-
-def _is_raw(signal: Any, sent: Mapping[str, Any]) -> bool:
-    # Before Django 6.1 the rows of a loaded object's relations come without a word of it.
-    return bool(sent.get("raw")) or (signal is models.signals.m2m_changed and callers.is_loading())
 
 
 def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found: Found | None = None) -> None:
@@ -202,12 +198,12 @@ def _tell(table: Table, sender: Any, signal: Any, sent: Mapping[str, Any], found
     try:
         for deferred in before.decisions:
             # One deferred write that fails must not silence the others, nor the post-signal's rules.
-            with kept_from_caller("What %s matched could not be written.", deferred.event.signal):
+            with KeptFromCaller("What %s matched could not be written.", deferred.event.signal):
                 _write(deferred, table)
         decisions: list[Decision] = []
         for subject, rules in _read_or_unread(table, sender, signal, sent, before, found):
             # What goes wrong with one object of a relation is not to silence the others.
-            with kept_from_caller(NOT_TRIED, sender):
+            with KeptFromCaller(NOT_TRIED, sender):
                 outcome = match(subject, rules)
                 decision = None if outcome is None else decide(outcome, table.alias)
                 if decision is not None and decision.is_record_alone:
@@ -272,7 +268,7 @@ def tell(readings: Iterable[Reading], name: str) -> None:
     decisions: list[Decision] = []
     with reading_current(table.alias):
         for subject, rules in readings:
-            with kept_from_caller(NOT_TRIED, name):
+            with KeptFromCaller(NOT_TRIED, name):
                 outcome = match(subject, rules)
                 decision = None if outcome is None else decide(outcome, table.alias)
                 decisions += [] if decision is None else [decision]
@@ -291,7 +287,7 @@ def write_all(decisions: Sequence[Decision], table: Table) -> None:
     if len(decisions) > 1 and write_together(decisions, table.alias, table.number):
         return
     for decision in decisions:
-        with kept_from_caller("What %s matched could not be written.", decision.event.signal):
+        with KeptFromCaller("What %s matched could not be written.", decision.event.signal):
             _write(decision, table)
 
 
@@ -334,15 +330,21 @@ def stored_elsewhere(model: ModelClass, using: str, alias: str) -> StoredElsewhe
     return StoredElsewhere(message % {"model": model._meta.label, "using": using, "alias": alias})
 
 
-@contextmanager
-def kept_from_caller(message: str, *values: Any) -> Iterator[None]:
-    """Log and count whatever goes wrong inside. Raises what a rule asks for, and an error at which the database undid
-    all that the caller had done: else they took it for done."""
-    try:
-        yield
-    except (Rejected, ChangeUndone):
-        raise
-    except Exception as error:  # the evaluation boundary: a rule never breaks a save
+class KeptFromCaller:
+    """Logs and counts whatever goes wrong inside, for a rule never breaks a save. Lets pass what a rule asks for, and
+    an error at which the database undid all that the caller had done: else they took it for done."""
+
+    __slots__ = ("message", "values")
+
+    def __init__(self, message: str, *values: Any) -> None:
+        self.message, self.values = message, values
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, (Rejected, ChangeUndone)):
+            return False
         if undid_all(error, _table.alias):
-            raise
-        faults.of_process.note(error, message, *values)
+            return False
+        faults.of_process.note(error, self.message, *self.values)
+        return True

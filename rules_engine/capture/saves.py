@@ -22,7 +22,7 @@ from rules_engine.capture.earlier.waiting import give_up as give_up
 from rules_engine.capture.inserts.keys import has_key, is_new_at, key_at
 from rules_engine.capture.watches import Found, ModelWatch, Reading, columns_read, is_heard_last
 from rules_engine.context import snapshot
-from rules_engine.context.generated import with_generated
+from rules_engine.context.columns import with_generated
 from rules_engine.context.paths import ModelClass, readable_fields, steps
 from rules_engine.context.subject import Field, Subject
 from rules_engine.databases.savepoints import confined
@@ -93,7 +93,7 @@ class Save(NamedTuple):
 
 def _save(watch: ModelWatch, signal: str, sent: Mapping[str, Any], now: datetime) -> Save:
     is_raw = bool(sent.get("raw"))
-    written = written_by(watch, sent.get("update_fields"))
+    written = written_by(watch, names) if (names := sent.get("update_fields")) is not None else None
     if is_raw and watch.model._meta.parents:
         written = with_generated(watch.model, frozenset(field.name for field in _own_columns(watch.model)))
     instance: models.Model = sent["instance"]
@@ -178,7 +178,7 @@ def after_save(watch: ModelWatch, sent: Sent, before: Before, now: datetime, fou
     if not rules:
         return ()
     created: bool = sent["created"]
-    own, of_parents = _by_table(save, rules, before.parents if created else ())
+    own, of_parents = (rules, ()) if not created or not before.parents else _by_table(save, rules, before.parents)
     if not own:
         return of_parents
     known = None if found is None else found.changes

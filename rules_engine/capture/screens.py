@@ -21,20 +21,11 @@ from rules_engine.live.plan import UNSETTLED
 from rules_engine.types import FieldChange, Operation
 
 
-def found_by(watch: ModelWatch, signal: Any, sent: Mapping[str, Any]) -> Found | None:
-    """Return which rules can match or fail at this save or delete, which is of no loaded data. ``NOBODY`` where none
-    can, and then what its post-signal needs of it is left; None where that is not plain.
-
-    Nearly always nobody, and passed at every save: nothing is made for it, and no more is read than the old values.
-    """
-    screen = _SCREENS.get(signal)
-    return None if screen is None else screen(watch, sent["instance"], sent)
-
-
 def _screen_before_save(watch: ModelWatch, instance: models.Model, sent: Mapping[str, Any]) -> Found | None:
     if watch.parents and instance._state.adding:
         return None
-    written = written_by(watch, sent.get("update_fields"))
+    update_fields = sent.get("update_fields")
+    written = None if update_fields is None else written_by(watch, update_fields)
     plan = watch.plans.get("pre_save")
     if plan is not None and plan.can_match(plan.held(instance, written), written):
         return None
@@ -115,7 +106,10 @@ def _changes_held(
     return changes
 
 
-_SCREENS: Mapping[Any, Callable[[ModelWatch, models.Model, Mapping[str, Any]], Found | None]] = {
+#: By a save's or delete's signal, what returns which rules can match or fail at it, where it is of no loaded data:
+#: ``NOBODY`` where none can, and then what its post-signal needs of it is left; None where that is not plain. Nearly
+#: always nobody, and passed at every save: nothing is made for it, and no more is read than the old values.
+SCREENS: Mapping[Any, Callable[[ModelWatch, models.Model, Mapping[str, Any]], Found | None]] = {
     models.signals.pre_save: _screen_before_save,
     models.signals.post_save: _screen_after_save,
     models.signals.pre_delete: _screen_before_delete,

@@ -77,7 +77,7 @@ def ask(instance: models.Model) -> Rejected | None:
     """
     if type(instance) not in receiver.watched() or actor.origin().is_paused:
         return None
-    with receiver.kept_from_caller("The vetoes of the rules on %s could not be asked.", type(instance)._meta.label):
+    with receiver.KeptFromCaller("The vetoes of the rules on %s could not be asked.", type(instance)._meta.label):
         watch = receiver.table(type(instance)).models.get(type(instance))
         return None if watch is None else _ask(watch, instance)
     return None

@@ -72,6 +72,7 @@ def find_model(label: str) -> ModelClass | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def label_of(model: ModelClass) -> str:
     """Return the label that rules use for a model: ``"clinic.doctor"``."""
     return model._meta.label_lower

@@ -183,13 +183,15 @@ def same(one: Any, other: Any) -> bool:
     """Say whether two values are equal as JSON has it: ``1`` is not ``true``, at any depth."""
     if one is other:
         return True
+    if type(one) is str and type(other) is str:  # as most are, and told apart without another call
+        return one == other
     return bool(one == other) and _are_alike(one, other)
 
 
 def _are_alike(one: Any, other: Any) -> bool:
     """Say whether of two values that Python holds to be equal none has a number where the other has true or false."""
-    if isinstance(one, str):
-        return True
+    if isinstance(one, str | decimal.Decimal):
+        return not isinstance(other, bool)
     if isinstance(one, Mapping):
         return all(_are_alike(item, other[key]) for key, item in one.items())
     if isinstance(one, list):
@@ -226,6 +228,10 @@ def _size_of_items(items: Iterable[Any]) -> int:
     return 2 + sum(size_of(item) + 4 if isinstance(item, _SIZED) else 12 for item in items)
 
 
+#: What is copied without a call of ``plain`` where all in it is plain.
+_COPIED = frozenset((dict, list))
+
+
 def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: list[str] | None = None) -> Any:
     """Copy data with each ``Decimal`` as its exact string.
 
@@ -237,21 +243,25 @@ def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: li
         return str(value)
     if cut is not None and isinstance(value, CUT_TYPES):
         cut.append(f"{type(value).__name__}{pointer}")
-    if isinstance(value, Mapping):
-        return {
-            key: item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{_escape(key)}", found, cut)
-            for key, item in value.items()
-        }
+    # Copied by loops, and a dict is one without being asked: each event passes here, and each of its parts.
+    if type(value) is dict or isinstance(value, Mapping):
+        parts: dict[Any, Any] = {}
+        for key, item in value.items():
+            if type(item) in _COPIED and PLAIN_TYPES.issuperset(
+                map(type, item.values() if type(item) is dict else item)
+            ):
+                item = item.copy()
+            elif type(item) not in PLAIN_TYPES:
+                step = str(key).replace("~", "~0").replace("/", "~1")
+                item = plain(item, f"{pointer}/{step}", found, cut)
+            parts[key] = item
+        return parts
     if isinstance(value, list | tuple):
-        return [
-            item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{index}", found, cut)
-            for index, item in enumerate(value)
-        ]
+        items: list[Any] = []
+        for index, item in enumerate(value):
+            items.append(item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{index}", found, cut))
+        return items
     return value
-
-
-def _escape(key: Any) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def restore(value: Any, pointers: Iterable[str]) -> Any:

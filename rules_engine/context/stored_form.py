@@ -23,7 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils import timezone
 
 from rules_engine.context import ranges
-from rules_engine.context.plain_data import ALL_DIGITS, MAX_DEPTH, NO_VALUE, SHORT, clean_text, safe
+from rules_engine.context.plain_data import ALL_DIGITS, MAX_DEPTH, MOST_TENS, NO_VALUE, SHORT, clean_text, safe
 from rules_engine.databases import database_of
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.hidden.secret_names import without_secrets
@@ -50,11 +50,6 @@ def column_value(field: Field, value: Any) -> Any:
 def field_value(instance: models.Model, field: Field) -> Any:
     """Return a field's value as JSON-safe data, as the database would give it back: ``"12"`` is ``Decimal("12")``."""
     return reader_of(type(instance), field)(instance)
-
-
-def row_value(instance: models.Model, field: Field) -> Any:
-    """Return a field's value of an object that was just fetched: what its row brought, whatever its attribute gives."""
-    return form_of(field)(instance.__dict__.get(field.attname))
 
 
 def key_value(instance: models.Model) -> Any:
@@ -194,6 +189,8 @@ def _parts_form(key: Any) -> Form:
 def _djangos_form(field: Field) -> Form:
     to_python, settled = field.to_python, _settling(field)
     is_text, is_number = isinstance(field, models.CharField | models.TextField), isinstance(field, models.IntegerField)
+    places = field.decimal_places if isinstance(field, models.DecimalField) else None
+    digits = None if places is None else decimal.Decimal(1).scaleb(-places)
 
     def form(value: Any) -> Any:
         # What nearly every value is, is told without a call.
@@ -204,6 +201,9 @@ def _djangos_form(field: Field) -> Form:
             text = str.__str__(value)  # of an Enum, str() is the member's name
             if len(text) <= SHORT and text.isascii() and "\x00" not in text:
                 return text
+        # A decimal of as many places as are stored, and no greater than is told as a number.
+        if kind is decimal.Decimal and digits and value.same_quantum(digits) and abs(value.adjusted()) <= MOST_TENS:
+            return value
         try:
             python = to_python(value)
         except NO_VALUE:

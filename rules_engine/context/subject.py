@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, models
 
 from rules_engine.context import actor, snapshot
-from rules_engine.context.paths import ModelClass, any_is_queried, field_of, readable_fields
+from rules_engine.context.columns import column_values, told_columns
+from rules_engine.context.paths import ModelClass, any_is_queried, field_of, label_of, readable_fields
 from rules_engine.context.plain_data import PLAIN_TYPES
 from rules_engine.context.stored_form import is_held_plainly
 from rules_engine.databases.savepoints import confined
@@ -28,6 +30,8 @@ logger = logging.getLogger("rules_engine")
 BEFORE = ("pre_save", "pre_delete")
 #: Whole numbers within this are told as they are by any field.
 EXACT = 2**53
+#: What nobody can alter once it is read off an object.
+HELD_TYPES = PLAIN_TYPES | {Decimal}
 #: How an object fetches what it does not hold, since Django 6.1; None before.
 FETCH_ONE: Any = getattr(models, "FETCH_ONE", None)
 
@@ -165,8 +169,7 @@ class Subject:
         """The label of the concrete model, empty for a signal of none."""
         if self.instance is None:
             return self.label
-        concrete = self.instance._meta.concrete_model
-        return (concrete or type(self.instance))._meta.label_lower
+        return label_of(self.instance._meta.concrete_model or type(self.instance))
 
     @property
     def pk(self) -> Any:
@@ -176,23 +179,19 @@ class Subject:
             self._pk = self.settled.get(self.instance._meta.pk.attname) if key is None else key
         return self._pk
 
-    def chain(self) -> tuple[uuid.UUID, int]:
-        """Return the id of the first event of the chain this one belongs to, and how many stand before it."""
-        cause = self.origin.cause
-        return (self.id, 0) if cause is None else (cause.root_id, cause.depth + 1)
-
     def header(self) -> dict[str, Any]:
         """Return the context's ``event``."""
-        root_id, depth = self.chain()
+        cause = self.origin.cause
+        told = str(self._id or self.id)
         return {
-            "id": str(self.id),
+            "id": told,
             "signal": self.signal,
             "operation": self.operation,
             "model": self.model,
             "pk": self.pk,
             "occurred_at": self.occurred_at.isoformat() if self.occurred_at else None,
-            "root_id": str(root_id),
-            "depth": depth,
+            "root_id": told if cause is None else str(cause.root_id),
+            "depth": 0 if cause is None else cause.depth + 1,
         }
 
     def context(self, paths: Iterable[Path], *, whole: bool = False) -> dict[str, Any]:
@@ -202,7 +201,7 @@ class Subject:
         whatever the site's own code raises in being read.
         """
         reads = snapshot.tree_of(frozenset(paths))
-        context = {name: self._part(name, reads) for name in (PARTS if whole else reads) if name in PARTS}
+        context = self._whole(reads) if whole else {name: self._part(name, reads) for name in reads if name in PARTS}
         if self.due is not None:
             context["due"] = self.due
             if self.rows is not None:
@@ -215,6 +214,29 @@ class Subject:
             return self.context(paths, whole=whole)
         except Exception as error:  # noqa: BLE001 - reading runs the site's own code; the rules concerned show it
             return Unread(error)
+
+    def _whole(self, reads: snapshot.Tree) -> dict[str, Any]:
+        """Read all parts: as ``_part`` does, and without a call for each, for every match passes here."""
+        changes = self._changes() if self.knows_changes else None
+        changed = None if changes is None else list(changes)
+        if changes is not None and Unread in map(type, changes.values()):
+            changed, changes = list(_known(changes, reads.get("changed"))), _known(changes, reads.get("changes"))
+        old = self.old
+        if old is not None:
+            old = _known(old, reads.get("old")) if Unread in map(type, old.values()) else dict(old)
+        is_anybody = self.origin is not actor.NOWHERE
+        return {
+            "event": self.header(),
+            "instance": None if self.instance is None else self._instance(reads.get("instance")),
+            "old": old,
+            "changed": changed,
+            "changes": changes,
+            "created": self.created,
+            "actor": self._actor(is_asked="actor" in reads) if is_anybody else None,
+            "request": self.origin.told,
+            "m2m": None if self.m2m is None else self._m2m(reads.get("m2m")),
+            "signal": self.arguments,
+        }
 
     def _part(self, name: str, reads: snapshot.Tree) -> Any:
         match name:
@@ -231,7 +253,7 @@ class Subject:
             case "created":
                 return self.created
             case "actor":
-                return self._actor(is_asked="actor" in reads)
+                return self._actor(is_asked=True) if self.origin is not actor.NOWHERE else None
             case "request":
                 return self.origin.told
             case "m2m":
@@ -241,19 +263,18 @@ class Subject:
 
     def _changes(self) -> dict[str, Any]:
         """Return what changed by the fields' names; of one that may have, the mark that it could not be read."""
-        return {
-            change.field: {"old": change.old, "new": change.new}
-            if not change.is_unread
-            else change.old
-            if isinstance(change.old, Unread)
-            else change.new
-            for change in self.changes.values()
-        }
+        told: dict[str, Any] = {}
+        for change in self.changes.values():
+            if type(change.old) is Unread:
+                told[change.field] = change.old
+            elif type(change.new) is Unread:
+                told[change.field] = change.new
+            else:
+                told[change.field] = {"old": change.old, "new": change.new}
+        return told
 
     def _actor(self, *, is_asked: bool) -> Mapping[str, Any] | None:
         """Return who acts. A record that no rule asked for says what it came to where that cannot be read."""
-        if self.origin is actor.NOWHERE:
-            return None
         if is_asked:
             return self.origin.actor()
         told = ask(self.origin.actor)
@@ -272,16 +293,20 @@ class Subject:
         if self.instance is None:
             return None
         settled = {**self._held, **self.settled} if self._held else self.settled
-        if tree and any_is_queried(type(self.instance), tuple(tree)):
+        columns = told_columns(type(self.instance), tuple(tree or ()))
+        if columns is None and tree and any_is_queried(type(self.instance), tuple(tree)):
             # Related rows are queries of ours in the caller's transaction: one that fails is undone by itself.
             with confined(self.instance._state.db or DEFAULT_DB_ALIAS), snapshot.within_event(self._rows):
                 instance = self.instance if self.is_copy else _without_caches(self.instance)
                 return snapshot.read(instance, tree, settled=settled)
-        values = snapshot.read(self.instance, tree or {}, settled=settled)
+        if columns is None:
+            values = snapshot.read(self.instance, tree or {}, settled=settled)
+        else:
+            values = column_values(self.instance, columns, settled)
         # Before a save a rule may alter the object yet.
         if self.signal not in BEFORE:
             for name, value in values.items():
-                if type(value) in PLAIN_TYPES:
+                if type(value) in HELD_TYPES:
                     self._held[name] = value
         return values
 
@@ -296,19 +321,19 @@ class Subject:
 
     def event(self, context: Mapping[str, Any]) -> Event:
         """Return the finished event, with this context. Raises ``ValueError`` without a time."""
-        root_id, depth = self.chain()
         if self.occurred_at is None:
             raise ValueError("An event needs the time it occurred.")
+        own, cause = self._id or self.id, self.origin.cause
         return Event(
-            id=self.id,
+            id=own,
             signal=self.signal,
             operation=self.operation,
             model=self.model,
-            pk=self.pk,
+            pk=self.pk if self._pk is None else self._pk,
             occurred_at=self.occurred_at,
-            root_id=root_id,
-            depth=depth,
+            root_id=own if cause is None else cause.root_id,
+            depth=0 if cause is None else cause.depth + 1,
             context=context,
-            cause_id=None if self.origin.cause is None else self.origin.cause.execution_id,
+            cause_id=None if cause is None else cause.execution_id,
             surroundings=here() if functions() else "",
         )

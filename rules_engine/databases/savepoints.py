@@ -33,7 +33,8 @@ BACK = (
 
 def confined(using: str) -> AbstractContextManager[None]:
     """Return a savepoint where a failed query would spoil the caller's transaction; nothing much where it would not."""
-    return transaction.atomic(using=using) if _can_spoil(using) else _Unmarked(connections[using])
+    connection = connections[using]
+    return transaction.atomic(using=using) if _can_spoil(connection) else _Unmarked(connection)
 
 
 class _Unmarked:
@@ -48,10 +49,10 @@ class _Unmarked:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
-        if _is_ended_by(error, self.connection):
-            self.connection.needs_rollback = self.connection.in_atomic_block
-        elif kind is not None:
-            self.connection.needs_rollback = self.was_marked
+        if error is None:
+            return
+        is_ended = _is_ended_by(error, self.connection)
+        self.connection.needs_rollback = self.connection.in_atomic_block if is_ended else self.was_marked
 
 
 def _is_ended_by(error: BaseException | None, connection: BaseDatabaseWrapper) -> bool:
@@ -66,9 +67,8 @@ def undid_all(error: BaseException | None, using: str, within: int = 0) -> bool:
     return len(connection.atomic_blocks) > within and _is_ended_by(error, connection)
 
 
-def _can_spoil(using: str) -> bool:
-    connection = connections[using]
-    if not database_of(using).spoils_transaction:
+def _can_spoil(connection: BaseDatabaseWrapper) -> bool:
+    if not database_of(connection.alias).spoils_transaction:
         return False
     if connection.connection is None:  # nor is there a transaction, unless connecting begins one
         return not connection.settings_dict["AUTOCOMMIT"]
@@ -83,20 +83,17 @@ def fetch_one(using: str, statement: str, parameters: Sequence[Any]) -> Sequence
     statements at once, all three go in one.
     """
     connection = connections[using]
-    can_spoil = _can_spoil(using)
+    can_spoil = _can_spoil(connection)
     if not can_spoil or not database_of(using).sends_several(using):
         with transaction.atomic(using=using) if can_spoil else _Unmarked(connection), connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return _first(cursor)
+            row: Sequence[Any] | None = cursor.fetchone()
+            return row
     with connection.cursor() as cursor:
         _in_one_trip(connection, cursor, statement, parameters)
         cursor.nextset()  # past what SAVEPOINT answered
-        return _first(cursor)
-
-
-def _first(cursor: Any) -> Sequence[Any] | None:
-    row: Sequence[Any] | None = cursor.fetchone()
-    return row
+        found: Sequence[Any] | None = cursor.fetchone()
+        return found
 
 
 def execute_together(statements: Sequence[Statement], using: str) -> None:
@@ -104,9 +101,9 @@ def execute_together(statements: Sequence[Statement], using: str) -> None:
     transaction as it was; where there is none, they have one of their own."""
     if not statements:
         return
-    connection = connections[using]
-    connection.ensure_connection()
-    database = database_of(using)
+    connection, database = connections[using], database_of(using)
+    if connection.connection is None:
+        connection.ensure_connection()
     if len(statements) > MOST_IN_ONE_TRIP:
         _one_by_one(connection, statements)
     elif not database.spoils_transaction:
@@ -118,7 +115,7 @@ def execute_together(statements: Sequence[Statement], using: str) -> None:
         sql = "; ".join(statement.sql for statement in statements)
         parameters = [parameter for statement in statements for parameter in statement.parameters]
         with connection.cursor() as cursor:
-            if _can_spoil(using):
+            if _can_spoil(connection):
                 _in_one_trip(connection, cursor, sql, parameters)
             else:  # what is sent as one is one transaction
                 cursor.execute(sql, parameters)
@@ -137,9 +134,10 @@ def _with_undoing(connection: BaseDatabaseWrapper, statements: Sequence[Statemen
 
     A savepoint would take half as long as all of them: SQLite keeps a copy of each page of each index that they touch.
     """
-    if any(statement.undo is None for statement in statements[:-1]):
-        _one_by_one(connection, statements)
-        return
+    for statement in statements[:-1]:
+        if statement.undo is None:
+            _one_by_one(connection, statements)
+            return
     done: list[Statement] = []
     with _Undoing(connection, done), connection.cursor() as cursor:
         for statement in statements:
@@ -158,9 +156,11 @@ class _Undoing:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        if error is None:
+            return
         if _is_ended_by(error, self.connection):
             self.connection.needs_rollback = True
-        elif kind is not None:
+        else:
             _undo(self.connection, [statement.undo() for statement in self.done if statement.undo is not None])
 
 

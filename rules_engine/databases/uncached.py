@@ -41,11 +41,13 @@ def reading_current(using: str) -> AbstractContextManager[None]:
 
     Past caches that stand before ``SQLCompiler``, that is; those that stand before ``QuerySet`` want ``uncached``.
     """
+    past = NO_CACHE if SQLCompiler.execute_sql is EXECUTE_SQL else _past_caches_of(using)
+    return _where_written(past) if router.routers else past
+
+
+def _past_caches_of(using: str) -> AbstractContextManager[None]:
     operations: Any = connections[using].ops
-    is_past = SQLCompiler.execute_sql is EXECUTE_SQL or "compiler" in vars(operations)
-    if router.routers:
-        return _where_written(NO_CACHE if is_past else _past_caches(operations))
-    return NO_CACHE if is_past else _past_caches(operations)
+    return NO_CACHE if "compiler" in vars(operations) else _past_caches(operations)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from operator import is_
+from operator import attrgetter, is_
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,12 +38,14 @@ from rules_engine.errors import UnknownPath
 from rules_engine.live.constants import EXACT, Key, keys_of, targets_of
 from rules_engine.live.shelves import Draft, Entry, Shelves, places
 from rules_engine.rules.matching import CompiledRule
-from rules_engine.types import FieldChange, Operation
+from rules_engine.types import FieldChange, Operation, Unread
 
 #: Stands for a value that the instance does not hold: it is in the database, or will be.
 UNSETTLED: Any = object()
 #: Rules of one signal up to which an event tells of each where it stopped; of more it tells of those that were tried.
 FEW = 10
+#: The columns of an entry's rule whose earlier value it wants.
+_OLD = attrgetter("old")
 #: The names of the fields that a save writes; None is all of them.
 Written: TypeAlias = frozenset[str] | None
 #: Gives the value of a column in its stored form, or ``UNSETTLED``.
@@ -158,7 +160,9 @@ class Plan:
 
     def wants_old(self, value_of: ValueOf, written: Written) -> bool:
         """Say whether a rule that can match or fail wants a stored value."""
-        return self._rest_asks_old or (bool(self.old) and any(entry.old for entry in self._found(value_of, written)))
+        if self._rest_asks_old or not self.old:
+            return self._rest_asks_old
+        return any(map(_OLD, self._found(value_of, written)))
 
     def possible(self, value_of: ValueOf, written: Written) -> Sequence[CompiledRule]:
         """Return the rules that can match or fail, in order, before it is known what changed."""
@@ -174,21 +178,21 @@ class Plan:
             entries = [*entries, *self._equal_to(value_of)]
         if changes:
             entries = [*entries, *self._changed(changes)]
-        if not entries:
-            return []
-        return self._in_order(
-            [
-                entry.rule
-                for entry in entries
-                if _is_of(entry, operation)
-                and all(field in changes for field in entry.changing)
-                and _fits(entry, value_of)
-            ]
-        )
+        rules: list[CompiledRule] = []
+        for entry in entries:
+            if entry.rule.operations and operation not in entry.rule.operations:
+                continue
+            for field in entry.changing:
+                if field not in changes:
+                    break
+            else:
+                # With one constant alone it stands where that one holds.
+                if len(entry.keys) < 2 or _fits(entry, value_of):
+                    rules.append(entry.rule)
+        return rules if len(rules) < 2 else self._in_order(rules)
 
     def _in_order(self, rules: list[CompiledRule]) -> list[CompiledRule]:
-        if len(rules) > 1:
-            rules.sort(key=self._rank)
+        rules.sort(key=self._rank)
         return rules
 
     def _rank(self, rule: CompiledRule) -> int:
@@ -196,14 +200,15 @@ class Plan:
 
     def _found(self, value_of: ValueOf, written: Written) -> Iterator[Entry]:
         """Yield those of the rules that stand under a field which can match, as far as the instance says."""
-        for entry in self._equal_to(value_of):
+        for entry in self._equal_to(value_of) if self._equal else ():
             if _is_written(entry, written) and _fits(entry, value_of):
                 yield entry
         for field, (name, shelf) in self._target.items():
             if written is None or field in written:
                 value = value_of(name)
                 for entry in shelf.every.values() if value is UNSETTLED else shelf.changed_to(value):
-                    if _is_written(entry, written) and _fits(entry, value_of):
+                    is_written = written is None or _is_written(entry, written)
+                    if is_written and (len(entry.keys) < 2 or _fits(entry, value_of)):
                         yield entry
         for field, shelf in self._changing.items():
             if written is None or field in written:
@@ -217,17 +222,16 @@ class Plan:
             else:
                 yield from shelf.every.values() if value is UNSETTLED else shelf.near(value, kind)
 
-    def _changed(self, changes: Mapping[str, FieldChange]) -> Iterator[Entry]:
+    def _changed(self, changes: Mapping[str, FieldChange]) -> list[Entry]:
+        entries: list[Entry] = []
         for field, change in changes.items():
             if field in self._target:
                 shelf = self._target[field][1]
-                yield from shelf.every.values() if change.is_unread else shelf.changed_to(change.new)
+                is_unread = type(change.old) is Unread or type(change.new) is Unread
+                entries += shelf.every.values() if is_unread else shelf.changed_to(change.new)
             if field in self._changing:
-                yield from self._changing[field].changed_from(change.old)
-
-
-def _is_of(entry: Entry, operation: Operation | None) -> bool:
-    return not entry.rule.operations or operation in entry.rule.operations
+                entries += self._changing[field].changed_from(change.old)
+        return entries
 
 
 def _is_written(entry: Entry, written: Written) -> bool:

@@ -59,6 +59,8 @@ class Shelf:
 
     def changed_to(self, value: Any) -> Iterable[Entry]:
         """Return the rules that ask for this value of a change, as ``same`` compares, and where that is not sure."""
+        if type(value) is str:  # as nearly always, and told apart by itself
+            return self.by_value.get(value, ())
         return self.by_value.get(target_of(value), ()) if is_one_value(value) else self.every.values()
 
 

@@ -84,8 +84,10 @@ def data_handle(context: Mapping[str, Any]) -> DataHandle | Partial:
     """
     if _is_exact(context):
         return _handle_of(context)
-    handle = _handle_of(plain_data(context))
-    cuts = frozenset(_cuts_in(context, ()))
+    room = [DATA_ITEMS, 0]
+    handle = _handle_of(_plain(context, DATA_DEPTH, room))
+    # What was cut off is of a type of its own.
+    cuts = frozenset(_cuts_in(context, ())) if room[1] else None
     return Partial(handle, cuts) if cuts else handle
 
 
@@ -147,10 +149,11 @@ def _is_exact(context: Any) -> bool:
 
 def plain_data(context: Mapping[str, Any]) -> Any:
     """Return a copy made of nothing but JSON types. Raises ``ConditionError`` as ``data_handle`` does."""
-    return _plain(context, DATA_DEPTH, [DATA_ITEMS])
+    return _plain(context, DATA_DEPTH, [DATA_ITEMS, 0])
 
 
 def _plain(value: Any, depth: int, room: list[int]) -> Any:
+    """Copy a value. ``room`` is how many items it may have yet, and how many were of other types than JSON's own."""
     # Exact types first, without calls: they are nearly everything, and this runs for every captured event.
     kind = type(value)
     if kind is dict or kind is list or kind is tuple:
@@ -163,7 +166,14 @@ def _plain(value: Any, depth: int, room: list[int]) -> Any:
             raise ConditionError(message % {"levels": DATA_DEPTH, "items": _grouped(DATA_ITEMS)})
         depth -= 1
         if kind is dict:
-            return {k: v if type(v) in _AS_IS else _plain(v, depth, room) for k, v in value.items()}
+            copy: dict[Any, Any] = {}
+            for key, item in value.items():
+                if type(item) is Decimal:
+                    item = number_of(item)
+                elif type(item) not in _AS_IS:
+                    item = _plain(item, depth, room)
+                copy[key] = item
+            return copy
         return [v if type(v) in _AS_IS else _plain(v, depth, room) for v in value]
     if kind is float or kind is Decimal:
         return number_of(value)
@@ -176,11 +186,13 @@ def number_of(value: float | Decimal) -> float | int:
     if not math.isfinite(number):
         raise ConditionError(gettext("The event's data holds a NaN or an infinite number, which JSON has not."))
     # Whole decimals keep all their digits; a float has 53 bits of them.
-    return int(value) if isinstance(value, Decimal) and _is_whole(number) else number
+    is_whole = isinstance(value, Decimal) and number.is_integer() and abs(number) < 2**63
+    return int(value) if is_whole else number
 
 
 def _other(value: Any, depth: int, room: list[int]) -> Any:
     """Subclasses and other mappings, as the JSON type that they stand for."""
+    room[1] += 1
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -193,10 +205,6 @@ def _other(value: Any, depth: int, room: list[int]) -> Any:
         return _plain(list(value), depth, room)
     message = gettext('The event\'s data holds a Python "%(type)s", which is not JSON.')
     raise ConditionError(message % {"type": type(value).__name__})
-
-
-def _is_whole(number: float) -> bool:
-    return number.is_integer() and abs(number) < 2**63
 
 
 def explain(error: DataLogicError, place_of: Callable[[str], str] = str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext
@@ -20,16 +20,16 @@ from rules_engine.outbox.rows import (
     ended_row,
     error_row,
     event_row,
-    execution_row,
+    execution_rows,
 )
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.troubles import failures
-from rules_engine.types import Unread, ask, new_id
+from rules_engine.types import Unread, ask, new_ids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """All rows of one event. They are written together or not at all."""
+    """All rows of one event. They are written together or not at all, and altered by nobody, as rows are not."""
 
     event: EventRow
     #: What waits for a worker.
@@ -61,9 +61,11 @@ def make_batch(
     executions: list[ExecutionRow] = []
     held: list[HeldRow] = []
     for rule in matched:
-        actions = _later_actions(rule, stopped)
-        if not actions or not _is_decided_later(rule):
-            executions += [execution_row(new_id(), event, rule, action) for action in actions]
+        actions = _left_of(rule, stopped) if stopped else rule.later_actions
+        if not actions:
+            continue
+        if rule.hold is None and not rule.has_each:
+            executions += execution_rows(new_ids(len(actions)), event, rule, actions)
             continue
         # A key is rendered over a site's data.
         row = ask(held_row, event, rule, actions, each_rows, transaction)
@@ -77,19 +79,17 @@ def make_batch(
     count = len(executions) + len(ended)
     if held:
         count += sum(row.executions for row in held)
+    errors: list[ErrorRow] = []
+    for said in evaluations:
+        if said.outcome == "error" and not said.is_known:
+            errors.append(error_row(event, said))
     return Batch(
         event_row(event, evaluations, count, rule_set),
         executions,
-        ended=[ended_row(event, end) for end in ended],
+        ended=[ended_row(event, end) for end in ended] if ended else (),
         held=held,
-        errors=[
-            error_row(event, failed) for failed in evaluations if failed.outcome == "error" and not failed.is_known
-        ],
+        errors=errors,
     )
-
-
-def _is_decided_later(rule: CompiledRule) -> bool:
-    return rule.hold is not None or any(action.each is not None for action in rule.actions)
 
 
 def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
@@ -97,10 +97,10 @@ def cut(rule: CompiledRule, reason: str) -> types.Evaluation:
     return types.Evaluation(rule.slug, rule.version, "error", None, reason)
 
 
-def _later_actions(rule: CompiledRule, stopped: Mapping[str, int]) -> list[CompiledAction]:
+def _left_of(rule: CompiledRule, stopped: Mapping[str, int]) -> Sequence[CompiledAction]:
     """Return the actions that workers are to carry out: one that failed at once may have stopped those after it."""
     last = stopped.get(rule.slug)
-    return [action for action in _of_workers(rule) if last is None or action.position < last]
+    return [action for action in rule.later_actions if last is None or action.position < last]
 
 
 def _cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) -> list[ActionOutcome]:
@@ -109,10 +109,6 @@ def _cut_off_later(rules: Sequence[CompiledRule], stopped: Mapping[str, int]) ->
         cut_off(rule, action)
         for rule in rules
         if rule.slug in stopped
-        for action in _of_workers(rule)
+        for action in rule.later_actions
         if action.position > stopped[rule.slug]
     ]
-
-
-def _of_workers(rule: CompiledRule) -> Iterable[CompiledAction]:
-    return [] if rule.shadow else [action for action in rule.actions if action.timing == "after_commit"]

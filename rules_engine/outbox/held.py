@@ -18,7 +18,7 @@ from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet
 from rules_engine.errors import ConditionError, said_by
 from rules_engine.models.execution import NOT_AFTER_THAT, State
-from rules_engine.outbox.rows import HELD_COLUMNS, EachRows, ExecutionRow, HeldRow, RowsLater, author_of, execution_row
+from rules_engine.outbox.rows import HELD_COLUMNS, EachRows, ExecutionRow, HeldRow, RowsLater, author_of, execution_rows
 from rules_engine.rules.holding import Hold
 from rules_engine.rules.matching import CompiledAction, CompiledRule
 from rules_engine.rules.repetition import compile_each, with_rows
@@ -49,7 +49,7 @@ def held_row(
 def _held_action(
     event: types.Event, rule: CompiledRule, action: CompiledAction, rows: Sequence[Any] | RowsLater | str | None
 ) -> dict[str, Any]:
-    execution = execution_row(types.new_id(), event, rule, action)
+    [execution] = execution_rows(types.new_ids(1), event, rule, [action])
     held = {name: getattr(execution, name) for name in HELD_COLUMNS}
     if execution.given is not None:
         held["later"] = execution.given

@@ -1,6 +1,7 @@
 """The rows of what is recorded and to be done, one dataclass a table, and how each is made. No database in here.
 
-What a dataclass leaves out, the column's default fills in.
+What a dataclass leaves out, the column's default fills in. Nobody alters a row; those that each match makes are not
+frozen all the same, for that takes Python three times as long to make.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -44,7 +46,7 @@ class RowsLater:
 EachRows = Mapping[tuple[str, int], Sequence[Any] | RowsLater | str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EventRow:
     """A row of ``models.Event``."""
 
@@ -69,7 +71,7 @@ class EventRow:
     trace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExecutionRow:
     """A row of ``models.Execution``: one that waits for a worker, or one that has ended already."""
 
@@ -149,8 +151,8 @@ def event_row(
     context = snapshot.plain(event.context, found=decimals, cut=cut)
     if cut:
         context["event"] = {**context.get("event", {}), "cut": cut}
-    actor: Mapping[str, Any] = event.context.get("actor") or {}
-    request: Mapping[str, Any] = event.context.get("request") or {}
+    actor: Mapping[str, Any] | None = event.context.get("actor")
+    request: Mapping[str, Any] | None = event.context.get("request")
     columns = Columns(
         id=event.id,
         signal=event.signal,
@@ -159,11 +161,13 @@ def event_row(
         occurred_at=event.occurred_at,
         root_id=event.root_id,
         depth=event.depth,
-        actor_name=snapshot.clean_text(str(actor.get("username", "")), 250),
-        request_id=request.get("id", ""),
+        actor_name=snapshot.clean_text(str(actor.get("username", "")), 250) if actor else "",
+        request_id=request.get("id", "") if request else "",
         surroundings=event.surroundings,
     )
-    kept = Kept(context, decimals) if conf.keep_events_whole() else shorten(Kept(context, decimals), columns)
+    kept = Kept(context, decimals)
+    if not conf.keep_events_whole():
+        kept = shorten(kept, columns)
     return EventRow(
         id=columns.id,
         signal=columns.signal,
@@ -179,19 +183,22 @@ def event_row(
         object_pk="" if event.pk is None else str(event.pk)[:255],
         cause_id=event.cause_id,
         execution_count=executions,
-        actor_id=str(actor.get("id", ""))[:64],
-        evaluations=[_stored_evaluation(evaluation) for evaluation in _kept(evaluations)],
+        actor_id=str(actor.get("id", ""))[:64] if actor else "",
+        evaluations=_stored_evaluations(tuple(evaluations)),
         rule_set=rule_set,
         surroundings=columns.surroundings,
     )
 
 
-def _kept(evaluations: Iterable[types.Evaluation]) -> Iterable[types.Evaluation]:
-    misses = 0
+@lru_cache(maxsize=256)
+def _stored_evaluations(evaluations: tuple[types.Evaluation, ...]) -> Sequence[Mapping[str, Any]]:
+    """Return them as rows have them, of the misses as many as are kept. Most events say what another said before."""
+    misses, stored = 0, []
     for evaluation in evaluations:
         misses += evaluation.outcome == "not_matched"
         if evaluation.outcome != "not_matched" or misses <= MISSES_KEPT:
-            yield evaluation
+            stored.append(_stored_evaluation(evaluation))
+    return stored
 
 
 def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
@@ -207,24 +214,31 @@ def _stored_evaluation(evaluation: types.Evaluation) -> dict[str, Any]:
     return stored
 
 
-def execution_row(key: UUID, event: types.Event, rule: CompiledRule, action: CompiledAction) -> ExecutionRow:
-    """Make the row of an action that waits for a worker."""
-    return ExecutionRow(
-        id=key,
-        event_id=event.id,
-        rule_slug=rule.slug,
-        rule_version=rule.version,
-        author_id=author_of(rule),
-        kind=action.kind,
-        config=action.config,
-        position=action.position,
-        queue=action.queue,
-        lane=action.lane,
-        order_key=action.order_key or _order_key(event),
-        delay=action.delay,
-        on_failure=action.on_failure,
-        given=action.later,
-    )
+def execution_rows(
+    keys: Iterable[UUID], event: types.Event, rule: CompiledRule, actions: Iterable[CompiledAction]
+) -> list[ExecutionRow]:
+    """Make the rows of a rule's actions that wait for a worker, each under one of these keys."""
+    author, order_key = author_of(rule), _order_key(event)
+    rows: list[ExecutionRow] = []
+    for key, action in zip(keys, actions, strict=True):
+        row = ExecutionRow(
+            id=key,
+            event_id=event.id,
+            rule_slug=rule.slug,
+            rule_version=rule.version,
+            author_id=author,
+            kind=action.kind,
+            config=action.config,
+            position=action.position,
+            queue=action.queue,
+            lane=action.lane,
+            order_key=action.order_key or order_key,
+            delay=action.delay,
+            on_failure=action.on_failure,
+            given=action.later,
+        )
+        rows.append(row)
+    return rows
 
 
 def author_of(rule: CompiledRule) -> str:
@@ -244,8 +258,9 @@ def ended_row(event: types.Event, ended: ActionOutcome) -> ExecutionRow:
     """Make the row of an action that has acted in the process of the save."""
     succeeded = ended.state == State.SUCCEEDED
     text = snapshot.clean_text(ended.text)
+    [row] = execution_rows([ended.id], event, ended.rule, [ended.action])
     return replace(
-        execution_row(ended.id, event, ended.rule, ended.action),
+        row,
         state=ended.state.value,
         attempts=0 if ended.state == State.CANCELLED else 1,
         summary=text if succeeded else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -102,16 +102,22 @@ def _matched(event: EventRow) -> list[str]:
 
 
 def _write(batches: Sequence[Batch], using: str) -> int:
-    executions = [row for batch in batches for row in batch.executions]
-    held = [row for batch in batches for row in batch.held]
-    ended = [row for batch in batches for row in batch.ended]
-    tables = [
-        *_rows(models.Event, [batch.event for batch in batches]),
-        *_rows(models.Execution, executions),
-        *_rows(models.Execution, ended),
-        *_rows(models.HeldMatch, held),
-        *_rows(models.RuleError, [row for batch in batches for row in batch.errors]),
-    ]
+    events: list[EventRow] = []
+    executions, ended = list[ExecutionRow](), list[ExecutionRow]()
+    held, errors = list[HeldRow](), list[ErrorRow]()
+    for batch in batches:
+        events.append(batch.event)
+        executions += batch.executions
+        ended += batch.ended
+        held += batch.held
+        errors += batch.errors
+    tables = _tables(
+        (models.Event, events),
+        (models.Execution, executions),
+        (models.Execution, ended),
+        (models.HeldMatch, held),
+        (models.RuleError, errors),
+    )
     if _are_due_at_once(executions, held):
         insert_together(tables, using)
     else:
@@ -135,7 +141,7 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
     executions = [row for match, held in matches for row in released_rows(match, held, now)]
     waiting = [row for row in executions if row.finished_at is None]
     ended = [row for row in executions if row.finished_at is not None]
-    insert_together([*_rows(models.Execution, waiting), *_rows(models.Execution, ended)], using)
+    insert_together(_tables((models.Execution, waiting), (models.Execution, ended)), using)
     _set_due(waiting, (), using)
     count_ended(ended, using)
     announce({row.queue for row in waiting}, using)
@@ -144,17 +150,22 @@ def release(matches: Iterable[tuple[models.HeldMatch, Mapping[str, int]]], using
 
 def _transaction_of(matched: Sequence[CompiledRule], using: str) -> str:
     """Return the name of the transaction, where a rule takes together what happens in one; else nothing."""
-    wants_it = any(rule.hold is not None and rule.hold.coalesce == 0 for rule in matched)
-    return transaction_id(using) if wants_it else ""
+    for rule in matched:
+        if rule.hold is not None and rule.hold.coalesce == 0:
+            return transaction_id(using)
+    return ""
 
 
-def _rows(model: type[Model], new: Sequence[Row]) -> Iterator[Rows]:
-    """Yield the rows for the table; nothing where there are none. What is usual in all of them is not named."""
-    if new:
-        columns = _COLUMNS[type(new[0])]
-        is_usual = all(columns.usual(row) == columns.defaults for row in new)
-        names, values = columns.short if is_usual else columns.whole
-        yield Rows(model, names, [values(row) for row in new])
+def _tables(*made: tuple[type[Model], Sequence[Row]]) -> list[Rows]:
+    """Return the rows by their tables, but for those that get none. What is usual in all of them is not named."""
+    tables = []
+    for model, new in made:
+        if new:
+            columns = _COLUMNS[type(new[0])]
+            usual = list(map(columns.usual, new))
+            names, values = columns.short if usual.count(columns.defaults) == len(usual) else columns.whole
+            tables.append(Rows(model, names, list(map(values, new))))
+    return tables
 
 
 class _Columns(NamedTuple):
@@ -198,9 +209,9 @@ def _is_timed(row: ExecutionRow) -> bool:
 def _are_due_at_once(executions: Sequence[ExecutionRow], held: Sequence[HeldRow]) -> bool:
     """Say whether the rows say themselves when they are due: the database's clock, as they are inserted."""
     for row in executions:
-        if row.delay or row.on_failure == "stop" or _is_timed(row):
+        if row.delay or row.on_failure == "stop" or (row.given is not None and _is_timed(row)):
             return False
-    return not any(row.terms["coalesce"] for row in held)
+    return not held or not any(row.terms["coalesce"] for row in held)
 
 
 def _set_due(executions: Sequence[ExecutionRow], held: Sequence[HeldRow], using: str) -> None:

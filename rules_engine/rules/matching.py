@@ -17,7 +17,7 @@ from rules_engine.context.plain_data import same
 from rules_engine.errors import ConditionError
 from rules_engine.rules import gates
 from rules_engine.rules.gates import CONDITION, Gate, Stop, first_stop
-from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure, Path, Timing, Unread
+from rules_engine.types import Evaluation, FieldChange, MatchSubject, OnFailure, Path, Timing, Unread, shared
 
 if TYPE_CHECKING:
     from rules_engine.rules.holding import Hold
@@ -45,7 +45,7 @@ class CompiledChange:
     def holds(self, changes: Mapping[str, FieldChange]) -> bool:
         """Say whether the field changed, and from and to what was asked."""
         change = changes.get(self.field)
-        if change is None or change.is_unread:
+        if change is None or type(change.old) is Unread or type(change.new) is Unread:
             return False
         return (not self.has_old or same(change.old, self.old)) and (not self.has_new or same(change.new, self.new))
 
@@ -122,10 +122,27 @@ class CompiledRule:
     #: The gates that it has, so that matching asks no others.
     moment_gates: tuple[Gate, ...] = field(init=False, repr=False, compare=False)
     change_gates: tuple[Gate, ...] = field(init=False, repr=False, compare=False)
+    #: What a match asks of its actions: which wait for workers, whether some act in the transaction of the change, and
+    #: whether some act for each of some rows.
+    later_actions: tuple[CompiledAction, ...] = field(init=False, repr=False, compare=False)
+    acts_in_transaction: bool = field(init=False, repr=False, compare=False)
+    has_each: bool = field(init=False, repr=False, compare=False)
+    #: What is read for its condition and its actions together.
+    all_reads: frozenset[Path] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moment_gates", tuple(gate for gate in gates.OF_THE_MOMENT if gate.is_of(self)))
-        object.__setattr__(self, "change_gates", _change_gates(self))
+        later = [action for action in self.actions if action.timing == "after_commit" and not self.shadow]
+        is_read_anyway = self.reads <= self.action_reads
+        found = {
+            "moment_gates": tuple(gate for gate in gates.OF_THE_MOMENT if gate.is_of(self)),
+            "change_gates": _change_gates(self),
+            "later_actions": self.actions if len(later) == len(self.actions) else tuple(later),
+            "acts_in_transaction": any(action.timing == "in_transaction" for action in self.actions),
+            "has_each": any(action.each is not None for action in self.actions),
+            "all_reads": self.action_reads if is_read_anyway else shared(self.action_reads | self.reads),
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
 
 def _change_gates(rule: CompiledRule) -> tuple[Gate, ...]:
@@ -185,7 +202,10 @@ def match(rules: Sequence[CompiledRule], early: Sequence[Stop | None], contexts:
     A condition that cannot be evaluated is an "error" evaluation of its rule alone.
     """
     stops, is_told = all_stops(rules, early, contexts)
-    return [_evaluation(rule, stop) for rule, stop in zip(rules, stops, strict=False)] if is_told else []
+    evaluations: list[Evaluation] = []
+    if is_told:
+        evaluations += map(_evaluation, rules, stops)
+    return evaluations
 
 
 def all_stops(
@@ -206,7 +226,7 @@ def all_stops(
                     stop = Stop(CONDITION, str(error), "error")
         stops.append(stop)
         is_told = is_told or stop is None or stop.outcome == "error"
-        if stop is None and ends(rule):
+        if stop is None and rule.stop_processing and ends(rule):
             break
     return stops, is_told
 

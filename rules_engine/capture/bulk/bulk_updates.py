@@ -18,7 +18,7 @@ from rules_engine.capture.bulk.screening import safe_form
 from rules_engine.capture.bulk.telling import Own
 from rules_engine.capture.watches import Reading, columns_read
 from rules_engine.context import snapshot
-from rules_engine.context.generated import with_generated
+from rules_engine.context.columns import with_generated
 from rules_engine.context.subject import Subject
 from rules_engine.databases.savepoints import confined
 from rules_engine.databases.uncached import UncachedQuerySet

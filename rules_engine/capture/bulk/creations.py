@@ -25,7 +25,7 @@ from rules_engine.capture.bulk.unique import Unique, stored_rows, unique_of, val
 from rules_engine.capture.earlier.waiting import Before
 from rules_engine.capture.watches import NOBODY, Reading
 from rules_engine.context import snapshot
-from rules_engine.context.generated import with_generated
+from rules_engine.context.columns import with_generated
 from rules_engine.context.paths import any_is_queried
 from rules_engine.context.subject import Subject
 from rules_engine.databases import database_of
@@ -254,7 +254,7 @@ def _after(hearing: Hearing, objects: Sequence[Any], now: datetime) -> Iterator[
         readings = list[Reading]()
         for one in part:
             sent = {"instance": one, "created": True, "raw": False, "using": using, "update_fields": None}
-            found = screens.found_by(watch, POST_SAVE, sent)
+            found = screens.SCREENS[POST_SAVE](watch, one, sent)
             if found is not NOBODY:
                 readings += saves.after_save(watch, sent, Before("save"), now, found)
         _fetch_related(hearing, readings)

@@ -21,6 +21,7 @@ from rules_engine.capture.earlier.waiting import Before
 from rules_engine.capture.outcome import match
 from rules_engine.capture.watches import ModelWatch, Reading
 from rules_engine.context import snapshot
+from rules_engine.context.columns import stored_values
 from rules_engine.context.paths import ModelClass
 from rules_engine.context.related import held
 from rules_engine.context.subject import Subject
@@ -89,7 +90,8 @@ def tell(hearing: Hearing, readings: Iterable[Reading], heard: Heard, operation:
             continue
         if decision.rejection is not None:
             raise Vetoed(decision)
-        decision = replace(decision, is_deferred=False)
+        if decision.is_deferred:
+            decision = replace(decision, is_deferred=False)
         if decision.is_record_alone:
             waiting.append(decision)
         else:
@@ -120,7 +122,7 @@ def _decided(hearing: Hearing, subject: Subject, rules: Sequence[CompiledRule]) 
     # What goes wrong with one row is not to silence the others.
     token = SAVE.set(Before("save"))
     try:
-        with receiver.kept_from_caller(receiver.NOT_TRIED, hearing.watch.model):
+        with receiver.KeptFromCaller(receiver.NOT_TRIED, hearing.watch.model):
             outcome = match(subject, rules)
             return None if outcome is None else decide(outcome, hearing.table.alias)
     finally:
@@ -161,9 +163,9 @@ def reading_of_copy(
     operation: Operation = "create" if created else "update"
     plan, changes, knows_changes = watch.plans[signal], dict[str, FieldChange](), bool(watch.old)
     if old is not None or (created and knows_changes):
-        fields = watch.old.values()
-        changed = snapshot.diff(fields, old, snapshot.values_on(row, fields))
-        changes = {change.field: change for change in changed if written is None or change.field in written}
+        for change in snapshot.diff(watch.old.values(), old, stored_values(row, watch.old)):
+            if written is None or change.field in written:
+                changes[change.field] = change
     if rules := plan.matching(plan.held(row), changes, operation):
         subject = Subject(signal, operation, row, old, changes=changes, created=created, occurred_at=now)
         subject.knows_changes = old is not None or (created and knows_changes)

@@ -72,16 +72,16 @@ class StoredRow:
         fifty that fails costs six times two statements. The caller's transaction is as it was.
         """
         try:
-            forms, values = self._forms, self._values(pk, using)
+            is_plain = self._is_in_one_table and not hasattr(pk, "resolve_expression")
+            values = self._by_statement(pk, using) if is_plain else self._by_queryset(pk, using)
             if values is None:
                 return None
-            return {name: form(value) for (name, form), value in zip(forms.items(), values, strict=True)}
+            told: dict[str, Any] = {}
+            for (name, form), value in zip(self._forms.items(), values, strict=True):
+                told[name] = form(value)
+            return told
         except Exception as error:  # noqa: BLE001 - a field's own code may raise anything; the rules that ask show it
             return self._read_apart(pk, using, error)
-
-    def _values(self, pk: Any, using: str) -> Sequence[Any] | None:
-        is_plain = self._is_in_one_table and not hasattr(pk, "resolve_expression")
-        return self._by_statement(pk, using) if is_plain else self._by_queryset(pk, using)
 
     def _read_apart(self, pk: Any, using: str, error: Exception) -> dict[str, Any] | None:
         names = list(self.columns)
@@ -96,13 +96,13 @@ class StoredRow:
         return values
 
     def _by_statement(self, pk: Any, using: str) -> Sequence[Any] | None:
-        connection = connections[using]
         if using not in self._statements:
-            self._statements[using] = self._prepare(connection)
+            self._statements[using] = self._prepare(connections[using])
         statement, converters = self._statements[using]
         # A whole number is what the key's column takes; asking the field for that is a tenth of the whole.
-        key = pk if type(pk) is int and self._has_plain_key else self.model._meta.pk.get_db_prep_value(pk, connection)
-        row = fetch_one(using, statement, (key,))
+        if not (type(pk) is int and self._has_plain_key):
+            pk = self.model._meta.pk.get_db_prep_value(pk, connections[using])
+        row = fetch_one(using, statement, (pk,))
         if row is None or not any(converters):
             return row
         return [value if convert is None else convert(value) for convert, value in zip(converters, row, strict=True)]

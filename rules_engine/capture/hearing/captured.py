@@ -106,9 +106,11 @@ class Latest:
                     found[sender] = (*found.get(sender, ()), exchange)
         return found
 
-    def as_written(self, table: Table, sender: ModelClass) -> Table:
+    def as_written(self, table: Table, sender: ModelClass, *, is_before: bool) -> Table:
         """Return what rules heard as this thread wrote what is told now: its statement left to triggers what was so
-        then."""
+        then. What is told before it is written is told by what rules hear now."""
+        if is_before:
+            return table
         for exchange in self.exchanges.get(sender, ()):
             if time.monotonic() < exchange.until and exchange.generation > writers.number_of_last_write(
                 table.alias, exchange.table

@@ -30,7 +30,8 @@ def has_key(key: Any) -> bool:
 
 def is_new_at(instance: models.Model, model: ModelClass, *, is_raw: bool = False) -> bool:
     """Say whether Django will insert in the model's table without looking: then there is nothing old to read."""
-    if not has_key(key_at(instance, model)):
+    key = key_at(instance, model)
+    if type(key) is not int and not has_key(key):
         return True
     if not instance._state.adding or is_raw:
         return False

@@ -71,20 +71,23 @@ def shorten(kept: Kept, columns: Columns) -> Kept:
             return kept
     old = _left_of_old(context["old"], context["instance"], marks, repeated)
     if repeated and (decimals or cut):
-        decimals = [pointer for pointer in decimals if _place(pointer) not in repeated]
-        cut = [pointer for pointer in cut if _place(pointer) not in repeated]
+        decimals, cut = _left_out(decimals, repeated), _left_out(cut, repeated)
     short: dict[str, Any] = {"event": [header["pk"], cut] if cut else [header["pk"]]}
-    parts = {
-        **{name: context[name] for name in PLAIN_PARTS},
-        "old": old,
-        "changes": left if left or context["changed"] is None else None,
-        "actor": _short_actor(context["actor"], columns),
-        "request": _short_request(context["request"], columns),
-    }
-    for name, part in parts.items():
-        if part is not None:
-            short[name] = part
+    for name in PLAIN_PARTS:
+        if context[name] is not None:
+            short[name] = context[name]
+    if old is not None:
+        short["old"] = old
+    if left or (left is not None and context["changed"] is None):
+        short["changes"] = left
+    if context["actor"] is not None or context["request"] is not None:
+        short |= _short_origin(context["actor"], context["request"], columns)
     return Kept(short, decimals)
+
+
+def _short_origin(actor: Any, request: Any, columns: Columns) -> dict[str, Any]:
+    told = {"actor": _short_actor(actor, columns), "request": _short_request(request, columns)}
+    return {name: part for name, part in told.items() if part is not None}
 
 
 def restore(kept: Kept, columns: Columns) -> Kept:
@@ -182,18 +185,19 @@ def _left_of_changes(context: Mapping[str, Any], marks: _Marks, repeated: set[st
     changes, names = context["changes"], context["changed"]
     if not isinstance(changes, dict) or not isinstance(names, list) or len(names) != len(changes):
         return None
-    if changes.keys() != {name for name in names if type(name) is str}:
+    if not {str}.issuperset(map(type, names)) or changes.keys() != set(names):
         return None
-    parts = [(side, part, context[part]) for side, part in ALSO_IN.items()]
     left = {}
     for name in names:
         change = changes[name]
         if type(change) is not dict or change.keys() != SIDES:
             return None
         told = {}
-        for side, part, values in parts:
-            value = change[side]
-            if not _stands_in(values, name, value):
+        for side, part in ALSO_IN.items():
+            value, values = change[side], context[part]
+            # As a rule it is the very same, which is seen without a call.
+            is_same = type(values) is dict and name in values and values[name] is value
+            if not is_same and not _stands_in(values, name, value):
                 told[side] = value
             elif not marks:
                 continue
@@ -269,6 +273,10 @@ def _marks(pointers: Iterable[str]) -> _Marks:
         below = "".join(f"/{step}" for step in steps[length:])
         marks.setdefault((part, *steps[:length]), []).append((kind, below))
     return marks
+
+
+def _left_out(pointers: Iterable[str], repeated: set[str]) -> list[str]:
+    return [pointer for pointer in pointers if _place(pointer) not in repeated]
 
 
 def _place(pointer: str) -> str:
