@@ -25,8 +25,9 @@ def database_line() -> str:
     """Return which database this process measures on."""
     from django.db import connection
 
+    asks = {"sqlite": "SELECT sqlite_version()", "mysql": "SELECT version()"}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
+        cursor.execute(asks.get(connection.vendor, "SHOW server_version"))
         [found] = cursor.fetchone()
     return f"\n{connection.display_name} {found}, a commit does not wait for the disk"
 

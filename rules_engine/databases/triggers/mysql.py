@@ -25,6 +25,12 @@ ORIGIN = "@rules_engine_origin"
 #: Where a connection keeps what it has said, and to which session.
 SAID = "_rules_engine_said_to"
 BINARY = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"))
+#: They have no text, and their bytes are no standard's.
+GEOMETRIES = frozenset(
+    ("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon")
+).union(("geometrycollection", "geomcollection"))
+#: Characters of a captured row's key.
+LONGEST_KEY = 255
 #: Their collation may take different texts for the same.
 TEXTS = frozenset(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"))
 WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
@@ -77,12 +83,12 @@ class MySQLTriggers(RowTriggers):
         return "`" + name.replace("`", "``") + "`"
 
     def text(self, value: str) -> str:
-        """Cast it."""
-        return f"CAST({value} AS CHAR)"
+        """Cast it; the characters of whoever makes the trigger may be fewer, and writes would fail."""
+        return f"CAST({value} AS CHAR CHARACTER SET utf8mb4)"
 
     def joined(self, texts: Sequence[str]) -> str:
-        """Concatenate them; || may be another operator."""
-        return texts[0] if len(texts) == 1 else f"CONCAT_WS(',', {', '.join(texts)})"
+        """Concatenate them, without nulls, as far as the column takes it; || may be another operator."""
+        return f"LEFT(CONCAT_WS(',', {', '.join(texts)}), {LONGEST_KEY})"
 
     def json(self, row: str, columns: Sequence[str]) -> str:
         """Return each value as a text, bytes as their digits."""
@@ -91,11 +97,18 @@ class MySQLTriggers(RowTriggers):
 
     def _told(self, row: str, column: str) -> str:
         value = f"{row}.{self.quoted(column)}"
-        return f"HEX({value})" if self.types.get(column) in BINARY else self.text(value)
+        kind = self.types.get(column)
+        if kind in GEOMETRIES:
+            value = f"ST_AsBinary({value})"
+        if kind in BINARY or kind in GEOMETRIES:
+            return f"HEX({value})"
+        return self.text(f"{value} + 0" if kind == "bit" else value)
 
     def differs(self, column: str) -> str:
         """Compare texts byte by byte, whatever the column's collation."""
         old, new = (f"{row}.{self.quoted(column)}" for row in (OLD, NEW))
+        if self.types.get(column) in GEOMETRIES:
+            old, new = f"ST_AsBinary({old})", f"ST_AsBinary({new})"
         if self.types.get(column) in TEXTS:
             old, new = f"CAST({old} AS BINARY)", f"CAST({new} AS BINARY)"
         return f"NOT ({old} <=> {new})"
@@ -177,4 +190,5 @@ _READERS: Sequence[tuple[tuple[str, ...], Callable[[str], Any]]] = (
     (("date",), datetime.date.fromisoformat),
     (("time",), parse_time),
     (("longblob", "blob", "mediumblob", "tinyblob", "varbinary", "binary"), bytes.fromhex),
+    (tuple(sorted(GEOMETRIES)), bytes.fromhex),
 )

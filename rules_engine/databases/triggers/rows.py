@@ -85,8 +85,9 @@ class RowTriggers(OneByOne):
         return f"INSERT INTO {target} ({columns}) VALUES ({', '.join(values)})"  # noqa: S608
 
     def joined(self, texts: Sequence[str]) -> str:
-        """Return SQL that joins texts by commas."""
-        return " || ',' || ".join(texts)
+        """Return SQL that joins texts by commas; never null, for that would fail the write of a row without a key."""
+        joined = " || ',' || ".join(texts)
+        return f"coalesce({joined}, '')"
 
     def removal(self, table: str, names: Sequence[str], using: str) -> Sequence[str]:
         """Drop the triggers. See ``Triggers``."""

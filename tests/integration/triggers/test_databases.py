@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -343,6 +345,56 @@ def test_a_row_that_is_replaced_is_told(order: Order) -> None:
     sql(f"REPLACE INTO shop_order ({columns}) VALUES ({order.pk}, 'r', 'paid', 0, 0, 0, 0)")
     whole = [("delete", str(order.pk)), ("create", str(order.pk))]
     assert captured() == (whole if connection.vendor == "mysql" else whole[1:])
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="A key is never null there.")
+def test_a_row_without_a_key_is_written_and_captured(install: Install) -> None:
+    make = "CREATE TABLE zoo_keyless (id varchar(10) NULL UNIQUE, what integer)"
+    with table("zoo_keyless", make, drops="DROP TABLE zoo_keyless"):
+        sql("INSERT INTO zoo_keyless VALUES (NULL, 1)")
+        assert captured() == [("create", "")]
+
+
+@of_mariadb
+def test_a_key_that_is_longer_than_is_kept_fails_no_write(install: Install) -> None:
+    make = "CREATE TABLE zoo_long (id varchar(400) PRIMARY KEY, what integer)"
+    with table("zoo_long", make, drops="DROP TABLE zoo_long"):
+        sql("INSERT INTO zoo_long VALUES (%s, 1)", "k" * 300)
+        assert captured() == [("create", "k" * 255)]
+
+
+@of_mariadb
+def test_whoever_installs_with_fewer_characters_fails_no_write(install: Install) -> None:
+    make = "CREATE TABLE zoo_texts (id integer PRIMARY KEY, what varchar(20)) CHARACTER SET utf8mb4"
+    sql("SET NAMES utf8mb3")
+    try:
+        with table("zoo_texts", make, drops="DROP TABLE zoo_texts"):
+            sql("SET NAMES utf8mb4")
+            sql("INSERT INTO zoo_texts VALUES (1, '\N{GRINNING FACE}')")
+            assert "\N{GRINNING FACE}" in CapturedChange.objects.get().new
+    finally:
+        sql("SET NAMES utf8mb4")
+
+
+@of_mariadb
+@pytest.mark.parametrize(
+    ("kind", "values", "told"),
+    [
+        ("bit(8)", ("b'10000001'", "b'11'"), ("129", "3")),
+        ("point", ("ST_GeomFromText('POINT(0 0)')", "NULL"), ("0101" + "0" * 38, None)),
+    ],
+)
+def test_a_type_that_is_no_text_fails_no_write(
+    install: Install, kind: str, values: Sequence[str], told: Sequence[str | None]
+) -> None:
+    make = f"CREATE TABLE zoo_kinds (id integer PRIMARY KEY, what {kind})"
+    with table("zoo_kinds", make, drops="DROP TABLE zoo_kinds") as capture:
+        installing.install(replace(capture, updates=(("what",),)), grace=0)
+        sql(f"INSERT INTO zoo_kinds VALUES (1, {values[0]})")
+        sql(f"UPDATE zoo_kinds SET what = {values[0]}, id = 2")
+        sql(f"UPDATE zoo_kinds SET what = {values[1]}")
+        rows = CapturedChange.objects.order_by("id")
+        assert [json.loads(row.new)["what"] for row in rows] == list(told)
 
 
 def test_very_many_columns_are_captured(install: Install) -> None:

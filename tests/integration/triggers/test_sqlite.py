@@ -20,8 +20,8 @@ from rules_engine.databases.triggers.protocol import Saying
 from rules_engine.databases.triggers.rows import WRITTEN
 from rules_engine.databases.triggers.tables import TableCapture
 from rules_engine.live.triggers.states import state_of
-from rules_engine.models import CapturedChange
-from rules_engine.testing import create_rule, refresh
+from rules_engine.models import CapturedChange, Event
+from rules_engine.testing import create_rule, refresh, run_due
 from tests.factories import make_order
 
 pytestmark = [
@@ -171,3 +171,14 @@ def test_a_statement_that_fails_leaves_no_name_behind(order: Order, ada: Any) ->
         connection.execute_wrappers.clear()
         set_status("shipped")
     assert writers() == [""]
+
+
+def test_a_text_that_cannot_be_read_keeps_no_other_row_back(order: Order) -> None:
+    other = make_order()
+    CapturedChange.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE shop_order SET status = CAST(x'ff' AS TEXT) WHERE id = %s", [order.pk])
+    Order.objects.filter(pk=other.pk).update(status="paid")
+    run_due()
+    assert [event.object_pk for event in Event.objects.all()] == [str(other.pk)]
+    assert list(CapturedChange.objects.values_list("object_pk", "failures")) == [(str(order.pk), 1)]
