@@ -167,7 +167,7 @@ def told_otherwise(field: Any, value: Any) -> Any:
         prepared = field.get_prep_value(value)
         return json.loads(json.dumps(prepared, cls=getattr(field, "encoder", None)))
     if isinstance(value, list):
-        return [told(field.base_field, item) for item in value]
+        return [told(getattr(field, "base_field", field), item) for item in value]
     if hasattr(value, "isempty"):
         return _range(field, value)
     return field.get_prep_value(value)

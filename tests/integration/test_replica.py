@@ -10,8 +10,10 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core import mail
 from django.db import connections
+from django.db.models import F
 
 from project.accounts.models import User
+from rules_engine import watching_bulk
 from rules_engine.databases import routing
 from rules_engine.models import AuditEntry, Event, Execution, HeldMatch, Pause, Rule, RuleError
 from rules_engine.testing import create_rule, refresh, run_due
@@ -167,3 +169,20 @@ def test_a_replica_that_lags_changes_no_verdict(replica: Path) -> None:
     run_due()
     assert AuditEntry.objects.get().note == "Ada had before, tagged furry"
     assert one.pk == stale.pk
+
+
+def test_bulk_writes_and_deletes_are_told_of_what_is_written(replica: Path) -> None:
+    create_rule(Animal, condition=NAME, changes=[{"field": "legs"}], actions=[AUDIT])
+    create_rule(Animal, signals=["post_delete"], condition={"==": [{"var": "old.legs"}, 6]}, actions=[AUDIT])
+    one = animal()
+    with watching_bulk():
+        Animal.objects.filter(keeper__isnull=False).update(legs=F("legs") + 1)
+        one.legs = 6
+        Animal.objects.bulk_update([one], ["legs"])
+        Animal.objects.bulk_create([Animal(name="made", keeper=one.keeper)])
+        Animal.objects.bulk_create([Animal(pk=one.pk, name="passed by")], ignore_conflicts=True)
+    Animal.objects.using("default").only("pk").get(pk=one.pk).delete()
+    run_due()
+    assert outcome() == [("succeeded", "")] * 5
+    told = [event.context["changes"].get("legs") for event in Event.objects.order_by("pk")]
+    assert [(legs["old"], legs["new"]) for legs in told if legs] == [(None, 4), (4, 5), (5, 6), (None, 4)]
