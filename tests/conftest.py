@@ -45,9 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What there is by now stays to the end: nobody looks through thousands of tests for garbage again and again."""
+    """What there is by now stays to the end: nobody looks through thousands of tests for garbage again and again, nor
+    after each 700 objects of what a test makes, most of which are gone without that."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -4,6 +4,8 @@
   const rules = window.rulesEngine;
   const data = document.getElementById("id_condition").dataset;
   const INPUTS = ["value", "amount", "low-value", "high-value", "by-value", "left-by-value", "fallback", "left-fallback"];
+  // Of a condition of many rows, so many are edited and removed: each time all of it is drawn anew.
+  const MOST = 6;
   const MARK = "\u0007here\u0007";
 
   function open(text) {
@@ -16,6 +18,8 @@
     return { builder, textarea, form, model, read: () => textarea.value };
   }
 
+  /** Some of that many places, from the first on, with about as much between each and the next. */
+  const spread = (count) => Array.from({ length: Math.min(count, MOST) }, (_, place) => Math.floor((place * count) / Math.min(count, MOST)));
   const leaves = (builder) => rules.partsOf(builder.root).filter((one) => one.type === "test" || one.type === "advanced");
   const control = (opened, key) => opened.form.querySelector(`[data-key="${key}"]`);
 
@@ -54,7 +58,7 @@
     const written = builder.root.children.length ? rules.conditionText(builder.root, builder.fieldOf) : text;
     if (written !== text) complain("its parts do not make it up", written);
     const kinds = leaves(builder).map((one) => one.type);
-    leaves(builder).forEach((_, index) => tryEdit(text, index, complain));
+    spread(kinds.length).forEach((index) => tryEdit(text, index, complain));
     tryRemovals(text, complain);
     return { drawn: true, kinds: kinds, groups: rules.partsOf(builder.root).length, rewritten: rewrite(text) };
   }
@@ -82,7 +86,7 @@
 
   function tryRemovals(text, complain) {
     const count = rules.partsOf(open(text).builder.root).filter((one) => one.type === "group").flatMap((group) => group.children).length;
-    for (let index = 0; index < count; index += 1) {
+    spread(count).forEach((index) => {
       const opened = open(text);
       const groups = rules.partsOf(opened.builder.root).filter((one) => one.type === "group");
       const child = groups.flatMap((group) => group.children)[index];
@@ -95,7 +99,7 @@
         if (found < 0) complain(`removing part ${index} lost another`, source);
         at = found + source.length;
       });
-    }
+    });
   }
 
   const sourcesOf = (builder) => leaves(builder).map((one) => one.source).sort().join("\n");

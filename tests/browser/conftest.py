@@ -74,6 +74,18 @@ def chromium() -> Iterator[Browser]:
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _pictures_for_who_asks() -> Iterator[None]:
+    """Pictures of whole pages are drawn and packed where ``SCREENSHOTS`` names a folder for them, and else left out."""
+    with pytest.MonkeyPatch.context() as patch:
+        if HAS_PLAYWRIGHT and "SCREENSHOTS" not in os.environ:
+            from playwright.sync_api import Locator, Page
+
+            for shown in (Page, Locator):
+                patch.setattr(shown, "screenshot", lambda *_shown, **_options: b"")
+        yield
+
+
 @pytest.fixture
 def browse(chromium: Browser, live_server: Any) -> Iterator[Any]:
     """Opens a context signed in as a user: ``browse(user, color_scheme="dark", viewport=…)``."""

@@ -37,8 +37,7 @@ BIG_ORDERS = {
 }
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}},
+    "phone": {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
 }
 HARNESS = Path(__file__).with_name("condition_harness.js")
 LOADED = """(labels) => labels.map((one) => rulesEngine.known.of(one)).every((one) => one)"""

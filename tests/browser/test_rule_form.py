@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from playwright.sync_api import expect
 
 from project.shop.models import Order
 from rules_engine.models import Execution, Rule, RuleAction
 from rules_engine.testing import create_rule, run_due
 from tests.browser.conftest import unlabelled
-from tests.factories import make_endpoint
-from tests.integration.admin.conftest import posted_by_the_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -348,7 +345,7 @@ def test_settings_can_be_edited_as_json_and_as_a_form(watched: Any) -> None:
 
 def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any, shots: Path) -> None:
     rule = create_rule(model=Order, slug="wrong", name="Wrong", actions=[("log_message", LOG)])
-    for scheme, viewport in (("light", None), ("dark", None), ("light", PHONE), ("dark", PHONE)):
+    for scheme, viewport in (("light", None), ("dark", PHONE)):
         page = watched(color_scheme=scheme, **({"viewport": viewport} if viewport else {}))
         page.goto(change_url(rule))
         page.click("#id_condition-json-tab")
@@ -375,12 +372,12 @@ def test_a_mistake_is_shown_at_its_place_and_nothing_typed_is_lost(watched: Any,
         page.screenshot(path=str(shots / name), full_page=True)
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.parametrize("look", ["light", "phone"])
 def test_a_rule_that_holds_back_shows_how_and_says_what_is_wrong(watched: Any, shots: Path, look: str) -> None:
     rule = create_rule(
         model=Order, slug="held", name="Held", actions=[("log_message", LOG)], throttle_count=5, throttle_seconds=60
     )
-    page = watched(**({"viewport": PHONE} if look == "phone" else {"color_scheme": look}))
+    page = watched(**({"viewport": PHONE, "color_scheme": "dark"} if look == "phone" else {}))
     page.goto(change_url(rule))
     count = page.get_by_role("spinbutton", name="At most")
     each = field(page, "Once for each of: own text")
@@ -466,25 +463,6 @@ def test_without_javascript_the_settings_are_a_textarea(browse: Any) -> None:
     page.fill("#id_actions-0-config", json.dumps(LOG))
     save(page)
     assert RuleAction.objects.get().config == LOG
-
-
-@pytest.mark.parametrize("pack", ["clinic", "shop", "site"])
-def test_what_scripts_draw_is_posted_as_it_was_sent(watched: Any, pack: str) -> None:
-    make_endpoint(slug="demo")
-    call_command("loaddata", pack, verbosity=0)
-    page = watched()
-    drawn = """() => Array.from(new FormData(document.querySelector("#rule_form")).entries())"""
-    for rule in Rule.objects.all():
-        response = page.goto(change_url(rule))
-        sent = posted_by_the_page(response.text())
-        page.wait_for_function("document.querySelectorAll('.rjf-form-wrapper, .rules-config-note').length > 0")
-        posted: dict[str, list[str]] = {}
-        for name, value in page.evaluate(drawn):
-            if not name.startswith("rjf"):
-                posted.setdefault(name, []).append(value.replace("\r\n", "\n"))
-        expected = {name: [one.replace("\r\n", "\n") for one in values] for name, values in sent.items()}
-        different = {name for name in posted.keys() | expected if posted.get(name, []) != expected.get(name, [])}
-        assert not different - {"csrfmiddlewaretoken"}, (rule.slug, different)
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1280])

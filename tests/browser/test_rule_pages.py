@@ -22,8 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MAIL = ("send_email", {"to": ["stock@example.com"], "subject": "Order {{ instance.order_number }}", "body": "Pack it."})
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}},
+    "phone": {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
 }
 
 

@@ -24,8 +24,7 @@ LOG = ("log_message", {"message": "Order {{ instance.order_number }}"})
 PAID = {"==": [{"var": "instance.status"}, "paid"]}
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}},
+    "phone": {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
 }
 
 
