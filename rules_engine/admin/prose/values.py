@@ -123,8 +123,8 @@ def relative(logic: Any) -> str | None:
         return gettext("now")
     if operator not in ("+", "-") or len(arguments) != 2 or call_of(arguments[0]) != ("now", []):
         return None
-    _timestamp, given = call_of(arguments[1])
-    written = _SPAN.fullmatch(str(given[0])) if given else None
+    span, given = call_of(arguments[1])
+    written = _SPAN.fullmatch(str(given[0])) if span == "timestamp" and given else None
     if written is None:
         return None
     return ago(int(written[1]), written[2]) if operator == "-" else from_now(int(written[1]), written[2])

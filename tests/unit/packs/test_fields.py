@@ -13,6 +13,8 @@ from rules_engine.packs.fields import ACTION_FIELDS, RULE_FIELDS, brief, field_p
 
 RULE = {"slug": "rule", "name": "Rule", "signals": ["post_save"]}
 ACTION = {"rule": ["rule"], "kind": "log_message"}
+OF_SCHEDULE = 'Expected an object such as {"kind": "every", "each": "day", "at": "08:00"}, or null, and got '
+OF_CHANGES = 'Expected a list of objects, such as [{"field": "status", "to": "paid"}], and got '
 
 
 def told(model: type[models.Model], values: dict[str, Any]) -> list[tuple[str, str]]:
@@ -67,6 +69,12 @@ def test_what_a_field_takes_is_taken(name: str, value: Any) -> None:
         ("signals", "post_save", "Expected a list of texts, such as [\"post_save\"], and got 'post_save'."),
         ("signals", ["a", 1], 'Expected a list of texts, such as ["post_save"], and got a list.'),
         ("signals", {}, 'Expected a list of texts, such as ["post_save"], and got an object.'),
+        ("schedule", "daily", f"{OF_SCHEDULE}'daily'."),
+        ("schedule", [{"kind": "every"}], f"{OF_SCHEDULE}a list."),
+        ("labels", "billing", "Expected a list of texts, such as [\"billing\"], or null, and got 'billing'."),
+        ("labels", [1], 'Expected a list of texts, such as ["billing"], or null, and got a list.'),
+        ("changes", {"field": "status"}, f"{OF_CHANGES}an object."),
+        ("changes", ["status"], f"{OF_CHANGES}a list."),
     ],
 )
 def test_a_value_of_another_type_is_said(name: str, value: Any, message: str) -> None:

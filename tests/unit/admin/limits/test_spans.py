@@ -102,3 +102,20 @@ def test_no_delay_is_drawn_as_nothing_and_stays_none() -> None:
 
 def test_a_span_that_was_typed_tells_its_seconds() -> None:
     assert [str(one) for one in (Span("2", "hours"), Span("", "transaction"), Span("x", "hours"))] == ["7200", "0", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("wait=30&wait_unit=days", 2_592_000),
+        ("wait=2592000&wait_unit=seconds", 2_592_000),
+        ("wait=1&wait_unit=seconds", 1),
+    ],
+)
+def test_the_ends_of_what_may_be_typed_may_be_typed(text: str, seconds: int) -> None:
+    assert posted(field(), text) == seconds
+
+
+def test_a_second_more_than_the_longest_is_too_long() -> None:
+    with pytest.raises(ValidationError, match="at most 30 days"):
+        posted(field(), "wait=2592001&wait_unit=seconds")
