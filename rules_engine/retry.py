@@ -12,6 +12,8 @@ from rules_engine.errors import PermanentError, Rejected, TransientError
 LONGEST_RETRY_AFTER = 86_400.0
 #: Seconds that a schedule may wait at most: a year. A database cannot add every number of seconds to a time.
 LONGEST_SCHEDULED_WAIT = 366 * 86_400.0
+#: Seconds that what was put off waits where it does not say how long, or says what is no wait.
+UNASKED = 60.0
 
 
 def is_wait(value: object) -> TypeGuard[float]:
@@ -41,3 +43,8 @@ def delay(
         return asked
     roll = random.random() if chance is None else chance  # noqa: S311 - spreads load, guards nothing
     return schedule[attempt - 1] * (1 + jitter * (2 * roll - 1))
+
+
+def until_its_turn(asked: object) -> float:
+    """Seconds until what was put off comes again: as it asked, from a second to a day, else a minute."""
+    return max(asked, 1.0) if is_wait(asked) and asked <= LONGEST_RETRY_AFTER else UNASKED

@@ -29,8 +29,7 @@ def run(action: Action, context: ActionContext, config: Mapping[str, Any]) -> Ac
 
     When it returns, its effect has happened: what it answers instead of a result must not make it happen again.
     """
-    answer = action.run(context, config)
-    return answer if isinstance(answer, ActionResult) else _result(answer)
+    return _result(action.run(context, config))
 
 
 def run_many(
@@ -49,8 +48,22 @@ def run_many(
 
 
 def _result(answer: Any) -> ActionResult:
-    answer = answer or ActionResult()
-    return answer if isinstance(answer, ActionResult) else ActionResult(str(answer))
+    """Return what was answered as a result that can be recorded: a text, and details by their names."""
+    if not isinstance(answer, ActionResult):
+        return ActionResult(_words(answer))
+    if isinstance(answer.summary, str) and isinstance(answer.detail, Mapping):
+        return answer
+    return ActionResult(_words(answer.summary), answer.detail if isinstance(answer.detail, Mapping) else {})
+
+
+def _words(said: Any) -> str:
+    """Return what was said as a text; empty where that is nothing, or where it has no words."""
+    words = ask(_text_of, said)
+    return "" if isinstance(words, Unread) else words
+
+
+def _text_of(said: Any) -> str:
+    return str(said or "")
 
 
 def each(

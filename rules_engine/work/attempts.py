@@ -296,7 +296,7 @@ def _put_off(execution: Execution, worker: str, error: PutOff) -> AttemptEnd:
         error=clean_text(text_of(error), ERROR_LIMIT),
         error_type="",
         detail=plain(safe(error.detail)),
-        wait=error.retry_after,
+        wait=retry.until_its_turn(error.retry_after),
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rules_engine.errors import PermanentError, Refused, Rejected, TransientError
-from rules_engine.retry import LONGEST_SCHEDULED_WAIT, delay, is_wait
+from rules_engine.retry import LONGEST_SCHEDULED_WAIT, delay, is_wait, until_its_turn
 
 SCHEDULE = (10.0, 60.0)
 
@@ -60,3 +60,18 @@ def test_without_a_schedule_there_is_one_attempt() -> None:
 def test_a_delay_left_to_chance_stays_within_its_jitter(attempt: int) -> None:
     least, most = SCHEDULE[attempt - 1] * 0.8, SCHEDULE[attempt - 1] * 1.2
     assert all(least <= (delay(ValueError(), attempt, SCHEDULE) or 0) <= most for _ in range(50))
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        (90, 90.0),
+        (86_400, 86_400.0),
+        # At once would be again and again, until the worker's time is up.
+        (0, 1.0),
+        (0.25, 1.0),
+        *((odd, 60.0) for odd in (None, "soon", float("nan"), float("inf"), -5, 10**400, 86_401, True, [5])),
+    ],
+)
+def test_what_is_put_off_comes_again_within_a_day_and_not_at_once(asked: object, waited: float) -> None:
+    assert until_its_turn(asked) == waited
