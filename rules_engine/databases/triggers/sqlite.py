@@ -48,7 +48,7 @@ class SQLiteTriggers(RowTriggers):
 
     def trouble(self, table: str, using: str) -> str | None:
         """See that it is a table that is there. See ``Triggers``."""
-        statement = "SELECT type FROM sqlite_master WHERE name = %s AND type IN ('table', 'view')"
+        statement = "SELECT type FROM sqlite_master WHERE lower(name) = lower(%s) AND type IN ('table', 'view')"
         kinds = [kind for [kind] in rows_of(statement, [table], using)]
         if not kinds:
             return "there is no such table"
@@ -90,7 +90,9 @@ class SQLiteTriggers(RowTriggers):
 
     def installed(self, table: str, using: str) -> frozenset[str]:
         """Look into the catalogue. See ``Triggers``."""
-        statement = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s AND name LIKE %s"
+        statement = (
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(%s) AND name LIKE %s"
+        )
         return frozenset(name for [name] in rows_of(statement, [table, f"{PREFIX}%"], using))
 
     def reader(self, field: Field[Any, Any], using: str) -> Callable[[Any], Any]:

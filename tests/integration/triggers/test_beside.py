@@ -122,14 +122,20 @@ def test_rules_that_are_read_in_a_block_of_anothers_outlast_it(install: Install)
 
 
 @pytest.mark.parametrize(
-    "statement", ["/* a site's */ update", " \n-- a note\n UPDATE", "WITH one AS (SELECT 1) UPDATE"]
+    "statement",
+    [
+        "/* a site's */ update shop_order",
+        " \n-- a note\n UPDATE shop_order",
+        "WITH one AS (SELECT 1) UPDATE shop_order",
+        "UPDATE SHOP_Order",
+    ],
 )
 def test_a_statement_is_known_however_it_is_written(order: Order, statement: str) -> None:
-    if statement.startswith("WITH") and connection.vendor == "mysql":
-        pytest.skip("MariaDB updates no table after WITH.")
+    if statement.startswith(("WITH", "UPDATE")) and connection.vendor == "mysql":
+        pytest.skip("MariaDB updates no table after WITH, and may tell names in upper case apart.")
     ada = get_user_model().objects.create_user("ada")
     with acting_as(ada), connection.cursor() as cursor:
-        cursor.execute(f"{statement} shop_order SET status = 'paid'")
+        cursor.execute(f"{statement} SET status = 'paid'")
     run_due()
     assert Event.objects.get().actor_name == "ada"
 

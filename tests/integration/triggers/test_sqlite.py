@@ -182,3 +182,11 @@ def test_a_text_that_cannot_be_read_keeps_no_other_row_back(order: Order) -> Non
     run_due()
     assert [event.object_pk for event in Event.objects.all()] == [str(other.pk)]
     assert list(CapturedChange.objects.values_list("object_pk", "failures")) == [(str(order.pk), 1)]
+
+
+def test_a_table_that_a_model_names_in_another_case_is_found(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order._meta, "db_table", "Shop_ORDER")
+    call_command("rules_triggers", "install", "shop.order", "--grace", "0", stdout=StringIO())
+    assert state_of(Order).state == "installed"
+    Order.objects.update(status="paid")
+    assert CapturedChange.objects.count() == 1
