@@ -84,7 +84,9 @@ def is_changed(was: Any, now: Any) -> bool:
 
 def compared(before: Tables, after: Tables, step: Step) -> None:
     """Compare what is told with what the tables say. Raises ``AssertionError``."""
-    events = list(Event.objects.order_by("id"))
+    every = list(Event.objects.order_by("id"))
+    events = [event for event in every if not is_emptied_first(event, after)]
+    emptied_first = {(event.model, event.object_pk) for event in every if event not in events}
     told = {(e.model, e.object_pk): (e.operation, set(_matched(e))) for e in events}
     wanted = expected(before, after)
     others = {key: (told.get(key), wanted.get(key)) for key in told | wanted if told.get(key) != wanted.get(key)}
@@ -93,11 +95,20 @@ def compared(before: Tables, after: Tables, step: Step) -> None:
     for event in events:
         key, context = (event.model, event.object_pk), event.captured().context
         assert event.actor_name == "ada", step
+        if key in emptied_first:
+            continue
         for name, wanted in (("old", before.get(key)), ("instance", after.get(key))):
             for field, value in (wanted or {}).items():
                 seen = (context[name] or {}).get(field, (context[name] or {}).get(f"{field}_id"))
                 assert seen == HIDDEN or is_same(seen, value), (step, key, name, field, seen, value)
-    assert Execution.objects.count() == sum(len(rules) for _, rules in told.values())
+    assert Execution.objects.filter(event__in=events).count() == sum(len(rules) for _, rules in told.values())
+
+
+def is_emptied_first(event: Event, after: Tables) -> bool:
+    """Say whether it tells that Django emptied a column of a row, which it deleted then with the row it pointed to:
+    where constraints cannot wait, it writes such a row twice."""
+    is_gone = (event.model, event.object_pk) not in after
+    return is_gone and event.operation == "update" and not connection.features.can_defer_constraint_checks
 
 
 def _matched(event: Event) -> list[str]:
