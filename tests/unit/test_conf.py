@@ -7,6 +7,7 @@ from django.test import override_settings
 
 from rules_engine import conf
 from rules_engine.errors import SettingsError
+from rules_engine.setting_values import ConfiguredBreaker, ConfiguredHealth, ConfiguredMetrics
 
 
 def test_every_setting_has_a_default_that_it_accepts(settings: Any) -> None:
@@ -166,3 +167,19 @@ def test_where_the_setting_is_no_dict_whoever_asks_is_told_so(written: Any, sett
     settings.RULES_ENGINE = written
     with pytest.raises(SettingsError, match=f"RULES_ENGINE should be a dict, and is {written!r}"):
         conf.batch_size()
+
+
+def test_the_usual_of_what_monitors_ask_is_as_the_page_of_settings_has_it(settings: Any) -> None:
+    settings.RULES_ENGINE = {"METRICS": {}, "HEALTH": {}}
+    assert conf.breaker() == ConfiguredBreaker(in_a_row=50, percent=80, least=100, seconds=3600, mail="author")
+    assert conf.metrics() == ConfiguredMetrics(token="", labels=200)
+    assert conf.health() == ConfiguredHealth(oldest_due=300, watcher=30, seconds=5, public=True)
+
+
+@pytest.mark.parametrize(
+    ("breaker", "is_on"),
+    [({}, True), ({"in_a_row": 0}, True), ({"percent": 0}, True), ({"in_a_row": 0, "percent": 0}, False)],
+)
+def test_a_breaker_is_off_where_both_of_its_ways_are(breaker: dict[str, int], is_on: bool, settings: Any) -> None:
+    settings.RULES_ENGINE = {"BREAKER": breaker}
+    assert conf.breaker().is_on == is_on
