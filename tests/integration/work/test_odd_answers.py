@@ -86,3 +86,47 @@ def test_a_turn_that_comes_at_no_time_is_waited_for_by_the_schedule(monkeypatch:
     execution = Execution.objects.get()
     assert (execution.state, execution.error, execution.failures) == ("pending", "Full.", 0)
     assert execution.next_attempt_at is not None
+
+
+#: What a hook of an action may come to by mistake; an error is raised.
+ODD_HOOKS = [ValueError("x"), None, 5, "x", Mute(), [Mute()], [5]]
+
+
+def hooked(monkeypatch: pytest.MonkeyPatch, hook: str, answer: Any) -> None:
+    def odd(self: Note, *args: Any, **named: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Note, hook, odd)
+
+
+@pytest.mark.parametrize("answer", ODD_HOOKS)
+@pytest.mark.parametrize("hook", ["reads", "effects"])
+def test_an_action_that_misdescribes_itself_holds_up_no_other_rule(
+    monkeypatch: pytest.MonkeyPatch, noted: list[str], hook: str, answer: Any
+) -> None:
+    create_rule("clinic.doctor", slug="odd", actions=[note("{{ instance.first_name }}")])
+    well = create_rule("clinic.doctor", slug="well", actions=[("log_message", {"message": "x"})])
+    hooked(monkeypatch, hook, answer)
+    well.save()  # all are compiled anew
+    assert Doctor.objects.create(first_name="Ada").pk
+    run_due()
+    assert Execution.objects.get(rule_slug="well").state == "succeeded"
+    odd = Execution.objects.filter(rule_slug="odd").first()
+    assert odd is None or odd.state in ("succeeded", "retryable")
+
+
+@pytest.mark.parametrize("answer", [*ODD_HOOKS[:-1], [-1], [float("inf")], {"a": 1}])
+def test_an_action_that_names_no_waits_is_tried_again_by_the_sites(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, settings: Any
+) -> None:
+    settings.RULES_ENGINE = {**settings.RULES_ENGINE, "RETRY_SCHEDULE": [3_600]}
+    create_rule("clinic.doctor", actions=[note("{{ instance.first_name }}", fails=True, passing=True)])
+    hooked(monkeypatch, "retry_schedule", answer)
+    Doctor.objects.create(first_name="Ada")
+    run_due()
+    execution = Execution.objects.get()
+    assert (execution.state, execution.attempts, execution.error) == ("retryable", 1, "Ada failed")
+    wait = (execution.next_attempt_at - Attempt.objects.get().finished_at).total_seconds()
+    assert 3_600 * 0.79 <= wait <= 3_600 * 1.21
