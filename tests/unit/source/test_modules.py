@@ -232,3 +232,25 @@ def test_whole_parts_of_the_context_are_written(text: str, signals: tuple[str, .
 def test_what_a_change_of_a_relation_says_is_written(part: str) -> None:
     product = rule(log("{{ m2m." + part + " }}"), model="shop.product", signals=("m2m_changed",))
     assert "@receiver(m2m_changed, sender=Product.tags.through" in printed(product)
+
+
+def test_a_change_of_nothing_is_compared_as_the_rule_does() -> None:
+    wanted = ({"field": "customer", "from": None}, {"field": "total", "to": 5})
+    text = printed(rule(changes=wanted))
+    assert 'if changes["customer"]["old"] is not None:' in text
+    assert 'if not same(changes["total"]["new"], 5):' in text
+
+
+def test_of_what_is_deleted_the_fields_are_the_old_ones() -> None:
+    text = printed(rule(log("{{ old.status }} {{ changes }} {{ changed }}"), signals=("pre_delete",)))
+    assert '"status": instance.status' in text
+    assert "changes = {}" in text
+    assert "changed = []" in text
+    assert "changed = []" not in printed(rule(log("{{ old.status }}"), signals=("pre_delete",)))
+
+
+def test_a_row_is_saved_where_it_differs_or_is_worked_out() -> None:
+    worked_out = printed(rule(changing("items", {"field": "quantity", "value": "1", "how": "increment"})))
+    assert "row.save(update_fields=names)" in worked_out
+    assert "if names:" not in worked_out
+    assert "if names:" in printed(rule(changing("items", {"field": "quantity", "value": "1"})))

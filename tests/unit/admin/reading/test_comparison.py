@@ -86,3 +86,36 @@ def test_rows_are_told_in_german() -> None:
         assert told(RULE, replace(RULE, throttle_count=2, throttle_seconds=600)) == [
             ("Grenze", "keine", "höchstens zweimal in 10 Minuten")
         ]
+
+
+def config(**values: Any) -> RuleSpec:
+    return replace(RULE, actions=(ActionSpec("log_message", values),))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        ({"message": "a"}, {"message": "b"}, ("Action 1, Message", "“a”", "“b”")),
+        ({"message": "a"}, {}, ("Action 1, Message", "“a”", "none")),
+        ({"message": ""}, {"message": "a"}, ("Action 1, Message", "none", "“a”")),
+        # What the kind does not know goes by its own name.
+        ({"message": "a", "loud": True}, {"message": "a"}, ("Action 1, loud", "yes", "none")),
+        ({"message": "a", "loud": False}, {"message": "a", "loud": True}, ("Action 1, loud", "no", "yes")),
+        ({"message": "a", "to": ["x", "y"]}, {"message": "a"}, ("Action 1, to", "x, y", "none")),
+        ({"message": "a", "n": 5}, {"message": "a", "n": 6}, ("Action 1, n", "5", "6")),
+        ({"message": "a", "o": {"b": 1}}, {"message": "a"}, ("Action 1, o", '{"b": 1}', "none")),
+        ({"message": "a", "l": [1, "x"]}, {"message": "a"}, ("Action 1, l", '[1, "x"]', "none")),
+        ({"message": "a", "token": "s3cret"}, {"message": "a"}, ("Action 1, token", "…", "none")),
+    ],
+    ids=str,
+)
+def test_a_setting_that_differs_is_told_by_its_title(old: Any, new: Any, row: tuple[str, str, str]) -> None:
+    with translation.override("en"):
+        [said] = told(config(**old), config(**new))
+    assert said[0] == row[0]
+    assert (said[1].strip("“”"), said[2].strip("“”")) == (row[1].strip("“”"), row[2].strip("“”"))
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", 5])
+def test_settings_that_are_no_object_are_not_compared(odd: Any) -> None:
+    assert told(RULE, replace(RULE, actions=(ActionSpec("log_message", odd),))) == []
