@@ -237,31 +237,41 @@ def plain(value: Any, pointer: str = "", found: list[str] | None = None, cut: li
 
     The pointers of those strings are added to ``found``; those of what was cut off to ``cut``, after its type's name.
     """
+    if type(value) is dict:
+        return _plain_parts(value, pointer, found, cut)
     if isinstance(value, decimal.Decimal):
         if found is not None:
             found.append(pointer)
         return str(value)
     if cut is not None and isinstance(value, CUT_TYPES):
         cut.append(f"{type(value).__name__}{pointer}")
-    # Copied by loops, and a dict is one without being asked: each event passes here, and each of its parts.
-    if type(value) is dict or isinstance(value, Mapping):
-        parts: dict[Any, Any] = {}
-        for key, item in value.items():
-            if type(item) in _COPIED and PLAIN_TYPES.issuperset(
-                map(type, item.values() if type(item) is dict else item)
-            ):
-                item = item.copy()
-            elif type(item) not in PLAIN_TYPES:
-                step = str(key).replace("~", "~0").replace("/", "~1")
-                item = plain(item, f"{pointer}/{step}", found, cut)
-            parts[key] = item
-        return parts
+    if isinstance(value, Mapping):
+        return _plain_parts(value, pointer, found, cut)
     if isinstance(value, list | tuple):
         items: list[Any] = []
         for index, item in enumerate(value):
             items.append(item if type(item) in PLAIN_TYPES else plain(item, f"{pointer}/{index}", found, cut))
         return items
     return value
+
+
+def _plain_parts(parts: Mapping[Any, Any], pointer: str, found: list[str] | None, cut: list[str] | None) -> Any:
+    """Copy a mapping, as ``plain`` does. Each event passes here: no call is made for what is plain, or a number."""
+    told: dict[Any, Any] = {}
+    for key, item in parts.items():
+        kind = type(item)
+        if kind in _COPIED and PLAIN_TYPES.issuperset(map(type, item.values() if kind is dict else item)):
+            item = item.copy()
+        elif kind not in PLAIN_TYPES:
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            below = f"{pointer}/{step}"
+            if kind is decimal.Decimal and found is not None:
+                found.append(below)
+                item = str(item)
+            else:
+                item = _plain_parts(item, below, found, cut) if kind is dict else plain(item, below, found, cut)
+        told[key] = item
+    return told
 
 
 def restore(value: Any, pointers: Iterable[str]) -> Any:
