@@ -53,10 +53,10 @@ def refusal(address: Address, allowed_networks: Iterable[Network] = ()) -> str |
     """
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    if any(_within(address, network) for network in allowed_networks):
+    if any(address in network for network in allowed_networks):
         return None
     for network, reason in DENIED:
-        if _within(address, network):
+        if address in network:
             return str(reason)
     return _general_refusal(address)
 
@@ -68,10 +68,6 @@ def _general_refusal(address: Address) -> str | None:
         return gettext("the local link, where clouds serve their metadata")
     if address.is_multicast:
         return gettext("a multicast group")
-    if address.is_reserved or address.is_unspecified:
+    if address.is_reserved:
         return gettext("reserved")
     return None if address.is_global else gettext("not public")
-
-
-def _within(address: Address, network: Network) -> bool:
-    return address.version == network.version and address in network
