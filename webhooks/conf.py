@@ -30,6 +30,8 @@ MOST_SLOTS = 10_000
 LONGEST_DEADLINE = 86_400
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: IPv4 written as IPv6.
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def _configured(name: str, default: Any) -> Any:
@@ -91,7 +93,11 @@ def _is_network(value: Any) -> bool:
 @lru_cache(maxsize=256)
 def _network(text: str) -> Network:
     # Asked for before each delivery.
-    return ipaddress.ip_network(text)
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        # Addresses that are IPv4 written as IPv6 are judged as IPv4, and so would never be found in it.
+        return ipaddress.ip_network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 def allowed_ports() -> frozenset[int]:

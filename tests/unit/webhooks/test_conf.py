@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 from rules_engine.actions import SettingsError
 from webhooks import conf
 from webhooks.checks import libraries_are_installed, settings_are_usable
+from webhooks.http.addresses import refusal
 
 
 def test_the_defaults_are_those_of_the_documentation(settings: Any) -> None:
@@ -40,6 +41,7 @@ def test_an_unknown_setting_is_an_error_with_a_suggestion(settings: Any) -> None
         ("ALLOW_HTTP", "yes"),
         ("ALLOWED_NETWORKS", "10.0.0.0/8"),
         ("ALLOWED_NETWORKS", ["10.0.0.1/8"]),
+        ("ALLOWED_NETWORKS", ["::ffff:10.0.0.1/104"]),
         ("ALLOWED_NETWORKS", [10]),
         ("ALLOWED_PORTS", [0]),
         ("ALLOWED_PORTS", [True]),
@@ -98,6 +100,13 @@ def test_a_proxys_password_is_not_quoted(settings: Any) -> None:
     ("name", "value", "read"),
     [
         ("ALLOWED_NETWORKS", ["10.20.0.0/16"], (ipaddress.ip_network("10.20.0.0/16"),)),
+        ("ALLOWED_NETWORKS", ["::ffff:10.0.0.0/104"], (ipaddress.ip_network("10.0.0.0/8"),)),
+        ("ALLOWED_NETWORKS", ["::ffff:0a14:0/112"], (ipaddress.ip_network("10.20.0.0/16"),)),
+        ("ALLOWED_NETWORKS", ["::ffff:192.168.1.9"], (ipaddress.ip_network("192.168.1.9/32"),)),
+        ("ALLOWED_NETWORKS", ["::ffff:0:0/96"], (ipaddress.ip_network("0.0.0.0/0"),)),
+        # Neither of these is IPv4: a wider network, and its neighbour.
+        ("ALLOWED_NETWORKS", ["::/0"], (ipaddress.ip_network("::/0"),)),
+        ("ALLOWED_NETWORKS", ["::fffe:0:0/96"], (ipaddress.ip_network("::fffe:0:0/96"),)),
         ("ALLOWED_PORTS", [443, 8443], {443, 8443}),
         ("CA_FILE", __file__, __file__),
         ("CA_FILE", None, None),
@@ -115,6 +124,21 @@ def test_a_usable_value_is_read(settings: Any, name: str, value: Any, read: Any)
     settings.WEBHOOKS = {name: value}
     assert conf.ACCESSORS[name]() == read
     assert conf.problems() == []
+
+
+@pytest.mark.parametrize("written", ["10.0.0.0/8", "::ffff:10.0.0.0/104"])
+def test_a_network_is_the_same_in_either_way_of_writing_it(settings: Any, written: str) -> None:
+    settings.WEBHOOKS = {"ALLOWED_NETWORKS": [written]}
+    for address, is_reached in (
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("::ffff:11.0.0.1", True),
+        ("192.168.0.1", False),
+        ("::ffff:192.168.0.1", False),
+        ("::10.1.2.3", False),
+    ):
+        refused = refusal(ipaddress.ip_address(address), conf.allowed_networks())
+        assert (refused is None) is is_reached, address
 
 
 def test_every_problem_is_told_at_once(settings: Any) -> None:
