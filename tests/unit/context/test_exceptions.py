@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rules_engine.context.exceptions import TEXT_CHARACTERS, current, described
+from rules_engine.context.exceptions import TEXT_CHARACTERS, current, described, text_of
 from rules_engine.hidden.texts import HIDDEN, masked
 
 
@@ -65,3 +65,11 @@ def test_where_there_is_no_exception_there_is_nothing_to_tell():
 )
 def test_what_is_named_like_a_secret_is_hidden(text: str, hidden: str):
     assert masked(text) == hidden
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(LookupError("no such order"), "no such order"), (LookupError(), "LookupError"), (Mute(), "Mute")],
+)
+def test_an_error_that_says_nothing_is_told_by_its_type(error: BaseException, said: str):
+    assert text_of(error) == said

@@ -57,6 +57,29 @@ def test_a_key_that_only_the_database_knows_is_the_one_read_back() -> None:
     assert subject(Animal(pk=5), settled={"id": 9}).pk == 5
 
 
+def test_a_key_that_cannot_be_read_is_marked_and_said(caplog: Any) -> None:
+    class Unspeakable:
+        def __str__(self) -> str:
+            raise RuntimeError("never")
+
+    with caplog.at_level(logging.ERROR, "rules_engine"):
+        assert subject(Cage(code=Unspeakable())).event({}).pk == "<RuntimeError>"
+    assert "The key of an object of zoo.Cage could not be read." in caplog.text
+
+
+def test_without_a_time_the_header_says_null_and_with_one_its_form() -> None:
+    assert Subject("shop.paid").header()["occurred_at"] is None
+    assert subject().header()["occurred_at"] == "2026-05-06T00:00:00+00:00"
+
+
+def test_a_record_says_null_where_nobody_asked_what_changed() -> None:
+    changes = {"name": FieldChange("name", "Max", "Rex")}
+    asked = subject(changes=changes).context([], whole=True)
+    unasked = subject(changes=changes, knows_changes=False).context([], whole=True)
+    assert (asked["changed"], asked["changes"]) == (["name"], {"name": {"old": "Max", "new": "Rex"}})
+    assert unasked["changed"] is unasked["changes"] is None
+
+
 @pytest.mark.parametrize("part", ["old", "changes", "changed"])
 @pytest.mark.parametrize(
     ("names", "fails"), [((), True), (("name",), True), (("*",), True), (("legs",), False), (("legs", "name"), True)]

@@ -225,3 +225,45 @@ def test_rows_that_could_not_be_told_end_their_action_and_what_it_stops():
 def test_a_match_held_by_an_older_release_may_know_other_columns():
     [row] = released({"gone_since": 1})
     assert (row.lane, row.delay, row.on_failure) == ("", 0, "go_on")
+
+
+@pytest.mark.parametrize(
+    ("positions", "states"),
+    [
+        ([0, 1, 2], ["discarded", "cancelled", "cancelled"]),
+        ([1, 0, 2], ["discarded", "pending", "cancelled"]),
+        ([2, 0, 1], ["discarded", "pending", "pending"]),
+    ],
+)
+def test_only_what_comes_after_the_action_that_failed_is_cancelled(positions: list[int], states: list[str]) -> None:
+    first, *others = positions
+    rows = released({"rows": "No list.", "on_failure": "stop", "position": first}, *({"position": n} for n in others))
+    assert [row.state for row in rows] == states
+    assert [row.finished_at is None for row in rows] == [state == "pending" for state in states]
+
+
+def test_where_an_action_without_rows_says_go_on_the_others_act() -> None:
+    rows = released({"rows": "No list.", "on_failure": "go_on"}, {})
+    assert [row.state for row in rows] == ["discarded", "pending"]
+
+
+def test_an_action_for_each_of_no_rows_becomes_no_execution() -> None:
+    assert released({"rows": [], "for_each": "instance.meals"}) == []
+
+
+@pytest.mark.parametrize(
+    ("terms", "stands_for", "events", "more"),
+    [
+        ({"lists": True}, 1, [str(UUID(int=1))], 0),
+        ({"lists": True}, None, [str(UUID(int=1))], 0),
+        ({"lists": True, "events": ["a", "b"]}, 2, ["a", "b"], 0),
+        ({"lists": True, "events": ["a", "b"]}, 7, ["a", "b"], 5),
+    ],
+)
+def test_an_action_that_lists_the_events_knows_how_many_more(
+    terms: dict[str, Any], stands_for: int | None, events: list[str], more: int
+) -> None:
+    waited = match({"later": {"at": "08:00"}})
+    waited.terms, waited.stands_for = terms, stands_for
+    [row] = released_rows(waited, {"count": 4}, NOW)
+    assert row.given == {"at": "08:00", "context": {"held": {"count": 4, "more": more}}, "events": events}
