@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldError
+from django.core.signals import setting_changed
 from django.db import models
 from django.db.models.expressions import Col
 from django.db.models.sql.query import Query
 
 from rules_engine.context.paths import ModelClass, steps
 from rules_engine.context.stored_form import Field, Form, field_value, form_of, is_held_plainly, reader_of
+from rules_engine.setting_values import SETTING
 from rules_engine.types import Unread
 
 NOTHING_SETTLED: Mapping[str, Any] = MappingProxyType({})
@@ -143,3 +145,11 @@ def column_values(instance: models.Model, columns: Sequence[ToldColumn], settled
             value = read_it(instance) if form is None else form(held[attribute])
         values[name] = value
     return values
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in (SETTING, "AUTH_USER_MODEL"):
+        told_columns.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="rules_engine.columns")

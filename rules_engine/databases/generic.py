@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, Model, OuterRef, QuerySet, Value
 from django.db.models.functions import Now
 
@@ -114,6 +114,10 @@ class GenericDatabase:
 
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say no. See ``Database``."""
+        return False
+
+    def refuses_value(self, error: DatabaseError) -> bool:
+        """Say no: elsewhere that is a ``DataError``. See ``Database``."""
         return False
 
     def shows_older_rows(self, using: str) -> bool:

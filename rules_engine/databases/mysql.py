@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
-from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError, ProgrammingError, connections, transaction
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -120,6 +120,10 @@ class MySQL(GenericDatabase):
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say yes for a deadlock. See ``Database``."""
         return _code(error) in (DEADLOCK, CHANGED_SINCE)
+
+    def refuses_value(self, error: DatabaseError) -> bool:
+        """Tell it by a text alone, for what the server says has a number: of infinity, say. See ``Database``."""
+        return isinstance(error, ProgrammingError) and bool(error.args) and isinstance(error.args[0], str)
 
     def shows_older_rows(self, using: str) -> bool:
         """Say yes under REPEATABLE READ, which the server takes by itself and Django does not. See ``Database``."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from django.db import DatabaseError
 from django.db.models import Model, QuerySet
 
 from rules_engine.databases.announcing import Listener
@@ -133,6 +134,10 @@ class Database(Protocol):
 
     def ends_transaction(self, error: Exception, using: str) -> bool:
         """Say whether the error tells that the whole transaction was undone, and not just the statement."""
+
+    def refuses_value(self, error: DatabaseError) -> bool:
+        """Say whether the driver refused a value before it sent anything, by an error that stands for other mistakes
+        as well."""
 
     def shows_older_rows(self, using: str) -> bool:
         """Say whether a transaction is shown rows as they were when it began, also those that it has locked since and

@@ -74,7 +74,7 @@ def _value_problem(field: models.Field[Any, Any], value: Any) -> str | None:
         field.to_python(value)
     except ValidationError as error:
         return _no_value(field, value, " ".join(error.messages))
-    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
         return _no_value(field, value, f"{error}.")
     return None
 

@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from rules_engine import acting_as
 from rules_engine.capture import receiver
 from rules_engine.capture.earlier import old_values
-from rules_engine.context import stored_form
+from rules_engine.context import columns, stored_form
 from rules_engine.errors import Rejected
 from rules_engine.live import constants, faults
 from rules_engine.models import Event, Execution, HeldMatch, RuleError
@@ -73,13 +73,14 @@ def refusing(model: type[models.Model], error: BaseException) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forms_anew() -> Iterator[None]:
     """How a field stores its values is found out once a field; these tests give fields other code."""
-    _forget_forms()
+    forget_forms()
     yield
-    _forget_forms()
+    forget_forms()
 
 
-def _forget_forms() -> None:
-    for known in (stored_form.form_of, stored_form.reader_of, stored_form.is_told_plainly, constants._is_plain_on):
+def forget_forms() -> None:
+    forms = (stored_form.form_of, stored_form.reader_of, stored_form.is_told_plainly)
+    for known in (*forms, columns.told_columns, constants._is_plain_on):
         known.cache_clear()
 
 

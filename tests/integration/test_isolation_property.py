@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules_engine import acting_as
-from rules_engine.context import stored_form
 from rules_engine.context.plain_data import NO_VALUE
 from rules_engine.errors import Rejected
 from rules_engine.logic import jsonlogic
@@ -26,7 +25,7 @@ from rules_engine.outbox import writing
 from rules_engine.rules import holding
 from rules_engine.testing import create_rule, reset
 from tests.examples import FIXED, examples
-from tests.integration.test_isolation import LOG, Nameless, Unprintable
+from tests.integration.test_isolation import LOG, Nameless, Unprintable, forget_forms
 from tests.zoo.models import Animal, Keeper, Meal, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,14 +89,9 @@ def field_code(name: str, **methods: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for method, code in methods.items():
             patch.setattr(Animal._meta.get_field(name), method, code, raising=False)
-        _forget_forms()
+        forget_forms()
         yield
-    _forget_forms()
-
-
-def _forget_forms() -> None:
-    stored_form.form_of.cache_clear()
-    stored_form.reader_of.cache_clear()
+    forget_forms()
 
 
 @contextmanager

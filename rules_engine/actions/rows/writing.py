@@ -12,7 +12,7 @@ from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import DataError, IntegrityError, NotSupportedError, models, router
+from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, models, router
 from django.utils.translation import gettext
 
 from rules_engine.actions.rows.trees import is_placed_by_methods, tree_columns
@@ -27,6 +27,7 @@ from rules_engine.context.paths import (
     unknown_name,
 )
 from rules_engine.context.subject import Field
+from rules_engine.databases import database_of
 from rules_engine.errors import PermanentError, Refused, TransientError, UnknownPath, did_you_mean
 from rules_engine.hidden.fields import is_hidden
 from rules_engine.hidden.secret_names import is_secret
@@ -171,13 +172,16 @@ def refusals_in_words(model: ModelClass) -> Iterator[None]:
 
     A clash of keys may be with a row that is on its way, so another try may find it and say which field it is.
     """
+    taken = gettext("The database does not take these values for %(model)s.") % {"model": model._meta.verbose_name}
+    failure: Exception
     try:
         yield
     except (DataError, OverflowError):  # a whole number beyond 64 bits gets no further than SQLite's driver
-        message = gettext("The database does not take these values for %(model)s.") % {
-            "model": model._meta.verbose_name
-        }
-        failure: Exception = PermanentError(message)
+        failure = PermanentError(taken)
+    except ProgrammingError as error:
+        if not database_of(router.db_for_write(model)).refuses_value(error):
+            raise
+        failure = PermanentError(taken)
     except NotSupportedError:
         failure = PermanentError(
             gettext("The database has no such way to look for %(model)s; filter by something else.")
