@@ -52,6 +52,18 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database of the tests, which PostgreSQL removes when nobody has a session there any more: a thread that has
+    ended leaves its own to the collector, and a worker that was killed to the server, which hears of it later."""
+    yield
+    gc.collect()
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            cursor.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what another database is for, and what needs a missing service, or fail that where CI=true."""
     if item.get_closest_marker("row_locks") and connection.vendor == "sqlite":
