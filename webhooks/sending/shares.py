@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from math import ceil
 
 from webhooks.models.lanes import is_replayed, is_test, slug_of
 
@@ -15,6 +16,9 @@ MOST = 100
 BITE = 10
 #: The part of its share up to which what is in flight to an endpoint is worth a claim that makes it full again.
 FULL = 0.75
+#: The part of its share that an endpoint which is quick gets at one look. What is sent together comes back together,
+#: and with all of it in one wave nothing is left to be put together or recorded while the network has it.
+WAVE = 0.5
 
 
 def in_turn(lanes: Iterable[str], slow: Collection[str]) -> list[str]:
@@ -53,7 +57,8 @@ def rooms(
         if slug in quick and in_flight.get(slug, 0) > share * FULL and not is_test(lane):
             # It is busy for now, and to claim by the handful costs each delivery a part of a dozen statements.
             continue
-        room = min(share - taken[slug], left, BITE if slug in careful else slots)
+        most = BITE if slug in careful else ceil(share * WAVE) if slug in quick else slots
+        room = min(share - taken[slug], left, most)
         if is_replayed(lane):
             # The other half is for what happens meanwhile, however long the replay.
             room -= room // 2

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self
 
 #: Seconds for which a thread may go on while another waits. Each statement and each write to a socket lets the other
-#: thread in, and then waits for it to stop: with Python's own 0.005 a drain of 2,000 deliveries to a receiver that
-#: answers after 50 ms reached 0.60 of bare aiohttp's rate, with 0.001 0.69 and with this 0.76 (P9, SQLite, on a busy
-#: machine), on the same time on the processor.
+#: thread in, and then waits for it to stop: where other processes want the cores as well, a drain of 2,000 deliveries
+#: to a receiver that answers after 50 ms reached 0.60 of bare aiohttp's rate with Python's own 0.005, 0.69 with 0.001
+#: and 0.76 with this (P9, SQLite), on the same processor time. Alone on the machine it makes none.
 SECONDS = 0.0002
 #: What Python has where nobody said otherwise.
 USUAL = 0.005

@@ -44,6 +44,13 @@ def test_a_quick_endpoint_is_served_again_once_a_quarter_is_free():
     assert rooms(["crm"], {"crm": 2}, set(), {"crm"}, slots=6) == {"crm": 1}, "of a small share each slot is a third"
 
 
+def test_a_quick_endpoint_gets_its_share_in_two_waves():
+    assert rooms(["crm"], {}, set(), {"crm"}, slots=81) == {"crm": 20}
+    assert rooms(["crm"], {"crm": 20}, set(), {"crm"}, slots=81) == {"crm": 20}
+    assert rooms(["crm", "crm:test"], {}, set(), {"crm"}, slots=80) == {"crm": 20, "crm:test": 20}
+    assert rooms(["crm"], {}, set(), {"crm"}, slots=2) == {"crm": 1}, "a share is one at least, and so is a wave"
+
+
 def test_more_lanes_than_slots_take_one_each_as_far_as_they_go():
     shares = rooms([f"e{number}" for number in range(10)], {}, set(), slots=4)
     assert shares == {"e0": 1, "e1": 1, "e2": 1, "e3": 1}
