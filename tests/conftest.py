@@ -53,15 +53,19 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_keepdb: bool, django_db_blocker: Any) -> Iterator[None]:
     """The database of the tests, which PostgreSQL removes when nobody has a session there any more: a thread that has
-    ended leaves its own to the collector, and a worker that was killed to the server, which hears of it later."""
+    ended leaves its own to the collector, and a process that was told to end may connect once more before it does."""
     yield
     gc.collect()
-    if connection.vendor == "postgresql":
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            others = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            cursor.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
+    if connection.vendor == "postgresql" and not django_db_keepdb:
+        with django_db_blocker.unblock():
+            connection.close()
+            name = connection.settings_dict["NAME"]
+            with connection._nodb_cursor() as cursor:
+                cursor.execute(f"ALTER DATABASE {connection.ops.quote_name(name)} ALLOW_CONNECTIONS false")
+                sessions = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+                cursor.execute(sessions, [name])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
