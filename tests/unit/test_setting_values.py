@@ -160,7 +160,16 @@ def test_a_breaker_is_off_where_both_of_its_measures_are(parts: dict[str, Any], 
 
 
 NUMBERS: list[Any] = [0, -1, 3.5, 10**9, 10**400, -(10**400), 1e300, *map(float, ("inf", "-inf", "nan"))]
-ODD: list[Any] = [*NUMBERS, None, True, "", "x", "\ud800", b"x", object(), {}, {None: 1}, {"a": []}, {"token": 5}]
+
+
+class Unwanted:
+    """What no setting takes; said without its address, for a test has one name in every process."""
+
+    def __repr__(self) -> str:
+        return "<unwanted>"
+
+
+ODD: list[Any] = [*NUMBERS, None, True, "", "x", "\ud800", b"x", Unwanted(), {}, {None: 1}, {"a": []}, {"token": 5}]
 
 
 @pytest.mark.parametrize("value", [*ODD, *([odd] for odd in ODD), *((odd, odd) for odd in NUMBERS)], ids=ascii)

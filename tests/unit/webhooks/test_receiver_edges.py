@@ -147,7 +147,7 @@ def altered(signature: str, how: str) -> str:
         "only a version",
     ],
 )
-@pytest.mark.parametrize(("secret", "valid"), [(SECRET, SECRET), (PRIVATE, PUBLIC), (PRIVATE, PRIVATE)])
+@pytest.mark.parametrize(("secret", "valid"), [(SECRET, SECRET), (PRIVATE, PUBLIC), (PRIVATE, PRIVATE)], ids=range(3))
 def test_a_signature_that_is_written_otherwise_is_none(how: str, secret: str, valid: str) -> None:
     made = headers(secret)
     assert is_taken(made, valid)
@@ -246,7 +246,7 @@ def test_a_receivers_own_secret_that_is_none_is_said_in_a_sentence(secret: str, 
         verify(BODY, headers(), [SECRET, secret])
 
 
-@pytest.mark.parametrize("secret", [SECRET, PRIVATE])
+@pytest.mark.parametrize("secret", [SECRET, PRIVATE], ids=["symmetric", "asymmetric"])
 def test_a_new_secret_is_of_the_old_ones_kind_and_signs(secret: str) -> None:
     new = generate_like(secret)
     assert new != secret
@@ -255,7 +255,7 @@ def test_a_new_secret_is_of_the_old_ones_kind_and_signs(secret: str) -> None:
     assert sign([new], ID, NOW, BODY).startswith(f"{version_of(secret)},")
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_AAAA", PUBLIC, "whsk_AAAA"])
+@pytest.mark.parametrize("secret", ["", "whsec_AAAA", PUBLIC, "whsk_AAAA"], ids=range(4))
 def test_what_signs_nothing_is_said_without_being_quoted(secret: str) -> None:
     said = secret_problem(secret)
     assert said is not None

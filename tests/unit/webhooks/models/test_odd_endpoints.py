@@ -31,7 +31,7 @@ VALUES: list[Any] = [
         {"X": ["y"]},
         float("inf"),
         10**30,
-        object(),
+        Ellipsis,
     ),
 ]
 

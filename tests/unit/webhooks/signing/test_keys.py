@@ -63,6 +63,7 @@ def test_what_nothing_can_be_signed_with_is_refused_in_a_sentence(secret: str, s
         signatures.generate_secret(),
         signatures.generate_key_pair(),
     ],
+    ids=range(6),
 )
 def test_what_can_be_signed_with_is_fine_and_fits_what_it_signed(secret: str) -> None:
     assert signatures.secret_problem(secret) is None
