@@ -121,9 +121,8 @@ def texts(name: str, default: Sequence[str]) -> tuple[str, ...]:
 
 def retention(name: str, default: float | None) -> float | None:
     """Give a setting that is a number of days above 0, or None. Further back than a century, times end."""
-    accepts = lambda v: v is None or (is_number(v, above=0) and v <= MOST_DAYS)  # noqa: E731
     expected = f"a number of days above 0, up to {MOST_DAYS:,} (a century), or None"
-    value = usable(name, default, accepts, expected)
+    value = usable(name, default, lambda v: v is None or (is_number(v, above=0) and v <= MOST_DAYS), expected)
     return None if value is None else float(value)
 
 

@@ -252,7 +252,7 @@ def test_what_mends_an_endpoint_makes_it_start_anew(
 def test_an_endpoint_enabled_again_is_not_disabled_by_its_first_failure(
     server: MisbehavingServer, endpoint: Endpoint
 ) -> None:
-    EndpointState.objects.create(endpoint=endpoint, failures=9, failing_since=timezone.now() - timedelta(days=5))
+    EndpointState.objects.create(endpoint=endpoint, failures=9, failing_since=timezone.now() - timedelta(days=6))
     assert breaker.record(endpoint, [Report(taken=False, error="It answered 500.")])
     Endpoint.objects.update(enabled=True)  # also from a shell, past save()
     server.on("/crm", behave.answer(500))
